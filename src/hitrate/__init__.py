@@ -1,0 +1,67 @@
+"""hitrate: an exact, safe, bounded and fast cache for Python agents, LLM and data programs.
+
+The public names are imported when first used, so that ``import hitrate`` costs next to nothing.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from hitrate.base import BaseCache, FullKey, Namespace, ValueT
+    from hitrate.errors import ClosedError, DecodeError, HitrateError, NewerFormatError, SerializationError, StoreError
+    from hitrate.memory import InMemoryCache
+    from hitrate.serde import MsgpackSerializer, SerializerProtocol
+    from hitrate.sqlite import SqliteCache
+    from hitrate.stats import CacheStats
+
+_HOME = {
+    "BaseCache": "base",
+    "CacheStats": "stats",
+    "ClosedError": "errors",
+    "DecodeError": "errors",
+    "FullKey": "base",
+    "HitrateError": "errors",
+    "InMemoryCache": "memory",
+    "MsgpackSerializer": "serde",
+    "Namespace": "base",
+    "NewerFormatError": "errors",
+    "SerializationError": "errors",
+    "SerializerProtocol": "serde",
+    "SqliteCache": "sqlite",
+    "StoreError": "errors",
+    "ValueT": "base",
+}
+
+__all__ = [
+    "BaseCache",
+    "CacheStats",
+    "ClosedError",
+    "DecodeError",
+    "FullKey",
+    "HitrateError",
+    "InMemoryCache",
+    "MsgpackSerializer",
+    "Namespace",
+    "NewerFormatError",
+    "SerializationError",
+    "SerializerProtocol",
+    "SqliteCache",
+    "StoreError",
+    "ValueT",
+]
+
+
+def __getattr__(name: str) -> object:
+    home = _HOME.get(name)
+    if home is None:
+        raise AttributeError(f"module 'hitrate' has no attribute {name!r}")
+    from importlib import import_module
+
+    value: object = getattr(import_module(f"hitrate.{home}"), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

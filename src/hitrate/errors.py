@@ -1,0 +1,41 @@
+"""The error tree: one root, one class for each kind of failure a caller may want to tell apart.
+
+Wrong keys and arguments are plain ``TypeError`` and ``ValueError``: they are mistakes in the calling code.
+"""
+
+from __future__ import annotations
+
+
+class HitrateError(Exception):
+    """Root of every error that hitrate defines."""
+
+
+class SerializationError(HitrateError, TypeError):
+    """A value that cannot be stored exactly; nothing of its batch was stored.
+
+    Args:
+        message: what could not be stored and why.
+        where: the path to it inside the value, such as ``value['rows'][3]``.
+        type_name: the module and qualified name of the offending type.
+    """
+
+    def __init__(self, message: str, *, where: str = "value", type_name: str = "") -> None:
+        super().__init__(message)
+        self.where = where
+        self.type_name = type_name
+
+
+class DecodeError(HitrateError, ValueError):
+    """Stored bytes that cannot be restored exactly: damaged, tampered with, or of a class that has changed."""
+
+
+class StoreError(HitrateError):
+    """The backend failed: it is down, locked, full or damaged. Reads were misses, writes were dropped."""
+
+
+class NewerFormatError(HitrateError):
+    """The file was written by a newer hitrate; it was left untouched."""
+
+
+class ClosedError(HitrateError, RuntimeError):
+    """The cache was used after ``close``."""
