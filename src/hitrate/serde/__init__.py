@@ -1,0 +1,40 @@
+"""Serializers: how a value becomes named bytes and comes back exactly as it was, or not at all.
+
+Importing this package loads no codec and no optional library; each name is imported when it is first used.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from hitrate.serde.protocol import BoundSerializer, SerializerProtocol
+
+if TYPE_CHECKING:
+    from hitrate.serde.msgpack import MsgpackSerializer, default_serializer
+
+_HOME = {
+    "MsgpackSerializer": "msgpack",
+    "default_serializer": "msgpack",
+}
+
+__all__ = [
+    "BoundSerializer",
+    "MsgpackSerializer",
+    "SerializerProtocol",
+    "default_serializer",
+]
+
+
+def __getattr__(name: str) -> object:
+    home = _HOME.get(name)
+    if home is None:
+        raise AttributeError(f"module 'hitrate.serde' has no attribute {name!r}")
+    from importlib import import_module
+
+    value: object = getattr(import_module(f"hitrate.serde.{home}"), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

@@ -1,0 +1,163 @@
+"""User classes by name: found again without importing or running anything, and recognised as unchanged.
+
+An instance is stored as ``[mark, *state]``, the mark being ``module:qualname#fingerprint``. It is looked up anew on
+every load, since a module or class may have been replaced; only the plan of a class, keyed by the class itself, is
+remembered.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import sys
+import types
+import typing
+from collections.abc import Callable, Iterable
+from typing import Any
+
+from ormsgpack import unpackb
+
+from hitrate.errors import DecodeError
+from hitrate.serde.registry import FIELDS, Decode, Encode, Hook, Pack, Plan, Refused, listed, plan_for
+
+CLASS = 1
+
+# The slots of the C types themselves: a module's __getattr__, a lazy module's __getattribute__ or a metaclass cannot
+# interfere, and a proxy's __class__ is not asked.
+_module_dict: Callable[[Any], dict[str, Any]] = vars(types.ModuleType)["__dict__"].__get__
+_class_dict: Callable[[type], types.MappingProxyType[str, Any]] = vars(type)["__dict__"].__get__
+
+
+def reference_to(cls: type) -> str:
+    """Return the ``module:qualname`` of a class.
+
+    Raises:
+        Refused: looking that up does not lead back to the class.
+    """
+    ref = f"{cls.__module__}:{cls.__qualname__}"
+    if "<locals>" in ref:
+        raise Refused("it is defined inside a function, where it cannot be found again")
+    if find_class(ref) is not cls:
+        raise Refused("its module and name do not lead back to it")
+    return ref
+
+
+def find_class(ref: str) -> type | None:
+    """Return the class of a reference, or None if no imported module has it."""
+    module_name, _, qualname = ref.partition(":")
+    module = sys.modules.get(module_name)
+    if not issubclass(type(module), types.ModuleType):
+        return None
+    space: Any = _module_dict(module)
+    found: Any = None
+    for name in qualname.split("."):
+        if space is None:
+            return None
+        found = space.get(name)
+        space = _class_dict(found) if issubclass(type(found), type) else None
+    return found if space is not None else None
+
+
+def fingerprint_of(fields: Iterable[str]) -> str:
+    """Return a short digest of a class's fields; ASCII, so that it looks like nothing else inside msgpack."""
+    text = "\0".join(fields).encode("utf-8", "surrogatepass")
+    return hashlib.blake2b(text, digest_size=6).hexdigest()
+
+
+def describe(annotation: Any) -> str:
+    """Return an annotation as text that is the same in every process."""
+    if isinstance(annotation, str):
+        return annotation
+    if isinstance(annotation, types.GenericAlias) or typing.get_origin(annotation) is not None:
+        origin = typing.get_origin(annotation)
+        if origin is typing.Annotated:
+            return describe(typing.get_args(annotation)[0])
+        inner = ",".join(describe(each) for each in typing.get_args(annotation))
+        return f"{describe(origin)}[{inner}]"
+    if isinstance(annotation, type):
+        return f"{annotation.__module__}.{annotation.__qualname__}"
+    if isinstance(annotation, typing.ForwardRef):
+        return annotation.__forward_arg__
+    if annotation is None or isinstance(annotation, (bool, int, float, bytes)):
+        return repr(annotation)
+    if isinstance(annotation, (list, tuple)):
+        return f"({','.join(describe(each) for each in annotation)})"
+    name = getattr(annotation, "__qualname__", None) or getattr(annotation, "__name__", None)
+    return str(name or type(annotation).__qualname__)
+
+
+class Classes:
+    """The user classes that one serializer stores and restores.
+
+    Args:
+        allowed: the only ones, or None for all.
+    """
+
+    def __init__(self, allowed: Iterable[type] | None) -> None:
+        self._allowed = None if allowed is None else frozenset(allowed)
+        self._plans: dict[type, Plan] = {}
+        self._found: dict[str, tuple[Callable[[], bool], Callable[[list[Any]], Any]]] = {}
+        self.decode = self._decoder()
+
+    def encoder(self, cls: type) -> Encode:
+        """Return the encoder of a class.
+
+        Raises:
+            Refused: it cannot be stored.
+        """
+        plan = self._plan(cls)
+        dump, mark, still_there = plan.dump, plan.mark, _finder(plan)
+
+        def encode(obj: Any, pack: Pack) -> bytes:
+            if not still_there():
+                raise Refused("its module and name do not lead back to it any more")
+            return pack(dump(obj, mark), FIELDS)
+
+        return encode
+
+    def _decoder(self) -> Decode:
+        found, find = self._found, self._find
+
+        def decode(data: bytes, hook: Hook) -> Any:
+            state = unpackb(data, ext_hook=hook)
+            known = found.get(state[0])
+            if known is not None and known[0]():
+                return known[1](state)
+            return find(listed(state)[0]).restore(state)
+
+        return decode
+
+    def _find(self, mark: Any) -> Plan:
+        ref, _, fingerprint = mark.rpartition("#")
+        cls = find_class(ref)
+        if cls is None:
+            raise DecodeError(f"no imported module has the class {ref!r}")
+        try:
+            plan = self._plan(cls)
+        except Refused as exc:
+            raise DecodeError(f"the class {ref!r} cannot be restored: {exc}") from exc
+        if plan.mark != mark:
+            raise DecodeError(f"the fields of {ref!r} are not the stored ones ({fingerprint}) any more")
+        self._found[mark] = _finder(plan), plan.restore
+        return plan
+
+    def _plan(self, cls: type) -> Plan:
+        plan = self._plans.get(cls)
+        if plan is None:
+            plan = plan_for(cls)
+            if self._allowed is not None and cls not in self._allowed and not plan.open:
+                raise Refused("it is not among the types that this serializer was given")
+            self._plans[cls] = plan
+        return plan
+
+
+def _finder(plan: Plan) -> Callable[[], bool]:
+    """Return a function that tells whether the reference of a class still leads to it."""
+    cls = plan.cls
+    ref = plan.mark.rpartition("#")[0]
+    module_name, _, name = ref.partition(":")
+    if "." in name:
+        return lambda: find_class(ref) is cls
+    get_module = sys.modules.get
+    module = sys.modules[module_name]
+    get_class = _module_dict(module).get
+    return lambda: get_module(module_name) is module and get_class(name) is cls

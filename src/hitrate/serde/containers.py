@@ -1,0 +1,135 @@
+"""Containers other than list and dict with text keys, which msgpack has of its own."""
+
+from __future__ import annotations
+
+from collections import Counter, OrderedDict, defaultdict, deque
+from typing import Any
+
+from ormsgpack import unpackb
+
+from hitrate.errors import DecodeError
+from hitrate.serde.registry import Hook, Pack, Refused, listed, register
+
+TUPLE = 2
+ODD_DICT = 3
+SET = 4
+FROZENSET = 5
+DEQUE = 6
+ORDERED_DICT = 7
+DEFAULT_DICT = 8
+COUNTER = 9
+
+# No msgpack document begins with this byte, so it marks a maxlen that comes first.
+_BOUNDED = b"\xc1"
+
+# A position in this list is part of the format: only ever append.
+_FACTORIES: list[Any] = [
+    *(None, list, dict, set, int, str, float, tuple, bytes, bool, frozenset, complex, bytearray),
+    *(deque, OrderedDict, Counter, defaultdict, object),
+]
+
+
+def _encode_items(obj: Any, pack: Pack) -> bytes:
+    return pack([*obj])
+
+
+def _decode_tuple(data: bytes, hook: Hook) -> Any:
+    return tuple(listed(unpackb(data, ext_hook=hook)))
+
+
+def _decode_odd_dict(data: bytes, hook: Hook) -> Any:
+    flat = listed(unpackb(data, ext_hook=hook))
+    parts = iter(flat)
+    made = dict(zip(parts, parts, strict=True))
+    if len(made) * 2 != len(flat):
+        raise DecodeError("a stored dict has the same key twice")
+    return made
+
+
+def _decode_set(data: bytes, hook: Hook) -> Any:
+    items = listed(unpackb(data, ext_hook=hook))
+    return _all_different(set(items), items)
+
+
+def _decode_frozenset(data: bytes, hook: Hook) -> Any:
+    items = listed(unpackb(data, ext_hook=hook))
+    return _all_different(frozenset(items), items)
+
+
+def _all_different(made: Any, items: list[Any]) -> Any:
+    if len(made) != len(items):
+        raise DecodeError("a stored set has the same element twice")
+    return made
+
+
+def _encode_deque(obj: deque[Any], pack: Pack) -> bytes:
+    packed = pack([*obj])
+    return packed if obj.maxlen is None else _BOUNDED + obj.maxlen.to_bytes(8, "big") + packed
+
+
+def _decode_deque(data: bytes, hook: Hook) -> Any:
+    if not data.startswith(_BOUNDED):
+        return deque(listed(unpackb(data, ext_hook=hook)))
+    maxlen = int.from_bytes(data[1:9], "big")
+    items = listed(unpackb(data[9:], ext_hook=hook))
+    if len(items) > maxlen:
+        raise DecodeError("a stored deque is longer than its maxlen")
+    return deque(items, maxlen)
+
+
+def _refuse_attributes(obj: Any) -> None:
+    if vars(obj):
+        raise Refused("it has attributes of its own besides its items")
+
+
+def _encode_ordered_dict(obj: OrderedDict[Any, Any], pack: Pack) -> bytes:
+    _refuse_attributes(obj)
+    return pack(dict(obj))
+
+
+def _decode_mapping(data: bytes, hook: Hook) -> dict[Any, Any]:
+    items = unpackb(data, ext_hook=hook)
+    if type(items) is not dict:
+        raise DecodeError("a stored mapping is none")
+    return items
+
+
+def _decode_ordered_dict(data: bytes, hook: Hook) -> Any:
+    return OrderedDict(_decode_mapping(data, hook))
+
+
+def _encode_counter(obj: Counter[Any], pack: Pack) -> bytes:
+    _refuse_attributes(obj)
+    return pack(dict(obj))
+
+
+def _decode_counter(data: bytes, hook: Hook) -> Any:
+    made: Counter[Any] = Counter()
+    # Counter.update adds counts up; these are not numbers necessarily.
+    dict.update(made, _decode_mapping(data, hook))
+    return made
+
+
+def _encode_default_dict(obj: defaultdict[Any, Any], pack: Pack) -> bytes:
+    for position, factory in enumerate(_FACTORIES):
+        if obj.default_factory is factory:
+            return bytes([position]) + pack(dict(obj))
+    raise Refused(f"its default_factory {obj.default_factory!r} is not one that can be stored")
+
+
+def _decode_default_dict(data: bytes, hook: Hook) -> Any:
+    return defaultdict(_FACTORIES[data[0]], _decode_mapping(data[1:], hook))
+
+
+def _register() -> None:
+    register(TUPLE, _decode_tuple, types=[tuple], encode=_encode_items)
+    register(ODD_DICT, _decode_odd_dict)
+    register(SET, _decode_set, types=[set], encode=_encode_items)
+    register(FROZENSET, _decode_frozenset, types=[frozenset], encode=_encode_items)
+    register(ORDERED_DICT, _decode_ordered_dict, types=[OrderedDict], encode=_encode_ordered_dict)
+    register(COUNTER, _decode_counter, types=[Counter], encode=_encode_counter)
+    register(DEFAULT_DICT, _decode_default_dict, types=[defaultdict], encode=_encode_default_dict)
+    register(DEQUE, _decode_deque, types=[deque], encode=_encode_deque)
+
+
+_register()

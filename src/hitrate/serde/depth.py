@@ -1,0 +1,64 @@
+"""A bound on nesting: what is stored in a few kilobytes must not be able to exhaust the stack of the reader.
+
+``unpackb`` recurses in C, some 600 bytes of stack a level, and allows 1,022 levels in a document. Documents nest
+through extensions, so without a bound of our own 64 kB of hostile bytes overflow an 8 MB stack. The first two documents
+are left to its limit, each further one may be ``NATIVE`` deep, and at most ``DOCUMENTS`` nest: 4 MB at the worst.
+"""
+
+from __future__ import annotations
+
+DOCUMENTS = 64
+FREE = 2
+NATIVE = 64
+
+_NOT_CONTAINERS = bytes(b for b in range(256) if not (0x80 <= b <= 0x9F or 0xDC <= b <= 0xDF))
+_FIXED = {0xCA: 4, 0xCB: 8, 0xCC: 1, 0xCD: 2, 0xCE: 4, 0xCF: 8, 0xD0: 1, 0xD1: 2, 0xD2: 4, 0xD3: 8}
+_FIXED |= {0xD4: 2, 0xD5: 3, 0xD6: 5, 0xD7: 9, 0xD8: 17}
+_SIZED = {0xC4: (1, 0), 0xC5: (2, 0), 0xC6: (4, 0), 0xD9: (1, 0), 0xDA: (2, 0), 0xDB: (4, 0)}
+_SIZED |= {0xC7: (1, 1), 0xC8: (2, 1), 0xC9: (4, 1)}
+_COUNTED = {0xDC: (2, 1), 0xDD: (4, 1), 0xDE: (2, 2), 0xDF: (4, 2)}
+
+
+def is_shallow(document: bytes) -> bool:
+    """Tell whether the arrays and maps of a document nest at most ``NATIVE`` deep, extensions not entered."""
+    # Most documents are too small, or hold too few bytes that could open a container, to be deep.
+    if len(document) <= NATIVE or len(document.translate(None, _NOT_CONTAINERS)) <= NATIVE:
+        return True
+    return _depth_is_within(document, NATIVE)
+
+
+def _depth_is_within(document: bytes, limit: int) -> bool:
+    open_counts: list[int] = []
+    at, end = 0, len(document)
+    while at < end:
+        marker = document[at]
+        at += 1
+        count = -1
+        if 0x80 <= marker <= 0x8F:
+            count = (marker & 15) * 2
+        elif marker <= 0x9F and marker >= 0x90:
+            count = marker & 15
+        elif 0xA0 <= marker <= 0xBF:
+            at += marker & 31
+        elif marker in _FIXED:
+            at += _FIXED[marker]
+        elif marker in _SIZED:
+            width, extra = _SIZED[marker]
+            at += width + extra + int.from_bytes(document[at : at + width], "big")
+        elif marker in _COUNTED:
+            width, factor = _COUNTED[marker]
+            count = int.from_bytes(document[at : at + width], "big") * factor
+            at += width
+        if count > 0:
+            open_counts.append(count)
+            if len(open_counts) > limit:
+                return False
+            continue
+        while open_counts:
+            open_counts[-1] -= 1
+            if open_counts[-1]:
+                break
+            open_counts.pop()
+        if not open_counts:
+            return True
+    return True

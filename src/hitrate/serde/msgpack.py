@@ -1,0 +1,132 @@
+"""The default serializer: exact, safe and fast, on msgpack."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Iterable
+from typing import Any
+
+from ormsgpack import unpackb
+
+from hitrate.errors import DecodeError
+from hitrate.serde.classes import CLASS, Classes
+from hitrate.serde.packing import decode_error, packer, unpacker
+from hitrate.serde.registry import DECODERS, ENCODERS, Decode, Refused, Rule, discover, load_core
+from hitrate.serde.rewriting import rewrite
+
+
+class MsgpackSerializer:
+    """Restores a value exactly as it was stored, value and type, all the way down, or says that it cannot.
+
+    Stored bytes are treated as hostile: nothing is imported, and no code of a stored class is run, to restore them.
+
+    Args:
+        types: the dataclasses, NamedTuples, enums and pydantic models (LangChain's and LangGraph's included) that may
+        be
+            stored and restored; None allows those of every module that the program has imported.
+    """
+
+    def __init__(self, *, types: Iterable[type] | None = None) -> None:
+        """Make a serializer, which keeps no state and may be shared by threads."""
+        load_core()
+        self._classes = Classes(types)
+        self._rules: dict[type, Rule] = dict(ENCODERS)
+        self._decoders: dict[int, Decode] = {**DECODERS, CLASS: self._classes.decode}
+        self._pack = packer(self._rules, self._find_rule)
+        self._hook = unpacker(self._decoders, self._find_decoder)
+
+    def dumps_typed(self, obj: Any) -> tuple[str, bytes]:
+        """Return ``(encoding, payload)`` for a value.
+
+        Args:
+            obj: the value; it is not changed.
+
+        Returns:
+            One of ``("null", b"")``, ``("bytes", ...)``, ``("str", ...)``, ``("writes", ...)`` (a deque of pairs, what
+            a LangGraph node leaves) and ``("msgpack", ...)``.
+
+        Raises:
+            SerializationError: something in the value cannot be stored exactly; the message names its type and place.
+        """
+        kind = type(obj)
+        if kind is bytes:
+            return "bytes", obj
+        if obj is None:
+            return "null", b""
+        try:
+            if kind is str:
+                return "str", obj.encode()
+            if kind is deque and obj.maxlen is None:
+                flat: list[Any] = []
+                for pair in obj:
+                    if type(pair) is not tuple or len(pair) != 2:
+                        break
+                    flat += pair
+                else:
+                    return "writes", self._pack(flat)
+            return "msgpack", self._pack(obj)
+        except (TypeError, ValueError, RecursionError, Refused):
+            return "msgpack", rewrite(obj, self._rules, self._find_rule)
+
+    def loads_typed(self, data: tuple[str, bytes]) -> Any:
+        """Return the value of an ``(encoding, payload)`` pair.
+
+        Args:
+            data: what ``dumps_typed`` returned; a payload may also be a memoryview.
+
+        Returns:
+            A value of its own, equal to the stored one; bytes are returned as they are.
+
+        Raises:
+            DecodeError: the pair cannot be restored exactly, whatever the reason.
+        """
+        encoding, payload = data
+        try:
+            if encoding == "msgpack":
+                return unpackb(payload, ext_hook=self._hook)
+            if encoding == "writes":
+                flat = unpackb(payload, ext_hook=self._hook)
+                if type(flat) is list and not len(flat) % 2:
+                    parts = iter(flat)
+                    return deque(zip(parts, parts))  # noqa: B905 - the length is known to be even
+                raise DecodeError("the stored writes are not pairs")
+            if encoding == "str":
+                return str(payload, "utf-8")
+        except Exception as exc:
+            raise decode_error(exc) from exc
+        if encoding == "bytes":
+            return payload if type(payload) is bytes else _as_bytes(payload)
+        if encoding == "null" and not payload:
+            return None
+        raise DecodeError(f"unknown encoding {encoding!r}")
+
+    def _find_rule(self, cls: type) -> Rule:
+        discover()
+        rule = ENCODERS.get(cls) or (CLASS, self._classes.encoder(cls))
+        self._rules[cls] = rule
+        return rule
+
+    def _find_decoder(self, code: int) -> Decode:
+        discover()
+        decode = DECODERS.get(code)
+        if decode is None:
+            raise DecodeError(f"extension code {code} is not known, or its library is not imported")
+        self._decoders[code] = decode
+        return decode
+
+
+def _as_bytes(payload: Any) -> bytes:
+    if not isinstance(payload, (bytearray, memoryview)):
+        raise DecodeError(f"the payload is a {type(payload).__name__}, not bytes")
+    return bytes(payload)
+
+
+_default: MsgpackSerializer | None = None
+
+
+def default_serializer() -> MsgpackSerializer:
+    """Return the process-wide ``MsgpackSerializer`` that caches use when none is given."""
+    global _default  # noqa: PLW0603
+    if _default is None:
+        _default = MsgpackSerializer()
+    return _default

@@ -1,0 +1,134 @@
+"""The fast path: one ``packb`` for a whole document, one more for each object that msgpack does not know.
+
+``packb`` and ``unpackb`` do the work; what they do not know comes to ``default`` and leaves as an extension whose
+content is a document of its own. Every level of nesting has its own pair of functions, made beforehand, which is how
+depth is bounded without counting.
+"""
+
+from __future__ import annotations
+
+import gc
+import threading
+from collections.abc import Callable
+from typing import Any
+
+import ormsgpack
+from ormsgpack import Ext, packb
+
+from hitrate.errors import DecodeError
+from hitrate.serde.depth import DOCUMENTS, FREE, is_shallow
+from hitrate.serde.registry import Decode, Hook, Pack, Refused, Rule
+
+OPTION = (
+    ormsgpack.OPT_PASSTHROUGH_TUPLE
+    | ormsgpack.OPT_PASSTHROUGH_SUBCLASS
+    | ormsgpack.OPT_PASSTHROUGH_DATACLASS
+    | ormsgpack.OPT_PASSTHROUGH_DATETIME
+    | ormsgpack.OPT_PASSTHROUGH_ENUM
+    | ormsgpack.OPT_PASSTHROUGH_UUID
+    | ormsgpack.OPT_PASSTHROUGH_BIG_INT
+)
+
+# What packb writes without asking, in a form that reads back as something else.
+IMPOSTORS = frozenset({bytearray, memoryview, Ext, ormsgpack.Fragment})
+
+_reason = threading.local()
+
+
+def holds_impostor(root: Any) -> bool:
+    """Tell whether a value that ``packb`` accepted holds a type that it silently wrote as another.
+
+    Only what ``packb`` itself walked is looked at: lists and dicts. The rest came to ``default``.
+    """
+    level: list[Any] = [root]
+    types = {type(root)}
+    while True:
+        if not types.isdisjoint(IMPOSTORS):
+            return True
+        if list in types or dict in types:
+            if len(types) > 1:
+                level = [each for each in level if type(each) is list or type(each) is dict]
+        else:
+            return False
+        level = gc.get_referents(*level)
+        types = {*map(type, level)}
+
+
+def packer(rules: dict[type, Rule], find: Callable[[type], Rule]) -> Pack:
+    """Return the function that packs a whole value.
+
+    Args:
+        rules: how each known type is written.
+        find: finds, and adds to the rules, how another type is written; raises ``Refused``.
+    """
+
+    def too_deep(state: Any, style: int = 0, /) -> bytes:
+        raise Refused("it is nested too deeply")
+
+    below: Pack = too_deep
+    for level in range(DOCUMENTS, -1, -1):
+        below = _packer(rules, find, below, level >= FREE)
+    return below
+
+
+def _packer(rules: dict[type, Rule], find: Callable[[type], Rule], below: Pack, bounded: bool) -> Pack:
+    get = rules.get
+
+    def default(obj: Any) -> Ext:
+        rule = get(type(obj)) or find(type(obj))
+        return Ext(rule[0], rule[1](obj, below))
+
+    def pack(state: Any, style: int = 0, /) -> bytes:
+        packed = packb(state, default, OPTION)
+        # 196, 197 and 198 mark bytes; without one of them there are none, and so no bytearray.
+        if (196 in packed or 197 in packed or 198 in packed) and holds_impostor(state):
+            raise Refused("it holds a type that msgpack would silently change")
+        return packed
+
+    def pack_bounded(state: Any, style: int = 0, /) -> bytes:
+        packed = pack(state)
+        if not is_shallow(packed):
+            raise Refused("it is nested too deeply")
+        return packed
+
+    return pack_bounded if bounded else pack
+
+
+def unpacker(decoders: dict[int, Decode], find: Callable[[int], Decode]) -> Hook:
+    """Return the extension hook for a whole value.
+
+    Args:
+        decoders: how each known extension code is read.
+        find: finds, and adds to the decoders, how another code is read; raises ``DecodeError``.
+    """
+
+    def too_deep(code: int, data: bytes) -> Any:
+        raise DecodeError("it is nested too deeply")
+
+    below: Hook = too_deep
+    for level in range(DOCUMENTS, 0, -1):
+        below = _unpacker(decoders, find, below, level >= FREE)
+    return below
+
+
+def _unpacker(decoders: dict[int, Decode], find: Callable[[int], Decode], below: Hook, bounded: bool) -> Hook:
+    get = decoders.get
+
+    def hook(code: int, data: bytes) -> Any:
+        try:
+            if bounded and not is_shallow(data):
+                raise DecodeError("it is nested too deeply")
+            return (get(code) or find(code))(data, below)
+        except Exception as exc:
+            # unpackb drops what its hook raises, so the reason goes round it; the innermost is the one that explains.
+            if not isinstance(exc, ormsgpack.MsgpackDecodeError):
+                _reason.error = exc
+            raise
+
+    return hook
+
+
+def decode_error(exc: Exception) -> DecodeError:
+    """Return what a reader is told about an exception that came out of decoding."""
+    reason = _reason.__dict__.pop("error", exc)
+    return DecodeError(f"the stored bytes cannot be restored: {reason}")

@@ -1,0 +1,144 @@
+"""The table of what can be stored: for each type how it is written, for each extension code how it is read.
+
+A family of types is one file that calls ``register`` (types with an encoding of their own) or ``register_classes``
+(user classes, restored by name) when it is imported. Families of optional libraries are imported only once the program
+itself has imported that library: nothing that is read from a store can cause an import.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Iterable
+from importlib import import_module
+from typing import Any, Protocol
+
+from hitrate.errors import DecodeError
+
+# How the parts of an encoder's state are named in error messages (the slow path of packing builds the paths).
+ITEMS = 0  # a list is indexed, a dict is keyed, as the user sees them
+INNER = 1  # the list is the encoder's own; its elements are named by what they are
+FIELDS = 2  # as INNER, and the dicts in the list hold attributes
+PAIRS = 3  # a flat list of key, value, key, value
+
+
+class Pack(Protocol):
+    """Turns a plain list or dict, whose content may be any storable value, into msgpack one level further in."""
+
+    def __call__(self, state: Any, style: int = ITEMS, /) -> bytes: ...
+
+
+Hook = Callable[[int, bytes], Any]
+Encode = Callable[[Any, Pack], bytes]
+Decode = Callable[[bytes, Hook], Any]
+Rule = tuple[int, Encode]
+
+
+class Refused(Exception):
+    """An encoder cannot store this object exactly; the slow path turns it into a ``SerializationError`` with a path."""
+
+
+class Plan:
+    """How instances of one user class are written and restored.
+
+    Args:
+        cls: the class.
+        fields: names of its fields and what is known of their types; a stored entry with another list is not restored.
+        dump: returns the state of an instance as a list that begins with the class's mark.
+        restore: makes an instance of the state without running any code of the class.
+        open: whether ``types=`` leaves it alone, because it is no user's class.
+    """
+
+    __slots__ = ("cls", "dump", "mark", "open", "restore")
+
+    def __init__(
+        self,
+        cls: type,
+        fields: Iterable[str],
+        dump: Callable[[Any, str], list[Any]],
+        restore: Callable[[list[Any]], Any],
+        *,
+        open: bool = False,
+    ) -> None:
+        from hitrate.serde.classes import fingerprint_of, reference_to
+
+        self.cls = cls
+        self.mark = f"{reference_to(cls)}#{fingerprint_of(fields)}"
+        self.dump = dump
+        self.restore = restore
+        self.open = open
+
+
+ENCODERS: dict[type, Rule] = {}
+DECODERS: dict[int, Decode] = {}
+PLANNERS: list[Callable[[type], Plan | None]] = []
+
+_CORE = ("containers", "scalars", "times", "texts", "namedtuples", "enums", "dataclasses_")
+_OPTIONAL = {"pydantic": "pydantic_", "langgraph.types": "langgraph_"}
+_loaded: set[str] = set()
+
+
+def register(code: int, decode: Decode, *, types: Iterable[type] = (), encode: Encode | None = None) -> None:
+    """Add an encoding.
+
+    Args:
+        code: its extension code, 1 to 127; part of the format, never to be given to another encoding.
+        decode: makes the value of the bytes; the hook is what it passes to ``unpackb`` for nested content.
+        types: the exact types that ``encode`` writes; subclasses are not included.
+        encode: makes the bytes of a value, raising ``Refused`` when it cannot be exact.
+
+    Raises:
+        ValueError: the code is taken.
+    """
+    if code in DECODERS:
+        raise ValueError(f"extension code {code} is taken")
+    DECODERS[code] = decode
+    if encode is not None:
+        for each in types:
+            ENCODERS[each] = (code, encode)
+
+
+def register_classes(plan_for: Callable[[type], Plan | None]) -> None:
+    """Add a family of user classes: a function that returns the plan of a class, or None if it is of another."""
+    PLANNERS.append(plan_for)
+
+
+def discover() -> bool:
+    """Import the families whose library the program has imported; return whether there was one."""
+    found = False
+    for library, module in _OPTIONAL.items():
+        if module not in _loaded and library in sys.modules:
+            import_module(f"hitrate.serde.{module}")
+            _loaded.add(module)
+            found = True
+    return found
+
+
+def load_core() -> None:
+    """Import the families of the standard library."""
+    for module in _CORE:
+        import_module(f"hitrate.serde.{module}")
+
+
+def plan_for(cls: type) -> Plan:
+    """Return the plan of a user class.
+
+    Raises:
+        Refused: it is of no family, or cannot be found again by its name.
+    """
+    discover()
+    for planner in PLANNERS:
+        plan = planner(cls)
+        if plan is not None:
+            return plan
+    raise Refused("no exact encoding is known for it")
+
+
+def listed(value: Any) -> list[Any]:
+    """Return the value if it is a list, as every encoder's state is on the wire.
+
+    Raises:
+        DecodeError: it is something else.
+    """
+    if type(value) is not list:
+        raise DecodeError("the stored bytes do not have the shape of their encoding")
+    return value

@@ -1,0 +1,150 @@
+"""The slow path: what ``packb`` refused is walked in Python and rewritten into what it accepts.
+
+It serves the rare values that msgpack cannot hold as they are (keys that are no strings, lone surrogates, a bytearray),
+and it is where refusals get their words: only here is it known which part of the value an encoder was looking at.
+"""
+
+from __future__ import annotations
+
+import reprlib
+from collections.abc import Callable
+from typing import Any
+
+from ormsgpack import Ext, packb
+
+from hitrate.errors import SerializationError
+from hitrate.serde.containers import ODD_DICT
+from hitrate.serde.depth import DOCUMENTS, FREE, is_shallow
+from hitrate.serde.packing import OPTION
+from hitrate.serde.registry import FIELDS, INNER, ITEMS, PAIRS, Refused, Rule
+from hitrate.serde.texts import SURROGATES, encode_surrogates
+
+_AS_IS = frozenset({type(None), bool, float, bytes})
+
+
+def rewrite(obj: Any, rules: dict[type, Rule], find: Callable[[type], Rule]) -> bytes:
+    """Return the payload of a value, as the fast path would have made it if it could.
+
+    Args:
+        obj: the value.
+        rules: how each known type is written.
+        find: finds, and adds to the rules, how another type is written; raises ``Refused``.
+
+    Raises:
+        SerializationError: something in the value cannot be stored exactly.
+    """
+    return _Walk(rules, find).payload(obj)
+
+
+class _Walk:
+    def __init__(self, rules: dict[type, Rule], find: Callable[[type], Rule]) -> None:
+        self._rules = rules
+        self._find = find
+        self._path = ["value"]
+        self._above: set[int] = set()
+        self._level = 0
+
+    def payload(self, obj: Any) -> bytes:
+        try:
+            return packb(self._tree(obj), None, OPTION)
+        except SerializationError:
+            raise
+        except Exception as exc:
+            # A value nested too deeply for packb, or for the walk itself.
+            self._path = ["value"]
+            raise self._error(obj, _why(exc)) from exc
+
+    def _tree(self, obj: Any) -> Any:
+        cls = type(obj)
+        if cls in _AS_IS:
+            return obj
+        if cls is str:
+            return obj if _is_text(obj) else Ext(SURROGATES, encode_surrogates(obj))
+        if cls is int and -(2**63) <= obj < 2**64:
+            return obj
+        if id(obj) in self._above:
+            raise self._error(obj, "it contains itself")
+        self._above.add(id(obj))
+        try:
+            if cls is list:
+                return [self._at(f"[{i}]", each) for i, each in enumerate(obj)]
+            if cls is dict:
+                return self._dict(obj, "[{}]")
+            rule = self._rules.get(cls) or self._find(cls)
+            return Ext(rule[0], rule[1](obj, self._pack))
+        except (SerializationError, RecursionError):
+            raise
+        except Exception as exc:
+            raise self._error(obj, _why(exc)) from exc
+        finally:
+            self._above.discard(id(obj))
+
+    def _dict(self, obj: dict[Any, Any], label: str) -> Any:
+        if all(type(key) is str and _is_text(key) for key in obj):
+            if label == ".{}":
+                return {key: self._at(f".{key}", each) for key, each in obj.items()}
+            return {key: self._at(f"[{_brief(key)}]", each) for key, each in obj.items()}
+        flat = [part for pair in obj.items() for part in pair]
+        return Ext(ODD_DICT, self._pack(flat, PAIRS))
+
+    def _pack(self, state: Any, style: int = ITEMS, /) -> bytes:
+        """Pack an encoder's state, naming its parts in its style."""
+        self._level += 1
+        if self._level > DOCUMENTS:
+            raise Refused("it is nested too deeply")
+        if style == ITEMS:
+            tree = self._tree(state)
+        elif style == PAIRS:
+            tree = [
+                self._at(f"[{_brief(state[i - 1])}]" if i % 2 else f".key({_brief(each)})", each)
+                for i, each in enumerate(state)
+            ]
+        elif style == INNER:
+            tree = [self._tree(each) for each in state]
+        else:
+            assert style == FIELDS
+            tree = [self._dict(each, ".{}") if type(each) is dict else self._tree(each) for each in state]
+        packed = packb(tree, None, OPTION)
+        if self._level >= FREE and not is_shallow(packed):
+            raise Refused("it is nested too deeply")
+        self._level -= 1
+        return packed
+
+    def _at(self, label: str, obj: Any) -> Any:
+        self._path.append(label)
+        tree = self._tree(obj)
+        self._path.pop()
+        return tree
+
+    def _error(self, obj: Any, why: str) -> SerializationError:
+        cls = type(obj)
+        name = f"{cls.__module__}.{cls.__qualname__}"
+        where = "".join(self._path)
+        if len(where) > 400:
+            where = f"{where[:200]}...{where[-200:]}"
+        return SerializationError(
+            f"cannot store {where} exactly: {name}: {why}. Convert it before it is cached, or leave it out",
+            where=where,
+            type_name=name,
+        )
+
+
+def _is_text(text: str) -> bool:
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
+def _brief(key: object) -> str:
+    try:
+        return reprlib.repr(key)
+    except Exception:
+        return type(key).__qualname__
+
+
+def _why(exc: Exception) -> str:
+    if isinstance(exc, RecursionError) or "Recursion limit" in str(exc):
+        return "it is nested too deeply"
+    return str(exc) or type(exc).__name__

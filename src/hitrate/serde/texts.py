@@ -1,0 +1,78 @@
+"""What is best stored as text: strings that are not UTF-8, paths, patterns, addresses."""
+
+from __future__ import annotations
+
+import ipaddress
+import pathlib
+import re
+from typing import Any
+
+from ormsgpack import unpackb
+
+from hitrate.errors import DecodeError
+from hitrate.serde.registry import INNER, Hook, Pack, Refused, listed, register
+
+SURROGATES = 60
+PATH = 61
+PATTERN = 62
+ADDRESS = 63
+
+# Positions in these two lists are part of the format: only ever append.
+_PATHS: list[type[pathlib.PurePath]] = [
+    *(pathlib.PurePosixPath, pathlib.PureWindowsPath, pathlib.PosixPath, pathlib.WindowsPath),
+]
+_ADDRESSES: list[Any] = [
+    *(ipaddress.IPv4Address, ipaddress.IPv4Network, ipaddress.IPv4Interface),
+    *(ipaddress.IPv6Address, ipaddress.IPv6Network, ipaddress.IPv6Interface),
+]
+# Not re.DEBUG, which prints, nor re.TEMPLATE, which is gone.
+_FLAGS = int(re.ASCII | re.IGNORECASE | re.LOCALE | re.MULTILINE | re.DOTALL | re.UNICODE | re.VERBOSE)
+
+
+def encode_surrogates(text: str) -> bytes:
+    """Return the bytes of a str with lone surrogates, which UTF-8 forbids."""
+    return text.encode("utf-8", "surrogatepass")
+
+
+def decode_surrogates(data: bytes) -> str:
+    """Return the str of ``encode_surrogates``."""
+    return data.decode("utf-8", "surrogatepass")
+
+
+def _decode_surrogates(data: bytes, hook: Hook) -> Any:
+    return decode_surrogates(data)
+
+
+def _encode_path(obj: pathlib.PurePath, pack: Pack) -> bytes:
+    return bytes([_PATHS.index(type(obj))]) + encode_surrogates(str(obj))
+
+
+def _decode_path(data: bytes, hook: Hook) -> Any:
+    return _PATHS[data[0]](decode_surrogates(data[1:]))
+
+
+def _encode_pattern(obj: re.Pattern[Any], pack: Pack) -> bytes:
+    if obj.flags & ~_FLAGS:
+        raise Refused("it was compiled with flags that cannot be stored")
+    return pack([obj.pattern, obj.flags], INNER)
+
+
+def _decode_pattern(data: bytes, hook: Hook) -> Any:
+    pattern, flags = listed(unpackb(data, ext_hook=hook))
+    if type(flags) is not int or flags & ~_FLAGS or type(pattern) not in (str, bytes):
+        raise DecodeError("a stored pattern is none")
+    return re.compile(pattern, flags)
+
+
+def _encode_address(obj: Any, pack: Pack) -> bytes:
+    return bytes([_ADDRESSES.index(type(obj))]) + encode_surrogates(str(obj))
+
+
+def _decode_address(data: bytes, hook: Hook) -> Any:
+    return _ADDRESSES[data[0]](decode_surrogates(data[1:]))
+
+
+register(SURROGATES, _decode_surrogates)
+register(PATH, _decode_path, types=_PATHS, encode=_encode_path)
+register(PATTERN, _decode_pattern, types=[re.Pattern], encode=_encode_pattern)
+register(ADDRESS, _decode_address, types=_ADDRESSES, encode=_encode_address)

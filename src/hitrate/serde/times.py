@@ -1,0 +1,108 @@
+"""Dates and times, to the microsecond, with fold and the kind of time zone they had."""
+
+from __future__ import annotations
+
+import re
+import struct
+from datetime import date, datetime, time, timedelta, timezone, tzinfo
+from typing import Any
+from zoneinfo import ZoneInfo
+
+from ormsgpack import unpackb
+
+from hitrate.errors import DecodeError
+from hitrate.serde.registry import INNER, Hook, Pack, Refused, listed, register
+
+DATETIME = 40
+DATE = 41
+TIME = 42
+TIMEDELTA = 43
+TIMEZONE = 44
+ZONEINFO = 45
+
+_DATETIME = struct.Struct(">HBBBBBIB")
+_DATE = struct.Struct(">HBB")
+_TIME = struct.Struct(">BBBIB")
+_TIMEDELTA = struct.Struct(">iII")
+# ZoneInfo reads the file of this name, so it must not be able to leave the directory of time zones.
+_ZONE_KEY = re.compile(r"[A-Za-z0-9_+\-]+(?:/[A-Za-z0-9_+\-]+)*", re.ASCII)
+
+
+def _encode_zone(zone: tzinfo | None, pack: Pack) -> bytes:
+    return b"" if zone is None else pack([zone], INNER)
+
+
+def _decode_zone(data: bytes, hook: Hook) -> tzinfo | None:
+    if not data:
+        return None
+    (zone,) = listed(unpackb(data, ext_hook=hook))
+    if type(zone) is not timezone and type(zone) is not ZoneInfo:
+        raise DecodeError("a stored time zone is none")
+    return zone
+
+
+def _encode_datetime(obj: datetime, pack: Pack) -> bytes:
+    return _DATETIME.pack(
+        obj.year, obj.month, obj.day, obj.hour, obj.minute, obj.second, obj.microsecond, obj.fold
+    ) + _encode_zone(obj.tzinfo, pack)
+
+
+def _decode_datetime(data: bytes, hook: Hook) -> Any:
+    year, month, day, hour, minute, second, microsecond, fold = _DATETIME.unpack_from(data)
+    zone = _decode_zone(data[_DATETIME.size :], hook)
+    return datetime(year, month, day, hour, minute, second, microsecond, zone, fold=fold)
+
+
+def _encode_date(obj: date, pack: Pack) -> bytes:
+    return _DATE.pack(obj.year, obj.month, obj.day)
+
+
+def _decode_date(data: bytes, hook: Hook) -> Any:
+    return date(*_DATE.unpack(data))
+
+
+def _encode_time(obj: time, pack: Pack) -> bytes:
+    return _TIME.pack(obj.hour, obj.minute, obj.second, obj.microsecond, obj.fold) + _encode_zone(obj.tzinfo, pack)
+
+
+def _decode_time(data: bytes, hook: Hook) -> Any:
+    hour, minute, second, microsecond, fold = _TIME.unpack_from(data)
+    return time(hour, minute, second, microsecond, _decode_zone(data[_TIME.size :], hook), fold=fold)
+
+
+def _encode_timedelta(obj: timedelta, pack: Pack) -> bytes:
+    return _TIMEDELTA.pack(obj.days, obj.seconds, obj.microseconds)
+
+
+def _decode_timedelta(data: bytes, hook: Hook) -> Any:
+    return timedelta(*_TIMEDELTA.unpack(data))
+
+
+def _encode_timezone(obj: Any, pack: Pack) -> bytes:
+    offset, *name = obj.__getinitargs__()
+    return pack([offset, *name], INNER)
+
+
+def _decode_timezone(data: bytes, hook: Hook) -> Any:
+    return timezone(*listed(unpackb(data, ext_hook=hook)))
+
+
+def _encode_zoneinfo(obj: ZoneInfo, pack: Pack) -> bytes:
+    if obj.key is None or _ZONE_KEY.fullmatch(obj.key) is None:
+        raise Refused("it has no key of the time zone database")
+    return obj.key.encode()
+
+
+def _decode_zoneinfo(data: bytes, hook: Hook) -> Any:
+    key = data.decode("ascii")
+    if len(key) > 100 or _ZONE_KEY.fullmatch(key) is None:
+        raise DecodeError("a stored time zone key is none")
+    return ZoneInfo(key)
+
+
+register(DATETIME, _decode_datetime, types=[datetime], encode=_encode_datetime)
+register(DATE, _decode_date, types=[date], encode=_encode_date)
+register(TIME, _decode_time, types=[time], encode=_encode_time)
+register(TIMEDELTA, _decode_timedelta, types=[timedelta], encode=_encode_timedelta)
+register(TIMEZONE, _decode_timezone, types=[timezone], encode=_encode_timezone)
+register(ZONEINFO, _decode_zoneinfo, types=[ZoneInfo], encode=_encode_zoneinfo)
