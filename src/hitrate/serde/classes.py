@@ -17,9 +17,12 @@ from typing import Any
 from ormsgpack import unpackb
 
 from hitrate.errors import DecodeError
-from hitrate.serde.registry import FIELDS, Decode, Encode, Hook, Pack, Plan, Refused, listed, plan_for
+from hitrate.serde.registry import FIELDS, Encode, Hook, Pack, Plan, Refused, listed, plan_for
 
 CLASS = 1
+
+Place = tuple[str, types.ModuleType, Callable[[str], Any], str]
+Known = tuple[str, types.ModuleType, Callable[[str], Any], str, type, Callable[[list[Any]], Any]]
 
 # The slots of the C types themselves: a module's __getattr__, a lazy module's __getattribute__ or a metaclass cannot
 # interfere, and a proxy's __class__ is not asked.
@@ -95,8 +98,8 @@ class Classes:
     def __init__(self, allowed: Iterable[type] | None) -> None:
         self._allowed = None if allowed is None else frozenset(allowed)
         self._plans: dict[type, Plan] = {}
-        self._found: dict[str, tuple[Callable[[], bool], Callable[[list[Any]], Any]]] = {}
-        self.decode = self._decoder()
+        self.known: dict[str, Known] = {}
+        """By mark, where the class was last found and how it is restored; good only while it is still there."""
 
     def encoder(self, cls: type) -> Encode:
         """Return the encoder of a class.
@@ -105,29 +108,38 @@ class Classes:
             Refused: it cannot be stored.
         """
         plan = self._plan(cls)
-        dump, mark, still_there = plan.dump, plan.mark, _finder(plan)
+        dump, mark = plan.dump, plan.mark
+        place = _place_of(plan)
+        if place is None:
+
+            def encode_nested(obj: Any, pack: Pack) -> bytes:
+                reference_to(cls)
+                return pack(dump(obj, mark), FIELDS)
+
+            return encode_nested
+
+        module_name, module, get_class, name = place
+        get_module = sys.modules.get
 
         def encode(obj: Any, pack: Pack) -> bytes:
-            if not still_there():
-                raise Refused("its module and name do not lead back to it any more")
+            if get_module(module_name) is not module or get_class(name) is not cls:
+                reference_to(cls)
             return pack(dump(obj, mark), FIELDS)
 
         return encode
 
-    def _decoder(self) -> Decode:
-        found, find = self._found, self._find
+    def decode(self, data: bytes, hook: Hook) -> Any:
+        """Return the instance of a stored state.
 
-        def decode(data: bytes, hook: Hook) -> Any:
-            state = unpackb(data, ext_hook=hook)
-            known = found.get(state[0])
-            if known is not None and known[0]():
-                return known[1](state)
-            return find(listed(state)[0]).restore(state)
+        Raises:
+            DecodeError: its class is not there, not allowed, of no known family, or has changed.
+        """
+        return self.restore(listed(unpackb(data, ext_hook=hook)))
 
-        return decode
-
-    def _find(self, mark: Any) -> Plan:
-        ref, _, fingerprint = mark.rpartition("#")
+    def restore(self, state: list[Any]) -> Any:
+        """Return the instance of a decoded state; raises as ``decode`` does."""
+        mark = state[0]
+        ref = mark.rpartition("#")[0]
         cls = find_class(ref)
         if cls is None:
             raise DecodeError(f"no imported module has the class {ref!r}")
@@ -136,9 +148,11 @@ class Classes:
         except Refused as exc:
             raise DecodeError(f"the class {ref!r} cannot be restored: {exc}") from exc
         if plan.mark != mark:
-            raise DecodeError(f"the fields of {ref!r} are not the stored ones ({fingerprint}) any more")
-        self._found[mark] = _finder(plan), plan.restore
-        return plan
+            raise DecodeError(f"the fields of {ref!r} are not the stored ones any more")
+        place = _place_of(plan)
+        if place is not None:
+            self.known[mark] = (*place, cls, plan.restore)
+        return plan.restore(state)
 
     def _plan(self, cls: type) -> Plan:
         plan = self._plans.get(cls)
@@ -150,14 +164,10 @@ class Classes:
         return plan
 
 
-def _finder(plan: Plan) -> Callable[[], bool]:
-    """Return a function that tells whether the reference of a class still leads to it."""
-    cls = plan.cls
-    ref = plan.mark.rpartition("#")[0]
-    module_name, _, name = ref.partition(":")
+def _place_of(plan: Plan) -> Place | None:
+    """Return where a class is found, None if inside another class."""
+    module_name, _, name = plan.mark.rpartition("#")[0].partition(":")
     if "." in name:
-        return lambda: find_class(ref) is cls
-    get_module = sys.modules.get
+        return None
     module = sys.modules[module_name]
-    get_class = _module_dict(module).get
-    return lambda: get_module(module_name) is module and get_class(name) is cls
+    return module_name, module, _module_dict(module).get, name

@@ -33,7 +33,7 @@ class MsgpackSerializer:
         self._rules: dict[type, Rule] = dict(ENCODERS)
         self._decoders: dict[int, Decode] = {**DECODERS, CLASS: self._classes.decode}
         self._pack = packer(self._rules, self._find_rule)
-        self._hook = unpacker(self._decoders, self._find_decoder)
+        self._hook = unpacker(self._decoders, self._find_decoder, self._classes)
 
     def dumps_typed(self, obj: Any) -> tuple[str, bytes]:
         """Return ``(encoding, payload)`` for a value.

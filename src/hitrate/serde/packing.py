@@ -8,14 +8,16 @@ depth is bounded without counting.
 from __future__ import annotations
 
 import gc
+import sys
 import threading
 from collections.abc import Callable
 from typing import Any
 
 import ormsgpack
-from ormsgpack import Ext, packb
+from ormsgpack import Ext, packb, unpackb
 
 from hitrate.errors import DecodeError
+from hitrate.serde.classes import CLASS, Classes
 from hitrate.serde.depth import DOCUMENTS, FREE, is_shallow
 from hitrate.serde.registry import Decode, Hook, Pack, Refused, Rule
 
@@ -42,16 +44,29 @@ def holds_impostor(root: Any) -> bool:
     """
     level: list[Any] = [root]
     types = {type(root)}
-    while True:
-        if not types.isdisjoint(IMPOSTORS):
-            return True
-        if list in types or dict in types:
-            if len(types) > 1:
-                level = [each for each in level if type(each) is list or type(each) is dict]
-        else:
+    while types.isdisjoint(IMPOSTORS):
+        if list not in types and dict not in types:
             return False
+        level = [each for each in level if type(each) is dict or (type(each) is list and not _is_floats(each))]
         level = gc.get_referents(*level)
         types = {*map(type, level)}
+    return True
+
+
+def _is_floats(items: list[Any]) -> bool:
+    """Tell, of a long list, whether it is all floats, three times as fast as by looking at each."""
+    if len(items) < 64 or type(items[0]) is not float or type(items[-1]) is not float:
+        return False
+    try:
+        return _is_packed_floats(packb(items, None, OPTION), len(items))
+    except ormsgpack.MsgpackEncodeError:
+        return False
+
+
+def _is_packed_floats(packed: bytes, count: int) -> bool:
+    """Tell whether a packed list is all floats: if each so far was one, the next begins nine bytes on."""
+    start = 1 if count < 16 else 3 if count < 65536 else 5
+    return len(packed) == start + 9 * count and packed[start::9] == b"\xcb" * count
 
 
 def packer(rules: dict[type, Rule], find: Callable[[type], Rule]) -> Pack:
@@ -81,7 +96,9 @@ def _packer(rules: dict[type, Rule], find: Callable[[type], Rule], below: Pack, 
     def pack(state: Any, style: int = 0, /) -> bytes:
         packed = packb(state, default, OPTION)
         # 196, 197 and 198 mark bytes; without one of them there are none, and so no bytearray.
-        if (196 in packed or 197 in packed or 198 in packed) and holds_impostor(state):
+        if (196 in packed or 197 in packed or 198 in packed) and not (
+            (type(state) is list and _is_packed_floats(packed, len(state))) or not holds_impostor(state)
+        ):
             raise Refused("it holds a type that msgpack would silently change")
         return packed
 
@@ -94,38 +111,68 @@ def _packer(rules: dict[type, Rule], find: Callable[[type], Rule], below: Pack, 
     return pack_bounded if bounded else pack
 
 
-def unpacker(decoders: dict[int, Decode], find: Callable[[int], Decode]) -> Hook:
+def unpacker(decoders: dict[int, Decode], find: Callable[[int], Decode], classes: Classes) -> Hook:
     """Return the extension hook for a whole value.
 
     Args:
         decoders: how each known extension code is read.
         find: finds, and adds to the decoders, how another code is read; raises ``DecodeError``.
+        classes: restores the instances of user classes.
     """
 
     def too_deep(code: int, data: bytes) -> Any:
         raise DecodeError("it is nested too deeply")
 
     below: Hook = too_deep
-    for level in range(DOCUMENTS, 0, -1):
-        below = _unpacker(decoders, find, below, level >= FREE)
+    for _ in range(FREE, DOCUMENTS + 1):
+        below = _bounded_unpacker(decoders, find, below)
+    for _ in range(1, FREE):
+        below = _unpacker(decoders, find, classes, below)
     return below
 
 
-def _unpacker(decoders: dict[int, Decode], find: Callable[[int], Decode], below: Hook, bounded: bool) -> Hook:
+def _unpacker(decoders: dict[int, Decode], find: Callable[[int], Decode], classes: Classes, below: Hook) -> Hook:
+    get = decoders.get
+    restore_anew, get_known, get_module = classes.restore, classes.known.get, sys.modules.get
+
+    def hook(code: int, data: bytes) -> Any:
+        try:
+            if code != CLASS:
+                return (get(code) or find(code))(data, below)
+            # Written out here because it is most of what a hit on a LangChain message costs.
+            state = unpackb(data, ext_hook=below)
+            known = get_known(state[0])
+            if known is not None:
+                module_name, module, get_class, name, cls, restore = known
+                if get_module(module_name) is module and get_class(name) is cls:
+                    return restore(state)
+            return restore_anew(state)
+        except Exception as exc:
+            _remember(exc)
+            raise
+
+    return hook
+
+
+def _bounded_unpacker(decoders: dict[int, Decode], find: Callable[[int], Decode], below: Hook) -> Hook:
     get = decoders.get
 
     def hook(code: int, data: bytes) -> Any:
         try:
-            if bounded and not is_shallow(data):
+            if not is_shallow(data):
                 raise DecodeError("it is nested too deeply")
             return (get(code) or find(code))(data, below)
         except Exception as exc:
-            # unpackb drops what its hook raises, so the reason goes round it; the innermost is the one that explains.
-            if not isinstance(exc, ormsgpack.MsgpackDecodeError):
-                _reason.error = exc
+            _remember(exc)
             raise
 
     return hook
+
+
+def _remember(exc: Exception) -> None:
+    # unpackb drops what its hook raises, so the reason goes round it; the innermost is the one that explains.
+    if str(exc) != "ext_hook failed":
+        _reason.error = exc
 
 
 def decode_error(exc: Exception) -> DecodeError:

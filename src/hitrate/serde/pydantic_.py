@@ -51,7 +51,7 @@ def _restorer(cls: type) -> Any:
             raise DecodeError("the stored state of a model is none")
         made: Any = new(cls)
         put_dict(made, attributes)
-        put_set(made, set(names))
+        put_set(made, {*names})
         put_extra(made, extra)
         put_private(made, private)
         return made
@@ -72,7 +72,7 @@ def _restorer_of_root(cls: type) -> Any:
             raise DecodeError("the stored state of a model is none")
         made: Any = object.__new__(cls)
         _put_dict(made, attributes)
-        _put_set(made, set(names))
+        _put_set(made, {*names})
         return made
 
     return restore

@@ -73,7 +73,7 @@ DECODERS: dict[int, Decode] = {}
 PLANNERS: list[Callable[[type], Plan | None]] = []
 
 _CORE = ("containers", "scalars", "times", "texts", "namedtuples", "enums", "dataclasses_")
-_OPTIONAL = {"pydantic": "pydantic_", "langgraph.types": "langgraph_"}
+_OPTIONAL = {"numpy": "numpy_", "pydantic": "pydantic_", "langgraph.types": "langgraph_"}
 _loaded: set[str] = set()
 
 

@@ -1,0 +1,157 @@
+"""NumPy arrays and scalars: type, shape, order and the bytes of the buffer.
+
+An element type is described by a small grammar of our own reading, checked against the length of the buffer before
+anything is allocated. Arrays come back writable, in C or Fortran order as they were; views come back as their content.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+from typing import Any
+
+import numpy as np
+from ormsgpack import unpackb
+
+from hitrate.errors import DecodeError
+from hitrate.serde.registry import INNER, Hook, Pack, Refused, listed, register
+
+ARRAY = 80
+SCALAR = 81
+
+# Byte order, kind and size, or the unit of a time; q, Q, l and L name the C integer that another of the size shadows.
+_PLAIN = re.compile(r"[<>|=](?:[biufcSUVmM][0-9]{1,10}(?:\[[0-9]{0,9}[A-Za-z]{1,7}\])?|[qQlL])", re.ASCII)
+_MAX_NESTING = 16
+
+
+def _describe(dtype: np.dtype[Any]) -> Any:
+    """Return a dtype as nested lists of str and int.
+
+    Raises:
+        Refused: the description would not lead back to an equal dtype.
+    """
+    spec = _spec_of(dtype)
+    try:
+        same = _dtype_of(spec)
+    except (DecodeError, TypeError, ValueError):
+        same = None
+    if same is None or same != dtype or same.str != dtype.str or same.isalignedstruct != dtype.isalignedstruct:
+        raise Refused(f"its dtype {dtype} cannot be stored")
+    if same.char != dtype.char:
+        raise Refused(f"its dtype {dtype} cannot be stored")
+    return spec
+
+
+def _spec_of(dtype: np.dtype[Any]) -> Any:
+    if dtype.metadata or dtype.hasobject:
+        raise Refused(f"its dtype {dtype} holds objects or metadata")
+    if dtype.subdtype is not None:
+        base, shape = dtype.subdtype
+        return ["sub", _spec_of(base), [*shape]]
+    if dtype.names is not None:
+        assert dtype.fields is not None
+        columns = [dtype.fields[name] for name in dtype.names]
+        titles = [column[2] if len(column) > 2 else None for column in columns]
+        if any(title is not None for title in titles):
+            raise Refused(f"its dtype {dtype} has titles")
+        specs = [_spec_of(column[0]) for column in columns]
+        return [
+            "struct",
+            [*dtype.names],
+            specs,
+            [column[1] for column in columns],
+            dtype.itemsize,
+            dtype.isalignedstruct,
+        ]
+    spec = dtype.str
+    if dtype.char in "qQlL" and np.dtype(spec).char != dtype.char:
+        return spec[0] + dtype.char
+    return spec
+
+
+def _dtype_of(spec: Any, nesting: int = 0) -> np.dtype[Any]:
+    if nesting > _MAX_NESTING:
+        raise DecodeError("a stored dtype is nested too deeply")
+    if type(spec) is str:
+        if _PLAIN.fullmatch(spec) is None:
+            raise DecodeError("a stored dtype is none")
+        return np.dtype(spec)
+    kind, *parts = listed(spec)
+    if kind == "sub":
+        base, shape = parts
+        made: np.dtype[Any] = np.dtype((_dtype_of(base, nesting + 1), _shape_of(shape)))
+        return made
+    if kind != "struct":
+        raise DecodeError("a stored dtype is none")
+    names, formats, offsets, itemsize, aligned = parts
+    fields: Any = {
+        "names": names,
+        "formats": [_dtype_of(each, nesting + 1) for each in formats],
+        "offsets": offsets,
+        "itemsize": itemsize,
+    }
+    return np.dtype(fields, align=aligned is True)
+
+
+def _shape_of(stored: Any) -> tuple[int, ...]:
+    shape = tuple(listed(stored))
+    if len(shape) > 64 or any(type(each) is not int or each < 0 for each in shape):
+        raise DecodeError("a stored shape is none")
+    return shape
+
+
+def _encode_array(obj: np.ndarray[Any, Any], pack: Pack) -> bytes:
+    if obj.dtype == object and obj.dtype.char == "O" and not obj.dtype.metadata:
+        return pack([None, [*obj.shape], obj.ravel().tolist(), obj.flags.fnc], INNER)
+    content = obj.tobytes("F" if obj.flags.fnc else "C")
+    return pack([_describe(obj.dtype), [*obj.shape], content, obj.flags.fnc], INNER)
+
+
+def _decode_array(data: bytes, hook: Hook) -> Any:
+    spec, stored_shape, content, is_fortran = listed(unpackb(data, ext_hook=hook))
+    shape, order = _shape_of(stored_shape), "F" if is_fortran is True else "C"
+    if spec is None:
+        return _object_array(shape, listed(content), order)
+    dtype = _dtype_of(spec)
+    if type(content) is not bytes or dtype.hasobject or math.prod(shape) * dtype.itemsize != len(content):
+        raise DecodeError("a stored array does not fill its shape")
+    return np.ndarray(shape, dtype, content, order=order).copy("K")  # type: ignore[arg-type]
+
+
+def _object_array(shape: tuple[int, ...], items: list[Any], order: Any) -> Any:
+    if math.prod(shape) != len(items):
+        raise DecodeError("a stored array does not fill its shape")
+    made = np.empty(shape, object, order=order)
+    # Assigned one by one, so that an element that is itself a sequence stays an element.
+    for index, item in zip(np.ndindex(*shape), items, strict=True):
+        made[index] = item
+    return made
+
+
+def _encode_scalar(obj: Any, pack: Pack) -> bytes:
+    if type(obj) is np.str_ or type(obj) is np.bytes_:
+        # As an array these would lose trailing NULs.
+        return pack([None, obj.item()], INNER)
+    return pack([_describe(obj.dtype), obj.tobytes()], INNER)
+
+
+def _decode_scalar(data: bytes, hook: Hook) -> Any:
+    spec, content = listed(unpackb(data, ext_hook=hook))
+    if spec is None:
+        if type(content) is str:
+            return np.str_(content)
+        if type(content) is bytes:
+            return np.bytes_(content)
+    dtype = _dtype_of(spec)
+    if type(content) is not bytes or dtype.hasobject or dtype.itemsize != len(content):
+        raise DecodeError("a stored scalar has another size")
+    made = np.ndarray((), dtype, content).copy()[()]
+    if isinstance(made, np.ndarray):
+        raise DecodeError("a stored scalar is an array")
+    return made
+
+
+_SCALARS = {*np.sctypeDict.values(), np.longlong, np.ulonglong, np.int_, np.uint, np.intc, np.uintc} - {np.object_}
+
+register(ARRAY, _decode_array, types=[np.ndarray], encode=_encode_array)
+register(SCALAR, _decode_scalar, types=_SCALARS, encode=_encode_scalar)
