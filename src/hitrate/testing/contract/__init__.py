@@ -1,0 +1,57 @@
+"""The promises of a cache as tests: one file for each group of them."""
+
+from __future__ import annotations
+
+from hitrate.testing.contract.at_once import AtOnce
+from hitrate.testing.contract.bounds import Bounds
+from hitrate.testing.contract.clearing import Clearing
+from hitrate.testing.contract.counters import Counters
+from hitrate.testing.contract.deleting import Deleting
+from hitrate.testing.contract.expiry import Expiry
+from hitrate.testing.contract.failures import Failures
+from hitrate.testing.contract.forks import BusyForks, Forks
+from hitrate.testing.contract.instants import Instants, Purging
+from hitrate.testing.contract.keys import Keys
+from hitrate.testing.contract.lifecycle import Lifecycle
+from hitrate.testing.contract.misuse import Misuse
+from hitrate.testing.contract.model import DocumentedModel, FullModel
+from hitrate.testing.contract.one_store import OneStore
+from hitrate.testing.contract.reading import Reading
+from hitrate.testing.contract.refusal import Refusal
+from hitrate.testing.contract.signatures import Signatures
+from hitrate.testing.contract.values import Values
+from hitrate.testing.contract.writing import Writing
+
+
+class DocumentedContract(
+    Signatures,
+    Keys,
+    Misuse,
+    Reading,
+    Values,
+    Writing,
+    Refusal,
+    Expiry,
+    Clearing,
+    OneStore,
+    AtOnce,
+    Forks,
+    DocumentedModel,
+):
+    """Every promise that shows through the documented methods alone: ``get``, ``set``, ``clear`` and their async faces.
+
+    Subclass it in a test file and give the fixture ``make_cache``: a function that makes a new, empty cache and passes
+    on ``serde=``, the one documented option. A cache that cannot take the clock of the suite overrides the fixture
+    ``clock`` to return a ``WallClock``; its tests then wait for some TTLs of a second.
+    """
+
+
+class CacheContract(
+    DocumentedContract, Deleting, Instants, Purging, Bounds, Counters, Failures, Lifecycle, BusyForks, FullModel
+):
+    """Every promise of a hitrate cache: the documented ones, and those on bounds, counters, failures and closing.
+
+    Subclass it in a test file and give the fixture ``make_cache``: a function that makes a new, empty cache with the
+    suite's ``clock`` and passes on the options ``serde``, ``max_bytes``, ``max_entries``, ``default_ttl`` and
+    ``on_error``.
+    """

@@ -1,0 +1,163 @@
+"""Random operations on a cache and on a dict that models it; the two never disagree.
+
+The keys are few and nasty, so that operations meet and encodings collide.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from hitrate.base import FullKey, Namespace
+from hitrate.testing.clock import Clock
+from hitrate.testing.contract.fixtures import Fixtures
+from hitrate.testing.faces import Driver, Pairs
+
+NAMESPACES: list[Namespace] = [
+    (),
+    ("",),
+    ("a",),
+    ("a", "b"),
+    ("a,b",),
+    ("a:b",),
+    ("*",),
+    ("%",),
+    ("\x00",),
+    ("\ud800",),
+]
+NAMES = ["", "k", "a,b", "\udfff"]
+
+namespaces = st.sampled_from(NAMESPACES)
+full_keys = st.tuples(namespaces, st.sampled_from(NAMES))
+values = st.one_of(st.none(), st.integers(0, 9), st.lists(st.integers(0, 9), max_size=3), st.text("ab", max_size=3))
+# Powers of two, so that sums of them and the clock are exact and "at the very instant" is one instant.
+moments = st.sampled_from([0.25, 0.5, 1, 2, 64])
+ttls = st.one_of(st.none(), moments, st.sampled_from([0, -1, math.inf, 10**12]))
+
+
+class Model:
+    """The cache as a dict of value and expiry."""
+
+    def __init__(self, clock: Clock) -> None:
+        self._clock = clock
+        self._entries: dict[FullKey, tuple[Any, float]] = {}
+
+    def get(self, keys: Sequence[FullKey]) -> dict[FullKey, Any]:
+        now = self._clock()
+        return {key: self._entries[key][0] for key in keys if key in self._entries and now < self._entries[key][1]}
+
+    def set(self, pairs: Pairs) -> None:
+        for key, (value, ttl) in pairs.items():
+            self._entries[key] = value, math.inf if ttl is None else self._clock() + ttl
+
+    def clear(self, chosen: Sequence[Namespace] | None) -> None:
+        for key in list(self._entries):
+            if chosen is None or key[0] in chosen:
+                del self._entries[key]
+
+    def delete(self, keys: Sequence[FullKey]) -> None:
+        for key in keys:
+            self._entries.pop(key, None)
+
+
+class Step(Protocol):
+    """One operation, done to the cache and to its model."""
+
+    def do(self, cache: Driver, model: Model, clock: Clock) -> None: ...
+
+
+@dataclass(frozen=True)
+class Get:
+    keys: Sequence[FullKey]
+
+    def do(self, cache: Driver, model: Model, clock: Clock) -> None:
+        assert cache.get(self.keys) == model.get(self.keys)
+
+
+@dataclass(frozen=True)
+class Set:
+    pairs: Mapping[FullKey, tuple[Any, float | None]]
+
+    def do(self, cache: Driver, model: Model, clock: Clock) -> None:
+        cache.set(self.pairs)
+        model.set(self.pairs)
+
+
+@dataclass(frozen=True)
+class Clear:
+    namespaces: Sequence[Namespace] | None
+
+    def do(self, cache: Driver, model: Model, clock: Clock) -> None:
+        cache.clear(self.namespaces)
+        model.clear(self.namespaces)
+
+
+@dataclass(frozen=True)
+class Delete:
+    keys: Sequence[FullKey]
+
+    def do(self, cache: Driver, model: Model, clock: Clock) -> None:
+        cache.delete(self.keys)
+        model.delete(self.keys)
+
+
+@dataclass(frozen=True)
+class Advance:
+    seconds: float
+
+    def do(self, cache: Driver, model: Model, clock: Clock) -> None:
+        clock.advance(self.seconds)
+
+
+some_keys = st.lists(full_keys, max_size=12)
+gets = st.builds(Get, some_keys)
+sets_for_ever = st.builds(Set, st.dictionaries(full_keys, st.tuples(values, st.none()), max_size=12))
+sets = st.builds(Set, st.dictionaries(full_keys, st.tuples(values, ttls), max_size=12))
+clears = st.builds(Clear, st.one_of(st.none(), st.lists(namespaces, max_size=3)))
+deletes = st.builds(Delete, some_keys)
+advances = st.builds(Advance, moments)
+
+EVERY_KEY: list[FullKey] = [(namespace, name) for namespace in NAMESPACES for name in NAMES]
+
+random_steps = settings(
+    max_examples=80,
+    deadline=None,
+    suppress_health_check=[
+        HealthCheck.function_scoped_fixture,  # one cache serves all examples: each begins by clearing it
+        HealthCheck.differing_executors,  # the contract is inherited by the tests of many backends
+        HealthCheck.too_slow,
+    ],
+)
+
+
+class DocumentedModel(Fixtures):
+    """Random operations"""
+
+    @random_steps
+    @given(steps=st.lists(st.one_of(sets_for_ever, gets, clears), max_size=15))
+    def test_a_cache_does_as_a_dict_would(self, cache: Driver, clock: Clock, steps: list[Step]) -> None:
+        """After any sets, gets and clears, the cache holds what a plain dict would."""
+        check(cache, clock, steps)
+
+
+class FullModel(Fixtures):
+    """Random operations"""
+
+    @random_steps
+    @given(steps=st.lists(st.one_of(sets, gets, deletes, clears, advances), max_size=20))
+    def test_a_cache_does_as_a_dict_with_ttls_would(self, cache: Driver, clock: Clock, steps: list[Step]) -> None:
+        """So it does after any sets with any TTLs, gets, deletes, clears and moves of the clock."""
+        check(cache, clock, steps)
+
+
+def check(cache: Driver, clock: Clock, steps: list[Step]) -> None:
+    cache.clear()
+    model = Model(clock)
+    for step in steps:
+        step.do(cache, model, clock)
+    Get(EVERY_KEY).do(cache, model, clock)

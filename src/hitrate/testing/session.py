@@ -1,0 +1,128 @@
+"""The process that tries: a pytest session which tells its parent what it begins and how that ends."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Generator
+from multiprocessing.connection import Connection
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from hitrate.testing.subject import Subject, UnusableError
+from hitrate.testing.verdicts import Begun, Ended, Finished, Message, Trial, Unusable, Verdict
+
+
+def run(subject: Subject, done: frozenset[str], directory: Path, parent: Connection[Message, None]) -> None:
+    """Try the subject and tell ``parent`` about it.
+
+    Args:
+        subject: the cache to try.
+        done: the tests to leave out; an earlier session has run them.
+        directory: for temporary files.
+        parent: where messages go.
+    """
+    os.setsid()  # so that the parent can end this process together with whatever it has forked
+    _be_reproducible(directory)
+    arguments = ["--pyargs", "hitrate.testing.probe", "--noconftest"]
+    arguments += ["-c", os.devnull, f"--rootdir={directory}", f"--basetemp={directory / 'trials'}"]
+    arguments += ["-p", "no:terminal", "-p", "no:cacheprovider"]
+    pytest.main(arguments, plugins=[Session(subject, done, directory, parent)])
+    parent.send(Finished())
+
+
+def _be_reproducible(directory: Path) -> None:
+    """Keep the settings of the directory the command was started in out of it, and chance too."""
+    os.environ.update(PYTEST_DISABLE_PLUGIN_AUTOLOAD="1", HYPOTHESIS_STORAGE_DIRECTORY=str(directory))
+    os.environ.pop("PYTEST_ADDOPTS", None)
+    os.environ.pop("PYTEST_PLUGINS", None)
+    from hypothesis import Phase, settings
+
+    # A failure is enough for a report; the smallest one is for the author's own test run.
+    settings.register_profile("hitrate", derandomize=True, database=None, phases=[Phase.generate])
+    settings.load_profile("hitrate")
+
+
+class Session:
+    """The pytest plugin that gives the subject to the tests and tells the parent how they end."""
+
+    def __init__(
+        self, subject: Subject, done: frozenset[str], directory: Path, parent: Connection[Message, None]
+    ) -> None:
+        self._subject = subject
+        self._done = done
+        self._directory = directory
+        self._parent = parent
+        self._ended = Ended(Verdict.HOLDS)
+
+    def pytest_sessionstart(self) -> None:
+        """See whether there is anything to try."""
+        try:
+            self._subject.check(self._directory)
+        except UnusableError as error:
+            self._parent.send(Unusable(str(error)))
+            os._exit(0)  # pytest has nothing to do, and would say so
+
+    @pytest.fixture
+    def subject(self) -> Subject:
+        """The cache that is tried."""
+        return self._subject
+
+    def pytest_collection_modifyitems(self, items: list[pytest.Item]) -> None:
+        """Keep the tests of the subject's contract, and leave out what has been run."""
+        contract = "::TestFull::" if self._subject.is_full() else "::TestDocumented::"
+        items[:] = [item for item in items if contract in item.nodeid and item.nodeid not in self._done]
+
+    @pytest.hookimpl(wrapper=True)
+    def pytest_runtest_protocol(self, item: pytest.Item) -> Generator[None, Any, Any]:
+        """Tell the parent about the test before and after."""
+        self._parent.send(Begun(trial_of(item)))
+        self._ended = Ended(Verdict.HOLDS)
+        result = yield
+        self._parent.send(self._ended)
+        return result
+
+    @pytest.hookimpl(wrapper=True)
+    def pytest_runtest_makereport(self, call: pytest.CallInfo[None]) -> Generator[None, Any, Any]:
+        """Remember the first thing that went wrong, in setup, call or teardown."""
+        report = yield
+        if call.excinfo is not None and self._ended.verdict is Verdict.HOLDS:
+            verdict = Verdict.NOT_TRIED if report.skipped else Verdict.BROKEN
+            self._ended = Ended(verdict, one_line(call.excinfo.value))
+        return report
+
+
+def trial_of(item: pytest.Item) -> Trial:
+    """Read off a test what it tries."""
+    function: Any = getattr(item, "function", None)
+    cls: Any = getattr(item, "cls", object)
+    parameters = dict(getattr(getattr(item, "callspec", None), "params", {}))
+    face = parameters.pop("face", None)
+    home, place = next((cls, place) for place, cls in enumerate(cls.__mro__) if function.__name__ in vars(cls))
+    return Trial(
+        test=item.nodeid,
+        group=home.__doc__.splitlines()[0],
+        promise=function.__doc__.splitlines()[0],
+        case=", ".join(map(_name, parameters.values())),
+        face=face.name if face else "",
+        order=(place, list(vars(home)).index(function.__name__)),
+    )
+
+
+def _name(parameter: object) -> str:
+    name = getattr(parameter, "__name__", parameter)
+    return name if isinstance(name, str) else repr(name)
+
+
+def one_line(failure: BaseException) -> str:
+    """Say in one line what went wrong, the same each time: no addresses."""
+    while isinstance(failure, BaseExceptionGroup):
+        failure = failure.exceptions[0]
+    text = str(failure).strip()
+    line = text.splitlines()[0] if text else ""
+    line = re.sub(r" at 0x[0-9a-fA-F]+", "", line)
+    if not isinstance(failure, AssertionError | pytest.fail.Exception | pytest.skip.Exception):
+        line = f"{type(failure).__name__}: {line}".removesuffix(": ")
+    return line.encode("ascii", "backslashreplace").decode() or type(failure).__name__
