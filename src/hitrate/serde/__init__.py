@@ -10,18 +10,31 @@ from typing import TYPE_CHECKING
 from hitrate.serde.protocol import BoundSerializer, SerializerProtocol
 
 if TYPE_CHECKING:
+    from hitrate.serde.copying import copier, is_immutable
+    from hitrate.serde.encrypted import EncryptedSerializer
     from hitrate.serde.msgpack import MsgpackSerializer, default_serializer
+    from hitrate.serde.zstd import ZstdSerializer, train_dictionary
 
 _HOME = {
+    "EncryptedSerializer": "encrypted",
     "MsgpackSerializer": "msgpack",
+    "ZstdSerializer": "zstd",
+    "copier": "copying",
     "default_serializer": "msgpack",
+    "is_immutable": "copying",
+    "train_dictionary": "zstd",
 }
 
 __all__ = [
     "BoundSerializer",
+    "EncryptedSerializer",
     "MsgpackSerializer",
     "SerializerProtocol",
+    "ZstdSerializer",
+    "copier",
     "default_serializer",
+    "is_immutable",
+    "train_dictionary",
 ]
 
 

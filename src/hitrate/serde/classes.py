@@ -138,7 +138,9 @@ class Classes:
 
     def restore(self, state: list[Any]) -> Any:
         """Return the instance of a decoded state; raises as ``decode`` does."""
-        mark = state[0]
+        mark = state[0] if state else None
+        if type(mark) is not str:
+            raise DecodeError("a stored instance does not name its class")
         ref = mark.rpartition("#")[0]
         cls = find_class(ref)
         if cls is None:

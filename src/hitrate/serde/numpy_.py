@@ -49,8 +49,8 @@ def _spec_of(dtype: np.dtype[Any]) -> Any:
         base, shape = dtype.subdtype
         return ["sub", _spec_of(base), [*shape]]
     if dtype.names is not None:
-        assert dtype.fields is not None
-        columns = [dtype.fields[name] for name in dtype.names]
+        columns_by_name: Any = dtype.fields
+        columns = [columns_by_name[name] for name in dtype.names]
         titles = [column[2] if len(column) > 2 else None for column in columns]
         if any(title is not None for title in titles):
             raise Refused(f"its dtype {dtype} has titles")
@@ -90,7 +90,8 @@ def _dtype_of(spec: Any, nesting: int = 0) -> np.dtype[Any]:
         "offsets": offsets,
         "itemsize": itemsize,
     }
-    return np.dtype(fields, align=aligned is True)
+    whole: np.dtype[Any] = np.dtype(fields, align=aligned is True)
+    return whole
 
 
 def _shape_of(stored: Any) -> tuple[int, ...]:
