@@ -17,7 +17,7 @@ from typing import Any
 
 import pytest
 
-from hitrate.testing import Clock, DocumentedContract, WallClock, needs
+from hitrate.testing import CacheContract, Clock, DocumentedContract, WallClock, needs
 from hitrate.testing.__main__ import main
 from hitrate.testing.report import Promise, Report
 from hitrate.testing.subject import Subject
@@ -450,3 +450,10 @@ def test_moving_the_wall_clock_is_waiting() -> None:
     clock.advance(0.01)
     clock.set(before)
     assert clock() >= before + 0.01
+
+
+def test_the_documentation_lists_every_promise() -> None:
+    text = (Path(__file__).parent.parent / "docs" / "testing.md").read_text()
+    for name in dir(CacheContract):
+        if name.startswith("test_"):
+            assert f"- {getattr(CacheContract, name).__doc__.splitlines()[0]}\n" in text

@@ -90,6 +90,10 @@ class Bounds(Fixtures):
             cache.set(full)
             assert cache.raw.stats().evictions == 0
             assert len(cache.get(keys)) == 10
+            clock.advance(10)
+            fresh = numbered(10, 20)
+            cache.set(dict.fromkeys(fresh, ("value", 10)))
+            assert list(cache.get(fresh)) == fresh
 
     def test_the_first_eviction_is_logged_once(
         self, new_cache: MakeCache, face: Face, caplog: pytest.LogCaptureFixture
