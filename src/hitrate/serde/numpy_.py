@@ -51,15 +51,12 @@ def _spec_of(dtype: np.dtype[Any]) -> Any:
     if dtype.names is not None:
         columns_by_name: Any = dtype.fields
         columns = [columns_by_name[name] for name in dtype.names]
-        titles = [column[2] if len(column) > 2 else None for column in columns]
-        if any(title is not None for title in titles):
-            raise Refused(f"its dtype {dtype} has titles")
-        specs = [_spec_of(column[0]) for column in columns]
         return [
             "struct",
             [*dtype.names],
-            specs,
+            [_spec_of(column[0]) for column in columns],
             [column[1] for column in columns],
+            [column[2] if len(column) > 2 else None for column in columns],
             dtype.itemsize,
             dtype.isalignedstruct,
         ]
@@ -83,13 +80,15 @@ def _dtype_of(spec: Any, nesting: int = 0) -> np.dtype[Any]:
         return made
     if kind != "struct":
         raise DecodeError("a stored dtype is none")
-    names, formats, offsets, itemsize, aligned = parts
+    names, formats, offsets, titles, itemsize, aligned = parts
     fields: Any = {
         "names": names,
         "formats": [_dtype_of(each, nesting + 1) for each in formats],
         "offsets": offsets,
         "itemsize": itemsize,
     }
+    if any(title is not None for title in titles):
+        fields["titles"] = titles
     whole: np.dtype[Any] = np.dtype(fields, align=aligned is True)
     return whole
 
@@ -130,9 +129,11 @@ def _object_array(shape: tuple[int, ...], items: list[Any], order: Any) -> Any:
 
 
 def _encode_scalar(obj: Any, pack: Pack) -> bytes:
-    if type(obj) is np.str_ or type(obj) is np.bytes_:
-        # As an array these would lose trailing NULs.
-        return pack([None, obj.item()], INNER)
+    # As arrays, texts would lose their trailing NULs.
+    if type(obj) is np.str_:
+        return pack([None, str.__str__(obj)], INNER)
+    if type(obj) is np.bytes_:
+        return pack([None, bytes.__getitem__(obj, slice(None))], INNER)
     return pack([_describe(obj.dtype), obj.tobytes()], INNER)
 
 

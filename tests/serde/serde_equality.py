@@ -1,0 +1,81 @@
+"""Exact equality: the same value and the same type, all the way down, NaN equal to NaN and -0.0 not to 0.0."""
+
+from __future__ import annotations
+
+import dataclasses
+import enum
+import math
+from collections import Counter, OrderedDict, defaultdict, deque
+from decimal import Decimal
+from typing import Any
+
+import numpy as np
+from pydantic import BaseModel
+
+
+def same(a: Any, b: Any) -> bool:
+    """Tell whether two values are the same in value and type."""
+    if type(a) is not type(b):
+        return False
+    if isinstance(a, enum.Enum):
+        return a is b
+    if type(a) is float:
+        return (math.isnan(a) and math.isnan(b)) or (a == b and math.copysign(1, a) == math.copysign(1, b))
+    if type(a) is complex:
+        return same(a.real, b.real) and same(a.imag, b.imag)
+    if type(a) is Decimal:
+        return a.as_tuple() == b.as_tuple()
+    if isinstance(a, np.ndarray):
+        return _same_arrays(a, b)
+    if isinstance(a, np.generic):
+        return a.dtype == b.dtype and a.dtype.char == b.dtype.char and a.tobytes() == b.tobytes()
+    if type(a) in (dict, OrderedDict, defaultdict, Counter):
+        if type(a) is defaultdict and a.default_factory is not b.default_factory:
+            return False
+        return _same_items([part for pair in a.items() for part in pair], [part for pair in b.items() for part in pair])
+    if type(a) in (set, frozenset):
+        return len(a) == len(b) and all(any(same(x, y) for y in b) for x in a)
+    if type(a) is deque:
+        return a.maxlen == b.maxlen and _same_items(a, b)
+    if type(a) is list or isinstance(a, tuple):
+        return _same_items(a, b)
+    if isinstance(a, BaseModel):
+        state = [a.__dict__, a.__pydantic_extra__, a.__pydantic_private__]
+        other = [b.__dict__, b.__pydantic_extra__, b.__pydantic_private__]
+        return same(state, other) and a.__pydantic_fields_set__ == b.__pydantic_fields_set__
+    if dataclasses.is_dataclass(a):
+        return same(_attributes(a), _attributes(b))
+    if type(a) is slice:
+        return _same_items([a.start, a.stop, a.step], [b.start, b.stop, b.step])
+    if hasattr(a, "fold"):
+        return a == b and a.fold == b.fold and same_zone(a.tzinfo, b.tzinfo) and repr(a) == repr(b)
+    return bool(a == b) and repr(a) == repr(b)
+
+
+def same_zone(a: Any, b: Any) -> bool:
+    """Tell whether two time zones are of the same kind and name."""
+    return type(a) is type(b) and repr(a) == repr(b)
+
+
+def _same_items(a: Any, b: Any) -> bool:
+    return len(a) == len(b) and all(same(x, y) for x, y in zip(a, b, strict=True))
+
+
+def _same_arrays(a: Any, b: Any) -> bool:
+    if (a.dtype, a.dtype.char, a.dtype.str, a.shape) != (b.dtype, b.dtype.char, b.dtype.str, b.shape):
+        return False
+    if not b.flags.writeable or a.flags.fnc != b.flags.fnc:
+        return False
+    if a.dtype == object:
+        return same(a.tolist(), b.tolist())
+    if a.dtype.names:
+        return all(_same_arrays(a[name], b[name].copy()) for name in a.dtype.names)
+    return bool(a.tobytes() == b.tobytes())
+
+
+def _attributes(obj: Any) -> dict[str, Any]:
+    found = dict(getattr(obj, "__dict__", {}))
+    for name in obj.__dataclass_fields__:
+        if hasattr(obj, name):
+            found[name] = getattr(obj, name)
+    return dict(sorted(found.items()))
