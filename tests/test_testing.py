@@ -378,17 +378,26 @@ def test_the_clocks_need_neither_pytest_nor_hypothesis() -> None:
     subprocess.run([sys.executable, "-c", blocked], check=True)
 
 
-def test_options_are_literals_or_text(tmp_path: Path) -> None:
-    subject = Subject("langgraph.cache.sqlite:SqliteCache", {"path": str(tmp_path / "given.db")})
-    subject.make(WallClock(), tmp_path)
-    assert (tmp_path / "given.db").exists()
+class Picky(DictCache):
+    def __init__(self, *, size: object, name: object) -> None:
+        raise ValueError(f"{size!r} and {name!r} were given")
 
 
-def test_a_path_is_given_where_one_is_needed(tmp_path: Path) -> None:
-    subject = Subject("langgraph.cache.sqlite:SqliteCache")
-    subject.make(WallClock(), tmp_path)
-    subject.make(WallClock(), tmp_path)
-    assert len(list(tmp_path.glob("*.db"))) == 2
+def test_options_are_literals_or_text(capfd: pytest.CaptureFixture[str]) -> None:
+    assert main([f"{__name__}:Picky", "--option", "size=3", "--option", "name=a=b"]) == 2
+    assert "3 and 'a=b' were given" in capfd.readouterr().err
+
+
+class OnDisk(DictCache):
+    def __init__(self, *, path: str) -> None:
+        self.path = path
+
+
+def test_a_path_of_its_own_is_given_where_one_is_needed(tmp_path: Path) -> None:
+    subject = Subject(f"{__name__}:OnDisk")
+    paths = [Path(subject.make(WallClock(), tmp_path).path) for _ in range(2)]
+    assert [path.parent for path in paths] == [tmp_path, tmp_path]
+    assert paths[0] != paths[1]
 
 
 def test_the_full_contract_is_for_what_takes_a_clock() -> None:
