@@ -113,7 +113,7 @@ def trial_of(item: pytest.Item) -> Trial:
 
 def _name(parameter: object) -> str:
     name = getattr(parameter, "__name__", parameter)
-    return name if isinstance(name, str) else repr(name)
+    return without_addresses(name if isinstance(name, str) else repr(name))
 
 
 def one_line(failure: BaseException) -> str:
@@ -122,7 +122,12 @@ def one_line(failure: BaseException) -> str:
         failure = failure.exceptions[0]
     text = str(failure).strip()
     line = text.splitlines()[0] if text else ""
-    line = re.sub(r" at 0x[0-9a-fA-F]+", "", line)
+    line = without_addresses(line)
     if not isinstance(failure, AssertionError | pytest.fail.Exception | pytest.skip.Exception):
         line = f"{type(failure).__name__}: {line}".removesuffix(": ")
     return line.encode("ascii", "backslashreplace").decode() or type(failure).__name__
+
+
+def without_addresses(text: str) -> str:
+    """Leave out what differs from run to run: the address in the repr of an object."""
+    return re.sub(r" at 0x[0-9a-fA-F]+", "", text)

@@ -68,7 +68,7 @@ class Expiry(Fixtures):
             cache.set({A: ("new", math.nan), B: ("new", None)})
         assert cache.get([A, B]) == {A: "old"}, "a part of the batch was stored"
 
-    @pytest.mark.parametrize("ttl", ["60", b"60", [60], object()])
+    @pytest.mark.parametrize("ttl", ["60", b"60", [60], (60, 0)], ids=repr)
     def test_a_ttl_of_another_type_is_a_type_error(self, cache: Driver, ttl: Any) -> None:
         """A TTL that is neither a number nor None is a TypeError; nothing of the batch is stored."""
         cache.set({A: ("old", None)})
