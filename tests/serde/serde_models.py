@@ -70,7 +70,7 @@ class WithMethods(Plain):
 class Colour(enum.Enum):
     RED = "r"
     GREEN = ("g", 1)
-    CRIMSON = "r"
+    CRIMSON = "r"  # noqa: PIE796
 
 
 class Word(enum.StrEnum):

@@ -1,0 +1,395 @@
+"""A cache over a store: check keys, serialise, count, degrade. The store decides where the bytes are.
+
+Both faces share everything that does not wait; they differ by an ``await``.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Coroutine, Iterable, Mapping, Sequence
+from types import TracebackType
+from typing import Any, Self
+
+from hitrate.base import BaseCache, FullKey, Namespace, ValueT
+from hitrate.entry import Entry, expiry_of
+from hitrate.errors import ClosedError, DecodeError, HitrateError, SerializationError, StoreError
+from hitrate.failsafe import Failsafe, OnError
+from hitrate.keys import EncodedKey, NamespaceEncoder, check_key, check_namespaces, check_pairs, encode_text, refuse_key, refuse_pair
+from hitrate.serde import BoundSerializer, SerializerProtocol
+from hitrate.stats import CacheStats, Counters, MissTimes
+from hitrate.stores.base import Changes, Found, Store, Usage
+
+
+class Cache(BaseCache[ValueT]):
+    """A cache whose entries a store keeps.
+
+    Args:
+        store: where the entries are.
+        serde: turns values into bytes and back; ``MsgpackSerializer`` when not given.
+        default_ttl: seconds that an entry set with a TTL of None stays fresh; None for ever.
+        on_error: ``"miss"`` turns failures of the world into misses and dropped writes, ``"raise"`` raises them.
+        clock: returns the seconds since the epoch.
+    """
+
+    def __init__(
+        self,
+        store: Store,
+        *,
+        serde: SerializerProtocol | None = None,
+        default_ttl: float | None = None,
+        on_error: OnError = "miss",
+        clock: Callable[[], float] = time.time,
+    ) -> None:
+        super().__init__(serde=serde)
+        expiry_of(default_ttl, 0.0)
+        self._store = store
+        self._default_ttl = default_ttl
+        self._clock = clock
+        self._counters = Counters()
+        self._failsafe = Failsafe(on_error, self._counters, type(self).__name__)
+        self._missed = MissTimes()
+        self._names = NamespaceEncoder()
+        self._binds = isinstance(self.serde, BoundSerializer)
+        self._closed = False
+
+    # Reading
+
+    def get(self, keys: Sequence[FullKey]) -> dict[FullKey, ValueT]:
+        """Get the cached values for the given keys.
+
+        Args:
+            keys: full keys, any number of them.
+
+        Returns:
+            The values found, by the keys given and in their order; what is not there is left out.
+
+        Raises:
+            TypeError: a key is not a ``(tuple of str, str)``.
+            ClosedError: the cache is closed.
+        """
+        keys = _listed(keys)
+        encoded = self._encode_keys(keys)
+        try:
+            found = self._store.get(encoded)
+        except StoreError as error:
+            found = self._read_failed(error, len(encoded))
+        return self._values(keys, encoded, found)
+
+    async def aget(self, keys: Sequence[FullKey]) -> dict[FullKey, ValueT]:
+        """Asynchronously get the cached values for the given keys; as ``get``."""
+        keys = _listed(keys)
+        encoded = self._encode_keys(keys)
+        try:
+            found = await self._store.aget(encoded)
+        except StoreError as error:
+            found = self._read_failed(error, len(encoded))
+        return self._values(keys, encoded, found)
+
+    def _encode_keys(self, keys: Iterable[FullKey]) -> list[EncodedKey]:
+        if self._closed:
+            self._refuse_closed()
+        names = self._names
+        encoded = []
+        for full_key in keys:
+            try:
+                namespace, key = full_key
+                if type(full_key) is not tuple or type(key) is not str:
+                    check_key(full_key)
+                encoded.append((names[namespace], key.encode()))
+            except (TypeError, ValueError) as error:
+                if not isinstance(error, UnicodeEncodeError):
+                    refuse_key(full_key, error)
+                encoded.append((names[namespace], encode_text(key)))  # lone surrogates
+        return encoded
+
+    def _read_failed(self, error: StoreError, keys: int) -> Sequence[Found]:
+        self._failsafe.failed("read", error)
+        return [None] * keys
+
+    def _values(
+        self, keys: Sequence[FullKey], encoded: Sequence[EncodedKey], found: Sequence[Found]
+    ) -> dict[FullKey, ValueT]:
+        """Decode what was found; an entry that cannot be decoded is a miss and concerns no other."""
+        values: dict[FullKey, ValueT] = {}
+        counters = self._counters
+        saved = 0.0
+        missed = 0
+        for full_key, encoded_key, entry in zip(keys, encoded, found, strict=True):
+            if type(entry) is tuple:
+                try:
+                    values[full_key] = self._load(entry, encoded_key)
+                    saved += entry[3]
+                    continue
+                except DecodeError as error:
+                    self._entry_failed(full_key, error)
+            elif isinstance(entry, DecodeError):
+                self._entry_failed(full_key, entry)
+            missed += 1
+            self._missed.note(encoded_key, self._clock())
+        counters.hits += len(keys) - missed
+        if missed:
+            counters.misses += missed
+        if saved:
+            counters.seconds_saved += saved
+        return values
+
+    def _load(self, entry: Entry, encoded_key: EncodedKey) -> ValueT:
+        value: ValueT
+        try:
+            if self._binds:
+                value = self.serde.loads_bound((entry[0], entry[1]), self._binding(encoded_key))  # type: ignore[attr-defined]
+            else:
+                value = self.serde.loads_typed((entry[0], entry[1]))
+        except DecodeError:
+            raise
+        except Exception as error:
+            raise DecodeError(f"{type(self.serde).__name__} could not decode it: {error!r}") from error
+        return value
+
+    def _binding(self, encoded_key: EncodedKey) -> bytes:
+        """Return one injective byte string for a full key, for serializers that bind a value to it."""
+        name, key = encoded_key
+        return len(name).to_bytes(4, "big") + name + key
+
+    def _entry_failed(self, full_key: FullKey, error: HitrateError) -> None:
+        namespace, key = full_key
+        named = type(error)(f"the entry of namespace {namespace!r}, key {key!r} is unusable: {error}")
+        named.__cause__ = error
+        self._failsafe.failed("read of an entry", named)
+
+    # Writing
+
+    def set(self, pairs: Mapping[FullKey, tuple[ValueT, float | None]]) -> None:
+        """Set the cached values for the given keys and TTLs, all of them or none.
+
+        Args:
+            pairs: for each full key the value and its TTL in seconds. A TTL of None or inf never expires (or expires
+                after ``default_ttl``, if one was given, for None); 0 or less removes the key.
+
+        Raises:
+            TypeError: a key, pair or TTL has the wrong type.
+            ValueError: a TTL is NaN.
+            SerializationError: a value cannot be stored exactly; nothing was stored.
+            ClosedError: the cache is closed.
+        """
+        changes = self._serialise(pairs)
+        try:
+            removed = self._store.write(changes)
+        except StoreError as error:
+            self._failsafe.failed("write", error)
+        else:
+            self._count_write(changes, removed)
+
+    def aset(self, pairs: Mapping[FullKey, tuple[ValueT, float | None]]) -> Coroutine[Any, Any, None]:
+        """Asynchronously set the cached values for the given keys and TTLs; as ``set``.
+
+        The values are serialised when this is called, not when the result is awaited: what happens to them in between
+        does not reach the cache. Errors are raised by the await.
+        """
+        try:
+            changes = self._serialise(pairs)
+        except Exception as error:
+            return _raise(error)
+        return self._awrite(changes)
+
+    async def _awrite(self, changes: Changes) -> None:
+        try:
+            removed = await self._store.awrite(changes)
+        except StoreError as error:
+            self._failsafe.failed("write", error)
+        else:
+            self._count_write(changes, removed)
+
+    def _serialise(self, pairs: Mapping[FullKey, tuple[ValueT, float | None]]) -> Changes:
+        """Check and serialise a whole batch before anything of it is stored."""
+        check_pairs(pairs)
+        encoded = self._encode_keys(pairs)
+        now = self._clock()
+        changes: dict[EncodedKey, Entry | None] = {}
+        for encoded_key, (full_key, pair) in zip(encoded, pairs.items(), strict=True):
+            try:
+                value, ttl = pair
+            except (TypeError, ValueError) as error:
+                refuse_pair(full_key, error)
+            expiry = self._expiry(ttl, now)
+            if expiry is not None and expiry <= now:
+                changes[encoded_key] = None
+                continue
+            try:
+                encoding, payload = self._dump(value, encoded_key)
+            except SerializationError as error:
+                self._cannot_store(full_key, error)
+                continue
+            changes[encoded_key] = (encoding, payload, expiry, self._missed.seconds_since(encoded_key, now))
+        return changes
+
+    def _expiry(self, ttl: float | None, now: float) -> float | None:
+        return expiry_of(self._default_ttl if ttl is None else ttl, now)
+
+    def _dump(self, value: ValueT, encoded_key: EncodedKey) -> tuple[str, bytes]:
+        dumped: tuple[str, bytes]
+        try:
+            if self._binds:
+                dumped = self.serde.dumps_bound(value, self._binding(encoded_key))  # type: ignore[attr-defined]
+            else:
+                dumped = self.serde.dumps_typed(value)
+        except SerializationError:
+            raise
+        except Exception as error:
+            kind = f"{type(value).__module__}.{type(value).__qualname__}"
+            raise SerializationError(
+                f"{type(self.serde).__name__} cannot serialise a {kind}: {error}", type_name=kind
+            ) from error
+        return dumped
+
+    def _cannot_store(self, full_key: FullKey, error: SerializationError) -> None:
+        """Refuse the batch because of a value that cannot be stored exactly."""
+        namespace, key = full_key
+        raise SerializationError(
+            f"cannot store the value of namespace {namespace!r}, key {key!r}: {error}",
+            where=error.where,
+            type_name=error.type_name,
+        ) from error
+
+    def _count_write(self, changes: Changes, removed: int) -> None:
+        self._counters.deletes += removed
+        self._counters.sets += sum(entry is not None for entry in changes.values())
+
+    # Removing
+
+    def delete(self, keys: Sequence[FullKey]) -> int:
+        """Remove the given keys.
+
+        Args:
+            keys: full keys, any number of them.
+
+        Returns:
+            How many of them were there.
+
+        Raises:
+            TypeError: a key is not a ``(tuple of str, str)``.
+            ClosedError: the cache is closed.
+        """
+        changes: Changes = dict.fromkeys(self._encode_keys(keys))
+        try:
+            removed = self._store.write(changes)
+        except StoreError as error:
+            self._failsafe.failed("delete", error)
+            return 0
+        self._counters.deletes += removed
+        return removed
+
+    async def adelete(self, keys: Sequence[FullKey]) -> int:
+        """Asynchronously remove the given keys; as ``delete``."""
+        changes: Changes = dict.fromkeys(self._encode_keys(keys))
+        try:
+            removed = await self._store.awrite(changes)
+        except StoreError as error:
+            self._failsafe.failed("delete", error)
+            return 0
+        self._counters.deletes += removed
+        return removed
+
+    def clear(self, namespaces: Sequence[Namespace] | None = None) -> None:
+        """Delete the cached values for the given namespaces.
+
+        If no namespaces are provided, clear all cached values.
+
+        Args:
+            namespaces: exactly these, none of those that merely begin alike; None for everything of this cache.
+
+        Raises:
+            TypeError: a namespace is not a tuple of str.
+            ClosedError: the cache is closed.
+        """
+        names = self._encode_namespaces(namespaces)
+        if names is None or names:
+            try:
+                self._store.clear(names)
+            except StoreError as error:
+                self._failsafe.failed("clear", error)
+
+    async def aclear(self, namespaces: Sequence[Namespace] | None = None) -> None:
+        """Asynchronously delete the cached values for the given namespaces; as ``clear``."""
+        names = self._encode_namespaces(namespaces)
+        if names is None or names:
+            try:
+                await self._store.aclear(names)
+            except StoreError as error:
+                self._failsafe.failed("clear", error)
+
+    def _encode_namespaces(self, namespaces: Sequence[Namespace] | None) -> list[bytes] | None:
+        if self._closed:
+            self._refuse_closed()
+        if namespaces is None:
+            return None
+        namespaces = check_namespaces(namespaces)
+        return [self._names[namespace] for namespace in namespaces]
+
+    # The whole
+
+    def stats(self) -> CacheStats:
+        """Return what the cache did since it was opened, and what it holds now."""
+        if self._closed:
+            self._refuse_closed()
+        counters = self._counters
+        try:
+            usage = self._store.usage()
+        except StoreError as error:
+            self._failsafe.failed("stats", error)
+            usage = Usage(0, 0, 0, 0)
+        entries, size, evictions, expirations = usage
+        return CacheStats(
+            hits=counters.hits,
+            misses=counters.misses,
+            sets=counters.sets,
+            deletes=counters.deletes,
+            evictions=evictions,
+            expirations=expirations,
+            errors=counters.errors,
+            entries=entries,
+            bytes=size,
+            seconds_saved=counters.seconds_saved,
+        )
+
+    def close(self) -> None:
+        """Close the cache; what was acknowledged stays stored. Calling it again does nothing."""
+        if not self._closed:
+            self._closed = True
+            self._store.close()
+
+    async def aclose(self) -> None:
+        """Asynchronously close the cache; as ``close``."""
+        if not self._closed:
+            self._closed = True
+            await self._store.aclose()
+
+    def _refuse_closed(self) -> None:
+        raise ClosedError(f"this {type(self).__name__} is closed; open another one")
+
+    def __bool__(self) -> bool:
+        """Return True, whatever the cache holds: LangGraph takes a falsy cache for none."""
+        return True
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, tb: TracebackType | None) -> None:
+        self.close()
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, tb: TracebackType | None
+    ) -> None:
+        await self.aclose()
+
+
+def _listed(keys: Iterable[FullKey]) -> Sequence[FullKey]:
+    """Return the keys as something that can be walked twice."""
+    return keys if type(keys) is list or type(keys) is tuple else list(keys)
+
+
+async def _raise(error: Exception) -> None:
+    raise error

@@ -1,0 +1,62 @@
+"""An entry: what is stored for a key, until when it is fresh, and the checksum that ties the two together."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+from xxhash import xxh3_64_intdigest
+
+Entry = tuple[str, bytes, float | None, float]
+"""Encoding, payload, expiry (seconds since the epoch, None for never), seconds that the value took to make."""
+
+DEFAULT_ENCODING = "msgpack"
+
+
+def expiry_of(ttl: Any, now: float) -> float | None:
+    """Return when an entry that is stored now expires.
+
+    Args:
+        ttl: seconds, int or float; None or inf never expires.
+        now: the time in seconds since the epoch.
+
+    Returns:
+        Seconds since the epoch, or None for never. A TTL of 0 or less gives an instant that has passed.
+
+    Raises:
+        TypeError: the TTL is neither a number nor None.
+        ValueError: the TTL is NaN.
+    """
+    if ttl is None:
+        return None
+    if isinstance(ttl, bool) or not isinstance(ttl, (int, float)):
+        raise TypeError(f"a TTL is a number of seconds or None, not {ttl!r} of type {type(ttl).__name__}")
+    if math.isnan(ttl):
+        raise ValueError("a TTL cannot be NaN; use None for an entry that never expires")
+    try:
+        expiry = now + ttl
+    except OverflowError:  # an int beyond the range of float
+        return None if ttl > 0 else -math.inf
+    return None if expiry == math.inf else expiry
+
+
+def fingerprint(namespace: bytes, key: bytes) -> int:
+    """Return 64 bits that identify an encoded full key (XXH3)."""
+    return xxh3_64_intdigest(key, xxh3_64_intdigest(namespace))
+
+
+def checksum(identity: int, encoding: str, payload: bytes, expiry: float | None) -> int:
+    """Return the checksum of an entry, bound to its key: another key's bytes do not pass for this one's.
+
+    Args:
+        identity: the fingerprint of the full key.
+        encoding: the name of the payload's encoding.
+        payload: the serialised value.
+        expiry: seconds since the epoch, or None.
+
+    Returns:
+        64 bits by XXH3, a fast hash and no defence against an author of forged entries; encryption is.
+    """
+    if expiry is not None or encoding != DEFAULT_ENCODING:
+        identity = xxh3_64_intdigest(f"{encoding} {expiry!r}".encode(), identity)
+    return xxh3_64_intdigest(payload, identity)

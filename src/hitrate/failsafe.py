@@ -1,0 +1,54 @@
+"""Which failures become misses: the world's, counted and logged, unless the caller asked to see them."""
+
+from __future__ import annotations
+
+import logging
+import time
+from typing import Literal
+
+from hitrate.errors import HitrateError
+from hitrate.stats import Counters
+
+OnError = Literal["miss", "raise"]
+
+log = logging.getLogger("hitrate")
+
+_SECONDS_BETWEEN_LINES = 60.0
+
+
+class Failsafe:
+    """Turns failures into misses and dropped writes.
+
+    Args:
+        on_error: ``"miss"`` to count and log a failure and go on, ``"raise"`` to raise it.
+        counters: where failures are counted.
+        name: what the log lines call the cache.
+    """
+
+    def __init__(self, on_error: OnError, counters: Counters, name: str) -> None:
+        if on_error not in ("miss", "raise"):
+            raise ValueError(f"on_error is 'miss' or 'raise', not {on_error!r}")
+        self._raises = on_error == "raise"
+        self._counters = counters
+        self._name = name
+        self._last_line: dict[str, float] = {}
+
+    def failed(self, doing: str, error: HitrateError, count: int = 1) -> None:
+        """Count a failure, log it at most once a minute for each kind, and raise it if that was asked for.
+
+        Args:
+            doing: what failed, such as ``"read"``.
+            error: why.
+            count: how many entries it concerns.
+
+        Raises:
+            HitrateError: the given error, with ``on_error="raise"``.
+        """
+        self._counters.errors += count
+        if self._raises:
+            raise error
+        kind = f"{doing} {type(error).__name__}"
+        now = time.monotonic()
+        if now - self._last_line.get(kind, -_SECONDS_BETWEEN_LINES) >= _SECONDS_BETWEEN_LINES:
+            self._last_line[kind] = now
+            log.warning("%s: %s failed, going on without the cache: %s", self._name, doing, error)

@@ -1,0 +1,125 @@
+"""Keys: what a full key may be, and an injective encoding of it into bytes.
+
+A namespace becomes its parts, each preceded by its length, so that no choice of characters can make two namespaces meet,
+and the encoding of a namespace begins with the encoding of every namespace it extends. Text is UTF-8 with lone
+surrogates passed through, which keeps distinct strings distinct.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import NoReturn
+
+from hitrate.base import FullKey, Namespace
+
+EncodedKey = tuple[bytes, bytes]
+"""The encoded namespace and the encoded key."""
+
+_KNOWN_NAMESPACES = 4096
+
+
+def _length(n: int) -> bytes:
+    """Encode a length as an unsigned LEB128 varint."""
+    out = bytearray()
+    while n > 0x7F:
+        out.append(n & 0x7F | 0x80)
+        n >>= 7
+    out.append(n)
+    return bytes(out)
+
+
+def encode_text(text: str) -> bytes:
+    """Encode any str injectively, lone surrogates included."""
+    return text.encode("utf-8", "surrogatepass")
+
+
+def encode_namespace(namespace: Namespace) -> bytes:
+    """Encode a namespace injectively.
+
+    Args:
+        namespace: a tuple of str.
+
+    Returns:
+        The encoding; it has the encoding of each shorter namespace that this one extends as its beginning.
+    """
+    parts = []
+    for part in namespace:
+        raw = encode_text(part)
+        parts.append(_length(len(raw)))
+        parts.append(raw)
+    return b"".join(parts)
+
+
+class NamespaceEncoder(dict[Namespace, bytes]):
+    """Remembers the encodings of the namespaces in use, a bounded number of them."""
+
+    def __missing__(self, namespace: Namespace) -> bytes:
+        check_namespace(namespace)
+        encoded = encode_namespace(namespace)
+        if len(self) >= _KNOWN_NAMESPACES:
+            self.clear()
+        self[namespace] = encoded
+        return encoded
+
+
+def check_namespace(namespace: object) -> None:
+    """Raise a TypeError that says what is wrong unless this is a tuple of str."""
+    if isinstance(namespace, str):
+        raise TypeError(
+            f"a namespace is a tuple of str, not the str {namespace!r}, which would be read as a tuple of its letters; "
+            f"write ({namespace!r},)"
+        )
+    if not isinstance(namespace, tuple):
+        raise TypeError(f"a namespace is a tuple of str, not {_described(namespace)}")
+    for part in namespace:
+        if not isinstance(part, str):
+            raise TypeError(f"every part of a namespace is a str; {namespace!r} holds {_described(part)}")
+
+
+def check_key(full_key: object) -> None:
+    """Raise a TypeError that says what is wrong unless this is a full key: ``(namespace, key)``."""
+    if not isinstance(full_key, tuple) or len(full_key) != 2:
+        raise TypeError(f"a full key is a tuple (namespace, key), not {_described(full_key)}")
+    namespace, key = full_key
+    check_namespace(namespace)
+    if not isinstance(key, str):
+        raise TypeError(f"a key is a str; the one given with namespace {namespace!r} is {_described(key)}")
+
+
+def check_namespaces(namespaces: Iterable[Namespace]) -> list[Namespace]:
+    """Return the namespaces as a list; raise a TypeError that says what is wrong if one is not a tuple of str."""
+    if isinstance(namespaces, (str, bytes, Mapping)) or not isinstance(namespaces, Iterable):
+        raise TypeError(f"namespaces is a sequence of tuples of str, not {_described(namespaces)}")
+    listed = list(namespaces)
+    if isinstance(namespaces, tuple) and listed and all(isinstance(part, str) for part in listed):
+        raise TypeError(
+            f"namespaces is a sequence of namespaces, not the single namespace {namespaces!r}; write [{namespaces!r}]"
+        )
+    for namespace in listed:
+        check_namespace(namespace)
+    return listed
+
+
+def check_pairs(pairs: object) -> None:
+    """Raise a TypeError unless this is a mapping of full keys to (value, TTL)."""
+    if type(pairs) is not dict and not isinstance(pairs, Mapping):
+        raise TypeError(f"pairs is a mapping of full keys to (value, TTL in seconds or None), not {_described(pairs)}")
+
+
+def refuse_key(full_key: object, cause: BaseException) -> NoReturn:
+    """Name what is wrong with a full key that could not be used; re-raise the cause if the key is not to blame."""
+    check_key(full_key)
+    raise cause
+
+
+def refuse_pair(full_key: object, cause: BaseException) -> NoReturn:
+    """Name what is wrong with an item of a mapping to store: its key, or what is not (value, TTL)."""
+    check_key(full_key)
+    raise TypeError(f"the entry of {full_key!r} is to be a tuple (value, TTL in seconds or None)") from cause
+
+
+def _described(value: object) -> str:
+    text = repr(value)
+    if len(text) > 200:
+        text = text[:197] + "..."
+    return f"{text} of type {type(value).__name__}"

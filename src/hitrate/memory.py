@@ -1,0 +1,258 @@
+"""The in-memory cache.
+
+A hit on an immutable value is the value itself; a hit on anything else is a copy of its own. What the copy is made from is
+decided by use: the stored bytes at first, and from the second hit on a private original, wherever copying that is faster
+than decoding.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Coroutine, Iterable, Mapping, Sequence
+from operator import call
+from typing import Any
+
+from hitrate.base import FullKey, Namespace, ValueT
+from hitrate.cache import Cache, _raise
+from hitrate.entry import expiry_of
+from hitrate.errors import ClosedError, DecodeError, SerializationError
+from hitrate.failsafe import OnError
+from hitrate.keys import check_key, check_namespaces, check_pairs, encode_text, refuse_pair
+from hitrate.serde import MsgpackSerializer, SerializerProtocol, copier, is_immutable
+from hitrate.stores.memory import Held, MemoryStore, Space, footprint
+
+class InMemoryCache(Cache[ValueT]):
+    """A cache in this process's memory.
+
+    Args:
+        serde: turns values into bytes and back; ``MsgpackSerializer`` when not given.
+        max_bytes: bytes held at most, None for no limit. What a hit has shown to be worth holding as an object counts
+            with the memory of that object.
+        max_entries: entries held at most, None for no limit.
+        default_ttl: seconds that an entry set with a TTL of None stays fresh; None for ever.
+        on_error: ``"miss"`` turns an entry that cannot be decoded into a miss, ``"raise"`` raises.
+        clock: returns the seconds since the epoch.
+    """
+
+    _store: MemoryStore
+
+    def __init__(
+        self,
+        *,
+        serde: SerializerProtocol | None = None,
+        max_bytes: int | None = 1 << 30,
+        max_entries: int | None = None,
+        default_ttl: float | None = None,
+        on_error: OnError = "miss",
+        clock: Callable[[], float] = time.time,
+    ) -> None:
+        store = MemoryStore(max_bytes=max_bytes, max_entries=max_entries, clock=clock)
+        super().__init__(store, serde=serde, default_ttl=default_ttl, on_error=on_error, clock=clock)
+        self._spaces: dict[Any, Space] = store.spaces
+        # Only our own serializer is known to be exact, and so to allow sharing and copying in the place of decoding.
+        self._exact = type(self.serde) is MsgpackSerializer
+        self._decoders: dict[str, Callable[[bytes], Any]] = {}
+
+    def get(self, keys: Sequence[FullKey]) -> dict[FullKey, ValueT]:
+        """Get the cached values for the given keys.
+
+        Args:
+            keys: full keys, any number of them.
+
+        Returns:
+            The values found, by the keys given and in their order; what is not there is left out.
+
+        Raises:
+            TypeError: a key is not a ``(tuple of str, str)``.
+            ClosedError: the cache is closed.
+        """
+        values: dict[FullKey, ValueT] = {}
+        missed: list[FullKey] = []
+        spaces = self._spaces
+        saved = 0.0
+        try:
+            for full_key in keys:
+                namespace, key = full_key
+                space = spaces.get(namespace)
+                if space is None or (held := space.get(key)) is None:
+                    missed.append(full_key)
+                    continue
+                expiry = held[2]
+                if expiry is not None and expiry <= self._clock():
+                    self._store.expire(space, key, held)
+                    missed.append(full_key)
+                    continue
+                load = held[0]
+                if load is None:
+                    values[full_key] = held[1]
+                    if not held[4]:
+                        self._store.visit(space, key, held)
+                elif type(load) is not str:
+                    values[full_key] = load(held[1])
+                    if not held[4]:
+                        self._store.visit(space, key, held)
+                else:
+                    try:
+                        values[full_key] = self._decoded(space, full_key, held)
+                    except DecodeError as error:
+                        self._entry_failed(full_key, error)
+                        missed.append(full_key)
+                        continue
+                saved += held[3]
+            if missed:
+                self._miss(missed)
+        except (TypeError, ValueError):
+            for full_key in keys:
+                check_key(full_key)
+            raise
+        counters = self._counters
+        counters.hits += len(keys) - len(missed)
+        if saved:
+            counters.seconds_saved += saved
+        return values
+
+    async def aget(self, keys: Sequence[FullKey]) -> dict[FullKey, ValueT]:
+        """Asynchronously get the cached values for the given keys; as ``get``, which never waits here."""
+        return self.get(keys)
+
+    def _miss(self, missed: list[FullKey]) -> None:
+        """Check the keys that led nowhere, which those of a hit need not be: they equal a key that was stored."""
+        for full_key in missed:
+            if type(full_key) is not tuple or type(full_key[1]) is not str or full_key[0] not in self._names:
+                check_key(full_key)
+                self._names[full_key[0]]
+        now = self._clock()
+        for full_key in missed:
+            self._missed.note(full_key, now)
+        self._counters.misses += len(missed)
+
+    def _decoded(self, space: Space, full_key: FullKey, held: Held) -> ValueT:
+        """Decode an entry held as bytes, and choose the form that serves its next hits best."""
+        encoding, payload, expiry, seconds, visited = held
+        value = self._load((encoding, payload, expiry, seconds), full_key)  # type: ignore[arg-type]  # keys stay as they are
+        if not self._exact or not (visited or type(value) is list):
+            # The first hit tells nothing, but that a list is likely to be numbers, which are much faster to copy.
+            self._store.visit(space, full_key[1], held)
+        elif is_immutable(value):
+            size = footprint(value)
+            self._store.replace(space, full_key[1], held, (None, value, expiry, seconds, True, size))
+        elif (copy := copier(value)) is not None:
+            size = footprint(value) + len(payload)
+            self._store.replace(space, full_key[1], held, (call, copy, expiry, seconds, True, size))
+            return copy()  # type: ignore[no-any-return]
+        else:
+            self._store.replace(space, full_key[1], held, (self._decoder(encoding), *held[1:]))
+        return value
+
+    def _decoder(self, encoding: str) -> Callable[[bytes], Any]:
+        """Return what decodes a payload, one function for each encoding."""
+        decode = self._decoders.get(encoding)
+        if decode is None:
+            loads = self.serde.loads_typed
+            decode = self._decoders[encoding] = lambda payload: loads((encoding, payload))
+        return decode
+
+    def set(self, keys: Mapping[FullKey, tuple[ValueT, float | None]]) -> None:
+        """Set the cached values for the given keys.
+
+        Args:
+            keys: for each full key the value and its TTL in seconds. A TTL of None or inf never expires (or expires
+                after ``default_ttl``, if one was given, for None); 0 or less removes the key.
+
+        Raises:
+            TypeError: a key, pair or TTL has the wrong type.
+            ValueError: a TTL is NaN.
+            SerializationError: a value cannot be stored exactly; nothing was stored.
+            ClosedError: the cache is closed.
+        """
+        batch = self._snapshot(keys)
+        stored, removed = self._store.put(batch)
+        self._counters.sets += stored
+        if removed:
+            self._counters.deletes += removed
+
+    def aset(self, keys: Mapping[FullKey, tuple[ValueT, float | None]]) -> Coroutine[Any, Any, None]:
+        """Asynchronously set the cached values for the given keys; as ``set``.
+
+        The values are taken as they are when this is called, not when the result is awaited, and are readable from then
+        on. Errors are raised by the await.
+        """
+        try:
+            self.set(keys)
+        except Exception as error:
+            return _raise(error)
+        return _done()
+
+    def _snapshot(self, pairs: Mapping[FullKey, tuple[ValueT, float | None]]) -> list[tuple[Any, Any, Held | None]]:
+        """Check and snapshot a whole batch before anything of it is stored."""
+        if self._closed:
+            self._refuse_closed()
+        if type(pairs) is not dict:
+            check_pairs(pairs)
+        batch: list[tuple[Any, Any, Held | None]] = []
+        missed = self._missed
+        for full_key, pair in pairs.items():
+            try:
+                namespace, key = full_key
+                if namespace not in self._names or type(key) is not str or type(full_key) is not tuple:
+                    check_key(full_key)
+                    self._names[namespace]
+                value, ttl = pair
+            except (TypeError, ValueError) as error:
+                refuse_pair(full_key, error)
+            expiry = None
+            if ttl is not None or self._default_ttl is not None:
+                now = self._clock()
+                expiry = expiry_of(self._default_ttl if ttl is None else ttl, now)
+                if expiry is not None and expiry <= now:
+                    batch.append((namespace, key, None))
+                    continue
+            seconds = missed.seconds_since(full_key, self._clock()) if missed.young or missed.old else 0.0
+            if self._exact and ((kind := type(value)) is str or kind is bytes):
+                batch.append((namespace, key, (None, value, expiry, seconds, False)))
+                continue
+            try:
+                encoding, payload = self._dump(value, full_key)  # type: ignore[arg-type]  # keys stay as they are
+            except SerializationError as error:
+                self._cannot_store(full_key, error)
+                continue
+            batch.append((namespace, key, (encoding, payload, expiry, seconds, False)))
+        return batch
+
+    def _encode_keys(self, keys: Iterable[FullKey]) -> list[Any]:
+        """Check keys; in memory they are held as they are."""
+        if self._closed:
+            self._refuse_closed()
+        listed = list(keys)
+        for full_key in listed:
+            check_key(full_key)
+        return listed
+
+    def _encode_namespaces(self, namespaces: Sequence[Namespace] | None) -> list[Any] | None:
+        if self._closed:
+            self._refuse_closed()
+        return None if namespaces is None else check_namespaces(namespaces)
+
+    def _binding(self, encoded_key: Any) -> bytes:
+        namespace, key = encoded_key
+        return super()._binding((self._names[namespace], encode_text(key)))
+
+    def close(self) -> None:
+        """Close the cache and let go of its entries. Calling it again does nothing."""
+        super().close()
+        self._spaces = _ClosedSpaces()
+
+    async def aclose(self) -> None:
+        """Asynchronously close the cache; as ``close``."""
+        self.close()
+
+
+class _ClosedSpaces(dict[Any, Space]):
+    """Stands for the entries of a closed cache, so that a read need not ask whether it is open."""
+
+    def get(self, key: object, default: object = None) -> Any:
+        raise ClosedError("this InMemoryCache is closed; open another one")
+
+
+async def _done() -> None:
+    """Be awaited: what there was to do is done."""

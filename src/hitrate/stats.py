@@ -1,0 +1,92 @@
+"""Counters: what a cache did since it was opened, and the seconds it saved."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+_REMEMBERED_MISSES = 8192
+
+
+@dataclass(frozen=True, slots=True)
+class CacheStats:
+    """What a cache did since it was opened, and what it holds now.
+
+    Attributes:
+        hits: keys found.
+        misses: keys asked for and not found.
+        sets: entries stored.
+        deletes: keys given to ``delete``, or set with a TTL of 0 or less, that were there.
+        evictions: entries removed to stay within ``max_bytes`` or ``max_entries``.
+        expirations: entries removed because their TTL had passed.
+        errors: reads and writes that failed and were turned into misses or dropped.
+        entries: entries held now.
+        bytes: bytes held now: keys, payloads and a fixed overhead an entry.
+        seconds_saved: seconds that hits spared, by the time each value took from its miss to its set.
+    """
+
+    hits: int = 0
+    misses: int = 0
+    sets: int = 0
+    deletes: int = 0
+    evictions: int = 0
+    expirations: int = 0
+    errors: int = 0
+    entries: int = 0
+    bytes: int = 0
+    seconds_saved: float = 0.0
+
+    @property
+    def hit_rate(self) -> float:
+        """Hits as a fraction of the keys asked for; 0.0 when none was."""
+        asked = self.hits + self.misses
+        return self.hits / asked if asked else 0.0
+
+
+class Counters:
+    """The running counts of one cache.
+
+    Each is changed by a single ``+=``, which CPython's global lock makes one step: it switches threads at calls and
+    jumps, and there is none between the load and the store.
+    """
+
+    __slots__ = ("deletes", "errors", "hits", "misses", "seconds_saved", "sets")
+
+    def __init__(self) -> None:
+        self.hits = 0
+        self.misses = 0
+        self.sets = 0
+        self.deletes = 0
+        self.errors = 0
+        self.seconds_saved = 0.0
+
+
+class MissTimes:
+    """When keys were missed, so that their set can tell how many seconds the value took.
+
+    Holds the latest few thousand: two generations, the older of which is dropped when the younger is full.
+
+    Attributes:
+        young: the latest misses and their times; add to it by ``note``.
+        old: the generation before.
+    """
+
+    __slots__ = ("old", "young")
+
+    def __init__(self) -> None:
+        self.young: dict[Any, float] = {}
+        self.old: dict[Any, float] = {}
+
+    def note(self, key: Any, now: float) -> None:
+        """Remember that a key was missed now."""
+        if len(self.young) >= _REMEMBERED_MISSES:
+            self.old = self.young
+            self.young = {}
+        self.young[key] = now
+
+    def seconds_since(self, key: Any, now: float) -> float:
+        """Return the seconds from the miss of a key until now and forget it; 0.0 if it was not missed here."""
+        missed = self.young.pop(key, None)
+        if missed is None:
+            missed = self.old.pop(key, None)
+        return 0.0 if missed is None else max(0.0, now - missed)

@@ -1,0 +1,87 @@
+"""The only contract of a backend: bytes, batch first, both faces.
+
+A store knows nothing of values, counters or failures that become misses; the cache above it does. It raises
+``StoreError`` when the backend fails, and puts an error in the place of a single entry that cannot be trusted.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Mapping, Sequence
+from typing import NamedTuple
+
+from hitrate.entry import Entry
+from hitrate.errors import DecodeError
+from hitrate.keys import EncodedKey
+
+Found = Entry | DecodeError | None
+"""What a read found for one key: a fresh entry, an entry that is damaged, or nothing."""
+
+Changes = Mapping[EncodedKey, Entry | None]
+"""What one write does: an entry to store, or None to remove the key. Stored whole or not at all."""
+
+
+class Usage(NamedTuple):
+    """What a store holds now, and what left it since it was opened.
+
+    Attributes:
+        entries: entries held.
+        bytes: bytes held: keys, payloads and a fixed overhead an entry.
+        evictions: entries removed for room.
+        expirations: entries removed because their TTL had passed.
+    """
+
+    entries: int
+    bytes: int
+    evictions: int
+    expirations: int
+
+
+class Store(ABC):
+    """Keeps entries under encoded keys."""
+
+    @abstractmethod
+    def get(self, keys: Sequence[EncodedKey]) -> Sequence[Found]:
+        """Return what is found for each key, in the order of the keys; never an expired entry."""
+
+    @abstractmethod
+    async def aget(self, keys: Sequence[EncodedKey]) -> Sequence[Found]:
+        """Do ``get`` without blocking the event loop."""
+
+    @abstractmethod
+    def write(self, changes: Changes) -> int:
+        """Apply the changes as one, or none of them; return how many keys were removed."""
+
+    @abstractmethod
+    async def awrite(self, changes: Changes) -> int:
+        """Do ``write`` without blocking the event loop. Cancelling the wait leaves the store whole."""
+
+    @abstractmethod
+    def clear(self, namespaces: Sequence[bytes] | None) -> None:
+        """Make every entry of the encoded namespaces, or of all, unreachable at once."""
+
+    @abstractmethod
+    async def aclear(self, namespaces: Sequence[bytes] | None) -> None:
+        """Do ``clear`` without blocking the event loop."""
+
+    @abstractmethod
+    def usage(self) -> Usage:
+        """Return what the store holds and what left it."""
+
+    @abstractmethod
+    def close(self) -> None:
+        """Let go of files, connections and threads; what was acknowledged stays. Calling it again does nothing."""
+
+    async def aclose(self) -> None:
+        """Do ``close`` without blocking the event loop."""
+        self.close()
+
+
+def check_limit(name: str, limit: object) -> None:
+    """Raise unless a limit is None or a positive int."""
+    if limit is None:
+        return
+    if isinstance(limit, bool) or not isinstance(limit, int):
+        raise TypeError(f"{name} is a positive int or None, not {limit!r} of type {type(limit).__name__}")
+    if limit <= 0:
+        raise ValueError(f"{name} is a positive int or None, not {limit!r}")
