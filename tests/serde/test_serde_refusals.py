@@ -118,7 +118,7 @@ def test_what_cannot_be_exact_is_refused_wherever_it_is(name: str) -> None:
     [
         (object(), "value"),
         ({"rows": [1, 2, 3, m.Point(1, object())]}, "value['rows'][3].y"),
-        ({"rows": (1, {2: {object(): 1}})}, "value['rows'][1][2].key(<object object"),
+        ({"rows": (1, {2: {object(): 1}})}, "value['rows'][1][2].key(<object "),
         (
             deque([("messages", [AIMessage("x", additional_kwargs={"a": object()})])]),
             "[0][1][0].additional_kwargs['a']",
@@ -160,14 +160,11 @@ def test_what_is_nested_too_deeply_is_refused_or_comes_back(wrap: Any, depth: in
     value: Any = 1
     for _ in range(depth):
         value = wrap(value)
-    try:
-        stored = serde.dumps_typed(value)
-    except SerializationError as exc:
-        assert "too deeply" in str(exc)
-        assert depth > 60
+    if depth > 255 or (depth > 64 and wrap(1) != [1] and wrap(1) != {"k": 1}):
+        with pytest.raises(SerializationError, match="too deeply"):
+            serde.dumps_typed(value)
     else:
-        assert depth < 300
-        serde.loads_typed(stored)
+        serde.loads_typed(serde.dumps_typed(value))
     while not isinstance(value, int):
         value = (
             value.x if isinstance(value, m.Point) else next(iter(value.values() if isinstance(value, dict) else value))

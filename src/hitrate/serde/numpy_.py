@@ -22,6 +22,8 @@ SCALAR = 81
 # Byte order, kind and size, or the unit of a time; q, Q, l and L name the C integer that another of the size shadows.
 _PLAIN = re.compile(r"[<>|=](?:[biufcSUVmM][0-9]{1,10}(?:\[[0-9]{0,9}[A-Za-z]{1,7}\])?|[qQlL])", re.ASCII)
 _MAX_NESTING = 16
+# Elements of no size take no bytes to store, however many; going through them takes time.
+_MAX_EMPTY = 1 << 16
 
 
 def _describe(dtype: np.dtype[Any]) -> Any:
@@ -103,6 +105,8 @@ def _shape_of(stored: Any) -> tuple[int, ...]:
 def _encode_array(obj: np.ndarray[Any, Any], pack: Pack) -> bytes:
     if obj.dtype == object and obj.dtype.char == "O" and not obj.dtype.metadata:
         return pack([None, [*obj.shape], obj.ravel().tolist(), obj.flags.fnc], INNER)
+    if obj.itemsize == 0 and obj.size > _MAX_EMPTY:
+        raise Refused("it has too many elements of no size")
     content = obj.tobytes("F" if obj.flags.fnc else "C")
     return pack([_describe(obj.dtype), [*obj.shape], content, obj.flags.fnc], INNER)
 
@@ -113,6 +117,8 @@ def _decode_array(data: bytes, hook: Hook) -> Any:
     if spec is None:
         return _object_array(shape, listed(content), order)
     dtype = _dtype_of(spec)
+    if dtype.itemsize == 0 and math.prod(shape) > _MAX_EMPTY:
+        raise DecodeError("a stored array has too many elements of no size")
     if type(content) is not bytes or dtype.hasobject or math.prod(shape) * dtype.itemsize != len(content):
         raise DecodeError("a stored array does not fill its shape")
     return np.ndarray(shape, dtype, content, order=order).copy("K")  # type: ignore[arg-type]
