@@ -157,6 +157,23 @@ def test_looking_for_a_class_runs_no_code_of_a_module(home: types.ModuleType) ->
     assert asked == []
 
 
+def test_looking_at_a_class_runs_no_code_of_its_metaclass(home: types.ModuleType) -> None:
+    class Meta(type):
+        def __getattr__(cls, name: str) -> Any:
+            raise m.CodeRan(name)
+
+        def __subclasscheck__(cls, other: type) -> bool:
+            raise m.CodeRan
+
+        def __instancecheck__(cls, other: object) -> bool:
+            raise m.CodeRan
+
+    stored = serde.dumps_typed([put(home, dataclass_of("a"))(1)])
+    home.Thing = Meta("Thing", (), {})
+    with pytest.raises(DecodeError):
+        serde.loads_typed(stored)
+
+
 def test_types_narrows_what_is_stored_and_restored() -> None:
     narrow = MsgpackSerializer(types=[m.Point, AIMessage, m.Colour])
     for value in ([m.Point(1)], [AIMessage("x")], [m.Colour.RED], [{1: (2,)}, SecretStr("s")]):

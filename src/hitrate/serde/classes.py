@@ -29,6 +29,18 @@ Known = tuple[str, types.ModuleType, Callable[[str], Any], str, type, Callable[[
 _module_dict: Callable[[Any], dict[str, Any]] = vars(types.ModuleType)["__dict__"].__get__
 _class_dict: Callable[[type], types.MappingProxyType[str, Any]] = vars(type)["__dict__"].__get__
 
+ancestry: Callable[[type], tuple[type, ...]] = vars(type)["__mro__"].__get__
+"""The classes a class is made of, itself first, asked of the class itself and not of its metaclass."""
+
+
+def attribute(cls: type, name: str) -> Any:
+    """Return what a class or one of its bases defines under a name, or None, without running a metaclass's code."""
+    for base in ancestry(cls):
+        space = _class_dict(base)
+        if name in space:
+            return space[name]
+    return None
+
 
 def reference_to(cls: type) -> str:
     """Return the ``module:qualname`` of a class.

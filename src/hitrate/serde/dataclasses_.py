@@ -6,15 +6,15 @@ import types
 from typing import Any
 
 from hitrate.errors import DecodeError
-from hitrate.serde.classes import describe
+from hitrate.serde.classes import ancestry, attribute, describe
 from hitrate.serde.registry import Plan, Refused, register_classes
 
 _HEAP_TYPE = 1 << 9
 
 
 def _plan(cls: type) -> Plan | None:
-    fields = getattr(cls, "__dataclass_fields__", None)
-    if not isinstance(fields, dict) or issubclass(cls, type):
+    fields = attribute(cls, "__dataclass_fields__")
+    if type(fields) is not dict or type in ancestry(cls):
         return None
     known = [f"{name}:{field._field_type.name}:{describe(field.type)}" for name, field in fields.items()]
     return plain_plan(cls, ["dataclass", *known])
@@ -26,10 +26,10 @@ def plain_plan(cls: type, fields: list[str]) -> Plan:
     Raises:
         Refused: they hold more than that, or cannot be made without the class's own code.
     """
-    if any(not base.__flags__ & _HEAP_TYPE for base in cls.__mro__[:-1]):
+    if any(not base.__flags__ & _HEAP_TYPE for base in ancestry(cls)[:-1]):
         raise Refused("it inherits from a built-in type whose content is not in its fields")
     slots: dict[str, Any] = {}
-    for base in cls.__mro__[:-1]:
+    for base in ancestry(cls)[:-1]:
         for name, member in vars(base).items():
             if type(member) is types.MemberDescriptorType:
                 if name in slots:

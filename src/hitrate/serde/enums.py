@@ -6,13 +6,14 @@ import enum
 from typing import Any
 
 from hitrate.errors import DecodeError
+from hitrate.serde.classes import ancestry
 from hitrate.serde.registry import Plan, Refused, register_classes
 
 _PLAIN = (str, bytes, int, float, bool, type(None))
 
 
 def _plan(cls: type) -> Plan | None:
-    if not issubclass(cls, enum.Enum):
+    if enum.Enum not in ancestry(cls) or not issubclass(cls, enum.Enum):
         return None
     members = cls._member_map_
 

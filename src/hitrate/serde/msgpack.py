@@ -65,7 +65,7 @@ class MsgpackSerializer:
                 else:
                     return "writes", self._pack(flat)
             return "msgpack", self._pack(obj)
-        except (TypeError, ValueError, RecursionError, Refused):
+        except (TypeError, ValueError, RuntimeError, Refused):
             return "msgpack", rewrite(obj, self._rules, self._find_rule)
 
     def loads_typed(self, data: tuple[str, bytes]) -> Any:

@@ -4,18 +4,19 @@ from __future__ import annotations
 
 from typing import Any
 
+from hitrate.serde.classes import ancestry, attribute
 from hitrate.serde.registry import Plan, Refused, listed, register_classes
 
 
 def _plan(cls: type) -> Plan | None:
-    names = getattr(cls, "_fields", None)
-    if not issubclass(cls, tuple) or type(names) is not tuple or cls.__itemsize__ != tuple.__itemsize__:
+    names = attribute(cls, "_fields")
+    if tuple not in ancestry(cls) or type(names) is not tuple or not all(type(name) is str for name in names):
         return None
     size = len(names)
 
     def dump(obj: Any, mark: str) -> list[Any]:
-        if getattr(obj, "__dict__", None):
-            raise Refused("it has attributes of its own besides its fields")
+        if getattr(obj, "__dict__", None) or len(obj) != size:
+            raise Refused("it holds more, or less, than its fields")
         return [mark, [*obj]]
 
     def restore(state: list[Any]) -> Any:

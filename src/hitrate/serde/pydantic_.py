@@ -8,7 +8,7 @@ from typing import Any
 from pydantic import BaseModel, SecretBytes, SecretStr
 
 from hitrate.errors import DecodeError
-from hitrate.serde.classes import describe
+from hitrate.serde.classes import ancestry, describe
 from hitrate.serde.registry import Plan, Refused, register_classes
 
 _STATE = vars(BaseModel)
@@ -21,11 +21,11 @@ _put_dict = _STATE["__dict__"].__set__
 def _plan(cls: type) -> Plan | None:
     if cls is SecretStr or cls is SecretBytes:
         return _secret_plan(cls)
-    if not issubclass(cls, BaseModel):
+    if BaseModel not in ancestry(cls) or not issubclass(cls, BaseModel):
         return None
     if not cls.__pydantic_complete__:
         raise Refused("its definition is not complete yet (see pydantic's model_rebuild)")
-    for base in cls.__mro__:
+    for base in ancestry(cls):
         if base is not BaseModel and any(type(each) is types.MemberDescriptorType for each in vars(base).values()):
             raise Refused("it has slots besides its fields")
     fields = [f"{name}:{describe(info.annotation)}" for name, info in cls.__pydantic_fields__.items()]
