@@ -82,6 +82,7 @@ CONTAINERS: list[Any] = [
     *(OrderedDict([("b", 1), ("a", 2)]), OrderedDict([(2, []), ((), 1)])),
     *(defaultdict(list, {"a": [1]}), defaultdict(None, {1: 2}), defaultdict(int), defaultdict(dict, a={})),
     *(Counter("abca"), Counter({1: -3, "x": 0.5})),
+    m.Point(bytearray(b"x"), [{"k": m.Point(bytearray(b""))}]),
     {"data": bytearray(b"x"), "deep": [[{"k": bytearray(b"y" * 70000)}]]},
     [b"\xc4\xc5\xc6", bytearray(b"\xc4\xc5\xc6"), b"x" * 300, b"y" * 70000],
     *([1.5] * 100, [0.1 * i for i in range(1536)], [0.1] * 70000, {"embeddings": [[0.1 * i for i in range(200)]]}),
@@ -112,7 +113,7 @@ ARRAYS: list[Any] = [
     *(np.array([1, None, [2, (3,)], {4: 5}], object), np.empty((2, 0), object), np.array([np.nan, -0.0], "f2")),
     *(np.float64("nan"), np.float64(-0.0), np.float32(1.5), np.int64(1), np.uint8(255), np.bool_(True)),
     *(np.str_("h\u00e9\0"), np.str_("\ud800"), np.bytes_(b"a\0"), np.datetime64("2026-01-01T00", "25s")),
-    *(np.timedelta64(3, "us"), np.datetime64("NaT"), np.longlong(4), np.longdouble(2), np.complex64(1j)),
+    *(np.timedelta64(3, "us"), np.datetime64("NaT", "s"), np.longlong(4), np.longdouble(2), np.complex64(1j)),
     *(np.void(b"abc"), np.zeros(1, record)[0], np.str_(""), np.bytes_(b"")),
 ]
 ALL = [*SCALARS, *CONTAINERS, *INSTANCES, *ARRAYS]
