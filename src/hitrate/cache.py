@@ -14,7 +14,16 @@ from hitrate.base import BaseCache, FullKey, Namespace, ValueT
 from hitrate.entry import Entry, expiry_of
 from hitrate.errors import ClosedError, DecodeError, HitrateError, SerializationError, StoreError
 from hitrate.failsafe import Failsafe, OnError
-from hitrate.keys import EncodedKey, NamespaceEncoder, check_key, check_namespaces, check_pairs, encode_text, refuse_key, refuse_pair
+from hitrate.keys import (
+    EncodedKey,
+    NamespaceEncoder,
+    check_key,
+    check_namespaces,
+    check_pairs,
+    encode_text,
+    refuse_key,
+    refuse_pair,
+)
 from hitrate.serde import BoundSerializer, SerializerProtocol
 from hitrate.stats import CacheStats, Counters, MissTimes
 from hitrate.stores.base import Changes, Found, Store, Usage

@@ -21,6 +21,7 @@ from hitrate.keys import check_key, check_namespaces, check_pairs, encode_text, 
 from hitrate.serde import MsgpackSerializer, SerializerProtocol, copier, is_immutable
 from hitrate.stores.memory import Held, MemoryStore, Space, footprint
 
+
 class InMemoryCache(Cache[ValueT]):
     """A cache in this process's memory.
 

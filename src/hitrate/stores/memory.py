@@ -273,7 +273,9 @@ class MemoryStore(Store):
 
     def _too_large(self, name: Any, key: Any, size: int) -> None:
         """Drop a value that the cache could never hold, and the one it was to replace."""
-        log.warning("the value of key %r takes %s bytes, more than max_bytes=%s; not stored", key, size, self._max_bytes)
+        log.warning(
+            "the value of key %r takes %s bytes, more than max_bytes=%s; not stored", key, size, self._max_bytes
+        )
         space = self.spaces.get(name)
         if space is not None and key in space:
             self._remove(name, space, key)

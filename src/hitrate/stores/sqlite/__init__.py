@@ -1,0 +1,300 @@
+"""Entries in an SQLite file, shared by threads and processes."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import sys
+import threading
+import weakref
+from collections.abc import Callable, Sequence
+from typing import Any, NoReturn, TypeVar
+
+import apsw
+
+from hitrate.errors import ClosedError, HitrateError, StoreError
+from hitrate.failsafe import log
+from hitrate.keys import EncodedKey
+from hitrate.stores.base import Changes, Found, Store, Usage, check_limit
+from hitrate.stores.sqlite import schema
+from hitrate.stores.sqlite.connections import CHECKPOINT_PAGES, Connections, Durability, Handle, prepare_path
+from hitrate.stores.sqlite.keeper import Keeper
+from hitrate.stores.sqlite.reading import read_many, read_one
+from hitrate.stores.sqlite.rows import ROW_OVERHEAD
+from hitrate.stores.sqlite.worker import Worker
+from hitrate.stores.sqlite.writing import CLEARED_PER_STEP, Limits, Outcome, Transaction
+
+T = TypeVar("T")
+
+_CHECKPOINT_NOW_PAGES = 20_000  # the keeper does not keep up: the writer pays, so that the -wal file stays bounded
+_PURGE_EVERY = 8
+_SEEN_AT_MOST = 50_000
+
+_CLEARED_USAGE = f"""SELECT count(*), total(length(key) + length(payload) + {ROW_OVERHEAD})
+    FROM hitrate_cleared CROSS JOIN hitrate_entries ON slot BETWEEN first AND last"""  # noqa: S608
+_TOTALS = "SELECT total_entries, total_bytes FROM hitrate_entries ORDER BY id DESC LIMIT 1"
+
+
+class SqliteStore(Store):
+    """Keeps entries in an SQLite file, or in memory for the path ``:memory:``.
+
+    Args:
+        path: the file; folders that are missing are made.
+        durability: ``"normal"`` or ``"full"``.
+        max_bytes: bytes held at most, None for no limit.
+        max_entries: entries held at most, None for no limit.
+        repair: whether a damaged file is set aside and a new one started.
+        clock: returns the seconds since the epoch.
+    """
+
+    def __init__(
+        self,
+        path: Any,
+        *,
+        durability: Durability,
+        max_bytes: int | None,
+        max_entries: int | None,
+        repair: bool,
+        clock: Callable[[], float],
+    ) -> None:
+        check_limit("max_bytes", max_bytes)
+        check_limit("max_entries", max_entries)
+        if durability not in ("normal", "full"):
+            raise ValueError(f"durability is 'normal' or 'full', not {durability!r}")
+        self.path = prepare_path(path)
+        self._clock = clock
+        self._limits = Limits(
+            entries=sys.maxsize if max_entries is None else max_entries,
+            bytes=sys.maxsize if max_bytes is None else max_bytes,
+        )
+        self._connections = Connections(self.path, durability, repair=repair)
+        self._write_lock = threading.Lock()  # one writer of this process at a time: a queue, where SQLite would poll
+        self._worker = Worker(self.get, self._write_together)
+        self._keeper = Keeper(self._keep)
+        self._seen: set[int] = set()
+        self._writes = 0
+        self._soonest = sys.float_info.max
+        self._evictions = 0
+        self._expirations = 0
+        self._open_first()
+        _stores.add(self)
+
+    def _open_first(self) -> None:
+        """Open the file, so that a path that will not do is told at once; a busy file may do later."""
+        try:
+            handle = self._connections.idle.pop() if self._connections.in_memory else self._connections.open()
+        except apsw.CantOpenError as error:
+            raise OSError(f"path {self.path!r} cannot be opened as a database: {error}") from error
+        except schema.NotOurs as error:
+            raise ValueError(str(error)) from error
+        except apsw.Error as error:
+            log.warning("%s cannot be opened yet, every read is a miss until it can: %s", self.path, error)
+            return
+        left = handle.execute("SELECT EXISTS (SELECT 1 FROM hitrate_cleared)").fetchall()[0][0]
+        self._connections.idle.append(handle)
+        if left:
+            self._keeper.request()
+
+    # Reading
+
+    def get(self, keys: Sequence[EncodedKey]) -> Sequence[Found]:
+        idle = self._connections.idle
+        handle = None
+        try:
+            try:
+                handle = idle.pop()
+            except IndexError:
+                handle = self._connections.open()
+            if len(keys) == 1:
+                entry, row = read_one(handle, keys[0], self._clock())
+                found: Sequence[Found] = (entry,)
+                if row:
+                    self._seen.add(row)
+            else:
+                found, rows = read_many(handle, keys, self._clock())
+                self._seen.update(rows)
+        except BaseException as error:
+            self._failed(handle, error)
+        idle.append(handle)
+        if len(self._seen) > _SEEN_AT_MOST:
+            self._keeper.request()
+        return found
+
+    async def aget(self, keys: Sequence[EncodedKey]) -> Sequence[Found]:
+        found: Sequence[Found] = await self._worker.submit("get", keys)
+        return found
+
+    def usage(self) -> Usage:
+        return self._use(self._usage)
+
+    def _usage(self, handle: Handle) -> Usage:
+        handle.execute("BEGIN")
+        try:
+            entries, size = (handle.execute(_TOTALS).fetchall() or [(0, 0)])[0]
+            cleared, cleared_size = handle.execute(_CLEARED_USAGE).fetchall()[0]
+        finally:
+            handle.execute("COMMIT")
+        return Usage(entries - cleared, size - int(cleared_size), self._evictions, self._expirations)
+
+    # Writing
+
+    def write(self, changes: Changes) -> int:
+        return self._write_together([changes])[0]
+
+    async def awrite(self, changes: Changes) -> int:
+        removed: int = await self._worker.submit("write", changes)
+        return removed
+
+    def _write_together(self, batches: list[Changes]) -> list[int]:
+        """Apply several callers' changes in one transaction; return how many keys each removed."""
+        self._writes += 1
+        now = self._clock()
+        soonest = min(
+            (
+                entry[2]
+                for changes in batches
+                for entry in changes.values()
+                if entry is not None and entry[2] is not None
+            ),
+            default=sys.float_info.max,
+        )
+
+        def do(transaction: Transaction) -> list[Outcome]:
+            purged = 0
+            if self._writes % _PURGE_EVERY == 0 or self._soonest <= now:
+                purged = transaction.purge(now)
+                transaction.remove_cleared(CLEARED_PER_STEP)
+            outcomes = [transaction.apply(changes, self._limits, self._take_seen) for changes in batches]
+            outcomes[0].expired = purged
+            return outcomes
+
+        outcomes = self._transact(do)
+        expired = outcomes[0].expired
+        if self._soonest <= now and not expired:
+            self._soonest = sys.float_info.max
+        self._soonest = min(self._soonest, soonest)
+        self._expirations += expired
+        for outcome in outcomes:
+            if outcome.evicted:
+                self._count_evictions(outcome.evicted)
+            for key, size in outcome.too_large:
+                log.warning(
+                    "the value of key %r takes %s bytes, more than max_bytes=%s; not stored",
+                    key,
+                    size,
+                    self._limits.bytes,
+                )
+        return [outcome.removed for outcome in outcomes]
+
+    def _take_seen(self) -> set[int]:
+        seen, self._seen = self._seen, set()
+        return seen
+
+    def _count_evictions(self, evicted: int) -> None:
+        if self._evictions == 0:
+            log.warning(
+                "the cache on %s is full (max_entries=%s, max_bytes=%s) and evicts from now on",
+                *(
+                    self.path,
+                    *(None if each == sys.maxsize else each for each in (self._limits.entries, self._limits.bytes)),
+                ),
+            )
+        self._evictions += evicted
+
+    def clear(self, namespaces: Sequence[bytes] | None) -> None:
+        self._transact(lambda transaction: transaction.clear(namespaces))
+        self._keeper.request()
+
+    async def aclear(self, namespaces: Sequence[bytes] | None) -> None:
+        await self._worker.submit("clear", lambda: self.clear(namespaces))
+
+    # Housekeeping
+
+    def _keep(self) -> bool:
+        """Do a step of what need not be done by a caller; tell whether there is more."""
+        if self._connections.wal_pages >= self._connections.checkpoint_at:
+            self._use(self._checkpoint)
+
+        def do(transaction: Transaction) -> bool:
+            if len(self._seen) > _SEEN_AT_MOST:
+                seen = self._take_seen()
+                if transaction.is_nearly_full(self._limits):
+                    transaction.mark(seen)
+            return transaction.remove_cleared(CLEARED_PER_STEP)
+
+        return self._transact(do)
+
+    def _checkpoint(self, handle: Handle) -> None:
+        pages, done = handle.con.wal_checkpoint(mode=apsw.SQLITE_CHECKPOINT_PASSIVE)
+        # Readers may keep the pages from being used again; then the next checkpoint waits for as many more.
+        self._connections.checkpoint_at = max(pages, 0) + CHECKPOINT_PAGES
+
+    # The boundary to SQLite
+
+    def _use(self, do: Callable[[Handle], T]) -> T:
+        idle = self._connections.idle
+        handle = None
+        try:
+            try:
+                handle = idle.pop()
+            except IndexError:
+                handle = self._connections.open()
+            result = do(handle)
+        except BaseException as error:
+            self._failed(handle, error)
+        idle.append(handle)
+        return result
+
+    def _transact(self, do: Callable[[Transaction], T]) -> T:
+        def transact(handle: Handle) -> T:
+            with Transaction(handle) as transaction:
+                return do(transaction)
+
+        with self._write_lock:
+            result = self._use(transact)
+        connections = self._connections
+        if connections.wal_pages >= connections.checkpoint_at:
+            if connections.wal_pages >= connections.checkpoint_at + _CHECKPOINT_NOW_PAGES:
+                self._use(self._checkpoint)
+            else:
+                self._keeper.request()
+        return result
+
+    def _failed(self, handle: Handle | None, error: BaseException) -> NoReturn:
+        """Let go of a connection that failed, and say what happened in our terms."""
+        if handle is not None:
+            self._connections.discard(handle)
+        if isinstance(error, (apsw.CorruptError, apsw.NotADBError, schema.Tampered)):
+            self._connections.set_aside(handle, error)
+            raise StoreError(f"{self.path} was damaged: {error}") from error
+        if isinstance(error, (StoreError, ClosedError)):
+            raise error
+        if isinstance(error, (apsw.BusyError, apsw.LockedError)):
+            raise StoreError(f"{self.path} is locked by another process: {error}") from error
+        if isinstance(error, (apsw.Error, OSError, HitrateError)):
+            raise StoreError(f"{self.path}: {error}") from error
+        raise error
+
+    def close(self) -> None:
+        self._keeper.stop()
+        self._connections.close()
+
+    async def aclose(self) -> None:
+        await asyncio.to_thread(self.close)
+
+    def after_fork_in_child(self) -> None:
+        """Start anew what a fork does not carry over: threads, and locks that other threads held."""
+        self._write_lock = threading.Lock()
+        self._worker = Worker(self.get, self._write_together)
+        self._keeper = Keeper(self._keep)
+
+
+_stores: weakref.WeakSet[SqliteStore] = weakref.WeakSet()
+
+
+def _after_fork_in_child() -> None:
+    for store in list(_stores):
+        store.after_fork_in_child()
+
+
+os.register_at_fork(after_in_child=_after_fork_in_child)

@@ -1,0 +1,365 @@
+"""Connections to one file: a pool that any thread takes from, emptied before a fork.
+
+SQLite must not carry a connection over a fork, nor open one in the child while one of the parent's is known to it: the
+child would believe it holds locks that the system never gave it. So all connections are closed before a fork, once no
+operation is under way, and both sides open new ones.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import random
+import stat
+import threading
+import time
+import weakref
+from pathlib import Path
+from typing import Any, Literal
+
+import apsw
+
+from hitrate.errors import ClosedError, StoreError
+from hitrate.failsafe import log
+from hitrate.stores.sqlite import schema
+
+Durability = Literal["normal", "full"]
+
+BUSY_SECONDS = 5.0
+"""How long an operation waits for another process's write at most."""
+
+CHECKPOINT_PAGES = 1000
+
+_QUIET_SECONDS = 5.0
+
+# Creating a file and closing it again would drop the locks of a connection that another thread opens in between.
+_opening = threading.RLock()
+
+
+class Handle:
+    """A connection, and a cursor that serves all its statements one after the other."""
+
+    __slots__ = ("con", "execute", "inode")
+
+    def __init__(self, con: apsw.Connection, inode: tuple[int, int] | None) -> None:
+        self.con = con
+        self.execute = con.cursor().execute
+        self.inode = inode
+
+
+class Connections:
+    """Opens, keeps and closes the connections of one cache.
+
+    Args:
+        path: the file, or ``:memory:`` for one connection that all threads share in turn.
+        durability: ``"full"`` flushes each commit to the disk; ``"normal"`` loses the latest ones to a power failure.
+        repair: whether a damaged file is set aside and a new one started.
+
+    Attributes:
+        idle: the handles that nobody uses. Take one by ``pop`` (IndexError: ``open`` one) and give it back by ``append``
+            to the same list, which is another one after a fork, a repair or ``close``.
+        wal_pages: pages in the -wal file at the last commit of this process.
+        checkpoint_at: how many of them ask for a checkpoint.
+    """
+
+    def __init__(self, path: str, durability: Durability, *, repair: bool) -> None:
+        self.path = path
+        self.in_memory = path == ":memory:"
+        self.idle: Any = []
+        self._durability = durability
+        self._repair = repair
+        self._lock = threading.Lock()
+        self.wal_pages = 0
+        self.checkpoint_at = CHECKPOINT_PAGES
+        self._all: weakref.WeakSet[apsw.Connection] = weakref.WeakSet()
+        if self.in_memory:
+            self.idle = _OneForAll(self._connect())
+        _pools.add(self)
+
+    def open(self) -> Handle:
+        """Open a connection, making the file and its tables as needed.
+
+        Raises:
+            StoreError: the file cannot be opened now.
+            NewerFormatError: a newer hitrate wrote it.
+        """
+        try:
+            return self._connect()
+        except (apsw.CorruptError, apsw.NotADBError, schema.Tampered) as error:
+            self.set_aside(None, error)
+            return self._connect()
+
+    def _connect(self) -> Handle:
+        con: apsw.Connection | None = None
+        try:
+            with _opening:
+                if not self.in_memory:
+                    _make_private(self.path)
+                con = apsw.Connection(self.path, apsw.SQLITE_OPEN_READWRITE | apsw.SQLITE_OPEN_CREATE)
+                inode = _inode(self.path)
+            con.set_busy_handler(_wait)
+            made = schema.check(con, self.path)
+            for name, value in (
+                ("journal_mode", "wal"),
+                ("synchronous", self._durability),
+                ("wal_autocheckpoint", 0),  # the keeper's work, off the writer's path
+                ("cache_size", -16_000),
+                ("trusted_schema", 0),
+                ("cell_size_check", 1),
+            ):
+                con.pragma(name, value)
+            con.config(apsw.SQLITE_DBCONFIG_DEFENSIVE, 1)
+            if not made:
+                schema.create(con, self.path)
+            con.set_wal_hook(self._committed)
+        except BaseException:
+            if con is not None:
+                con.close(True)
+            raise
+        self._all.add(con)
+        return Handle(con, inode)
+
+    def _committed(self, con: apsw.Connection, database: str, pages: int) -> int:
+        if pages < self.wal_pages:  # it has begun anew
+            self.checkpoint_at = CHECKPOINT_PAGES
+        self.wal_pages = pages
+        return apsw.SQLITE_OK
+
+    def discard(self, handle: Handle) -> None:
+        """Close a connection that failed rather than give it back."""
+        if self.in_memory:
+            self.idle.append(handle)
+            return
+        self._all.discard(handle.con)
+        handle.con.close(True)
+
+    def set_aside(self, handle: Handle | None, error: Exception) -> None:
+        """Rename a damaged file so that a new one can be started, unless another process has done so.
+
+        Args:
+            handle: the connection that found the damage; None if none could be made.
+            error: the damage.
+
+        Raises:
+            StoreError: repairing is not wanted.
+        """
+        if not self._repair or self.in_memory:
+            raise StoreError(f"{self.path} is damaged: {error}") from error
+        seen = handle.inode if handle is not None else _inode(self.path)
+        self._replace_idle([])
+        folder = os.open(Path(self.path).parent, os.O_RDONLY)
+        try:
+            fcntl.flock(folder, fcntl.LOCK_EX)  # one process at a time
+            if seen is None or _inode(self.path) != seen:
+                return
+            if handle is None and self._is_sound():
+                return
+            name = f"{self.path}.damaged-{time.strftime('%Y%m%dT%H%M%S')}-{os.getpid()}-{random.randrange(1 << 32):08x}"
+            os.rename(self.path, name)
+            for suffix in ("-wal", "-shm"):
+                try:
+                    os.rename(self.path + suffix, name + suffix)
+                except FileNotFoundError:
+                    pass
+        finally:
+            os.close(folder)
+        log.warning("%s was damaged (%s); it is now %s, and a new file is started", self.path, error, name)
+
+    def _is_sound(self) -> bool:
+        """Tell whether the file at the path, which another process may have just made, can be opened."""
+        try:
+            handle = self._connect()
+        except (apsw.CorruptError, apsw.NotADBError, schema.Tampered):
+            return False
+        self.discard(handle)
+        return True
+
+    def close(self) -> None:
+        """Close every connection; those in use are closed when they are given back."""
+        if not isinstance(self.idle, _Closed):
+            self._replace_idle(_Closed(self.path))
+
+    def _replace_idle(self, idle: Any) -> None:
+        with self._lock:
+            replaced, self.idle = self.idle, idle
+        for handle in replaced.drain() if isinstance(replaced, _OneForAll) else replaced:
+            self._all.discard(handle.con)
+            handle.con.close(True)
+
+    # Fork
+
+    def before_fork(self) -> None:
+        """Wait until no operation is under way, keep new ones out, and close what is open."""
+        if isinstance(self.idle, _Closed):
+            return
+        if self.in_memory:
+            self._held: Handle | None = self.idle.pop()
+            return
+        replaced = self.idle
+        self.idle = _Gate(self)
+        quiet = time.monotonic() + _QUIET_SECONDS
+        while len(self._all) > len(replaced) and time.monotonic() < quiet:
+            time.sleep(0.0002)
+        for handle in replaced:
+            self._all.discard(handle.con)
+            handle.con.close(True)
+
+    def after_fork(self) -> None:
+        if self.in_memory:
+            if not isinstance(self.idle, _Closed):
+                self.idle.append(self._held)
+        elif isinstance(self.idle, _Gate):
+            gate, self.idle = self.idle, []
+            gate.opened.set()
+
+    def after_fork_in_child(self) -> None:
+        self._lock = threading.Lock()
+        self.after_fork()
+
+
+class _OneForAll:
+    """The one connection of a ``:memory:`` cache, for one thread at a time."""
+
+    def __init__(self, handle: Handle) -> None:
+        self._handle = handle
+        self._free = threading.Lock()
+        self._closed = False
+
+    def pop(self) -> Handle:
+        self._free.acquire()
+        if self._closed:
+            self._free.release()
+            raise ClosedError("the cache on :memory: is closed; open another one")
+        return self._handle
+
+    def append(self, handle: Handle) -> None:
+        self._free.release()
+
+    def drain(self) -> list[Handle]:
+        handle = self.pop()
+        self._closed = True
+        self._free.release()
+        return [handle]
+
+
+class _Gate:
+    """Stands for the idle connections while the process forks: whoever wants one waits."""
+
+    def __init__(self, pool: Connections) -> None:
+        self._pool = pool
+        self.opened = threading.Event()
+
+    def pop(self) -> Handle:
+        self.opened.wait(_QUIET_SECONDS)
+        raise IndexError  # open a new one
+
+    def append(self, handle: Handle) -> None:
+        self._pool.discard(handle)
+
+
+class _Closed:
+    """Stands for the idle connections of a closed cache."""
+
+    def __init__(self, path: str) -> None:
+        self._path = path
+
+    def pop(self) -> Handle:
+        raise ClosedError(f"the cache on {self._path} is closed; open another one")
+
+
+def _wait(tries: int) -> bool:
+    """Wait a little for another process's write, longer each time; give up after ``BUSY_SECONDS`` in all."""
+    pause = min(0.0001 * 1.3**tries, 0.02)
+    if tries > 20 + BUSY_SECONDS / 0.02:
+        return False
+    time.sleep(pause * (0.5 + random.random()))
+    return True
+
+
+def _inode(path: str) -> tuple[int, int] | None:
+    try:
+        found = os.stat(path)
+    except OSError:
+        return None
+    return found.st_dev, found.st_ino
+
+
+def _make_private(path: str) -> None:
+    """Create the file for its owner alone, unless it is there; SQLite gives its -wal and -shm the same mode."""
+    try:
+        os.close(os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600))
+    except FileExistsError:
+        pass
+
+
+def prepare_path(path: Any) -> str:
+    """Return the path of a cache's file after checking it and making the folders it lies in, for their owner alone.
+
+    Args:
+        path: a str or os.PathLike, or ``:memory:``.
+
+    Raises:
+        TypeError: it is neither.
+        ValueError: it is empty or holds a NUL.
+        OSError: it is a folder, no regular file, or cannot be read and written here.
+    """
+    if not isinstance(path, (str, os.PathLike)):
+        raise TypeError(f"path is a str or os.PathLike, not {path!r} of type {type(path).__name__}")
+    text = os.fspath(path)
+    if not isinstance(text, str):
+        raise TypeError(f"path is a str or an os.PathLike of str, not {text!r}")
+    if not text or "\0" in text:
+        raise ValueError(f"path is to name a file, which {text!r} cannot")
+    if text == ":memory:":
+        return text
+    text = os.path.abspath(text)
+    missing = []
+    folder = Path(text).parent
+    while not folder.exists():
+        missing.append(folder)
+        folder = folder.parent
+    for each in reversed(missing):
+        try:
+            each.mkdir(0o700)
+        except FileExistsError:  # another process was faster
+            pass
+    try:
+        mode = os.stat(text).st_mode
+    except FileNotFoundError:
+        _writable(os.path.dirname(text), text)
+        return text
+    if stat.S_ISDIR(mode):
+        raise IsADirectoryError(f"path {text!r} is a folder; give the file in it that the cache is to use")
+    if not stat.S_ISREG(mode):
+        raise OSError(f"path {text!r} is not a regular file")
+    _writable(text, text)
+    return text
+
+
+def _writable(needed: str, path: str) -> None:
+    if not os.access(needed, os.R_OK | os.W_OK):
+        raise PermissionError(f"path {path!r} cannot be used: no permission to read and write {needed!r}")
+
+
+_pools: weakref.WeakSet[Connections] = weakref.WeakSet()
+
+
+def _before_fork() -> None:
+    _opening.acquire()
+    for pool in list(_pools):
+        pool.before_fork()
+
+
+def _after_fork() -> None:
+    for pool in list(_pools):
+        pool.after_fork()
+    _opening.release()
+
+
+def _after_fork_in_child() -> None:
+    for pool in list(_pools):
+        pool.after_fork_in_child()
+    _opening.release()
+
+
+os.register_at_fork(before=_before_fork, after_in_parent=_after_fork, after_in_child=_after_fork_in_child)

@@ -1,0 +1,53 @@
+"""Housekeeping off everyone's path: a thread that is started when there is something to do, and ends when it is done."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+
+from hitrate.errors import HitrateError
+from hitrate.failsafe import log
+
+
+class Keeper:
+    """Runs a job in the background, once however often it is asked for meanwhile.
+
+    Args:
+        job: does a bounded step of the work and tells whether there is more.
+    """
+
+    def __init__(self, job: Callable[[], bool]) -> None:
+        self._job = job
+        self._lock = threading.Lock()  # guards the two below
+        self._wanted = False
+        self._thread: threading.Thread | None = None
+
+    def request(self) -> None:
+        """Ask for the job to be done soon."""
+        with self._lock:
+            self._wanted = True
+            if self._thread is None:
+                self._thread = threading.Thread(target=self._run, name="hitrate-keeper", daemon=True)
+                self._thread.start()
+
+    def stop(self) -> None:
+        """Wait until the step under way is done; start no other."""
+        with self._lock:
+            self._wanted = False
+            thread = self._thread
+        if thread is not None and thread is not threading.current_thread():
+            thread.join()
+
+    def _run(self) -> None:
+        while True:
+            with self._lock:
+                if not self._wanted:
+                    self._thread = None
+                    return
+                self._wanted = False
+            try:
+                if self._job():
+                    with self._lock:
+                        self._wanted = True
+            except HitrateError as error:  # the next write asks again
+                log.debug("housekeeping was put off: %s", error)

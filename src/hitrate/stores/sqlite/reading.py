@@ -1,0 +1,83 @@
+"""Reads: one statement a call, with no lock and no write."""
+
+from __future__ import annotations
+
+from array import array
+from collections.abc import Sequence
+from typing import Any
+
+import apsw
+
+from hitrate.entry import fingerprint
+from hitrate.keys import EncodedKey
+from hitrate.stores.base import Found
+from hitrate.stores.sqlite.connections import Handle
+from hitrate.stores.sqlite.rows import pack_key, read_columns, slot_of
+
+_COLUMNS = "id, key, expiry, seconds, checksum, encoding, payload"
+
+_ONE = f"""SELECT {_COLUMNS} FROM hitrate_entries
+    WHERE slot = (SELECT base FROM hitrate_namespaces WHERE name = ?2) + ?1"""  # noqa: S608 - constant columns
+
+# CROSS JOIN keeps the order: the slots asked for drive the search of the index.
+_MANY = """SELECT e.id, e.key, e.expiry, e.seconds, e.checksum, e.encoding, e.payload
+    FROM carray(?1) AS wanted CROSS JOIN hitrate_entries AS e
+    ON e.slot = wanted.value + (SELECT base FROM hitrate_namespaces WHERE name = ?2)"""
+
+_AT_ONCE = 4096
+
+
+def read_one(handle: Handle, wanted: EncodedKey, now: float) -> tuple[Found, int]:
+    """Return what is found for one key, and the id of its row (0 for none)."""
+    name, key = wanted
+    identity = fingerprint(name, key)
+    for row in handle.execute(_ONE, (slot_of(identity), name)).fetchall():
+        if row[1] == pack_key(key):
+            if row[2] is not None and row[2] <= now:
+                return None, 0
+            return read_columns(identity, *row[2:]), row[0]
+    return None, 0
+
+
+def read_many(handle: Handle, wanted: Sequence[EncodedKey], now: float) -> tuple[list[Found], list[int]]:
+    """Return what is found for each key, in order, and the ids of the rows."""
+    by_name: dict[bytes, list[int]] = {}
+    for place, (name, _) in enumerate(wanted):
+        by_name.setdefault(name, []).append(place)
+    found: list[Found] = [None] * len(wanted)
+    ids: list[int] = []
+    for name, places in by_name.items():
+        for start in range(0, len(places), _AT_ONCE):
+            _read_batch(handle, name, wanted, places[start : start + _AT_ONCE], now, found, ids)
+    return found, ids
+
+
+def _read_batch(
+    handle: Handle,
+    name: bytes,
+    wanted: Sequence[EncodedKey],
+    places: list[int],
+    now: float,
+    found: list[Found],
+    ids: list[int],
+) -> None:
+    places_of: dict[bytes, tuple[int, Any]] = {}
+    slots = array("q")
+    for place in places:
+        key = wanted[place][1]
+        identity = fingerprint(name, key)
+        slots.append(slot_of(identity))
+        packed = pack_key(key)
+        same = places_of.get(packed)
+        places_of[packed] = (identity, place if same is None else (place, same[1]))
+    for row in handle.execute(_MANY, (apsw.carray(slots), name)).fetchall():
+        match = places_of.get(row[1])
+        if match is None or (row[2] is not None and row[2] <= now):
+            continue
+        identity, place = match
+        entry = read_columns(identity, *row[2:])
+        ids.append(row[0])
+        while type(place) is tuple:  # the same key, asked for more than once
+            found[place[0]] = entry
+            place = place[1]
+        found[place] = entry

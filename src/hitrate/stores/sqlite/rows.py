@@ -1,0 +1,73 @@
+"""One row of the file: where it lies, how its key is written, and whether it can be trusted."""
+
+from __future__ import annotations
+
+import struct
+from binascii import unhexlify
+from typing import Any
+
+from hitrate.entry import DEFAULT_ENCODING, Entry, checksum
+from hitrate.errors import DecodeError
+from hitrate.stores.sqlite.schema import SLOT_BITS
+
+ROW_OVERHEAD = 64
+"""Bytes that a row takes beyond its key and payload: its other columns, its header and its place in the index."""
+
+_SHIFT = 64 - SLOT_BITS
+_HEX_LENGTH = 32
+
+# Short numbers for the usual encodings; 0 and 1 take no room in a row.
+_CODES = {DEFAULT_ENCODING: 0, "writes": 1, "str": 2, "bytes": 3, "null": 4}
+_ENCODINGS: dict[Any, str] = {code: encoding for encoding, code in _CODES.items()}
+
+_unsigned = struct.Struct("<Q").pack
+_signed = struct.Struct("<q").unpack
+
+
+def slot_of(identity: int) -> int:
+    """Return the slot of a key relative to the base of its namespace.
+
+    Args:
+        identity: the fingerprint of the full key.
+    """
+    return identity >> _SHIFT
+
+
+def pack_key(key: bytes) -> bytes:
+    """Return a key as it is written: a digest of 32 hex digits, LangGraph's usual key, in half the bytes.
+
+    No text in UTF-8 begins with 0xff, so this form meets no other key.
+    """
+    if len(key) == _HEX_LENGTH:
+        try:
+            raw = unhexlify(key)
+        except ValueError:
+            return key
+        if raw.hex().encode() == key:  # not for capital letters, which would not come back
+            return b"\xff" + raw
+    return key
+
+
+def size_of(key_length: int, payload_length: int) -> int:
+    """Return the bytes that a row is counted as."""
+    return key_length + payload_length + ROW_OVERHEAD
+
+
+def write_columns(identity: int, entry: Entry) -> tuple[float | None, float | None, int, Any]:
+    """Return the columns (expiry, seconds, checksum, encoding) of an entry."""
+    encoding, payload, expiry, seconds = entry
+    (signed,) = _signed(_unsigned(checksum(identity, encoding, payload, expiry)))
+    return expiry, seconds or None, signed, _CODES.get(encoding, encoding)
+
+
+def read_columns(
+    identity: int, expiry: float | None, seconds: float | None, stored_checksum: int, code: Any, payload: bytes
+) -> Entry | DecodeError:
+    """Return the entry of a row, or the error that says it is damaged."""
+    encoding = _ENCODINGS.get(code, code)
+    try:
+        if stored_checksum & 0xFFFFFFFFFFFFFFFF == checksum(identity, encoding, payload, expiry):
+            return encoding, payload, expiry, seconds or 0.0
+    except TypeError:  # a column is not of its type
+        pass
+    return DecodeError("its bytes do not match its checksum; they were damaged, or written for another key")

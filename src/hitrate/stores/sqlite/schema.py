@@ -1,0 +1,106 @@
+"""What the file looks like, and how to tell whose file it is.
+
+Entries are appended, so that rows fill their pages and stand in order of arrival, which is SIEVE's. An index finds them by
+slot: the base of their namespace plus 40 bits of the key's hash. Keys are kept and compared, so two that share a slot are
+just two rows. Giving a namespace another base makes all its entries unreachable at once; they are removed in small steps.
+
+Every name begins with ``hitrate_``: the tables of another program in the same file are left alone.
+"""
+
+from __future__ import annotations
+
+import apsw
+
+from hitrate.errors import NewerFormatError, StoreError
+
+APPLICATION_ID = 0x68747274  # "htrt"
+FORMAT = 1
+
+SLOT_BITS = 40
+SLOTS = 1 << SLOT_BITS
+BASES = 1 << (63 - SLOT_BITS)
+"""How many namespaces a file can hold: 8.4 million. The bases of those that were cleared are used again."""
+
+_TABLES = {
+    "hitrate_namespaces": """CREATE TABLE hitrate_namespaces (
+        name BLOB PRIMARY KEY,
+        base INTEGER NOT NULL
+    ) WITHOUT ROWID""",
+    "hitrate_bases": "CREATE UNIQUE INDEX hitrate_bases ON hitrate_namespaces (base)",
+    # The newest row carries the totals: a write touches its page anyway, so that exact counts cost no page of their own.
+    "hitrate_entries": """CREATE TABLE hitrate_entries (
+        id INTEGER PRIMARY KEY,
+        slot INTEGER NOT NULL,
+        expiry REAL,
+        seconds REAL,
+        visited INTEGER NOT NULL,
+        total_entries INTEGER,
+        total_bytes INTEGER,
+        checksum INTEGER NOT NULL,
+        encoding NOT NULL,
+        key BLOB NOT NULL,
+        payload BLOB NOT NULL
+    )""",
+    "hitrate_slots": "CREATE INDEX hitrate_slots ON hitrate_entries (slot)",
+    "hitrate_expiries": "CREATE INDEX hitrate_expiries ON hitrate_entries (expiry) WHERE expiry IS NOT NULL",
+    # Ranges of slots whose entries were cleared and are still to be removed.
+    "hitrate_cleared": "CREATE TABLE hitrate_cleared (first INTEGER PRIMARY KEY, last INTEGER NOT NULL)",
+    "hitrate_state": "CREATE TABLE hitrate_state (name TEXT PRIMARY KEY, value INTEGER NOT NULL) WITHOUT ROWID",
+}
+
+
+class NotOurs(StoreError):
+    """The file is the database of another program, which marks it as its own."""
+
+
+class Tampered(StoreError):
+    """The file says that it is ours and has other tables, indexes or triggers than ours."""
+
+
+def check(con: apsw.Connection, path: str) -> bool:
+    """Tell whether the tables are there; change nothing.
+
+    Returns:
+        False for an empty file, or one with the unmarked tables of another program beside which ours can be made.
+
+    Raises:
+        NewerFormatError: a newer hitrate wrote the file.
+        NotOurs: another program marks the file as its own.
+        Tampered: our tables are not as we make them.
+    """
+    application_id = con.pragma("application_id")
+    version = con.pragma("user_version")
+    if application_id not in (0, APPLICATION_ID) or (application_id == 0 and version != 0):
+        raise NotOurs(
+            f"{path} is the database of another program (application_id {application_id}, user_version {version}); "
+            "give the cache a file of its own"
+        )
+    if version > FORMAT:
+        raise NewerFormatError(
+            f"{path} has format {version}, which a newer hitrate wrote; this one reads up to {FORMAT}. "
+            "Upgrade hitrate or use another path; the file was left as it is"
+        )
+    found = dict(
+        con.execute("SELECT name, sql FROM sqlite_schema WHERE substr(tbl_name, 1, 8) = 'hitrate_' AND sql IS NOT NULL")
+    )
+    if application_id == 0 and not found:
+        return False
+    if found != _TABLES:
+        odd = sorted(name for name in found.keys() | _TABLES.keys() if found.get(name) != _TABLES.get(name))
+        raise Tampered(f"{path} does not have hitrate's tables as hitrate makes them: {', '.join(odd)}")
+    return True
+
+
+def create(con: apsw.Connection, path: str) -> None:
+    """Make the tables, unless another process has made them meanwhile."""
+    con.execute("BEGIN IMMEDIATE")
+    try:
+        if not check(con, path):
+            for sql in _TABLES.values():
+                con.execute(sql)
+            con.execute(f"PRAGMA application_id = {APPLICATION_ID}")
+            con.execute(f"PRAGMA user_version = {FORMAT}")
+        con.execute("COMMIT")
+    except BaseException:
+        con.execute("ROLLBACK")
+        raise

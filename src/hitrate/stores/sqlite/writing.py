@@ -1,0 +1,310 @@
+"""Writes: one transaction a call, all of it or nothing, with a bounded share of the housekeeping."""
+
+from __future__ import annotations
+
+import random
+from array import array
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import apsw
+
+from hitrate.entry import Entry, fingerprint
+from hitrate.errors import StoreError
+from hitrate.sieve import sweep
+from hitrate.stores.base import Changes
+from hitrate.stores.sqlite.connections import Handle
+from hitrate.stores.sqlite.rows import ROW_OVERHEAD, pack_key, size_of, slot_of, write_columns
+from hitrate.stores.sqlite.schema import BASES, SLOTS
+
+_BASE = "SELECT base FROM hitrate_namespaces WHERE name = ?"
+_AT_SLOT = f"SELECT id, key, length(key) + length(payload) + {ROW_OVERHEAD} FROM hitrate_entries WHERE slot = ?"  # noqa: S608
+_AT_SLOTS = f"""SELECT e.slot, e.id, e.key, length(e.key) + length(e.payload) + {ROW_OVERHEAD}
+    FROM carray(?1) AS wanted CROSS JOIN hitrate_entries AS e ON e.slot = wanted.value"""  # noqa: S608
+_TOTALS = "SELECT id, total_entries, total_bytes FROM hitrate_entries ORDER BY id DESC LIMIT 1"
+_INSERT = "INSERT INTO hitrate_entries VALUES (?, ?, ?, ?, 0, ?, ?, ?, ?, ?, ?)"
+_UPDATE = """UPDATE hitrate_entries SET expiry = ?, seconds = ?, checksum = ?, encoding = ?, payload = ? WHERE id = ?"""
+_DELETE = "DELETE FROM hitrate_entries WHERE id = ?"
+_SET_TOTALS = """UPDATE hitrate_entries SET total_entries = ?, total_bytes = ?
+    WHERE id = (SELECT max(id) FROM hitrate_entries)"""
+_SIZED = f"SELECT id, length(key) + length(payload) + {ROW_OVERHEAD} FROM hitrate_entries"  # noqa: S608
+_EXPIRED = f"{_SIZED} WHERE expiry <= ? LIMIT ?"
+_CLEARED = f"{_SIZED} WHERE slot BETWEEN ? AND ? LIMIT ?"
+_RING = f"""SELECT id, visited, length(key) + length(payload) + {ROW_OVERHEAD} FROM hitrate_entries
+    WHERE id > ? ORDER BY id LIMIT 256"""  # noqa: S608
+
+PURGED_PER_WRITE = 64
+CLEARED_PER_STEP = 256
+
+
+TakeSeen = Callable[[], set[int]]
+"""Returns the ids of the rows read since it was last called."""
+
+Kept = tuple[int, int, bytes, Entry | None]
+"""One change: slot, fingerprint, packed key and what to store."""
+
+
+@dataclass(slots=True)
+class Limits:
+    """How much the file may hold."""
+
+    entries: int
+    bytes: int
+
+
+@dataclass(slots=True)
+class Outcome:
+    """What a write did beside storing."""
+
+    removed: int = 0
+    expired: int = 0
+    evicted: int = 0
+    too_large: list[tuple[bytes, int]] = field(default_factory=list)
+
+
+class Transaction:
+    """One write to the file; leaving it by an exception undoes everything."""
+
+    def __init__(self, handle: Handle) -> None:
+        self._handle = handle
+        self._execute = handle.execute
+        self.entries = 0
+        self.bytes = 0
+        self.last = 0
+        self._counted = (0, 0, 0)
+
+    def __enter__(self) -> Transaction:
+        self._execute("BEGIN IMMEDIATE")
+        try:
+            for self.last, entries, size in self._execute(_TOTALS).fetchall():
+                if entries is None or size is None:
+                    raise apsw.CorruptError("the newest entry has no totals")
+                self.entries, self.bytes = entries, size
+        except BaseException:
+            self._roll_back()
+            raise
+        self._counted = (self.entries, self.bytes, self.last)
+        return self
+
+    def __exit__(self, kind: object, error: BaseException | None, trace: object) -> None:
+        if error is None:
+            try:
+                if (self.entries, self.bytes, self.last) != self._counted:
+                    self._execute(_SET_TOTALS, (self.entries, self.bytes))
+                self._execute("COMMIT")
+                return
+            except BaseException:
+                self._roll_back()
+                raise
+        self._roll_back()
+
+    def _roll_back(self) -> None:
+        if self._handle.con.in_transaction:  # a full disk may have rolled back already
+            self._execute("ROLLBACK")
+
+    # Storing
+
+    def apply(self, changes: Changes, limits: Limits, take_seen: TakeSeen) -> Outcome:
+        """Store and remove entries, after making room for them."""
+        outcome = Outcome()
+        bases: dict[bytes, int | None] = {}
+        kept: list[Kept] = []
+        for (name, key), entry in changes.items():
+            if name not in bases:
+                bases[name] = self._base(name)
+            base = bases[name]
+            if base is None:
+                if entry is None:
+                    continue
+                base = bases[name] = self._new_base(name)
+            identity = fingerprint(name, key)
+            packed = pack_key(key)
+            if entry is not None and (size := size_of(len(packed), len(entry[1]))) > limits.bytes:
+                outcome.too_large.append((key, size))
+                entry = None
+            kept.append((base + slot_of(identity), identity, packed, entry))
+        there = self._rows_at([each[0] for each in kept])
+        fresh: dict[tuple[int, bytes], Entry] = {}
+        replaced: set[int] = set()
+        grown = 0
+        for slot, _, packed, entry in kept:
+            row = there.get((slot, packed))
+            if entry is None:
+                if row is not None:
+                    self._remove([row])
+                    outcome.removed += 1
+                continue
+            size = size_of(len(packed), len(entry[1]))
+            if row is None:
+                grown += size
+                fresh[slot, packed] = entry
+            else:
+                grown += size - row[1]
+                replaced.add(row[0])
+        if self.bytes + grown > limits.bytes or self.entries + len(fresh) > limits.entries:
+            outcome.evicted += self._evict(grown, len(fresh), limits, take_seen, replaced)
+        self._store(kept, there, fresh)
+        if self.bytes > limits.bytes or self.entries > limits.entries:  # the batch alone is too much
+            outcome.evicted += self._evict(0, 0, limits, take_seen, set())
+        return outcome
+
+    def _store(
+        self,
+        kept: list[Kept],
+        there: dict[tuple[int, bytes], tuple[int, int]],
+        fresh: dict[tuple[int, bytes], Entry],
+    ) -> None:
+        inserted: list[list[Any]] = []
+        for slot, identity, packed, entry in kept:
+            if entry is None:
+                continue
+            expiry, seconds, checksum, encoding = write_columns(identity, entry)
+            if (slot, packed) in fresh:
+                inserted.append([None, slot, expiry, seconds, None, None, checksum, encoding, packed, entry[1]])
+                self.bytes += size_of(len(packed), len(entry[1]))
+            else:
+                row, size = there[slot, packed]
+                self._execute(_UPDATE, (expiry, seconds, checksum, encoding, entry[1], row))
+                self.bytes += size_of(len(packed), len(entry[1])) - size
+        if inserted:
+            self.entries += len(inserted)
+            inserted[-1][4:6] = self.entries, self.bytes
+            if len(inserted) == 1:
+                self._execute(_INSERT, inserted[0])
+            else:
+                self._handle.con.executemany(_INSERT, inserted)
+            self.last += len(inserted)
+            self._counted = (self.entries, self.bytes, self.last)
+
+    def _rows_at(self, slots: list[int]) -> dict[tuple[int, bytes], tuple[int, int]]:
+        """Return the id and size of each row at the slots, by its slot and key."""
+        if len(slots) == 1:
+            rows = self._execute(_AT_SLOT, slots).fetchall()
+            return {(slots[0], key): (row, size) for row, key, size in rows}
+        found = self._execute(_AT_SLOTS, (apsw.carray(array("q", slots)),)) if slots else ()
+        return {(slot, key): (row, size) for slot, row, key, size in found}
+
+    def _remove(self, rows: Sequence[tuple[int, int]]) -> None:
+        """Delete rows, given as (id, size)."""
+        for row, size in rows:
+            self._execute(_DELETE, (row,))
+            self.entries -= 1
+            self.bytes -= size
+            if row == self.last:
+                self.last = 0  # another row is the newest one now, and is to carry the totals
+
+    # Namespaces
+
+    def _base(self, name: bytes) -> int | None:
+        for (base,) in self._execute(_BASE, (name,)).fetchall():
+            return int(base)
+        return None
+
+    def _new_base(self, name: bytes) -> int:
+        """Give a namespace a range of slots that neither a namespace nor an entry uses."""
+        number = self._state("next_base", 1)
+        for _ in range(64):
+            base = number % BASES * SLOTS
+            used = self._execute(
+                """SELECT EXISTS (SELECT 1 FROM hitrate_namespaces WHERE base = ?1)
+                OR EXISTS (SELECT 1 FROM hitrate_entries WHERE slot BETWEEN ?1 AND ?2)
+                OR EXISTS (SELECT 1 FROM hitrate_cleared WHERE first <= ?2 AND last >= ?1)""",
+                (base, base + SLOTS - 1),
+            ).fetchall()[0][0]
+            if not used:
+                self._execute("INSERT INTO hitrate_namespaces VALUES (?, ?)", (name, base))
+                self._set_state("next_base", number % BASES + 1)
+                return base
+            number = random.randrange(BASES)
+        raise StoreError(f"the file has no room for another namespace beside its {BASES:,}")
+
+    def _state(self, name: str, default: int) -> int:
+        for (value,) in self._execute("SELECT value FROM hitrate_state WHERE name = ?", (name,)).fetchall():
+            return int(value)
+        return default
+
+    def _set_state(self, name: str, value: int) -> None:
+        self._execute("INSERT OR REPLACE INTO hitrate_state VALUES (?, ?)", (name, value))
+
+    # Clearing
+
+    def clear(self, names: Sequence[bytes] | None) -> None:
+        """Make the entries of namespaces unreachable, and note their slots for removal."""
+        if names is None:
+            self._execute("DELETE FROM hitrate_cleared")
+            self._execute("INSERT INTO hitrate_cleared SELECT 0, max(slot) FROM hitrate_entries HAVING max(slot) >= 0")
+            self._execute("DELETE FROM hitrate_namespaces")
+            return
+        for name in names:
+            base = self._base(name)
+            if base is not None:
+                self._execute("DELETE FROM hitrate_namespaces WHERE base = ?", (base,))
+                self._execute("INSERT OR REPLACE INTO hitrate_cleared VALUES (?, ?)", (base, base + SLOTS - 1))
+
+    def remove_cleared(self, most: int) -> bool:
+        """Delete a bounded number of cleared entries; tell whether any are left."""
+        for first, last in self._execute("SELECT first, last FROM hitrate_cleared LIMIT 1").fetchall():
+            rows = self._execute(_CLEARED, (first, last, most)).fetchall()
+            self._remove(rows)
+            if len(rows) < most:
+                self._execute("DELETE FROM hitrate_cleared WHERE first = ?", (first,))
+            return True
+        return False
+
+    # Expiry and eviction
+
+    def is_nearly_full(self, limits: Limits) -> bool:
+        """Tell whether evictions are near, and visited bits are so worth writing."""
+        return self.bytes > limits.bytes * 0.8 or self.entries > limits.entries * 0.8
+
+    def purge(self, now: float) -> int:
+        """Delete a bounded number of entries whose TTL has passed."""
+        rows = self._execute(_EXPIRED, (now, PURGED_PER_WRITE)).fetchall()
+        self._remove(rows)
+        return len(rows)
+
+    def mark(self, seen: set[int]) -> None:
+        """Set the visited bits of rows that were read."""
+        if seen:
+            ids = apsw.carray(array("q", seen))
+            self._execute("UPDATE hitrate_entries SET visited = 1 WHERE visited = 0 AND id IN carray(?)", (ids,))
+
+    def _evict(self, grown: int, more: int, limits: Limits, take_seen: TakeSeen, spared: set[int]) -> int:
+        """Make room for what is about to be stored."""
+        while (self.bytes + grown > limits.bytes or self.entries + more > limits.entries) and self.remove_cleared(
+            CLEARED_PER_STEP
+        ):
+            pass
+        self.mark(take_seen())
+        ring = _Ring(self._execute, self._state("hand", 0))
+        decided = sweep(
+            (each for each in ring if each[0] not in spared),
+            self.bytes + grown - limits.bytes,
+            self.entries + more - limits.entries,
+        )
+        if decided.cleared:
+            ids = apsw.carray(array("q", decided.cleared))
+            self._execute("UPDATE hitrate_entries SET visited = 0 WHERE id IN carray(?)", (ids,))
+        self._remove(decided.evicted)
+        self._set_state("hand", ring.hand)
+        return len(decided.evicted)
+
+
+class _Ring:
+    """The rows from the hand on, old to new, twice round."""
+
+    def __init__(self, execute: Any, hand: int) -> None:
+        self._execute = execute
+        self.hand = hand
+
+    def __iter__(self) -> Iterator[tuple[int, bool, int]]:
+        turns = 0
+        while turns < 3:
+            rows = self._execute(_RING, (self.hand,)).fetchall()
+            if not rows:
+                self.hand = 0
+                turns += 1
+            for row, visited, size in rows:
+                self.hand = row
+                yield row, bool(visited), size
