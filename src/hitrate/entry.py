@@ -55,8 +55,9 @@ def checksum(identity: int, encoding: str, payload: bytes, expiry: float | None)
         expiry: seconds since the epoch, or None.
 
     Returns:
-        64 bits by XXH3, a fast hash and no defence against an author of forged entries; encryption is.
+        63 bits by XXH3, a fast hash and no defence against an author of forged entries; encryption is. A 64th would make
+        it too large for the signed integers of databases.
     """
     if expiry is not None or encoding != DEFAULT_ENCODING:
         identity = xxh3_64_intdigest(f"{encoding} {expiry!r}".encode(), identity)
-    return xxh3_64_intdigest(payload, identity)
+    return xxh3_64_intdigest(payload, identity) >> 1

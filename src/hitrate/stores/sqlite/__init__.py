@@ -106,7 +106,8 @@ class SqliteStore(Store):
             except IndexError:
                 handle = self._connections.open()
             if len(keys) == 1:
-                entry, row = read_one(handle, keys[0], self._clock())
+                ((name, key),) = keys
+                entry, row = read_one(handle, name, key, self._clock)
                 found: Sequence[Found] = (entry,)
                 if row:
                     self._seen.add(row)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from array import array
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import apsw
@@ -12,7 +12,7 @@ from hitrate.entry import fingerprint
 from hitrate.keys import EncodedKey
 from hitrate.stores.base import Found
 from hitrate.stores.sqlite.connections import Handle
-from hitrate.stores.sqlite.rows import pack_key, read_columns, slot_of
+from hitrate.stores.sqlite.rows import SHIFT, pack_key, read_columns, slot_of
 
 _COLUMNS = "id, key, expiry, seconds, checksum, encoding, payload"
 
@@ -27,15 +27,16 @@ _MANY = """SELECT e.id, e.key, e.expiry, e.seconds, e.checksum, e.encoding, e.pa
 _AT_ONCE = 4096
 
 
-def read_one(handle: Handle, wanted: EncodedKey, now: float) -> tuple[Found, int]:
+def read_one(handle: Handle, name: bytes, key: bytes, clock: Callable[[], float]) -> tuple[Found, int]:
     """Return what is found for one key, and the id of its row (0 for none)."""
-    name, key = wanted
     identity = fingerprint(name, key)
-    for row in handle.execute(_ONE, (slot_of(identity), name)).fetchall():
-        if row[1] == pack_key(key):
-            if row[2] is not None and row[2] <= now:
+    for row, packed, expiry, seconds, checksum, code, payload in handle.execute(
+        _ONE, (identity >> SHIFT, name)
+    ).fetchall():
+        if packed == pack_key(key):
+            if expiry is not None and expiry <= clock():
                 return None, 0
-            return read_columns(identity, *row[2:]), row[0]
+            return read_columns(identity, expiry, seconds, checksum, code, payload), row
     return None, 0
 
 

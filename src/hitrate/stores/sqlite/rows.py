@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import struct
 from binascii import unhexlify
 from typing import Any
 
@@ -13,15 +12,12 @@ from hitrate.stores.sqlite.schema import SLOT_BITS
 ROW_OVERHEAD = 64
 """Bytes that a row takes beyond its key and payload: its other columns, its header and its place in the index."""
 
-_SHIFT = 64 - SLOT_BITS
+SHIFT = 64 - SLOT_BITS
 _HEX_LENGTH = 32
 
 # Short numbers for the usual encodings; 0 and 1 take no room in a row.
 _CODES = {DEFAULT_ENCODING: 0, "writes": 1, "str": 2, "bytes": 3, "null": 4}
 _ENCODINGS: dict[Any, str] = {code: encoding for encoding, code in _CODES.items()}
-
-_unsigned = struct.Struct("<Q").pack
-_signed = struct.Struct("<q").unpack
 
 
 def slot_of(identity: int) -> int:
@@ -30,7 +26,7 @@ def slot_of(identity: int) -> int:
     Args:
         identity: the fingerprint of the full key.
     """
-    return identity >> _SHIFT
+    return identity >> SHIFT
 
 
 def pack_key(key: bytes) -> bytes:
@@ -56,8 +52,7 @@ def size_of(key_length: int, payload_length: int) -> int:
 def write_columns(identity: int, entry: Entry) -> tuple[float | None, float | None, int, Any]:
     """Return the columns (expiry, seconds, checksum, encoding) of an entry."""
     encoding, payload, expiry, seconds = entry
-    (signed,) = _signed(_unsigned(checksum(identity, encoding, payload, expiry)))
-    return expiry, seconds or None, signed, _CODES.get(encoding, encoding)
+    return expiry, seconds or None, checksum(identity, encoding, payload, expiry), _CODES.get(encoding, encoding)
 
 
 def read_columns(
@@ -66,7 +61,7 @@ def read_columns(
     """Return the entry of a row, or the error that says it is damaged."""
     encoding = _ENCODINGS.get(code, code)
     try:
-        if stored_checksum & 0xFFFFFFFFFFFFFFFF == checksum(identity, encoding, payload, expiry):
+        if stored_checksum == checksum(identity, encoding, payload, expiry):
             return encoding, payload, expiry, seconds or 0.0
     except TypeError:  # a column is not of its type
         pass
