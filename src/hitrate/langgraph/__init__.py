@@ -1,0 +1,37 @@
+"""hitrate's caches as LangGraph's own: true subclasses of its ``BaseCache``, to give to ``compile`` or ``@entrypoint``.
+
+A run does not fail because of its cache. A value that cannot be stored exactly is left out of its batch, logged once
+for each type and counted in ``stats().errors``; a backend that fails is a miss. All else is as in the classes of the
+same names in ``hitrate``.
+
+When a value is taken: ``ainvoke`` calls ``aset`` as each task ends, and the value is serialised right then, so nothing
+a later node does to it reaches the cache. ``invoke`` calls ``set`` on a thread of its pool, and the value is
+serialised when that thread begins: a node that changes, in place, what an earlier one returned can be faster.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from hitrate.langgraph.memory import InMemoryCache
+    from hitrate.langgraph.sqlite import SqliteCache
+
+_HOME = {"InMemoryCache": "memory", "SqliteCache": "sqlite"}
+
+__all__ = ["InMemoryCache", "SqliteCache"]
+
+
+def __getattr__(name: str) -> object:
+    home = _HOME.get(name)
+    if home is None:
+        raise AttributeError(f"module 'hitrate.langgraph' has no attribute {name!r}")
+    from importlib import import_module
+
+    value: object = getattr(import_module(f"hitrate.langgraph.{home}"), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

@@ -1,0 +1,22 @@
+"""The in-memory cache for graphs."""
+
+from __future__ import annotations
+
+from hitrate.base import ValueT
+from hitrate.langgraph.base import GraphCache
+from hitrate.memory import InMemoryCache as Memory
+
+
+class InMemoryCache(GraphCache[ValueT], Memory[ValueT]):
+    """A cache for graphs in this process's memory: ``graph.compile(cache=InMemoryCache())``.
+
+    A result that cannot be stored exactly is not cached, and the run goes on.
+
+    Args:
+        serde: turns values into bytes and back; ``MsgpackSerializer`` when not given.
+        max_bytes: bytes held at most (1 GiB), None for no limit.
+        max_entries: entries held at most, None for no limit.
+        default_ttl: seconds that an entry set with a TTL of None stays fresh; None for ever.
+        on_error: ``"miss"`` turns an entry that cannot be decoded into a miss, ``"raise"`` raises.
+        clock: returns the seconds since the epoch.
+    """

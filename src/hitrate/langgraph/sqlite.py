@@ -1,0 +1,24 @@
+"""The cache for graphs on an SQLite file."""
+
+from __future__ import annotations
+
+from hitrate.base import ValueT
+from hitrate.langgraph.base import GraphCache
+from hitrate.sqlite import SqliteCache as Sqlite
+
+
+class SqliteCache(GraphCache[ValueT], Sqlite[ValueT]):
+    """A cache for graphs on an SQLite file: ``graph.compile(cache=SqliteCache(path="cache.db"))``.
+
+    A result that cannot be stored exactly is not cached, a failure of the file is a miss, and the run goes on.
+
+    Args:
+        path: the file, made if it is not there; ``":memory:"`` for one that lives as long as this cache.
+        serde: turns values into bytes and back; ``MsgpackSerializer`` when not given.
+        durability: ``"normal"`` keeps acknowledged writes when the process dies, ``"full"`` when the machine does.
+        max_bytes: bytes held at most (10 GiB), None for no limit.
+        max_entries: entries held at most, None for no limit.
+        default_ttl: seconds that an entry set with a TTL of None stays fresh; None for ever.
+        on_error: ``"miss"`` turns failures of the file into misses and dropped writes, ``"raise"`` raises them.
+        clock: returns the seconds since the epoch.
+    """

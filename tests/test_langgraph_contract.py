@@ -1,0 +1,67 @@
+"""The caches for graphs keep every promise of the contract but one: what cannot be stored is left out, not refused."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import partial
+from itertools import count
+from pathlib import Path
+from typing import Any
+
+import pytest
+from langgraph.cache.base import BaseCache
+
+import hitrate
+from hitrate.langgraph import InMemoryCache, SqliteCache
+from hitrate.testing import CacheContract, Clock
+from hitrate.testing.contract.refusal import A, B, C, unserialisable
+from hitrate.testing.faces import Driver
+
+
+class GraphContract(CacheContract):
+    ours: type[hitrate.BaseCache[Any]]
+
+    @pytest.mark.parametrize("place", ["first", "last"])
+    def test_a_batch_with_an_unserialisable_value(self, cache: Driver, place: str) -> None:
+        """A value that cannot be serialised is left out of its batch: its old value stays, the others are stored."""
+        cache.set({A: ("old", None), B: ("old", None)})
+        good = {A: ("new", None), C: ("new", None)}
+        bad = {B: (unserialisable(), None)}
+        cache.set({**bad, **good} if place == "first" else {**good, **bad})
+        assert cache.get([A, B, C]) == {A: "new", B: "old", C: "new"}
+        assert cache.raw.stats().errors == 1
+
+    def test_the_refusal_of_an_unserialisable_value(self, cache: Driver, caplog: pytest.LogCaptureFixture) -> None:
+        """What is left out is logged, once for each type: which type, and where in the value it is."""
+        for _ in range(3):
+            cache.set({A: (unserialisable(), None)})
+        assert cache.get([A]) == {}
+        (record,) = caplog.records
+        assert "lock" in record.getMessage()
+        assert "rows" in record.getMessage()
+        assert cache.raw.stats().errors == 3
+
+    def test_is_a_cache_of_both_houses(self, cache: Driver) -> None:
+        """It is a LangGraph cache and a hitrate cache, by isinstance too."""
+        assert isinstance(cache.raw, BaseCache)
+        assert isinstance(cache.raw, hitrate.BaseCache)
+        assert isinstance(cache.raw, self.ours)
+
+
+class TestInMemoryCache(GraphContract):
+    set_parameter = "keys"
+    ours = hitrate.InMemoryCache
+
+    @pytest.fixture
+    def make_cache(self, clock: Clock) -> Callable[..., Any]:
+        return partial(InMemoryCache, clock=clock)
+
+
+class TestSqliteCache(GraphContract):
+    set_parameter = "mapping"
+    ours = hitrate.SqliteCache
+
+    @pytest.fixture
+    def make_cache(self, clock: Clock, tmp_path: Path) -> Callable[..., Any]:
+        numbers = count()
+        return lambda **options: SqliteCache(path=tmp_path / f"{next(numbers)}.db", clock=clock, **options)
