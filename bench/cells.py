@@ -1,0 +1,187 @@
+"""The cells of the report: what fills each, and what it is asked to reach."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+Score = Literal["faster", "smaller", "own"]
+"""How a cell is scored.
+
+``faster``: LangGraph's number divided by ours, at least what is asked. ``smaller``: ours divided by LangGraph's, at
+most what is asked. ``own``: our number as it is, at most what is asked.
+"""
+
+
+@dataclass(frozen=True)
+class Cell:
+    """One number of the report.
+
+    Args:
+        name: how it is chosen on the command line, and its key in the results.
+        title: how the report calls it.
+        asked: the floor, or the ceiling where less is better; None where nothing was asked.
+        aim: what measured prototypes or the physics allow.
+        experiment: what fills it, by name.
+        what: the experiment's arguments. Cells with equal ones share a run.
+        part: which of the experiment's parts.
+        score: how it is scored.
+        unit: of what each contender is shown with.
+    """
+
+    name: str
+    title: str
+    asked: float | None
+    aim: float | None
+    experiment: str
+    what: dict[str, Any] = field(default_factory=dict)
+    part: str = ""
+    score: Score = "faster"
+    unit: str = "µs"
+
+    @property
+    def group(self) -> str:
+        """The table that the cell belongs to."""
+        return {"memory": "In memory", "sqlite": "SQLite file", "import": "Import"}[self.name.split(".")[0]]
+
+
+def _call(
+    name: str, title: str, asked: float | None, aim: float | None, where: str, op: str, payload: str, **more: Any
+) -> Cell:
+    return Cell(name, title, asked, aim, "calls", {"where": where, "op": op, "payload": payload, **more}, part=op)
+
+
+def _memory() -> list[Cell]:
+    hits = {"M": (4, 7), "D": (1.35, 1.45), "S": (5, 8), "F": (8, 12)}
+    sets = {"M": (2, 2.5), "D": (1.5, 1.8), "S": (4, 6), "F": (1, 1.15)}
+
+    def cell(op: str, title: str, payload: str, asked: float | None = None, aim: float | None = None) -> Cell:
+        return _call(f"memory.{op}.{payload}", title, asked, aim, "memory", op, payload, rows=16)
+
+    def many(payload: str) -> Cell:
+        title = f"one hit {payload}, one of 1,000 at random"
+        return _call(f"memory.hit.{payload}.1000", title, None, None, "memory", "hit", payload, rows=1000)
+
+    return [
+        *(cell("hit", f"one hit {kind}", kind, *goals) for kind, goals in hits.items()),
+        *(cell("set", f"one set {kind}", kind, *goals) for kind, goals in sets.items()),
+        _call("memory.miss", "one miss", 2.5, 4, "memory", "miss", "D", rows=1000),
+        *(many(kind) for kind in "MDSF"),
+        *(cell(when, f"the {when} hit {kind} after its set", kind) for kind in "MDSF" for when in ("first", "second")),
+        *(cell("overwrite", f"one set {kind} over an old value", kind) for kind in "MDSF"),
+        Cell(
+            "memory.bytes",
+            "a million small entries (R), bytes of each",
+            1.5,
+            1,
+            "footprint",
+            {"payload": "R", "rows": 1_000_000},
+            part="bytes",
+            score="smaller",
+            unit="bytes",
+        ),
+    ]
+
+
+def _file(name: str, title: str, asked: float | None, aim: float | None, op: str, payload: str, **more: Any) -> Cell:
+    return _call(f"sqlite.{name}", title, asked, aim, "file", op, payload, rows=1000, **more)
+
+
+def _sqlite() -> list[Cell]:
+    tasks = {"payload": "D", "tasks": 200}
+    return [
+        _file("hit.M", "one hit M", 2.5, 3.2, "hit", "M"),
+        _file("hit.D", "one hit D", 1.6, 1.9, "hit", "D"),
+        _file("hit.S", "one hit S", 1.6, 1.9, "hit", "S"),
+        _file("miss", "one miss", 1.7, 2, "miss", "D"),
+        _file("miss10", "10 misses", 10, 14, "miss", "D", batch=10),
+        _file("hit10.D", "10 hits D", 2.5, 3, "hit", "D", batch=10),
+        _file("hit100.D", "100 hits D", 1.25, 1.4, "hit", "D", batch=100),
+        _file("hit100.M", "100 hits M", 2.5, 3.2, "hit", "M", batch=100),
+        _file("set.D", "one set D, durability normal", 8, 13, "set", "D"),
+        _file("set.D.full", "one set D, durability full", 0.95, 1.1, "set", "D", durability="full"),
+        _file("set100.D", "100 sets D in one batch, durability normal", 1.5, 1.8, "set", "D", batch=100),
+        _file("overwrite.D", "one set D over an old value, durability normal", None, None, "overwrite", "D"),
+        Cell("sqlite.threads2", "2 threads, 90% reads", 3, 4, "threads", {"payload": "D", "threads": 2}, part="mix"),
+        Cell("sqlite.threads8", "8 threads, 90% reads", 2, 3, "threads", {"payload": "D", "threads": 8}, part="mix"),
+        Cell(
+            "sqlite.processes4",
+            "4 processes, 90% reads",
+            5,
+            12,
+            "processes",
+            {"payload": "D", "processes": 4},
+            part="mix",
+        ),
+        Cell("sqlite.asyncio200", "200 asyncio tasks, an operation", 3.5, 6, "asyncio_tasks", tasks, part="operation"),
+        Cell(
+            "sqlite.asyncio200.block",
+            "200 asyncio tasks, longest block of the loop",
+            1,
+            0.5,
+            "asyncio_tasks",
+            tasks,
+            part="block",
+            score="smaller",
+        ),
+        *_million(),
+    ]
+
+
+def _million() -> list[Cell]:
+    what = {"payload": "R", "rows": 1_000_000}
+
+    def cell(name: str, title: str, asked: float, aim: float, part: str, **more: Any) -> Cell:
+        return Cell(
+            f"sqlite.million.{name}", f"a million rows: {title}", asked, aim, "million", what, part=part, **more
+        )
+
+    return [
+        cell("hit10", "10 hits", 2000, 3000, "hit10"),
+        cell("hit", "one hit", 1.8, 2, "hit"),
+        cell("new", "one new key", 8, 12, "new"),
+        cell("clear", "clear of a namespace with 1% of them", 500, 1500, "clear"),
+        cell("growth", "growth of one hit since ten thousand", 1.5, 1.2, "growth", score="own", unit="times"),
+        cell("bytes", "bytes of an entry beyond its value", 110, 85, "bytes", score="own", unit="bytes"),
+    ]
+
+
+def _imports() -> list[Cell]:
+    package = {"hitrate": "import hitrate", "LangGraph": "import langgraph.cache.base"}
+    caches = {
+        "hitrate": "from hitrate import InMemoryCache, SqliteCache",
+        "LangGraph": "from langgraph.cache.memory import InMemoryCache; from langgraph.cache.sqlite import SqliteCache",
+    }
+    return [
+        Cell(
+            "import.package",
+            "import hitrate / langgraph.cache.base",
+            10,
+            None,
+            "imports",
+            {"statements": package},
+            part="import",
+        ),
+        Cell(
+            "import.caches", "import both cache classes", None, None, "imports", {"statements": caches}, part="import"
+        ),
+    ]
+
+
+CELLS = {cell.name: cell for cell in (*_memory(), *_sqlite(), *_imports())}
+
+
+def choose(words: list[str]) -> list[Cell]:
+    """Return the cells whose name or title has one of the words in it, all of them if there are none.
+
+    Raises:
+        ValueError: a word fits no cell.
+    """
+    for word in words:
+        if not any(_fits(word, cell) for cell in CELLS.values()):
+            raise ValueError(f"no cell is called anything like {word!r}; --list shows them all")
+    return [cell for cell in CELLS.values() if not words or any(_fits(word, cell) for word in words)]
+
+
+def _fits(word: str, cell: Cell) -> bool:
+    return word.lower() in cell.name.lower() or word.lower() in cell.title.lower()

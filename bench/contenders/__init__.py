@@ -1,0 +1,22 @@
+"""Who is measured. Each contender is used as its own documentation recommends, and says what it promises for it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from bench.contenders.base import Calls, Contender, Durability, Missing
+from bench.contenders.files import FILES
+from bench.contenders.memory import MEMORY
+from bench.payloads import Payload
+
+__all__ = ["FILES", "MEMORY", "Calls", "Contender", "Durability", "Missing", "open_contender"]
+
+
+def open_contender(
+    kind: type[Contender], *, payload: Payload, folder: Path | None = None, durability: Durability = "normal"
+) -> Contender:
+    """Open a contender, or raise Missing when it is not installed."""
+    try:
+        return kind(payload=payload, folder=folder, durability=durability)
+    except (ImportError, AttributeError) as error:
+        raise Missing(kind.name, error) from error

@@ -1,0 +1,111 @@
+"""The time of one call: a hit, a miss, a set, of one key or many."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from bench.contenders import FILES, MEMORY, Calls, Contender, Durability
+from bench.experiments.base import Conditions, Samples, cycled, draws, fill
+from bench.payloads import PAYLOADS, FullKey, fresh, new_key
+from bench.timing import Effort, Lane, take_turns, time_calls
+
+_SETS_AT_MOST = 1000
+_WARM_READS = 3
+"""Times that every entry is read first: hitrate's memory cache chooses the form of an entry by its first hits."""
+
+
+def measure(
+    conditions: Conditions,
+    *,
+    where: str,
+    op: str,
+    payload: str,
+    rows: int,
+    batch: int = 1,
+    durability: Durability = "normal",
+) -> Samples:
+    """Measure one operation.
+
+    Args:
+        conditions: how to run.
+        where: ``"memory"`` or ``"file"``.
+        op: ``"hit"``, ``"first"`` or ``"second"`` (hit since the set), ``"miss"``, ``"set"`` (of new keys)
+            or ``"overwrite"``.
+        payload: the name of the kind of values.
+        rows: entries that are there before, and that hits are drawn from.
+        batch: keys in a call.
+        durability: the durability class of those that have a choice.
+    """
+    kind = PAYLOADS[payload]
+    conditions.progress("making values")
+    entries = conditions.entries(kind, rows)
+    kinds = MEMORY if where == "memory" else FILES
+    with conditions.contenders(kinds, kind, durability) as contenders:
+        lanes = []
+        for name, contender in contenders.items():
+            conditions.progress(f"filling {name}")
+            fill(contender, entries)
+            for _ in range(_WARM_READS):
+                contender.read(list(entries))
+            if op in ("hit", "miss"):
+                keys = list(entries) if op == "hit" else [new_key(conditions.rng) for _ in range(4000)]
+                lanes.append(Lane(name, cycled(contender.gets(draws(keys, batch, conditions.rng)))))
+            elif op in ("first", "second"):
+                block = _early_hits(contender, list(entries.values()), conditions, before=op == "second")
+                lanes.append(Lane(name, block, most=_SETS_AT_MOST))
+            else:
+                block = _sets(contender, entries, batch, conditions, new=op == "set", renew=where == "memory")
+                lanes.append(Lane(name, block, most=_SETS_AT_MOST))
+        pause = 0.003 if where == "file" and op in ("set", "overwrite") else 0.0
+        return {op: take_turns(lanes, _effort(conditions), conditions.rng, pause=pause, progress=conditions.progress)}
+
+
+def _effort(conditions: Conditions) -> Effort:
+    return Effort(rounds=15, block=0.003) if conditions.quick else Effort(rounds=60, block=0.006)
+
+
+def _early_hits(
+    contender: Contender, values: list[Any], conditions: Conditions, *, before: bool
+) -> Callable[[int], Calls]:
+    """Return what makes a block of hits on entries just set, that were hit once ``before`` or never."""
+
+    def block(number: int) -> Calls:
+        contender.close()
+        contender.open()
+        keys = [new_key(conditions.rng) for _ in range(number)]
+        contender.store(dict(zip(keys, conditions.rng.choices(values, k=number), strict=True)))
+        calls = contender.gets([[fresh(key)] for key in keys])
+        if before:
+            time_calls(calls)
+        return calls
+
+    return block
+
+
+def _sets(
+    contender: Contender,
+    entries: dict[FullKey, Any],
+    batch: int,
+    conditions: Conditions,
+    *,
+    new: bool,
+    renew: bool,
+) -> Callable[[int], Calls]:
+    """Return what makes a block of sets; with ``renew`` the contender starts anew in each, lest memory runs out."""
+    rng = conditions.rng
+    values = list(entries.values())
+    keys = list(entries)
+
+    def block(number: int) -> Calls:
+        if new and renew:
+            contender.close()
+            contender.open()
+            contender.store({new_key(rng): value for value in values[:10]})
+        batches = []
+        for _ in range(number):
+            chosen = [new_key(rng) for _ in range(batch)] if new else rng.sample(keys, batch)
+            batches.append(dict(zip(chosen, rng.choices(values, k=batch), strict=True)))
+        return contender.sets(batches)
+
+    return block
