@@ -28,6 +28,9 @@ from hitrate.serde import BoundSerializer, SerializerProtocol
 from hitrate.stats import CacheStats, Counters, MissTimes
 from hitrate.stores.base import Changes, Found, Store, Usage
 
+_DECODED_AT_ONCE = 256
+"""How many values a coroutine decodes before it lets the event loop serve others."""
+
 
 class Cache(BaseCache[ValueT]):
     """A cache whose entries a store keeps.
@@ -92,7 +95,14 @@ class Cache(BaseCache[ValueT]):
             found = await self._store.aget(encoded)
         except StoreError as error:
             found = self._read_failed(error, len(encoded))
-        return self._values(keys, encoded, found)
+        if len(keys) <= _DECODED_AT_ONCE:
+            return self._values(keys, encoded, found)
+        values: dict[FullKey, ValueT] = {}
+        for start in range(0, len(keys), _DECODED_AT_ONCE):
+            part = slice(start, start + _DECODED_AT_ONCE)
+            values |= self._values(keys[part], encoded[part], found[part])
+            await _let_others_run()
+        return values
 
     def _encode_keys(self, keys: Iterable[FullKey]) -> list[EncodedKey]:
         if self._closed:
@@ -272,7 +282,7 @@ class Cache(BaseCache[ValueT]):
 
     def _count_write(self, changes: Changes, removed: int) -> None:
         self._counters.deletes += removed
-        self._counters.sets += sum(entry is not None for entry in changes.values())
+        self._counters.sets += len(changes) - list(changes.values()).count(None)
 
     # Removing
 
@@ -412,3 +422,9 @@ def _listed(keys: Iterable[FullKey]) -> Sequence[FullKey]:
 
 async def _raise(error: Exception) -> None:
     raise error
+
+
+async def _let_others_run() -> None:
+    from asyncio import sleep
+
+    await sleep(0)

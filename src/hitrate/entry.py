@@ -55,8 +55,8 @@ def checksum(identity: int, encoding: str, payload: bytes, expiry: float | None)
         expiry: seconds since the epoch, or None.
 
     Returns:
-        63 bits by XXH3, a fast hash and no defence against an author of forged entries; encryption is. A 64th would make
-        it too large for the signed integers of databases.
+        63 bits by XXH3, a fast hash and no defence against an author of forged entries; encryption is. A 64th would
+        make it too large for the signed integers of databases.
     """
     if expiry is not None or encoding != DEFAULT_ENCODING:
         identity = xxh3_64_intdigest(f"{encoding} {expiry!r}".encode(), identity)

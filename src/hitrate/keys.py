@@ -1,7 +1,7 @@
 """Keys: what a full key may be, and an injective encoding of it into bytes.
 
-A namespace becomes its parts, each preceded by its length, so that no choice of characters can make two namespaces meet,
-and the encoding of a namespace begins with the encoding of every namespace it extends. Text is UTF-8 with lone
+A namespace becomes its parts, each preceded by its length, so that no choice of characters can make two namespaces
+meet, and the encoding of a namespace begins with the encoding of every namespace it extends. Text is UTF-8 with lone
 surrogates passed through, which keeps distinct strings distinct.
 """
 
@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import NoReturn
 
-from hitrate.base import FullKey, Namespace
+from hitrate.base import Namespace
 
 EncodedKey = tuple[bytes, bytes]
 """The encoded namespace and the encoded key."""

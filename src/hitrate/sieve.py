@@ -25,8 +25,8 @@ def sweep(ring: Iterable[tuple[ItemT, bool, int]], excess_bytes: int, excess_ent
     """Choose what to evict so that both excesses are gone.
 
     Args:
-        ring: the entries from the hand on, old to new and round again, each as (item, visited, bytes). It is consumed only as
-            far as needed; the hand rests after the last one taken. It should end after two rounds.
+        ring: the entries from the hand on, old to new and round again, each as (item, visited, bytes). It is consumed
+            only as far as needed; the hand rests after the last one taken. It should end after two rounds.
         excess_bytes: how many bytes must go; 0 or less for none.
         excess_entries: how many entries must go; 0 or less for none.
 

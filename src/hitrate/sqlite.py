@@ -19,16 +19,16 @@ class SqliteCache(Cache[ValueT]):
     """File-based cache using SQLite, for any number of threads, event loops and processes at once.
 
     Args:
-        path: the file, a str or os.PathLike; it and folders that are missing are made, for their owner alone. ``:memory:``
-            is a cache in memory of its own.
+        path: the file, a str or os.PathLike; it and folders that are missing are made, for their owner alone.
+            ``:memory:`` is a cache in memory of its own.
         serde: turns values into bytes and back; ``MsgpackSerializer`` when not given.
         durability: ``"normal"`` survives a killed process, and loses the latest writes to a power failure; ``"full"``
             flushes each write to the disk.
         max_bytes: bytes held at most, None for no limit.
         max_entries: entries held at most, None for no limit.
         default_ttl: seconds that an entry set with a TTL of None stays fresh; None for ever.
-        on_error: ``"miss"`` turns failures of the file into misses and dropped writes, sets a damaged file aside and starts
-            another; ``"raise"`` raises them and leaves the file.
+        on_error: ``"miss"`` turns failures of the file into misses and dropped writes, sets a damaged file aside and
+            starts another; ``"raise"`` raises them and leaves the file.
         clock: returns the seconds since the epoch.
 
     Raises:

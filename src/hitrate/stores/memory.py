@@ -1,7 +1,7 @@
 """Entries in this process: a dict a namespace, read without a lock.
 
-What is held for a key is an immutable tuple, and whatever changes (a visited bit, another form of the value) replaces the
-tuple under the lock. A reader therefore needs no lock: it sees one tuple or the other, each of them whole.
+What is held for a key is an immutable tuple, and whatever changes (a visited bit, another form of the value) replaces
+the tuple under the lock. A reader therefore needs no lock: it sees one tuple or the other, each of them whole.
 """
 
 from __future__ import annotations
@@ -34,6 +34,7 @@ ENTRY_OVERHEAD = 200
 _PURGED_PER_WRITE = 64
 _FREED_AT_ONCE = 20_000
 _NEVER = sys.float_info.max
+_CLEARED = -1
 _CODE = (type, types.FunctionType, types.BuiltinFunctionType, types.ModuleType)
 
 
@@ -58,7 +59,7 @@ def size_of(key: Any, held: Held) -> int:
 
 
 def footprint(value: Any) -> int:
-    """Return about how many bytes a value takes as objects, all that it refers to included but classes and functions."""
+    """Return about how many bytes a value takes as objects, with all that it refers to but classes and functions."""
     seen: dict[int, Any] = {}
     level = [value]
     while level:
@@ -159,6 +160,32 @@ class MemoryStore(Store):
                 self._evict({(name, key) for name, key, _ in batch})
         return stored, removed
 
+    def put_one(self, space: Space, key: Any, held: Held) -> bool:
+        """Hold an entry without an expiry, unless that takes an eviction or a purge or the space is no longer ours.
+
+        Returns:
+            Whether it is held now.
+        """
+        grown = len(held[1]) + len(key) + ENTRY_OVERHEAD
+        with self.lock:
+            old = space.get(key)
+            if old is None:
+                if self._entries >= self._max_entries:
+                    return False
+            else:
+                grown -= size_of(key, old)
+            if self._size + grown > self._max_bytes or self._due.soonest != _NEVER or not self._is_live(space):
+                return False
+            if old is None:
+                self._entries += 1
+                if self._bounded:
+                    self._queue.append(space, key)
+            space[key] = held
+            if grown:
+                space.size += grown
+                self._size += grown
+        return True
+
     async def awrite(self, changes: Mapping[Any, Any]) -> int:
         return self.write(changes)
 
@@ -197,11 +224,10 @@ class MemoryStore(Store):
                 for space in garbage:
                     self._entries -= len(space)
                     self._size -= space.size
-                    space.size = -1
                     self._queue.dead += len(space)
                 rest = []
-        for space in garbage:
-            space.size = -1
+            for space in garbage:
+                space.size = _CLEARED
         _free(garbage, rest)
 
     async def aclear(self, namespaces: Sequence[Any] | None) -> None:
@@ -217,8 +243,8 @@ class MemoryStore(Store):
 
     @staticmethod
     def _is_live(space: Space) -> bool:
-        """Tell whether a space is still this store's: clearing it marks it with a negative size."""
-        return space.size >= 0
+        """Tell whether a space is still this store's, and has not been cleared since it was looked up."""
+        return space.size != _CLEARED
 
     def _drop(self, space: Space, key: Any) -> None:
         size = size_of(key, space.pop(key))
@@ -232,7 +258,7 @@ class MemoryStore(Store):
         self._drop(space, key)
         if not space:
             del self.spaces[name]
-            space.size = -1
+            space.size = _CLEARED
 
     def _purge(self) -> None:
         """Remove a bounded number of the entries whose TTL has passed."""
@@ -306,7 +332,7 @@ class _Queue:
             space, key = self.spaces[self.hand], self.keys[self.hand]
             self.hand += 1
             held = None if space is None else space.get(key)
-            if space is not None and held is not None and space.size >= 0:
+            if space is not None and held is not None and space.size != _CLEARED:
                 yield (space, key), held[4], size_of(key, held)
 
     def compact(self) -> None:
@@ -317,7 +343,7 @@ class _Queue:
         kept = [False] * len(self.keys)
         for place in reversed(range(len(self.keys))):
             space, key = self.spaces[place], self.keys[place]
-            if space is not None and space.size >= 0 and key in space and (space, key) not in seen:
+            if space is not None and space.size != _CLEARED and key in space and (space, key) not in seen:
                 seen.add((space, key))
                 kept[place] = True
         self.hand = sum(kept[: self.hand])

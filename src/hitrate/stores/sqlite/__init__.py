@@ -22,7 +22,7 @@ from hitrate.stores.sqlite.keeper import Keeper
 from hitrate.stores.sqlite.reading import read_many, read_one
 from hitrate.stores.sqlite.rows import ROW_OVERHEAD
 from hitrate.stores.sqlite.worker import Worker
-from hitrate.stores.sqlite.writing import CLEARED_PER_STEP, Limits, Outcome, Transaction
+from hitrate.stores.sqlite.writing import CLEARED_PER_STEP, Limits, Outcome, Transaction, store_one
 
 T = TypeVar("T")
 
@@ -31,7 +31,7 @@ _PURGE_EVERY = 8
 _SEEN_AT_MOST = 50_000
 
 _CLEARED_USAGE = f"""SELECT count(*), total(length(key) + length(payload) + {ROW_OVERHEAD})
-    FROM hitrate_cleared CROSS JOIN hitrate_entries ON slot BETWEEN first AND last"""  # noqa: S608
+    FROM hitrate_cleared CROSS JOIN hitrate_entries ON slot BETWEEN first AND last"""
 _TOTALS = "SELECT total_entries, total_bytes FROM hitrate_entries ORDER BY id DESC LIMIT 1"
 
 
@@ -140,6 +140,15 @@ class SqliteStore(Store):
     # Writing
 
     def write(self, changes: Changes) -> int:
+        if len(changes) == 1 and self._writes % _PURGE_EVERY:
+            (((name, key), entry),) = changes.items()
+            if entry is not None and (entry[2] is None or entry[2] >= self._soonest > self._clock()):
+                with self._write_lock:
+                    stored = self._use(store_one, name, key, entry, self._limits)
+                if stored:
+                    self._writes += 1
+                    self._wrote()
+                    return 0
         return self._write_together([changes])[0]
 
     async def awrite(self, changes: Changes) -> int:
@@ -226,13 +235,13 @@ class SqliteStore(Store):
         return self._transact(do)
 
     def _checkpoint(self, handle: Handle) -> None:
-        pages, done = handle.con.wal_checkpoint(mode=apsw.SQLITE_CHECKPOINT_PASSIVE)
+        pages, _ = handle.con.wal_checkpoint(mode=apsw.SQLITE_CHECKPOINT_PASSIVE)
         # Readers may keep the pages from being used again; then the next checkpoint waits for as many more.
         self._connections.checkpoint_at = max(pages, 0) + CHECKPOINT_PAGES
 
     # The boundary to SQLite
 
-    def _use(self, do: Callable[[Handle], T]) -> T:
+    def _use(self, do: Callable[..., T], *args: Any) -> T:
         idle = self._connections.idle
         handle = None
         try:
@@ -240,7 +249,7 @@ class SqliteStore(Store):
                 handle = idle.pop()
             except IndexError:
                 handle = self._connections.open()
-            result = do(handle)
+            result = do(handle, *args)
         except BaseException as error:
             self._failed(handle, error)
         idle.append(handle)
@@ -253,13 +262,17 @@ class SqliteStore(Store):
 
         with self._write_lock:
             result = self._use(transact)
+        self._wrote()
+        return result
+
+    def _wrote(self) -> None:
+        """See to it that the -wal file is folded into the database now and then."""
         connections = self._connections
         if connections.wal_pages >= connections.checkpoint_at:
             if connections.wal_pages >= connections.checkpoint_at + _CHECKPOINT_NOW_PAGES:
                 self._use(self._checkpoint)
             else:
                 self._keeper.request()
-        return result
 
     def _failed(self, handle: Handle | None, error: BaseException) -> NoReturn:
         """Let go of a connection that failed, and say what happened in our terms."""

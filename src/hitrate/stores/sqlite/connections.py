@@ -14,6 +14,7 @@ import stat
 import threading
 import time
 import weakref
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Literal
 
@@ -43,7 +44,7 @@ class Handle:
 
     def __init__(self, con: apsw.Connection, inode: tuple[int, int] | None) -> None:
         self.con = con
-        self.execute = con.cursor().execute
+        self.execute: Callable[..., Any] = con.cursor().execute
         self.inode = inode
 
 
@@ -56,8 +57,8 @@ class Connections:
         repair: whether a damaged file is set aside and a new one started.
 
     Attributes:
-        idle: the handles that nobody uses. Take one by ``pop`` (IndexError: ``open`` one) and give it back by ``append``
-            to the same list, which is another one after a fork, a repair or ``close``.
+        idle: the handles that nobody uses. Take one by ``pop`` (IndexError: ``open`` one) and give it back by
+            ``append`` to the same list, which is another one after a fork, a repair or ``close``.
         wal_pages: pages in the -wal file at the last commit of this process.
         checkpoint_at: how many of them ask for a checkpoint.
     """
@@ -128,6 +129,8 @@ class Connections:
     def discard(self, handle: Handle) -> None:
         """Close a connection that failed rather than give it back."""
         if self.in_memory:
+            if handle.con.in_transaction:
+                handle.execute("ROLLBACK")
             self.idle.append(handle)
             return
         self._all.discard(handle.con)

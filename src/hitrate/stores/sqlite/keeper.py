@@ -1,4 +1,4 @@
-"""Housekeeping off everyone's path: a thread that is started when there is something to do, and ends when it is done."""
+"""Housekeeping off everyone's path: a thread that starts when there is something to do, and ends with it."""
 
 from __future__ import annotations
 

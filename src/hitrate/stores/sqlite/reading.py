@@ -17,7 +17,7 @@ from hitrate.stores.sqlite.rows import SHIFT, pack_key, read_columns, slot_of
 _COLUMNS = "id, key, expiry, seconds, checksum, encoding, payload"
 
 _ONE = f"""SELECT {_COLUMNS} FROM hitrate_entries
-    WHERE slot = (SELECT base FROM hitrate_namespaces WHERE name = ?2) + ?1"""  # noqa: S608 - constant columns
+    WHERE slot = (SELECT base FROM hitrate_namespaces WHERE name = ?2) + ?1"""
 
 # CROSS JOIN keeps the order: the slots asked for drive the search of the index.
 _MANY = """SELECT e.id, e.key, e.expiry, e.seconds, e.checksum, e.encoding, e.payload
@@ -47,9 +47,17 @@ def read_many(handle: Handle, wanted: Sequence[EncodedKey], now: float) -> tuple
         by_name.setdefault(name, []).append(place)
     found: list[Found] = [None] * len(wanted)
     ids: list[int] = []
-    for name, places in by_name.items():
-        for start in range(0, len(places), _AT_ONCE):
-            _read_batch(handle, name, wanted, places[start : start + _AT_ONCE], now, found, ids)
+    batches = [
+        (name, places[start : start + _AT_ONCE])
+        for name, places in by_name.items()
+        for start in range(0, len(places), _AT_ONCE)
+    ]
+    if len(batches) > 1:
+        handle.execute("BEGIN")  # all of them see the same state: never half of a batch that is being written
+    for name, places in batches:
+        _read_batch(handle, name, wanted, places, now, found, ids)
+    if len(batches) > 1:
+        handle.execute("COMMIT")
     return found, ids
 
 

@@ -1,8 +1,9 @@
 """What the file looks like, and how to tell whose file it is.
 
-Entries are appended, so that rows fill their pages and stand in order of arrival, which is SIEVE's. An index finds them by
-slot: the base of their namespace plus 40 bits of the key's hash. Keys are kept and compared, so two that share a slot are
-just two rows. Giving a namespace another base makes all its entries unreachable at once; they are removed in small steps.
+Entries are appended, so that rows fill their pages and stand in order of arrival, which is SIEVE's. An index finds
+them by slot: the base of their namespace plus 40 bits of the key's hash. Keys are kept and compared, so two that
+share a slot are just two rows. Giving a namespace another base makes all its entries unreachable at once; they are
+removed in small steps.
 
 Every name begins with ``hitrate_``: the tables of another program in the same file are left alone.
 """
@@ -27,7 +28,7 @@ _TABLES = {
         base INTEGER NOT NULL
     ) WITHOUT ROWID""",
     "hitrate_bases": "CREATE UNIQUE INDEX hitrate_bases ON hitrate_namespaces (base)",
-    # The newest row carries the totals: a write touches its page anyway, so that exact counts cost no page of their own.
+    # The newest row carries the totals: a write touches its page anyway, so exact counts cost no page of their own.
     "hitrate_entries": """CREATE TABLE hitrate_entries (
         id INTEGER PRIMARY KEY,
         slot INTEGER NOT NULL,

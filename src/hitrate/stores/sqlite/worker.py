@@ -1,7 +1,7 @@
 """The async face: one thread that does what is pending, all of it at a time.
 
-A hop to a thread costs twenty reads. So the loop's calls queue up, the worker takes everything there is, does the writes
-in one transaction and the reads in one statement, and wakes each loop once.
+A hop to a thread costs twenty reads. So the loop's calls queue up, the worker takes everything there is, does the
+writes in one transaction and the reads in one statement, and wakes each loop once.
 """
 
 from __future__ import annotations
