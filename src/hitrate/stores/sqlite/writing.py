@@ -107,7 +107,34 @@ def store_one(handle: Handle, name: bytes, key: bytes, entry: Entry, limits: Lim
     return True
 
 
-elf.entries, self.bytes, self.last) != self._counted:
+class Transaction:
+    """One write to the file; leaving it by an exception undoes everything."""
+
+    def __init__(self, handle: Handle) -> None:
+        self._handle = handle
+        self._execute = handle.execute
+        self.entries = 0
+        self.bytes = 0
+        self.last = 0
+        self._counted = (0, 0, 0)
+
+    def __enter__(self) -> Transaction:
+        self._execute("BEGIN IMMEDIATE")
+        try:
+            for last, entries, size in self._execute(_TOTALS).fetchall():
+                if entries is None or size is None:
+                    raise apsw.CorruptError("the newest entry has no totals")
+                self.last, self.entries, self.bytes = last, entries, size
+        except BaseException:
+            self._roll_back()
+            raise
+        self._counted = (self.entries, self.bytes, self.last)
+        return self
+
+    def __exit__(self, kind: object, error: BaseException | None, trace: object) -> None:
+        if error is None:
+            try:
+                if (self.entries, self.bytes, self.last) != self._counted:
                     self._execute(_SET_TOTALS, (self.entries, self.bytes))
                 self._execute("COMMIT")
                 return
