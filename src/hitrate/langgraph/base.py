@@ -10,7 +10,7 @@ from hitrate.errors import SerializationError
 from hitrate.failsafe import log
 
 
-class GraphCache(Cache[ValueT], LangGraphCache[ValueT]):
+class GraphCache(Cache[ValueT], LangGraphCache[ValueT]):  # pyright: ignore[reportIncompatibleVariableOverride]
     """A cache that leaves out what it cannot store, so that the run goes on.
 
     A class for a store inherits from this one first, and then from hitrate's class for that store.

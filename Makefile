@@ -1,0 +1,55 @@
+# From a fresh clone each target makes what it needs first: an environment in .venv, and again when pyproject.toml changes.
+
+# Any Python from 3.11 up; PYTHON=... names another.
+PYTHON ?= $(shell .ci/pythons | head -n 1)
+BIN := .venv/bin
+PIP_INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check
+
+unexport PYTHONPATH PYTHONHOME VIRTUAL_ENV
+
+.PHONY: help demo test check lint types test-others bench clean
+
+help:
+	@echo "make demo    run a LangGraph graph over real documents twice: cold, and from the cache"
+	@echo "make test    run all tests"
+	@echo "make check   ruff, mypy, pyright, and the tests on the other Pythons of this machine"
+	@echo "make bench   compare with other caches; writes docs/bench"
+	@echo "make clean   remove what the others made"
+
+demo: .venv/.demo
+	@$(BIN)/python examples/demo.py
+
+test: .venv/.test
+	$(BIN)/python -m pytest --quiet
+
+check: lint types test-others
+
+lint: .venv/.dev
+	$(BIN)/ruff check
+	$(BIN)/ruff format --check
+
+types: .venv/.dev
+	$(BIN)/mypy
+	$(BIN)/pyright
+	$(BIN)/python .ci/public_types.py
+
+test-others:
+	@.ci/test-others $(BIN)/python
+
+bench: .venv/.bench
+	$(BIN)/python -m bench
+
+.venv/bin/python:
+	@test -n "$(PYTHON)" || { echo "hitrate needs Python 3.11 or later: none was found"; exit 1; }
+	@echo "Making .venv with $(PYTHON)"
+	@$(PYTHON) -m venv --clear .venv
+
+# A stamp for each extra that is installed.
+.venv/.%: pyproject.toml | .venv/bin/python
+	@echo "Installing hitrate[$*] in .venv"
+	@$(PIP_INSTALL) --editable '.[$*]'
+	@touch $@
+
+clean:
+	rm -rf .venv .venvs .demo .mypy_cache .pytest_cache .ruff_cache .hypothesis build dist
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +

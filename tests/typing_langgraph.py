@@ -1,0 +1,68 @@
+"""What type checkers must accept, and what not: ``mypy --strict`` and pyright read this file, and nothing runs it."""
+
+from __future__ import annotations
+
+from collections import deque
+from pathlib import Path
+from typing import Any, TypedDict, assert_type
+
+from langgraph.cache.base import BaseCache as LangGraphCache
+from langgraph.func import entrypoint
+from langgraph.graph import StateGraph
+
+import hitrate
+from hitrate.base import FullKey
+from hitrate.langgraph import InMemoryCache, SqliteCache
+from hitrate.testing import Clock
+
+Writes = deque[tuple[str, Any]]
+
+
+class State(TypedDict):
+    number: int
+
+
+def a_graph_takes_them(builder: StateGraph[State]) -> None:
+    in_memory: InMemoryCache[Writes] = InMemoryCache()
+    on_disk: SqliteCache[Writes] = SqliteCache(path=Path("cache.db"))
+    builder.compile(cache=in_memory)
+    builder.compile(cache=on_disk)
+    builder.compile(cache=InMemoryCache())
+    builder.compile(cache=SqliteCache(path="cache.db"))
+
+
+@entrypoint(cache=InMemoryCache())
+def an_entrypoint_takes_them(number: int) -> int:
+    return number
+
+
+def they_are_of_both_houses(cache: InMemoryCache[int], file: SqliteCache[int]) -> None:
+    theirs: list[LangGraphCache[int]] = [cache, file]
+    ours: list[hitrate.BaseCache[int]] = [cache, file]
+    memory: hitrate.InMemoryCache[int] = cache
+    sqlite: hitrate.SqliteCache[int] = file
+    del theirs, ours, memory, sqlite
+
+
+def options_are_typed(clock: Clock) -> None:
+    InMemoryCache[int](max_bytes=1 << 20, max_entries=None, default_ttl=0.5, on_error="raise", clock=clock)
+    SqliteCache[int](path="cache.db", durability="full", max_bytes=None, default_ttl=60, on_error="miss", clock=clock)
+    InMemoryCache[int](max_byte=1)  # type: ignore[call-arg]
+    InMemoryCache[int](on_error="ignore")  # type: ignore[arg-type]
+    SqliteCache[int]()  # type: ignore[call-arg]
+    SqliteCache[int](path=1)  # type: ignore[arg-type]
+
+
+async def values_are_typed(cache: InMemoryCache[int], file: SqliteCache[int], keys: list[FullKey]) -> None:
+    assert_type(cache.get(keys), dict[FullKey, int])
+    assert_type(file.get(keys), dict[FullKey, int])
+    assert_type(await cache.aget(keys), dict[FullKey, int])
+    assert_type(await file.aget(keys), dict[FullKey, int])
+    cache.set({(("a",), "b"): (1, 2.5)})
+    await file.aset({(("a",), "b"): (1, None)})
+    cache.set({(("a",), "b"): ("one", None)})  # type: ignore[dict-item]
+    with cache as same:
+        assert_type(same, InMemoryCache[int])
+    async with file as same_file:
+        assert_type(same_file, SqliteCache[int])
+    assert_type(file.stats().seconds_saved, float)
