@@ -59,7 +59,7 @@ def read_columns(
     identity: int, expiry: float | None, seconds: float | None, stored_checksum: int, code: Any, payload: bytes
 ) -> Entry | DecodeError:
     """Return the entry of a row, or the error that says it is damaged."""
-    encoding = _ENCODINGS.get(code, code)
+    encoding: Any = _ENCODINGS.get(code, code)
     try:
         if stored_checksum == checksum(identity, encoding, payload, expiry):
             return encoding, payload, expiry, seconds or 0.0

@@ -84,12 +84,13 @@ def store_one(handle: Handle, name: bytes, key: bytes, entry: Entry, limits: Lim
     execute("BEGIN IMMEDIATE")
     try:
         rows = execute(_SITUATION, (name, slot_of(identity))).fetchall()
-        for base, entries, total, row, there, old in rows:
-            if there == packed:
-                break
-        else:
-            row, old = None, 0
-        if not rows or total + size - old > limits.bytes or (row is None and entries >= limits.entries):
+        if not rows:
+            execute("ROLLBACK")
+            return False
+        base, entries, total, row, there, old = rows[0]
+        if there != packed:  # nothing at this slot, or other keys too
+            row, old = next(((each[3], each[5]) for each in rows if each[4] == packed), (None, 0))
+        if total + size - old > limits.bytes or (row is None and entries >= limits.entries):
             execute("ROLLBACK")
             return False
         if row is None:
