@@ -14,7 +14,8 @@ import stat
 import threading
 import time
 import weakref
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Literal
 
@@ -31,7 +32,7 @@ BUSY_SECONDS = 5.0
 
 CHECKPOINT_PAGES = 1000
 
-_QUIET_SECONDS = 5.0
+_QUIET_SECONDS = BUSY_SECONDS + 5.0
 
 # Creating a file and closing it again would drop the locks of a connection that another thread opens in between.
 _opening = threading.RLock()
@@ -46,6 +47,10 @@ class Handle:
         self.con = con
         self.execute: Callable[..., Any] = con.cursor().execute
         self.inode = inode
+
+    def __del__(self) -> None:
+        # Given back to a list that is no longer in use; a fork counts it as open until it is closed.
+        self.con.close(True)
 
 
 class Connections:
@@ -73,6 +78,8 @@ class Connections:
         self.wal_pages = 0
         self.checkpoint_at = CHECKPOINT_PAGES
         self._all: weakref.WeakSet[apsw.Connection] = weakref.WeakSet()
+        self._gate = _Gate()
+        self._held: _OneForAll | None = None
         if self.in_memory:
             self.idle = _OneForAll(self._connect())
         _pools.add(self)
@@ -91,15 +98,19 @@ class Connections:
             return self._connect()
 
     def _connect(self) -> Handle:
-        con: apsw.Connection | None = None
+        with _opening:
+            if not self.in_memory:
+                _make_private(self.path)
+            con = apsw.Connection(self.path, apsw.SQLITE_OPEN_READWRITE | apsw.SQLITE_OPEN_CREATE)
+            self._all.add(con)  # from here on a fork waits for it
+            inode = _inode(self.path)
         try:
-            with _opening:
-                if not self.in_memory:
-                    _make_private(self.path)
-                con = apsw.Connection(self.path, apsw.SQLITE_OPEN_READWRITE | apsw.SQLITE_OPEN_CREATE)
-                inode = _inode(self.path)
             con.set_busy_handler(_wait)
+            con.config(apsw.SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 1)  # not a byte of a file that is not ours is changed
             made = schema.check(con, self.path)
+            con.config(apsw.SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 0)
+            con.config(apsw.SQLITE_DBCONFIG_ENABLE_TRIGGER, 0)  # nothing that the file holds is run
+            con.config(apsw.SQLITE_DBCONFIG_ENABLE_VIEW, 0)
             for name, value in (
                 ("journal_mode", "wal"),
                 ("synchronous", self._durability),
@@ -114,10 +125,8 @@ class Connections:
                 schema.create(con, self.path)
             con.set_wal_hook(self._committed)
         except BaseException:
-            if con is not None:
-                con.close(True)
+            self._close(con)
             raise
-        self._all.add(con)
         return Handle(con, inode)
 
     def _committed(self, con: apsw.Connection, database: str, pages: int) -> int:
@@ -133,8 +142,11 @@ class Connections:
                 handle.execute("ROLLBACK")
             self.idle.append(handle)
             return
-        self._all.discard(handle.con)
-        handle.con.close(True)
+        self._close(handle.con)
+
+    def _close(self, con: apsw.Connection) -> None:
+        con.close(True)
+        self._all.discard(con)  # only now, for a fork waits for it until then
 
     def set_aside(self, handle: Handle | None, error: Exception) -> None:
         """Rename a damaged file so that a new one can be started, unless another process has done so.
@@ -144,28 +156,28 @@ class Connections:
             error: the damage.
 
         Raises:
-            StoreError: repairing is not wanted.
+            StoreError: repairing is not wanted, or not possible.
         """
         if not self._repair or self.in_memory:
             raise StoreError(f"{self.path} is damaged: {error}") from error
         seen = handle.inode if handle is not None else _inode(self.path)
         self._replace_idle([])
-        folder = os.open(Path(self.path).parent, os.O_RDONLY)
         try:
-            fcntl.flock(folder, fcntl.LOCK_EX)  # one process at a time
-            if seen is None or _inode(self.path) != seen:
-                return
-            if handle is None and self._is_sound():
-                return
-            name = f"{self.path}.damaged-{time.strftime('%Y%m%dT%H%M%S')}-{os.getpid()}-{random.randrange(1 << 32):08x}"
-            os.rename(self.path, name)
-            for suffix in ("-wal", "-shm"):
-                try:
-                    os.rename(self.path + suffix, name + suffix)
-                except FileNotFoundError:
-                    pass
-        finally:
-            os.close(folder)
+            with _one_process_at_a_time(os.path.dirname(self.path)):
+                if seen is None or _inode(self.path) != seen:
+                    return
+                if handle is None and self._is_sound():
+                    return
+                when = time.strftime("%Y%m%dT%H%M%S")
+                name = f"{self.path}.damaged-{when}-{os.getpid()}-{random.randrange(1 << 32):08x}"
+                os.rename(self.path, name)
+                for suffix in ("-wal", "-shm"):
+                    try:
+                        os.rename(self.path + suffix, name + suffix)
+                    except FileNotFoundError:
+                        pass
+        except OSError as obstacle:
+            raise StoreError(f"{self.path} is damaged ({error}) and cannot be set aside: {obstacle}") from error
         log.warning("%s was damaged (%s); it is now %s, and a new file is started", self.path, error, name)
 
     def _is_sound(self) -> bool:
@@ -179,44 +191,60 @@ class Connections:
 
     def close(self) -> None:
         """Close every connection; those in use are closed when they are given back."""
-        if not isinstance(self.idle, _Closed):
-            self._replace_idle(_Closed(self.path))
+        self._replace_idle(_Closed(self.path))
 
     def _replace_idle(self, idle: Any) -> None:
         with self._lock:
-            replaced, self.idle = self.idle, idle
-        for handle in replaced.drain() if isinstance(replaced, _OneForAll) else replaced:
-            self._all.discard(handle.con)
-            handle.con.close(True)
+            replaced = self.idle
+            if isinstance(replaced, _Closed) or (replaced is self._gate and not isinstance(idle, _Closed)):
+                return
+            self.idle = idle
+        if isinstance(replaced, _OneForAll):
+            replaced.close()
+        elif isinstance(replaced, list):
+            self._close_all(replaced)
+
+    def _close_all(self, idle: list[Handle]) -> None:
+        """Close handles one by one as they are taken out, so that no thread is left with one that was closed."""
+        while True:
+            try:
+                handle = idle.pop()
+            except IndexError:
+                return
+            self.discard(handle)
 
     # Fork
 
     def before_fork(self) -> None:
         """Wait until no operation is under way, keep new ones out, and close what is open."""
-        if isinstance(self.idle, _Closed):
-            return
-        if self.in_memory:
-            self._held: Handle | None = self.idle.pop()
-            return
-        replaced = self.idle
-        self.idle = _Gate(self)
-        quiet = time.monotonic() + _QUIET_SECONDS
-        while len(self._all) > len(replaced) and time.monotonic() < quiet:
-            time.sleep(0.0002)
-        for handle in replaced:
-            self._all.discard(handle.con)
-            handle.con.close(True)
+        with self._lock:
+            replaced = self.idle
+            if isinstance(replaced, list):
+                self.idle = self._gate
+        if isinstance(replaced, _OneForAll):
+            if replaced.acquire():
+                self._held = replaced
+        elif isinstance(replaced, list):
+            quiet = time.monotonic() + _QUIET_SECONDS
+            self._close_all(replaced)
+            while self._all and time.monotonic() < quiet:
+                time.sleep(0.0002)
+                self._close_all(replaced)
 
     def after_fork(self) -> None:
-        if self.in_memory:
-            if not isinstance(self.idle, _Closed):
-                self.idle.append(self._held)
-        elif isinstance(self.idle, _Gate):
-            gate, self.idle = self.idle, []
-            gate.opened.set()
+        if self._held is not None:
+            self._held.release()
+            self._held = None
+        gate, self._gate = self._gate, _Gate()
+        with self._lock:
+            if self.idle is gate:
+                self.idle = []
+        gate.opened.set()
 
     def after_fork_in_child(self) -> None:
+        # Another thread of the parent may have held these.
         self._lock = threading.Lock()
+        self._gate.opened = threading.Event()
         self.after_fork()
 
 
@@ -229,27 +257,35 @@ class _OneForAll:
         self._closed = False
 
     def pop(self) -> Handle:
-        self._free.acquire()
-        if self._closed:
-            self._free.release()
+        if not self.acquire():
             raise ClosedError("the cache on :memory: is closed; open another one")
         return self._handle
 
     def append(self, handle: Handle) -> None:
         self._free.release()
 
-    def drain(self) -> list[Handle]:
-        handle = self.pop()
-        self._closed = True
+    def acquire(self) -> bool:
+        """Wait until nobody uses it; tell whether it is open still, and now held."""
+        self._free.acquire()
+        if self._closed:
+            self._free.release()
+            return False
+        return True
+
+    def release(self) -> None:
         self._free.release()
-        return [handle]
+
+    def close(self) -> None:
+        if self.acquire():
+            self._closed = True
+            self._handle.con.close(True)
+            self._free.release()
 
 
 class _Gate:
     """Stands for the idle connections while the process forks: whoever wants one waits."""
 
-    def __init__(self, pool: Connections) -> None:
-        self._pool = pool
+    def __init__(self) -> None:
         self.opened = threading.Event()
 
     def pop(self) -> Handle:
@@ -257,7 +293,7 @@ class _Gate:
         raise IndexError  # open a new one
 
     def append(self, handle: Handle) -> None:
-        self._pool.discard(handle)
+        """Let go of it, which closes it."""
 
 
 class _Closed:
@@ -287,6 +323,20 @@ def _inode(path: str) -> tuple[int, int] | None:
     return found.st_dev, found.st_ino
 
 
+@contextmanager
+def _one_process_at_a_time(folder: str) -> Iterator[None]:
+    """Keep out other processes that lock the same folder."""
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX)
+        try:
+            yield
+        finally:
+            fcntl.flock(descriptor, fcntl.LOCK_UN)  # closing would not do: a child forked meanwhile has it open too
+    finally:
+        os.close(descriptor)
+
+
 def _make_private(path: str) -> None:
     """Create the file for its owner alone, unless it is there; SQLite gives its -wal and -shm the same mode."""
     try:
@@ -303,7 +353,7 @@ def prepare_path(path: Any) -> str:
 
     Raises:
         TypeError: it is neither.
-        ValueError: it is empty or holds a NUL.
+        ValueError: it is empty, holds a NUL or cannot be written in UTF-8.
         OSError: it is a folder, no regular file, or cannot be read and written here.
     """
     if not isinstance(path, (str, os.PathLike)):
@@ -315,7 +365,11 @@ def prepare_path(path: Any) -> str:
         raise ValueError(f"path is to name a file, which {text!r} cannot")
     if text == ":memory:":
         return text
-    text = os.path.abspath(text)
+    try:
+        text.encode()
+    except UnicodeEncodeError as error:
+        raise ValueError(f"path {text!r} cannot be written in UTF-8, as SQLite wants it") from error
+    text = os.path.realpath(text)
     missing = []
     folder = Path(text).parent
     while not folder.exists():
@@ -336,6 +390,7 @@ def prepare_path(path: Any) -> str:
     if not stat.S_ISREG(mode):
         raise OSError(f"path {text!r} is not a regular file")
     _writable(text, text)
+    _writable(os.path.dirname(text), text)  # for the files beside it
     return text
 
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable
 
-from hitrate.errors import HitrateError
 from hitrate.failsafe import log
 
 
@@ -27,8 +26,13 @@ class Keeper:
         with self._lock:
             self._wanted = True
             if self._thread is None:
-                self._thread = threading.Thread(target=self._run, name="hitrate-keeper", daemon=True)
-                self._thread.start()
+                thread = threading.Thread(target=self._run, name="hitrate-keeper", daemon=True)
+                try:
+                    thread.start()
+                except RuntimeError as error:  # no thread is to be had, or the interpreter is about to exit
+                    log.debug("housekeeping was put off: %s", error)
+                else:
+                    self._thread = thread
 
     def stop(self) -> None:
         """Wait until the step under way is done; start no other."""
@@ -49,5 +53,5 @@ class Keeper:
                 if self._job():
                     with self._lock:
                         self._wanted = True
-            except HitrateError as error:  # the next write asks again
+            except Exception as error:  # the next write asks again
                 log.debug("housekeeping was put off: %s", error)

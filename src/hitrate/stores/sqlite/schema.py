@@ -10,6 +10,8 @@ Every name begins with ``hitrate_``: the tables of another program in the same f
 
 from __future__ import annotations
 
+from typing import Any
+
 import apsw
 
 from hitrate.errors import NewerFormatError, StoreError
@@ -49,6 +51,12 @@ _TABLES = {
     "hitrate_state": "CREATE TABLE hitrate_state (name TEXT PRIMARY KEY, value INTEGER NOT NULL) WITHOUT ROWID",
 }
 
+_OURS = {(name.encode(), sql.encode()) for name, sql in _TABLES.items()}
+
+# SQLite's names know no case, a trigger may bear the name of a table, and text need not be valid UTF-8.
+_DEFINITIONS = """SELECT CAST(name AS BLOB), CAST(sql AS BLOB) FROM sqlite_schema
+    WHERE 'hitrate_' IN (lower(substr(name, 1, 8)), lower(substr(tbl_name, 1, 8))) AND sql IS NOT NULL"""
+
 
 class NotOurs(StoreError):
     """The file is the database of another program, which marks it as its own."""
@@ -81,14 +89,13 @@ def check(con: apsw.Connection, path: str) -> bool:
             f"{path} has format {version}, which a newer hitrate wrote; this one reads up to {FORMAT}. "
             "Upgrade hitrate or use another path; the file was left as it is"
         )
-    found = dict(
-        con.execute("SELECT name, sql FROM sqlite_schema WHERE substr(tbl_name, 1, 8) = 'hitrate_' AND sql IS NOT NULL")
-    )
+    found: list[Any] = con.execute(_DEFINITIONS).fetchall()
     if application_id == 0 and not found:
         return False
-    if found != _TABLES:
-        odd = sorted(name for name in found.keys() | _TABLES.keys() if found.get(name) != _TABLES.get(name))
-        raise Tampered(f"{path} does not have hitrate's tables as hitrate makes them: {', '.join(odd)}")
+    odd = set(found) ^ _OURS
+    if odd or len(found) != len(_OURS):
+        names = ", ".join(sorted({name.decode(errors="replace") for name, _ in odd}))
+        raise Tampered(f"{path} does not have hitrate's tables as hitrate makes them: {names}")
     return True
 
 
@@ -103,5 +110,6 @@ def create(con: apsw.Connection, path: str) -> None:
             con.execute(f"PRAGMA user_version = {FORMAT}")
         con.execute("COMMIT")
     except BaseException:
-        con.execute("ROLLBACK")
+        if con.in_transaction:  # a full disk may have rolled back already
+            con.execute("ROLLBACK")
         raise

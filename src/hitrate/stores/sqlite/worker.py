@@ -12,7 +12,7 @@ from collections.abc import Callable, Sequence
 from queue import Empty, SimpleQueue
 from typing import Any, NamedTuple
 
-from hitrate.errors import HitrateError
+from hitrate.errors import HitrateError, StoreError
 
 _IDLE_SECONDS = 5.0
 _BATCH = 1024
@@ -57,9 +57,17 @@ class Worker:
         if self._thread is None:
             with self._lock:
                 if self._thread is None:
-                    self._thread = threading.Thread(target=self._run, name="hitrate-sqlite", daemon=True)
-                    self._thread.start()
+                    self._start()
         return future
+
+    def _start(self) -> None:
+        thread = threading.Thread(target=self._run, name="hitrate-sqlite", daemon=True)
+        self._thread = thread
+        try:
+            thread.start()
+        except RuntimeError as error:  # the system has no thread to spare, or the interpreter is about to exit
+            self._thread = None
+            raise StoreError(f"the thread that serves event loops cannot be started: {error}") from error
 
     def _run(self) -> None:
         while True:
