@@ -3,7 +3,7 @@
 # Any Python from 3.11 up; PYTHON=... names another.
 PYTHON ?= $(shell .ci/pythons | head -n 1)
 BIN := .venv/bin
-PIP_INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check
+PIP_INSTALL := $(BIN)/python -m pip install --quiet --quiet --disable-pip-version-check
 
 unexport PYTHONPATH PYTHONHOME VIRTUAL_ENV
 

@@ -117,7 +117,7 @@ def facts(index: Index) -> Iterator[str]:
         + ", ".join(f"{name} in {where} ({number})" for where, name, number in index.complex[:3])
         + "."
     )
-    for name in ("json/__init__.py", "sqlite3/__init__.py", "queue.py"):
+    for name in ("json/__init__.py", "queue.py"):
         if index.summaries.get(name):
             yield f"{name} is about {', '.join(index.keywords[name][:4])}: {index.summaries[name][0]}"
 
