@@ -5,19 +5,23 @@ from __future__ import annotations
 import asyncio
 import operator
 import random
-import sqlite3
+import subprocess
+import sys
 import threading
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import ExitStack, closing
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any, TypedDict
 
 import pytest
 from langchain_core.messages import AIMessage, AnyMessage, HumanMessage
+from langgraph.cache.memory import InMemoryCache as LangGraphInMemoryCache
 from langgraph.checkpoint.memory import InMemorySaver
+from langgraph.checkpoint.serde.encrypted import EncryptedSerializer
+from langgraph.checkpoint.serde.jsonplus import JsonPlusSerializer
 from langgraph.func import entrypoint, task
 from langgraph.graph import START, StateGraph
 from langgraph.graph.message import add_messages
@@ -523,6 +527,36 @@ class TestBadDays:
         assert calls["measure"] > 50
 
 
+class TestSerializers:
+    """LangGraph's serializers work in our caches, and ours in LangGraph's."""
+
+    def test_the_serializer_of_langgraph(self, open_cache: Any, run: Run, calls: Counter[str]) -> None:
+        graph = counting_documents(calls, cache := open_cache(serde=JsonPlusSerializer()))
+        first = run(graph, {"documents": ["a", "bb"]})
+        again = run(graph, {"documents": ["a", "bb"]})
+        assert again["total"] == first["total"] == 3
+        assert (cache.stats().hits, cache.stats().errors) == (3, 0)
+
+    def test_the_encrypted_serializer_of_langgraph(self, open_cache: Any, run: Run, calls: Counter[str]) -> None:
+        class Reversed:
+            def encrypt(self, plaintext: bytes) -> tuple[str, bytes]:
+                return "reversed", plaintext[::-1]
+
+            def decrypt(self, ciphername: str, ciphertext: bytes) -> bytes:
+                return ciphertext[::-1]
+
+        graph = counting_documents(calls, open_cache(serde=EncryptedSerializer(Reversed())))
+        for _ in range(2):
+            assert run(graph, {"documents": ["a", "bb"]})["total"] == 3
+        assert calls == {"measure": 2, "join": 1}
+
+    def test_our_serializer_in_the_caches_of_langgraph(self, run: Run, calls: Counter[str]) -> None:
+        graph = counting_documents(calls, LangGraphInMemoryCache(serde=MsgpackSerializer()))
+        first = run(graph, {"documents": ["a", "bb"]})
+        assert run(graph, {"documents": ["a", "bb"]}) == first
+        assert calls == {"measure": 2, "join": 1}
+
+
 class TestStopsAndSubgraphs:
     def test_a_node_that_interrupts_is_cached_when_it_has_finished(
         self, cache: Any, run: Run, calls: Counter[str]
@@ -643,13 +677,38 @@ class TestTheFile:
             file.write(random.Random(1).randbytes(max(0, size - 4096)))
 
     def test_a_file_that_another_process_has_locked_lets_the_run_go_on(
-        self, tmp_path: Path, run: Run, calls: Counter[str], caplog: pytest.LogCaptureFixture
+        self, tmp_path: Path, run: Run, calls: Counter[str]
     ) -> None:
+        def node(state: Work) -> Work:
+            calls[str(state["number"])] += 1
+            return {"items": [state["number"]]}
+
         path = tmp_path / "cache.db"
         with SqliteCache[Any](path=path) as cache:
-            graph = counting_documents(calls, cache)
-            first = run(graph, {"documents": ["a"]})
-            with closing(sqlite3.connect(path, isolation_level=None)) as other:
-                other.execute("BEGIN IMMEDIATE")
-                assert run(graph, {"documents": ["a"]}) == first
-                assert calls == {"measure": 1, "join": 1}, "a read waited for, or failed because of, a writer"
+            graph = one_node(node, cache)
+            run(graph, {"number": 1})
+            with locked_by_another_process(path):
+                assert run(graph, {"number": 1})["items"] == [1]
+                assert calls == {"1": 1}, "a read waited for, or failed because of, a writer"
+                assert run(graph, {"number": 2})["items"] == [2]
+            for _ in range(2):
+                assert run(graph, {"number": 3})["items"] == [3]
+            assert calls["3"] == 1
+
+
+@contextmanager
+def locked_by_another_process(path: Path) -> Iterator[None]:
+    """Hold a database's write lock in another process: two copies of SQLite in one do not see each other's locks."""
+    lock = (
+        "import sqlite3, sys\n"
+        "connection = sqlite3.connect(sys.argv[1], isolation_level=None)\n"
+        "connection.execute('BEGIN IMMEDIATE')\n"
+        "print('locked', flush=True)\n"
+        "sys.stdin.read()\n"
+    )
+    command = [sys.executable, "-c", lock, str(path)]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as other:
+        assert other.stdout is not None
+        assert other.stdout.readline() == "locked\n"
+        yield
+        other.communicate()

@@ -7,6 +7,8 @@ from pathlib import Path
 from typing import Any, TypedDict, assert_type
 
 from langgraph.cache.base import BaseCache as LangGraphCache
+from langgraph.checkpoint.memory import InMemorySaver
+from langgraph.checkpoint.serde.jsonplus import JsonPlusSerializer
 from langgraph.func import entrypoint
 from langgraph.graph import StateGraph
 
@@ -51,6 +53,12 @@ def options_are_typed(clock: Clock) -> None:
     InMemoryCache[int](on_error="ignore")  # type: ignore[arg-type]
     SqliteCache[int]()  # type: ignore[call-arg]
     SqliteCache[int](path=1)  # type: ignore[arg-type]
+
+
+def serializers_fit_both_houses() -> None:
+    InMemoryCache[int](serde=JsonPlusSerializer())
+    SqliteCache[int](path="cache.db", serde=hitrate.MsgpackSerializer())
+    InMemorySaver(serde=hitrate.MsgpackSerializer())
 
 
 async def values_are_typed(cache: InMemoryCache[int], file: SqliteCache[int], keys: list[FullKey]) -> None:
