@@ -114,11 +114,13 @@ class Cache(BaseCache[ValueT]):
                 namespace, key = full_key
                 if type(full_key) is not tuple or type(key) is not str:
                     check_key(full_key)
-                encoded.append((names[namespace], key.encode()))
+                name = names[namespace]
             except (TypeError, ValueError) as error:
-                if not isinstance(error, UnicodeEncodeError):
-                    refuse_key(full_key, error)
-                encoded.append((names[namespace], encode_text(key)))  # lone surrogates
+                refuse_key(full_key, error)
+            try:
+                encoded.append((name, key.encode()))
+            except UnicodeEncodeError:  # lone surrogates
+                encoded.append((name, encode_text(key)))
         return encoded
 
     def _read_failed(self, error: StoreError, keys: int) -> Sequence[Found]:

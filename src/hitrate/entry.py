@@ -31,7 +31,7 @@ def expiry_of(ttl: Any, now: float) -> float | None:
         return None
     if isinstance(ttl, bool) or not isinstance(ttl, (int, float)):
         raise TypeError(f"a TTL is a number of seconds or None, not {ttl!r} of type {type(ttl).__name__}")
-    if math.isnan(ttl):
+    if ttl != ttl:  # math.isnan does not take every int
         raise ValueError("a TTL cannot be NaN; use None for an entry that never expires")
     try:
         expiry = now + ttl

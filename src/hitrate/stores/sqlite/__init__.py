@@ -17,8 +17,16 @@ from hitrate.failsafe import log
 from hitrate.keys import EncodedKey
 from hitrate.stores.base import Changes, Found, Store, Usage, check_limit
 from hitrate.stores.sqlite import schema
-from hitrate.stores.sqlite.connections import CHECKPOINT_PAGES, Connections, Durability, Handle, prepare_path
+from hitrate.stores.sqlite.connections import (
+    CHECKPOINT_PAGES,
+    Connections,
+    Durability,
+    Handle,
+    open_files,
+    prepare_path,
+)
 from hitrate.stores.sqlite.keeper import Keeper
+from hitrate.stores.sqlite.ownership import own_path
 from hitrate.stores.sqlite.reading import read_many, read_one
 from hitrate.stores.sqlite.rows import ROW_OVERHEAD
 from hitrate.stores.sqlite.worker import Worker
@@ -62,6 +70,8 @@ class SqliteStore(Store):
         if durability not in ("normal", "full"):
             raise ValueError(f"durability is 'normal' or 'full', not {durability!r}")
         self.path = prepare_path(path)
+        if self.path != ":memory:":
+            self.path = own_path(self.path, set(open_files()))
         self._clock = clock
         self._limits = Limits(
             entries=sys.maxsize if max_entries is None else max_entries,
@@ -142,7 +152,9 @@ class SqliteStore(Store):
     def write(self, changes: Changes) -> int:
         if len(changes) == 1 and self._writes % _PURGE_EVERY:
             (((name, key), entry),) = changes.items()
-            if entry is not None and (entry[2] is None or entry[2] >= self._soonest > self._clock()):
+            soonest = self._soonest
+            due = soonest != sys.float_info.max and soonest <= self._clock()
+            if entry is not None and not due and (entry[2] is None or entry[2] >= soonest):
                 with self._write_lock:
                     stored = self._use(store_one, name, key, entry, self._limits)
                 if stored:
@@ -157,8 +169,9 @@ class SqliteStore(Store):
 
     def _write_together(self, batches: list[Changes]) -> list[int]:
         """Apply several callers' changes in one transaction; return how many keys each removed."""
-        self._writes += 1
         now = self._clock()
+        purging = self._writes % _PURGE_EVERY == 0 or self._soonest <= now
+        self._writes += 1
         soonest = min(
             (
                 entry[2]
@@ -171,7 +184,7 @@ class SqliteStore(Store):
 
         def do(transaction: Transaction) -> list[Outcome]:
             purged = 0
-            if self._writes % _PURGE_EVERY == 0 or self._soonest <= now:
+            if purging:
                 purged = transaction.purge(now)
                 transaction.remove_cleared(CLEARED_PER_STEP)
             outcomes = [transaction.apply(changes, self._limits, self._take_seen) for changes in batches]

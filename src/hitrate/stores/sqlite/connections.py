@@ -16,6 +16,7 @@ import time
 import weakref
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any, Literal
 
@@ -33,6 +34,7 @@ BUSY_SECONDS = 5.0
 CHECKPOINT_PAGES = 1000
 
 _QUIET_SECONDS = BUSY_SECONDS + 5.0
+_LOOK_SECONDS = 0.1
 
 # Creating a file and closing it again would drop the locks of a connection that another thread opens in between.
 _opening = threading.RLock()
@@ -78,6 +80,7 @@ class Connections:
         self.wal_pages = 0
         self.checkpoint_at = CHECKPOINT_PAGES
         self._all: weakref.WeakSet[apsw.Connection] = weakref.WeakSet()
+        self._look_at = 0.0
         self._gate = _Gate()
         self._held: _OneForAll | None = None
         if self.in_memory:
@@ -101,18 +104,24 @@ class Connections:
         with _opening:
             if not self.in_memory:
                 _make_private(self.path)
+            logged = os.path.exists(f"{self.path}-wal")
+            if logged and os.path.getsize(self.path) == 0:  # waiting for those who have it open would be in vain
+                raise schema.Tampered(f"{self.path} is empty beside its -wal file")
             con = apsw.Connection(self.path, apsw.SQLITE_OPEN_READWRITE | apsw.SQLITE_OPEN_CREATE)
             self._all.add(con)  # from here on a fork waits for it
             inode = _inode(self.path)
         try:
             con.set_busy_handler(_wait)
-            con.config(apsw.SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 1)  # not a byte of a file that is not ours is changed
+            # Closing a file that turns out not to be ours must not fold its -wal file into it.
+            con.config(apsw.SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, logged)
             made = schema.check(con, self.path)
             con.config(apsw.SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 0)
             con.config(apsw.SQLITE_DBCONFIG_ENABLE_TRIGGER, 0)  # nothing that the file holds is run
             con.config(apsw.SQLITE_DBCONFIG_ENABLE_VIEW, 0)
+            if not made:
+                schema.create(con, self.path)  # before the -wal file, so that the file itself tells at once whose it is
+            _use_wal(con)
             for name, value in (
-                ("journal_mode", "wal"),
                 ("synchronous", self._durability),
                 ("wal_autocheckpoint", 0),  # the keeper's work, off the writer's path
                 ("cache_size", -16_000),
@@ -121,15 +130,24 @@ class Connections:
             ):
                 con.pragma(name, value)
             con.config(apsw.SQLITE_DBCONFIG_DEFENSIVE, 1)
-            if not made:
-                schema.create(con, self.path)
-            con.set_wal_hook(self._committed)
+            con.set_wal_hook(partial(self._committed, inode))
         except BaseException:
             self._close(con)
             raise
         return Handle(con, inode)
 
-    def _committed(self, con: apsw.Connection, database: str, pages: int) -> int:
+    def _committed(self, inode: tuple[int, int] | None, con: apsw.Connection, database: str, pages: int) -> int:
+        """Note how long the -wal file is; now and then see whether the file is still the one at the path.
+
+        Raises:
+            StoreError: it is not. What was committed is lost to whoever opens the path from now on.
+        """
+        now = time.monotonic()
+        if now >= self._look_at and not self.in_memory:
+            self._look_at = now + _LOOK_SECONDS
+            if _inode(self.path) != inode:
+                self._replace_idle([])
+                raise StoreError(f"{self.path} was removed or replaced by another file")
         if pages < self.wal_pages:  # it has begun anew
             self.checkpoint_at = CHECKPOINT_PAGES
         self.wal_pages = pages
@@ -304,6 +322,24 @@ class _Closed:
 
     def pop(self) -> Handle:
         raise ClosedError(f"the cache on {self._path} is closed; open another one")
+
+
+def _use_wal(con: apsw.Connection) -> None:
+    """Switch to a write-ahead log, for which SQLite does not wait when others open the file too."""
+    for tries in range(1000):
+        try:
+            con.pragma("journal_mode", "wal")
+            return
+        except apsw.BusyError:
+            if not _wait(tries):
+                raise
+
+
+def open_files() -> Iterator[tuple[int, int]]:
+    """Yield the device and inode of each file that a cache of this process has open."""
+    for pool in list(_pools):
+        if not pool.in_memory and not isinstance(pool.idle, _Closed) and (inode := _inode(pool.path)) is not None:
+            yield inode
 
 
 def _wait(tries: int) -> bool:

@@ -1,0 +1,203 @@
+"""What is memory's own: the forms a value is held in, the queue, and what is freed when."""
+
+import gc
+import sys
+import threading
+import tracemalloc
+from collections import deque
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from hitrate import DecodeError, InMemoryCache
+from hitrate.stores.memory import footprint
+from hitrate.testing import Clock
+
+KEY = (("ns",), "key")
+
+
+def hits(cache, times=4):
+    return [cache.get([KEY])[KEY] for _ in range(times)]
+
+
+@pytest.mark.parametrize(
+    "value", ["text", "\ud800", b"bytes", 7, 2**100, 1.5, None, True, (1, ("a", None)), frozenset({1})]
+)
+def test_an_immutable_value_comes_back_each_time(value):
+    cache = InMemoryCache()
+    cache.set({KEY: (value, None)})
+    for found in hits(cache):
+        assert found == value
+        assert type(found) is type(value)
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        [1.0] * 1536,
+        [1, "two", None],
+        [[1], [2]],
+        {"a": {"b": [1, 2, {"c": (3, [4])}]}},
+        deque([("channel", ["value"]), ("branch:to:b", None)]),
+        {1, 2, 3},
+        bytearray(b"bytes"),
+        (1, [2]),
+    ],
+)
+def test_every_hit_is_the_callers_own_in_whatever_form_the_value_is_held(value):
+    cache = InMemoryCache()
+    cache.set({KEY: (value, None)})
+    found = hits(cache, 6)
+    for each in found:
+        assert each == value
+        assert type(each) is type(value)
+    mutable = [list, dict, deque, set, bytearray]
+    seen = set()
+    for each in found:
+        for part in parts(each):
+            if type(part) in mutable:
+                assert id(part) not in seen, "two hits share a part that can be changed"
+                seen.add(id(part))
+
+
+def parts(value):
+    yield value
+    if isinstance(value, dict):
+        value = value.values()
+    if isinstance(value, (list, tuple, deque, type({}.values()))):
+        for each in value:
+            yield from parts(each)
+
+
+def test_a_value_of_another_serializer_is_decoded_for_every_hit():
+    class Counting:
+        loads = 0
+
+        def dumps_typed(self, obj):
+            return "repr", repr(obj).encode()
+
+        def loads_typed(self, data):
+            Counting.loads += 1
+            return data[1].decode()
+
+    cache = InMemoryCache(serde=Counting())
+    cache.set({KEY: ("text", None)})
+    assert hits(cache, 5) == ["'text'"] * 5
+    assert Counting.loads == 5
+
+
+def test_what_hits_hold_as_objects_counts_as_objects():
+    cache = InMemoryCache()
+    cache.set({KEY: ([float(number) for number in range(1000)], None)})
+    packed = cache.stats().bytes
+    hits(cache)
+    assert cache.stats().bytes > packed + 20_000
+    cache.delete([KEY])
+    assert cache.stats().bytes == 0
+
+
+def test_footprint_counts_each_object_once_and_no_class():
+    shared = ["x" * 1000]
+    assert footprint([shared, shared]) < 1500
+    assert footprint([shared]) > 1000
+    assert footprint(Clock()) < 10_000
+
+
+operations = st.lists(
+    st.tuples(st.sampled_from(["set", "timed", "get", "delete", "clear", "advance"]), st.integers(0, 11)), max_size=80
+)
+
+
+@settings(max_examples=150, deadline=None)
+@given(operations, st.sampled_from([None, 3, 6]))
+def test_the_counts_are_exact_after_any_history(history, max_entries):
+    clock = Clock()
+    cache = InMemoryCache(max_entries=max_entries, clock=clock)
+    for what, number in history:
+        key = ((str(number % 3),), str(number))
+        if what == "set":
+            cache.set({key: ([number], None)})
+        elif what == "timed":
+            cache.set({key: ("text" * number, 5)})
+        elif what == "get":
+            cache.get([key])
+        elif what == "delete":
+            cache.delete([key])
+        elif what == "clear":
+            cache.clear([key[0]] if number else None)
+        else:
+            clock.advance(number)
+        store = cache._store
+        assert cache.stats().entries == sum(len(space) for space in store.spaces.values())
+        assert cache.stats().bytes == sum(space.size for space in store.spaces.values())
+        assert max_entries is None or cache.stats().entries <= max_entries
+
+
+def test_keys_that_come_and_go_leave_nothing_behind():
+    clock = Clock()
+    cache = InMemoryCache(clock=clock)
+    cache.set({(("ns",), "kept"): (0, None)})
+    gc.collect()
+    tracemalloc.start()
+    try:
+        for number in range(30_000):
+            key = (("ns",), str(number))
+            cache.set({key: (number, 1000)})
+            cache.delete([key])
+        gc.collect()
+        grown, _ = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert grown < 4_000_000, "the queue or the list of what is due keeps what has gone"
+
+
+def test_one_key_set_again_and_again_with_a_ttl_is_noted_a_bounded_number_of_times():
+    cache = InMemoryCache()
+    for number in range(20_000):
+        cache.set({KEY: (number, 1000 + number)})
+    due = cache._store._due
+    assert sum(map(len, due._told.values())) / 2 < 10_000
+
+
+def test_clearing_much_does_not_make_anyone_wait_for_it_to_be_freed():
+    cache = InMemoryCache()
+    cache.set({(("big",), str(number)): (number, None) for number in range(60_000)})
+    cache.clear()
+    assert cache.stats().entries == cache.stats().bytes == 0
+    for thread in threading.enumerate():
+        if thread.name == "hitrate-free":
+            thread.join(20)
+            assert not thread.is_alive()
+
+
+def test_an_entry_that_cannot_be_decoded_concerns_no_other():
+    cache = InMemoryCache()
+    other = (("ns",), "other")
+    cache.set({KEY: ([1], None), other: ([2], None)})
+    space = cache._store.spaces[("ns",)]
+    space["key"] = ("msgpack", b"\xc1", None, 0.0, False)
+    assert cache.get([KEY, other]) == {other: [2]}
+    assert cache.stats().errors == 1
+
+
+def test_an_entry_that_cannot_be_decoded_is_raised_with_its_name_if_asked_for():
+    cache = InMemoryCache(on_error="raise")
+    cache.set({KEY: ([1], None)})
+    cache._store.spaces[("ns",)]["key"] = ("msgpack", b"\xc1", None, 0.0, False)
+    with pytest.raises(DecodeError, match=r"namespace \('ns',\), key 'key'"):
+        cache.get([KEY])
+
+
+def test_a_million_small_entries_take_no_more_than_the_bytes_that_stats_tells():
+    cache = InMemoryCache()
+    gc.collect()
+    tracemalloc.start()
+    try:
+        for start in range(0, 50_000, 1000):
+            cache.set({(("ns",), f"{number:032x}"): ({"n": number}, None) for number in range(start, start + 1000)})
+        held, _ = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert held < cache.stats().bytes * 1.2
+    assert sys.getsizeof(cache) < 1000

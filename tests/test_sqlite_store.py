@@ -1,0 +1,284 @@
+"""What is the file's own: slots, totals, clearing, eviction, housekeeping."""
+
+import os
+import threading
+import time
+from contextlib import closing
+
+import apsw
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from hitrate import SqliteCache
+from hitrate.entry import fingerprint
+from hitrate.keys import encode_namespace
+from hitrate.stores.sqlite import schema
+from hitrate.stores.sqlite.rows import pack_key, slot_of
+from hitrate.testing import Clock
+
+# Pairs of keys of this namespace whose fingerprints begin with the same 40 bits; found by search.
+COLLISIONS = ("collisions",)
+PAIRS = [("key-492775", "key-740052"), ("key-715327", "key-1123555"), ("key-1205970", "key-1213612")]
+
+
+@pytest.fixture
+def path(tmp_path):
+    return tmp_path / "cache.db"
+
+
+@pytest.fixture
+def clock():
+    return Clock()
+
+
+def rows(path, sql="SELECT count(*) FROM hitrate_entries", *args):
+    # Not by sqlite3: two SQLite libraries in one process must not have one file open.
+    with closing(apsw.Connection(str(path))) as con:
+        con.set_busy_timeout(5000)
+        return con.execute(sql, args).fetchall()
+
+
+def until(condition, seconds=20.0):
+    """Wait for a condition that a background thread brings about."""
+    deadline = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < deadline, "it never came about"
+        time.sleep(0.005)
+
+
+def check_totals(path):
+    """The totals on the newest row are what counting and adding give."""
+    newest = rows(path, "SELECT total_entries, total_bytes FROM hitrate_entries ORDER BY id DESC LIMIT 1")
+    counted = rows(path, "SELECT count(*), total(length(key) + length(payload) + 64) FROM hitrate_entries")
+    assert newest == ([] if counted[0][0] == 0 else counted)
+
+
+@pytest.mark.parametrize("pair", PAIRS)
+def test_keys_that_share_a_slot_are_two_entries(path, pair):
+    name = encode_namespace(COLLISIONS)
+    one, other = pair
+    assert slot_of(fingerprint(name, one.encode())) == slot_of(fingerprint(name, other.encode()))
+    first, second = (COLLISIONS, one), (COLLISIONS, other)
+    with SqliteCache(path=path) as cache:
+        cache.set({first: ("one", None)})
+        assert cache.get([second]) == {}
+        cache.set({second: ("other", None)})
+        assert cache.get([first]) == {first: "one"}
+        assert cache.get([second, first]) == {second: "other", first: "one"}
+        cache.set({first: ("one more", None)})
+        cache.set({first: ("again", None), second: ("both", None)})
+        assert cache.get([first, second]) == {first: "again", second: "both"}
+        assert cache.delete([first]) == 1
+        assert cache.get([first, second]) == {second: "both"}
+        assert cache.stats().entries == 1
+    check_totals(path)
+
+
+@given(st.binary(max_size=40) | st.binary(min_size=16, max_size=16).map(lambda raw: raw.hex().encode()))
+def test_a_packed_key_meets_no_other(key):
+    # Keys are UTF-8, which never holds 0xff; the packed form begins with it.
+    packed = pack_key(key)
+    if packed != key:
+        assert packed[0] == 0xFF
+        assert packed[1:].hex().encode() == key
+        assert len(packed) == 17
+
+
+def test_a_digest_with_capital_letters_is_another_key(path):
+    low, high = (("ns",), "ab" * 16), (("ns",), "AB" * 16)
+    with SqliteCache(path=path) as cache:
+        cache.set({low: (1, None), high: (2, None)})
+        assert cache.get([low, high]) == {low: 1, high: 2}
+
+
+keys = st.tuples(st.sampled_from([("a",), ("b",), ()]), st.sampled_from("xyz"))
+changes = st.one_of(
+    st.tuples(st.just("set"), st.dictionaries(keys, st.integers(0, 10**9).map(str), min_size=1)),
+    st.tuples(st.just("delete"), st.lists(keys)),
+    st.tuples(st.just("clear"), st.none() | st.lists(st.sampled_from([("a",), ("b",), ()]))),
+    st.tuples(st.just("expire"), st.dictionaries(keys, st.just("short"), min_size=1)),
+)
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.lists(changes, max_size=25), st.sampled_from([None, 2, 4]))
+def test_the_totals_are_exact_after_any_history(tmp_path_factory, history, max_entries):
+    path = tmp_path_factory.mktemp("totals") / "cache.db"
+    clock = Clock()
+    with SqliteCache(path=path, clock=clock, max_entries=max_entries) as cache:
+        for what, argument in history:
+            if what == "set":
+                cache.set({key: (value, None) for key, value in argument.items()})
+            elif what == "expire":
+                cache.set({key: (value, 5) for key, value in argument.items()})
+                clock.advance(10)
+            elif what == "delete":
+                cache.delete(argument)
+            else:
+                cache.clear(argument)
+            stats = cache.stats()
+            assert stats.entries >= 0
+            assert stats.bytes >= 0
+            assert max_entries is None or stats.entries <= max_entries
+        until(lambda: rows(path, "SELECT count(*) FROM hitrate_cleared") == [(0,)])
+        assert [(cache.stats().entries,)] == rows(path)
+    check_totals(path)
+
+
+def test_clearing_removes_the_rows_in_the_background(path):
+    with SqliteCache(path=path) as cache:
+        cache.set({(("big",), str(number)): (number, None) for number in range(5000)})
+        cache.set({(("small",), "kept"): ("kept", None)})
+        cache.clear([("big",)])
+        assert cache.stats().entries == 1
+        cache.set({(("big",), "new"): ("new", None)})
+        until(lambda: rows(path) == [(2,)])
+        assert cache.get([(("small",), "kept"), (("big",), "new"), (("big",), "7")]) == {
+            (("small",), "kept"): "kept",
+            (("big",), "new"): "new",
+        }
+    check_totals(path)
+
+
+def test_what_a_dead_process_left_cleared_is_removed_by_the_next(path):
+    with SqliteCache(path=path) as cache:
+        cache._store._keeper.request = lambda: None  # as if the process died right after
+        cache.set({(("big",), str(number)): (number, None) for number in range(2000)})
+        cache.clear()
+    assert rows(path) == [(2000,)]
+    with SqliteCache(path=path) as cache:
+        assert cache.stats().entries == 0
+        until(lambda: rows(path) == [(0,)])
+
+
+def test_a_namespace_cleared_again_and_again_takes_no_room(path):
+    with SqliteCache(path=path) as cache:
+        for number in range(300):
+            cache.set({(("ns",), str(each)): (number, None) for each in range(3)})
+            cache.clear([("ns",)] if number % 3 else None)
+        until(lambda: rows(path) == [(0,)])
+    assert os.path.getsize(path) < 400_000
+
+
+def test_the_bases_of_cleared_namespaces_are_used_again_once_all_have_been(path):
+    last = (("last",), "key")
+    with SqliteCache(path=path) as cache:
+        cache.set({last: (1, None)})
+        with closing(apsw.Connection(str(path))) as con:
+            con.execute("UPDATE hitrate_state SET value = ? WHERE name = 'next_base'", (schema.BASES - 1,))
+        for number in range(5):
+            cache.set({((str(number),), "key"): (number, None)})
+        assert cache.get([((str(number),), "key") for number in range(5)]) == {
+            ((str(number),), "key"): number for number in range(5)
+        }
+        assert cache.get([last]) == {last: 1}
+    bases = [base for (base,) in rows(path, "SELECT base FROM hitrate_namespaces")]
+    assert len(set(bases)) == 6
+    assert all(0 <= base < 2**63 - schema.SLOTS + 1 for base in bases)
+
+
+def test_expired_entries_leave_the_file_a_bounded_number_per_write(path, clock):
+    with SqliteCache(path=path, clock=clock) as cache:
+        cache.set({(("ns",), str(number)): (number, 10) for number in range(200)})
+        clock.advance(11)
+        cache.set({(("ns",), "new"): (0, None)})
+        left = rows(path)[0][0]
+        assert 100 < left < 201
+        for number in range(40):
+            cache.set({(("ns",), f"new {number}"): (0, None)})
+        assert rows(path) == [(41,)]
+        assert cache.stats().expirations == 200
+    check_totals(path)
+
+
+def test_entries_that_another_process_expired_are_purged_too(path, clock):
+    with SqliteCache(path=path, clock=clock) as one, SqliteCache(path=path, clock=clock) as other:
+        one.set({(("ns",), "short"): (1, 5)})
+        clock.advance(6)
+        for number in range(20):
+            other.set({(("ns",), str(number)): (number, None)})
+        assert rows(path) == [(20,)]
+
+
+def test_an_entry_that_was_read_outlives_those_that_were_not(path):
+    with SqliteCache(path=path, max_entries=10) as cache:
+        for number in range(10):
+            cache.set({(("ns",), str(number)): (number, None)})
+        cache.get([(("ns",), "0"), (("ns",), "3")])
+        for number in range(10, 17):
+            cache.set({(("ns",), str(number)): (number, None)})
+        left = set(cache.get([(("ns",), str(number)) for number in range(17)]).values())
+        assert left == {0, 3, 9, *range(10, 17)}
+        assert cache.stats().evictions == 7
+    check_totals(path)
+
+
+def test_bytes_are_bounded_whatever_the_sizes(path):
+    with SqliteCache(path=path, max_bytes=50_000) as cache:
+        for number in range(200):
+            cache.set({(("ns",), str(number)): ("x" * (number * 37 % 3000), None)})
+            assert cache.stats().bytes <= 50_000
+        assert cache.stats().evictions > 50
+        assert cache.stats().entries > 10
+    check_totals(path)
+
+
+def test_a_value_larger_than_the_cache_is_not_stored_and_says_so(path, caplog):
+    with SqliteCache(path=path, max_bytes=5_000) as cache:
+        cache.set({(("ns",), "kept"): ("small", None)})
+        cache.set({(("ns",), "large"): ("x" * 6_000, None)})
+        assert cache.get([(("ns",), "large"), (("ns",), "kept")]) == {(("ns",), "kept"): "small"}
+    assert "max_bytes" in caplog.text
+
+
+def test_two_handles_on_one_file_are_one_cache(path):
+    with SqliteCache(path=path) as one, SqliteCache(path=path) as other:
+        key = (("ns",), "key")
+        one.set({key: ("by one", None)})
+        assert other.get([key]) == {key: "by one"}
+        other.clear([("ns",)])
+        assert one.get([key]) == {}
+        one.set({key: ("again", None)})
+        assert other.get([key]) == {key: "again"}
+        assert one.stats().entries == other.stats().entries == 1
+
+
+def test_a_read_does_not_wait_for_a_writer(path):
+    key = (("ns",), "key")
+    with SqliteCache(path=path) as cache, closing(apsw.Connection(str(path))) as writer:
+        cache.set({key: ("old", None)})
+        writer.execute("BEGIN IMMEDIATE")
+        writer.execute("DELETE FROM hitrate_entries")
+        assert cache.get([key]) == {key: "old"}
+        writer.execute("ROLLBACK")
+
+
+def test_the_wal_is_folded_into_the_file_by_the_keeper(path):
+    with SqliteCache(path=path) as cache:
+        for number in range(3000):
+            cache.set({(("ns",), str(number)): ("x" * 500, None)})
+        until(lambda: os.path.getsize(path) > 1_000_000)
+        assert os.path.getsize(f"{path}-wal") < 40_000_000
+
+
+def test_threads_each_find_what_they_wrote(path):
+    wrong = []
+    with SqliteCache(path=path) as cache:
+
+        def work(thread):
+            for number in range(200):
+                key = ((str(thread),), str(number % 20))
+                cache.set({key: ((thread, number), None)})
+                if cache.get([key]) != {key: (thread, number)}:
+                    wrong.append(key)
+
+        threads = [threading.Thread(target=work, args=(number,)) for number in range(8)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        assert wrong == []
+        assert cache.stats().entries == 160
+        assert cache.stats().errors == 0
+    check_totals(path)
