@@ -11,6 +11,8 @@ from bench.payloads import PAYLOADS, FullKey, fresh, new_key
 from bench.timing import Effort, Lane, take_turns, time_calls
 
 _SETS_AT_MOST = 1000
+_EARLY_HITS_AT_MOST = 200
+_VALUES = 200
 _WARM_READS = 3
 """Times that every entry is read first: hitrate's memory cache chooses the form of an entry by its first hits."""
 
@@ -40,6 +42,8 @@ def measure(
     kind = PAYLOADS[payload]
     conditions.progress("making values")
     entries = conditions.entries(kind, rows)
+    # Sets are of more values than a cache may hold: a few could by chance be all easy, or all hard, to serialise.
+    values = [kind.make(index, conditions.rng) for index in range(_VALUES)]
     kinds = MEMORY if where == "memory" else FILES
     with conditions.contenders(kinds, kind, durability) as contenders:
         lanes = []
@@ -52,10 +56,10 @@ def measure(
                 keys = list(entries) if op == "hit" else [new_key(conditions.rng) for _ in range(4000)]
                 lanes.append(Lane(name, cycled(contender.gets(draws(keys, batch, conditions.rng)))))
             elif op in ("first", "second"):
-                block = _early_hits(contender, list(entries.values()), conditions, before=op == "second")
-                lanes.append(Lane(name, block, most=_SETS_AT_MOST))
+                block = _early_hits(contender, values, conditions, before=op == "second")
+                lanes.append(Lane(name, block, most=_EARLY_HITS_AT_MOST))
             else:
-                block = _sets(contender, entries, batch, conditions, new=op == "set", renew=where == "memory")
+                block = _sets(contender, entries, values, batch, conditions, new=op == "set", renew=where == "memory")
                 lanes.append(Lane(name, block, most=_SETS_AT_MOST))
         pause = 0.003 if where == "file" and op in ("set", "overwrite") else 0.0
         return {op: take_turns(lanes, _effort(conditions), conditions.rng, pause=pause, progress=conditions.progress)}
@@ -86,6 +90,7 @@ def _early_hits(
 def _sets(
     contender: Contender,
     entries: dict[FullKey, Any],
+    values: list[Any],
     batch: int,
     conditions: Conditions,
     *,
@@ -94,7 +99,6 @@ def _sets(
 ) -> Callable[[int], Calls]:
     """Return what makes a block of sets; with ``renew`` the contender starts anew in each, lest memory runs out."""
     rng = conditions.rng
-    values = list(entries.values())
     keys = list(entries)
 
     def block(number: int) -> Calls:

@@ -16,7 +16,7 @@ from bench.experiments.base import Conditions, Samples
 from bench.experiments.children import ask
 from bench.payloads import PAYLOADS, new_key
 
-_ROUNDS = 3
+_ROUNDS = 1
 
 
 def measure(conditions: Conditions, *, payload: str, rows: int) -> Samples:
