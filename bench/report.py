@@ -23,7 +23,7 @@ _HOW = """\
 Every experiment runs in a fresh process, in which the contenders take turns: in each round every one of them runs a
 block of calls of a few milliseconds, in an order drawn anew. A ratio is taken within each round; shown are the median
 over the rounds and, in brackets, the quartiles. Keys and values are made before the clock starts, and the loop that
-is timed is the same for all. The cyclic garbage collector runs between blocks, not in them.
+is timed is the same for all. The cyclic garbage collector runs between rounds, not in them.
 
 - **ratio** is LangGraph's time divided by ours: 2 is twice as fast. Cells marked "at most" are those where less is
   better: our number divided by LangGraph's, or our number alone.
@@ -36,7 +36,8 @@ is timed is the same for all. The cyclic garbage collector runs between blocks, 
   before.
 - In files the durability class is WAL with synchronous=NORMAL for all that have the choice, and FULL for them in the
   cell that says so. LangGraph has none and runs at FULL.
-- 90% reads: each operation is of one key; one in ten overwrites.
+- 90% reads: each operation is of one key; one in ten overwrites. With several processes an operation that fails, the file
+  being locked, counts as not done.
 - What a cache does behind the scenes after a set has returned (hitrate checkpoints there) has 3 ms between blocks and
   is not in the time of the set; in the cells of threads, processes and tasks it is."""
 
@@ -64,7 +65,9 @@ def markdown(results: dict[str, Any]) -> str:
 
 def _slower(cells: dict[str, Any], who: str) -> str:
     """Return where we are slower, or take more, than another."""
-    compared = {name: cell["contenders"].get(who, {}).get("to_ours") for name, cell in cells.items()}
+    compared = {
+        name: cell["contenders"].get(who, {}).get("to_ours") for name, cell in cells.items() if cell["score_is"] != "own"
+    }
     behind = [f"`{name}` ({number(ratio)})" for name, ratio in compared.items() if ratio is not None and ratio < 1]
     count = sum(ratio is not None for ratio in compared.values())
     return (
