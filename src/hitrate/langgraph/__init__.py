@@ -7,6 +7,9 @@ same names in ``hitrate``.
 When a value is taken: ``ainvoke`` calls ``aset`` as each task ends, and the value is serialised right then, so nothing
 a later node does to it reaches the cache. ``invoke`` calls ``set`` on a thread of its pool, and the value is
 serialised when that thread begins: a node that changes, in place, what an earlier one returned can be faster.
+
+``stats().seconds_saved`` counts a task from the read of its superstep, which is one for all its tasks: in a fan-out,
+what a task waited for its turn is counted with it.
 """
 
 from __future__ import annotations
