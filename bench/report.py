@@ -36,8 +36,8 @@ is timed is the same for all. The cyclic garbage collector runs between rounds, 
   before.
 - In files the durability class is WAL with synchronous=NORMAL for all that have the choice, and FULL for them in the
   cell that says so. LangGraph has none and runs at FULL.
-- 90% reads: each operation is of one key; one in ten overwrites. With several processes an operation that fails, the file
-  being locked, counts as not done.
+- 90% reads: each operation is of one key; one in ten overwrites. With several processes an operation that fails,
+  the file being locked, counts as not done.
 - What a cache does behind the scenes after a set has returned (hitrate checkpoints there) has 3 ms between blocks and
   is not in the time of the set; in the cells of threads, processes and tasks it is."""
 
@@ -66,7 +66,9 @@ def markdown(results: dict[str, Any]) -> str:
 def _slower(cells: dict[str, Any], who: str) -> str:
     """Return where we are slower, or take more, than another."""
     compared = {
-        name: cell["contenders"].get(who, {}).get("to_ours") for name, cell in cells.items() if cell["score_is"] != "own"
+        name: cell["contenders"].get(who, {}).get("to_ours")
+        for name, cell in cells.items()
+        if cell["score_is"] != "own"
     }
     behind = [f"`{name}` ({number(ratio)})" for name, ratio in compared.items() if ratio is not None and ratio < 1]
     count = sum(ratio is not None for ratio in compared.values())
