@@ -1,0 +1,61 @@
+"""What the tests of graphs are given: each kind of cache, and each face to run a graph through."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import Counter
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Any
+
+import pytest
+from sample_graphs import Run
+
+from hitrate.langgraph import InMemoryCache, SqliteCache
+from hitrate.testing import Clock
+
+
+@pytest.fixture
+def clock() -> Clock:
+    return Clock()
+
+
+@pytest.fixture(params=["memory", "sqlite"])
+def open_cache(request: pytest.FixtureRequest, tmp_path: Path, clock: Clock) -> Iterator[Callable[..., Any]]:
+    """A function that opens a cache of each kind in turn; a SqliteCache is on the same file each time."""
+    with ExitStack() as at_the_end:
+
+        def open_one(**options: Any) -> Any:
+            options.setdefault("clock", clock)
+            if request.param == "memory":
+                cache: Any = InMemoryCache(**options)
+            else:
+                cache = SqliteCache(path=tmp_path / "cache.db", **options)
+            return at_the_end.enter_context(cache)
+
+        yield open_one
+
+
+@pytest.fixture
+def cache(open_cache: Callable[..., Any]) -> Any:
+    return open_cache()
+
+
+@pytest.fixture(params=["invoke", "ainvoke"])
+def run(request: pytest.FixtureRequest) -> Run:
+    """Runs a graph through each face in turn, each run of the async one in an event loop of its own."""
+
+    def run_it(graph: Any, given: Any, **options: Any) -> Any:
+        if request.param == "invoke":
+            return graph.invoke(given, **options)
+        return asyncio.run(graph.ainvoke(given, **options))
+
+    run_it.is_async = request.param == "ainvoke"  # type: ignore[attr-defined]
+    return run_it
+
+
+@pytest.fixture
+def calls() -> Counter[str]:
+    """How often each node was executed."""
+    return Counter()
