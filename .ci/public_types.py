@@ -24,7 +24,8 @@ def public_names() -> tuple[str, ...]:
 
 def main() -> int:
     """Check them; return the exit code."""
-    command = [sys.executable, "-m", "pyright", "--verifytypes", "hitrate", "--ignoreexternal", "--outputjson"]
+    pyright = [sys.executable, "-m", "pyright", "--pythonpath", sys.executable]
+    command = [*pyright, "--verifytypes", "hitrate", "--ignoreexternal", "--outputjson"]
     report = json.loads(subprocess.run(command, capture_output=True, text=True, check=False).stdout)
     public = public_names()
     known = unknown = 0
