@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
 from importlib import import_module
@@ -24,9 +25,11 @@ def public_names() -> tuple[str, ...]:
 
 def main() -> int:
     """Check them; return the exit code."""
-    pyright = [sys.executable, "-m", "pyright", "--pythonpath", sys.executable]
-    command = [*pyright, "--verifytypes", "hitrate", "--ignoreexternal", "--outputjson"]
-    report = json.loads(subprocess.run(command, capture_output=True, text=True, check=False).stdout)
+    command = [sys.executable, "-m", "pyright", "--verifytypes", "hitrate", "--ignoreexternal", "--outputjson"]
+    # It looks for the package where the `python` of PATH does.
+    environment = {**os.environ, "PATH": os.pathsep.join([os.path.dirname(sys.executable), os.environ["PATH"]])}
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
+    report = json.loads(done.stdout)
     public = public_names()
     known = unknown = 0
     for symbol in report["typeCompleteness"]["symbols"]:
