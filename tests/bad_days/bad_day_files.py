@@ -75,7 +75,8 @@ def assert_sound(path: Any) -> None:
 
 def set_aside(path: Path) -> list[Path]:
     """Return the damaged files that were set aside."""
-    return sorted(each for each in path.parent.glob(f"{path.name}.damaged-*") if each.suffix != f"{path.suffix}-wal")
+    found = path.parent.glob(f"{path.name}.damaged-*")
+    return sorted(each for each in found if not each.name.endswith(("-wal", "-shm")))
 
 
 class Vandal:
@@ -94,5 +95,5 @@ class Vandal:
         os.ftruncate(self._file(path), size)
 
     def leave(self) -> None:
-        for descriptor in self._open.values():
-            os.close(descriptor)
+        while self._open:
+            os.close(self._open.popitem()[1])

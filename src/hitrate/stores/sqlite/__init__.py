@@ -236,7 +236,7 @@ class SqliteStore(Store):
     def _keep(self) -> bool:
         """Do a step of what need not be done by a caller; tell whether there is more."""
         if self._connections.wal_pages >= self._connections.checkpoint_at:
-            self._use(self._checkpoint)
+            self._fold()
 
         def do(transaction: Transaction) -> bool:
             if len(self._seen) > _SEEN_AT_MOST:
@@ -247,8 +247,17 @@ class SqliteStore(Store):
 
         return self._transact(do)
 
-    def _checkpoint(self, handle: Handle) -> None:
-        pages, _ = handle.con.wal_checkpoint(mode=apsw.SQLITE_CHECKPOINT_PASSIVE)
+    def _fold(self) -> None:
+        """Fold the -wal file into the database, and let it begin anew.
+
+        The bulk goes while others write. It begins anew only if nothing was added since, so what was added meanwhile, a
+        few pages, goes with writers kept out.
+        """
+        if self._connections.in_memory:
+            return
+        self._use(_checkpoint)
+        with self._write_lock:
+            pages = self._use(lambda keeper: self._use(_checkpoint_alone, keeper))
         # Readers may keep the pages from being used again; then the next checkpoint waits for as many more.
         self._connections.checkpoint_at = max(pages, 0) + CHECKPOINT_PAGES
 
@@ -283,7 +292,7 @@ class SqliteStore(Store):
         connections = self._connections
         if connections.wal_pages >= connections.checkpoint_at:
             if connections.wal_pages >= connections.checkpoint_at + _CHECKPOINT_NOW_PAGES:
-                self._use(self._checkpoint)
+                self._fold()
             else:
                 self._keeper.request()
 
@@ -314,6 +323,21 @@ class SqliteStore(Store):
         self._write_lock = threading.Lock()
         self._worker = Worker(self.get, self._write_together)
         self._keeper = Keeper(self._keep)
+
+
+def _checkpoint(handle: Handle) -> int:
+    """Fold what can be folded without making anyone wait; return how many pages the -wal file has."""
+    pages, _ = handle.con.wal_checkpoint(mode=apsw.SQLITE_CHECKPOINT_PASSIVE)
+    return pages
+
+
+def _checkpoint_alone(handle: Handle, blocker: Handle) -> int:
+    """Do a checkpoint while another connection keeps writers out."""
+    blocker.execute("BEGIN IMMEDIATE")
+    try:
+        return _checkpoint(handle)
+    finally:
+        blocker.execute("ROLLBACK")
 
 
 _stores: weakref.WeakSet[SqliteStore] = weakref.WeakSet()

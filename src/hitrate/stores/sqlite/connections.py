@@ -43,16 +43,27 @@ _opening = threading.RLock()
 class Handle:
     """A connection, and a cursor that serves all its statements one after the other."""
 
-    __slots__ = ("con", "execute", "inode")
+    __slots__ = ("_open", "_path", "con", "execute", "inode")
 
-    def __init__(self, con: apsw.Connection, inode: tuple[int, int] | None) -> None:
+    def __init__(self, con: apsw.Connection, path: str, inode: tuple[int, int] | None) -> None:
         self.con = con
         self.execute: Callable[..., Any] = con.cursor().execute
         self.inode = inode
+        self._path = path
+        self._open = True
+
+    def close(self) -> None:
+        """Close the connection. Calling it again does nothing."""
+        if self._open:
+            self._open = False
+            if self.inode is not None and _inode(self._path) != self.inode:
+                # The file was set aside. SQLite, tidying up, might delete the -wal and -shm of the one in its place.
+                self.con.config(apsw.SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 1)
+            self.con.close(True)
 
     def __del__(self) -> None:
         # Given back to a list that is no longer in use; a fork counts it as open until it is closed.
-        self.con.close(True)
+        self.close()
 
 
 class Connections:
@@ -100,16 +111,16 @@ class Connections:
             self.set_aside(None, error)
             return self._connect()
 
-    def _connect(self) -> Handle:
+    def _connect(self, *, make: bool = True) -> Handle:
         with _opening:
-            if not self.in_memory:
+            if make and not self.in_memory:
                 _make_private(self.path)
             logged = os.path.exists(f"{self.path}-wal")
             if logged and os.path.getsize(self.path) == 0:  # waiting for those who have it open would be in vain
                 raise schema.Tampered(f"{self.path} is empty beside its -wal file")
-            con = apsw.Connection(self.path, apsw.SQLITE_OPEN_READWRITE | apsw.SQLITE_OPEN_CREATE)
+            con = apsw.Connection(self.path, apsw.SQLITE_OPEN_READWRITE)
             self._all.add(con)  # from here on a fork waits for it
-            inode = _inode(self.path)
+            handle = Handle(con, self.path, None if self.in_memory else _inode(self.path))
         try:
             con.set_busy_handler(_wait)
             # Closing a file that turns out not to be ours must not fold its -wal file into it.
@@ -130,11 +141,11 @@ class Connections:
             ):
                 con.pragma(name, value)
             con.config(apsw.SQLITE_DBCONFIG_DEFENSIVE, 1)
-            con.set_wal_hook(partial(self._committed, inode))
+            con.set_wal_hook(partial(self._committed, handle.inode))
         except BaseException:
-            self._close(con)
+            self._close(handle)
             raise
-        return Handle(con, inode)
+        return handle
 
     def _committed(self, inode: tuple[int, int] | None, con: apsw.Connection, database: str, pages: int) -> int:
         """Note how long the -wal file is; now and then see whether the file is still the one at the path.
@@ -160,11 +171,11 @@ class Connections:
                 handle.execute("ROLLBACK")
             self.idle.append(handle)
             return
-        self._close(handle.con)
+        self._close(handle)
 
-    def _close(self, con: apsw.Connection) -> None:
-        con.close(True)
-        self._all.discard(con)  # only now, for a fork waits for it until then
+    def _close(self, handle: Handle) -> None:
+        handle.close()
+        self._all.discard(handle.con)  # only now, for a fork waits for it until then
 
     def set_aside(self, handle: Handle | None, error: Exception) -> None:
         """Rename a damaged file so that a new one can be started, unless another process has done so.
@@ -201,7 +212,7 @@ class Connections:
     def _is_sound(self) -> bool:
         """Tell whether the file at the path, which another process may have just made, can be opened."""
         try:
-            handle = self._connect()
+            handle = self._connect(make=False)
         except (apsw.CorruptError, apsw.NotADBError, schema.Tampered):
             return False
         self.discard(handle)
@@ -296,7 +307,7 @@ class _OneForAll:
     def close(self) -> None:
         if self.acquire():
             self._closed = True
-            self._handle.con.close(True)
+            self._handle.close()
             self._free.release()
 
 
@@ -375,10 +386,13 @@ def _one_process_at_a_time(folder: str) -> Iterator[None]:
 
 def _make_private(path: str) -> None:
     """Create the file for its owner alone, unless it is there; SQLite gives its -wal and -shm the same mode."""
-    try:
-        os.close(os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600))
-    except FileExistsError:
-        pass
+    if os.path.exists(path):
+        return
+    with _one_process_at_a_time(os.path.dirname(path)):  # not between the files of one that is being set aside
+        try:
+            os.close(os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600))
+        except FileExistsError:
+            pass
 
 
 def prepare_path(path: Any) -> str:

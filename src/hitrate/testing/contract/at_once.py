@@ -28,7 +28,7 @@ class AtOnce(Fixtures):
         def work(seed: int) -> None:
             with face.open(raw) as cache:
                 start.wait()
-                hammer(cache, random.Random(seed))  # noqa: S311 - reproducible, not secret
+                hammer(cache, random.Random(seed))
 
         with ThreadPoolExecutor(THREADS) as threads:
             list(threads.map(work, range(THREADS)))
