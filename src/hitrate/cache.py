@@ -144,7 +144,7 @@ class Cache(BaseCache[ValueT]):
                 return {keys[0]: value}
         values: dict[FullKey, ValueT] = {}
         saved = 0.0
-        missed = 0
+        missed: list[EncodedKey] = []
         for full_key, encoded_key, entry in zip(keys, encoded, found):  # noqa: B905 - strict costs a tenth of a hit
             if type(entry) is tuple:
                 try:
@@ -155,11 +155,11 @@ class Cache(BaseCache[ValueT]):
                     self._entry_failed(full_key, error)
             elif isinstance(entry, DecodeError):
                 self._entry_failed(full_key, entry)
-            missed += 1
-            self._missed.note(encoded_key, self._clock())
-        counters.hits += len(keys) - missed
+            missed.append(encoded_key)
+        counters.hits += len(keys) - len(missed)
         if missed:
-            counters.misses += missed
+            counters.misses += len(missed)
+            self._missed.note(missed, self._clock())
         if saved:
             counters.seconds_saved += saved
         return values

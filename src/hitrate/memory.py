@@ -7,9 +7,11 @@ that is faster than decoding.
 
 from __future__ import annotations
 
+import sys
 import time
 from collections.abc import Callable, Coroutine, Iterable, Mapping, Sequence
 from operator import call
+from random import getrandbits
 from typing import Any
 
 from hitrate.base import FullKey, Namespace, ValueT
@@ -18,8 +20,10 @@ from hitrate.entry import expiry_of
 from hitrate.errors import ClosedError, DecodeError, SerializationError
 from hitrate.failsafe import OnError
 from hitrate.keys import check_key, check_namespaces, check_pairs, encode_text, refuse_pair
-from hitrate.serde import MsgpackSerializer, SerializerProtocol, copier, is_immutable
+from hitrate.serde import MsgpackSerializer, SerializerProtocol, copier, is_floats, is_immutable
 from hitrate.stores.memory import Held, MemoryStore, Space, footprint
+
+_FLOAT_SIZE = sys.getsizeof(1.0)
 
 
 class InMemoryCache(Cache[ValueT]):
@@ -53,7 +57,6 @@ class InMemoryCache(Cache[ValueT]):
         # Only our own serializer is known to be exact, and so to allow sharing and copying in the place of decoding.
         self._exact = type(self.serde) is MsgpackSerializer
         self._plain = self._exact and default_ttl is None
-        self._dumps = self.serde.dumps_typed
         self._decoders: dict[str, Callable[[bytes], Any]] = {}
 
     def get(self, keys: Sequence[FullKey]) -> dict[FullKey, ValueT]:
@@ -72,16 +75,19 @@ class InMemoryCache(Cache[ValueT]):
         values: dict[FullKey, ValueT] = {}
         missed: list[FullKey] = []
         spaces = self._spaces
+        hits = 0
         saved = 0.0
         try:
             for full_key in keys:
                 namespace, key = full_key
                 space = spaces.get(namespace)
                 if space is None or (held := space.get(key)) is None:
+                    # The key of a hit needs no check: it equals one that was stored.
+                    if space is None or type(full_key) is not tuple or type(key) is not str:
+                        check_key(full_key)
                     missed.append(full_key)
                     continue
-                expiry = held[2]
-                if expiry is not None and expiry <= self._clock():
+                if held[2] is not None and held[2] <= self._clock():
                     self._store.expire(space, key, held)
                     missed.append(full_key)
                     continue
@@ -101,50 +107,56 @@ class InMemoryCache(Cache[ValueT]):
                         self._entry_failed(full_key, error)
                         missed.append(full_key)
                         continue
+                hits += 1
                 saved += held[3]
-            if missed:
-                self._miss(missed)
         except (TypeError, ValueError):
             for full_key in keys:
                 check_key(full_key)
             raise
         counters = self._counters
-        counters.hits += len(keys) - len(missed)
+        counters.hits += hits
         if saved:
             counters.seconds_saved += saved
+        if missed:
+            counters.misses += len(missed)
+            self._missed.note(missed, self._clock())
         return values
 
     async def aget(self, keys: Sequence[FullKey]) -> dict[FullKey, ValueT]:
         """Asynchronously get the cached values for the given keys; as ``get``, which never waits here."""
         return self.get(keys)
 
-    def _miss(self, missed: list[FullKey]) -> None:
-        """Check the keys that led nowhere, which those of a hit need not be: they equal a key that was stored."""
-        for full_key in missed:
-            if type(full_key) is not tuple or type(full_key[1]) is not str or full_key[0] not in self._names:
-                check_key(full_key)
-                self._names[full_key[0]]
-        now = self._clock()
-        for full_key in missed:
-            self._missed.note(full_key, now)
-        self._counters.misses += len(missed)
-
     def _decoded(self, space: Space, full_key: FullKey, held: Held) -> ValueT:
-        """Decode an entry held as bytes, and choose the form that serves its next hits best."""
+        """Decode an entry held as bytes, and now and then choose the form that serves its next hits best.
+
+        To choose takes as long as dozens of hits, so one hit in 16 does, but for the first of an entry. A list of floats
+        is much faster to copy than to decode, and known at once.
+        """
         encoding, payload, expiry, seconds, visited = held
-        value = self._load((encoding, payload, expiry, seconds), full_key)  # type: ignore[arg-type]  # keys stay as they are
-        if not self._exact or not (visited or type(value) is list):
-            # The first hit tells nothing, but that a list is likely to be numbers, which are much faster to copy.
+        value: Any = self._load((encoding, payload, expiry, seconds), full_key)  # type: ignore[arg-type]  # keys stay as they are
+        if not self._exact:
             self._store.visit(space, full_key[1], held)
-        elif is_immutable(value):
-            size = footprint(value)
-            self._store.replace(space, full_key[1], held, (None, value, expiry, seconds, True, size))
+        elif type(value) is list and is_floats(value):
+            size = sys.getsizeof(value) + len(value) * _FLOAT_SIZE
+            self._store.replace(space, full_key[1], held, (list.copy, value, expiry, seconds, True, size))
+            value = value.copy()
+        elif not visited:
+            self._store.visit(space, full_key[1], held)
+        elif getrandbits(4) == 0:
+            value = self._settled(space, full_key, held, value)
+        return value  # type: ignore[no-any-return]
+
+    def _settled(self, space: Space, full_key: FullKey, held: Held, value: Any) -> Any:
+        """Hold a value that was just decoded in the form that serves its next hits best; return one for this hit."""
+        encoding, payload, expiry, seconds, _ = held
+        if is_immutable(value):
+            other: Held = (None, value, expiry, seconds, True, footprint(value))
         elif (copy := copier(value)) is not None:
-            size = footprint(value) + len(payload)
-            self._store.replace(space, full_key[1], held, (call, copy, expiry, seconds, True, size))
-            return copy()  # type: ignore[no-any-return]
+            other = (call, copy, expiry, seconds, True, footprint(value) + len(payload))
+            value = copy()
         else:
-            self._store.replace(space, full_key[1], held, (self._decoder(encoding), *held[1:]))
+            other = (self._decoder(encoding), *held[1:])
+        self._store.replace(space, full_key[1], held, other)
         return value
 
     def _decoder(self, encoding: str) -> Callable[[bytes], Any]:
@@ -168,44 +180,33 @@ class InMemoryCache(Cache[ValueT]):
             SerializationError: a value cannot be stored exactly; nothing was stored.
             ClosedError: the cache is closed.
         """
-        if len(keys) == 1 and self._set_one(keys):
-            return
-        batch = self._snapshot(keys)
-        stored, removed = self._store.put(batch)
+        if self._plain and len(keys) == 1:
+            # The usual write, with less ado than a batch: one entry without a TTL, in a namespace that is there.
+            try:
+                ((full_key, (value, ttl)),) = keys.items()
+                namespace, key = full_key
+                space = self._spaces.get(namespace)
+            except (AttributeError, TypeError, ValueError):
+                space = None  # told below
+            if space is not None and ttl is None and type(key) is str and type(full_key) is tuple:
+                missed = self._missed
+                seconds = missed.seconds_since(full_key, self._clock()) if missed.young or missed.old else 0.0
+                if type(value) is str or type(value) is bytes:
+                    encoding = None
+                    payload: Any = value
+                else:
+                    try:
+                        encoding, payload = self.serde.dumps_typed(value)
+                    except SerializationError as error:
+                        self._cannot_store(full_key, error)
+                        return
+                if self._store.put_one(space, key, (encoding, payload, None, seconds, False)):
+                    self._counters.sets += 1
+                    return
+        stored, removed = self._store.put(self._snapshot(keys))
         self._counters.sets += stored
         if removed:
             self._counters.deletes += removed
-
-    def _set_one(self, pairs: Mapping[FullKey, tuple[ValueT, float | None]]) -> bool:
-        """Set one entry without a TTL in a namespace that is there, the usual write, with less ado than a batch.
-
-        Returns:
-            False, with nothing changed, if it is any other write or a wrong one.
-        """
-        try:
-            ((full_key, (value, ttl)),) = pairs.items()
-            namespace, key = full_key
-            space = self._spaces.get(namespace)
-            if space is None or ttl is not None or type(key) is not str or not self._plain:
-                return False
-        except (AttributeError, TypeError, ValueError):
-            return False
-        missed = self._missed
-        seconds = missed.seconds_since(full_key, self._clock()) if missed.young or missed.old else 0.0
-        kind = type(value)
-        if kind is str or kind is bytes:
-            held: Held = (None, value, None, seconds, False)
-        else:
-            try:
-                encoding, payload = self._dumps(value)
-            except SerializationError as error:
-                self._cannot_store(full_key, error)
-                return True
-            held = (encoding, payload, None, seconds, False)
-        if self._store.put_one(space, key, held):
-            self._counters.sets += 1
-            return True
-        return False
 
     def aset(self, keys: Mapping[FullKey, tuple[ValueT, float | None]]) -> Coroutine[Any, Any, None]:
         """Asynchronously set the cached values for the given keys; as ``set``.

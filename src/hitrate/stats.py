@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
@@ -67,7 +68,7 @@ class MissTimes:
     Holds the latest few thousand: two generations, the older of which is dropped when the younger is full.
 
     Attributes:
-        young: the latest misses and their times; add to it by ``note``.
+        young: the latest misses and their times.
         old: the generation before.
     """
 
@@ -77,12 +78,13 @@ class MissTimes:
         self.young: dict[Any, float] = {}
         self.old: dict[Any, float] = {}
 
-    def note(self, key: Any, now: float) -> None:
-        """Remember that a key was missed now."""
-        if len(self.young) >= _REMEMBERED_MISSES:
-            self.old = self.young
-            self.young = {}
-        self.young[key] = now
+    def note(self, keys: Iterable[Any], now: float) -> None:
+        """Remember that keys were missed now."""
+        for key in keys:
+            self.young[key] = now
+            if len(self.young) >= _REMEMBERED_MISSES:
+                self.old = self.young
+                self.young = {}
 
     def seconds_since(self, key: Any, now: float) -> float:
         """Return the seconds from the miss of a key until now and forget it; 0.0 if it was not missed here."""

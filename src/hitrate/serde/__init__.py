@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from hitrate.serde.protocol import BoundSerializer, SerializerProtocol
 
 if TYPE_CHECKING:
-    from hitrate.serde.copying import copier, is_immutable
+    from hitrate.serde.copying import copier, is_floats, is_immutable
     from hitrate.serde.encrypted import EncryptedSerializer
     from hitrate.serde.msgpack import MsgpackSerializer, default_serializer
     from hitrate.serde.zstd import ZstdSerializer, train_dictionary
@@ -21,6 +21,7 @@ _HOME = {
     "ZstdSerializer": "zstd",
     "copier": "copying",
     "default_serializer": "msgpack",
+    "is_floats": "copying",
     "is_immutable": "copying",
     "train_dictionary": "zstd",
 }
@@ -33,6 +34,7 @@ __all__ = [
     "ZstdSerializer",
     "copier",
     "default_serializer",
+    "is_floats",
     "is_immutable",
     "train_dictionary",
 ]

@@ -167,14 +167,16 @@ class MemoryStore(Store):
             Whether it is held now.
         """
         grown = len(held[1]) + len(key) + ENTRY_OVERHEAD
-        with self.lock:
+        # The longer way to write ``with self.lock``, and the functions of this file written out: together half a set.
+        self.lock.acquire()
+        try:
             old = space.get(key)
             if old is None:
                 if self._entries >= self._max_entries:
                     return False
             else:
-                grown -= size_of(key, old)
-            if self._size + grown > self._max_bytes or self._due.soonest != _NEVER or not self._is_live(space):
+                grown -= old[5] if len(old) == 6 else len(old[1]) + len(key) + ENTRY_OVERHEAD
+            if self._size + grown > self._max_bytes or self._due.soonest != _NEVER or space.size == _CLEARED:
                 return False
             if old is None:
                 self._entries += 1
@@ -184,6 +186,8 @@ class MemoryStore(Store):
             if grown:
                 space.size += grown
                 self._size += grown
+        finally:
+            self.lock.release()
         return True
 
     async def awrite(self, changes: Mapping[Any, Any]) -> int:

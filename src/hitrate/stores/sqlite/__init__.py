@@ -77,6 +77,7 @@ class SqliteStore(Store):
             entries=sys.maxsize if max_entries is None else max_entries,
             bytes=sys.maxsize if max_bytes is None else max_bytes,
         )
+        self._repairs = repair
         self._connections = Connections(self.path, durability, repair=repair)
         self._write_lock = threading.Lock()  # one writer of this process at a time: a queue, where SQLite would poll
         self._worker = Worker(self.get, self._write_together)
@@ -100,10 +101,16 @@ class SqliteStore(Store):
         except apsw.Error as error:
             log.warning("%s cannot be opened yet, every read is a miss until it can: %s", self.path, error)
             return
-        left = handle.execute("SELECT EXISTS (SELECT 1 FROM hitrate_cleared)").fetchall()[0][0]
         self._connections.idle.append(handle)
-        if left:
-            self._keeper.request()
+        try:
+            left = self._use(lambda handle: handle.execute("SELECT EXISTS (SELECT 1 FROM hitrate_cleared)").fetchall())
+        except StoreError as error:
+            if not self._repairs:
+                raise
+            log.warning("%s", error)
+        else:
+            if left[0][0]:
+                self._keeper.request()
 
     # Reading
 
@@ -306,6 +313,7 @@ class SqliteStore(Store):
         if isinstance(error, (StoreError, ClosedError)):
             raise error
         if isinstance(error, (apsw.BusyError, apsw.LockedError)):
+            self._connections.waited_in_vain()
             raise StoreError(f"{self.path} is locked by another process: {error}") from error
         if isinstance(error, (apsw.Error, OSError, HitrateError)):
             raise StoreError(f"{self.path}: {error}") from error

@@ -31,6 +31,9 @@ Durability = Literal["normal", "full"]
 BUSY_SECONDS = 5.0
 """How long an operation waits for another process's write at most."""
 
+_IMPATIENT_SECONDS = 0.05
+_IMPATIENT_FOR_SECONDS = 30.0
+
 CHECKPOINT_PAGES = 1000
 
 _QUIET_SECONDS = BUSY_SECONDS + 5.0
@@ -92,6 +95,7 @@ class Connections:
         self.checkpoint_at = CHECKPOINT_PAGES
         self._all: weakref.WeakSet[apsw.Connection] = weakref.WeakSet()
         self._look_at = 0.0
+        self._impatient_until = 0.0
         self._gate = _Gate()
         self._held: _OneForAll | None = None
         if self.in_memory:
@@ -122,7 +126,7 @@ class Connections:
             self._all.add(con)  # from here on a fork waits for it
             handle = Handle(con, self.path, None if self.in_memory else _inode(self.path))
         try:
-            con.set_busy_handler(_wait)
+            con.set_busy_handler(self._wait)
             # Closing a file that turns out not to be ours must not fold its -wal file into it.
             con.config(apsw.SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, logged)
             made = schema.check(con, self.path)
@@ -131,7 +135,7 @@ class Connections:
             con.config(apsw.SQLITE_DBCONFIG_ENABLE_VIEW, 0)
             if not made:
                 schema.create(con, self.path)  # before the -wal file, so that the file itself tells at once whose it is
-            _use_wal(con)
+            self._use_wal(con)
             for name, value in (
                 ("synchronous", self._durability),
                 ("wal_autocheckpoint", 0),  # the keeper's work, off the writer's path
@@ -146,6 +150,29 @@ class Connections:
             self._close(handle)
             raise
         return handle
+
+    def _use_wal(self, con: apsw.Connection) -> None:
+        """Switch to a write-ahead log, for which SQLite does not wait when others open the file too."""
+        for tries in range(1000):
+            try:
+                con.pragma("journal_mode", "wal")
+                return
+            except apsw.BusyError:
+                if not self._wait(tries):
+                    raise
+
+    def _wait(self, tries: int) -> bool:
+        """Wait a little for another process's write, longer each time; give up after ``BUSY_SECONDS`` in all."""
+        pause = min(0.0001 * 1.3**tries, 0.02)
+        seconds = BUSY_SECONDS if time.monotonic() >= self._impatient_until else _IMPATIENT_SECONDS
+        if tries > 20 + seconds / 0.02:
+            return False
+        time.sleep(pause * (0.5 + random.random()))
+        return True
+
+    def waited_in_vain(self) -> None:
+        """Wait only briefly for a while: who keeps the file locked that long may do so for each of many writes."""
+        self._impatient_until = time.monotonic() + _IMPATIENT_FOR_SECONDS
 
     def _committed(self, inode: tuple[int, int] | None, con: apsw.Connection, database: str, pages: int) -> int:
         """Note how long the -wal file is; now and then see whether the file is still the one at the path.
@@ -162,6 +189,7 @@ class Connections:
         if pages < self.wal_pages:  # it has begun anew
             self.checkpoint_at = CHECKPOINT_PAGES
         self.wal_pages = pages
+        self._impatient_until = 0.0
         return apsw.SQLITE_OK
 
     def discard(self, handle: Handle) -> None:
@@ -335,31 +363,11 @@ class _Closed:
         raise ClosedError(f"the cache on {self._path} is closed; open another one")
 
 
-def _use_wal(con: apsw.Connection) -> None:
-    """Switch to a write-ahead log, for which SQLite does not wait when others open the file too."""
-    for tries in range(1000):
-        try:
-            con.pragma("journal_mode", "wal")
-            return
-        except apsw.BusyError:
-            if not _wait(tries):
-                raise
-
-
 def open_files() -> Iterator[tuple[int, int]]:
     """Yield the device and inode of each file that a cache of this process has open."""
     for pool in list(_pools):
         if not pool.in_memory and not isinstance(pool.idle, _Closed) and (inode := _inode(pool.path)) is not None:
             yield inode
-
-
-def _wait(tries: int) -> bool:
-    """Wait a little for another process's write, longer each time; give up after ``BUSY_SECONDS`` in all."""
-    pause = min(0.0001 * 1.3**tries, 0.02)
-    if tries > 20 + BUSY_SECONDS / 0.02:
-        return False
-    time.sleep(pause * (0.5 + random.random()))
-    return True
 
 
 def _inode(path: str) -> tuple[int, int] | None:
