@@ -132,16 +132,22 @@ class Cache(BaseCache[ValueT]):
     ) -> dict[FullKey, ValueT]:
         """Decode what was found; an entry that cannot be decoded is a miss and concerns no other."""
         counters = self._counters
-        if len(found) == 1 and type(entry := found[0]) is tuple:
-            try:
-                value = self._load(entry, encoded[0])
-            except DecodeError:
-                pass  # told below
-            else:
-                counters.hits += 1
-                if entry[3]:
-                    counters.seconds_saved += entry[3]
-                return {keys[0]: value}
+        if len(found) == 1:  # the usual read, with less ado
+            entry = found[0]
+            if entry is None:
+                counters.misses += 1
+                self._missed.note(encoded, self._clock())
+                return {}
+            if type(entry) is tuple:
+                try:
+                    value = self._load(entry, encoded[0])
+                except DecodeError:
+                    pass  # told below
+                else:
+                    counters.hits += 1
+                    if entry[3]:
+                        counters.seconds_saved += entry[3]
+                    return {keys[0]: value}
         values: dict[FullKey, ValueT] = {}
         saved = 0.0
         missed: list[EncodedKey] = []

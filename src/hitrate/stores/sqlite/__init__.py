@@ -295,13 +295,17 @@ class SqliteStore(Store):
         return result
 
     def _wrote(self) -> None:
-        """See to it that the -wal file is folded into the database now and then."""
+        """See to it that the -wal file is folded into the database now and then; the write itself is done."""
         connections = self._connections
-        if connections.wal_pages >= connections.checkpoint_at:
-            if connections.wal_pages >= connections.checkpoint_at + _CHECKPOINT_NOW_PAGES:
-                self._fold()
-            else:
-                self._keeper.request()
+        if connections.wal_pages < connections.checkpoint_at:
+            return
+        if connections.wal_pages < connections.checkpoint_at + _CHECKPOINT_NOW_PAGES:
+            self._keeper.request()
+            return
+        try:
+            self._fold()
+        except StoreError as error:
+            log.debug("a checkpoint was put off: %s", error)
 
     def _failed(self, handle: Handle | None, error: BaseException) -> NoReturn:
         """Let go of a connection that failed, and say what happened in our terms."""
@@ -335,7 +339,10 @@ class SqliteStore(Store):
 
 def _checkpoint(handle: Handle) -> int:
     """Fold what can be folded without making anyone wait; return how many pages the -wal file has."""
-    pages, _ = handle.con.wal_checkpoint(mode=apsw.SQLITE_CHECKPOINT_PASSIVE)
+    try:
+        pages, _ = handle.con.wal_checkpoint(mode=apsw.SQLITE_CHECKPOINT_PASSIVE)
+    except apsw.BusyError:  # another thread or process is at it
+        return 0
     return pages
 
 

@@ -16,8 +16,8 @@ from hitrate.stores.sqlite.rows import SHIFT, pack_key, read_columns, slot_of
 
 _COLUMNS = "id, key, expiry, seconds, checksum, encoding, payload"
 
-_ONE = f"""SELECT {_COLUMNS} FROM hitrate_entries
-    WHERE slot = (SELECT base FROM hitrate_namespaces WHERE name = ?2) + ?1"""
+# In few characters, for apsw compares the text to find the statement.
+_ONE = f"SELECT {_COLUMNS} FROM hitrate_entries WHERE slot=(SELECT base FROM hitrate_namespaces WHERE name=?2)+?1"
 
 # CROSS JOIN keeps the order: the slots asked for drive the search of the index.
 _MANY = """SELECT e.id, e.key, e.expiry, e.seconds, e.checksum, e.encoding, e.payload
@@ -30,13 +30,12 @@ _AT_ONCE = 4096
 def read_one(handle: Handle, name: bytes, key: bytes, clock: Callable[[], float]) -> tuple[Found, int]:
     """Return what is found for one key, and the id of its row (0 for none)."""
     identity = fingerprint(name, key)
-    for row, packed, expiry, seconds, checksum, code, payload in handle.execute(
-        _ONE, (identity >> SHIFT, name)
-    ).fetchall():
-        if packed == pack_key(key):
+    for row in handle.execute(_ONE, (identity >> SHIFT, name)).fetchall():
+        if row[1] == pack_key(key):
+            expiry = row[2]
             if expiry is not None and expiry <= clock():
                 return None, 0
-            return read_columns(identity, expiry, seconds, checksum, code, payload), row
+            return read_columns(identity, expiry, row[3], row[4], row[5], row[6]), row[0]
     return None, 0
 
 

@@ -16,7 +16,7 @@ SHIFT = 64 - SLOT_BITS
 _HEX_LENGTH = 32
 
 # Short numbers for the usual encodings; 0 and 1 take no room in a row.
-_CODES = {DEFAULT_ENCODING: 0, "writes": 1, "str": 2, "bytes": 3, "null": 4}
+_CODES = {DEFAULT_ENCODING: 0, "writes": 1, "bytes": 2, "null": 3}
 _ENCODINGS: dict[Any, str] = {code: encoding for encoding, code in _CODES.items()}
 
 
