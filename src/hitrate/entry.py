@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterable
 from typing import Any
 
 from xxhash import xxh3_64_intdigest
@@ -46,6 +47,12 @@ def expiry_of(ttl: Any, now: float) -> float | None:
 def fingerprint(namespace: bytes, key: bytes) -> int:
     """Return 64 bits that identify an encoded full key (XXH3)."""
     return xxh3_64_intdigest(key, xxh3_64_intdigest(namespace))
+
+
+def fingerprints(namespace: bytes, keys: Iterable[bytes]) -> list[int]:
+    """Return the fingerprint of each of several encoded keys of one encoded namespace."""
+    seed = xxh3_64_intdigest(namespace)
+    return [xxh3_64_intdigest(key, seed) for key in keys]
 
 
 def checksum(identity: int, encoding: str, payload: bytes, expiry: float | None) -> int:

@@ -129,8 +129,8 @@ class InMemoryCache(Cache[ValueT]):
     def _decoded(self, space: Space, full_key: FullKey, held: Held) -> ValueT:
         """Decode an entry held as bytes, and now and then choose the form that serves its next hits best.
 
-        To choose takes as long as dozens of hits, so one hit in 16 does, but for the first of an entry. A list of floats
-        is much faster to copy than to decode, and known at once.
+        To choose takes as long as dozens of hits, so one hit in 16 does, but for the first of an entry. A list of
+        floats is much faster to copy than to decode, and known at once.
         """
         encoding, payload, expiry, seconds, visited = held
         value: Any = self._load((encoding, payload, expiry, seconds), full_key)  # type: ignore[arg-type]  # keys stay as they are

@@ -4,15 +4,14 @@ from __future__ import annotations
 
 from array import array
 from collections.abc import Callable, Sequence
-from typing import Any
 
 import apsw
 
-from hitrate.entry import fingerprint
+from hitrate.entry import fingerprint, fingerprints
 from hitrate.keys import EncodedKey
 from hitrate.stores.base import Found
 from hitrate.stores.sqlite.connections import Handle
-from hitrate.stores.sqlite.rows import SHIFT, pack_key, read_columns, slot_of
+from hitrate.stores.sqlite.rows import SHIFT, pack_key, read_columns
 
 _COLUMNS = "id, key, expiry, seconds, checksum, encoding, payload"
 
@@ -69,23 +68,24 @@ def _read_batch(
     found: list[Found],
     ids: list[int],
 ) -> None:
-    places_of: dict[bytes, tuple[int, Any]] = {}
-    slots = array("q")
-    for place in places:
-        key = wanted[place][1]
-        identity = fingerprint(name, key)
-        slots.append(slot_of(identity))
-        packed = pack_key(key)
-        same = places_of.get(packed)
-        places_of[packed] = (identity, place if same is None else (place, same[1]))
-    for row in handle.execute(_MANY, (apsw.carray(slots), name)).fetchall():
-        match = places_of.get(row[1])
+    identities = fingerprints(name, [wanted[place][1] for place in places])
+    slots = array("q", [identity >> SHIFT for identity in identities])
+    rows = handle.execute(_MANY, (apsw.carray(slots), name)).fetchall()
+    if not rows:
+        return
+    asked: dict[bytes, tuple[int, list[int]]] = {}
+    for place, identity in zip(places, identities, strict=True):
+        packed = pack_key(wanted[place][1])
+        if packed in asked:  # more than once
+            asked[packed][1].append(place)
+        else:
+            asked[packed] = identity, [place]
+    for row in rows:
+        match = asked.get(row[1])
         if match is None or (row[2] is not None and row[2] <= now):
             continue
-        identity, place = match
-        entry = read_columns(identity, *row[2:])
+        identity, its_places = match
+        entry = read_columns(identity, row[2], row[3], row[4], row[5], row[6])
         ids.append(row[0])
-        while type(place) is tuple:  # the same key, asked for more than once
-            found[place[0]] = entry
-            place = place[1]
-        found[place] = entry
+        for place in its_places:
+            found[place] = entry
