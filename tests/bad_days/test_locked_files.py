@@ -1,0 +1,143 @@
+"""A file that another process has locked: reads go on, writes wait a while and are then dropped and counted."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from bad_day_children import MEMBERS
+from bad_day_files import assert_sound, key, raw
+from bad_day_processes import Other, other
+
+from hitrate import SqliteCache
+from hitrate.errors import StoreError
+from hitrate.stores.sqlite import connections
+
+KEY, OTHER = key("a"), key("b")
+BUSY = 0.3
+
+
+@pytest.fixture(autouse=True)
+def _short_patience(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(connections, "BUSY_SECONDS", BUSY)
+
+
+@pytest.fixture(params=["BEGIN EXCLUSIVE", "BEGIN IMMEDIATE; DELETE FROM hitrate_entries"])
+def locked(request: pytest.FixtureRequest, path: Path) -> Iterator[Other]:
+    """A process that holds a lock on a file with an entry, until it is told to let go."""
+    with SqliteCache[Any](path=path) as cache:
+        cache.set({KEY: ("before", None)})
+    with other("hold_the_lock", path, request.param) as process:
+        assert process.line() == "held"
+        yield process
+
+
+def release(process: Other) -> None:
+    process.tell("let go")
+    assert process.line() == "released"
+
+
+WRITES: dict[str, Callable[[SqliteCache[Any]], Any]] = {
+    "set": lambda cache: cache.set({OTHER: (1, None)}),
+    "set of many": lambda cache: cache.set(dict.fromkeys(MEMBERS, (1, None))),
+    "delete": lambda cache: cache.delete([KEY]),
+    "clear": lambda cache: cache.clear(),
+}
+
+
+def test_reads_go_on_and_writes_are_dropped_and_counted(path: Path, locked: Other) -> None:
+    with SqliteCache[Any](path=path) as cache:
+        for number, write in enumerate(WRITES.values()):
+            started = time.monotonic()
+            assert cache.get([KEY, OTHER]) == {KEY: "before"}
+            assert time.monotonic() - started < BUSY / 2
+            write(cache)
+            assert number or time.monotonic() - started > BUSY / 2
+            assert time.monotonic() - started < 10 * BUSY
+            assert cache.stats().errors == number + 1
+        assert cache.stats().sets == 0
+        with SqliteCache[Any](path=path, on_error="raise") as another:  # opens while it is locked
+            assert another.get([KEY]) == {KEY: "before"}
+            for write in WRITES.values():
+                with pytest.raises(StoreError, match="locked by another process"):
+                    write(another)
+        release(locked)
+        cache.set({OTHER: ("after", None)})
+        assert cache.get([OTHER]) == {OTHER: "after"}
+        assert cache.stats().errors == len(WRITES)
+
+
+def test_a_write_waits_for_a_lock_that_is_let_go_of_in_time(
+    path: Path, locked: Other, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(connections, "BUSY_SECONDS", 30.0)
+    with SqliteCache[Any](path=path, on_error="raise") as cache:
+
+        async def main() -> None:
+            task = asyncio.ensure_future(cache.aset({OTHER: ("after", None)}))
+            await asyncio.sleep(0.05)
+            assert not task.done()
+            locked.tell("let go")
+            await asyncio.wait_for(task, 20)
+
+        asyncio.run(main())
+        assert cache.get([OTHER]) == {OTHER: "after"}
+
+
+def test_the_event_loop_goes_on_while_a_write_waits(path: Path, locked: Other) -> None:
+    async def main(cache: SqliteCache[Any]) -> None:
+        write = asyncio.ensure_future(cache.aset({OTHER: (1, None)}))
+        started = latest = time.monotonic()
+        longest = ticks = 0.0
+        while not write.done():
+            await asyncio.sleep(0.002)
+            ticks += 1
+            longest = max(longest, time.monotonic() - latest)
+            latest = time.monotonic()
+        assert latest - started > BUSY / 2
+        assert ticks > 20
+        assert longest < BUSY / 2
+
+    with SqliteCache[Any](path=path) as cache:
+        asyncio.run(main(cache))
+        assert cache.stats().errors == 1
+        release(locked)
+        asyncio.run(cache.aset({OTHER: ("after", None)}))
+        assert cache.get([OTHER]) == {OTHER: "after"}
+
+
+@pytest.mark.parametrize("mode", ["DELETE", "WAL"])
+def test_a_reader_never_waits_for_a_writer(path: Path, mode: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(connections, "BUSY_SECONDS", 60.0)
+    with SqliteCache[Any](path=path, on_error="raise") as cache, raw(path) as con:
+        cache.set({KEY: ("before", None)})
+        con.execute("BEGIN IMMEDIATE; DELETE FROM hitrate_entries")
+        started = time.monotonic()
+        for _ in range(50):
+            assert cache.get([KEY, OTHER]) == {KEY: "before"}
+            assert asyncio.run(cache.aget([KEY])) == {KEY: "before"}
+        cache.stats()
+        with SqliteCache[Any](path=path, on_error="raise") as another:
+            assert another.get([KEY]) == {KEY: "before"}
+        assert time.monotonic() - started < 20
+        con.execute("ROLLBACK")
+        cache.set({OTHER: (1, None)})
+    assert_sound(path)
+
+
+def test_a_new_file_that_is_locked_makes_misses_until_it_is_free(path: Path) -> None:
+    path.touch()
+    with other("hold_the_lock", path, "BEGIN EXCLUSIVE; CREATE TABLE t (a); DROP TABLE t") as process:
+        assert process.line() == "held"
+        with SqliteCache[Any](path=path) as cache:
+            assert cache.get([KEY]) == {}
+            cache.set({KEY: (1, None)})
+            assert cache.stats().errors == 3
+            release(process)
+            cache.set({KEY: (1, None)})
+            assert cache.get([KEY]) == {KEY: 1}
+            assert cache.stats().errors == 3
