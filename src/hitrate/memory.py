@@ -180,33 +180,41 @@ class InMemoryCache(Cache[ValueT]):
             SerializationError: a value cannot be stored exactly; nothing was stored.
             ClosedError: the cache is closed.
         """
-        if self._plain and len(keys) == 1:
-            # The usual write, with less ado than a batch: one entry without a TTL, in a namespace that is there.
-            try:
-                ((full_key, (value, ttl)),) = keys.items()
-                namespace, key = full_key
-                space = self._spaces.get(namespace)
-            except (AttributeError, TypeError, ValueError):
-                space = None  # told below
-            if space is not None and ttl is None and type(key) is str and type(full_key) is tuple:
-                missed = self._missed
-                seconds = missed.seconds_since(full_key, self._clock()) if missed.young or missed.old else 0.0
-                if type(value) is str or type(value) is bytes:
-                    encoding = None
-                    payload: Any = value
-                else:
-                    try:
-                        encoding, payload = self.serde.dumps_typed(value)
-                    except SerializationError as error:
-                        self._cannot_store(full_key, error)
-                        return
-                if self._store.put_one(space, key, (encoding, payload, None, seconds, False)):
-                    self._counters.sets += 1
-                    return
+        if self._plain and type(keys) is dict and len(keys) == 1 and self._set_usual(keys):
+            return
         stored, removed = self._store.put(self._snapshot(keys))
         self._counters.sets += stored
         if removed:
             self._counters.deletes += removed
+
+    def _set_usual(self, pairs: dict[FullKey, tuple[ValueT, float | None]]) -> bool:
+        """Do the usual write with less ado than a batch: one entry without a TTL, in a namespace that is there.
+
+        Returns:
+            False, with nothing changed, if it is another write or a wrong one.
+        """
+        try:
+            ((full_key, (value, ttl)),) = pairs.items()
+            namespace, key = full_key
+            space = self._spaces.get(namespace)
+        except (TypeError, ValueError):
+            return False
+        if space is None or ttl is not None or type(key) is not str or type(full_key) is not tuple:
+            return False
+        encoding: str | None = None
+        payload: Any = value
+        if type(value) is not str and type(value) is not bytes:
+            try:
+                encoding, payload = self.serde.dumps_typed(value)
+            except SerializationError as error:
+                self._cannot_store(full_key, error)
+                return True
+        missed = self._missed
+        seconds = missed.seconds_since(full_key, self._clock()) if missed.young or missed.old else 0.0
+        if not self._store.put_one(space, key, (encoding, payload, None, seconds, False)):
+            return False
+        self._counters.sets += 1
+        return True
 
     def aset(self, keys: Mapping[FullKey, tuple[ValueT, float | None]]) -> Coroutine[Any, Any, None]:
         """Asynchronously set the cached values for the given keys; as ``set``.

@@ -110,8 +110,7 @@ def test_the_event_loop_goes_on_while_a_write_waits(path: Path, locked: Other) -
         assert cache.get([OTHER]) == {OTHER: "after"}
 
 
-@pytest.mark.parametrize("mode", ["DELETE", "WAL"])
-def test_a_reader_never_waits_for_a_writer(path: Path, mode: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_reader_never_waits_for_a_writer(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(connections, "BUSY_SECONDS", 60.0)
     with SqliteCache[Any](path=path, on_error="raise") as cache, raw(path) as con:
         cache.set({KEY: ("before", None)})
@@ -127,6 +126,25 @@ def test_a_reader_never_waits_for_a_writer(path: Path, mode: str, monkeypatch: p
         con.execute("ROLLBACK")
         cache.set({OTHER: (1, None)})
     assert_sound(path)
+
+
+def test_a_reader_never_waits_for_a_write_of_its_own_loop_that_waits(
+    path: Path, locked: Other, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(connections, "BUSY_SECONDS", 60.0)
+
+    async def main(cache: SqliteCache[Any]) -> None:
+        write = asyncio.ensure_future(cache.aset({OTHER: ("after", None)}))
+        clear = asyncio.ensure_future(cache.aclear([("nothing there",)]))
+        for _ in range(50):
+            assert await asyncio.wait_for(cache.aget([KEY, OTHER]), 20) == {KEY: "before"}
+        assert not write.done()
+        locked.tell("let go")
+        await asyncio.gather(write, clear)
+        assert await cache.aget([OTHER]) == {OTHER: "after"}
+
+    with SqliteCache[Any](path=path, on_error="raise") as cache:
+        asyncio.run(main(cache))
 
 
 def test_a_new_file_that_is_locked_makes_misses_until_it_is_free(path: Path) -> None:

@@ -119,7 +119,7 @@ class Connections:
         with _opening:
             if make and not self.in_memory:
                 _make_private(self.path)
-            logged = os.path.exists(f"{self.path}-wal")
+            logged = not self.in_memory and os.path.exists(f"{self.path}-wal")
             if logged and os.path.getsize(self.path) == 0:  # waiting for those who have it open would be in vain
                 raise schema.Tampered(f"{self.path} is empty beside its -wal file")
             con = apsw.Connection(self.path, apsw.SQLITE_OPEN_READWRITE)

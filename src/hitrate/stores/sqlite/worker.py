@@ -35,7 +35,7 @@ class Call(NamedTuple):
 
 
 class Worker:
-    """Does the calls of event loops on a thread of its own, which ends when there has been nothing to do for a while.
+    """Does the calls of event loops on two threads: one for reads, which so never wait for a write, one for the rest.
 
     Args:
         get: reads many keys at once.
@@ -45,69 +45,32 @@ class Worker:
     def __init__(self, get: Callable[[Sequence[Any]], Sequence[Any]], write: Callable[[list[Any]], list[Any]]) -> None:
         self._get = get
         self._write = write
-        self._calls: SimpleQueue[Call] = SimpleQueue()
-        self._lock = threading.Lock()  # guards the start and the end of the thread
-        self._thread: threading.Thread | None = None
+        self._reads = _Lane("hitrate-reads", self._do_reads)
+        self._writes = _Lane("hitrate-writes", self._do_writes)
 
     def submit(self, kind: str, work: Any) -> asyncio.Future[Any]:
-        """Queue a call of the running loop; return what to await. Cancelling that leaves the call to be done."""
+        """Queue a call of the running loop; return what to await. Cancelling that leaves a write to be done."""
         loop = asyncio.get_running_loop()
         future = loop.create_future()
-        self._calls.put(Call(kind, work, future, loop))
-        if self._thread is None:
-            with self._lock:
-                if self._thread is None:
-                    self._start()
+        (self._reads if kind == "get" else self._writes).put(Call(kind, work, future, loop))
         return future
 
-    def _start(self) -> None:
-        thread = threading.Thread(target=self._run, name="hitrate-sqlite", daemon=True)
-        self._thread = thread
-        try:
-            thread.start()
-        except RuntimeError as error:  # the system has no thread to spare, or the interpreter is about to exit
-            self._thread = None
-            raise StoreError(f"the thread that serves event loops cannot be started: {error}") from error
+    def _do_reads(self, calls: list[Call]) -> None:
+        _tell(self._together(self._read, [call for call in calls if not call.future.cancelled()]))
 
-    def _run(self) -> None:
-        while True:
-            try:
-                calls = [self._calls.get(timeout=_IDLE_SECONDS)]
-            except Empty:
-                with self._lock:
-                    if self._calls.empty():
-                        self._thread = None
-                        return
-                continue
-            try:
-                while len(calls) < _BATCH:
-                    calls.append(self._calls.get_nowait())
-            except Empty:
-                pass
-            self._do(calls)
-
-    def _do(self, calls: list[Call]) -> None:
-        """Do the writes in their order, then the reads, which so find what was written before them."""
+    def _do_writes(self, calls: list[Call]) -> None:
+        """Do the calls in their order, writes that follow each other in one transaction."""
         outcomes: list[tuple[Call, Any, BaseException | None]] = []
         pending: list[Call] = []
         for call in calls:
             if call.kind == "write":
                 pending.append(call)
-            elif call.kind != "get":
+            else:
                 outcomes += self._together(self._write, pending)
                 pending = []
                 outcomes += self._alone(call)
         outcomes += self._together(self._write, pending)
-        reads = [call for call in calls if call.kind == "get" and not call.future.cancelled()]
-        outcomes += self._together(self._read, reads)
-        by_loop: dict[asyncio.AbstractEventLoop, list[tuple[Call, Any, BaseException | None]]] = {}
-        for outcome in outcomes:
-            by_loop.setdefault(outcome[0].loop, []).append(outcome)
-        for loop, done in by_loop.items():
-            try:
-                loop.call_soon_threadsafe(_resolve, done)
-            except RuntimeError:  # the loop was closed; nobody waits any more
-                pass
+        _tell(outcomes)
 
     @staticmethod
     def _together(
@@ -138,6 +101,62 @@ class Worker:
             results.append(found[start : start + len(keys)])
             start += len(keys)
         return results
+
+
+class _Lane:
+    """A queue, and a thread that does what is pending in it and ends when there has been nothing for a while."""
+
+    def __init__(self, name: str, do: Callable[[list[Call]], None]) -> None:
+        self._name = name
+        self._do = do
+        self._calls: SimpleQueue[Call] = SimpleQueue()
+        self._lock = threading.Lock()  # guards the start and the end of the thread
+        self._thread: threading.Thread | None = None
+
+    def put(self, call: Call) -> None:
+        self._calls.put(call)
+        if self._thread is None:
+            with self._lock:
+                if self._thread is None:
+                    self._start()
+
+    def _start(self) -> None:
+        thread = threading.Thread(target=self._run, name=self._name, daemon=True)
+        self._thread = thread
+        try:
+            thread.start()
+        except RuntimeError as error:  # the system has no thread to spare, or the interpreter is about to exit
+            self._thread = None
+            raise StoreError(f"the thread that serves event loops cannot be started: {error}") from error
+
+    def _run(self) -> None:
+        while True:
+            try:
+                calls = [self._calls.get(timeout=_IDLE_SECONDS)]
+            except Empty:
+                with self._lock:
+                    if self._calls.empty():
+                        self._thread = None
+                        return
+                continue
+            try:
+                while len(calls) < _BATCH:
+                    calls.append(self._calls.get_nowait())
+            except Empty:
+                pass
+            self._do(calls)
+
+
+def _tell(outcomes: list[tuple[Call, Any, BaseException | None]]) -> None:
+    """Wake each loop once, with all that it waits for."""
+    by_loop: dict[asyncio.AbstractEventLoop, list[tuple[Call, Any, BaseException | None]]] = {}
+    for outcome in outcomes:
+        by_loop.setdefault(outcome[0].loop, []).append(outcome)
+    for loop, done in by_loop.items():
+        try:
+            loop.call_soon_threadsafe(_resolve, done)
+        except RuntimeError:  # the loop was closed; nobody waits any more
+            pass
 
 
 def _resolve(outcomes: list[tuple[Call, Any, BaseException | None]]) -> None:
