@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from hitrate import SqliteCache
+from hitrate import SerializationError, SqliteCache
 from hitrate.entry import fingerprint
 from hitrate.keys import encode_namespace
 from hitrate.stores.sqlite import schema
@@ -282,3 +282,22 @@ def test_threads_each_find_what_they_wrote(path):
         assert cache.stats().entries == 160
         assert cache.stats().errors == 0
     check_totals(path)
+
+
+@pytest.mark.parametrize(
+    "returned", [("text", "no bytes"), ("text", 7), (None, b"bytes"), ("\ud800", b"bytes"), None, ("one",)]
+)
+def test_a_serializer_that_breaks_its_protocol_is_named_and_harms_no_file(path, returned):
+    class Broken:
+        def dumps_typed(self, obj):
+            return returned
+
+        def loads_typed(self, data):
+            return data
+
+    with SqliteCache(path=path) as cache:
+        cache.set({(("ns",), "kept"): ("kept", None)})
+    with SqliteCache(path=path, serde=Broken()) as cache, pytest.raises(SerializationError, match="Broken"):
+        cache.set({(("ns",), "key"): ("value", None)})
+    with SqliteCache(path=path) as cache:
+        assert cache.get([(("ns",), "kept")]) == {(("ns",), "kept"): "kept"}

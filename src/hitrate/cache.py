@@ -28,6 +28,8 @@ from hitrate.serde import BoundSerializer, SerializerProtocol
 from hitrate.stats import CacheStats, Counters, MissTimes
 from hitrate.stores.base import Changes, Found, Store, Usage
 
+_KNOWN_ENCODINGS = frozenset({"msgpack", "writes", "bytes", "null"})
+
 _DECODED_AT_ONCE = 256
 """How many values a coroutine decodes before it lets the event loop serve others."""
 
@@ -277,7 +279,25 @@ class Cache(BaseCache[ValueT]):
             raise SerializationError(
                 f"{type(self.serde).__name__} cannot serialise a {kind}: {error}", type_name=kind
             ) from error
+        if type(dumped) is not tuple or len(dumped) != 2:
+            return self._checked(None, dumped)
+        encoding, payload = dumped
+        if type(payload) is not bytes or encoding not in _KNOWN_ENCODINGS:
+            return self._checked(encoding, payload)
         return dumped
+
+    def _checked(self, encoding: Any, payload: Any) -> tuple[str, bytes]:
+        """Refuse what another's serializer returned if it is not what the protocol says."""
+        if (
+            not isinstance(encoding, str)
+            or not encoding.isascii()
+            or not isinstance(payload, (bytes, bytearray, memoryview))
+        ):
+            kinds = f"({type(encoding).__name__}, {type(payload).__name__})"
+            raise SerializationError(
+                f"{type(self.serde).__name__} is to return (ASCII str, bytes), and returned {kinds}"
+            )
+        return encoding, bytes(payload)
 
     def _cannot_store(self, full_key: FullKey, error: SerializationError) -> None:
         """Refuse the batch because of a value that cannot be stored exactly."""

@@ -120,6 +120,8 @@ class InMemoryCache(Cache[ValueT]):
         if missed:
             counters.misses += len(missed)
             self._missed.note(missed, self._clock())
+        elif not values and self._closed:  # nothing was asked for, and so nothing told that it is closed
+            self._refuse_closed()
         return values
 
     async def aget(self, keys: Sequence[FullKey]) -> dict[FullKey, ValueT]:

@@ -30,6 +30,7 @@ MAKERS: dict[str, Callable[[Path], Any]] = {
 }
 CALLS: dict[str, Callable[[Any], Any]] = {
     "get": lambda cache: cache.get([KEY]),
+    "get of nothing": lambda cache: cache.get([]),
     "get of many": lambda cache: cache.get([KEY, *MEMBERS]),
     "set": lambda cache: cache.set({KEY: (1, None)}),
     "set of nothing": lambda cache: cache.set({}),

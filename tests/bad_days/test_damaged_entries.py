@@ -10,7 +10,7 @@ from typing import Any
 
 import apsw
 import pytest
-from bad_day_files import ask, key, store
+from bad_day_files import ask, assert_sound, key, store
 
 from hitrate import SqliteCache
 from hitrate.errors import DecodeError
@@ -199,3 +199,70 @@ def test_a_damaged_entry_can_be_replaced_and_deleted(path: Path, con: apsw.Conne
         assert cache.get(list(ENTRIES)) == {KEY: "anew"}
         assert cache.delete(list(ENTRIES)) == 3
         assert cache.stats().entries == 0
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        "expiry = 'text'",
+        "expiry = x'00'",
+        "encoding = CAST(x'ff' AS TEXT)",
+        "payload = CAST(x'ff' AS TEXT)",
+        "payload = CAST(payload AS TEXT)",
+        "checksum = CAST(x'ff' AS TEXT)",
+    ],
+)
+def test_a_column_of_another_type_is_a_miss_for_its_entry_alone(path: Path, con: apsw.Connection, change: str) -> None:
+    con.execute(f"UPDATE hitrate_entries SET {change} WHERE {ROW}")
+    assert_missed(path, errors=1)
+
+
+def test_a_row_brought_under_the_key_of_a_neighbour_leaves_that_alone(path: Path, con: apsw.Connection) -> None:
+    con.execute(f"UPDATE hitrate_entries SET key = (SELECT key FROM hitrate_entries ORDER BY id LIMIT 1) WHERE {ROW}")
+    assert_missed(path, errors=0)
+
+
+@pytest.mark.parametrize("value", ["'text'", "x'00'", "CAST(x'ff' AS TEXT)", "9e999", "-1"])
+def test_wrong_seconds_neither_fail_a_read_nor_spoil_the_sum(path: Path, con: apsw.Connection, value: str) -> None:
+    con.execute(f"UPDATE hitrate_entries SET seconds = {value} WHERE {ROW}")
+    with SqliteCache[Any](path=path) as cache:
+        assert cache.get([KEY]) in ({}, {KEY: ENTRIES[KEY]})
+        assert cache.get(list(ENTRIES)).items() >= NEIGHBOURS.items()
+        assert 0 <= cache.stats().seconds_saved < 1e9
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        "total_entries = 'x', total_bytes = 'y'",
+        "total_entries = NULL",
+        "total_bytes = NULL",
+        "total_entries = -5",
+        "total_bytes = -1",
+        "total_entries = 1 << 62",
+        "total_bytes = 1 << 62",
+        "total_entries = 1.5",
+        "total_bytes = CAST(x'ff' AS TEXT)",
+        "total_entries = 0, total_bytes = 0",
+    ],
+)
+def test_totals_that_cannot_be_are_counted_anew(path: Path, con: apsw.Connection, change: str) -> None:
+    con.execute(f"UPDATE hitrate_entries SET {change} WHERE id = (SELECT max(id) FROM hitrate_entries)")
+    with SqliteCache[Any](path=path, on_error="raise") as cache:
+        assert cache.stats().entries == 3
+        assert cache.get(list(ENTRIES)) == ENTRIES
+        for number in range(20):
+            cache.set({key(number): (number, None)})
+        cache.delete([key(19)])
+        assert cache.get(list(ENTRIES)) == ENTRIES
+        assert cache.stats().entries == 22
+    assert_sound(path)
+
+
+def test_the_newest_row_removed_by_somebody_else_does_not_cost_the_others(path: Path, con: apsw.Connection) -> None:
+    con.execute("DELETE FROM hitrate_entries WHERE id = (SELECT max(id) FROM hitrate_entries)")
+    with SqliteCache[Any](path=path, on_error="raise") as cache:
+        cache.set({key("new"): (1, None)})
+        assert cache.get(list(ENTRIES)) == {BEFORE: ENTRIES[BEFORE], KEY: ENTRIES[KEY]}
+        assert cache.stats().entries == 3
+    assert_sound(path)

@@ -30,7 +30,7 @@ from hitrate.stores.sqlite.ownership import own_path
 from hitrate.stores.sqlite.reading import read_many, read_one
 from hitrate.stores.sqlite.rows import ROW_OVERHEAD
 from hitrate.stores.sqlite.worker import Worker
-from hitrate.stores.sqlite.writing import CLEARED_PER_STEP, Limits, Outcome, Transaction, store_one
+from hitrate.stores.sqlite.writing import CLEARED_PER_STEP, Limits, Outcome, Transaction, read_totals, store_one
 
 T = TypeVar("T")
 
@@ -40,7 +40,6 @@ _SEEN_AT_MOST = 50_000
 
 _CLEARED_USAGE = f"""SELECT count(*), total(length(key) + length(payload) + {ROW_OVERHEAD})
     FROM hitrate_cleared CROSS JOIN hitrate_entries ON slot BETWEEN first AND last"""
-_TOTALS = "SELECT total_entries, total_bytes FROM hitrate_entries ORDER BY id DESC LIMIT 1"
 
 
 class SqliteStore(Store):
@@ -148,7 +147,7 @@ class SqliteStore(Store):
     def _usage(self, handle: Handle) -> Usage:
         handle.execute("BEGIN")
         try:
-            entries, size = (handle.execute(_TOTALS).fetchall() or [(0, 0)])[0]
+            _, entries, size = read_totals(handle.execute)
             cleared, cleared_size = handle.execute(_CLEARED_USAGE).fetchall()[0]
         finally:
             handle.execute("COMMIT")
@@ -311,7 +310,8 @@ class SqliteStore(Store):
         """Let go of a connection that failed, and say what happened in our terms."""
         if handle is not None:
             self._connections.discard(handle)
-        if isinstance(error, (apsw.CorruptError, apsw.NotADBError, schema.Tampered)):
+        # The last two come of content that is not of its type.
+        if isinstance(error, (apsw.CorruptError, apsw.NotADBError, schema.Tampered, TypeError, ValueError)):
             self._connections.set_aside(handle, error)
             raise StoreError(f"{self.path} was damaged: {error}") from error
         if isinstance(error, (StoreError, ClosedError)):

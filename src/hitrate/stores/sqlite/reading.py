@@ -8,6 +8,7 @@ from collections.abc import Callable, Sequence
 import apsw
 
 from hitrate.entry import fingerprint, fingerprints
+from hitrate.errors import DecodeError
 from hitrate.keys import EncodedKey
 from hitrate.stores.base import Found
 from hitrate.stores.sqlite.connections import Handle
@@ -29,10 +30,14 @@ _AT_ONCE = 4096
 def read_one(handle: Handle, name: bytes, key: bytes, clock: Callable[[], float]) -> tuple[Found, int]:
     """Return what is found for one key, and the id of its row (0 for none)."""
     identity = fingerprint(name, key)
-    for row in handle.execute(_ONE, (identity >> SHIFT, name)).fetchall():
+    try:
+        rows = handle.execute(_ONE, (identity >> SHIFT, name)).fetchall()
+    except UnicodeDecodeError as error:
+        return DecodeError(f"a column holds text that is none: {error}"), 0
+    for row in rows:
         if row[1] == pack_key(key):
             expiry = row[2]
-            if expiry is not None and expiry <= clock():
+            if type(expiry) is float and expiry <= clock():
                 return None, 0
             return read_columns(identity, expiry, row[3], row[4], row[5], row[6]), row[0]
     return None, 0
@@ -70,7 +75,14 @@ def _read_batch(
 ) -> None:
     identities = fingerprints(name, [wanted[place][1] for place in places])
     slots = array("q", [identity >> SHIFT for identity in identities])
-    rows = handle.execute(_MANY, (apsw.carray(slots), name)).fetchall()
+    try:
+        rows = handle.execute(_MANY, (apsw.carray(slots), name)).fetchall()
+    except UnicodeDecodeError:  # one of them holds text that is none, and is not to cost the others
+        for place in places:
+            found[place], row = read_one(handle, *wanted[place], lambda: now)
+            if row:
+                ids.append(row)
+        return
     if not rows:
         return
     asked: dict[bytes, tuple[int, list[int]]] = {}
@@ -82,10 +94,12 @@ def _read_batch(
             asked[packed] = identity, [place]
     for row in rows:
         match = asked.get(row[1])
-        if match is None or (row[2] is not None and row[2] <= now):
+        if match is None or (type(row[2]) is float and row[2] <= now):
             continue
         identity, its_places = match
         entry = read_columns(identity, row[2], row[3], row[4], row[5], row[6])
+        if type(entry) is not tuple and type(found[its_places[0]]) is tuple:
+            continue  # a row that was brought to another's slot does not hide the right one
         ids.append(row[0])
         for place in its_places:
             found[place] = entry

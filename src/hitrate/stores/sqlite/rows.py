@@ -61,8 +61,9 @@ def read_columns(
     """Return the entry of a row, or the error that says it is damaged."""
     encoding: Any = _ENCODINGS.get(code, code)
     try:
-        if stored_checksum == checksum(identity, encoding, payload, expiry):
-            return encoding, payload, expiry, seconds or 0.0
+        if type(payload) is bytes and stored_checksum == checksum(identity, encoding, payload, expiry):
+            # The seconds are in no checksum.
+            return encoding, payload, expiry, seconds if type(seconds) is float and 0.0 <= seconds < 1e9 else 0.0
     except TypeError:  # a column is not of its type
         pass
     return DecodeError("its bytes do not match its checksum; they were damaged, or written for another key")

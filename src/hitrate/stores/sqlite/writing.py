@@ -23,6 +23,8 @@ _AT_SLOT = f"SELECT id, key, length(key) + length(payload) + {ROW_OVERHEAD} FROM
 _AT_SLOTS = f"""SELECT e.slot, e.id, e.key, length(e.key) + length(e.payload) + {ROW_OVERHEAD}
     FROM carray(?1) AS wanted CROSS JOIN hitrate_entries AS e ON e.slot = wanted.value"""
 _TOTALS = "SELECT id, total_entries, total_bytes FROM hitrate_entries ORDER BY id DESC LIMIT 1"
+_COUNT = f"""SELECT max(id), count(*), CAST(total(length(key) + length(payload) + {ROW_OVERHEAD}) AS INTEGER)
+    FROM hitrate_entries"""
 _INSERT = "INSERT INTO hitrate_entries VALUES (?, ?, ?, ?, 0, ?, ?, ?, ?, ?, ?)"
 _UPDATE = """UPDATE hitrate_entries SET expiry = ?, seconds = ?, checksum = ?, encoding = ?, payload = ? WHERE id = ?"""
 _DELETE = "DELETE FROM hitrate_entries WHERE id = ?"
@@ -63,6 +65,25 @@ class Outcome:
     too_large: list[tuple[bytes, int]] = field(default_factory=list)
 
 
+def read_totals(execute: Any) -> tuple[int, int, int]:
+    """Return the id of the newest row, and how many rows and bytes there are; zeros for none.
+
+    What the newest row says is taken if it is plausible. If that row was damaged, or removed by somebody else, all are
+    counted.
+    """
+    try:
+        rows: list[tuple[int, int, int]] = execute(_TOTALS).fetchall()
+        if not rows:
+            return 0, 0, 0
+        last, entries, size = rows[0]
+        if type(entries) is int and type(size) is int and 0 < entries <= last and 0 < size <= entries << 31:
+            return rows[0]
+    except UnicodeDecodeError:
+        pass
+    counted: tuple[int, int, int] = execute(_COUNT).fetchall()[0]
+    return counted
+
+
 def store_one(handle: Handle, name: bytes, key: bytes, entry: Entry, limits: Limits) -> bool:
     """Store one entry, the usual write, in fewer steps than a ``Transaction``.
 
@@ -78,12 +99,11 @@ def store_one(handle: Handle, name: bytes, key: bytes, entry: Entry, limits: Lim
     try:
         # Three statements: joined into one they take SQLite twice as long.
         bases = execute(_BASE, (name,)).fetchall()
-        totals = execute(_TOTALS).fetchall()
-        if not bases or not totals:
+        _, entries, total = read_totals(execute)
+        if not bases or not entries:
             execute("ROLLBACK")
             return False
         slot = bases[0][0] + slot_of(identity)
-        _, entries, total = totals[0]
         row, old = None, 0
         for at_slot, there, its_size in execute(_AT_SLOT, (slot,)).fetchall():
             if there == packed:
@@ -120,10 +140,7 @@ class Transaction:
     def __enter__(self) -> Transaction:
         self._execute("BEGIN IMMEDIATE")
         try:
-            for last, entries, size in self._execute(_TOTALS).fetchall():
-                if entries is None or size is None:
-                    raise apsw.CorruptError("the newest entry has no totals")
-                self.last, self.entries, self.bytes = last, entries, size
+            self.last, self.entries, self.bytes = read_totals(self._execute)
         except BaseException:
             self._roll_back()
             raise
