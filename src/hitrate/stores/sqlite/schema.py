@@ -77,8 +77,7 @@ def check(con: apsw.Connection, path: str) -> bool:
         NotOurs: another program marks the file as its own.
         Tampered: our tables are not as we make them.
     """
-    application_id = con.pragma("application_id")
-    version = con.pragma("user_version")
+    application_id, version, found = _read(con)
     if application_id not in (0, APPLICATION_ID) or (application_id == 0 and version != 0):
         raise NotOurs(
             f"{path} is the database of another program (application_id {application_id}, user_version {version}); "
@@ -89,7 +88,6 @@ def check(con: apsw.Connection, path: str) -> bool:
             f"{path} has format {version}, which a newer hitrate wrote; this one reads up to {FORMAT}. "
             "Upgrade hitrate or use another path; the file was left as it is"
         )
-    found: list[Any] = con.execute(_DEFINITIONS).fetchall()
     if application_id == 0 and not found:
         return False
     odd = set(found) ^ _OURS
@@ -97,6 +95,17 @@ def check(con: apsw.Connection, path: str) -> bool:
         names = ", ".join(sorted({name.decode(errors="replace") for name, _ in odd}))
         raise Tampered(f"{path} does not have hitrate's tables as hitrate makes them: {names}")
     return True
+
+
+def _read(con: apsw.Connection) -> tuple[int, int, list[Any]]:
+    """Return the application id, the version and the definitions, all of one moment: others may be making the file."""
+    if con.in_transaction:
+        return con.pragma("application_id"), con.pragma("user_version"), con.execute(_DEFINITIONS).fetchall()
+    con.execute("BEGIN")
+    try:
+        return _read(con)
+    finally:
+        con.execute("ROLLBACK")
 
 
 def create(con: apsw.Connection, path: str) -> None:
