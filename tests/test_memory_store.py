@@ -48,7 +48,7 @@ def test_an_immutable_value_comes_back_each_time(value):
 def test_every_hit_is_the_callers_own_in_whatever_form_the_value_is_held(value):
     cache = InMemoryCache()
     cache.set({KEY: (value, None)})
-    found = hits(cache, 200)  # long enough for each form to be chosen
+    found = hits(cache, 600)  # long enough for each form to be chosen
     for each in found:
         assert each == value
         assert type(each) is type(value)

@@ -21,6 +21,7 @@ from hitrate.errors import ClosedError, DecodeError, SerializationError
 from hitrate.failsafe import OnError
 from hitrate.keys import check_key, check_namespaces, check_pairs, encode_text, refuse_pair
 from hitrate.serde import MsgpackSerializer, SerializerProtocol, copier, is_floats, is_immutable
+from hitrate.stats import REMEMBERED_MISSES
 from hitrate.stores.memory import Held, MemoryStore, Space, footprint
 
 _FLOAT_SIZE = sys.getsizeof(1.0)
@@ -73,9 +74,9 @@ class InMemoryCache(Cache[ValueT]):
             ClosedError: the cache is closed.
         """
         values: dict[FullKey, ValueT] = {}
-        missed: list[FullKey] = []
         spaces = self._spaces
-        hits = 0
+        missed = self._missed.young
+        hits = misses = 0
         saved = 0.0
         try:
             for full_key in keys:
@@ -85,11 +86,13 @@ class InMemoryCache(Cache[ValueT]):
                     # The key of a hit needs no check: it equals one that was stored.
                     if space is None or type(full_key) is not tuple or type(key) is not str:
                         check_key(full_key)
-                    missed.append(full_key)
+                    misses += 1
+                    missed[full_key] = self._clock()
                     continue
                 if held[2] is not None and held[2] <= self._clock():
                     self._store.expire(space, key, held)
-                    missed.append(full_key)
+                    misses += 1
+                    missed[full_key] = self._clock()
                     continue
                 load = held[0]
                 if load is None:
@@ -105,7 +108,8 @@ class InMemoryCache(Cache[ValueT]):
                         values[full_key] = self._decoded(space, full_key, held)
                     except DecodeError as error:
                         self._entry_failed(full_key, error)
-                        missed.append(full_key)
+                        misses += 1
+                        missed[full_key] = self._clock()
                         continue
                 hits += 1
                 saved += held[3]
@@ -117,9 +121,10 @@ class InMemoryCache(Cache[ValueT]):
         counters.hits += hits
         if saved:
             counters.seconds_saved += saved
-        if missed:
-            counters.misses += len(missed)
-            self._missed.note(missed, self._clock())
+        if misses:
+            counters.misses += misses
+            if len(missed) >= REMEMBERED_MISSES:
+                self._missed.turn()
         elif not values and self._closed:  # nothing was asked for, and so nothing told that it is closed
             self._refuse_closed()
         return values
@@ -131,7 +136,7 @@ class InMemoryCache(Cache[ValueT]):
     def _decoded(self, space: Space, full_key: FullKey, held: Held) -> ValueT:
         """Decode an entry held as bytes, and now and then choose the form that serves its next hits best.
 
-        To choose takes as long as dozens of hits, so one hit in 16 does, but for the first of an entry. A list of
+        To choose takes as long as dozens of hits, so one hit in 64 does, but for the first of an entry. A list of
         floats is much faster to copy than to decode, and known at once.
         """
         encoding, payload, expiry, seconds, visited = held
@@ -144,7 +149,7 @@ class InMemoryCache(Cache[ValueT]):
             value = value.copy()
         elif not visited:
             self._store.visit(space, full_key[1], held)
-        elif getrandbits(4) == 0:
+        elif getrandbits(6) == 0:
             value = self._settled(space, full_key, held, value)
         return value  # type: ignore[no-any-return]
 

@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
-_REMEMBERED_MISSES = 8192
+REMEMBERED_MISSES = 8192
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,7 +65,8 @@ class Counters:
 class MissTimes:
     """When keys were missed, so that their set can tell how many seconds the value took.
 
-    Holds the latest few thousand: two generations, the older of which is dropped when the younger is full.
+    Holds the latest few thousand, and the latest read whole: two generations, the older of which is dropped when the
+    younger is full.
 
     Attributes:
         young: the latest misses and their times.
@@ -82,9 +83,12 @@ class MissTimes:
         """Remember that keys were missed now."""
         for key in keys:
             self.young[key] = now
-            if len(self.young) >= _REMEMBERED_MISSES:
-                self.old = self.young
-                self.young = {}
+        if len(self.young) >= REMEMBERED_MISSES:
+            self.turn()
+
+    def turn(self) -> None:
+        """Begin a generation; the oldest is forgotten."""
+        self.old, self.young = self.young, {}
 
     def seconds_since(self, key: Any, now: float) -> float:
         """Return the seconds from the miss of a key until now and forget it; 0.0 if it was not missed here."""

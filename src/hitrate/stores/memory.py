@@ -181,7 +181,11 @@ class MemoryStore(Store):
             if old is None:
                 self._entries += 1
                 if self._bounded:
-                    self._queue.append(space, key)
+                    queue = self._queue
+                    if queue.dead > 1024:
+                        queue.compact()
+                    queue.spaces.append(space)
+                    queue.keys.append(key)
             space[key] = held
             if grown:
                 space.size += grown

@@ -7,6 +7,9 @@ from collections.abc import Callable
 
 from hitrate.failsafe import log
 
+_AFTER_YOU_SECONDS = 0.01
+"""How long the thread lets whoever asked go on first; a caller is not to wait for it at the interpreter's lock."""
+
 
 class Keeper:
     """Runs a job in the background, once however often it is asked for meanwhile.
@@ -17,6 +20,7 @@ class Keeper:
 
     def __init__(self, job: Callable[[], bool]) -> None:
         self._job = job
+        self._stopped = threading.Event()
         self._lock = threading.Lock()  # guards the two below
         self._wanted = False
         self._thread: threading.Thread | None = None
@@ -36,6 +40,7 @@ class Keeper:
 
     def stop(self) -> None:
         """Wait until the step under way is done; start no other."""
+        self._stopped.set()
         with self._lock:
             self._wanted = False
             thread = self._thread
@@ -43,6 +48,7 @@ class Keeper:
             thread.join()
 
     def _run(self) -> None:
+        self._stopped.wait(_AFTER_YOU_SECONDS)
         while True:
             with self._lock:
                 if not self._wanted:

@@ -16,6 +16,7 @@ from hitrate.errors import HitrateError, StoreError
 
 _IDLE_SECONDS = 5.0
 _BATCH = 1024
+_WOKEN_AT_ONCE = 16
 
 
 class Call(NamedTuple):
@@ -159,8 +160,11 @@ def _tell(outcomes: list[tuple[Call, Any, BaseException | None]]) -> None:
             pass
 
 
-def _resolve(outcomes: list[tuple[Call, Any, BaseException | None]]) -> None:
-    for call, result, error in outcomes:
+def _resolve(outcomes: list[tuple[Call, Any, BaseException | None]], start: int = 0) -> None:
+    """Wake those who wait, a few in each turn of the loop, so that it serves others in between."""
+    if len(outcomes) > start + _WOKEN_AT_ONCE:
+        outcomes[0][0].loop.call_soon(_resolve, outcomes, start + _WOKEN_AT_ONCE)
+    for call, result, error in outcomes[start : start + _WOKEN_AT_ONCE]:
         if call.future.done():  # cancelled
             continue
         if error is None:
