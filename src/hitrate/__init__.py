@@ -7,6 +7,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from hitrate.lazy import lazily
+
 if TYPE_CHECKING:
     from hitrate.base import BaseCache, FullKey, Namespace, ValueT
     from hitrate.errors import ClosedError, DecodeError, HitrateError, NewerFormatError, SerializationError, StoreError
@@ -52,16 +54,4 @@ __all__ = [
 ]
 
 
-def __getattr__(name: str) -> object:
-    home = _HOME.get(name)
-    if home is None:
-        raise AttributeError(f"module 'hitrate' has no attribute {name!r}")
-    from importlib import import_module
-
-    value: object = getattr(import_module(f"hitrate.{home}"), name)
-    globals()[name] = value
-    return value
-
-
-def __dir__() -> list[str]:
-    return sorted({*globals(), *__all__})
+__getattr__, __dir__ = lazily(globals(), _HOME)

@@ -16,6 +16,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from hitrate.lazy import lazily
+
 if TYPE_CHECKING:
     from hitrate.langgraph.memory import InMemoryCache
     from hitrate.langgraph.sqlite import SqliteCache
@@ -25,16 +27,4 @@ _HOME = {"InMemoryCache": "memory", "SqliteCache": "sqlite"}
 __all__ = ["InMemoryCache", "SqliteCache"]
 
 
-def __getattr__(name: str) -> object:
-    home = _HOME.get(name)
-    if home is None:
-        raise AttributeError(f"module 'hitrate.langgraph' has no attribute {name!r}")
-    from importlib import import_module
-
-    value: object = getattr(import_module(f"hitrate.langgraph.{home}"), name)
-    globals()[name] = value
-    return value
-
-
-def __dir__() -> list[str]:
-    return sorted({*globals(), *__all__})
+__getattr__, __dir__ = lazily(globals(), _HOME)

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from hitrate.lazy import lazily
 from hitrate.serde.protocol import BoundSerializer, SerializerProtocol
 
 if TYPE_CHECKING:
@@ -40,16 +41,4 @@ __all__ = [
 ]
 
 
-def __getattr__(name: str) -> object:
-    home = _HOME.get(name)
-    if home is None:
-        raise AttributeError(f"module 'hitrate.serde' has no attribute {name!r}")
-    from importlib import import_module
-
-    value: object = getattr(import_module(f"hitrate.serde.{home}"), name)
-    globals()[name] = value
-    return value
-
-
-def __dir__() -> list[str]:
-    return sorted({*globals(), *__all__})
+__getattr__, __dir__ = lazily(globals(), _HOME)
