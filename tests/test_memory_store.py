@@ -201,3 +201,16 @@ def test_a_million_small_entries_take_no_more_than_the_bytes_that_stats_tells():
         tracemalloc.stop()
     assert held < cache.stats().bytes * 1.2
     assert sys.getsizeof(cache) < 1000
+
+
+def test_a_namespace_whose_last_entry_left_takes_no_room():
+    clock = Clock()
+    cache = InMemoryCache(max_entries=5, clock=clock)
+    for number in range(500):  # evicted
+        cache.set({((str(number),), "key"): (number, None)})
+    assert len(cache._store.spaces) == 5
+    cache.clear()
+    cache.set({KEY: ("short", 5)})
+    clock.advance(6)
+    assert cache.get([KEY]) == {}  # expired, and found so by a read
+    assert len(cache._store.spaces) == 0

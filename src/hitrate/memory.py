@@ -16,7 +16,6 @@ from typing import Any
 
 from hitrate.base import FullKey, Namespace, ValueT
 from hitrate.cache import Cache, _raise
-from hitrate.entry import expiry_of
 from hitrate.errors import ClosedError, DecodeError, SerializationError
 from hitrate.failsafe import OnError
 from hitrate.keys import check_key, check_namespaces, check_pairs, encode_text, refuse_pair
@@ -255,7 +254,7 @@ class InMemoryCache(Cache[ValueT]):
             expiry = None
             if ttl is not None or self._default_ttl is not None:
                 now = self._clock()
-                expiry = expiry_of(self._default_ttl if ttl is None else ttl, now)
+                expiry = self._expiry(ttl, now)
                 if expiry is not None and expiry <= now:
                     batch.append((namespace, key, None))
                     continue

@@ -32,6 +32,7 @@ ENTRY_OVERHEAD = 200
 """Bytes that an entry takes beyond its key and payload: its tuple, dict slot, place in the queue and object headers."""
 
 _PURGED_PER_WRITE = 64
+_DEAD_AT_LEAST = 1024
 _FREED_AT_ONCE = 20_000
 _NEVER = sys.float_info.max
 _CLEARED = -1
@@ -41,10 +42,11 @@ _CODE = (type, types.FunctionType, types.BuiltinFunctionType, types.ModuleType)
 class Space(dict[Hashable, Held]):
     """The entries of one namespace, and the bytes they take."""
 
-    __slots__ = ("size",)
+    __slots__ = ("name", "size")
 
-    def __init__(self) -> None:
+    def __init__(self, name: Any) -> None:
         super().__init__()
+        self.name = name
         self.size = 0
 
     __hash__ = object.__hash__  # type: ignore[assignment]  # told apart by identity in the queue
@@ -131,7 +133,7 @@ class MemoryStore(Store):
                 space = self.spaces.get(name)
                 if held is None:
                     if space is not None and key in space:
-                        self._remove(name, space, key)
+                        self._drop(space, key)
                         removed += 1
                     continue
                 size = grown = len(held[1]) + len(key) + ENTRY_OVERHEAD
@@ -139,7 +141,7 @@ class MemoryStore(Store):
                     self._too_large(name, key, size)
                     continue
                 if space is None:
-                    space = self.spaces[name] = Space()
+                    space = self.spaces[name] = Space(name)
                 old = space.get(key)
                 if old is None:
                     self._entries += 1
@@ -182,7 +184,7 @@ class MemoryStore(Store):
                 self._entries += 1
                 if self._bounded:
                     queue = self._queue
-                    if queue.dead > 1024:
+                    if queue.dead > _DEAD_AT_LEAST:
                         queue.compact()
                     queue.spaces.append(space)
                     queue.keys.append(key)
@@ -255,17 +257,14 @@ class MemoryStore(Store):
         return space.size != _CLEARED
 
     def _drop(self, space: Space, key: Any) -> None:
+        """Drop an entry, and its namespace when it was the last one there."""
         size = size_of(key, space.pop(key))
         space.size -= size
         self._size -= size
         self._entries -= 1
         self._queue.dead += 1
-
-    def _remove(self, name: Any, space: Space, key: Any) -> None:
-        """Drop an entry, and its namespace when it was the last one there."""
-        self._drop(space, key)
         if not space:
-            del self.spaces[name]
+            del self.spaces[space.name]
             space.size = _CLEARED
 
     def _purge(self) -> None:
@@ -277,7 +276,7 @@ class MemoryStore(Store):
             space = self.spaces.get(name)
             held = None if space is None else space.get(key)
             if space is not None and held is not None and held[2] is not None and held[2] <= now:
-                self._remove(name, space, key)
+                self._drop(space, key)
                 self._expirations += 1
         if self._due.stale(self._entries):
             self._due = _Due()
@@ -312,7 +311,7 @@ class MemoryStore(Store):
         )
         space = self.spaces.get(name)
         if space is not None and key in space:
-            self._remove(name, space, key)
+            self._drop(space, key)
 
 
 class _Queue:
@@ -321,16 +320,15 @@ class _Queue:
     __slots__ = ("dead", "hand", "keys", "spaces")
 
     def __init__(self) -> None:
-        self.spaces: list[Space | None] = []
+        self.spaces: list[Space] = []
         self.keys: list[Any] = []
         self.hand = 0
         self.dead = 0
 
     def append(self, space: Space, key: Any) -> None:
+        self.compact()
         self.spaces.append(space)
         self.keys.append(key)
-        if self.dead > 1024 and self.dead * 2 > len(self.keys):
-            self.compact()
 
     def ring(self, size_of: Callable[[Any, Held], int]) -> Iterator[tuple[tuple[Space, Any], bool, int]]:
         """Yield the live entries from the hand on, twice round, moving the hand past each."""
@@ -339,19 +337,19 @@ class _Queue:
                 self.hand = 0
             space, key = self.spaces[self.hand], self.keys[self.hand]
             self.hand += 1
-            held = None if space is None else space.get(key)
-            if space is not None and held is not None and space.size != _CLEARED:
+            held = space.get(key)
+            if held is not None and space.size != _CLEARED:
                 yield (space, key), held[4], size_of(key, held)
 
     def compact(self) -> None:
         """Forget the places of entries that have left, once they are half of all."""
-        if self.dead <= 1024 or self.dead * 2 <= len(self.keys):
+        if self.dead <= _DEAD_AT_LEAST or self.dead * 2 <= len(self.keys):
             return
         seen: set[tuple[Space, Any]] = set()
         kept = [False] * len(self.keys)
         for place in reversed(range(len(self.keys))):
             space, key = self.spaces[place], self.keys[place]
-            if space is not None and space.size != _CLEARED and key in space and (space, key) not in seen:
+            if space.size != _CLEARED and key in space and (space, key) not in seen:
                 seen.add((space, key))
                 kept[place] = True
         self.hand = sum(kept[: self.hand])
@@ -423,10 +421,12 @@ def _free(spaces: list[Space], rest: list[list[Any]]) -> None:
 
 _stores: weakref.WeakSet[MemoryStore] = weakref.WeakSet()
 _held_over_fork: list[threading.Lock] = []
+_forking = threading.Lock()  # held from before a fork until after it: two threads that fork take turns with the list
 
 
 def _before_fork() -> None:
     """Hold every store's lock over a fork, so that the child never inherits a change half made."""
+    _forking.acquire()
     for store in list(_stores):
         store.lock.acquire()
         _held_over_fork.append(store.lock)
@@ -435,6 +435,7 @@ def _before_fork() -> None:
 def _after_fork() -> None:
     while _held_over_fork:
         _held_over_fork.pop().release()
+    _forking.release()
 
 
 os.register_at_fork(before=_before_fork, after_in_parent=_after_fork, after_in_child=_after_fork)
