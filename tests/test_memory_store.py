@@ -5,13 +5,15 @@ import sys
 import threading
 import tracemalloc
 from collections import deque
+from enum import StrEnum
+from random import Random
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from hitrate import DecodeError, InMemoryCache
-from hitrate.stores.memory import footprint
+from hitrate.stores.memory import footprint, size_of
 from hitrate.testing import Clock
 
 KEY = (("ns",), "key")
@@ -89,9 +91,9 @@ def test_a_value_of_another_serializer_is_decoded_for_every_hit():
 
 def test_what_hits_hold_as_objects_counts_as_objects():
     cache = InMemoryCache()
-    cache.set({KEY: ([float(number) for number in range(1000)], None)})
+    cache.set({KEY: ({str(number): float(number) for number in range(1000)}, None)})
     packed = cache.stats().bytes
-    hits(cache)
+    hits(cache, 600)
     assert cache.stats().bytes > packed + 20_000
     cache.delete([KEY])
     assert cache.stats().bytes == 0
@@ -214,3 +216,77 @@ def test_a_namespace_whose_last_entry_left_takes_no_room():
     clock.advance(6)
     assert cache.get([KEY]) == {}  # expired, and found so by a read
     assert len(cache._store.spaces) == 0
+
+
+class Colour(StrEnum):
+    RED = "red"
+
+
+def test_a_key_of_a_subclass_of_str_is_the_text_it_equals():
+    cache = InMemoryCache()
+    cache.set({((Colour.RED,), Colour.RED): (1, None)})
+    assert cache.get([(("red",), "red")]) == {(("red",), "red"): 1}
+    cache.set({(("red",), "red"): (2, None)})
+    assert cache.get([((Colour.RED,), Colour.RED)]) == {((Colour.RED,), Colour.RED): 2}
+    assert cache.stats().entries == 1
+    assert cache.delete([((Colour.RED,), "red")]) == 1
+
+
+@pytest.mark.parametrize("odd", ["8 letter", 2**40, -(2**40)], ids=repr)
+def test_what_is_as_long_as_a_float_is_not_taken_for_one(odd):
+    cache = InMemoryCache()
+    value = [1.5] * 40 + [odd] + [2.5] * 40
+    cache.set({KEY: (value, None)})
+    for found in hits(cache):
+        assert found == value
+        assert type(found[40]) is type(odd)
+
+
+def test_a_bytearray_as_long_as_a_float_is_a_miss_once_and_exact_from_then_on():
+    cache = InMemoryCache()
+    value = [1.5] * 40 + [bytearray(b"7 bytes")] + [2.5] * 40
+    cache.set({KEY: (value, None)})
+    assert cache.get([KEY]) == {}
+    cache.set({KEY: (value, None)})
+    for found in hits(cache):
+        assert found == value
+        assert type(found[40]) is bytearray
+
+
+@pytest.mark.parametrize("ttl", [None, 60])
+def test_the_counts_are_exact_after_threads_have_raced(ttl):
+    cache = InMemoryCache(max_bytes=200_000)
+    interval = sys.getswitchinterval()
+    sys.setswitchinterval(1e-6)
+
+    def race(seed):
+        rng = Random(seed)
+        for _ in range(3000):
+            key = ((str(rng.randrange(3)),), str(rng.randrange(40)))
+            match rng.randrange(20):
+                case 0:
+                    cache.delete([key])
+                case 1:
+                    cache.clear([key[0]])
+                case 2:
+                    cache.stats()
+                case 3 | 4 | 5 | 6 | 7 | 8:
+                    cache.get([key])
+                case number:
+                    cache.set({key: ({"text": "x" * rng.randrange(5000)}, None if number < 19 else ttl)})
+
+    try:
+        threads = [threading.Thread(target=race, args=[seed]) for seed in range(4)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+    finally:
+        sys.setswitchinterval(interval)
+    spaces = cache._store.spaces
+    stats = cache.stats()
+    assert stats.bytes <= 200_000
+    assert stats.entries == sum(map(len, spaces.values()))
+    assert stats.bytes == sum(size_of(key, held) for space in spaces.values() for key, held in space.items())
+    cache.clear()
+    assert (cache.stats().entries, cache.stats().bytes) == (0, 0)

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import NoReturn
 
-from hitrate.base import Namespace
+from hitrate.base import FullKey, Namespace
 
 EncodedKey = tuple[bytes, bytes]
 """The encoded namespace and the encoded key."""
@@ -84,6 +84,27 @@ def check_key(full_key: object) -> None:
     check_namespace(namespace)
     if not isinstance(key, str):
         raise TypeError(f"a key is a str; the one given with namespace {namespace!r} is {_described(key)}")
+
+
+def plain_key(full_key: FullKey) -> FullKey:
+    """Return a full key made of tuple and str themselves, the one given if it is.
+
+    A member of a StrEnum equals its text and has another hash: a dict would keep the two apart.
+
+    Raises:
+        TypeError: it is no ``(tuple of str, str)``.
+    """
+    if type(full_key) is tuple and len(full_key) == 2:
+        namespace, key = full_key
+        if type(namespace) is tuple and type(key) is str:
+            for part in namespace:
+                if type(part) is not str:
+                    break
+            else:
+                return full_key
+    check_key(full_key)
+    namespace, key = full_key
+    return tuple(map(str.__str__, namespace)), str.__str__(key)
 
 
 def check_namespaces(namespaces: Iterable[Namespace]) -> list[Namespace]:

@@ -16,14 +16,20 @@ from typing import Any
 
 from hitrate.base import FullKey, Namespace, ValueT
 from hitrate.cache import Cache, _raise
+from hitrate.entry import DEFAULT_ENCODING
 from hitrate.errors import ClosedError, DecodeError, SerializationError
 from hitrate.failsafe import OnError
-from hitrate.keys import check_key, check_namespaces, check_pairs, encode_text, refuse_pair
-from hitrate.serde import MsgpackSerializer, SerializerProtocol, copier, is_floats, is_immutable
+from hitrate.keys import check_key, check_namespaces, check_pairs, encode_text, plain_key, refuse_pair
+from hitrate.serde import MsgpackSerializer, SerializerProtocol, copier, is_immutable
+from hitrate.serde.packing import is_packed_floats, pack_floats
 from hitrate.stats import REMEMBERED_MISSES
-from hitrate.stores.memory import Held, MemoryStore, Space, footprint
+from hitrate.stores.memory import ENTRY_OVERHEAD, Held, MemoryStore, Space, footprint, size_of, spelled_out
 
 _FLOAT_SIZE = sys.getsizeof(1.0)
+_FLOATS = "floats"
+"""A list of floats, as far as the length of its payload tells; no encoding that leaves this file."""
+
+_MISS: Any = object()
 
 
 class InMemoryCache(Cache[ValueT]):
@@ -57,6 +63,10 @@ class InMemoryCache(Cache[ValueT]):
         # Only our own serializer is known to be exact, and so to allow sharing and copying in the place of decoding.
         self._exact = type(self.serde) is MsgpackSerializer
         self._plain = self._exact and default_ttl is None
+        self._dumps = self.serde.dumps_typed
+        self._trusts_lengths = True
+        self._pack: Callable[[Any], bytes] = getattr(self.serde, "pack", bytes)
+        self._loads = self.serde.loads_typed
         self._decoders: dict[str, Callable[[bytes], Any]] = {}
 
     def get(self, keys: Sequence[FullKey]) -> dict[FullKey, ValueT]:
@@ -74,44 +84,41 @@ class InMemoryCache(Cache[ValueT]):
         """
         values: dict[FullKey, ValueT] = {}
         spaces = self._spaces
-        missed = self._missed.young
+        missed = self._missed
         hits = misses = 0
         saved = 0.0
         try:
             for full_key in keys:
                 namespace, key = full_key
                 space = spaces.get(namespace)
-                if space is None or (held := space.get(key)) is None:
+                held = None if space is None else space.get(key)
+                if space is None or held is None:
                     # The key of a hit needs no check: it equals one that was stored.
                     if space is None or type(full_key) is not tuple or type(key) is not str:
-                        check_key(full_key)
-                    misses += 1
-                    missed[full_key] = self._clock()
-                    continue
-                if held[2] is not None and held[2] <= self._clock():
-                    self._store.expire(space, key, held)
-                    misses += 1
-                    missed[full_key] = self._clock()
-                    continue
-                load = held[0]
-                if load is None:
-                    values[full_key] = held[1]
-                    if not held[4]:
-                        self._store.visit(space, key, held)
-                elif type(load) is not str:
-                    values[full_key] = load(held[1])
-                    if not held[4]:
-                        self._store.visit(space, key, held)
-                else:
-                    try:
-                        values[full_key] = self._decoded(space, full_key, held)
-                    except DecodeError as error:
-                        self._entry_failed(full_key, error)
-                        misses += 1
-                        missed[full_key] = self._clock()
+                        plain = plain_key(full_key)
+                        if plain is not full_key:
+                            for value in self.get([plain]).values():
+                                values[full_key] = value
+                            continue
+                elif type(held) is tuple and type(held[0]) is not str:
+                    if held[2] is None or held[2] > self._clock():
+                        values[full_key] = held[1] if held[0] is None else held[0](held[1])
+                        if not held[4]:
+                            self._store.visit(space, key, held)
+                        hits += 1
+                        saved += held[3]
                         continue
-                hits += 1
-                saved += held[3]
+                    self._store.expire(space, key, held)
+                else:
+                    value = self._unpacked(space, full_key, held)
+                    if value is not _MISS:
+                        values[full_key] = value
+                        hits += 1
+                        if type(held) is tuple:
+                            saved += held[3]
+                        continue
+                misses += 1
+                missed[full_key] = self._clock()
         except (TypeError, ValueError):
             for full_key in keys:
                 check_key(full_key)
@@ -122,8 +129,8 @@ class InMemoryCache(Cache[ValueT]):
             counters.seconds_saved += saved
         if misses:
             counters.misses += misses
-            if len(missed) >= REMEMBERED_MISSES:
-                self._missed.turn()
+            if len(missed) > REMEMBERED_MISSES:
+                missed.forget()
         elif not values and self._closed:  # nothing was asked for, and so nothing told that it is closed
             self._refuse_closed()
         return values
@@ -132,25 +139,53 @@ class InMemoryCache(Cache[ValueT]):
         """Asynchronously get the cached values for the given keys; as ``get``, which never waits here."""
         return self.get(keys)
 
-    def _decoded(self, space: Space, full_key: FullKey, held: Held) -> ValueT:
-        """Decode an entry held as bytes, and now and then choose the form that serves its next hits best.
+    def _unpacked(self, space: Space, full_key: FullKey, held: Held) -> Any:
+        """Return the value of an entry held as bytes, or as a str that was never read; ``_MISS`` if it has none.
 
-        To choose takes as long as dozens of hits, so one hit in 64 does, but for the first of an entry. A list of
-        floats is much faster to copy than to decode, and known at once.
+        Now and then choose the form that serves its next hits best. To choose takes as long as dozens of hits, so one
+        hit in 64 does, but for the first of an entry.
         """
-        encoding, payload, expiry, seconds, visited = held
-        value: Any = self._load((encoding, payload, expiry, seconds), full_key)  # type: ignore[arg-type]  # keys stay as they are
-        if not self._exact:
-            self._store.visit(space, full_key[1], held)
-        elif type(value) is list and is_floats(value):
+        encoding, payload, expiry, seconds, visited = entry = spelled_out(held)
+        if expiry is not None and expiry <= self._clock():
+            self._store.expire(space, full_key[1], held)
+            return _MISS
+        try:
+            if encoding is None:
+                value = payload
+            elif encoding == _FLOATS:
+                value = self._proven_floats(payload)
+            elif self._exact:
+                value = self._loads((encoding, payload))
+            else:
+                value = self._load(entry, full_key)  # type: ignore[arg-type]  # keys stay as they are
+        except DecodeError as error:
+            self._entry_failed(full_key, error)
+            return _MISS
+        if encoding == _FLOATS:
             size = sys.getsizeof(value) + len(value) * _FLOAT_SIZE
             self._store.replace(space, full_key[1], held, (list.copy, value, expiry, seconds, True, size))
             value = value.copy()
         elif not visited:
             self._store.visit(space, full_key[1], held)
-        elif getrandbits(6) == 0:
+        elif self._exact and getrandbits(6) == 0:
             value = self._settled(space, full_key, held, value)
-        return value  # type: ignore[no-any-return]
+        return value
+
+    def _proven_floats(self, payload: bytes) -> Any:
+        """Return the list that ``_held`` took for floats by its length alone.
+
+        To look at each of them would make a set slower than the packing itself, so the first hit does. Numbers and text
+        may be in it too. Bytes may have been a bytearray, which is packed as if it was bytes: then the list is a miss,
+        and lengths are trusted no more.
+
+        Raises:
+            DecodeError: it holds something else.
+        """
+        value = self._loads((DEFAULT_ENCODING, payload))
+        if not is_packed_floats(payload) and not {*map(type, value)} <= {float, int, str}:
+            self._trusts_lengths = False
+            raise DecodeError("a list that holds other things was taken for one of floats; set it again")
+        return value
 
     def _settled(self, space: Space, full_key: FullKey, held: Held, value: Any) -> Any:
         """Hold a value that was just decoded in the form that serves its next hits best; return one for this hit."""
@@ -169,7 +204,7 @@ class InMemoryCache(Cache[ValueT]):
         """Return what decodes a payload, one function for each encoding."""
         decode = self._decoders.get(encoding)
         if decode is None:
-            loads = self.serde.loads_typed
+            loads = self._loads
             decode = self._decoders[encoding] = lambda payload: loads((encoding, payload))
         return decode
 
@@ -186,41 +221,58 @@ class InMemoryCache(Cache[ValueT]):
             SerializationError: a value cannot be stored exactly; nothing was stored.
             ClosedError: the cache is closed.
         """
-        if self._plain and type(keys) is dict and len(keys) == 1 and self._set_usual(keys):
-            return
+        if self._plain:
+            # The usual write, with less ado than a batch: one entry without a TTL in a namespace that is there and has
+            # room (see stores/memory.py).
+            try:
+                ((full_key, (value, ttl)),) = keys.items()
+                namespace, key = full_key
+                space = self._spaces[namespace]
+                if ttl is None and type(key) is str and type(full_key) is tuple:
+                    if type(value) is dict and not self._missed:
+                        held: Held = self._pack(value)
+                    else:
+                        held = self._held(value, full_key, None)
+                    taken = size_of(key, held) if type(held) is tuple else len(held) + len(key) + ENTRY_OVERHEAD
+                    # One step.
+                    room = space.room - taken
+                    if room >= 0:
+                        old = space[key] if key in space else None  # noqa: SIM401 - a call would be two steps
+                        space[key] = held
+                        space.room = room
+                        # One step.
+                        self._counters.sets += 1
+                        if old is not None:
+                            returned = size_of(key, old)
+                            space.room += returned  # one step
+                        return
+            except Exception:  # noqa: S110 - another write, or a wrong one: below it is told which
+                pass
         stored, removed = self._store.put(self._snapshot(keys))
         self._counters.sets += stored
         if removed:
             self._counters.deletes += removed
 
-    def _set_usual(self, pairs: dict[FullKey, tuple[ValueT, float | None]]) -> bool:
-        """Do the usual write with less ado than a batch: one entry without a TTL, in a namespace that is there.
+    def _held(self, value: Any, full_key: FullKey, expiry: float | None) -> Held:
+        """Return the form in which a value is held at first.
 
-        Returns:
-            False, with nothing changed, if it is another write or a wrong one.
+        Raises:
+            SerializationError: it cannot be stored exactly.
         """
-        try:
-            ((full_key, (value, ttl)),) = pairs.items()
-            namespace, key = full_key
-            space = self._spaces.get(namespace)
-        except (TypeError, ValueError):
-            return False
-        if space is None or ttl is not None or type(key) is not str or type(full_key) is not tuple:
-            return False
-        encoding: str | None = None
-        payload: Any = value
-        if type(value) is not str and type(value) is not bytes:
-            try:
-                encoding, payload = self.serde.dumps_typed(value)
-            except SerializationError as error:
-                self._cannot_store(full_key, error)
-                return True
-        missed = self._missed
-        seconds = missed.seconds_since(full_key, self._clock()) if missed.young or missed.old else 0.0
-        if not self._store.put_one(space, key, (encoding, payload, None, seconds, False)):
-            return False
-        self._counters.sets += 1
-        return True
+        seconds = self._missed.seconds_since(full_key, self._clock()) if self._missed else 0.0
+        kind = type(value)
+        encoding: Any = None
+        if not self._exact:
+            encoding, payload = self._dump(value, full_key)  # type: ignore[arg-type]  # keys stay as they are
+        elif kind is str or kind is bytes:
+            payload = value
+        else:
+            if kind is list and self._trusts_lengths and (packed := pack_floats(value)) is not None:
+                return _FLOATS, packed, expiry, seconds, False
+            encoding, payload = self._dumps(value)
+        if expiry is None and not seconds and (encoding == DEFAULT_ENCODING or kind is str):
+            return payload
+        return encoding, payload, expiry, seconds, False
 
     def aset(self, keys: Mapping[FullKey, tuple[ValueT, float | None]]) -> Coroutine[Any, Any, None]:
         """Asynchronously set the cached values for the given keys; as ``set``.
@@ -241,12 +293,11 @@ class InMemoryCache(Cache[ValueT]):
         if type(pairs) is not dict:
             check_pairs(pairs)
         batch: list[tuple[Any, Any, Held | None]] = []
-        missed = self._missed
         for full_key, pair in pairs.items():
             try:
                 namespace, key = full_key
                 if namespace not in self._names or type(key) is not str or type(full_key) is not tuple:
-                    check_key(full_key)
+                    namespace, key = plain_key(full_key)
                     self._names[namespace]
                 value, ttl = pair
             except (TypeError, ValueError) as error:
@@ -258,26 +309,17 @@ class InMemoryCache(Cache[ValueT]):
                 if expiry is not None and expiry <= now:
                     batch.append((namespace, key, None))
                     continue
-            seconds = missed.seconds_since(full_key, self._clock()) if missed.young or missed.old else 0.0
-            if self._exact and ((kind := type(value)) is str or kind is bytes):
-                batch.append((namespace, key, (None, value, expiry, seconds, False)))
-                continue
             try:
-                encoding, payload = self._dump(value, full_key)  # type: ignore[arg-type]  # keys stay as they are
+                batch.append((namespace, key, self._held(value, full_key, expiry)))
             except SerializationError as error:
                 self._cannot_store(full_key, error)
-                continue
-            batch.append((namespace, key, (encoding, payload, expiry, seconds, False)))
         return batch
 
     def _encode_keys(self, keys: Iterable[FullKey]) -> list[Any]:
         """Check keys; in memory they are held as they are."""
         if self._closed:
             self._refuse_closed()
-        listed = list(keys)
-        for full_key in listed:
-            check_key(full_key)
-        return listed
+        return [plain_key(full_key) for full_key in keys]
 
     def _encode_namespaces(self, namespaces: Sequence[Namespace] | None) -> list[Any] | None:
         if self._closed:
@@ -302,6 +344,9 @@ class _ClosedSpaces(dict[Any, Space]):
     """Stands for the entries of a closed cache, so that a read need not ask whether it is open."""
 
     def get(self, key: object, default: object = None) -> Any:
+        self[key]
+
+    def __missing__(self, key: object) -> Any:
         raise ClosedError("this InMemoryCache is closed; open another one")
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from itertools import islice
 from typing import Any
 
 REMEMBERED_MISSES = 8192
@@ -62,37 +63,22 @@ class Counters:
         self.seconds_saved = 0.0
 
 
-class MissTimes:
-    """When keys were missed, so that their set can tell how many seconds the value took.
-
-    Holds the latest few thousand, and the latest read whole: two generations, the older of which is dropped when the
-    younger is full.
-
-    Attributes:
-        young: the latest misses and their times.
-        old: the generation before.
-    """
-
-    __slots__ = ("old", "young")
-
-    def __init__(self) -> None:
-        self.young: dict[Any, float] = {}
-        self.old: dict[Any, float] = {}
+class MissTimes(dict[Any, float]):
+    """When keys were missed, so that their set can tell how many seconds the value took; the latest few thousand."""
 
     def note(self, keys: Iterable[Any], now: float) -> None:
         """Remember that keys were missed now."""
         for key in keys:
-            self.young[key] = now
-        if len(self.young) >= REMEMBERED_MISSES:
-            self.turn()
+            self[key] = now
+        if len(self) > REMEMBERED_MISSES:
+            self.forget()
 
-    def turn(self) -> None:
-        """Begin a generation; the oldest is forgotten."""
-        self.old, self.young = self.young, {}
+    def forget(self) -> None:
+        """Forget the older half, but nothing of the latest read."""
+        for key in [*islice(self, REMEMBERED_MISSES // 2)]:
+            self.pop(key, None)
 
     def seconds_since(self, key: Any, now: float) -> float:
         """Return the seconds from the miss of a key until now and forget it; 0.0 if it was not missed here."""
-        missed = self.young.pop(key, None)
-        if missed is None:
-            missed = self.old.pop(key, None)
+        missed = self.pop(key, None)
         return 0.0 if missed is None else max(0.0, now - missed)

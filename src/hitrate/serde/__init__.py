@@ -11,7 +11,7 @@ from hitrate.lazy import lazily
 from hitrate.serde.protocol import BoundSerializer, SerializerProtocol
 
 if TYPE_CHECKING:
-    from hitrate.serde.copying import copier, is_floats, is_immutable
+    from hitrate.serde.copying import copier, is_immutable
     from hitrate.serde.encrypted import EncryptedSerializer
     from hitrate.serde.msgpack import MsgpackSerializer, default_serializer
     from hitrate.serde.zstd import ZstdSerializer, train_dictionary
@@ -22,7 +22,6 @@ _HOME = {
     "ZstdSerializer": "zstd",
     "copier": "copying",
     "default_serializer": "msgpack",
-    "is_floats": "copying",
     "is_immutable": "copying",
     "train_dictionary": "zstd",
 }
@@ -35,7 +34,6 @@ __all__ = [
     "ZstdSerializer",
     "copier",
     "default_serializer",
-    "is_floats",
     "is_immutable",
     "train_dictionary",
 ]

@@ -58,15 +58,6 @@ def is_immutable(value: Any) -> bool:
     return numpy is not None and issubclass(cls, numpy.generic) and not issubclass(cls, numpy.void)
 
 
-def is_floats(value: list[Any]) -> bool:
-    """Tell whether a list is an embedding or the like: several numbers, each of them a float.
-
-    Args:
-        value: a list.
-    """
-    return len(value) > 8 and type(value[0]) is float and {*map(type, value)} == {float}
-
-
 def copier(value: Any) -> Make | None:
     """Return a function that makes a fresh, exact copy of a value each time it is called.
 

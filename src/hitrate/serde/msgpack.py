@@ -32,7 +32,7 @@ class MsgpackSerializer:
         self._classes = Classes(types)
         self._rules: dict[type, Rule] = dict(ENCODERS)
         self._decoders: dict[int, Decode] = {**DECODERS, CLASS: self._classes.decode}
-        self._pack = packer(self._rules, self._find_rule)
+        self.pack = packer(self._rules, self._find_rule)
         self._hook = unpacker(self._decoders, self._find_decoder, self._classes)
 
     def dumps_typed(self, obj: Any) -> tuple[str, bytes]:
@@ -63,8 +63,8 @@ class MsgpackSerializer:
                         break
                     flat += pair
                 else:
-                    return "writes", self._pack(flat)
-            return "msgpack", self._pack(obj)
+                    return "writes", self.pack(flat)
+            return "msgpack", self.pack(obj)
         except (TypeError, ValueError, RuntimeError, Refused):
             return "msgpack", rewrite(obj, self._rules, self._find_rule)
 

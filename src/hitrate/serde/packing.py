@@ -7,6 +7,7 @@ depth is bounded without counting.
 
 from __future__ import annotations
 
+import gc
 import sys
 import threading
 from collections.abc import Callable
@@ -48,7 +49,6 @@ def holds_impostor(root: Any) -> bool:
             return False
         inner: list[Any] = []
         for each in level:
-            # Not gc.get_referents: from Python 3.13 it does not see what the __dict__ of an instance holds.
             if type(each) is dict:
                 inner += each.values()
             elif type(each) is list and not _is_floats(each):
@@ -58,20 +58,54 @@ def holds_impostor(root: Any) -> bool:
     return True
 
 
+def _is_plain(root: Any) -> bool:
+    """Tell that a value is plain data without bytearrays, twice as fast as ``holds_impostor``; False if unsure."""
+    level = [root]
+    types = {type(root)}
+    while types <= _PLAIN:
+        if list not in types and dict not in types:
+            return True
+        level = gc.get_referents(*level)
+        types = {*map(type, level)}
+    return False
+
+
+_PLAIN = frozenset({type(None), bool, int, float, str, bytes, list, dict})
+
+# From Python 3.13 the collector does not see what the __dict__ of an instance holds.
+_REFERENTS_TELL = sys.version_info < (3, 13)
+_SMALL = 4096
+
+
 def _is_floats(items: list[Any]) -> bool:
     """Tell, of a long list, whether it is all floats, three times as fast as by looking at each."""
-    if len(items) < 64 or type(items[0]) is not float or type(items[-1]) is not float:
-        return False
+    packed = pack_floats(items)
+    return packed is not None and is_packed_floats(packed)
+
+
+def pack_floats(items: list[Any]) -> bytes | None:
+    """Pack a list that may be an embedding or the like: many floats and nothing else, as far as the length tells.
+
+    Returns:
+        The payload, of which ``is_packed_floats`` tells the truth; None if the list is something else.
+    """
+    count = len(items)
+    if count < _FLOATS_AT_LEAST or type(items[0]) is not float or type(items[-1]) is not float:
+        return None
     try:
-        return _is_packed_floats(packb(items, None, OPTION), len(items))
+        packed = packb(items, None, OPTION)
     except ormsgpack.MsgpackEncodeError:
-        return False
+        return None
+    return packed if len(packed) == (3 if count < 65536 else 5) + 9 * count else None
 
 
-def _is_packed_floats(packed: bytes, count: int) -> bool:
-    """Tell whether a packed list is all floats: if each so far was one, the next begins nine bytes on."""
-    start = 1 if count < 16 else 3 if count < 65536 else 5
-    return len(packed) == start + 9 * count and packed[start::9] == b"\xcb" * count
+def is_packed_floats(packed: bytes) -> bool:
+    """Tell whether what ``pack_floats`` packed is all floats: if each so far was one, the next begins nine bytes on."""
+    start = len(packed) % 9
+    return packed[start::9] == b"\xcb" * (len(packed) // 9)
+
+
+_FLOATS_AT_LEAST = 64
 
 
 def packer(rules: dict[type, Rule], find: Callable[[type], Rule]) -> Pack:
@@ -81,17 +115,35 @@ def packer(rules: dict[type, Rule], find: Callable[[type], Rule]) -> Pack:
         rules: how each known type is written.
         find: finds, and adds to the rules, how another type is written; raises ``Refused``.
     """
+    pack = _packer(rules, find, checked=False)
+    pack_checked = _packer(rules, find, checked=True)
+
+    def pack_whole(state: Any, style: int = 0, /) -> bytes:
+        packed = pack(state)
+        # What is nested in it is in it. 196 and 197 mark bytes, 198 those of 64 KB and more; without a mark there are
+        # none, and so no bytearray.
+        if (196 in packed or 197 in packed or (len(packed) > 0xFFFF and 198 in packed)) and not (
+            _REFERENTS_TELL and len(packed) < _SMALL and _is_plain(state)
+        ):
+            return pack_checked(state)
+        return packed
+
+    return pack_whole
+
+
+def _packer(rules: dict[type, Rule], find: Callable[[type], Rule], *, checked: bool) -> Pack:
+    """Return a function that packs a value with all that is nested in it, looking for impostors or not."""
 
     def too_deep(state: Any, style: int = 0, /) -> bytes:
         raise Refused("it is nested too deeply")
 
     below: Pack = too_deep
     for level in range(DOCUMENTS, -1, -1):
-        below = _packer(rules, find, below, level >= FREE)
+        below = _level(rules, find, below, bounded=level >= FREE, checked=checked)
     return below
 
 
-def _packer(rules: dict[type, Rule], find: Callable[[type], Rule], below: Pack, bounded: bool) -> Pack:
+def _level(rules: dict[type, Rule], find: Callable[[type], Rule], below: Pack, *, bounded: bool, checked: bool) -> Pack:
     get = rules.get
 
     def default(obj: Any) -> Ext:
@@ -99,21 +151,17 @@ def _packer(rules: dict[type, Rule], find: Callable[[type], Rule], below: Pack, 
         return Ext(rule[0], rule[1](obj, below))
 
     def pack(state: Any, style: int = 0, /) -> bytes:
-        packed = packb(state, default, OPTION)
-        # 196, 197 and 198 mark bytes; without one of them there are none, and so no bytearray.
-        if (196 in packed or 197 in packed or 198 in packed) and not (
-            (type(state) is list and _is_packed_floats(packed, len(state))) or not holds_impostor(state)
-        ):
-            raise Refused("it holds a type that msgpack would silently change")
-        return packed
+        return packb(state, default, OPTION)
 
-    def pack_bounded(state: Any, style: int = 0, /) -> bytes:
-        packed = pack(state)
-        if not is_shallow(packed):
+    def pack_with_care(state: Any, style: int = 0, /) -> bytes:
+        if checked and holds_impostor(state):
+            raise Refused("it holds a type that msgpack would silently change")
+        packed = packb(state, default, OPTION)
+        if bounded and not is_shallow(packed):
             raise Refused("it is nested too deeply")
         return packed
 
-    return pack_bounded if bounded else pack
+    return pack_with_care if checked or bounded else pack
 
 
 def unpacker(decoders: dict[int, Decode], find: Callable[[int], Decode], classes: Classes) -> Hook:

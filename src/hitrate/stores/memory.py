@@ -1,7 +1,12 @@
-"""Entries in this process: a dict a namespace, read without a lock.
+"""Entries in this process: a dict a namespace, read without a lock and usually written without one.
 
-What is held for a key is an immutable tuple, and whatever changes (a visited bit, another form of the value) replaces
-the tuple under the lock. A reader therefore needs no lock: it sees one tuple or the other, each of them whole.
+What is held for a key is immutable, and whatever changes (a visited bit, another form of the value) replaces it. A
+reader therefore needs no lock: it sees one form or the other, each of them whole.
+
+A writer without the lock spends the room that the store has granted to its namespace. CPython switches threads only at
+calls and backward jumps; the few lines that exchange what is held and take the room for it have neither, and so are one
+step. They say so. Whoever needs a namespace to stand still takes the lock and the rest of its room. On an interpreter
+without the global lock no room is granted.
 """
 
 from __future__ import annotations
@@ -14,18 +19,21 @@ import threading
 import types
 import weakref
 from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
+from itertools import islice
 from typing import Any, cast
 
-from hitrate.entry import Entry
+from hitrate.entry import DEFAULT_ENCODING, Entry
 from hitrate.failsafe import log
 from hitrate.keys import EncodedKey
 from hitrate.sieve import sweep
 from hitrate.stores.base import Found, Store, Usage, check_limit
 
-Held = tuple[Any, ...]
-"""(encoding, payload, expiry, seconds, visited) and, if the payload's length does not tell it, the size in bytes.
+Held = Any
+"""What is held for a key, in one of three forms.
 
+A tuple: (encoding, payload, expiry, seconds, visited) and, if the payload's length does not tell it, the size in bytes.
 A callable in the place of the encoding makes the value from the payload; None says that the payload is the value.
+Bytes: a payload in the default encoding. A str: the value. Both without an expiry, without seconds, not visited.
 """
 
 ENTRY_OVERHEAD = 200
@@ -35,19 +43,42 @@ _PURGED_PER_WRITE = 64
 _DEAD_AT_LEAST = 1024
 _FREED_AT_ONCE = 20_000
 _NEVER = sys.float_info.max
-_CLEARED = -1
+_BURIED = -(1 << 62)
+_ROOM_AT_MOST = 1 << 20
+_ROOM_AT_LEAST = 1 << 12
+_GIL: bool = getattr(sys, "_is_gil_enabled", lambda: True)()
 _CODE = (type, types.FunctionType, types.BuiltinFunctionType, types.ModuleType)
 
 
 class Space(dict[Hashable, Held]):
-    """The entries of one namespace, and the bytes they take."""
+    """The entries of one namespace.
 
-    __slots__ = ("name", "size")
+    Attributes:
+        name: the namespace.
+        granted: bytes that count as taken by it: by its entries, and the room.
+        room: bytes that may be stored without the lock; far below 0 once the namespace was cleared or left empty, and
+            what is put in it would be lost.
+        queued: how many of its entries, the first in its order, have their place in the order of arrival.
+    """
+
+    __slots__ = ("granted", "name", "queued", "room")
 
     def __init__(self, name: Any) -> None:
         super().__init__()
         self.name = name
-        self.size = 0
+        self.granted = 0
+        self.room = 0
+        self.queued = 0
+
+    @property
+    def size(self) -> int:
+        """Bytes that its entries take."""
+        return self.granted - self.room
+
+    @property
+    def live(self) -> bool:
+        """False once it was cleared or left empty."""
+        return self.room > _BURIED // 2
 
     __hash__ = object.__hash__  # type: ignore[assignment]  # told apart by identity in the queue
 
@@ -57,7 +88,16 @@ class Space(dict[Hashable, Held]):
 
 def size_of(key: Any, held: Held) -> int:
     """Return the bytes that an entry is counted as."""
+    if type(held) is not tuple:
+        return len(held) + len(key) + ENTRY_OVERHEAD
     return held[5] if len(held) == 6 else len(held[1]) + len(key) + ENTRY_OVERHEAD
+
+
+def spelled_out(held: Held) -> tuple[Any, ...]:
+    """Return what is held as a tuple, whatever its form."""
+    if type(held) is tuple:
+        return held
+    return (None if type(held) is str else DEFAULT_ENCODING, held, None, 0.0, False)
 
 
 def footprint(value: Any) -> int:
@@ -84,14 +124,16 @@ class MemoryStore(Store):
         check_limit("max_bytes", max_bytes)
         check_limit("max_entries", max_entries)
         self.spaces: dict[Any, Space] = {}
-        # Guards everything below and every change of a space; never held while values are encoded or decoded.
+        # Guards what leaves, the order of arrival and what is due; never held while values are encoded or decoded.
         self.lock = threading.Lock()
         self._clock = clock
         self._max_bytes = sys.maxsize if max_bytes is None else max_bytes
         self._max_entries = sys.maxsize if max_entries is None else max_entries
         self._bounded = max_bytes is not None or max_entries is not None
-        self._entries = 0
-        self._size = 0
+        self._grants = max_entries is None and _GIL
+        self._entries = 0  # of those that are queued
+        self._granted = 0
+        self._roomy: set[Space] = set()
         self._evictions = 0
         self._expirations = 0
         self._queue = _Queue()
@@ -106,12 +148,14 @@ class MemoryStore(Store):
             held = None if space is None else space.get(key)
             if space is None or held is None:
                 found.append(None)
-            elif held[2] is not None and held[2] <= now:
+                continue
+            entry = spelled_out(held)
+            if entry[2] is not None and entry[2] <= now:
                 self.expire(space, key, held)
                 found.append(None)
             else:
                 self.visit(space, key, held)
-                found.append(cast(Entry, held[:4]))
+                found.append(cast(Entry, entry[:4]))
         return found
 
     async def aget(self, keys: Sequence[EncodedKey]) -> Sequence[Found]:
@@ -128,123 +172,94 @@ class MemoryStore(Store):
             How many entries were stored and how many removed.
         """
         stored = removed = 0
+        touched: dict[Any, Space] = {}
         with self.lock:
             for name, key, held in batch:
-                space = self.spaces.get(name)
+                space = touched.get(name) or self.spaces.get(name)
+                if space is not None and name not in touched:
+                    self._settle(space)
+                    touched[name] = space
                 if held is None:
                     if space is not None and key in space:
                         self._drop(space, key)
                         removed += 1
                     continue
-                size = grown = len(held[1]) + len(key) + ENTRY_OVERHEAD
+                size = size_of(key, held)
                 if size > self._max_bytes:
                     self._too_large(name, key, size)
                     continue
-                if space is None:
-                    space = self.spaces[name] = Space(name)
-                old = space.get(key)
-                if old is None:
-                    self._entries += 1
-                    if self._bounded:
-                        self._queue.append(space, key)
-                else:
-                    grown -= size_of(key, old)
+                if space is None or not space.live:
+                    space = self.spaces[name] = touched[name] = Space(name)
+                if key in space:
+                    size -= size_of(key, space[key])
                 space[key] = held
+                self._count(space, size)
                 stored += 1
-                if grown:
-                    space.size += grown
-                    self._size += grown
-                if held[2] is not None:
+                if type(held) is tuple and held[2] is not None:
                     self._due.add(held[2], name, key)
+            for space in touched.values():
+                if space.live:
+                    self._settle(space)
             if self._due.soonest != _NEVER:
                 self._purge()
-            if self._size > self._max_bytes or self._entries > self._max_entries:
+            if self._granted > self._max_bytes or self._entries > self._max_entries:
                 self._evict({(name, key) for name, key, _ in batch})
+            self._queue.compact()
+            if self._grants and len(touched) == 1:
+                self._grant(*touched.values())
         return stored, removed
-
-    def put_one(self, space: Space, key: Any, held: Held) -> bool:
-        """Hold an entry without an expiry, unless that takes an eviction or a purge or the space is no longer ours.
-
-        Returns:
-            Whether it is held now.
-        """
-        grown = len(held[1]) + len(key) + ENTRY_OVERHEAD
-        # The longer way to write ``with self.lock``, and the functions of this file written out: together half a set.
-        self.lock.acquire()
-        try:
-            old = space.get(key)
-            if old is None:
-                if self._entries >= self._max_entries:
-                    return False
-            else:
-                grown -= old[5] if len(old) == 6 else len(old[1]) + len(key) + ENTRY_OVERHEAD
-            if self._size + grown > self._max_bytes or self._due.soonest != _NEVER or space.size == _CLEARED:
-                return False
-            if old is None:
-                self._entries += 1
-                if self._bounded:
-                    queue = self._queue
-                    if queue.dead > _DEAD_AT_LEAST:
-                        queue.compact()
-                    queue.spaces.append(space)
-                    queue.keys.append(key)
-            space[key] = held
-            if grown:
-                space.size += grown
-                self._size += grown
-        finally:
-            self.lock.release()
-        return True
 
     async def awrite(self, changes: Mapping[Any, Any]) -> int:
         return self.write(changes)
 
     def visit(self, space: Space, key: Any, held: Held) -> None:
         """Set the visited bit of an entry that was just read."""
-        if not held[4]:
-            self.replace(space, key, held, (*held[:4], True, *held[5:]))
+        entry = spelled_out(held)
+        if entry[4]:
+            return
+        visited = (*entry[:4], True, *entry[5:])
+        if _GIL:
+            self._exchange(space, key, held, visited)  # of the same size: there is nothing to count
+        else:
+            self.replace(space, key, held, visited)
 
     def replace(self, space: Space, key: Any, held: Held, other: Held) -> None:
         """Hold another form of the same entry, unless it was changed since it was read."""
+        grown = size_of(key, other) - size_of(key, held)
         with self.lock:
-            if space.get(key) is held and self._is_live(space):
-                space[key] = other
-                grown = size_of(key, other) - size_of(key, held)
-                space.size += grown
-                self._size += grown
+            if space.live and self._exchange(space, key, held, other):
+                self._count(space, grown)
 
     def expire(self, space: Space, key: Any, held: Held) -> None:
         """Remove an entry that was read and found expired, unless it was changed since."""
         with self.lock:
-            if space.get(key) is held and self._is_live(space):
-                self._drop(space, key)
-                self._expirations += 1
+            if space.live:
+                self._settle(space)
+                if space.get(key) is held:
+                    self._drop(space, key)
+                    self._expirations += 1
+                    self._queue.compact()
 
     def clear(self, namespaces: Sequence[Any] | None) -> None:
         with self.lock:
-            if namespaces is None:
-                garbage = list(self.spaces.values())
-                self.spaces.clear()
-                self._entries = self._size = 0
-                queue, self._queue = self._queue, _Queue()
-                self._due = _Due()
-                rest: list[list[Any]] = [queue.spaces, queue.keys]
-            else:
-                garbage = [space for name in namespaces if (space := self.spaces.pop(name, None)) is not None]
-                for space in garbage:
-                    self._entries -= len(space)
-                    self._size -= space.size
-                    self._queue.dead += len(space)
-                rest = []
+            names = list(self.spaces) if namespaces is None else namespaces
+            garbage = [space for name in names if (space := self.spaces.pop(name, None)) is not None]
             for space in garbage:
-                space.size = _CLEARED
+                self._bury(space)
+            rest: list[Any] = []
+            if namespaces is None:
+                rest, self._queue = self._queue.places, _Queue()
+                self._due = _Due()
+            self._queue.compact()
         _free(garbage, rest)
 
     async def aclear(self, namespaces: Sequence[Any] | None) -> None:
         self.clear(namespaces)
 
     def usage(self) -> Usage:
-        return Usage(self._entries, self._size, self._evictions, self._expirations)
+        with self.lock:
+            self._settle_all()
+            return Usage(self._entries, self._granted, self._evictions, self._expirations)
 
     def close(self) -> None:
         self.clear(None)
@@ -252,20 +267,65 @@ class MemoryStore(Store):
     # All below: the lock is held.
 
     @staticmethod
-    def _is_live(space: Space) -> bool:
-        """Tell whether a space is still this store's, and has not been cleared since it was looked up."""
-        return space.size != _CLEARED
+    def _exchange(space: Space, key: Any, held: Held, other: Held) -> bool:
+        """Hold another form of an entry if it is still this one that is held; tell whether it was."""
+        # One step.
+        if key in space and space[key] is held:
+            space[key] = other
+            return True
+        return False
+
+    def _count(self, space: Space, grown: int) -> None:
+        space.granted += grown
+        self._granted += grown
+
+    def _grant(self, space: Space) -> None:
+        """Let a namespace take some entries without the lock, unless the limit is near or some are to expire."""
+        room = min(_ROOM_AT_MOST, (self._max_bytes - self._granted) // 8)
+        if room >= _ROOM_AT_LEAST and self._due.soonest == _NEVER and space.live:
+            self._count(space, room)
+            space.room += room
+            self._roomy.add(space)
+
+    def _settle(self, space: Space) -> None:
+        """Take back a namespace's room, and give its latest entries their place in the order of arrival."""
+        # One step.
+        room = space.room
+        space.room = 0
+        if room:
+            self._count(space, -room)
+            self._roomy.discard(space)
+        arrived = len(space) - space.queued
+        if arrived > 0:
+            space.queued += arrived
+            self._entries += arrived
+            if self._bounded:
+                places = [space] * (2 * arrived)
+                places[-1::-2] = islice(reversed(space), arrived)
+                self._queue.places += places
+
+    def _settle_all(self) -> None:
+        for space in [*self._roomy]:
+            self._settle(space)
+
+    def _bury(self, space: Space) -> None:
+        """Let nothing more into a namespace; its bytes go with it."""
+        # One step.
+        space.room = _BURIED
+        self._granted -= space.granted
+        self._entries -= space.queued
+        self._queue.dead += space.queued
+        self._roomy.discard(space)
 
     def _drop(self, space: Space, key: Any) -> None:
-        """Drop an entry, and its namespace when it was the last one there."""
-        size = size_of(key, space.pop(key))
-        space.size -= size
-        self._size -= size
+        """Drop an entry of a settled namespace, and the namespace when it was the last one there."""
+        self._count(space, -size_of(key, space.pop(key)))
+        space.queued -= 1
         self._entries -= 1
         self._queue.dead += 1
         if not space:
+            self._bury(space)
             del self.spaces[space.name]
-            space.size = _CLEARED
 
     def _purge(self) -> None:
         """Remove a bounded number of the entries whose TTL has passed."""
@@ -275,34 +335,37 @@ class MemoryStore(Store):
         for name, key in self._due.pop(now, _PURGED_PER_WRITE):
             space = self.spaces.get(name)
             held = None if space is None else space.get(key)
-            if space is not None and held is not None and held[2] is not None and held[2] <= now:
+            if space is not None and type(held) is tuple and held[2] is not None and held[2] <= now:
+                self._settle(space)
                 self._drop(space, key)
                 self._expirations += 1
         if self._due.stale(self._entries):
             self._due = _Due()
             for name, space in self.spaces.items():
                 for key, held in space.items():
-                    if held[2] is not None:
+                    if type(held) is tuple and held[2] is not None:
                         self._due.add(held[2], name, key)
 
     def _evict(self, fresh: set[tuple[Any, Any]]) -> None:
         """Make room; what has just been stored goes only if there is nothing else."""
+        self._settle_all()
+        if self._granted <= self._max_bytes and self._entries <= self._max_entries:
+            return
         if self._evictions == 0:
             log.warning(
                 "InMemoryCache is full (%s entries, %s bytes; max_entries=%s, max_bytes=%s) and evicts from now on",
-                *(self._entries, self._size, _limit(self._max_entries), _limit(self._max_bytes)),
+                *(self._entries, self._granted, _limit(self._max_entries), _limit(self._max_bytes)),
             )
         spared = {(space, key) for name, key in fresh if (space := self.spaces.get(name)) is not None}
         for spare in (spared, set[tuple[Space, Any]]()):
-            ring = (each for each in self._queue.ring(size_of) if each[0] not in spare)
-            decided = sweep(ring, self._size - self._max_bytes, self._entries - self._max_entries)
+            ring = (each for each in self._queue.ring() if each[0] not in spare)
+            decided = sweep(ring, self._granted - self._max_bytes, self._entries - self._max_entries)
             for (space, key), _ in decided.evicted:
                 self._drop(space, key)
                 self._evictions += 1
             for space, key in decided.cleared:
-                held = space[key]
-                space[key] = (*held[:4], False, *held[5:])
-        self._queue.compact()
+                held = spelled_out(space[key])
+                self._exchange(space, key, held, (*held[:4], False, *held[5:]))
 
     def _too_large(self, name: Any, key: Any, size: int) -> None:
         """Drop a value that the cache could never hold, and the one it was to replace."""
@@ -315,46 +378,49 @@ class MemoryStore(Store):
 
 
 class _Queue:
-    """The order of arrival, and the hand. Two lists rather than one of pairs: a pair an entry would cost 56 bytes."""
+    """The order of arrival, and the hand.
 
-    __slots__ = ("dead", "hand", "keys", "spaces")
+    Attributes:
+        places: space, key, space, key, and so on: a pair an entry would cost 56 bytes.
+        hand: where in it the next sweep begins.
+        dead: how many of its entries have left.
+    """
+
+    __slots__ = ("dead", "hand", "places")
 
     def __init__(self) -> None:
-        self.spaces: list[Space] = []
-        self.keys: list[Any] = []
+        self.places: list[Any] = []
         self.hand = 0
         self.dead = 0
 
-    def append(self, space: Space, key: Any) -> None:
-        self.compact()
-        self.spaces.append(space)
-        self.keys.append(key)
-
-    def ring(self, size_of: Callable[[Any, Held], int]) -> Iterator[tuple[tuple[Space, Any], bool, int]]:
+    def ring(self) -> Iterator[tuple[tuple[Space, Any], bool, int]]:
         """Yield the live entries from the hand on, twice round, moving the hand past each."""
-        for _ in range(2 * len(self.keys)):
-            if self.hand >= len(self.keys):
+        places = self.places
+        for _ in range(len(places)):
+            if self.hand >= len(places):
                 self.hand = 0
-            space, key = self.spaces[self.hand], self.keys[self.hand]
-            self.hand += 1
+            space, key = places[self.hand : self.hand + 2]
+            self.hand += 2
             held = space.get(key)
-            if held is not None and space.size != _CLEARED:
-                yield (space, key), held[4], size_of(key, held)
+            if held is not None and space.live:
+                yield (space, key), type(held) is tuple and held[4], size_of(key, held)
 
     def compact(self) -> None:
         """Forget the places of entries that have left, once they are half of all."""
-        if self.dead <= _DEAD_AT_LEAST or self.dead * 2 <= len(self.keys):
+        if self.dead <= _DEAD_AT_LEAST or self.dead * 4 <= len(self.places):
             return
         seen: set[tuple[Space, Any]] = set()
-        kept = [False] * len(self.keys)
-        for place in reversed(range(len(self.keys))):
-            space, key = self.spaces[place], self.keys[place]
-            if space.size != _CLEARED and key in space and (space, key) not in seen:
-                seen.add((space, key))
-                kept[place] = True
-        self.hand = sum(kept[: self.hand])
-        self.spaces = [space for space, keep in zip(self.spaces, kept, strict=True) if keep]
-        self.keys = [key for key, keep in zip(self.keys, kept, strict=True) if keep]
+        kept: list[Any] = []
+        before_hand = 0
+        for at in range(len(self.places) - 2, -2, -2):
+            place = space, key = self.places[at], self.places[at + 1]
+            if space.live and key in space and place not in seen:
+                seen.add(place)
+                kept += (key, space)
+                before_hand += 2 * (at < self.hand)
+        kept.reverse()
+        self.hand = before_hand
+        self.places = kept
         self.dead = 0
 
 
@@ -403,7 +469,7 @@ def _limit(limit: int) -> int | None:
     return None if limit == sys.maxsize else limit
 
 
-def _free(spaces: list[Space], rest: list[list[Any]]) -> None:
+def _free(spaces: list[Space], rest: list[Any]) -> None:
     """Let go of what was cleared: a little of it here, much of it in steps on a thread, so that nobody waits."""
     if sum(map(len, spaces)) <= _FREED_AT_ONCE:
         return
@@ -412,9 +478,8 @@ def _free(spaces: list[Space], rest: list[list[Any]]) -> None:
         for space in spaces:
             while space:
                 space.popitem()
-        for queue in rest:
-            while queue:
-                del queue[-1000:]
+        while rest:
+            del rest[-1000:]
 
     threading.Thread(target=free, name="hitrate-free", daemon=True).start()
 
