@@ -6,6 +6,7 @@ import asyncio
 import os
 import sys
 import threading
+import time
 import weakref
 from collections.abc import Callable, Sequence
 from typing import Any, NoReturn, TypeVar
@@ -18,7 +19,6 @@ from hitrate.keys import EncodedKey
 from hitrate.stores.base import Changes, Found, Store, Usage, check_limit
 from hitrate.stores.sqlite import schema
 from hitrate.stores.sqlite.connections import (
-    CHECKPOINT_PAGES,
     Connections,
     Durability,
     Handle,
@@ -30,12 +30,24 @@ from hitrate.stores.sqlite.ownership import own_path
 from hitrate.stores.sqlite.reading import read_many, read_one
 from hitrate.stores.sqlite.rows import ROW_OVERHEAD
 from hitrate.stores.sqlite.worker import Worker
-from hitrate.stores.sqlite.writing import CLEARED_PER_STEP, Limits, Outcome, Transaction, read_totals, store_one
+from hitrate.stores.sqlite.writing import (
+    CLEARED_PER_STEP,
+    PURGED_PER_WRITE,
+    Known,
+    Limits,
+    Outcome,
+    Transaction,
+    read_totals,
+    store_one,
+)
 
 T = TypeVar("T")
 
-_CHECKPOINT_NOW_PAGES = 20_000  # the keeper does not keep up: the writer pays, so that the -wal file stays bounded
-_PURGE_EVERY = 8
+_MOMENT_SECONDS = 0.002
+_PATIENCE_SECONDS = 0.5
+_LONG = 4  # times the pages that ask for a checkpoint
+_CHECKPOINT_NOW_PAGES = 40_000  # the keeper does not keep up: the writer pays, so that the -wal file stays bounded
+_PURGE_EVERY = 64  # writes, to find what other processes left; what this one knows of goes when it is due
 _SEEN_AT_MOST = 50_000
 
 _CLEARED_USAGE = f"""SELECT count(*), total(length(key) + length(payload) + {ROW_OVERHEAD})
@@ -81,6 +93,7 @@ class SqliteStore(Store):
         self._write_lock = threading.Lock()  # one writer of this process at a time: a queue, where SQLite would poll
         self._worker = Worker(self.get, self._write_together)
         self._keeper = Keeper(self._keep)
+        self._known = Known()  # guarded by the write lock
         self._seen: set[int] = set()
         self._writes = 0
         self._soonest = sys.float_info.max
@@ -121,6 +134,10 @@ class SqliteStore(Store):
                 handle = idle.pop()
             except IndexError:
                 handle = self._connections.open()
+            snapshot = handle.snapshot
+            latest = snapshot.header is not None and snapshot.header == snapshot.current.raw
+            if not latest:
+                snapshot.renew(self._connections.ender)
             if len(keys) == 1:
                 ((name, key),) = keys
                 entry, row = read_one(handle, name, key, self._clock)
@@ -130,6 +147,8 @@ class SqliteStore(Store):
             else:
                 found, rows = read_many(handle, keys, self._clock())
                 self._seen.update(rows)
+            if not latest:
+                snapshot.settle()
         except BaseException as error:
             self._failed(handle, error)
         idle.append(handle)
@@ -162,7 +181,7 @@ class SqliteStore(Store):
             due = soonest != sys.float_info.max and soonest <= self._clock()
             if entry is not None and not due and (entry[2] is None or entry[2] >= soonest):
                 with self._write_lock:
-                    stored = self._use(store_one, name, key, entry, self._limits)
+                    stored = self._use(store_one, name, key, entry, self._limits, self._known)
                 if stored:
                     self._writes += 1
                     self._wrote()
@@ -201,7 +220,7 @@ class SqliteStore(Store):
         expired = outcomes[0].expired
         if self._soonest <= now and not expired:
             self._soonest = sys.float_info.max
-        self._soonest = min(self._soonest, soonest)
+        self._soonest = min(self._soonest, soonest, now if expired == PURGED_PER_WRITE else soonest)
         self._expirations += expired
         for outcome in outcomes:
             if outcome.evicted:
@@ -256,16 +275,23 @@ class SqliteStore(Store):
     def _fold(self) -> None:
         """Fold the -wal file into the database, and let it begin anew.
 
-        The bulk goes while others write. It begins anew only if nothing was added since, so what was added meanwhile, a
-        few pages, goes with writers kept out.
+        The bulk goes while others write. It begins anew only when everything is folded and every reader has seen so.
+        That is waited for with writers kept out: a moment, or, once the file is long, as long as an idle process keeps
+        a transaction open.
         """
-        if self._connections.in_memory:
+        connections = self._connections
+        if connections.in_memory:
             return
-        self._use(_checkpoint)
-        with self._write_lock:
-            pages = self._use(lambda keeper: self._use(_checkpoint_alone, keeper))
-        # Readers may keep the pages from being used again; then the next checkpoint waits for as many more.
-        self._connections.checkpoint_at = max(pages, 0) + CHECKPOINT_PAGES
+        pages = connections.checkpoint_pages
+        patience = _PATIENCE_SECONDS if connections.wal_pages > _LONG * pages else _MOMENT_SECONDS
+        try:
+            self._use(_checkpoint)
+            connections.end_snapshots()
+            with self._write_lock:
+                self._use(_restart, patience, connections.wait)
+        finally:
+            # Where it could not, the next checkpoint waits for as many more pages.
+            connections.checkpoint_at = connections.wal_pages + pages
 
     # The boundary to SQLite
 
@@ -277,6 +303,7 @@ class SqliteStore(Store):
                 handle = idle.pop()
             except IndexError:
                 handle = self._connections.open()
+            handle.snapshot.end()
             result = do(handle, *args)
         except BaseException as error:
             self._failed(handle, error)
@@ -289,6 +316,7 @@ class SqliteStore(Store):
                 return do(transaction)
 
         with self._write_lock:
+            self._known.forget()
             result = self._use(transact)
         self._wrote()
         return result
@@ -333,26 +361,34 @@ class SqliteStore(Store):
     def after_fork_in_child(self) -> None:
         """Start anew what a fork does not carry over: threads, and locks that other threads held."""
         self._write_lock = threading.Lock()
+        self._known = Known()
         self._worker = Worker(self.get, self._write_together)
         self._keeper = Keeper(self._keep)
 
 
-def _checkpoint(handle: Handle) -> int:
-    """Fold what can be folded without making anyone wait; return how many pages the -wal file has."""
+def _checkpoint(handle: Handle) -> None:
+    """Fold what can be folded without making anyone wait."""
     try:
-        pages, _ = handle.con.wal_checkpoint(mode=apsw.SQLITE_CHECKPOINT_PASSIVE)
+        handle.con.wal_checkpoint(mode=apsw.SQLITE_CHECKPOINT_PASSIVE)
     except apsw.BusyError:  # another thread or process is at it
-        return 0
-    return pages
+        pass
 
 
-def _checkpoint_alone(handle: Handle, blocker: Handle) -> int:
-    """Do a checkpoint while another connection keeps writers out."""
-    blocker.execute("BEGIN IMMEDIATE")
+def _restart(handle: Handle, patience: float, usual_wait: Callable[[int], bool]) -> None:
+    """Fold the rest with writers kept out, and wait so many seconds for readers, so that the next write begins anew."""
+    until = time.monotonic() + patience
+
+    def wait(tries: int) -> bool:
+        time.sleep(0.0001)
+        return time.monotonic() < until
+
+    handle.con.set_busy_handler(wait)
     try:
-        return _checkpoint(handle)
+        handle.con.wal_checkpoint(mode=apsw.SQLITE_CHECKPOINT_RESTART)
+    except apsw.BusyError:
+        pass
     finally:
-        blocker.execute("ROLLBACK")
+        handle.con.set_busy_handler(usual_wait)
 
 
 _stores: weakref.WeakSet[SqliteStore] = weakref.WeakSet()

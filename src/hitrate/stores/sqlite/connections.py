@@ -25,6 +25,7 @@ import apsw
 from hitrate.errors import ClosedError, StoreError
 from hitrate.failsafe import log
 from hitrate.stores.sqlite import schema
+from hitrate.stores.sqlite.snapshots import Ender, Snapshot, wal_index
 
 Durability = Literal["normal", "full"]
 
@@ -34,7 +35,9 @@ BUSY_SECONDS = 5.0
 _IMPATIENT_SECONDS = 0.05
 _IMPATIENT_FOR_SECONDS = 30.0
 
-CHECKPOINT_PAGES = 1000
+CHECKPOINT_PAGES = {"normal": 4000, "full": 1000}
+"""Pages in the -wal file that ask for a checkpoint. A read finds its page among 4,000 in one step (a segment of the
+wal-index). Where every commit is flushed, a checkpoint of many pages would be in its way."""
 
 _QUIET_SECONDS = BUSY_SECONDS + 5.0
 _LOOK_SECONDS = 0.1
@@ -44,14 +47,19 @@ _opening = threading.RLock()
 
 
 class Handle:
-    """A connection, and a cursor that serves all its statements one after the other."""
+    """A connection, and a cursor that serves all its statements one after the other.
 
-    __slots__ = ("_open", "_path", "con", "execute", "inode")
+    Attributes:
+        snapshot: its read transaction.
+    """
+
+    __slots__ = ("_open", "_path", "con", "execute", "inode", "snapshot")
 
     def __init__(self, con: apsw.Connection, path: str, inode: tuple[int, int] | None) -> None:
         self.con = con
         self.execute: Callable[..., Any] = con.cursor().execute
         self.inode = inode
+        self.snapshot = Snapshot(self.execute, None)
         self._path = path
         self._open = True
 
@@ -81,7 +89,8 @@ class Connections:
         idle: the handles that nobody uses. Take one by ``pop`` (IndexError: ``open`` one) and give it back by
             ``append`` to the same list, which is another one after a fork, a repair or ``close``.
         wal_pages: pages in the -wal file at the last commit of this process.
-        checkpoint_at: how many of them ask for a checkpoint.
+        checkpoint_pages: how many of them ask for a checkpoint.
+        checkpoint_at: how many do now.
     """
 
     def __init__(self, path: str, durability: Durability, *, repair: bool) -> None:
@@ -92,10 +101,11 @@ class Connections:
         self._repair = repair
         self._lock = threading.Lock()
         self.wal_pages = 0
-        self.checkpoint_at = CHECKPOINT_PAGES
+        self.checkpoint_at = self.checkpoint_pages = CHECKPOINT_PAGES[durability]
         self._all: weakref.WeakSet[apsw.Connection] = weakref.WeakSet()
         self._look_at = 0.0
         self._impatient_until = 0.0
+        self.ender = Ender(self.end_snapshots)
         self._gate = _Gate()
         self._held: _OneForAll | None = None
         if self.in_memory:
@@ -126,7 +136,7 @@ class Connections:
             self._all.add(con)  # from here on a fork waits for it
             handle = Handle(con, self.path, None if self.in_memory else _inode(self.path))
         try:
-            con.set_busy_handler(self._wait)
+            con.set_busy_handler(self.wait)
             # Closing a file that turns out not to be ours must not fold its -wal file into it.
             con.config(apsw.SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, logged)
             made = schema.check(con, self.path)
@@ -139,13 +149,19 @@ class Connections:
             for name, value in (
                 ("synchronous", self._durability),
                 ("wal_autocheckpoint", 0),  # the keeper's work, off the writer's path
-                ("cache_size", -16_000),
+                ("journal_size_limit", 64 << 20),  # a -wal file that grew longer is cut when it begins anew
+                ("cache_size", -48_000),
                 ("trusted_schema", 0),
                 ("cell_size_check", 1),
             ):
                 con.pragma(name, value)
             con.config(apsw.SQLITE_DBCONFIG_DEFENSIVE, 1)
             con.set_wal_hook(partial(self._committed, handle.inode))
+            if not self.in_memory:
+                handle.execute(
+                    "SELECT 0 FROM hitrate_state"
+                ).fetchall()  # SQLite opens the -shm file for the first read
+                handle.snapshot = Snapshot(handle.execute, wal_index(self.path))
         except BaseException:
             self._close(handle)
             raise
@@ -158,10 +174,10 @@ class Connections:
                 con.pragma("journal_mode", "wal")
                 return
             except apsw.BusyError:
-                if not self._wait(tries):
+                if not self.wait(tries):
                     raise
 
-    def _wait(self, tries: int) -> bool:
+    def wait(self, tries: int) -> bool:
         """Wait a little for another process's write, longer each time; give up after ``BUSY_SECONDS`` in all."""
         pause = min(0.0001 * 1.3**tries, 0.02)
         seconds = BUSY_SECONDS if time.monotonic() >= self._impatient_until else _IMPATIENT_SECONDS
@@ -187,7 +203,7 @@ class Connections:
                 self._replace_idle([])
                 raise StoreError(f"{self.path} was removed or replaced by another file")
         if pages < self.wal_pages:  # it has begun anew
-            self.checkpoint_at = CHECKPOINT_PAGES
+            self.checkpoint_at = self.checkpoint_pages
         self.wal_pages = pages
         self._impatient_until = 0.0
         return apsw.SQLITE_OK
@@ -246,8 +262,29 @@ class Connections:
         self.discard(handle)
         return True
 
+    def end_snapshots(self) -> bool:
+        """End the transactions that idle connections keep open; tell whether there was one."""
+        idle = self.idle
+        ended = False
+        for handle in [*idle] if type(idle) is list else ():
+            if handle.snapshot.header is None:
+                continue
+            try:
+                idle.remove(handle)
+            except ValueError:  # somebody uses it now
+                continue
+            try:
+                handle.snapshot.end()
+            except apsw.Error:
+                self.discard(handle)
+            else:
+                idle.insert(0, handle)
+                ended = True
+        return ended
+
     def close(self) -> None:
         """Close every connection; those in use are closed when they are given back."""
+        self.ender.stop()
         self._replace_idle(_Closed(self.path))
 
     def _replace_idle(self, idle: Any) -> None:
@@ -301,6 +338,7 @@ class Connections:
     def after_fork_in_child(self) -> None:
         # Another thread of the parent may have held these.
         self._lock = threading.Lock()
+        self.ender = Ender(self.end_snapshots)
         self._gate.opened = threading.Event()
         self.after_fork()
 

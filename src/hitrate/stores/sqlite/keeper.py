@@ -1,4 +1,4 @@
-"""Housekeeping off everyone's path: a thread that starts when there is something to do, and ends with it."""
+"""Housekeeping off everyone's path: a thread that starts when there is something to do, and ends a while after it."""
 
 from __future__ import annotations
 
@@ -6,6 +6,9 @@ import threading
 from collections.abc import Callable
 
 from hitrate.failsafe import log
+
+_LINGER_SECONDS = 5.0
+"""How long the thread waits for more to do: to start one takes as long as to clear a namespace."""
 
 _AFTER_YOU_SECONDS = 0.01
 """How long the thread lets whoever asked go on first; a caller is not to wait for it at the interpreter's lock."""
@@ -20,16 +23,20 @@ class Keeper:
 
     def __init__(self, job: Callable[[], bool]) -> None:
         self._job = job
+        self._wanted = threading.Event()
         self._stopped = threading.Event()
-        self._lock = threading.Lock()  # guards the two below
-        self._wanted = False
+        self._lock = threading.Lock()  # guards the start and the end of the thread
         self._thread: threading.Thread | None = None
 
     def request(self) -> None:
         """Ask for the job to be done soon."""
+        self._wanted.set()  # before the look: a thread that is about to end looks here last
+        if self._thread is None:
+            self._start()
+
+    def _start(self) -> None:
         with self._lock:
-            self._wanted = True
-            if self._thread is None:
+            if self._thread is None and not self._stopped.is_set():
                 thread = threading.Thread(target=self._run, name="hitrate-keeper", daemon=True)
                 try:
                     thread.start()
@@ -41,23 +48,26 @@ class Keeper:
     def stop(self) -> None:
         """Wait until the step under way is done; start no other."""
         self._stopped.set()
+        self._wanted.set()
         with self._lock:
-            self._wanted = False
             thread = self._thread
         if thread is not None and thread is not threading.current_thread():
             thread.join()
 
     def _run(self) -> None:
-        self._stopped.wait(_AFTER_YOU_SECONDS)
         while True:
-            with self._lock:
-                if not self._wanted:
-                    self._thread = None
-                    return
-                self._wanted = False
+            if not self._wanted.wait(_LINGER_SECONDS):
+                with self._lock:
+                    thread, self._thread = self._thread, None
+                    if not self._wanted.is_set():
+                        return
+                    self._thread = thread
+            self._stopped.wait(_AFTER_YOU_SECONDS)
+            self._wanted.clear()
             try:
-                if self._job():
-                    with self._lock:
-                        self._wanted = True
+                while not self._stopped.is_set() and self._job():
+                    pass
             except Exception as error:  # the next write asks again
                 log.debug("housekeeping was put off: %s", error)
+            if self._stopped.is_set():
+                return

@@ -1,0 +1,183 @@
+"""Read transactions that outlive a read, for as long as nothing was written.
+
+Half of a short read are the two locks that SQLite takes for its transaction. Every commit and every checkpoint, whoever
+makes it, changes the first 100 bytes of the -shm file: the header of the wal-index, twice, and how much of the log is
+folded into the database (https://www.sqlite.org/walformat.html, "The WAL-Index File Format"). So while these bytes are
+the same, a transaction that is open shows what a new one would, and comparing them takes a hundredth of the locks.
+
+An open transaction keeps the -wal file from beginning anew. So it is ended by the next read after a change, before a
+checkpoint of this process, and by a thread that looks every tenth of a second.
+"""
+
+from __future__ import annotations
+
+import os
+import threading
+import time
+from collections.abc import Callable
+from typing import Any
+from weakref import WeakValueDictionary
+
+_HEADER_LENGTH = 100
+_COMMITS_AT = 8
+_TICK_SECONDS = 0.1
+_STREAK_SECONDS = 0.05
+_STREAK = 16
+"""A transaction is kept open after so many reads in a row: to start the thread that ends it takes as long as ten."""
+
+
+class WalIndex:
+    """The header of a -shm file, seen through memory that is shared with all who have it open.
+
+    It is mapped by the descriptor that SQLite has of it: to open and close another would drop SQLite's locks.
+
+    Attributes:
+        header: its ``raw`` are the bytes as they are now.
+        commits: its ``value`` is a number that each commit raises by one, round and round.
+    """
+
+    def __init__(self, descriptor: int) -> None:
+        import ctypes
+        import mmap
+
+        self._libc = ctypes.CDLL(None, use_errno=True)
+        self._libc.mmap.restype = ctypes.c_void_p
+        self._libc.mmap.argtypes = [ctypes.c_void_p, ctypes.c_size_t, *[ctypes.c_int] * 3, ctypes.c_long]
+        self._libc.munmap.argtypes = [ctypes.c_void_p, ctypes.c_size_t]
+        self._address: int | None = None
+        address = self._libc.mmap(None, _HEADER_LENGTH, mmap.PROT_READ, mmap.MAP_SHARED, descriptor, 0)
+        if address is None or address == ctypes.c_void_p(-1).value:
+            raise OSError(ctypes.get_errno(), "the -shm file cannot be mapped")
+        self._address = address
+        self.header: Any = (ctypes.c_char * _HEADER_LENGTH).from_address(address)
+        self.commits: Any = ctypes.c_uint32.from_address(address + _COMMITS_AT)
+
+    def __del__(self) -> None:
+        if self._address is not None:
+            self._libc.munmap(self._address, _HEADER_LENGTH)
+
+
+_mapped: WeakValueDictionary[tuple[int, int], WalIndex] = WeakValueDictionary()
+
+
+def wal_index(path: str) -> WalIndex | None:
+    """Return the wal-index of a database that this process has open; None where it cannot be seen.
+
+    Args:
+        path: of the database.
+    """
+    try:
+        found = os.stat(f"{path}-shm")
+        inode = found.st_dev, found.st_ino
+        known = _mapped.get(inode)
+        if known is not None:
+            return known
+        for name in os.listdir("/proc/self/fd"):
+            try:
+                opened = os.stat(f"/proc/self/fd/{name}")
+            except OSError:  # closed meanwhile
+                continue
+            if (opened.st_dev, opened.st_ino) == inode:
+                index = _mapped[inode] = WalIndex(int(name))
+                return index
+    except (ImportError, OSError):  # no /proc, or no ctypes
+        pass
+    return None
+
+
+class Snapshot:
+    """The read transaction of one connection, and whether it is still the latest.
+
+    Args:
+        execute: of the connection.
+        index: the wal-index; None if it cannot be seen, and then no transaction is kept open.
+
+    Attributes:
+        index: the wal-index.
+        current: its header.
+        header: its bytes at the start of the transaction, empty while they are not known; None while none is open.
+    """
+
+    __slots__ = ("_before", "_execute", "_last", "_streak", "current", "header", "index")
+
+    def __init__(self, execute: Callable[..., Any], index: WalIndex | None) -> None:
+        self._execute = execute
+        self.index = index
+        self._before = b""
+        self._streak = 0
+        self._last = 0.0
+        self.current: Any = None if index is None else index.header
+        self.header: bytes | None = None
+
+    def renew(self, ender: Ender) -> None:
+        """Before a read: end a transaction that is not the latest, and begin one if reads follow each other."""
+        if self.header is not None:
+            self.end()
+        elif self.index is None:
+            return
+        else:
+            now = time.monotonic()
+            self._streak = self._streak + 1 if now - self._last < _STREAK_SECONDS else 0
+            self._last = now
+            if self._streak < _STREAK or not ender.started():
+                return
+        self._before = self.current.raw
+        self._execute("BEGIN")
+        self.header = b""
+
+    def settle(self) -> None:
+        """After the first read, with which the transaction began: note what it shows, unless that changed meanwhile."""
+        if self.header is not None and self.current.raw == self._before:
+            self.header = self._before
+
+    def end(self) -> None:
+        """End the transaction if one is open."""
+        if self.header is not None:
+            self.header = None
+            self._execute("COMMIT")
+
+
+class Ender:
+    """A thread that ends the open transactions now and then, and itself once there were none.
+
+    Args:
+        end_all: ends those of the connections that are idle, and tells whether there was one.
+    """
+
+    def __init__(self, end_all: Callable[[], bool]) -> None:
+        self._end_all = end_all
+        self._lock = threading.Lock()  # guards the start and the end of the thread
+        self._running = False
+        self._wanted = False
+        self._stopped = threading.Event()
+
+    def started(self) -> bool:
+        """See to it that the thread runs; tell whether it does."""
+        self._wanted = True  # before the look: a thread that is about to end looks here last
+        return self._running or self._start()
+
+    def _start(self) -> bool:
+        with self._lock:
+            if not self._running and not self._stopped.is_set():
+                try:
+                    threading.Thread(target=self._run, name="hitrate-snapshots", daemon=True).start()
+                except RuntimeError:  # no thread is to be had, or the interpreter is about to exit
+                    return False
+                self._running = True
+            return self._running
+
+    def stop(self) -> None:
+        """Let the thread end soon, and start no other."""
+        self._stopped.set()
+
+    def _run(self) -> None:
+        while True:
+            self._wanted = False
+            stopped = self._stopped.wait(_TICK_SECONDS)
+            if self._end_all() and not stopped:
+                continue
+            with self._lock:
+                self._running = False
+                if stopped or not self._wanted:
+                    return
+                self._running = True
