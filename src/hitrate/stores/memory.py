@@ -31,7 +31,8 @@ from hitrate.stores.base import Found, Store, Usage, check_limit
 Held = Any
 """What is held for a key, in one of three forms.
 
-A tuple: (encoding, payload, expiry, seconds, visited) and, if the payload's length does not tell it, the size in bytes.
+A tuple: (encoding, payload, expiry, seconds, visited) and, if the payload's length does not tell it, the size in bytes;
+what follows is the cache's own.
 A callable in the place of the encoding makes the value from the payload; None says that the payload is the value.
 Bytes: a payload in the default encoding. A str: the value. Both without an expiry, without seconds, not visited.
 """
@@ -59,9 +60,10 @@ class Space(dict[Hashable, Held]):
         room: bytes that may be stored without the lock; far below 0 once the namespace was cleared or left empty, and
             what is put in it would be lost.
         queued: how many of its entries, the first in its order, have their place in the order of arrival.
+        decoded: whether an entry was found to be served best by decoding it for each hit; others here are alike.
     """
 
-    __slots__ = ("granted", "name", "queued", "room")
+    __slots__ = ("decoded", "granted", "name", "queued", "room")
 
     def __init__(self, name: Any) -> None:
         super().__init__()
@@ -69,6 +71,7 @@ class Space(dict[Hashable, Held]):
         self.granted = 0
         self.room = 0
         self.queued = 0
+        self.decoded = False
 
     @property
     def size(self) -> int:
@@ -90,7 +93,7 @@ def size_of(key: Any, held: Held) -> int:
     """Return the bytes that an entry is counted as."""
     if type(held) is not tuple:
         return len(held) + len(key) + ENTRY_OVERHEAD
-    return held[5] if len(held) == 6 else len(held[1]) + len(key) + ENTRY_OVERHEAD
+    return held[5] if len(held) > 5 else len(held[1]) + len(key) + ENTRY_OVERHEAD
 
 
 def spelled_out(held: Held) -> tuple[Any, ...]:
