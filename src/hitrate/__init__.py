@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from hitrate.serde import MsgpackSerializer, SerializerProtocol
     from hitrate.sqlite import SqliteCache
     from hitrate.stats import CacheStats
+    from hitrate.tiered import TieredCache
 
 _HOME = {
     "BaseCache": "base",
@@ -32,6 +33,7 @@ _HOME = {
     "SerializerProtocol": "serde",
     "SqliteCache": "sqlite",
     "StoreError": "errors",
+    "TieredCache": "tiered",
     "ValueT": "base",
 }
 
@@ -50,6 +52,7 @@ __all__ = [
     "SerializerProtocol",
     "SqliteCache",
     "StoreError",
+    "TieredCache",
     "ValueT",
 ]
 
