@@ -155,8 +155,8 @@ class TieredStore(Store):
             yield from self._filling(flight, copies, failed)
         finally:
             self._end_read(flight, copies)
-        for error in failed:
-            self._report("read", error)
+        for failure in failed:
+            self._report("read", failure)
         return [found.get(key) for key in keys]
 
     def _filling(
@@ -252,8 +252,8 @@ class TieredStore(Store):
             raise
         finally:
             there = self._end_write(flight, changes)
-        for error in failed:
-            self._report("write", error)
+        for failure in failed:
+            self._report("write", failure)
         return there if removed is None else removed
 
     def _writing_far(self, changes: Changes) -> Plan[Any]:
@@ -330,8 +330,8 @@ class TieredStore(Store):
             with self.lock:
                 self._regain()
                 self.flights.end(flight)
-        for error in failed:
-            self._report("clear", error)
+        for failure in failed:
+            self._report("clear", failure)
 
     # What a tier is owed
 
@@ -371,12 +371,13 @@ class TieredStore(Store):
 
     def usage(self) -> Usage:
         """Return what the farthest tier that answers holds."""
+        failed = []
         for tier in reversed(self._tiers):
             try:
                 return tier.store.usage()
             except StoreError as error:
-                failure = error
-        raise failure
+                failed.append(error)
+        raise failed[0]
 
     def close(self) -> None:
         """Stop listening; the tiers are the cache's to close."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Sequence
+from typing import Any
 
 from hitrate.entry import Entry
 from hitrate.keys import EncodedKey, NamespaceDecoder, decode_text
@@ -22,7 +23,8 @@ class MemoryTier(Store):
         self._names = NamespaceDecoder()
 
     def get(self, keys: Sequence[EncodedKey]) -> Sequence[Found]:
-        return self._store.get([self._plain(key) for key in keys])
+        plain: list[Any] = [self._plain(key) for key in keys]
+        return self._store.get(plain)
 
     async def aget(self, keys: Sequence[EncodedKey]) -> Sequence[Found]:
         return self.get(keys)
