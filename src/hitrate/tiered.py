@@ -69,6 +69,7 @@ class TieredCache(Cache[ValueT]):
             clock=clock,
         )
         super().__init__(store, serde=near.serde, default_ttl=default_ttl, on_error=on_error, clock=clock)
+        self._near_get: Callable[[Sequence[FullKey]], dict[FullKey, Any]] = _nothing if self._near is None else near.get
         self._before = self._near_counts()
 
     @property
@@ -80,33 +81,37 @@ class TieredCache(Cache[ValueT]):
 
     def get(self, keys: Sequence[FullKey]) -> dict[FullKey, ValueT]:
         """Get the cached values for the given keys; as ``Cache.get``."""
+        # With less ado than `aget`, for most reads end here.
         if type(keys) is not list:
             keys = _listed(keys)
-        values = self._near_values(keys)
-        if len(values) == len(keys):
+        store = self._store
+        if not store.in_step():
+            store.catch_up()
+        try:
+            values: dict[FullKey, ValueT] = self._near_get(keys)
+        except (DecodeError, ClosedError):  # a farther tier may do better, and tells if it does not
+            values = {}
+        if len(values) == len(keys) and values:
             return values
         missing = [key for key in keys if key not in values]
-        return _merged(keys, values, super().get(missing)) if missing else values
+        return _merged(keys, values, super().get(missing)) if missing or not keys else values
 
     async def aget(self, keys: Sequence[FullKey]) -> dict[FullKey, ValueT]:
         """Asynchronously get the cached values for the given keys; as ``get``."""
         if type(keys) is not list:
             keys = _listed(keys)
         values = self._near_values(keys)
-        if len(values) == len(keys):
+        if len(values) == len(keys) and values:
             return values
         missing = [key for key in keys if key not in values]
-        return _merged(keys, values, await super().aget(missing)) if missing else values
+        return _merged(keys, values, await super().aget(missing)) if missing or not keys else values
 
     def _near_values(self, keys: Sequence[FullKey]) -> dict[FullKey, ValueT]:
         """Return what the nearest tier has in memory, in the form that serves hits best."""
-        near = self._near
-        if near is None or self._closed:
-            return {}
         if not self._store.in_step():
             self._store.catch_up()
         try:
-            return near.get(keys)
+            return self._near_get(keys)
         except (DecodeError, ClosedError):  # a farther tier may do better, and tells if it does not
             return {}
 
@@ -157,6 +162,11 @@ def _merged(keys: Sequence[FullKey], near: dict[FullKey, ValueT], far: dict[Full
     if not near:
         return far
     return {key: near[key] if key in near else far[key] for key in keys if key in near or key in far}
+
+
+def _nothing(keys: Sequence[FullKey]) -> dict[FullKey, Any]:
+    """Stand for the reads of a nearest tier that is not in memory: it is read as the farther ones are."""
+    return {}
 
 
 def _check_tiers(tiers: Sequence[Any]) -> None:

@@ -33,9 +33,10 @@ class Editor:
     """Another process that writes when it is told to, and has written when the call returns."""
 
     def __init__(self, path, tiered):
-        code = f"import sys; sys.path.insert(0, {HERE!r}); import tier_children; tier_children.edit({str(path)!r}, {tiered!r})"
+        code = f"import tier_children; tier_children.edit({str(path)!r}, {tiered!r})"
+        command = [sys.executable, "-W", "error", "-c", code]
         self._process = subprocess.Popen(
-            [sys.executable, "-c", code], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, bufsize=1
+            command, cwd=HERE, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, bufsize=1
         )
         assert self._process.stdout.readline() == "ready\n"
 

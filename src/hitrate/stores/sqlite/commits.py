@@ -48,7 +48,7 @@ class CommitWatch(Channel):
 
     def in_step(self) -> bool:
         index = self._index  # held on to: its memory is unmapped with it
-        return bool(index.commits.value == self._seen)
+        return index.commits.value == self._seen  # type: ignore[no-any-return]
 
     def catch_up(self, empty: Callable[[], None]) -> None:
         losses = self._losses

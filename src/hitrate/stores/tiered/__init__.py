@@ -73,6 +73,7 @@ class TieredStore(Store):
                 tier.debts.owe_namespaces(None)
         self._channels = [tier.channel for tier in self._tiers if tier.channel is not None]
         self.in_step: Callable[[], bool] = self._channels[0].in_step if len(self._channels) == 1 else self._all_in_step
+        self.catch_up()
         _stores.add(self)
 
     # What others changed
