@@ -152,7 +152,7 @@ class TieredCache(Cache[ValueT]):
         """Asynchronously close the cache and its tiers; as ``close``."""
         if not self._closed:
             self._closed = True
-            self._store.close()
+            await self._store.aclose()
             for tier in self._tiers:
                 await tier.aclose()
 

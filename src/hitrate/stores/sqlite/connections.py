@@ -26,7 +26,7 @@ from hitrate.errors import ClosedError, StoreError
 from hitrate.failsafe import log
 from hitrate.stores.sqlite import schema
 from hitrate.stores.sqlite.commits import CommitWatch
-from hitrate.stores.sqlite.snapshots import Ender, Snapshot, WalIndex, wal_index
+from hitrate.stores.sqlite.snapshots import Ender, Snapshot, wal_index
 
 Durability = Literal["normal", "full"]
 
@@ -90,7 +90,7 @@ class Connections:
         idle: the handles that nobody uses. Take one by ``pop`` (IndexError: ``open`` one) and give it back by
             ``append`` to the same list, which is another one after a fork, a repair or ``close``.
         commits: how many the connections made, those that changed something.
-        watches: who is to know before a connection is closed.
+        watches: who is to know before all connections are closed.
         wal_pages: pages in the -wal file at the last commit of this process.
         checkpoint_pages: how many of them ask for a checkpoint.
         checkpoint_at: how many do now.
@@ -223,20 +223,26 @@ class Connections:
             return
         self._close(handle)
 
-    def idle_index(self) -> WalIndex | None:
-        """Return the wal-index of a connection that is open and idle; None if there is none."""
+    def take_idle(self) -> Handle | None:
+        """Take out a handle that nobody uses, without a transaction and without waiting; None if there is none."""
         idle = self.idle
         try:
-            return idle[-1].snapshot.index if type(idle) is list else None
+            handle: Handle | None = idle.pop() if type(idle) is list else None
         except IndexError:
             return None
+        if handle is not None:
+            try:
+                handle.snapshot.end()
+            except apsw.Error:
+                self.discard(handle)
+                return None
+        return handle
 
     def _lose(self) -> None:
         for watch in self.watches:
             watch.lost()
 
     def _close(self, handle: Handle) -> None:
-        self._lose()
         handle.close()
         self._all.discard(handle.con)  # only now, for a fork waits for it until then
 
@@ -335,7 +341,8 @@ class Connections:
             replaced = self.idle
             if isinstance(replaced, list):
                 self.idle = self._gate
-                self._lose()
+        if isinstance(replaced, list):
+            self._lose()
         if isinstance(replaced, _OneForAll):
             if replaced.acquire():
                 self._held = replaced

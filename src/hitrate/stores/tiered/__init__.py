@@ -9,17 +9,21 @@ sync and the async face differ in how they carry a plan out. The lock is held be
 
 from __future__ import annotations
 
+import asyncio
 import os
 import threading
+import time
 import weakref
 from collections.abc import Callable, Collection, Generator, Sequence
 from typing import Any, TypeVar
 
 from hitrate.entry import Entry
 from hitrate.errors import StoreError
+from hitrate.failsafe import log
 from hitrate.keys import EncodedKey
 from hitrate.stores.base import Changes, Found, Store, Usage
 from hitrate.stores.memory import MemoryStore
+from hitrate.stores.sqlite.keeper import Keeper
 from hitrate.stores.tiered.flights import Flight, Flights
 from hitrate.stores.tiered.near import MemoryTier, until
 from hitrate.stores.tiered.tier import Tier
@@ -30,6 +34,10 @@ Call = tuple[Store, str, Any]
 """A store, the name of its method in the sync face, and the argument."""
 
 Plan = Generator[Call, Any, T]
+
+
+_AGAIN_SECONDS = 0.5
+"""How long after a tier failed to take what it is owed a read asks for that again."""
 
 
 class TieredStore(Store):
@@ -66,6 +74,8 @@ class TieredStore(Store):
         whole = [MemoryTier(store) if isinstance(store, MemoryStore) else store for store in stores]
         self._tiers = [Tier(store, level, self) for level, store in enumerate(whole)]
         self._far = self._tiers[-1]
+        self._keeper = Keeper(self._settle)
+        self._settle_at = 0.0
         for tier in self._tiers[1:]:
             tier.listen()
         for tier in self._tiers[1:-1]:
@@ -135,8 +145,9 @@ class TieredStore(Store):
             flight = self.flights.begin_read(missing)
         try:
             for tier in self._tiers[self._start :]:
+                if tier.debts and time.monotonic() >= self._settle_at:
+                    self._keeper.request()  # a read does not wait for it
                 try:
-                    yield from self._settling(tier)
                     with self.lock:
                         asked = [key for key in missing if not tier.debts.doubts(key)] if tier.debts.any else missing
                     answers = (yield tier.store, "get", asked) if asked else ()
@@ -381,24 +392,34 @@ class TieredStore(Store):
         raise failed[0]
 
     def close(self) -> None:
-        """Stop listening; the tiers are the cache's to close."""
+        """Settle what can be, and stop listening; the tiers are the cache's to close."""
+        self._keeper.stop()
+        self._settle()
         for channel in self._channels:
             channel.close()
 
-    def settle(self) -> None:
-        """Carry out what tiers are owed, as far as they can be reached."""
+    async def aclose(self) -> None:
+        await asyncio.to_thread(self.close)
+
+    def _settle(self) -> bool:
+        """Carry out some of what tiers are owed; tell whether to go on."""
+        more = False
         for tier in self._tiers:
-            if tier.debts:
-                try:
-                    _carry_out(self._settling(tier))
-                except StoreError as error:
-                    self._report("delete", error)
+            try:
+                _carry_out(self._settling(tier))
+            except StoreError as error:
+                self._settle_at = time.monotonic() + _AGAIN_SECONDS
+                log.debug("what a tier is owed was put off: %s", error)
+            else:
+                more = more or (bool(tier.debts) and not tier.debts.settling)
+        return more
 
     def after_fork_in_child(self) -> None:
         """Start anew: what was under way in the parent's other threads is not under way here."""
         self.flights.spoil_namespaces(None)
         self.flights = Flights()
         self.own = set()
+        self._keeper = Keeper(self._settle)
         for tier in self._tiers:
             tier.debts.forget_what_is_under_way()
         self.drop_namespaces(None, self._far.level)
