@@ -161,7 +161,7 @@ class Cache(BaseCache[ValueT]):
                     continue
                 except DecodeError as error:
                     self._entry_failed(full_key, error)
-            elif isinstance(entry, DecodeError):
+            elif isinstance(entry, HitrateError):
                 self._entry_failed(full_key, entry)
             missed.append(encoded_key)
         counters.hits += len(keys) - len(missed)
@@ -407,6 +407,7 @@ class Cache(BaseCache[ValueT]):
             entries=entries,
             bytes=size,
             seconds_saved=counters.seconds_saved,
+            breaker=self._store.breaker,
         )
 
     def close(self) -> None:

@@ -8,14 +8,17 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from hitrate.entry import Entry
-from hitrate.errors import DecodeError
+from hitrate.errors import DecodeError, StoreError
 from hitrate.keys import EncodedKey
 
-Found = Entry | DecodeError | None
-"""What a read found for one key: a fresh entry, an entry that is damaged, or nothing."""
+if TYPE_CHECKING:
+    from hitrate.breaker import BreakerState
+
+Found = Entry | DecodeError | StoreError | None
+"""What a read found for one key: a fresh entry, one that is damaged, one whose server failed alone, or nothing."""
 
 Changes = Mapping[EncodedKey, Entry | None]
 """What one write does: an entry to store, or None to remove the key. Stored whole or not at all."""
@@ -67,6 +70,11 @@ class Store(ABC):
     @abstractmethod
     def usage(self) -> Usage:
         """Return what the store holds and what left it."""
+
+    @property
+    def breaker(self) -> BreakerState:
+        """The state of the circuit breaker, for a backend that has one."""
+        return "closed"
 
     @abstractmethod
     def close(self) -> None:

@@ -1,0 +1,357 @@
+"""Entries on a Redis or Valkey server, or a cluster of them.
+
+What is to be done is written once, as generators that yield what to send and are sent the answers; the two faces differ
+in how they exchange the one for the other.
+"""
+
+from __future__ import annotations
+
+import math
+import os
+import time
+import weakref
+from collections.abc import Callable, Sequence
+from typing import Any, TypeVar
+
+from hitrate.breaker import BreakerState
+from hitrate.errors import StoreError
+from hitrate.failsafe import log
+from hitrate.keys import EncodedKey
+from hitrate.stores.base import Changes, Found, Store, Usage, check_limit
+from hitrate.stores.redis import scripts
+from hitrate.stores.redis.clients import target_of
+from hitrate.stores.redis.cluster import Cluster, OneServer, Steps
+from hitrate.stores.redis.gathering import Gathering
+from hitrate.stores.redis.lanes import PerLoop
+from hitrate.stores.redis.names import Names, digits_of
+from hitrate.stores.redis.nodes import Send, aexchange, exchange
+from hitrate.stores.redis.reading import found_in, only_error, parts_of, request_for
+from hitrate.stores.redis.scripts import Script
+from hitrate.stores.redis.surveying import count
+from hitrate.stores.redis.sweeping import Sweeper
+from hitrate.stores.redis.values import unpack
+from hitrate.stores.redis.wire import Request, command, is_error, packed, refuse_error, script_call
+from hitrate.stores.redis.writing import ScriptCall, calls_for
+
+T = TypeVar("T")
+
+_NAMES_AT_ONCE = 5_000
+_SEEN_AT_ONCE = 1_000
+_SEEN_AT_MOST = 10_000
+
+
+class RedisStore(Store):
+    """Keeps entries on a Redis or Valkey server, or spread over a cluster.
+
+    Args:
+        client: a URL, or a client of redis-py or valkey-py, sync or async: of a server, a cluster, or a Sentinel's.
+        prefix: what the names of this cache begin with.
+        max_bytes: bytes held at most, None for no limit.
+        max_entries: entries held at most, None for no limit.
+        timeout: seconds that a call may take; one of more than 10,000 keys takes as many times as long.
+        connect_timeout: seconds to connect in.
+        clock: returns the seconds since the epoch, for a cache that is to expire by it and not by the server alone.
+        time_left: whether the expiry of what is read is made from the time left by the server, at the cost of one more
+            command a key; without it, it is what the writer's clock said.
+    """
+
+    def __init__(
+        self,
+        client: Any,
+        *,
+        prefix: str = "hitrate:",
+        max_bytes: int | None = None,
+        max_entries: int | None = None,
+        timeout: float = 2.0,
+        connect_timeout: float = 1.0,
+        clock: Callable[[], float] | None = None,
+        time_left: bool = False,
+    ) -> None:
+        check_limit("max_bytes", max_bytes)
+        check_limit("max_entries", max_entries)
+        if not isinstance(prefix, str):
+            raise TypeError(f"prefix is a str, not {prefix!r} of type {type(prefix).__name__}")
+        for name, seconds in (("timeout", timeout), ("connect_timeout", connect_timeout)):
+            if isinstance(seconds, bool) or not isinstance(seconds, (int, float)) or not 0 < seconds < 1e6:
+                raise ValueError(f"{name} is a number of seconds above 0, not {seconds!r}")
+        target = target_of(client, timeout=timeout, connect_timeout=connect_timeout)
+        self._bounded = max_bytes is not None or max_entries is not None
+        self._max_bytes = math.inf if max_bytes is None else max_bytes
+        self._limits = [b"%d" % min(limit or 1 << 53, 1 << 53) for limit in (max_entries, max_bytes)]
+        # What has a limit is counted in one place, and lies in one slot of a cluster.
+        spread = target.connect is None and not self._bounded
+        self._names = Names(prefix.encode("utf-8", "surrogatepass"), spread=spread)
+        self._servers: OneServer | Cluster
+        if target.connect is None:
+            self._servers = Cluster(target, self._names.buckets, timeout)
+        else:
+            self._servers = OneServer(target, timeout)
+        self._only = self._servers.node if isinstance(self._servers, OneServer) and not time_left else None
+        self._clock = clock
+        self._now = clock or time.time
+        self._time_left = time_left
+        self._gathered: PerLoop[Gathering] = PerLoop(lambda loop: Gathering(loop, self._aread))
+        self._seen: dict[bytes, None] = {}
+        self._sweeper = Sweeper(self._run, self._servers, self._names, self._call_script)
+        self._evictions = 0
+        self._expirations = 0
+        _stores.add(self)
+
+    @property
+    def breaker(self) -> BreakerState:
+        """The state of the circuit breaker; of a cluster's nodes the worst."""
+        return self._servers.state
+
+    # The two faces
+
+    def _run(self, steps: Steps[T]) -> T:
+        try:
+            sends = next(steps)
+            while True:
+                sends = steps.send(exchange(sends))
+        except StopIteration as end:
+            result: T = end.value
+            return result
+
+    async def _arun(self, steps: Steps[T]) -> T:
+        try:
+            sends = next(steps)
+            while True:
+                sends = steps.send(await aexchange(sends))
+        except StopIteration as end:
+            result: T = end.value
+            return result
+
+    # Reading
+
+    def get(self, keys: Sequence[EncodedKey]) -> Sequence[Found]:
+        if len(keys) == 1 and self._only is not None:  # the usual read, with less ado
+            ((name, key),) = keys
+            space = self._names[name]
+            request = f"{space.one[0]}{digits_of(space, key)}\r\n".encode("latin-1")
+            (reply,) = self._only.call(Send(self._only, request, 1, 1))
+            if type(reply) is not list:
+                refuse_error(reply)
+            everything, token, value = reply
+            if value is None:
+                return (None,)
+            found = unpack(value, (everything or b"") + (token or b""), key)
+            if self._clock is None and not self._bounded:
+                return (found,)
+            return self._run(self._after_read(keys, [found]))
+        return self._run(self._read(keys))
+
+    async def aget(self, keys: Sequence[EncodedKey]) -> Sequence[Found]:
+        return await self._gathered.get().read(keys)
+
+    async def _aread(self, keys: Sequence[EncodedKey]) -> Sequence[Found]:
+        return await self._arun(self._read(keys))
+
+    def _read(self, keys: Sequence[EncodedKey]) -> Steps[Sequence[Found]]:
+        found: list[Found] = [None] * len(keys)
+        if not keys:
+            return found
+        parts = list(parts_of(self._names, keys))
+        answers = yield from self._servers.route([request_for(self._names, part) for part in parts])
+        for part, answer in zip(parts, answers, strict=True):
+            found_in(part, answer, keys, found)
+        error = only_error(found)
+        if error is not None:
+            raise error
+        if self._clock is not None or self._bounded or self._time_left:
+            return (yield from self._after_read(keys, found))
+        return found
+
+    def _after_read(self, keys: Sequence[EncodedKey], found: list[Found]) -> Steps[Sequence[Found]]:
+        """Note what was read, and take away what has expired by a clock of our own."""
+        hits = [place for place, each in enumerate(found) if type(each) is tuple]
+        if self._clock is not None:
+            now = self._clock()
+            expired = [place for place in hits if (expiry := found[place][2]) is not None and expiry <= now]  # type: ignore[index]
+            if expired:
+                for place in expired:
+                    found[place] = None
+                hits = [place for place in hits if found[place] is not None]
+                if not self._bounded:
+                    yield from self._expire([keys[place] for place in expired], now)
+        if self._bounded:
+            seen = self._seen
+            for place in hits:
+                seen[self._entry_name(keys[place])[1]] = None
+            if len(seen) > _SEEN_AT_MOST:  # nothing is written here that would take them along
+                yield from self._write({})
+        if self._time_left:
+            yield from self._tell_time_left(keys, found, hits)
+        return found
+
+    def _entry_name(self, key: EncodedKey) -> tuple[int, bytes]:
+        """Return the number of a key's bucket and its name on the server."""
+        digits = digits_of(self._names[key[0]], key[1])
+        number = self._names.bucket_of(digits)
+        return number, self._names.buckets[number].entry(digits)
+
+    def _expire(self, keys: Sequence[EncodedKey], now: float) -> Steps[None]:
+        by_bucket: dict[int, list[bytes]] = {}
+        for key in keys:
+            number, name = self._entry_name(key)
+            by_bucket.setdefault(number, []).append(name)
+        calls = [ScriptCall(number, names, [b"%r" % now]) for number, names in by_bucket.items()]
+        for removed in (yield from self._call_script(scripts.EXPIRE, calls)):
+            self._expirations += removed
+
+    def _tell_time_left(self, keys: Sequence[EncodedKey], found: list[Found], hits: Sequence[int]) -> Steps[None]:
+        return
+        yield []
+
+    def usage(self) -> Usage:
+        return self._run(self._usage())
+
+    def _usage(self) -> Steps[Usage]:
+        if self._bounded:
+            bucket = self._names.buckets[0]
+            now = b"" if self._clock is None else b"%r" % self._clock()
+            call = ScriptCall(0, [bucket.everything, *bucket.index], [now])
+            ((entries, size, expired),) = yield from self._call_script(scripts.USAGE_BOUNDED, [call])
+            self._expirations += expired
+        else:
+            entries, size = yield from count(self._servers, self._names, self._clock)
+        return Usage(entries, size, self._evictions, self._expirations)
+
+    # Writing
+
+    def write(self, changes: Changes) -> int:
+        return self._run(self._write(changes)) if changes else 0
+
+    async def awrite(self, changes: Changes) -> int:
+        return await self._arun(self._write(changes)) if changes else 0
+
+    def _write(self, changes: Changes) -> Steps[int]:
+        calls = list(calls_for(self._names, changes, self._now(), self._max_bytes))
+        clock = b"" if self._clock is None else b"%r" % self._clock()
+        if not self._bounded:
+            for call in calls:
+                call.arguments.insert(1, clock)
+            replies = yield from self._call_script(scripts.WRITE, calls)
+        else:
+            bucket = self._names.buckets[0]
+            if not calls:
+                calls = [ScriptCall(0, [bucket.everything, bucket.sweeping], [os.urandom(8)])]
+            for call in calls:
+                seen = [self._seen.popitem()[0] for _ in range(min(len(self._seen), _SEEN_AT_ONCE))]
+                call.keys[2:2] = bucket.index
+                call.arguments[1:1] = [clock, *self._limits, b"%d" % len(seen), *seen]
+            replies = yield from self._call_script(scripts.WRITE_BOUNDED, calls)
+        removed = 0
+        for reply in replies:
+            removed += reply[0]
+            if reply[1]:
+                self._sweeper.request()
+            if self._bounded:
+                self._count_evictions(reply[2])
+                self._expirations += reply[3]
+        return removed
+
+    def _count_evictions(self, evicted: int) -> None:
+        if evicted and self._evictions == 0:
+            log.warning(
+                "the cache %r on %s is full (max_entries=%s, max_bytes=%s) and evicts from now on",
+                *(self._names.prefix.decode("utf-8", "replace"), "Redis"),
+                *(None if int(limit) == 1 << 53 else int(limit) for limit in self._limits),
+            )
+        self._evictions += evicted
+
+    def _call_script(self, script: Script, calls: Sequence[ScriptCall]) -> Steps[list[Any]]:
+        """Call a script for each bucket; return the replies.
+
+        Raises:
+            StoreError: one of the calls failed; the others were made.
+        """
+        requests = [
+            Request(call.bucket, script_call(script, call.keys, call.arguments), 1, len(call.keys)) for call in calls
+        ]
+        answers = yield from self._servers.route(requests)
+        unknown = [
+            place
+            for place, answer in enumerate(answers)
+            if not isinstance(answer, StoreError) and is_error(answer[0], "NOSCRIPT")
+        ]
+        if unknown:  # the server was started anew, or is another
+            whole = [
+                Request(
+                    calls[place].bucket,
+                    script_call(script, calls[place].keys, calls[place].arguments, whole=True),
+                    1,
+                    len(calls[place].keys),
+                )
+                for place in unknown
+            ]
+            for place, answer in zip(unknown, (yield from self._servers.route(whole)), strict=True):
+                answers[place] = answer
+        replies = []
+        for answer in answers:
+            if isinstance(answer, StoreError):
+                raise answer
+            refuse_error(answer[0])
+            replies.append(answer[0])
+        return replies
+
+    # Clearing
+
+    def clear(self, namespaces: Sequence[bytes] | None) -> None:
+        self._run(self._clear(namespaces))
+
+    async def aclear(self, namespaces: Sequence[bytes] | None) -> None:
+        await self._arun(self._clear(namespaces))
+
+    def _clear(self, namespaces: Sequence[bytes] | None) -> Steps[None]:
+        """Take the tokens away: what carries them is of the past at once. The sweeper removes it from the server."""
+        requests: list[Request] = []
+        calls: list[ScriptCall] = []
+        mark = os.urandom(8).hex().encode()
+        for number, bucket in enumerate(self._names.buckets):
+            marking = command(b"SET", bucket.sweeping, mark)
+            if namespaces is None:
+                index = bucket.index if self._bounded else []
+                requests.append(Request(number, packed([b"UNLINK", bucket.everything, *index]) + marking, 2))
+                continue
+            digests = dict.fromkeys(self._names[name].tokens[number] for name in namespaces)
+            tokens = list(digests)
+            for start in range(0, len(tokens), _NAMES_AT_ONCE):
+                some = tokens[start : start + _NAMES_AT_ONCE]
+                if self._bounded:
+                    calls.append(ScriptCall(number, [*bucket.index, *some], []))
+                else:
+                    requests.append(Request(number, packed([b"UNLINK", *some]) + marking, 2, len(some)))
+        if calls:
+            yield from self._call_script(scripts.CLEAR_BOUNDED, calls)
+            requests.append(Request(0, command(b"SET", self._names.buckets[0].sweeping, mark), 1))
+        answers = yield from self._servers.route(requests)
+        for answer in answers:
+            if isinstance(answer, StoreError):
+                raise answer
+            if len(answer) == 2:  # the mark alone may be refused, by a server that is out of memory
+                refuse_error(answer[0])
+        self._sweeper.request()
+
+    def close(self) -> None:
+        self._sweeper.stop()
+        for node in self._servers.nodes:
+            node.close()
+
+    def after_fork_in_child(self) -> None:
+        """Start anew what a fork does not carry over: connections, threads, and locks that other threads held."""
+        for node in self._servers.nodes:
+            node.after_fork_in_child()
+        self._gathered.take_all()
+        self._sweeper.after_fork_in_child()
+
+
+_stores: weakref.WeakSet[RedisStore] = weakref.WeakSet()
+
+
+def _after_fork_in_child() -> None:
+    for store in list(_stores):
+        store.after_fork_in_child()
+
+
+os.register_at_fork(after_in_child=_after_fork_in_child)

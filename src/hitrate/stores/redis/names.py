@@ -1,0 +1,154 @@
+"""Names on the server: injective, apart from those of any other prefix, and the same length for every key.
+
+A name is the prefix, a hash tag that says in which bucket it lies, a letter for its kind and 32 hex digits. What comes
+after the prefix has one length, so that two names can only be equal if their prefixes are, and no name is ever looked
+for by a pattern. The digits are 128 bits of the key's hash; the key itself is kept in the value and compared.
+
+A bucket is a slot of a cluster: what lies in it can be read and written by one command. One server has one bucket.
+"""
+
+from __future__ import annotations
+
+from binascii import crc_hqx
+from collections.abc import Sequence
+from hashlib import blake2b
+
+from xxhash import xxh3_128_hexdigest
+
+SLOTS = 16384
+CLUSTER_BUCKETS = 32
+"""Enough to spread a cache over a cluster's nodes, few enough for a batch to be a few commands."""
+
+_DIGITS = 32
+_KNOWN_SPACES = 4096
+
+
+def slot_of(name: bytes) -> int:
+    """Return the slot of a cluster that a name lies in, as the cluster's specification says."""
+    start = name.find(b"{")
+    if start >= 0:
+        end = name.find(b"}", start + 1)
+        if end > start + 1:
+            name = name[start + 1 : end]
+    return crc_hqx(name, 0) % SLOTS
+
+
+def _spread_tags(count: int) -> list[str]:
+    """Return hash tags that spread evenly over the slots."""
+    tags: dict[int, str] = {}
+    number = 0
+    while len(tags) < count:
+        tag = f"{number:04x}"
+        tags.setdefault(crc_hqx(tag.encode(), 0) % SLOTS * count // SLOTS, tag)
+        number += 1
+    return [tags[part] for part in range(count)]
+
+
+def bulk(raw: bytes) -> bytes:
+    """Return an argument of a command as it goes over the wire."""
+    return b"$%d\r\n%b\r\n" % (len(raw), raw)
+
+
+class Bucket:
+    """What lies in one slot.
+
+    Attributes:
+        base: what every name in it begins with.
+        slot: the slot of a cluster.
+        everything: the name of the token of all entries.
+        sweeping: the name of the mark that says that there is something to sweep.
+        lease: the name under which a process says that it sweeps.
+        index: the names of a bounded cache's bookkeeping: entries, order, expiry, seen, totals of namespaces.
+    """
+
+    __slots__ = ("base", "everything", "index", "lease", "slot", "sweeping")
+
+    def __init__(self, prefix: bytes, tag: str) -> None:
+        self.base = prefix + b"{" + tag.encode() + b"}"
+        self.slot = slot_of(self.base)
+        self.everything = self._single(b"g")
+        self.sweeping = self._single(b"s")
+        self.lease = self._single(b"l")
+        self.index = [self._single(kind) for kind in (b"i", b"o", b"x", b"v", b"t")]
+
+    def _single(self, kind: bytes) -> bytes:
+        return self.base + kind + b"0" * _DIGITS
+
+    def entry(self, digits: str) -> bytes:
+        """Return the name of an entry."""
+        return self.base + b"e" + digits.encode()
+
+    def namespace(self, digest: bytes) -> bytes:
+        """Return the name of the token of a namespace."""
+        return self.base + b"n" + digest.hex().encode()
+
+
+class Space:
+    """A namespace on the server.
+
+    Attributes:
+        digest: 16 bytes that stand for it (BLAKE2b: nobody can make two namespaces share them).
+        seed: what the hashes of its keys begin with.
+        tokens: for each bucket the name of the namespace's token.
+        one: for each bucket the beginning of the command that reads one of its entries, up to the digits.
+    """
+
+    __slots__ = ("digest", "one", "seed", "tokens")
+
+    def __init__(self, buckets: Sequence[Bucket], name: bytes) -> None:
+        self.digest = blake2b(name, digest_size=16).digest()
+        self.seed = int.from_bytes(self.digest[:8], "big")
+        self.tokens = [bucket.namespace(self.digest) for bucket in buckets]
+        self.one = [
+            (
+                b"*4\r\n$4\r\nMGET\r\n"
+                + bulk(bucket.everything)
+                + bulk(token)
+                + b"$%d\r\n%be" % (len(bucket.base) + 1 + _DIGITS, bucket.base)
+            ).decode("latin-1")
+            for bucket, token in zip(buckets, self.tokens, strict=True)
+        ]
+
+
+class Names(dict[bytes, Space]):
+    """The names of one cache: its buckets, and the namespaces in use by their encoding, a bounded number of them.
+
+    Args:
+        prefix: what all names begin with.
+        spread: whether the cache is spread over the slots of a cluster.
+
+    Raises:
+        ValueError: a cluster could not keep the names of a bucket in one slot.
+    """
+
+    def __init__(self, prefix: bytes, *, spread: bool) -> None:
+        super().__init__()
+        self.prefix = prefix
+        self.buckets = [Bucket(prefix, tag) for tag in (_spread_tags(CLUSTER_BUCKETS) if spread else ["0000"])]
+        if len({bucket.slot for bucket in self.buckets}) == 1:  # the prefix has a hash tag of its own
+            del self.buckets[1:]
+        if slot_of(self.buckets[0].base + b"e") != self.buckets[0].slot:
+            raise ValueError(f"a prefix cannot hold an empty hash tag, '{{}}', as {prefix!r} does")
+
+        self._numbers = {bucket.base: number for number, bucket in enumerate(self.buckets)}
+
+    def __missing__(self, name: bytes) -> Space:
+        if len(self) >= _KNOWN_SPACES:
+            self.clear()
+        space = self[name] = Space(self.buckets, name)
+        return space
+
+    def bucket_of(self, digits: str) -> int:
+        """Return the number of the bucket that an entry lies in."""
+        return int(digits[:4], 16) % len(self.buckets)
+
+    def bucket_of_entry(self, name: bytes) -> int | None:
+        """Return the number of the bucket that holds the entry of this name; None if it is no name of an entry."""
+        if name[-1 - _DIGITS : -_DIGITS] != b"e":
+            return None
+        return self._numbers.get(name[: -1 - _DIGITS])
+
+
+def digits_of(space: Space, key: bytes) -> str:
+    """Return the digits that stand for a key of a namespace (XXH3)."""
+    return xxh3_128_hexdigest(key, space.seed)

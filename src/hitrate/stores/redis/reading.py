@@ -1,0 +1,111 @@
+"""Reads: one MGET for a bucket brings the current tokens and the values, in one step of the server."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import Any, NamedTuple
+
+from hitrate.errors import StoreError
+from hitrate.keys import EncodedKey
+from hitrate.stores.base import Found
+from hitrate.stores.redis.names import Names, Space, digits_of
+from hitrate.stores.redis.nodes import Answer
+from hitrate.stores.redis.values import unpack
+from hitrate.stores.redis.wire import Request, refuse_error
+
+_KEYS_AT_ONCE = 5_000
+
+
+class Part(NamedTuple):
+    """What is read by one command.
+
+    Attributes:
+        bucket: the number of its bucket.
+        spaces: the namespaces.
+        places: for each of these, the places of its keys among those asked for.
+        digits: for each of these, the digits of its keys.
+    """
+
+    bucket: int
+    spaces: list[Space]
+    places: list[list[int]]
+    digits: list[list[str]]
+
+
+def parts_of(names: Names, keys: Sequence[EncodedKey]) -> Iterator[Part]:
+    """Divide what is to be read into commands: by bucket, and a bounded number of keys in each."""
+    for start in range(0, len(keys), _KEYS_AT_ONCE):
+        yield from _parts_of(names, keys[start : start + _KEYS_AT_ONCE], start)
+
+
+def _parts_of(names: Names, keys: Sequence[EncodedKey], start: int) -> Iterator[Part]:
+    by_name: dict[bytes, list[int]] = {}
+    first = keys[0][0]
+    if all(name is first for name, _ in keys):
+        by_name[first] = list(range(len(keys)))
+    else:
+        for place, (name, _) in enumerate(keys):
+            by_name.setdefault(name, []).append(place)
+    one_bucket = len(names.buckets) == 1
+    parts: dict[int, Part] = {}
+    for name, places in by_name.items():
+        space = names[name]
+        digits = [digits_of(space, keys[place][1]) for place in places]
+        if one_bucket:
+            part = parts.setdefault(0, Part(0, [], [], []))
+            part.spaces.append(space)
+            part.places.append([start + place for place in places] if start else places)
+            part.digits.append(digits)
+            continue
+        for place, each in zip(places, digits, strict=True):
+            bucket = names.bucket_of(each)
+            part = parts.setdefault(bucket, Part(bucket, [], [], []))
+            if not part.spaces or part.spaces[-1] is not space:
+                part.spaces.append(space)
+                part.places.append([])
+                part.digits.append([])
+            part.places[-1].append(start + place)
+            part.digits[-1].append(each)
+    yield from parts.values()
+
+
+def request_for(names: Names, part: Part) -> Request:
+    """Return the command that reads a part."""
+    bucket = names.buckets[part.bucket]
+    work = sum(map(len, part.digits))
+    head = [b"MGET", bucket.everything, *(space.tokens[part.bucket] for space in part.spaces)]
+    # Text joins faster than bytes, and Latin-1 takes any byte there and back.
+    joint = f"${len(bucket.base) + 33}\r\n{bucket.base.decode('latin-1')}e"
+    entries = "".join([f"{joint}{digits}\r\n" for each in part.digits for digits in each]).encode("latin-1")
+    tokens = b"".join([b"$%d\r\n%b\r\n" % (len(argument), argument) for argument in head])
+    return Request(part.bucket, b"*%d\r\n%b%b" % (len(head) + work, tokens, entries), 1, work)
+
+
+def found_in(part: Part, answer: Answer, keys: Sequence[EncodedKey], found: list[Found]) -> None:
+    """Put what a part found in the places of its keys.
+
+    Raises:
+        StoreError: the server refused the command.
+    """
+    if isinstance(answer, StoreError):
+        for places in part.places:
+            for place in places:
+                found[place] = answer
+        return
+    (reply,) = answer
+    refuse_error(reply)
+    values: list[Any] = reply
+    everything = values[0] or b""
+    at = 1 + len(part.spaces)
+    for number, places in enumerate(part.places):
+        tokens = everything + (values[1 + number] or b"")
+        for place, value in zip(places, values[at : at + len(places)], strict=True):
+            if value is not None:
+                found[place] = unpack(value, tokens, keys[place][1])
+        at += len(places)
+
+
+def only_error(found: Sequence[Found]) -> StoreError | None:
+    """Return the error of a read of which nothing came, on any server; None if something did."""
+    error = found[0] if found else None
+    return error if isinstance(error, StoreError) and all(isinstance(each, StoreError) for each in found) else None
