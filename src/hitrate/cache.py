@@ -153,10 +153,11 @@ class Cache(BaseCache[ValueT]):
         values: dict[FullKey, ValueT] = {}
         saved = 0.0
         missed: list[EncodedKey] = []
+        load = self._load
         for full_key, encoded_key, entry in zip(keys, encoded, found):  # noqa: B905 - strict costs a tenth of a hit
             if type(entry) is tuple:
                 try:
-                    values[full_key] = self._load(entry, encoded_key)
+                    values[full_key] = load(entry, encoded_key)
                     saved += entry[3]
                     continue
                 except DecodeError as error:

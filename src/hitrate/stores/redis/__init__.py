@@ -23,19 +23,20 @@ from hitrate.stores.redis.clients import target_of
 from hitrate.stores.redis.cluster import Cluster, OneServer, Steps
 from hitrate.stores.redis.gathering import Gathering
 from hitrate.stores.redis.lanes import PerLoop
-from hitrate.stores.redis.names import Names, digits_of
+from hitrate.stores.redis.names import Names, digest_of, digits_of
 from hitrate.stores.redis.nodes import Send, aexchange, exchange
 from hitrate.stores.redis.reading import found_in, only_error, parts_of, request_for
 from hitrate.stores.redis.scripts import Script
 from hitrate.stores.redis.surveying import count
 from hitrate.stores.redis.sweeping import Sweeper
 from hitrate.stores.redis.values import unpack
-from hitrate.stores.redis.wire import Request, command, is_error, packed, refuse_error, script_call
-from hitrate.stores.redis.writing import ScriptCall, calls_for
+from hitrate.stores.redis.wire import Request, ScriptCall, command, is_error, packed, refuse_error, script_call
+from hitrate.stores.redis.writing import Batch, Group, batches_for, bounded_arguments, commands_for
 
 T = TypeVar("T")
 
 _NAMES_AT_ONCE = 5_000
+_ROUNDS = 10
 _SEEN_AT_ONCE = 1_000
 _SEEN_AT_MOST = 10_000
 
@@ -128,7 +129,7 @@ class RedisStore(Store):
         if len(keys) == 1 and self._only is not None:  # the usual read, with less ado
             ((name, key),) = keys
             space = self._names[name]
-            request = f"{space.one[0]}{digits_of(space, key)}\r\n".encode("latin-1")
+            request = space.read_one(self._names.buckets[0], digits_of(space, key))
             (reply,) = self._only.call(Send(self._only, request, 1, 1))
             if type(reply) is not list:
                 refuse_error(reply)
@@ -209,8 +210,7 @@ class RedisStore(Store):
     def _usage(self) -> Steps[Usage]:
         if self._bounded:
             bucket = self._names.buckets[0]
-            now = b"" if self._clock is None else b"%r" % self._clock()
-            call = ScriptCall(0, [bucket.everything, *bucket.index], [now])
+            call = ScriptCall(0, [bucket.everything, *bucket.index], [self._clock_bytes()])
             ((entries, size, expired),) = yield from self._call_script(scripts.USAGE_BOUNDED, [call])
             self._expirations += expired
         else:
@@ -226,30 +226,124 @@ class RedisStore(Store):
         return await self._arun(self._write(changes)) if changes else 0
 
     def _write(self, changes: Changes) -> Steps[int]:
-        calls = list(calls_for(self._names, changes, self._now(), self._max_bytes))
-        clock = b"" if self._clock is None else b"%r" % self._clock()
-        if not self._bounded:
-            for call in calls:
-                call.arguments.insert(1, clock)
-            replies = yield from self._call_script(scripts.WRITE, calls)
-        else:
-            bucket = self._names.buckets[0]
-            if not calls:
-                calls = [ScriptCall(0, [bucket.everything, bucket.sweeping], [os.urandom(8)])]
-            for call in calls:
-                seen = [self._seen.popitem()[0] for _ in range(min(len(self._seen), _SEEN_AT_ONCE))]
-                call.keys[2:2] = bucket.index
-                call.arguments[1:1] = [clock, *self._limits, b"%d" % len(seen), *seen]
-            replies = yield from self._call_script(scripts.WRITE_BOUNDED, calls)
+        batches = list(batches_for(self._names, changes, self._now(), self._max_bytes))
+        write = self._write_bounded if self._bounded else self._write_plain
+        if self._bounded and not batches:
+            batches = [Batch(0, [])]  # what was seen is to be told
         removed = 0
-        for reply in replies:
+        for _ in range(_ROUNDS):
+            counted, batches = yield from write(batches)
+            removed += counted
+            if not batches:
+                return removed
+        raise StoreError("the cache was cleared again and again while this was written")
+
+    def _write_plain(self, batches: Sequence[Batch]) -> Steps[tuple[int, list[Batch]]]:
+        """Write batches; return how many entries were removed, and what is to be written again under other tokens."""
+        unknown = [
+            (batch, [group for group in batch.groups if group.stored and not group.take_known_tokens(batch.bucket)])
+            for batch in batches
+        ]
+        if any(groups for _, groups in unknown):
+            yield from self._keep_tokens([(batch, groups) for batch, groups in unknown if groups])
+        results = yield from self._exchange_writes(batches, whole=False)
+        lacking = [place for place, result in enumerate(results) if any(is_error(each, "NOSCRIPT") for each in result)]
+        if lacking:  # the server was started anew, or is another
+            again = yield from self._exchange_writes([batches[place] for place in lacking], whole=True)
+            for place, result in zip(lacking, again, strict=True):
+                results[place] = result
+        removed = 0
+        stale = []
+        for batch, result in zip(batches, results, strict=True):
+            for each in result:
+                refuse_error(each)
+            sweeping, everything, *tokens = result[-1]
+            if sweeping is not None:
+                self._sweeper.request()
+            if any(group.removed for group in batch.groups):
+                removed += result[-2]
+            for group, token in zip(batch.groups, tokens, strict=True):
+                if group.stored and group.tokens != (everything or b"") + (token or b""):
+                    group.space.known[batch.bucket] = None
+                    if batch not in stale:
+                        stale.append(batch)
+        return removed, [batch.without_removals() for batch in stale]
+
+    def _keep_tokens(self, wanted: Sequence[tuple[Batch, list[Group]]]) -> Steps[None]:
+        """Ask for the current tokens of namespaces, which are made if they are not there."""
+        calls = [
+            ScriptCall(
+                batch.bucket,
+                [
+                    self._names.buckets[batch.bucket].everything,
+                    *(group.space.tokens[batch.bucket] for group in groups),
+                ],
+                [os.urandom(8 * (1 + len(groups))), *(b"%d" % group.longest() for group in groups)],
+            )
+            for batch, groups in wanted
+        ]
+        replies = yield from self._call_script(scripts.KEEP, calls)
+        now = time.monotonic()
+        for (batch, groups), (everything, *kept) in zip(wanted, replies, strict=True):
+            for group, token, left in zip(groups, kept[::2], kept[1::2], strict=True):
+                group.tokens = everything + token
+                group.space.known[batch.bucket] = group.tokens, now + left / 1000 if left >= 0 else math.inf
+
+    def _exchange_writes(self, batches: Sequence[Batch], *, whole: bool) -> Steps[list[list[Any]]]:
+        """Send the commands of batches; return the results of each, of a transaction those of its parts."""
+        clock = self._clock_bytes()
+        commands = [commands_for(self._names.buckets[batch.bucket], batch, clock, whole=whole) for batch in batches]
+        work = [sum(len(group.stored) + len(group.removed) for group in batch.groups) for batch in batches]
+        answers = yield from self._servers.route(
+            [
+                Request(batch.bucket, each.packed, each.replies, amount)
+                for batch, each, amount in zip(batches, commands, work, strict=True)
+            ]
+        )
+        results = []
+        for answer in answers:
+            if isinstance(answer, StoreError):
+                raise answer
+            if len(answer) > 2:
+                if type(answer[-1]) is not list:  # what one part was refused for
+                    for reply in answer:
+                        refuse_error(reply)
+                results.append(answer[-1])
+            else:
+                results.append(answer)
+        return results
+
+    def _write_bounded(self, batches: Sequence[Batch]) -> Steps[tuple[int, list[Batch]]]:
+        """Do ``_write_plain`` for a cache with limits, whose entries are counted on the server."""
+        bucket = self._names.buckets[0]
+        calls = []
+        for batch in batches:
+            for group in batch.groups:
+                known = group.space.known[0]
+                group.tokens = b"" if known is None else known[0]
+            seen = [self._seen.popitem()[0] for _ in range(min(len(self._seen), _SEEN_AT_ONCE))]
+            keys, arguments = bounded_arguments(batch)
+            new = os.urandom(8 * (1 + len(batch.groups)))
+            head = [new, self._clock_bytes(), *self._limits, b"%d" % len(seen), *seen]
+            calls.append(ScriptCall(0, [bucket.everything, bucket.sweeping, *bucket.index, *keys], head + arguments))
+        removed = 0
+        stale = []
+        replies = yield from self._call_script(scripts.WRITE_BOUNDED, calls)
+        for batch, reply in zip(batches, replies, strict=True):
+            if reply and isinstance(reply[0], bytes):
+                for group, tokens in zip(batch.groups, reply, strict=True):
+                    group.space.known[0] = (tokens, math.inf) if len(tokens) == 16 else None
+                stale.append(batch)
+                continue
             removed += reply[0]
             if reply[1]:
                 self._sweeper.request()
-            if self._bounded:
-                self._count_evictions(reply[2])
-                self._expirations += reply[3]
-        return removed
+            self._count_evictions(reply[2])
+            self._expirations += reply[3]
+        return removed, stale
+
+    def _clock_bytes(self) -> bytes:
+        return b"" if self._clock is None else b"%r" % self._clock()
 
     def _count_evictions(self, evicted: int) -> None:
         if evicted and self._evictions == 0:
@@ -308,14 +402,14 @@ class RedisStore(Store):
         requests: list[Request] = []
         calls: list[ScriptCall] = []
         mark = os.urandom(8).hex().encode()
+        digests = [] if namespaces is None else list(dict.fromkeys(map(digest_of, namespaces)))
         for number, bucket in enumerate(self._names.buckets):
             marking = command(b"SET", bucket.sweeping, mark)
             if namespaces is None:
                 index = bucket.index if self._bounded else []
                 requests.append(Request(number, packed([b"UNLINK", bucket.everything, *index]) + marking, 2))
                 continue
-            digests = dict.fromkeys(self._names[name].tokens[number] for name in namespaces)
-            tokens = list(digests)
+            tokens = [bucket.namespace(digest) for digest in digests]
             for start in range(0, len(tokens), _NAMES_AT_ONCE):
                 some = tokens[start : start + _NAMES_AT_ONCE]
                 if self._bounded:

@@ -1,8 +1,8 @@
 """The async face of a server: one connection for each event loop, on which calls follow each other without waiting.
 
-A connection is opened on a thread, by the same code as for the sync face, and then read and written by the loop. What is
-sent in one turn of the loop goes out together. An answer never raises in a future: it is the replies, or the error, so
-that a call whose caller was cancelled leaves nothing behind.
+A connection is opened on a thread, by the same code as for the sync face, and then read and written by the loop. What
+is sent in one turn of the loop goes out together. An answer never raises in a future: it is the replies, or the error,
+so that a call whose caller was cancelled leaves nothing behind.
 """
 
 from __future__ import annotations
@@ -308,7 +308,7 @@ class Lane:
             loop.call_soon_threadsafe(do)
 
     def drop(self) -> None:
-        """Let go of the connection without a word to the loop, which is closed, or is the parent's in a forked child."""
+        """Let go of the connection without a word to the loop, which is closed, or the parent's in a forked child."""
         self._closed = True
         link, self._link = self._link, None
         if link is not None:

@@ -83,31 +83,40 @@ class Bucket:
         return self.base + b"n" + digest.hex().encode()
 
 
+def digest_of(name: bytes) -> bytes:
+    """Return 16 bytes that stand for a namespace (BLAKE2b: nobody can make two share them)."""
+    return blake2b(name, digest_size=16).digest()
+
+
 class Space:
     """A namespace on the server.
 
     Attributes:
-        digest: 16 bytes that stand for it (BLAKE2b: nobody can make two namespaces share them).
+        digest: 16 bytes that stand for it.
         seed: what the hashes of its keys begin with.
         tokens: for each bucket the name of the namespace's token.
-        one: for each bucket the beginning of the command that reads one of its entries, up to the digits.
+        known: for each bucket the tokens that this process last saw, of all entries and of the namespace, and until
+            when they live, by ``time.monotonic``.
     """
 
-    __slots__ = ("digest", "one", "seed", "tokens")
+    __slots__ = ("_one", "digest", "known", "seed", "tokens")
 
     def __init__(self, buckets: Sequence[Bucket], name: bytes) -> None:
-        self.digest = blake2b(name, digest_size=16).digest()
+        self.digest = digest_of(name)
         self.seed = int.from_bytes(self.digest[:8], "big")
         self.tokens = [bucket.namespace(self.digest) for bucket in buckets]
-        self.one = [
-            (
-                b"*4\r\n$4\r\nMGET\r\n"
-                + bulk(bucket.everything)
-                + bulk(token)
-                + b"$%d\r\n%be" % (len(bucket.base) + 1 + _DIGITS, bucket.base)
-            ).decode("latin-1")
-            for bucket, token in zip(buckets, self.tokens, strict=True)
-        ]
+        self.known: list[tuple[bytes, float] | None] = [None] * len(buckets)
+        self._one = ""
+
+    def read_one(self, bucket: Bucket, digits: str) -> bytes:
+        """Return the command that reads one entry, as it goes over the wire; of the first bucket, the only one."""
+        begun = self._one
+        if not begun:
+            # Text joins faster than bytes, and Latin-1 takes any byte there and back.
+            head = b"*4\r\n$4\r\nMGET\r\n" + bulk(bucket.everything) + bulk(self.tokens[0])
+            head += b"$%d\r\n%be" % (len(bucket.base) + 1 + _DIGITS, bucket.base)
+            begun = self._one = head.decode("latin-1")
+        return f"{begun}{digits}\r\n".encode("latin-1")
 
 
 class Names(dict[bytes, Space]):

@@ -1,17 +1,17 @@
 """What the server does in one step: scripts in Lua, put together from parts.
 
-A write takes the current tokens and stores its entries under them in one script, so that no clear comes between. When
-it is out of memory the server refuses the first command of a script that needs some, and so the whole script.
+When it is out of memory the server refuses the first command of a script that needs some, and so the whole script.
 """
 
 from __future__ import annotations
 
 from hashlib import sha1
 
-from hitrate.stores.redis.values import EXPIRY_PLACE, HEADER_LENGTH, OVERHEAD
+from hitrate.stores.redis.values import EXPIRY_PLACE, HEADER_LENGTH, OVERHEAD, TOKENS_PLACE
 
 _HEADERS = f"""
-local HEADER_LENGTH, EXPIRY_PLACE, OVERHEAD = {HEADER_LENGTH}, {EXPIRY_PLACE}, {OVERHEAD}
+local HEADER_LENGTH, TOKENS_PLACE, EXPIRY_PLACE = {HEADER_LENGTH}, {TOKENS_PLACE}, {EXPIRY_PLACE}
+local OVERHEAD = {OVERHEAD}
 local function stored_token(name)
   local token = redis.call('MGET', name)[1]  -- not GET, which fails for what another program put there
   return token and #token == 8 and token or nil
@@ -20,16 +20,15 @@ local function header_of(name)
   local header = redis.pcall('GETRANGE', name, 0, HEADER_LENGTH - 1)
   return type(header) == 'string' and #header == HEADER_LENGTH and header or nil
 end
+local function tokens_of(value)
+  return string.sub(value, TOKENS_PLACE, TOKENS_PLACE + 15)
+end
 local function expiry_of(value)
   return struct.unpack('>d', value, EXPIRY_PLACE)
 end
 """
 
-_WRITE = """
--- KEYS: everything, sweeping, [index], then for each namespace its token and its entries.
--- ARGV: new tokens, now or '', [limits and seen], then for each namespace: how many entries, the longest TTL in
--- milliseconds (0 for ever, -1 if nothing is stored); and for each entry its TTL (0 for ever, -1 to remove it, -2 to
--- remove it uncounted) and its value.
+_TOKENS = """
 local tokens_taken = 0
 local function new_token()
   tokens_taken = tokens_taken + 1
@@ -38,7 +37,6 @@ end
 local function keep_token(name, longest)
   -- It lives as long as the entries of its namespace: none is left behind when they have expired.
   local token = stored_token(name)
-  if longest < 0 then return token or '' end
   local life = string.format('%.0f', longest * 2)
   if not token then
     token = new_token()
@@ -52,46 +50,47 @@ local function keep_token(name, longest)
   end
   return token
 end
-local now = tonumber(ARGV[2])
+"""
+
+_KEEP = (
+    _HEADERS
+    + _TOKENS
+    + """
+-- KEYS: everything, the tokens of namespaces. ARGV: new tokens, for each namespace the longest TTL that is going to be
+-- stored in it, in milliseconds, 0 for ever. Returns the current tokens and how long they live.
 local everything = stored_token(KEYS[1])
-if begin then everything = begin(everything, now) end
 if not everything then
   everything = new_token()
   redis.call('SET', KEYS[1], everything)
-  if begun then begun(everything) end
 end
-local removed, key, arg = 0, FIRST_KEY, FIRST_ARG
-while KEYS[key] do
-  local count = tonumber(ARGV[arg])
-  local token = keep_token(KEYS[key], tonumber(ARGV[arg + 1]))
-  local tokens = everything .. token
-  arg = arg + 2
-  for entry = key + 1, key + count do
-    local name, ttl = KEYS[entry], ARGV[arg]
-    if ttl == '-1' or ttl == '-2' then
-      local header = ttl == '-1' and header_of(name)
-      if header and string.sub(header, 1, 16) == tokens and not (now and expiry_of(header) <= now) then
-        removed = removed + 1
-      end
-      redis.call('UNLINK', name)
-      if unindex then unindex(name) end
-    else
-      local value = tokens .. ARGV[arg + 1]
-      if ttl == '0' then redis.call('SET', name, value) else redis.call('SET', name, value, 'PX', ttl) end
-      if index then index(name, value, token, ttl) end
-    end
-    arg = arg + 2
-  end
-  key = key + count + 1
+local kept = {everything}
+for key = 2, #KEYS do
+  kept[#kept + 1] = keep_token(KEYS[key], tonumber(ARGV[key]))
+  kept[#kept + 1] = redis.call('PTTL', KEYS[key])
 end
-if finish then finish() end
+return kept
 """
+)
 
-_PLAIN = (
+_REMOVE = (
     _HEADERS
-    + "local FIRST_KEY, FIRST_ARG, begin, begun, unindex, index, finish = 3, 3"
-    + _WRITE
-    + "return {removed, redis.call('EXISTS', KEYS[2])}"
+    + """
+-- KEYS: everything, then for each namespace its token and its entries. ARGV: now or '', for each namespace how many
+-- entries. Returns how many of them were there.
+local everything, now = stored_token(KEYS[1]) or '', tonumber(ARGV[1])
+local removed, key = 0, 2
+for arg = 2, #ARGV do
+  local last = key + tonumber(ARGV[arg])
+  local tokens = everything .. (stored_token(KEYS[key]) or '')
+  for entry = key + 1, last do
+    local header = header_of(KEYS[entry])
+    if header and tokens_of(header) == tokens and not (now and expiry_of(header) <= now) then removed = removed + 1 end
+    redis.call('UNLINK', KEYS[entry])
+  end
+  key = last + 1
+end
+return removed
+"""
 )
 
 _INDEX = """
@@ -143,36 +142,51 @@ end
 
 _BOUNDED = (
     _HEADERS
+    + _TOKENS
     + "local INDEX_KEY = 3"
     + _INDEX
     + """
-local FIRST_KEY, FIRST_ARG = 8, 6 + tonumber(ARGV[5])
-local max_entries, max_bytes = tonumber(ARGV[3]), tonumber(ARGV[4])
-local evicted, when, just_set = 0, nil, {}
-local function begin(everything, now)
-  when = instant(now)
-  if not everything or redis.call('HGET', TOTALS, 'token') ~= everything
-      or redis.call('HLEN', ENTRIES) ~= redis.call('ZCARD', ORDER) then
-    -- All was cleared, or the server has evicted a part of the bookkeeping: what it does not know cannot be bounded.
-    redis.call('UNLINK', KEYS[1], ENTRIES, ORDER, EXPIRY, SEEN, TOTALS)
-    return nil
-  end
-  for place = 6, FIRST_ARG - 1 do
-    if redis.call('HEXISTS', ENTRIES, ARGV[place]) == 1 then redis.call('SADD', SEEN, ARGV[place]) end
-  end
-  purge(when, 16)
-  return everything
-end
-local function begun(everything)
+-- KEYS: everything, sweeping, index, then for each namespace its token and its entries.
+-- ARGV: new tokens, now or '', limits of entries and bytes, how many names were seen, these; then for each namespace
+-- the tokens its entries were packed with, how many, and the longest TTL in milliseconds (0 for ever, -1 if nothing is
+-- stored); and for each entry its TTL (0 for ever, -1 to remove it, -2 to remove it uncounted) and its value.
+-- Returns, if other tokens are current, these; otherwise the counts of what was done.
+local now, max_entries, max_bytes, seen = tonumber(ARGV[2]), tonumber(ARGV[3]), tonumber(ARGV[4]), tonumber(ARGV[5])
+local when = instant(now)
+local everything = stored_token(KEYS[1])
+if not everything or redis.call('HGET', TOTALS, 'token') ~= everything
+    or redis.call('HLEN', ENTRIES) ~= redis.call('ZCARD', ORDER) then
+  -- All was cleared, or the server has evicted a part of the bookkeeping: what it does not know cannot be bounded.
+  redis.call('UNLINK', ENTRIES, ORDER, EXPIRY, SEEN, TOTALS)
+  everything = new_token()
+  redis.call('SET', KEYS[1], everything)
   redis.call('HSET', TOTALS, 'token', everything)
 end
-local function unindex(name)
+local current, tokens, key, arg = true, {}, 8, 6 + seen
+while KEYS[key] do
+  local count, longest = tonumber(ARGV[arg + 1]), tonumber(ARGV[arg + 2])
+  local token = longest >= 0 and keep_token(KEYS[key], longest) or stored_token(KEYS[key]) or ''
+  tokens[#tokens + 1] = everything .. token
+  current = current and (longest < 0 or tokens[#tokens] == ARGV[arg])
+  key, arg = key + count + 1, arg + 3 + 2 * count
+end
+if not current then return tokens end
+
+for place = 6, 5 + seen do
+  if redis.call('HEXISTS', ENTRIES, ARGV[place]) == 1 then redis.call('SADD', SEEN, ARGV[place]) end
+end
+purge(when, 16)
+local removed, evicted, just_set = 0, 0, {}
+local function remove(name, counted, tokens)
+  local header = counted and header_of(name)
+  if header and tokens_of(header) == tokens and not (now and expiry_of(header) <= now) then removed = removed + 1 end
+  redis.call('UNLINK', name)
   local row = row_of(name)
   if row then forget(name, row) end
 end
-local function index(name, value, token, ttl)
-  just_set[name] = true
-  local size = #name + #value + OVERHEAD
+local function store(name, ttl, value)
+  if ttl == '0' then redis.call('SET', name, value) else redis.call('SET', name, value, 'PX', ttl) end
+  local size, token = #name + #value + OVERHEAD, string.sub(tokens_of(value), 9, 16)
   local row, place = row_of(name), nil
   if row and row.live then
     place = row.place
@@ -185,44 +199,52 @@ local function index(name, value, token, ttl)
   redis.call('HSET', ENTRIES, name, struct.pack('>ddc8', size, place, token))
   add(token, 1, size)
   local expiry = expiry_of(value)
-  if ARGV[2] == '' and ttl ~= '0' then expiry = when + ttl / 1000 end
+  if not now and ttl ~= '0' then expiry = when + ttl / 1000 end
   if expiry < math.huge then redis.call('ZADD', EXPIRY, string.format('%.6f', expiry), name)
   else redis.call('ZREM', EXPIRY, name) end
+  just_set[name] = true
 end
-local function finish()
-  -- SIEVE: the hand goes from old to new, spares what was seen since it last passed, and stays where it stopped.
-  local spared, may_purge, hand = 0, true, total('hand')
-  while total('entries') > max_entries or total('bytes') > max_bytes do
-    if may_purge then
-      may_purge = purge(when, 16) > 0  -- what has expired makes room first
-    else
-      local after = '(' .. string.format('%.0f', hand)
-      local name = redis.call('ZRANGEBYSCORE', ORDER, after, '+inf', 'LIMIT', 0, 1)[1]
-      if name then
-        local row = row_of(name)
-        hand = row and row.place or hand
-        if just_set[name] then
-          just_set[name] = nil  -- it goes only if all others cannot make room
-        -- A bounded number is spared in one write, so that the server is not held.
-        elseif row and row.live and spared < 1000 and redis.call('SREM', SEEN, name) == 1 then
-          spared = spared + 1
-        else
-          if row and row.live then evicted = evicted + 1 end
-          forget(name, row)
-          redis.call('UNLINK', name)
-        end
-      elseif hand == 0 then
-        break
+key, arg = 8, 6 + seen
+for group = 1, #tokens do
+  local count = tonumber(ARGV[arg + 1])
+  for entry = 1, count do
+    local name, ttl = KEYS[key + entry], ARGV[arg + 1 + 2 * entry]
+    if ttl == '-1' or ttl == '-2' then remove(name, ttl == '-1', tokens[group])
+    else store(name, ttl, ARGV[arg + 2 + 2 * entry]) end
+  end
+  key, arg = key + count + 1, arg + 3 + 2 * count
+end
+
+-- SIEVE: the hand goes from old to new, spares what was seen since it last passed, and stays where it stopped.
+local spared, may_purge, hand = 0, true, total('hand')
+while total('entries') > max_entries or total('bytes') > max_bytes do
+  if may_purge then
+    may_purge = purge(when, 16) > 0  -- what has expired makes room first
+  else
+    local after = '(' .. string.format('%.0f', hand)
+    local name = redis.call('ZRANGEBYSCORE', ORDER, after, '+inf', 'LIMIT', 0, 1)[1]
+    if name then
+      local row = row_of(name)
+      hand = row and row.place or hand
+      if just_set[name] then
+        just_set[name] = nil  -- it goes only if all others cannot make room
+      elseif row and row.live and spared < 1000 and redis.call('SREM', SEEN, name) == 1 then
+        spared = spared + 1  -- a bounded number in one write, so that the server is not held
       else
-        hand = 0
+        if row and row.live then evicted = evicted + 1 end
+        forget(name, row)
+        redis.call('UNLINK', name)
       end
+    elseif hand == 0 then
+      break
+    else
+      hand = 0
     end
   end
-  redis.call('HSET', TOTALS, 'hand', string.format('%.0f', hand))
 end
+redis.call('HSET', TOTALS, 'hand', string.format('%.0f', hand))
+return {removed, redis.call('EXISTS', KEYS[2]), evicted, expired}
 """
-    + _WRITE
-    + "return {removed, redis.call('EXISTS', KEYS[2]), evicted, expired}"
 )
 
 _CLEAR_BOUNDED = (
@@ -265,7 +287,7 @@ local removed = 0
 for key = 7, #KEYS, 2 do
   local token, name = stored_token(KEYS[key]), KEYS[key + 1]
   local header = header_of(name)
-  if not (everything and token and header and string.sub(header, 1, 16) == everything .. token) then
+  if not (everything and token and header and tokens_of(header) == everything .. token) then
     removed = removed + redis.call('UNLINK', name)
     if redis.call('HDEL', KEYS[2], name) == 1 then
       redis.call('ZREM', KEYS[3], name)
@@ -310,7 +332,8 @@ class Script:
         self.digest = sha1(self.text, usedforsecurity=False).hexdigest().encode()
 
 
-WRITE = Script(_PLAIN)
+KEEP = Script(_KEEP)
+REMOVE = Script(_REMOVE)
 WRITE_BOUNDED = Script(_BOUNDED)
 CLEAR_BOUNDED = Script(_CLEAR_BOUNDED)
 USAGE_BOUNDED = Script(_USAGE_BOUNDED)

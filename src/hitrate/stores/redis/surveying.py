@@ -1,7 +1,7 @@
 """Looking through a server for what is this cache's, in short steps and without patterns: to count it, to clean up.
 
-A server tells of no entry that it lets expire or evicts, so a count is kept for caches with limits alone. For others the
-entries are looked at: all of them in a small database, a sample of a large one.
+A server tells of no entry that it lets expire or evicts, so a count is kept for caches with limits alone. For others
+the entries are looked at: all of them in a small database, a sample of a large one.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from hitrate.errors import StoreError
 from hitrate.stores.redis.cluster import Cluster, OneServer, Steps
 from hitrate.stores.redis.names import Names
 from hitrate.stores.redis.nodes import Node, Send
-from hitrate.stores.redis.values import HEADER_LENGTH, OVERHEAD, expiry_in, namespace_in
+from hitrate.stores.redis.values import HEADER_LENGTH, OVERHEAD, expiry_in, namespace_in, tokens_in
 from hitrate.stores.redis.wire import command, is_error, packed, refuse_error
 
 COUNTED_EXACTLY = 20_000
@@ -93,7 +93,7 @@ def _look_at(node: Node, names: Names, own: Sequence[tuple[int, bytes]]) -> Step
             name,
             token,
             len(name) + length + OVERHEAD,
-            header.startswith((current.get(names.buckets[bucket].everything) or b"?") + (current.get(token) or b"?")),
+            tokens_in(header) == (current[names.buckets[bucket].everything] or b"") + (current[token] or b""),
             expiry_in(header),
         )
         for bucket, name, token, header, length in known

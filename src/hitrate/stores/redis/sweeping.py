@@ -21,8 +21,7 @@ from hitrate.stores.redis.names import Names
 from hitrate.stores.redis.nodes import Node
 from hitrate.stores.redis.scripts import Script
 from hitrate.stores.redis.surveying import look
-from hitrate.stores.redis.wire import Request, command, refuse_error
-from hitrate.stores.redis.writing import ScriptCall
+from hitrate.stores.redis.wire import Request, ScriptCall, command, refuse_error
 
 _DELAY = 0.2  # clears often come several at a time
 _REST = 9.0  # times as long as the step before

@@ -30,6 +30,20 @@ class Request(NamedTuple):
     work: int = 1
 
 
+class ScriptCall(NamedTuple):
+    """A call of a script.
+
+    Attributes:
+        bucket: the number of the bucket whose names it uses.
+        keys: the names.
+        arguments: the arguments.
+    """
+
+    bucket: int
+    keys: list[bytes]
+    arguments: list[bytes]
+
+
 def command(*arguments: bytes) -> bytes:
     """Return a command as it goes over the wire."""
     return packed(arguments)
