@@ -31,7 +31,7 @@ from hitrate.stores.redis.surveying import count
 from hitrate.stores.redis.sweeping import Sweeper
 from hitrate.stores.redis.values import unpack
 from hitrate.stores.redis.wire import Request, ScriptCall, command, is_error, packed, refuse_error, script_call
-from hitrate.stores.redis.writing import Batch, Group, batches_for, bounded_arguments, commands_for
+from hitrate.stores.redis.writing import Batch, Group, batches_for, bounded_arguments, commands_for, write_one
 
 T = TypeVar("T")
 
@@ -220,6 +220,14 @@ class RedisStore(Store):
     # Writing
 
     def write(self, changes: Changes) -> int:
+        if len(changes) == 1 and self._only is not None and not self._bounded:  # the usual write, with less ado
+            (((name, key), entry),) = changes.items()
+            space = self._names[name]
+            if entry is not None and entry[2] is None and (known := space.known[0]) and known[1] == math.inf:
+                request = write_one(self._names.buckets[0], space, key, entry, known[0])
+                stored, current = self._only.call(Send(self._only, request, 2, 1))
+                if stored == b"OK" and current == [None, known[0][:8], known[0][8:]]:
+                    return 0
         return self._run(self._write(changes)) if changes else 0
 
     async def awrite(self, changes: Changes) -> int:
@@ -292,14 +300,12 @@ class RedisStore(Store):
     def _exchange_writes(self, batches: Sequence[Batch], *, whole: bool) -> Steps[list[list[Any]]]:
         """Send the commands of batches; return the results of each, of a transaction those of its parts."""
         clock = self._clock_bytes()
-        commands = [commands_for(self._names.buckets[batch.bucket], batch, clock, whole=whole) for batch in batches]
-        work = [sum(len(group.stored) + len(group.removed) for group in batch.groups) for batch in batches]
-        answers = yield from self._servers.route(
-            [
-                Request(batch.bucket, each.packed, each.replies, amount)
-                for batch, each, amount in zip(batches, commands, work, strict=True)
-            ]
-        )
+        requests = []
+        for batch in batches:
+            written, replies = commands_for(self._names.buckets[batch.bucket], batch, clock, whole=whole)
+            work = sum(len(group.stored) + len(group.removed) for group in batch.groups)
+            requests.append(Request(batch.bucket, written, replies, work))
+        answers = yield from self._servers.route(requests)
         results = []
         for answer in answers:
             if isinstance(answer, StoreError):

@@ -99,14 +99,22 @@ class Space:
             when they live, by ``time.monotonic``.
     """
 
-    __slots__ = ("_one", "digest", "known", "seed", "tokens")
+    __slots__ = ("_asking", "_one", "digest", "known", "seed", "tokens")
 
     def __init__(self, buckets: Sequence[Bucket], name: bytes) -> None:
         self.digest = digest_of(name)
         self.seed = int.from_bytes(self.digest[:8], "big")
         self.tokens = [bucket.namespace(self.digest) for bucket in buckets]
         self.known: list[tuple[bytes, float] | None] = [None] * len(buckets)
+        self._asking: dict[int, bytes] = {}
         self._one = ""
+
+    def asking(self, bucket: Bucket, number: int) -> bytes:
+        """Return ``asking_for`` this namespace alone."""
+        asking = self._asking.get(number)
+        if asking is None:
+            asking = self._asking[number] = asking_for(bucket, number, [self])
+        return asking
 
     def read_one(self, bucket: Bucket, digits: str) -> bytes:
         """Return the command that reads one entry, as it goes over the wire; of the first bucket, the only one."""
@@ -117,6 +125,18 @@ class Space:
             head += b"$%d\r\n%be" % (len(bucket.base) + 1 + _DIGITS, bucket.base)
             begun = self._one = head.decode("latin-1")
         return f"{begun}{digits}\r\n".encode("latin-1")
+
+
+def asking_for(bucket: Bucket, number: int, spaces: Sequence[Space]) -> bytes:
+    """Return the command, as it goes over the wire, that asks for the mark to sweep and the tokens of namespaces.
+
+    Args:
+        bucket: the bucket.
+        number: its number.
+        spaces: the namespaces.
+    """
+    names = [b"MGET", bucket.sweeping, bucket.everything, *(space.tokens[number] for space in spaces)]
+    return b"*%d\r\n%b" % (len(names), b"".join(map(bulk, names)))
 
 
 class Names(dict[bytes, Space]):

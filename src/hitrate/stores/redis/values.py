@@ -20,6 +20,7 @@ from hitrate.errors import DecodeError
 _VERSION: Final = 1
 _CHECKED: Final = 8  # where what the checksum covers begins
 _HEAD = Struct(">16sBddBI16s")  # tokens, version, expiry, seconds, encoding, length of the key, digest of the namespace
+_CHECKSUM = Struct(">Q")
 _WHOLE = Struct(">Q16sBddBI16x")  # after the checksum, as it is read
 
 TOKENS_PLACE: Final = 9
@@ -38,8 +39,8 @@ _OTHER: Final = 255  # the encoding is named before the key
 _NAMES = {code: name for name, code in ENCODING_CODES.items()}
 
 
-def pack(entry: Entry, tokens: bytes, digest: bytes, key: bytes) -> bytes:
-    """Return an entry as it is stored.
+def pack(entry: Entry, tokens: bytes, digest: bytes, key: bytes) -> tuple[bytes, bytes]:
+    """Return an entry as it is stored, in two parts that follow each other: its checksum, and what that covers.
 
     Args:
         entry: the entry.
@@ -53,7 +54,7 @@ def pack(entry: Entry, tokens: bytes, digest: bytes, key: bytes) -> bytes:
         key = _named(encoding, key)
     head = _HEAD.pack(tokens, _VERSION, math.inf if expiry is None else expiry, seconds, code, len(key), digest)
     checked = b"".join((head, key, payload))
-    return xxh3_64_intdigest(checked).to_bytes(8, "big") + checked
+    return _CHECKSUM.pack(xxh3_64_intdigest(checked)), checked
 
 
 def unpack(value: bytes, tokens: bytes, key: bytes) -> Entry | DecodeError | None:

@@ -12,36 +12,26 @@ import time
 from collections.abc import Iterable, Iterator, Sequence
 from typing import NamedTuple
 
+from xxhash import xxh3_128_hexdigest
+
 from hitrate.entry import Entry
 from hitrate.failsafe import log
 from hitrate.keys import EncodedKey
 from hitrate.stores.base import Changes
-from hitrate.stores.redis.names import Bucket, Names, Space, digits_of
+from hitrate.stores.redis.names import Bucket, Names, Space, asking_for
 from hitrate.stores.redis.scripts import REMOVE
 from hitrate.stores.redis.values import pack, size_of
 from hitrate.stores.redis.wire import packed, script_call
 
-ENTRIES_AT_ONCE = 100_000
+ENTRIES_AT_ONCE = 250_000
 """Entries in one step of the server at most, and so in a batch that is stored whole or not at all."""
 
 _LONGEST = 10**15
 """Milliseconds that a TTL has at most, beyond which it is for ever: the server would not take much more."""
 
 
-class Stored(NamedTuple):
-    """An entry that is stored.
-
-    Attributes:
-        name: its name on the server.
-        ttl: milliseconds, 0 for ever.
-        key: its encoded key.
-        entry: the entry.
-    """
-
-    name: bytes
-    ttl: int
-    key: bytes
-    entry: Entry
+Stored = tuple[bytes, int, bytes, Entry]
+"""An entry that is stored: its name, its TTL in milliseconds (0 for ever), its encoded key, the entry."""
 
 
 class Group:
@@ -66,7 +56,7 @@ class Group:
 
     def longest(self) -> int:
         """Return the longest TTL in milliseconds, 0 for ever, -1 if nothing is stored."""
-        ttls = [each.ttl for each in self.stored]
+        ttls = {ttl for _, ttl, _, _ in self.stored}
         return (0 if 0 in ttls else max(ttls)) if ttls else -1
 
     def take_known_tokens(self, bucket: int) -> bool:
@@ -133,7 +123,7 @@ def _batches_for(
     by_bucket: dict[int, dict[bytes, Group]] = {}
     for (namespace, key), entry in items:
         space = names[namespace]
-        digits = digits_of(space, key)
+        digits = xxh3_128_hexdigest(key, space.seed)
         number = 0 if one_bucket else names.bucket_of(digits)
         name = (bases[number] + digits).encode("latin-1")
         groups = by_bucket.get(number)
@@ -145,33 +135,19 @@ def _batches_for(
         if entry is None:
             group.removed.append(name)
             continue
-        ttl = milliseconds_until(entry[2], now)
+        ttl = 0 if entry[2] is None else milliseconds_until(entry[2], now)
         if ttl < 0:
             group.dropped.append(name)
         elif largest != math.inf and (size := size_of(name, entry, key)) > largest:
             log.warning("the value of key %r takes %s bytes, more than max_bytes=%s; not stored", key, size, largest)
             group.dropped.append(name)
         else:
-            group.stored.append(Stored(name, ttl, key, entry))
+            group.stored.append((name, ttl, key, entry))
     for number, groups in by_bucket.items():
         yield Batch(number, list(groups.values()))
 
 
-class Commands(NamedTuple):
-    """The commands that write a batch.
-
-    Attributes:
-        packed: as they go over the wire.
-        replies: how many replies come back.
-        counts_removals: whether the last but one result is the number of removed entries.
-    """
-
-    packed: bytes
-    replies: int
-    counts_removals: bool
-
-
-def commands_for(bucket: Bucket, batch: Batch, clock: bytes, *, whole: bool) -> Commands:
+def commands_for(bucket: Bucket, batch: Batch, clock: bytes, *, whole: bool) -> tuple[bytes, int]:
     """Return the commands that write a batch and then ask for the mark to sweep and the current tokens.
 
     Args:
@@ -179,45 +155,65 @@ def commands_for(bucket: Bucket, batch: Batch, clock: bytes, *, whole: bool) -> 
         batch: what is to be written, under the tokens of its groups.
         clock: the time by a clock of our own; empty if there is none.
         whole: whether a script is sent whole, to a server that lacks it.
+
+    Returns:
+        The commands as they go over the wire, and how many replies come back.
     """
-    number = batch.bucket
     for_ever: list[bytes] = []
     writes: list[bytes] = []
+    commands = 0
     dropped: list[bytes] = []
     removed: list[bytes] = []
     counts: list[bytes] = []
-    asked = [b"MGET", bucket.sweeping, bucket.everything]
     for group in batch.groups:
         tokens, digest = group.tokens, group.space.digest
         for name, ttl, key, entry in group.stored:
-            value = pack(entry, tokens, digest, key)
+            checksum, checked = pack(entry, tokens, digest, key)
+            named = b"$%d\r\n%b\r\n$%d\r\n%b" % (len(name), name, 8 + len(checked), checksum)
             if ttl:
                 life = b"%d" % ttl
-                writes.append(
-                    b"*5\r\n$3\r\nSET\r\n$%d\r\n%b\r\n$%d\r\n%b\r\n$2\r\nPX\r\n$%d\r\n%b\r\n"
-                    % (len(name), name, len(value), value, len(life), life)
+                writes += (
+                    b"*5\r\n$3\r\nSET\r\n" + named,
+                    checked,
+                    b"\r\n$2\r\nPX\r\n$%d\r\n%b\r\n" % (len(life), life),
                 )
+                commands += 1
             else:
-                for_ever.append(b"$%d\r\n%b\r\n$%d\r\n%b\r\n" % (len(name), name, len(value), value))
-        asked.append(group.space.tokens[number])
+                for_ever += (named, checked, b"\r\n")
         dropped += group.dropped
         if group.removed:
-            removed.append(group.space.tokens[number])
+            removed.append(group.space.tokens[batch.bucket])
             removed += group.removed
             counts.append(b"%d" % len(group.removed))
-    if len(for_ever) == 1:
-        writes.append(b"*3\r\n$3\r\nSET\r\n%b" % for_ever[0])
-    elif for_ever:
-        writes.append(b"*%d\r\n$4\r\nMSET\r\n%b" % (1 + 2 * len(for_ever), b"".join(for_ever)))
+    if for_ever:
+        count = len(for_ever) // 3
+        writes.append(b"*3\r\n$3\r\nSET\r\n" if count == 1 else b"*%d\r\n$4\r\nMSET\r\n" % (1 + 2 * count))
+        writes += for_ever
+        commands += 1
     if dropped:
         writes.append(packed([b"UNLINK", *dropped]))
+        commands += 1
     if removed:
         writes.append(script_call(REMOVE, [bucket.everything, *removed], [clock, *counts], whole=whole))
-    if len(writes) > 1:
-        writes = [_MULTI, *writes, packed(asked), _EXEC]
-    else:
-        writes.append(packed(asked))
-    return Commands(b"".join(writes), len(writes), bool(removed))
+        commands += 1
+    spaces = [group.space for group in batch.groups]
+    asking = spaces[0].asking(bucket, batch.bucket) if len(spaces) == 1 else asking_for(bucket, batch.bucket, spaces)
+    if commands == 1:
+        return b"".join([*writes, asking]), 2
+    return b"".join([_MULTI, *writes, asking, _EXEC]), commands + 3
+
+
+def write_one(bucket: Bucket, space: Space, key: bytes, entry: Entry, tokens: bytes) -> bytes:
+    """Return ``commands_for`` one entry that stays for ever, in the only bucket."""
+    digits = xxh3_128_hexdigest(key, space.seed).encode()
+    checksum, checked = pack(entry, tokens, space.digest, key)
+    head = b"*3\r\n$3\r\nSET\r\n$%d\r\n%be%b\r\n$%d\r\n" % (
+        len(bucket.base) + 33,
+        bucket.base,
+        digits,
+        8 + len(checked),
+    )
+    return b"".join((head, checksum, checked, b"\r\n", space.asking(bucket, 0)))
 
 
 _MULTI = packed([b"MULTI"])
@@ -234,7 +230,7 @@ def bounded_arguments(batch: Batch) -> tuple[list[bytes], list[bytes]]:
         arguments += (group.tokens, b"%d" % count, b"%d" % group.longest())
         for name, ttl, key, entry in group.stored:
             keys.append(name)
-            arguments += (b"%d" % ttl, pack(entry, group.tokens, group.space.digest, key))
+            arguments += (b"%d" % ttl, b"".join(pack(entry, group.tokens, group.space.digest, key)))
         for names, how in ((group.removed, b"-1"), (group.dropped, b"-2")):
             for name in names:
                 keys.append(name)
