@@ -25,7 +25,7 @@ from hitrate.stores.redis.gathering import Gathering
 from hitrate.stores.redis.lanes import PerLoop
 from hitrate.stores.redis.names import Names, digest_of, digits_of
 from hitrate.stores.redis.nodes import Send, aexchange, exchange
-from hitrate.stores.redis.reading import found_in, only_error, parts_of, request_for
+from hitrate.stores.redis.reading import KEYS_AT_ONCE, found_in, only_error, parts_of, request_for
 from hitrate.stores.redis.scripts import Script
 from hitrate.stores.redis.surveying import count
 from hitrate.stores.redis.sweeping import Sweeper
@@ -126,21 +126,24 @@ class RedisStore(Store):
     # Reading
 
     def get(self, keys: Sequence[EncodedKey]) -> Sequence[Found]:
-        if len(keys) == 1 and self._only is not None:  # the usual read, with less ado
-            ((name, key),) = keys
-            space = self._names[name]
-            request = space.read_one(self._names.buckets[0], digits_of(space, key))
-            (reply,) = self._only.call(Send(self._only, request, 1, 1))
-            if type(reply) is not list:
-                refuse_error(reply)
-            everything, token, value = reply
-            if value is None:
-                return (None,)
-            found = unpack(value, (everything or b"") + (token or b""), key)
-            if self._clock is None and not self._bounded:
-                return (found,)
-            return self._run(self._after_read(keys, [found]))
-        return self._run(self._read(keys))
+        if self._only is None or not keys or len(keys) > KEYS_AT_ONCE:
+            return self._run(self._read(keys))
+        # The usual read, with less ado: keys of one namespace, from one server.
+        name = keys[0][0]
+        if len(keys) > 1 and not all([other is name for other, _ in keys]):  # noqa: C419 - a list is twice as fast
+            return self._run(self._read(keys))
+        space = self._names[name]
+        (reply,) = self._only.call(Send(self._only, space.read(self._names.buckets[0], keys), 1, len(keys)))
+        if type(reply) is not list:
+            refuse_error(reply)
+        tokens = (reply[0] or b"") + (reply[1] or b"")
+        found: list[Found] = [
+            None if value is None else unpack(value, tokens, key)
+            for value, (_, key) in zip(reply[2:], keys)  # noqa: B905 - strict costs a tenth of it
+        ]
+        if self._clock is None and not self._bounded:
+            return found
+        return self._run(self._after_read(keys, found))
 
     async def aget(self, keys: Sequence[EncodedKey]) -> Sequence[Found]:
         return await self._gathered.get().read(keys)

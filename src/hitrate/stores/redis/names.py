@@ -15,6 +15,8 @@ from hashlib import blake2b
 
 from xxhash import xxh3_128_hexdigest
 
+from hitrate.keys import EncodedKey
+
 SLOTS = 16384
 CLUSTER_BUCKETS = 32
 """Enough to spread a cache over a cluster's nodes, few enough for a batch to be a few commands."""
@@ -54,6 +56,7 @@ class Bucket:
 
     Attributes:
         base: what every name in it begins with.
+        joint: what precedes the digits of an entry in a command, as text in Latin-1.
         slot: the slot of a cluster.
         everything: the name of the token of all entries.
         sweeping: the name of the mark that says that there is something to sweep.
@@ -61,11 +64,13 @@ class Bucket:
         index: the names of a bounded cache's bookkeeping: entries, order, expiry, seen, totals of namespaces.
     """
 
-    __slots__ = ("base", "everything", "index", "lease", "slot", "sweeping")
+    __slots__ = ("base", "everything", "index", "joint", "lease", "slot", "sweeping")
 
     def __init__(self, prefix: bytes, tag: str) -> None:
         self.base = prefix + b"{" + tag.encode() + b"}"
         self.slot = slot_of(self.base)
+        # Text joins faster than bytes, and Latin-1 takes any byte there and back.
+        self.joint = f"${len(self.base) + 1 + _DIGITS}\r\n{self.base.decode('latin-1')}e"
         self.everything = self._single(b"g")
         self.sweeping = self._single(b"s")
         self.lease = self._single(b"l")
@@ -99,7 +104,7 @@ class Space:
             when they live, by ``time.monotonic``.
     """
 
-    __slots__ = ("_asking", "_one", "digest", "known", "seed", "tokens")
+    __slots__ = ("_asking", "_reading", "digest", "known", "seed", "tokens")
 
     def __init__(self, buckets: Sequence[Bucket], name: bytes) -> None:
         self.digest = digest_of(name)
@@ -107,7 +112,7 @@ class Space:
         self.tokens = [bucket.namespace(self.digest) for bucket in buckets]
         self.known: list[tuple[bytes, float] | None] = [None] * len(buckets)
         self._asking: dict[int, bytes] = {}
-        self._one = ""
+        self._reading: tuple[str, str] = ("", "")
 
     def asking(self, bucket: Bucket, number: int) -> bytes:
         """Return ``asking_for`` this namespace alone."""
@@ -116,15 +121,20 @@ class Space:
             asking = self._asking[number] = asking_for(bucket, number, [self])
         return asking
 
-    def read_one(self, bucket: Bucket, digits: str) -> bytes:
-        """Return the command that reads one entry, as it goes over the wire; of the first bucket, the only one."""
-        begun = self._one
-        if not begun:
-            # Text joins faster than bytes, and Latin-1 takes any byte there and back.
-            head = b"*4\r\n$4\r\nMGET\r\n" + bulk(bucket.everything) + bulk(self.tokens[0])
-            head += b"$%d\r\n%be" % (len(bucket.base) + 1 + _DIGITS, bucket.base)
-            begun = self._one = head.decode("latin-1")
-        return f"{begun}{digits}\r\n".encode("latin-1")
+    def read(self, bucket: Bucket, keys: Sequence[EncodedKey]) -> bytes:
+        """Return the command, as it goes over the wire, that reads keys of this namespace from the only bucket.
+
+        Its reply begins with the tokens of all entries and of the namespace.
+        """
+        if not self._reading[0]:
+            tokens = (bulk(bucket.everything) + bulk(self.tokens[0])).decode("latin-1")
+            self._reading = f"\r\n$4\r\nMGET\r\n{tokens}", bucket.joint
+        begun, joint = self._reading
+        seed = self.seed
+        if len(keys) == 1:
+            return f"*4{begun}{joint}{xxh3_128_hexdigest(keys[0][1], seed)}\r\n".encode("latin-1")
+        digits = ("\r\n" + joint).join([xxh3_128_hexdigest(key, seed) for _, key in keys])
+        return f"*{3 + len(keys)}{begun}{joint}{digits}\r\n".encode("latin-1")
 
 
 def asking_for(bucket: Bucket, number: int, spaces: Sequence[Space]) -> bytes:

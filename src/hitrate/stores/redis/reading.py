@@ -5,8 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import Any, NamedTuple
 
-from xxhash import xxh3_128_hexdigest
-
 from hitrate.errors import StoreError
 from hitrate.keys import EncodedKey
 from hitrate.stores.base import Found
@@ -15,7 +13,7 @@ from hitrate.stores.redis.nodes import Answer
 from hitrate.stores.redis.values import unpack
 from hitrate.stores.redis.wire import Request, refuse_error
 
-_KEYS_AT_ONCE = 5_000
+KEYS_AT_ONCE = 5_000
 
 
 class Part(NamedTuple):
@@ -30,31 +28,21 @@ class Part(NamedTuple):
 
     bucket: int
     spaces: list[Space]
-    places: list[Sequence[int]]
+    places: list[list[int]]
     digits: list[list[str]]
 
 
 def parts_of(names: Names, keys: Sequence[EncodedKey]) -> Iterator[Part]:
     """Divide what is to be read into commands: by bucket, and a bounded number of keys in each."""
-    for start in range(0, len(keys), _KEYS_AT_ONCE):
-        yield from _parts_of(names, keys[start : start + _KEYS_AT_ONCE], start)
+    for start in range(0, len(keys), KEYS_AT_ONCE):
+        yield from _parts_of(names, keys[start : start + KEYS_AT_ONCE], start)
 
 
 def _parts_of(names: Names, keys: Sequence[EncodedKey], start: int) -> Iterator[Part]:
     one_bucket = len(names.buckets) == 1
     by_name: dict[bytes, list[int]] = {}
-    first = keys[0][0]
-    if all([name is first for name, _ in keys]):  # noqa: C419 - a list is twice as fast
-        if one_bucket:  # the usual batch, with less ado
-            space = names[first]
-            seed = space.seed
-            digits = [xxh3_128_hexdigest(key, seed) for _, key in keys]
-            yield Part(0, [space], [range(start, start + len(keys))], [digits])
-            return
-        by_name[first] = list(range(len(keys)))
-    else:
-        for place, (name, _) in enumerate(keys):
-            by_name.setdefault(name, []).append(place)
+    for place, (name, _) in enumerate(keys):
+        by_name.setdefault(name, []).append(place)
     parts: dict[int, Part] = {}
     for name, places in by_name.items():
         space = names[name]
@@ -72,7 +60,7 @@ def _parts_of(names: Names, keys: Sequence[EncodedKey], start: int) -> Iterator[
                 part.spaces.append(space)
                 part.places.append([])
                 part.digits.append([])
-            part.places[-1].append(start + place)  # type: ignore[attr-defined]
+            part.places[-1].append(start + place)
             part.digits[-1].append(each)
     yield from parts.values()
 
@@ -82,12 +70,10 @@ def request_for(names: Names, part: Part) -> Request:
     bucket = names.buckets[part.bucket]
     work = sum(map(len, part.digits))
     head = [b"MGET", bucket.everything, *(space.tokens[part.bucket] for space in part.spaces)]
-    # Text joins faster than bytes, and Latin-1 takes any byte there and back.
-    joint = f"\r\n${len(bucket.base) + 33}\r\n{bucket.base.decode('latin-1')}e"
-    all_digits = part.digits[0] if len(part.digits) == 1 else [digits for each in part.digits for digits in each]
-    entries = joint.join(["", *all_digits, ""])[2 : -len(joint)].encode("latin-1")
+    all_digits = [digits for each in part.digits for digits in each]
+    entries = "".join([f"{bucket.joint}{digits}\r\n" for digits in all_digits]).encode("latin-1")
     tokens = b"".join([b"$%d\r\n%b\r\n" % (len(argument), argument) for argument in head])
-    return Request(part.bucket, b"*%d\r\n%b%b\r\n" % (len(head) + work, tokens, entries), 1, work)
+    return Request(part.bucket, b"*%d\r\n%b%b" % (len(head) + work, tokens, entries), 1, work)
 
 
 def found_in(part: Part, answer: Answer, keys: Sequence[EncodedKey], found: list[Found]) -> None:
