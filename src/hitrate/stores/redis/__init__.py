@@ -10,7 +10,7 @@ import math
 import os
 import time
 import weakref
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from typing import Any, TypeVar
 
 from hitrate.breaker import BreakerState
@@ -22,16 +22,16 @@ from hitrate.stores.redis import scripts
 from hitrate.stores.redis.clients import target_of
 from hitrate.stores.redis.cluster import Cluster, OneServer, Steps
 from hitrate.stores.redis.gathering import Gathering
-from hitrate.stores.redis.lanes import PerLoop
-from hitrate.stores.redis.names import Names, digest_of, digits_of
-from hitrate.stores.redis.nodes import Send, aexchange, exchange
+from hitrate.stores.redis.lanes import Answer, PerLoop
+from hitrate.stores.redis.names import Names, Space, digest_of, digits_of
+from hitrate.stores.redis.nodes import Node, Send, aexchange, exchange
 from hitrate.stores.redis.reading import KEYS_AT_ONCE, found_in, only_error, parts_of, request_for
 from hitrate.stores.redis.scripts import Script
 from hitrate.stores.redis.surveying import count
 from hitrate.stores.redis.sweeping import Sweeper
 from hitrate.stores.redis.values import unpack
 from hitrate.stores.redis.wire import Request, ScriptCall, command, is_error, packed, refuse_error, script_call
-from hitrate.stores.redis.writing import Batch, Group, batches_for, bounded_arguments, commands_for, write_one
+from hitrate.stores.redis.writing import Batch, Group, WriteCommands, batches_for, bounded_arguments, write_one
 
 T = TypeVar("T")
 
@@ -87,11 +87,13 @@ class RedisStore(Store):
             self._servers = Cluster(target, self._names.buckets, timeout)
         else:
             self._servers = OneServer(target, timeout)
-        self._only = self._servers.node if isinstance(self._servers, OneServer) and not time_left else None
         self._clock = clock
+        self._only: Node | None = None  # where the usual calls go, with less ado
+        if isinstance(self._servers, OneServer) and not self._bounded and not time_left:
+            self._only = self._servers.node
         self._now = clock or time.time
         self._time_left = time_left
-        self._gathered: PerLoop[Gathering] = PerLoop(lambda loop: Gathering(loop, self._aread))
+        self._gathered: PerLoop[Gathering] = PerLoop(lambda loop: Gathering(loop, self))
         self._seen: dict[bytes, None] = {}
         self._sweeper = Sweeper(self._run, self._servers, self._names, self._call_script)
         self._evictions = 0
@@ -126,29 +128,51 @@ class RedisStore(Store):
     # Reading
 
     def get(self, keys: Sequence[EncodedKey]) -> Sequence[Found]:
+        space = self._usual(keys)
+        if space is not None and self._only is not None:
+            request = space.read(self._names.buckets[0], keys)
+            found = self.found(keys, self._only.call(Send(self._only, request, 1, len(keys))))
+            if found is not None:
+                return found
+        return self._run(self._read(keys))
+
+    def _usual(self, keys: Sequence[EncodedKey]) -> Space | None:
+        """Return the namespace of keys that are all of one and take one command to one server; otherwise None."""
         if self._only is None or not keys or len(keys) > KEYS_AT_ONCE:
-            return self._run(self._read(keys))
-        # The usual read, with less ado: keys of one namespace, from one server.
+            return None
         name = keys[0][0]
         if len(keys) > 1 and not all([other is name for other, _ in keys]):  # noqa: C419 - a list is twice as fast
-            return self._run(self._read(keys))
-        space = self._names[name]
-        (reply,) = self._only.call(Send(self._only, space.read(self._names.buckets[0], keys), 1, len(keys)))
+            return None
+        return self._names[name]
+
+    def ask(self, keys: Sequence[EncodedKey], answer: Callable[[Answer], None]) -> bool:
+        """Ask for keys on the running loop, if it takes one command to one server; as ``gathering.Reader``."""
+        space = self._usual(keys)
+        if space is None or self._only is None:
+            return False
+        request = space.read(self._names.buckets[0], keys)
+        self._only.lane().call(request, 1, len(keys), answer, at_once=True)
+        return True
+
+    def found(self, keys: Sequence[EncodedKey], answer: Answer) -> list[Found] | None:
+        """Return what the answer to the usual request holds; None if more is to be done; as ``gathering.Reader``."""
+        if isinstance(answer, StoreError):
+            raise answer
+        (reply,) = answer
         if type(reply) is not list:
-            refuse_error(reply)
+            return None
         tokens = (reply[0] or b"") + (reply[1] or b"")
         found: list[Found] = [
             None if value is None else unpack(value, tokens, key)
             for value, (_, key) in zip(reply[2:], keys)  # noqa: B905 - strict costs a tenth of it
         ]
-        if self._clock is None and not self._bounded:
-            return found
-        return self._run(self._after_read(keys, found))
+        return found if self._clock is None or not self._expired(found, self._clock()) else None
 
-    async def aget(self, keys: Sequence[EncodedKey]) -> Sequence[Found]:
-        return await self._gathered.get().read(keys)
+    def aget(self, keys: Sequence[EncodedKey]) -> Awaitable[Sequence[Found]]:
+        return self._gathered.get().read(keys)
 
-    async def _aread(self, keys: Sequence[EncodedKey]) -> Sequence[Found]:
+    async def read(self, keys: Sequence[EncodedKey]) -> Sequence[Found]:
+        """Read keys, whatever it takes; as ``gathering.Reader``."""
         return await self._arun(self._read(keys))
 
     def _read(self, keys: Sequence[EncodedKey]) -> Steps[Sequence[Found]]:
@@ -166,18 +190,25 @@ class RedisStore(Store):
             return (yield from self._after_read(keys, found))
         return found
 
+    @staticmethod
+    def _expired(found: Sequence[Found], now: float) -> list[int]:
+        """Return the places of what has expired."""
+        return [
+            place
+            for place, each in enumerate(found)
+            if type(each) is tuple and (expiry := each[2]) is not None and expiry <= now
+        ]
+
     def _after_read(self, keys: Sequence[EncodedKey], found: list[Found]) -> Steps[Sequence[Found]]:
         """Note what was read, and take away what has expired by a clock of our own."""
-        hits = [place for place, each in enumerate(found) if type(each) is tuple]
         if self._clock is not None:
             now = self._clock()
-            expired = [place for place in hits if (expiry := found[place][2]) is not None and expiry <= now]  # type: ignore[index]
-            if expired:
-                for place in expired:
-                    found[place] = None
-                hits = [place for place in hits if found[place] is not None]
-                if not self._bounded:
-                    yield from self._expire([keys[place] for place in expired], now)
+            expired = self._expired(found, now)
+            for place in expired:
+                found[place] = None
+            if expired and not self._bounded:
+                yield from self._expire([keys[place] for place in expired], now)
+        hits = [place for place, each in enumerate(found) if type(each) is tuple]
         if self._bounded:
             seen = self._seen
             for place in hits:
@@ -223,7 +254,7 @@ class RedisStore(Store):
     # Writing
 
     def write(self, changes: Changes) -> int:
-        if len(changes) == 1 and self._only is not None and not self._bounded:  # the usual write, with less ado
+        if len(changes) == 1 and self._only is not None:  # the usual write, with less ado
             (((name, key), entry),) = changes.items()
             space = self._names[name]
             if entry is not None and entry[2] is None and (known := space.known[0]) and known[1] == math.inf:
@@ -305,9 +336,8 @@ class RedisStore(Store):
         clock = self._clock_bytes()
         requests = []
         for batch in batches:
-            written, replies = commands_for(self._names.buckets[batch.bucket], batch, clock, whole=whole)
-            work = sum(len(group.stored) + len(group.removed) for group in batch.groups)
-            requests.append(Request(batch.bucket, written, replies, work))
+            written = WriteCommands(self._names.buckets[batch.bucket], batch, clock, whole=whole)
+            requests.append(Request(batch.bucket, written, written.replies, written.work))
         answers = yield from self._servers.route(requests)
         results = []
         for answer in answers:

@@ -13,8 +13,9 @@ from typing import Any, TypeVar
 from hitrate.breaker import BreakerState
 from hitrate.errors import StoreError
 from hitrate.stores.redis.clients import Target
+from hitrate.stores.redis.lanes import Answer
 from hitrate.stores.redis.names import Bucket
-from hitrate.stores.redis.nodes import Answer, Node, Send
+from hitrate.stores.redis.nodes import Node, Send, whole
 from hitrate.stores.redis.wire import Request, command, is_error, refuse_error
 
 T = TypeVar("T")
@@ -110,7 +111,7 @@ class Cluster:
             sends = [
                 Send(
                     node,
-                    b"".join([_ASKING * (place in asking) + requests[place].packed for place in places]),
+                    b"".join([_ASKING * (place in asking) + whole(requests[place].packed) for place in places]),
                     sum(requests[place].replies + (place in asking) for place in places),
                     sum(requests[place].work for place in places),
                 )

@@ -64,22 +64,22 @@ class PerLoop(Generic[T]):
             self._drop(found)
 
 
+Answer = list[Any] | StoreError
+"""The replies to what was sent to a server, or why there are none."""
+
+
 class _Call:
-    """What was sent, or is to be, and who waits for the replies."""
+    """What was sent, or is to be, and who is told the answer."""
 
-    __slots__ = ("again", "deadline", "future", "packed", "received", "replies")
+    __slots__ = ("again", "answer", "deadline", "packed", "received", "replies")
 
-    def __init__(self, packed: bytes, replies: int, deadline: float, future: asyncio.Future[Any]) -> None:
+    def __init__(self, packed: bytes, replies: int, deadline: float, answer: Callable[[Answer], None]) -> None:
         self.packed = packed
         self.replies = replies
         self.deadline = deadline
-        self.future = future
+        self.answer = answer
         self.received: list[Any] = []
         self.again = False  # whether it was sent before, on a connection that was lost
-
-    def answer(self, answer: list[Any] | StoreError) -> None:
-        if not self.future.done():  # or else it was cancelled
-            self.future.set_result(answer)
 
 
 class Lane:
@@ -102,7 +102,7 @@ class Lane:
         self._flushing = False
         self._timer: asyncio.TimerHandle | None = None
 
-    def send(self, packed: bytes, replies: int, work: int) -> asyncio.Future[Any]:
+    def send(self, packed: bytes, replies: int, work: int) -> asyncio.Future[Answer]:
         """Send commands; return a future of the answer.
 
         Args:
@@ -110,23 +110,36 @@ class Lane:
             replies: how many replies come back.
             work: how many keys they touch.
         """
-        future: asyncio.Future[Any] = self._loop.create_future()
+        future: asyncio.Future[Answer] = self._loop.create_future()
+
+        def answer(answer: Answer) -> None:
+            if not future.done():  # or else it was cancelled
+                future.set_result(answer)
+
+        self.call(packed, replies, work, answer)
+        return future
+
+    def call(
+        self, packed: bytes, replies: int, work: int, answer: Callable[[Answer], None], *, at_once: bool = False
+    ) -> None:
+        """Send commands, at the end of this turn of the loop or at once, and have a function told the answer."""
         if not self._node.breaker.closed:
             try:
                 self._node.refuse_if_open()
             except StoreError as error:
-                future.set_result(error)
-                return future
+                answer(error)
+                return
         deadline = self._loop.time() + self._node.time_for(work)
-        self._waiting.append(_Call(packed, replies, deadline, future))
+        self._waiting.append(_Call(packed, replies, deadline, answer))
         if self._link is None:
             self._open()
+        elif at_once:
+            self._flush()
         elif not self._flushing:
             self._flushing = True
             self._loop.call_soon(self._flush)
         if self._timer is None:
             self._timer = self._loop.call_at(deadline, self._check_time)
-        return future
 
     # The connection
 

@@ -8,11 +8,16 @@ import socket
 import ssl
 import struct
 import time
+from collections.abc import Iterable
 from typing import Any
 
 import hiredis
 
 _READ_AT_ONCE = 1 << 16
+
+
+Packed = bytes | Iterable[bytes]
+"""Commands as they go over the wire, whole or in parts: the server reads the first while the next are packed."""
 
 
 class Timeout(Exception):
@@ -46,7 +51,7 @@ class Link:
         self.sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVTIMEO, span)
         self.sock.setsockopt(socket.SOL_SOCKET, socket.SO_SNDTIMEO, span)
 
-    def send(self, packed: bytes) -> None:
+    def send(self, packed: Packed) -> None:
         """Send commands.
 
         Raises:
@@ -54,7 +59,11 @@ class Link:
             Timeout: the server takes nothing.
         """
         try:
-            self.sock.sendall(packed)
+            if isinstance(packed, bytes):
+                self.sock.sendall(packed)
+            else:
+                for part in packed:
+                    self.sock.sendall(part)
         except (BlockingIOError, TimeoutError) as error:
             raise Timeout("the server takes no commands") from error
 

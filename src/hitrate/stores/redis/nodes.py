@@ -11,8 +11,8 @@ import hiredis
 
 from hitrate.breaker import Breaker
 from hitrate.errors import StoreError
-from hitrate.stores.redis.lanes import Lane, PerLoop
-from hitrate.stores.redis.links import Link, Timeout
+from hitrate.stores.redis.lanes import Answer, Lane, PerLoop
+from hitrate.stores.redis.links import Link, Packed, Timeout
 
 _WORK_PER_TIMEOUT = 10_000
 
@@ -30,13 +30,9 @@ class Send(NamedTuple):
     """
 
     node: Node
-    packed: bytes
+    packed: Packed
     replies: int
     work: int
-
-
-Answer = list[Any] | StoreError
-"""The replies to what was sent to a server, or why there are none."""
 
 
 class Node:
@@ -72,7 +68,7 @@ class Node:
         """
         try:
             return Link(self._connect(), self._timeout)
-        except self._driver_errors as error:
+        except Exception as error:
             self._failed(error, "cannot be reached")
 
     def call(self, send: Send) -> list[Any]:
@@ -175,6 +171,11 @@ class Node:
         self.breaker.after_fork()
 
 
+def whole(packed: Packed) -> bytes:
+    """Return commands in one piece."""
+    return packed if isinstance(packed, bytes) else b"".join(packed)
+
+
 def exchange(sends: Sequence[Send]) -> list[Answer]:
     """Send to each server and return the answers: one round trip for all of them."""
     if len(sends) == 1:
@@ -195,5 +196,5 @@ def _answer(do: Callable[..., T], *arguments: Any) -> T | StoreError:
 
 async def aexchange(sends: Sequence[Send]) -> list[Answer]:
     """Do ``exchange`` without blocking the event loop."""
-    futures = [send.node.lane().send(send.packed, send.replies, send.work) for send in sends]
+    futures = [send.node.lane().send(whole(send.packed), send.replies, send.work) for send in sends]
     return [await future for future in futures]

@@ -8,8 +8,8 @@ from typing import Any, NamedTuple
 from hitrate.errors import StoreError
 from hitrate.keys import EncodedKey
 from hitrate.stores.base import Found
+from hitrate.stores.redis.lanes import Answer
 from hitrate.stores.redis.names import Names, Space, digits_of
-from hitrate.stores.redis.nodes import Answer
 from hitrate.stores.redis.values import unpack
 from hitrate.stores.redis.wire import Request, refuse_error
 

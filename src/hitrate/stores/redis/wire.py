@@ -8,6 +8,7 @@ from typing import NamedTuple
 import hiredis
 
 from hitrate.errors import StoreError
+from hitrate.stores.redis.links import Packed
 from hitrate.stores.redis.scripts import Script
 
 Reply = object
@@ -25,7 +26,7 @@ class Request(NamedTuple):
     """
 
     bucket: int
-    packed: bytes
+    packed: Packed
     replies: int = 1
     work: int = 1
 

@@ -26,6 +26,8 @@ from hitrate.stores.redis.wire import packed, script_call
 ENTRIES_AT_ONCE = 250_000
 """Entries in one step of the server at most, and so in a batch that is stored whole or not at all."""
 
+_PARTS_AT_ONCE = 3 * 24
+
 _LONGEST = 10**15
 """Milliseconds that a TTL has at most, beyond which it is for ever: the server would not take much more."""
 
@@ -147,8 +149,10 @@ def _batches_for(
         yield Batch(number, list(groups.values()))
 
 
-def commands_for(bucket: Bucket, batch: Batch, clock: bytes, *, whole: bool) -> tuple[bytes, int]:
-    """Return the commands that write a batch and then ask for the mark to sweep and the current tokens.
+class WriteCommands:
+    """The commands that write a batch and then ask for the mark to sweep and the current tokens.
+
+    Iterating packs them part by part.
 
     Args:
         bucket: the bucket.
@@ -156,55 +160,79 @@ def commands_for(bucket: Bucket, batch: Batch, clock: bytes, *, whole: bool) -> 
         clock: the time by a clock of our own; empty if there is none.
         whole: whether a script is sent whole, to a server that lacks it.
 
-    Returns:
-        The commands as they go over the wire, and how many replies come back.
+    Attributes:
+        replies: how many replies come back: of one command and of the question, or of a transaction.
+        work: how many entries are written.
     """
-    for_ever: list[bytes] = []
-    writes: list[bytes] = []
-    commands = 0
-    dropped: list[bytes] = []
-    removed: list[bytes] = []
-    counts: list[bytes] = []
-    for group in batch.groups:
-        tokens, digest = group.tokens, group.space.digest
-        for name, ttl, key, entry in group.stored:
-            checksum, checked = pack(entry, tokens, digest, key)
-            named = b"$%d\r\n%b\r\n$%d\r\n%b" % (len(name), name, 8 + len(checked), checksum)
-            if ttl:
-                life = b"%d" % ttl
-                writes += (
-                    b"*5\r\n$3\r\nSET\r\n" + named,
-                    checked,
-                    b"\r\n$2\r\nPX\r\n$%d\r\n%b\r\n" % (len(life), life),
-                )
-                commands += 1
-            else:
-                for_ever += (named, checked, b"\r\n")
-        dropped += group.dropped
-        if group.removed:
-            removed.append(group.space.tokens[batch.bucket])
-            removed += group.removed
-            counts.append(b"%d" % len(group.removed))
-    if for_ever:
-        count = len(for_ever) // 3
-        writes.append(b"*3\r\n$3\r\nSET\r\n" if count == 1 else b"*%d\r\n$4\r\nMSET\r\n" % (1 + 2 * count))
-        writes += for_ever
-        commands += 1
-    if dropped:
-        writes.append(packed([b"UNLINK", *dropped]))
-        commands += 1
-    if removed:
-        writes.append(script_call(REMOVE, [bucket.everything, *removed], [clock, *counts], whole=whole))
-        commands += 1
-    spaces = [group.space for group in batch.groups]
-    asking = spaces[0].asking(bucket, batch.bucket) if len(spaces) == 1 else asking_for(bucket, batch.bucket, spaces)
-    if commands == 1:
-        return b"".join([*writes, asking]), 2
-    return b"".join([_MULTI, *writes, asking, _EXEC]), commands + 3
+
+    def __init__(self, bucket: Bucket, batch: Batch, clock: bytes, *, whole: bool) -> None:
+        self._bucket = bucket
+        self._batch = batch
+        self._clock = clock
+        self._whole = whole
+        groups = batch.groups
+        ttls = [ttl for group in groups for _, ttl, _, _ in group.stored]
+        self._for_ever = ttls.count(0)
+        self._removes = any(group.removed for group in groups)
+        self._drops = any(group.dropped for group in groups)
+        commands = len(ttls) - self._for_ever + (self._for_ever > 0) + self._removes + self._drops
+        self.replies = 2 if commands == 1 else commands + 3
+        self.work = len(ttls) + sum(len(group.removed) for group in groups)
+
+    def __iter__(self) -> Iterator[bytes]:
+        parts: list[bytes] = [] if self.replies == 2 else [_MULTI]
+        if self._for_ever == 1:
+            parts.append(b"*3\r\n$3\r\nSET\r\n")
+        elif self._for_ever:
+            parts.append(b"*%d\r\n$4\r\nMSET\r\n" % (1 + 2 * self._for_ever))
+        for group in self._batch.groups:
+            tokens, digest = group.tokens, group.space.digest
+            for name, ttl, key, entry in group.stored:
+                if not ttl:
+                    checksum, checked = pack(entry, tokens, digest, key)
+                    named = b"$%d\r\n%b\r\n$%d\r\n%b" % (len(name), name, 8 + len(checked), checksum)
+                    parts += (named, checked, b"\r\n")
+                    if len(parts) > _PARTS_AT_ONCE:
+                        yield b"".join(parts)
+                        parts = []
+        for group in self._batch.groups:
+            tokens, digest = group.tokens, group.space.digest
+            for name, ttl, key, entry in group.stored:
+                if ttl:
+                    life = b"%d" % ttl
+                    checksum, checked = pack(entry, tokens, digest, key)
+                    named = b"*5\r\n$3\r\nSET\r\n$%d\r\n%b\r\n$%d\r\n%b" % (len(name), name, 8 + len(checked), checksum)
+                    parts += (named, checked, b"\r\n$2\r\nPX\r\n$%d\r\n%b\r\n" % (len(life), life))
+                    if len(parts) > _PARTS_AT_ONCE:
+                        yield b"".join(parts)
+                        parts = []
+        parts += self._removals()
+        parts.append(self._question())
+        if self.replies > 2:
+            parts.append(_EXEC)
+        yield b"".join(parts)
+
+    def _removals(self) -> Iterator[bytes]:
+        groups = self._batch.groups
+        if self._drops:
+            yield packed([b"UNLINK", *(name for group in groups for name in group.dropped)])
+        if self._removes:
+            keys, counts = [self._bucket.everything], [self._clock]
+            for group in groups:
+                if group.removed:
+                    keys += (group.space.tokens[self._batch.bucket], *group.removed)
+                    counts.append(b"%d" % len(group.removed))
+            yield script_call(REMOVE, keys, counts, whole=self._whole)
+
+    def _question(self) -> bytes:
+        spaces = [group.space for group in self._batch.groups]
+        if len(spaces) == 1:
+            return spaces[0].asking(self._bucket, self._batch.bucket)
+        return asking_for(self._bucket, self._batch.bucket, spaces)
 
 
 def write_one(bucket: Bucket, space: Space, key: bytes, entry: Entry, tokens: bytes) -> bytes:
-    """Return ``commands_for`` one entry that stays for ever, in the only bucket."""
+    """Return the commands that write one entry, which stays for ever, in the only bucket."""
     digits = xxh3_128_hexdigest(key, space.seed).encode()
     checksum, checked = pack(entry, tokens, space.digest, key)
     head = b"*3\r\n$3\r\nSET\r\n$%d\r\n%be%b\r\n$%d\r\n" % (
