@@ -64,16 +64,16 @@ class Server:
             "port": str(self.port),
             "unixsocket": str(self.socket),
             "dir": str(self.folder),
-            "save": '""',
-            "appendonly": "no",
             "logfile": "log",
+            **({} if "sentinel" in self._options else {"save": '""', "appendonly": "no"}),
             "daemonize": "no",
             "enable-debug-command": "yes",
             **self._options,
         }
         config = self.folder / "conf"
         config.write_text("".join(f"{name} {value}\n" for name, value in options.items()))
-        self._process = subprocess.Popen([get_binary_path(), config], stdout=subprocess.DEVNULL, cwd=self.folder)
+        mode = ["--sentinel"] if "sentinel" in options else []
+        self._process = subprocess.Popen([get_binary_path(), config, *mode], stdout=subprocess.DEVNULL, cwd=self.folder)
         wait_until(self._answers, "to start a server")
         return self
 
@@ -138,6 +138,7 @@ def running_cluster(replicas: int = 0) -> Iterator[list[Server]]:
     """Three primaries, and after them as many replicas: the first of the first primary, and so on."""
     options = {"cluster-enabled": "yes", "cluster-config-file": "nodes", "cluster-node-timeout": "1000"}
     options |= {"cluster-require-full-coverage": "no", "cluster-replica-validity-factor": "0"}
+    options |= {"repl-diskless-sync-delay": "0"}
     servers: list[Server] = []
     try:
         for _ in range(3 + replicas):

@@ -13,6 +13,8 @@ from importlib import import_module
 from types import ModuleType
 from typing import Any
 
+from hitrate.stores.redis import needs
+
 _OWN_SETTINGS = {
     "decode_responses",
     "encoder_class",
@@ -94,22 +96,14 @@ def _from_url(url: str) -> Any:
     if not colon or scheme not in ("redis", "rediss", "unix"):
         # Not the URL itself: it may hold a password.
         raise ValueError(f"a URL begins with redis://, rediss:// or unix://, not {scheme + colon!r}")
-    return _driver("redis").Redis.from_url(f"{scheme}://{rest}")
-
-
-def _driver(name: str) -> ModuleType:
-    try:
-        import_module("hiredis")
-        return import_module(name)
-    except ModuleNotFoundError as error:
-        raise ModuleNotFoundError(f"the Redis cache needs {error.name}: pip install 'hitrate[redis]'") from error
+    return needs.driver("redis").Redis.from_url(f"{scheme}://{rest}")
 
 
 def _driver_of(client: Any) -> ModuleType:
     for kind in type(client).__mro__:
         name = kind.__module__.split(".")[0]
         if name in ("redis", "valkey"):
-            return _driver(name)
+            return needs.driver(name)
     raise _not_a_client(client)
 
 
@@ -153,10 +147,7 @@ def _server_of(
 ) -> Target:
     pool = client.connection_pool
     if hasattr(pool, "sentinel_manager"):
-        if ".asyncio" in type(pool).__module__:
-            pool = _sync_sentinel_pool(pool, driver, overrides)
-        for sentinel in pool.sentinel_manager.sentinels:
-            sentinel.connection_pool.connection_kwargs.update(overrides)
+        pool = _sentinel_pool(pool, driver, overrides)
         # The pool asks the sentinels for the primary each time a connection is opened.
         connect = _opener(pool.connection_class, _settings(pool.connection_class, pool.connection_kwargs, overrides))
         return Target(f"the Redis server {pool.service_name!r}", errors, connect=_holding(pool, connect))
@@ -177,8 +168,8 @@ def _holding(pool: Any, connect: Connect) -> Connect:
     return connect_of_pool
 
 
-def _sync_sentinel_pool(pool: Any, driver: ModuleType, overrides: dict[str, Any]) -> Any:
-    """Return a sync pool with the settings of an async one."""
+def _sentinel_pool(pool: Any, driver: ModuleType, overrides: dict[str, Any]) -> Any:
+    """Return a sync pool of our own with the settings of a Sentinel's."""
     module = import_module(f"{driver.__name__}.sentinel")
     manager = pool.sentinel_manager
     asked = module.Sentinel([], min_other_sentinels=manager.min_other_sentinels)
@@ -205,7 +196,8 @@ def _cluster_of(
 ) -> Target:
     manager = client.nodes_manager
     nodes = [*manager.startup_nodes.values(), *manager.nodes_cache.values()]
-    connected = [node.redis_connection for node in nodes if getattr(node, "redis_connection", None) is not None]
+    attribute = f"{driver.__name__}_connection"
+    connected = [found for node in nodes if (found := getattr(node, attribute, None)) is not None]
     if connected:
         pool = connected[0].connection_pool
         kind, given = pool.connection_class, pool.connection_kwargs

@@ -11,7 +11,7 @@ import time
 from collections.abc import Iterable
 from typing import Any
 
-import hiredis
+from hitrate.stores.redis.needs import hiredis
 
 _READ_AT_ONCE = 1 << 16
 

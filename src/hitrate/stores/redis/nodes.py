@@ -7,12 +7,11 @@ from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Any, NamedTuple, NoReturn, TypeVar
 
-import hiredis
-
 from hitrate.breaker import Breaker
 from hitrate.errors import StoreError
 from hitrate.stores.redis.lanes import Answer, Lane, PerLoop
 from hitrate.stores.redis.links import Link, Packed, Timeout
+from hitrate.stores.redis.needs import hiredis
 
 _WORK_PER_TIMEOUT = 10_000
 

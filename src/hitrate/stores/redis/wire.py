@@ -5,10 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import NamedTuple
 
-import hiredis
-
 from hitrate.errors import StoreError
 from hitrate.stores.redis.links import Packed
+from hitrate.stores.redis.needs import hiredis
 from hitrate.stores.redis.scripts import Script
 
 Reply = object
