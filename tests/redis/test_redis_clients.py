@@ -149,6 +149,7 @@ def test_a_sentinels_new_primary_is_found(kind: str) -> None:
                 with second.client() as new:
                     wait_until(lambda: new.info("replication")["role"] == "master", "to be the primary")
 
+                first.stop()
                 with second.client() as new:
 
                     def written() -> bool:

@@ -25,7 +25,7 @@ from hitrate.stores.redis.gathering import Gathering
 from hitrate.stores.redis.lanes import Answer, PerLoop
 from hitrate.stores.redis.names import Names, Space, digest_of, digits_of
 from hitrate.stores.redis.nodes import Node, Send, aexchange, exchange
-from hitrate.stores.redis.reading import KEYS_AT_ONCE, found_in, only_error, parts_of, request_for
+from hitrate.stores.redis.reading import KEYS_AT_ONCE, found_in, only_error, parts_of, request_for, tell_time_left
 from hitrate.stores.redis.scripts import Script
 from hitrate.stores.redis.surveying import count
 from hitrate.stores.redis.sweeping import Sweeper
@@ -180,13 +180,18 @@ class RedisStore(Store):
         if not keys:
             return found
         parts = list(parts_of(self._names, keys))
-        answers = yield from self._servers.route([request_for(self._names, part) for part in parts])
+        answers = yield from self._servers.route(
+            [request_for(self._names, part, time_left=self._time_left) for part in parts]
+        )
+        now = self._now()
         for part, answer in zip(parts, answers, strict=True):
             found_in(part, answer, keys, found)
+            if self._time_left and not isinstance(answer, StoreError):
+                tell_time_left(part, answer[1:], now, found)
         error = only_error(found)
         if error is not None:
             raise error
-        if self._clock is not None or self._bounded or self._time_left:
+        if self._clock is not None or self._bounded:
             return (yield from self._after_read(keys, found))
         return found
 
@@ -215,8 +220,6 @@ class RedisStore(Store):
                 seen[self._entry_name(keys[place])[1]] = None
             if len(seen) > _SEEN_AT_MOST:  # nothing is written here that would take them along
                 yield from self._write({})
-        if self._time_left:
-            yield from self._tell_time_left(keys, found, hits)
         return found
 
     def _entry_name(self, key: EncodedKey) -> tuple[int, bytes]:
@@ -233,10 +236,6 @@ class RedisStore(Store):
         calls = [ScriptCall(number, names, [b"%r" % now]) for number, names in by_bucket.items()]
         for removed in (yield from self._call_script(scripts.EXPIRE, calls)):
             self._expirations += removed
-
-    def _tell_time_left(self, keys: Sequence[EncodedKey], found: list[Found], hits: Sequence[int]) -> Steps[None]:
-        return
-        yield []
 
     def usage(self) -> Usage:
         return self._run(self._usage())

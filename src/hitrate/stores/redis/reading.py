@@ -65,15 +65,19 @@ def _parts_of(names: Names, keys: Sequence[EncodedKey], start: int) -> Iterator[
     yield from parts.values()
 
 
-def request_for(names: Names, part: Part) -> Request:
-    """Return the command that reads a part."""
+def request_for(names: Names, part: Part, *, time_left: bool = False) -> Request:
+    """Return the command that reads a part; if asked for with others that bring the time left for each key."""
     bucket = names.buckets[part.bucket]
     work = sum(map(len, part.digits))
     head = [b"MGET", bucket.everything, *(space.tokens[part.bucket] for space in part.spaces)]
     all_digits = [digits for each in part.digits for digits in each]
     entries = "".join([f"{bucket.joint}{digits}\r\n" for digits in all_digits]).encode("latin-1")
     tokens = b"".join([b"$%d\r\n%b\r\n" % (len(argument), argument) for argument in head])
-    return Request(part.bucket, b"*%d\r\n%b%b" % (len(head) + work, tokens, entries), 1, work)
+    reading = b"*%d\r\n%b%b" % (len(head) + work, tokens, entries)
+    if not time_left:
+        return Request(part.bucket, reading, 1, work)
+    asking = [f"*2\r\n$4\r\nPTTL\r\n{bucket.joint}{digits}\r\n" for digits in all_digits]
+    return Request(part.bucket, reading + "".join(asking).encode("latin-1"), 1 + work, 2 * work)
 
 
 def found_in(part: Part, answer: Answer, keys: Sequence[EncodedKey], found: list[Found]) -> None:
@@ -87,7 +91,7 @@ def found_in(part: Part, answer: Answer, keys: Sequence[EncodedKey], found: list
             for place in places:
                 found[place] = answer
         return
-    (reply,) = answer
+    reply = answer[0]
     refuse_error(reply)
     values: list[Any] = reply
     everything = values[0] or b""
@@ -98,6 +102,24 @@ def found_in(part: Part, answer: Answer, keys: Sequence[EncodedKey], found: list
             if value is not None:
                 found[place] = unpack(value, tokens, keys[place][1])
         at += len(places)
+
+
+def tell_time_left(part: Part, left: Sequence[Any], now: float, found: list[Found]) -> None:
+    """Put the expiry, by our clock, in the place of the writer's in what a part found.
+
+    Args:
+        part: the part.
+        left: the server's replies: milliseconds left, -1 for ever, -2 for what has expired in between.
+        now: our time, in seconds since the epoch.
+        found: what was found, changed in place.
+    """
+    places = [place for its_places in part.places for place in its_places]
+    for place, milliseconds in zip(places, left, strict=True):
+        entry = found[place]
+        if type(entry) is tuple:
+            refuse_error(milliseconds)
+            expiry = now + milliseconds / 1000 if milliseconds >= 0 else None
+            found[place] = None if milliseconds == -2 else (entry[0], entry[1], expiry, entry[3])
 
 
 def only_error(found: Sequence[Found]) -> StoreError | None:
