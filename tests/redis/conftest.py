@@ -31,7 +31,7 @@ def new_prefix(request: pytest.FixtureRequest) -> Iterator[Callable[[], str]]:
 def remove_all(url: str, prefixes: list[str]) -> None:
     first = redis.Redis.from_url(url)
     clients = [first]
-    if first.info("server").get("redis_mode") == "cluster":
+    if first.info("cluster")["cluster_enabled"]:
         cluster = redis.RedisCluster.from_url(url)
         clients = [redis.Redis(host=node.host, port=node.port) for node in cluster.get_primaries()]
         cluster.close()

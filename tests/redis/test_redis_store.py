@@ -231,11 +231,9 @@ def test_tokens_live_no_longer_than_what_needs_them(new_cache: Any, client: Any)
 
 def test_a_read_can_tell_the_time_left_by_the_server(shared: Server, client: Any) -> None:
     store = RedisStore(shared.unix_url, prefix="t:", time_left=True)
-    writer = RedisStore(shared.unix_url, prefix="t:")
     keys = [(b"n", b"%d" % number) for number in range(3)]
     now = time.time()
-    # A writer whose clock goes an hour ahead.
-    writer._now = lambda: now + 3600
+    writer = RedisStore(shared.unix_url, prefix="t:", clock=lambda: now + 3600)  # its clock goes an hour ahead
     writer.write({keys[0]: ("bytes", b"a", now + 3610, 1.5), keys[1]: ("bytes", b"b", None, 0.0)})
     for found in (store.get(keys), asyncio.run(_aget(store, keys))):
         first, second, third = found

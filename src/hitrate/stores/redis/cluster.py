@@ -1,71 +1,27 @@
-"""Which server holds a bucket: the only one, or the node of a cluster that holds its slot.
-
-What is to be done is decided by generators that yield what to send and are sent the answers, so that it is written once
-for both faces.
-"""
+"""The nodes of a cluster: which of them holds a bucket, and what to do when that changes."""
 
 from __future__ import annotations
 
 import time
-from collections.abc import Generator, Sequence
-from typing import Any, TypeVar
+from collections.abc import Sequence
+from typing import Any
 
 from hitrate.breaker import BreakerState
 from hitrate.errors import StoreError
 from hitrate.stores.redis.clients import Target
 from hitrate.stores.redis.lanes import Answer
 from hitrate.stores.redis.names import Bucket
-from hitrate.stores.redis.nodes import Node, Send, whole
-from hitrate.stores.redis.wire import Request, command, is_error, refuse_error
-
-T = TypeVar("T")
-Steps = Generator[Sequence[Send], Sequence[Answer], T]
-"""What is to be done: yields what to send, is sent the answers, returns the result."""
+from hitrate.stores.redis.nodes import Node, Send
+from hitrate.stores.redis.servers import Servers, Steps, any_error, divided, joined
+from hitrate.stores.redis.wire import Request, command, refuse_error
 
 _ROUNDS = 5
 _SECONDS_BETWEEN_MAPS = 0.25
 _MOVES = ("MOVED", "ASK", "TRYAGAIN", "CLUSTERDOWN", "READONLY")
+_ASKING = command(b"ASKING")
 
 
-class OneServer:
-    """The only server, or whatever a Sentinel takes for it.
-
-    Args:
-        target: where it is.
-        timeout: seconds that a call may take.
-    """
-
-    def __init__(self, target: Target, timeout: float) -> None:
-        assert target.connect is not None
-        self.node = Node(target.name, target.connect, target.errors, timeout)
-
-    @property
-    def nodes(self) -> list[Node]:
-        """All servers."""
-        return [self.node]
-
-    @property
-    def state(self) -> BreakerState:
-        """The state of the circuit breaker."""
-        return self.node.breaker.state
-
-    def route(self, requests: Sequence[Request]) -> Steps[list[Answer]]:
-        """Send requests to where their buckets are; return the answer to each."""
-        answers = yield [Send(self.node, request.packed, request.replies, request.work) for request in requests]
-        if not any(is_error(reply, "READONLY") for reply in _replies(answers)):
-            return list(answers)
-        # It was the primary until now. A new connection asks the Sentinel anew.
-        self.node.renew()
-        answers = yield [Send(self.node, request.packed, request.replies, request.work) for request in requests]
-        return list(answers)
-
-    def locate(self) -> Steps[list[Node]]:
-        """Return all servers."""
-        return [self.node]
-        yield []
-
-
-class Cluster:
+class Cluster(Servers):
     """The nodes of a cluster.
 
     Args:
@@ -86,64 +42,53 @@ class Cluster:
 
     @property
     def nodes(self) -> list[Node]:
-        """All nodes that have been used."""
         return list(self._known.values())
 
     @property
     def state(self) -> BreakerState:
-        """The worst state of a circuit breaker among the nodes in use."""
         states = {node.breaker.state for node in self._homes or self.nodes}
-        for state in ("open", "half-open"):
-            if state in states:
-                return "open" if state == "open" else "half-open"
-        return "closed"
+        worst: BreakerState = "closed"
+        if "open" in states:
+            worst = "open"
+        elif "half-open" in states:
+            worst = "half-open"
+        return worst
 
     def route(self, requests: Sequence[Request]) -> Steps[list[Answer]]:
-        """Send requests to where their buckets are, all of a node together; return the answer to each."""
         answers: list[Answer] = [StoreError("not tried")] * len(requests)
         yield from self._read_map_if_stale()
-        left: dict[int, Node] = {place: self._home(request.bucket) for place, request in enumerate(requests)}
+        left: dict[int, Node] = {place: self._homes[request.bucket] for place, request in enumerate(requests)}
         asking: set[int] = set()
         for _ in range(_ROUNDS):
             by_node: dict[Node, list[int]] = {}
             for place, node in left.items():
                 by_node.setdefault(node, []).append(place)
-            sends = [
-                Send(
-                    node,
-                    b"".join([_ASKING * (place in asking) + whole(requests[place].packed) for place in places]),
-                    sum(requests[place].replies + (place in asking) for place in places),
-                    sum(requests[place].work for place in places),
-                )
+            taken = yield [
+                joined(node, [each for place in places for each in _with_asking(requests[place], place in asking)])
                 for node, places in by_node.items()
             ]
-            taken = yield sends
             for (node, places), answer in zip(by_node.items(), taken, strict=True):
                 if isinstance(answer, StoreError):
                     self._suspects.add(node)
                     self._stale = True  # another node may take its place
-                start = 0
+                sent = [each for place in places for each in _with_asking(requests[place], place in asking)]
+                own = iter(divided(answer, sent))
                 for place in places:
-                    start += place in asking
-                    end = start + requests[place].replies
-                    answers[place] = answer if isinstance(answer, StoreError) else answer[start:end]
-                    start = end
+                    if place in asking:
+                        next(own)
+                    answers[place] = next(own)
             left, asking = self._moved(requests, answers, list(left))
             if not left:
                 break
             if self._stale:
                 yield from self._read_map_if_stale()
                 for place in left.keys() - asking:
-                    left[place] = self._home(requests[place].bucket)
+                    left[place] = self._homes[requests[place].bucket]
         return answers
 
     def locate(self) -> Steps[list[Node]]:
-        """Return the nodes that hold the buckets."""
         yield from self._read_map_if_stale()
         return list(dict.fromkeys(self._homes))
-
-    def _home(self, bucket: int) -> Node:
-        return self._homes[bucket]
 
     def _moved(
         self, requests: Sequence[Request], answers: Sequence[Answer], places: list[int]
@@ -152,11 +97,11 @@ class Cluster:
         left: dict[int, Node] = {}
         asking: set[int] = set()
         for place in places:
-            moved = next((reply for reply in _replies([answers[place]]) if is_error(reply, *_MOVES)), None)
+            moved = any_error([answers[place]], *_MOVES)
             if moved is None:
                 continue
             words = str(moved).split(" ")
-            left[place] = self._home(requests[place].bucket)
+            left[place] = self._homes[requests[place].bucket]
             if words[0] in ("MOVED", "ASK") and len(words) == 3:
                 host, _, port = words[2].rpartition(":")
                 left[place] = self._node(host or self._address_of(left[place])[0], int(port))
@@ -224,8 +169,6 @@ class Cluster:
         return homes
 
 
-_ASKING = command(b"ASKING")
-
-
-def _replies(answers: Sequence[Answer]) -> list[Any]:
-    return [reply for answer in answers if not isinstance(answer, StoreError) for reply in answer]
+def _with_asking(request: Request, asking: bool) -> list[Request]:
+    """Return a request, and before it what makes a node answer that the slot is only lent to."""
+    return [Request(request.bucket, _ASKING), request] if asking else [request]

@@ -71,11 +71,14 @@ Answer = list[Any] | StoreError
 class _Call:
     """What was sent, or is to be, and who is told the answer."""
 
-    __slots__ = ("again", "answer", "deadline", "packed", "received", "replies")
+    __slots__ = ("again", "answer", "deadline", "packed", "received", "replies", "work")
 
-    def __init__(self, packed: bytes, replies: int, deadline: float, answer: Callable[[Answer], None]) -> None:
+    def __init__(
+        self, packed: bytes, replies: int, work: int, deadline: float, answer: Callable[[Answer], None]
+    ) -> None:
         self.packed = packed
         self.replies = replies
+        self.work = work
         self.deadline = deadline
         self.answer = answer
         self.received: list[Any] = []
@@ -100,6 +103,7 @@ class Lane:
         self._flying: deque[_Call] = deque()  # sent, in the order in which the replies come
         self._unsent = b""
         self._flushing = False
+        self._work = 0  # keys that the calls under way touch
         self._timer: asyncio.TimerHandle | None = None
 
     def send(self, packed: bytes, replies: int, work: int) -> asyncio.Future[Answer]:
@@ -129,8 +133,9 @@ class Lane:
             except StoreError as error:
                 answer(error)
                 return
-        deadline = self._loop.time() + self._node.time_for(work)
-        self._waiting.append(_Call(packed, replies, deadline, answer))
+        self._work += work  # what is ahead of it may take its time first
+        deadline = self._loop.time() + self._node.time_for(self._work)
+        self._waiting.append(_Call(packed, replies, work, deadline, answer))
         if self._link is None:
             self._open()
         elif at_once:
@@ -241,6 +246,7 @@ class Lane:
             if len(call.received) == call.replies:
                 flying.popleft()
                 link.used = True
+                self._work -= call.work
                 call.answer(call.received)
         self._node.breaker.succeeded()
 
@@ -275,12 +281,13 @@ class Lane:
         if self._waiting and not self._closed:
             self._open()
 
-    @staticmethod
-    def _fail(calls: deque[_Call], message: str, cause: BaseException | None) -> None:
+    def _fail(self, calls: deque[_Call], message: str, cause: BaseException | None) -> None:
         while calls:
             error = StoreError(message)  # each its own, which does not gather the tracebacks of the others
             error.__cause__ = cause
-            calls.popleft().answer(error)
+            call = calls.popleft()
+            self._work -= call.work
+            call.answer(error)
 
     # The end
 

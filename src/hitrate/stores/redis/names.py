@@ -114,6 +114,10 @@ class Space:
         self._asking: dict[int, bytes] = {}
         self._reading: tuple[str, str] = ("", "")
 
+    def digits(self, key: bytes) -> str:
+        """Return the digits that stand for one of its keys (XXH3)."""
+        return xxh3_128_hexdigest(key, self.seed)
+
     def asking(self, bucket: Bucket, number: int) -> bytes:
         """Return ``asking_for`` this namespace alone."""
         asking = self._asking.get(number)
@@ -186,8 +190,3 @@ class Names(dict[bytes, Space]):
         if name[-1 - _DIGITS : -_DIGITS] != b"e":
             return None
         return self._numbers.get(name[: -1 - _DIGITS])
-
-
-def digits_of(space: Space, key: bytes) -> str:
-    """Return the digits that stand for a key of a namespace (XXH3)."""
-    return xxh3_128_hexdigest(key, space.seed)

@@ -53,6 +53,7 @@ class Node:
         self._timeout = timeout
         self._idle: list[Link] = []
         self._lanes: PerLoop[Lane] = PerLoop(partial(Lane, self), Lane.drop)
+        self._closed = False
         self.breaker = Breaker(name)
 
     def time_for(self, work: int) -> float:
@@ -65,6 +66,8 @@ class Node:
         Raises:
             StoreError: it cannot be opened.
         """
+        if self._closed:
+            raise StoreError("the cache was closed")
         try:
             return Link(self._connect(), self._timeout)
         except Exception as error:
@@ -121,7 +124,10 @@ class Node:
                 self.forget()
                 return self.finish(send, self.start(send))  # on one that has not been used
             self._failed(error, "failed")
-        self._idle.append(link)
+        if self._closed:
+            link.close()
+        else:
+            self._idle.append(link)
         self.breaker.succeeded()
         return received
 
@@ -157,7 +163,8 @@ class Node:
         return self._lanes.get()
 
     def close(self) -> None:
-        """Close all connections."""
+        """Close all connections, and open no other."""
+        self._closed = True
         self.forget()
         for lane in self._lanes.take_all():
             lane.close()

@@ -9,7 +9,7 @@ from hitrate.errors import StoreError
 from hitrate.keys import EncodedKey
 from hitrate.stores.base import Found
 from hitrate.stores.redis.lanes import Answer
-from hitrate.stores.redis.names import Names, Space, digits_of
+from hitrate.stores.redis.names import Names, Space
 from hitrate.stores.redis.values import unpack
 from hitrate.stores.redis.wire import Request, refuse_error
 
@@ -46,7 +46,7 @@ def _parts_of(names: Names, keys: Sequence[EncodedKey], start: int) -> Iterator[
     parts: dict[int, Part] = {}
     for name, places in by_name.items():
         space = names[name]
-        digits = [digits_of(space, keys[place][1]) for place in places]
+        digits = [space.digits(keys[place][1]) for place in places]
         if one_bucket:
             part = parts.setdefault(0, Part(0, [], [], []))
             part.spaces.append(space)

@@ -10,9 +10,9 @@ from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
 from hitrate.errors import StoreError
-from hitrate.stores.redis.cluster import Cluster, OneServer, Steps
 from hitrate.stores.redis.names import Names
 from hitrate.stores.redis.nodes import Node, Send
+from hitrate.stores.redis.servers import Servers, Steps
 from hitrate.stores.redis.values import HEADER_LENGTH, OVERHEAD, expiry_in, namespace_in, tokens_in
 from hitrate.stores.redis.wire import command, is_error, packed, refuse_error
 
@@ -108,7 +108,7 @@ class Count(NamedTuple):
     bytes: int
 
 
-def count(servers: OneServer | Cluster, names: Names, clock: Callable[[], float] | None) -> Steps[Count]:
+def count(servers: Servers, names: Names, clock: Callable[[], float] | None) -> Steps[Count]:
     """Count the entries of a cache.
 
     Args:

@@ -16,18 +16,15 @@ from typing import Any
 from hitrate.errors import ClosedError, StoreError
 from hitrate.failsafe import log
 from hitrate.stores.redis import scripts
-from hitrate.stores.redis.cluster import Cluster, OneServer, Steps
 from hitrate.stores.redis.names import Names
 from hitrate.stores.redis.nodes import Node
-from hitrate.stores.redis.scripts import Script
+from hitrate.stores.redis.servers import Servers, Steps
 from hitrate.stores.redis.surveying import look
 from hitrate.stores.redis.wire import Request, ScriptCall, command, refuse_error
 
 _DELAY = 0.2  # clears often come several at a time
 _REST = 9.0  # times as long as the step before
 _LEASE_SECONDS = 30
-
-CallScript = Callable[[Script, Sequence[ScriptCall]], Steps[list[Any]]]
 
 
 class Sweeper:
@@ -37,20 +34,12 @@ class Sweeper:
         run: takes steps in this thread.
         servers: where the entries are.
         names: which are this cache's.
-        call_script: calls a script for each of several buckets.
     """
 
-    def __init__(
-        self,
-        run: Callable[[Steps[Any]], Any],
-        servers: OneServer | Cluster,
-        names: Names,
-        call_script: CallScript,
-    ) -> None:
+    def __init__(self, run: Callable[[Steps[Any]], Any], servers: Servers, names: Names) -> None:
         self._run = run
         self._servers = servers
         self._names = names
-        self._call_script = call_script
         self._lock = threading.Lock()  # guards the start of the thread
         self._thread: threading.Thread | None = None
         self._stopped = threading.Event()
@@ -128,7 +117,7 @@ class Sweeper:
                 call = calls.setdefault(each.bucket, ScriptCall(each.bucket, [bucket.everything, *bucket.index], []))
                 call.keys.extend((each.token, each.name))
         if calls:
-            yield from self._call_script(scripts.SWEEP, list(calls.values()))
+            yield from self._servers.call(scripts.SWEEP, list(calls.values()))
         yield from self._ask(command(b"PEXPIRE", self._names.buckets[0].lease, b"%d" % (_LEASE_SECONDS * 1000)))
         return cursor
 
@@ -137,11 +126,9 @@ class Sweeper:
             Request(number, command(b"GET", bucket.sweeping)) for number, bucket in enumerate(self._names.buckets)
         ]
         marks = []
-        for answer in (yield from self._servers.route(requests)):
-            if isinstance(answer, StoreError):
-                raise answer
-            refuse_error(answer[0])
-            marks.append(answer[0])
+        for (mark,) in (yield from self._servers.replies(requests)):
+            refuse_error(mark)
+            marks.append(mark)
         return marks
 
     def _unmark(self, marks: Sequence[bytes | None]) -> Steps[None]:
@@ -151,7 +138,7 @@ class Sweeper:
             for number, mark in enumerate(marks)
             if mark is not None
         ]
-        yield from self._call_script(scripts.UNMARK, calls)
+        yield from self._servers.call(scripts.UNMARK, calls)
 
     def _take_lease(self) -> Steps[bool]:
         lease = self._names.buckets[0].lease
@@ -160,8 +147,6 @@ class Sweeper:
         return reply is not None
 
     def _ask(self, asked: bytes) -> Steps[Any]:
-        (answer,) = yield from self._servers.route([Request(0, asked)])
-        if isinstance(answer, StoreError):
-            raise answer
-        refuse_error(answer[0])
-        return answer[0]
+        ((reply,),) = yield from self._servers.replies([Request(0, asked)])
+        refuse_error(reply)
+        return reply
