@@ -20,11 +20,12 @@ from hitrate.lazy import lazily
 
 if TYPE_CHECKING:
     from hitrate.langgraph.memory import InMemoryCache
+    from hitrate.langgraph.redis import RedisCache
     from hitrate.langgraph.sqlite import SqliteCache
 
-_HOME = {"InMemoryCache": "memory", "SqliteCache": "sqlite"}
+_HOME = {"InMemoryCache": "memory", "RedisCache": "redis", "SqliteCache": "sqlite"}
 
-__all__ = ["InMemoryCache", "SqliteCache"]
+__all__ = ["InMemoryCache", "RedisCache", "SqliteCache"]
 
 
 __getattr__, __dir__ = lazily(globals(), _HOME)

@@ -7,15 +7,18 @@ A store knows nothing of values, counters or failures that become misses; the ca
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping, Sequence
-from typing import NamedTuple
+from collections.abc import Awaitable, Mapping, Sequence
+from typing import TYPE_CHECKING, NamedTuple
 
 from hitrate.entry import Entry
-from hitrate.errors import DecodeError
+from hitrate.errors import DecodeError, StoreError
 from hitrate.keys import EncodedKey
 
-Found = Entry | DecodeError | None
-"""What a read found for one key: a fresh entry, an entry that is damaged, or nothing."""
+if TYPE_CHECKING:
+    from hitrate.breaker import BreakerState
+
+Found = Entry | DecodeError | StoreError | None
+"""What a read found for one key: a fresh entry, one that is damaged, one whose server failed alone, or nothing."""
 
 Changes = Mapping[EncodedKey, Entry | None]
 """What one write does: an entry to store, or None to remove the key. Stored whole or not at all."""
@@ -45,7 +48,7 @@ class Store(ABC):
         """Return what is found for each key, in the order of the keys; never an expired entry."""
 
     @abstractmethod
-    async def aget(self, keys: Sequence[EncodedKey]) -> Sequence[Found]:
+    def aget(self, keys: Sequence[EncodedKey]) -> Awaitable[Sequence[Found]]:
         """Do ``get`` without blocking the event loop."""
 
     @abstractmethod
@@ -67,6 +70,11 @@ class Store(ABC):
     @abstractmethod
     def usage(self) -> Usage:
         """Return what the store holds and what left it."""
+
+    @property
+    def breaker(self) -> BreakerState:
+        """The state of the circuit breaker, for a backend that has one."""
+        return "closed"
 
     @abstractmethod
     def close(self) -> None:
