@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
 import random
 from collections.abc import Iterator
 from typing import Any
 
 import pytest
 import redis
+from xxhash import xxh3_64_digest
 
 from hitrate import DecodeError, RedisCache
 from hitrate.testing import Clock
@@ -79,8 +81,6 @@ def test_random_bytes_are_an_error(cache: RedisCache[Any], client: Any) -> None:
 
 @pytest.mark.parametrize("face", ["get", "aget"])
 def test_on_error_raise_names_the_key(redis_url: str, new_prefix: Any, client: Any, face: str) -> None:
-    import asyncio
-
     with RedisCache[Any](redis_url, prefix=new_prefix(), on_error="raise") as cache:
         cache.set({A: (VALUE, None)})
         client.set(only_entry(client, cache), b"another program's")
@@ -151,10 +151,12 @@ def test_a_foreign_token_makes_misses_until_the_next_write(cache: RedisCache[Any
 def test_a_newer_format_is_left_alone(cache: RedisCache[Any], client: Any) -> None:
     cache.set({A: (VALUE, None)})
     name = only_entry(client, cache)
-    newer = bytearray(client.get(name))
-    newer[24] = 2
+    newer = bytearray(client.get(name)[8:])
+    newer[16] = 2 << 4
+    newer[:0] = xxh3_64_digest(bytes(newer))
     client.set(name, bytes(newer))
     assert cache.get([A]) == {}
+    assert cache.stats().errors == 1
     assert client.get(name) == newer
 
 
