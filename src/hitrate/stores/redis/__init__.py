@@ -22,7 +22,7 @@ from hitrate.stores.redis.gathering import Gathering
 from hitrate.stores.redis.holding import Bounded, Holding, Unbounded
 from hitrate.stores.redis.lanes import Answer, PerLoop
 from hitrate.stores.redis.names import Names, Space
-from hitrate.stores.redis.nodes import Node, Send, aexchange, exchange
+from hitrate.stores.redis.nodes import Node, aexchange, exchange
 from hitrate.stores.redis.reading import KEYS_AT_ONCE, found_in, only_error, parts_of, request_for, tell_time_left
 from hitrate.stores.redis.servers import OneServer, Servers, Steps
 from hitrate.stores.redis.sweeping import Sweeper
@@ -122,7 +122,7 @@ class RedisStore(Store):
         space = self._usual(keys)
         if space is not None and self._only is not None:
             request = space.read(self._names.buckets[0], keys)
-            found = self.found(keys, self._only.call(Send(self._only, request, 1, len(keys))))
+            found = self.found(keys, self._only.call(request, 1, len(keys)))
             if found is not None:
                 return found
         return self._run(self._read(keys))
@@ -219,7 +219,7 @@ class RedisStore(Store):
             if entry is not None and known is not None:
                 request = write_one(self._names.buckets[0], space, key, entry, known, self._now())
                 if request is not None:
-                    stored, current = self._only.call(Send(self._only, request, 2, 1))
+                    stored, current = self._only.call(request, 2, 1)
                     if stored == b"OK" and current == [None, known[0][:8], known[0][8:]]:
                         return 0
         return self._run(self._holding.write(changes)) if changes else 0
