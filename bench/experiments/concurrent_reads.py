@@ -10,11 +10,11 @@ from typing import Any
 
 from bench.contenders import REDIS
 from bench.experiments.base import Conditions, Samples, draws, fill
+from bench.experiments.blocks import Blocks
 from bench.payloads import PAYLOADS
 from bench.timing import no_collections
 
 _WAVES = 5
-_TICK = 0.001
 
 
 def measure(conditions: Conditions, *, payload: str, tasks: int, rows: int) -> Samples:
@@ -63,23 +63,9 @@ async def _wave(call: Callable[[Any], Any], arguments: list[Any]) -> None:
 
 async def _run(call: Callable[[Any], Any], waves: list[list[Any]]) -> tuple[float, float]:
     """Return the seconds that the waves take, and those of the longest block of the loop."""
-    longest = 0.0
-
-    async def tick() -> None:
-        nonlocal longest
-        while True:
-            due = time.perf_counter() + _TICK
-            await asyncio.sleep(_TICK)
-            longest = max(longest, time.perf_counter() - due)
-
-    ticker = asyncio.create_task(tick())
-    await asyncio.sleep(_TICK)
-    longest = 0.0
-    started = time.perf_counter()
-    for arguments in waves:
-        await _wave(call, arguments)
-    elapsed = time.perf_counter() - started
-    # A block that ends with the last read is seen by the ticker only now.
-    await asyncio.sleep(_TICK)
-    ticker.cancel()
-    return elapsed, longest
+    async with Blocks() as blocks:
+        started = time.perf_counter()
+        for arguments in waves:
+            await _wave(call, arguments)
+        elapsed = time.perf_counter() - started
+    return elapsed, blocks.longest

@@ -17,7 +17,6 @@ from hitrate.langgraph import InMemoryCache, RedisCache, SqliteCache
 from hitrate.testing import CacheContract, Clock
 from hitrate.testing.contract.refusal import A, B, C, unserialisable
 from hitrate.testing.faces import Driver
-from servers.valkey import running
 
 
 class GraphContract(CacheContract):
@@ -67,13 +66,6 @@ class TestSqliteCache(GraphContract):
     def make_cache(self, clock: Clock, tmp_path: Path) -> Callable[..., Any]:
         numbers = count()
         return lambda **options: SqliteCache(path=tmp_path / f"{next(numbers)}.db", clock=clock, **options)
-
-
-@pytest.fixture(scope="module")
-def redis_server() -> Iterator[str]:
-    """The URL of a server of these tests' own."""
-    with running() as server:
-        yield server.unix_url
 
 
 class TestRedisCache(GraphContract):

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
 import random
 from collections.abc import Iterator
 from typing import Any
 
 import pytest
 import redis
+from xxhash import xxh3_64_digest
 
 from hitrate import DecodeError, RedisCache
 from hitrate.testing import Clock
@@ -79,8 +81,6 @@ def test_random_bytes_are_an_error(cache: RedisCache[Any], client: Any) -> None:
 
 @pytest.mark.parametrize("face", ["get", "aget"])
 def test_on_error_raise_names_the_key(redis_url: str, new_prefix: Any, client: Any, face: str) -> None:
-    import asyncio
-
     with RedisCache[Any](redis_url, prefix=new_prefix(), on_error="raise") as cache:
         cache.set({A: (VALUE, None)})
         client.set(only_entry(client, cache), b"another program's")
@@ -151,10 +151,12 @@ def test_a_foreign_token_makes_misses_until_the_next_write(cache: RedisCache[Any
 def test_a_newer_format_is_left_alone(cache: RedisCache[Any], client: Any) -> None:
     cache.set({A: (VALUE, None)})
     name = only_entry(client, cache)
-    newer = bytearray(client.get(name))
-    newer[24] = 2
+    newer = bytearray(client.get(name)[8:])
+    newer[16] = 2 << 4
+    newer[:0] = xxh3_64_digest(bytes(newer))
     client.set(name, bytes(newer))
     assert cache.get([A]) == {}
+    assert cache.stats().errors == 1
     assert client.get(name) == newer
 
 
@@ -172,3 +174,32 @@ def test_the_bookkeeping_of_a_bounded_cache_may_be_lost_in_part(redis_url: str, 
                 assert cache.get([key]) == {key: "new"}
                 assert len(cache.get(keys)) <= 10, f"without {kind!r} the bound does not hold"
             assert cache.stats().entries <= 10
+
+
+@pytest.mark.parametrize("how", ["another type", "garbage in it"])
+@pytest.mark.parametrize("kind", ["i", "o", "x", "v", "t"])
+def test_the_bookkeeping_of_a_bounded_cache_may_be_written_in(
+    redis_url: str, new_prefix: Any, client: Any, kind: str, how: str
+) -> None:
+    keys = [(("bounded",), str(number)) for number in range(30)]
+    with RedisCache[Any](redis_url, prefix=new_prefix(), max_entries=10, on_error="raise") as cache:
+        cache.set(dict.fromkeys(keys[:10], ("old", 60)))
+        cache.get(keys[:5])
+        cache.set({keys[0]: ("old", 60)})
+        (name,) = names_of(client, cache, kind.encode())
+        if how == "another type":
+            client.set(name, "another program's")
+        elif kind in "it":
+            client.hset(name, mapping=dict.fromkeys(client.hkeys(name), "garbage"))
+        elif kind == "v":
+            client.sadd(name, "garbage")
+        else:
+            client.zadd(name, dict.fromkeys([*client.zrange(name, 0, -1), "garbage"], -1e300))
+        assert cache.stats().entries <= 10
+        for key in keys[10:]:
+            cache.set({key: ("new", 60)})
+            assert cache.get([key]) == {key: "new"}
+        assert len(cache.get(keys)) <= 10
+        assert cache.stats().entries <= 10
+        cache.clear([("bounded",)])
+        assert cache.get(keys) == {}

@@ -23,9 +23,10 @@ from hitrate.keys import EncodedKey
 from hitrate.stores.base import Changes
 from hitrate.stores.redis import scripts
 from hitrate.stores.redis.names import Bucket, Names, digest_of
+from hitrate.stores.redis.scripts import Script
 from hitrate.stores.redis.servers import Servers, Steps, any_error
 from hitrate.stores.redis.surveying import count
-from hitrate.stores.redis.wire import Request, ScriptCall, command, packed, refuse_error
+from hitrate.stores.redis.wire import Request, ScriptCall, command, is_error, packed, refuse_error
 from hitrate.stores.redis.writing import Batch, Group, WriteCommands, batches_for, bounded_arguments
 
 _ROUNDS = 10
@@ -273,7 +274,7 @@ class Bounded(Holding):
             calls.append(ScriptCall(0, [bucket.everything, bucket.sweeping, *bucket.index, *keys], head + arguments))
         removed = 0
         stale = []
-        for batch, result in zip(batches, (yield from self._servers.call(scripts.WRITE_BOUNDED, calls)), strict=True):
+        for batch, result in zip(batches, (yield from self._call(scripts.WRITE_BOUNDED, calls)), strict=True):
             if result and isinstance(result[0], bytes):  # the current tokens: nothing was written
                 for group, tokens in zip(batch.groups, result, strict=True):
                     group.space.known[0] = (tokens, math.inf) if len(tokens) == 16 else None
@@ -286,6 +287,17 @@ class Bounded(Holding):
             if sweeping:
                 self._sweep()
         return removed, stale
+
+    def _call(self, script: Script, calls: Sequence[ScriptCall]) -> Steps[list[Any]]:
+        """Call a script; should it stumble over books that another has written in, begin them anew."""
+        try:
+            return (yield from self._servers.call(script, calls))
+        except StoreError as error:
+            if not is_error(error.__cause__, "WRONGTYPE", "ERR"):
+                raise
+            log.warning("the bookkeeping of the cache on Redis is damaged, and begins anew: %s", error)
+        yield from self._servers.replies([Request(0, packed([b"UNLINK", *self._all_tokens(self._bucket)]))])
+        return (yield from self._servers.call(script, calls))
 
     def _count_evictions(self, evicted: int) -> None:
         if evicted and self.evictions == 0:
@@ -308,7 +320,7 @@ class Bounded(Holding):
 
     def usage(self) -> Steps[tuple[int, int]]:
         call = ScriptCall(0, [self._bucket.everything, *self._bucket.index], [self._clock_argument()])
-        ((entries, size, expired),) = yield from self._servers.call(scripts.USAGE_BOUNDED, [call])
+        ((entries, size, expired),) = yield from self._call(scripts.USAGE_BOUNDED, [call])
         self.expirations += expired
         return entries, size
 
@@ -317,4 +329,4 @@ class Bounded(Holding):
 
     def _remove_tokens(self, tokens: Sequence[tuple[int, list[bytes]]]) -> Steps[None]:
         calls = [ScriptCall(number, [*self._bucket.index, *names], []) for number, names in tokens]
-        yield from self._servers.call(scripts.CLEAR_BOUNDED, calls)
+        yield from self._call(scripts.CLEAR_BOUNDED, calls)

@@ -4,6 +4,7 @@ takes.
 
 from __future__ import annotations
 
+import math
 import socket
 import ssl
 import struct
@@ -35,10 +36,11 @@ class Link:
         used: whether it has served before: only then can it have been lost in the meantime.
     """
 
-    __slots__ = ("_connection", "reader", "sock", "used")
+    __slots__ = ("_connection", "_timeout", "reader", "sock", "used")
 
     def __init__(self, connection: Any, timeout: float) -> None:
         self._connection = connection
+        self._timeout = timeout
         self.sock: socket.socket = connection._sock
         self.reader = hiredis.Reader()
         self.used = False
@@ -67,12 +69,12 @@ class Link:
         except (BlockingIOError, TimeoutError) as error:
             raise Timeout("the server takes no commands") from error
 
-    def receive(self, replies: int, deadline: float) -> list[Any]:
+    def receive(self, replies: int, seconds: float) -> list[Any]:
         """Return the replies to what was sent.
 
         Args:
             replies: how many.
-            deadline: when they must be there, by ``time.monotonic``.
+            seconds: how long they may take.
 
         Raises:
             OSError: the connection is broken.
@@ -81,7 +83,7 @@ class Link:
         """
         reader = self.reader
         received: list[Any] = []
-        late = False
+        deadline = math.inf  # until one read was not enough: the usual reply needs no clock
         while True:
             reply = reader.gets()
             if reply is not False:
@@ -90,7 +92,7 @@ class Link:
                     self.used = True
                     return received
                 continue
-            if late:
+            if deadline != math.inf and time.monotonic() > deadline:
                 raise Timeout("the server did not answer in time")
             try:
                 data = self.sock.recv(_READ_AT_ONCE)
@@ -98,8 +100,11 @@ class Link:
                     raise ConnectionResetError("the server closed the connection")
                 reader.feed(data)
             except (BlockingIOError, TimeoutError):  # a large batch may take more than one timeout
-                pass
-            late = time.monotonic() > deadline
+                seconds -= self._timeout
+                if seconds <= 0:
+                    raise Timeout("the server did not answer in time") from None
+            if deadline == math.inf:
+                deadline = time.monotonic() + seconds
 
     def close(self) -> None:
         """Close the connection without a word to the server, which a forked child shares with its parent."""

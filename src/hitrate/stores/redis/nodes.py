@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Any, NamedTuple, NoReturn, TypeVar
@@ -73,15 +72,20 @@ class Node:
         except Exception as error:
             self._failed(error, "cannot be reached")
 
-    def call(self, send: Send) -> list[Any]:
+    def call(self, packed: Packed, replies: int, work: int) -> list[Any]:
         """Send commands and return their replies.
+
+        Args:
+            packed: the commands as they go over the wire.
+            replies: how many replies come back.
+            work: how many keys they touch.
 
         Raises:
             StoreError: the server did not answer.
         """
-        return self.finish(send, self.start(send))
+        return self.finish(packed, replies, work, self.start(packed))
 
-    def start(self, send: Send) -> Link:
+    def start(self, packed: Packed) -> Link:
         """Send commands; return the connection from which ``finish`` takes the replies.
 
         Raises:
@@ -94,7 +98,7 @@ class Node:
         except IndexError:
             link = self.open()
         try:
-            link.send(send.packed)
+            link.send(packed)
         except Exception as error:
             link.close()
             if not (link.used and isinstance(error, ConnectionError)):
@@ -103,26 +107,25 @@ class Node:
             self.forget()
             link = self.open()
             try:
-                link.send(send.packed)
+                link.send(packed)
             except Exception as error:
                 link.close()
                 self._failed(error, "failed")
         return link
 
-    def finish(self, send: Send, link: Link) -> list[Any]:
+    def finish(self, packed: Packed, replies: int, work: int, link: Link) -> list[Any]:
         """Return the replies to what was sent on a connection.
 
         Raises:
             StoreError: the server did not answer.
         """
-        deadline = time.monotonic() + self.time_for(send.work)
         try:
-            received = link.receive(send.replies, deadline)
+            received = link.receive(replies, self.time_for(work))
         except Exception as error:
             link.close()
             if link.used and isinstance(error, ConnectionError):
                 self.forget()
-                return self.finish(send, self.start(send))  # on one that has not been used
+                return self.call(packed, replies, work)  # on one that has not been used
             self._failed(error, "failed")
         if self._closed:
             link.close()
@@ -185,10 +188,10 @@ def whole(packed: Packed) -> bytes:
 def exchange(sends: Sequence[Send]) -> list[Answer]:
     """Send to each server and return the answers: one round trip for all of them."""
     if len(sends) == 1:
-        return [_answer(sends[0].node.call, sends[0])]
-    started = [_answer(send.node.start, send) for send in sends]
+        return [_answer(sends[0].node.call, *sends[0][1:])]
+    started = [_answer(send.node.start, send.packed) for send in sends]
     return [
-        link if isinstance(link, StoreError) else _answer(send.node.finish, send, link)
+        link if isinstance(link, StoreError) else _answer(send.node.finish, *send[1:], link)
         for send, link in zip(sends, started, strict=True)
     ]
 

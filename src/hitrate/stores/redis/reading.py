@@ -98,9 +98,9 @@ def found_in(part: Part, answer: Answer, keys: Sequence[EncodedKey], found: list
     at = 1 + len(part.spaces)
     for number, places in enumerate(part.places):
         tokens = everything + (values[1 + number] or b"")
-        for place, value in zip(places, values[at : at + len(places)], strict=True):
-            if value is not None:
-                found[place] = unpack(value, tokens, keys[place][1])
+        own = unpack(values[at : at + len(places)], tokens, [keys[place] for place in places])
+        for place, each in zip(places, own, strict=True):
+            found[place] = each
         at += len(places)
 
 

@@ -19,7 +19,7 @@ from hitrate.stores.redis.wire import command, is_error, packed, refuse_error
 COUNTED_EXACTLY = 20_000
 """Keys of a database that are looked at for a count; beyond, the count is an estimate from that many."""
 
-_STEP = 500
+_STEP = 250
 
 
 class Seen(NamedTuple):

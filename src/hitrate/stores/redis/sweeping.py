@@ -23,7 +23,7 @@ from hitrate.stores.redis.surveying import look
 from hitrate.stores.redis.wire import Request, ScriptCall, command, refuse_error
 
 _DELAY = 0.2  # clears often come several at a time
-_REST = 9.0  # times as long as the step before
+_REST = 4.0  # times as long as the step before
 _LEASE_SECONDS = 30
 
 

@@ -231,17 +231,29 @@ class WriteCommands:
         return asking_for(self._bucket, self._batch.bucket, spaces)
 
 
-def write_one(bucket: Bucket, space: Space, key: bytes, entry: Entry, tokens: bytes) -> bytes:
-    """Return the commands that write one entry, which stays for ever, in the only bucket."""
-    digits = xxh3_128_hexdigest(key, space.seed).encode()
+def write_one(
+    bucket: Bucket, space: Space, key: bytes, entry: Entry, known: tuple[bytes, float], now: float
+) -> bytes | None:
+    """Return the commands that write one entry in the only bucket; None if it takes more than that.
+
+    Args:
+        bucket: the bucket.
+        space: the namespace.
+        key: the encoded key.
+        entry: the entry.
+        known: the tokens that this process last saw, and until when they live.
+        now: the time in seconds since the epoch, by the clock of the expiry.
+    """
+    tokens, until = known
+    ttl = 0 if entry[2] is None else milliseconds_until(entry[2], now)
+    if ttl < 0 or (until != math.inf and (ttl == 0 or time.monotonic() + ttl / 1000 >= until)):
+        return None
+    digits = space.digits(key).encode()
     checksum, checked = pack(entry, tokens, space.digest, key)
-    head = b"*3\r\n$3\r\nSET\r\n$%d\r\n%be%b\r\n$%d\r\n" % (
-        len(bucket.base) + 33,
-        bucket.base,
-        digits,
-        8 + len(checked),
-    )
-    return b"".join((head, checksum, checked, b"\r\n", space.asking(bucket, 0)))
+    name_length, length = len(bucket.base) + 33, 8 + len(checked)
+    life = b"" if ttl == 0 else b"$2\r\nPX\r\n$%d\r\n%d\r\n" % (len(str(ttl)), ttl)
+    head = b"*%d\r\n$3\r\nSET\r\n$%d\r\n%be%b\r\n$%d\r\n" % (5 if ttl else 3, name_length, bucket.base, digits, length)
+    return b"".join((head, checksum, checked, b"\r\n", life, space.asking(bucket, 0)))
 
 
 _MULTI = packed([b"MULTI"])
