@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from hitrate.base import BaseCache, FullKey, Namespace, ValueT
     from hitrate.errors import ClosedError, DecodeError, HitrateError, NewerFormatError, SerializationError, StoreError
     from hitrate.memory import InMemoryCache
+    from hitrate.postgres import PostgresCache
     from hitrate.serde import MsgpackSerializer, SerializerProtocol
     from hitrate.sqlite import SqliteCache
     from hitrate.stats import CacheStats
@@ -28,6 +29,7 @@ _HOME = {
     "MsgpackSerializer": "serde",
     "Namespace": "base",
     "NewerFormatError": "errors",
+    "PostgresCache": "postgres",
     "SerializationError": "errors",
     "SerializerProtocol": "serde",
     "SqliteCache": "sqlite",
@@ -46,6 +48,7 @@ __all__ = [
     "MsgpackSerializer",
     "Namespace",
     "NewerFormatError",
+    "PostgresCache",
     "SerializationError",
     "SerializerProtocol",
     "SqliteCache",

@@ -20,11 +20,12 @@ from hitrate.lazy import lazily
 
 if TYPE_CHECKING:
     from hitrate.langgraph.memory import InMemoryCache
+    from hitrate.langgraph.postgres import PostgresCache
     from hitrate.langgraph.sqlite import SqliteCache
 
-_HOME = {"InMemoryCache": "memory", "SqliteCache": "sqlite"}
+_HOME = {"InMemoryCache": "memory", "PostgresCache": "postgres", "SqliteCache": "sqlite"}
 
-__all__ = ["InMemoryCache", "SqliteCache"]
+__all__ = ["InMemoryCache", "PostgresCache", "SqliteCache"]
 
 
 __getattr__, __dir__ = lazily(globals(), _HOME)

@@ -1,0 +1,248 @@
+"""Limits: how much the tables may hold, how near that is, and how room is made."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from typing import NamedTuple, Protocol
+
+from hitrate.sieve import sweep
+from hitrate.stores.postgres.binary import int8, int8_array, read_int8, read_int8_array
+from hitrate.stores.postgres.conversation import Conversation
+from hitrate.stores.postgres.statements import BEGIN, COMMIT, REMOVED_PER_STEP, Statements
+from hitrate.stores.postgres.wire import Call, Result
+
+NO_LIMIT = (1 << 62) - 1
+
+_RESERVE = 8
+"""The share of a limit, one in so many, within which writers take turns."""
+
+_SHARE = 64
+"""How many writers at once the reserve is enough for."""
+
+_SPARE_ENTRIES, _SPARE_BYTES, _SPARE_SHARE = 255, 1 << 20, 128
+"""Beyond what is needed an eviction makes room for writes to come: a share of the limit, no more than these."""
+
+_RING_ROWS = 256
+_MARK_AT, _MARK_AGAIN_AFTER, _SEEN_AT_MOST = 1024, 8192, 50_000
+_TRUE, _FALSE = b"\x01", b"\x00"
+
+
+class Limits(NamedTuple):
+    """How much there may be."""
+
+    entries: int
+    bytes: int
+
+
+class Sized(Protocol):
+    """Something with a size in bytes."""
+
+    @property
+    def size(self) -> int: ...
+
+
+class Room:
+    """Keeps the tables within limits, and counts what leaves them.
+
+    Args:
+        statements: for the tables.
+        limits: how much they may hold.
+        told: called once, before the first eviction is counted.
+
+    Attributes:
+        limits: as given.
+        far: what may be held for a write not to count exactly.
+        is_near: whether the last that was heard is that limits are near.
+        seen: ids of rows that were read since they were last marked as visited.
+        emptied: numbers of namespaces whose last entry may be gone.
+        litter: whether there are entries to be removed because their namespace was cleared.
+        evictions: entries removed for room.
+        expirations: entries removed because their TTL had passed.
+    """
+
+    def __init__(self, statements: Statements, limits: Limits, told: Callable[[], None]) -> None:
+        self._statements = statements
+        self._told = told
+        self.limits = limits
+        self.far = Limits(*(limit - limit // _RESERVE for limit in limits))
+        self.is_bounded = limits != (NO_LIMIT, NO_LIMIT)
+        self.is_near = False
+        self.seen: set[int] = set()
+        self.emptied: set[int] = set()
+        self.litter = False
+        self.evictions = 0
+        self.expirations = 0
+        self._mark_at = _MARK_AT
+
+    # What is known
+
+    def is_far_from(self, entries: int, rows: Sequence[Sized]) -> bool:
+        """Tell whether a write is so small that several of them at once fit into the reserve."""
+        share = _RESERVE * _SHARE
+        return entries <= self.limits.entries // share and sum(row.size for row in rows) <= self.limits.bytes // share
+
+    def note(self, entries: int, size: int) -> None:
+        """Hear how much is held."""
+        if self.is_near and entries < self.far.entries * 3 // 4 and size < self.far.bytes * 3 // 4:
+            self.is_near = False
+
+    def note_purged(self, result: Result) -> None:
+        """Hear what a purge has done."""
+        self.expirations += read_int8(result.get_value(0, 0) or b"")
+        self.litter = result.get_value(0, 1) == _TRUE
+        self.note_emptied(result.get_value(0, 2))
+
+    def note_emptied(self, ids: bytes | None) -> None:
+        """Hear of namespaces whose last entry may be gone."""
+        self.emptied.update(read_int8_array(ids))
+
+    def count_evicted(self, evicted: int) -> None:
+        """Count evictions, and tell of the first."""
+        if evicted and not self.evictions:
+            self._told()
+        self.evictions += evicted
+
+    @property
+    def wants_keeping(self) -> bool:
+        """Whether there is something to do in the background."""
+        return self.litter or bool(self.emptied) or len(self.seen) >= self._mark_at
+
+    # Making room
+
+    def make(self, entries: int, size: int, spared: Sequence[int], now: bytes | None) -> Conversation[None]:
+        """Make room for a write, in a transaction of its own: it locks rows in another order than writes do.
+
+        What was cleared goes first, then what has expired, then what SIEVE chooses.
+
+        Args:
+            entries: how many entries the write adds.
+            size: how many bytes it adds.
+            spared: ids of the rows that it replaces.
+            now: the time, if it is the cache's own clock that tells it.
+        """
+        statements = self._statements
+        _, _, totals = yield (Call(BEGIN), Call(statements.lock), Call(statements.totals))
+        over = self._excess(totals, entries, size)
+        while self.litter and max(over) > 0:
+            yield from self.remove_litter()
+            (totals,) = yield (Call(statements.totals),)
+            over = self._excess(totals, entries, size)
+        purged = True
+        while purged and max(over) > 0:
+            result, totals = yield (Call(statements.purge, (now,)), Call(statements.totals))
+            self.note_purged(result)
+            purged = read_int8(result.get_value(0, 0) or b"") > 0
+            over = self._excess(totals, entries, size)
+        if max(over) > 0:
+            yield from self._evict(over, read_int8(totals.get_value(0, 2) or b""), frozenset(spared))
+        yield (Call(COMMIT),)
+
+    def _excess(self, totals: Result, entries: int, size: int) -> Limits:
+        held, held_bytes = (read_int8(totals.get_value(0, column) or b"") for column in (0, 1))
+        self.litter = totals.get_value(0, 3) == _TRUE
+        return Limits(held + entries - self.limits.entries, held_bytes + size - self.limits.bytes)
+
+    def _evict(self, over: Limits, hand: int, spared: frozenset[int]) -> Conversation[None]:
+        statements = self._statements
+        if seen := self._take_seen():
+            yield (self._mark(seen, _TRUE),)
+        excess_entries, excess_bytes = over
+        if excess_entries > 0:
+            excess_entries += min(self.limits.entries // _SPARE_SHARE, _SPARE_ENTRIES)
+        if excess_bytes > 0:
+            excess_bytes += min(self.limits.bytes // _SPARE_SHARE, _SPARE_BYTES)
+        ring: list[tuple[int, bool, int]] = []
+        asked, turns, last = _RING_ROWS, 0, hand
+        while True:
+            (result,) = yield (Call(statements.ring, (int8(last), int8(asked))),)
+            page = [_ring_row(result, row) for row in range(result.ntuples)]
+            ring += (each for each in page if each[0] not in spared)
+            last = page[-1][0] if page else 0
+            walk = _Walk(ring)
+            decided = sweep(walk, excess_bytes, excess_entries)
+            enough = sum(size for _, size in decided.evicted) >= excess_bytes and len(decided.evicted) >= excess_entries
+            if not page:
+                turns += 1
+            if enough or turns == 3:
+                break
+            asked *= 2
+        _, evicted, _ = yield (
+            self._mark(decided.cleared, _FALSE),
+            Call(statements.evict, (int8_array([each for each, _ in decided.evicted]),)),
+            Call(statements.move_hand, (int8(walk.last),)),
+        )
+        self.count_evicted(read_int8(evicted.get_value(0, 0) or b""))
+        self.note_emptied(evicted.get_value(0, 1))
+
+    # Housekeeping
+
+    def keep(self) -> Conversation[bool]:
+        """Do a step of what need not be done by a caller; tell whether there is more."""
+        if self.emptied:
+            ids, self.emptied = self.emptied, set()
+            yield (Call(self._statements.forget_namespaces, (int8_array(sorted(ids)),)),)
+        if len(self.seen) >= self._mark_at:
+            yield from self._keep_seen()
+        return (yield from self.remove_litter())
+
+    def remove_litter(self) -> Conversation[bool]:
+        """Remove a bounded number of entries that were cleared; tell whether there are more."""
+        statements = self._statements
+        below, names, noted, notes = yield [
+            Call(each)
+            for each in (
+                statements.remove_below_floor,
+                statements.remove_namespaces_below_floor,
+                statements.remove_noted,
+                statements.forget_notes,
+            )
+        ]
+        counts = [read_int8(each.get_value(0, 0) or b"") for each in (below, names, noted, notes)]
+        done = read_int8(noted.get_value(0, 1) or b"")
+        return done > 0 or any(count >= REMOVED_PER_STEP for count in counts)
+
+    def _keep_seen(self) -> Conversation[None]:
+        """Write down what was read if evictions are near; else it may wait, or go."""
+        (totals,) = yield (Call(self._statements.totals),)
+        over = self._excess(totals, 0, 0)
+        nearly = any(
+            excess > -limit // _RESERVE for excess, limit in zip(over, self.limits, strict=True) if limit != NO_LIMIT
+        )
+        if nearly or len(self.seen) > _SEEN_AT_MOST:
+            seen = self._take_seen()
+            if nearly:
+                yield (self._mark(seen, _TRUE),)
+        self._mark_at = _MARK_AT if nearly else len(self.seen) + _MARK_AGAIN_AFTER
+
+    def _take_seen(self) -> list[int]:
+        seen, self.seen = self.seen, set()
+        return list(seen)
+
+    def _mark(self, ids: Sequence[int], visited: bytes) -> Call:
+        return Call(self._statements.mark, (int8_array(ids), visited))
+
+
+class _Walk:
+    """Walks the ring and knows where it was left."""
+
+    def __init__(self, ring: Sequence[tuple[int, bool, int]]) -> None:
+        self._ring = ring
+        self.last = 0
+
+    def __iter__(self) -> Iterator[tuple[int, bool, int]]:
+        for each in self._ring:
+            self.last = each[0]
+            yield each
+
+
+def _ring_row(result: Result, row: int) -> tuple[int, bool, int]:
+    return (
+        read_int8(result.get_value(row, 0) or b""),
+        result.get_value(row, 1) == _TRUE,
+        read_int8(result.get_value(row, 2) or b""),
+    )
+
+
+def limits_of(max_entries: int | None, max_bytes: int | None) -> Limits:
+    """Return limits as numbers; None is more than there can be."""
+    return Limits(*(NO_LIMIT if limit is None else min(limit, NO_LIMIT) for limit in (max_entries, max_bytes)))

@@ -1,0 +1,279 @@
+"""The statements for one set of tables: what is sent to the server, and nothing of when.
+
+Times are seconds since the epoch. Where a statement takes ``now``, NULL means the server's clock, which all that share
+a table have in common; a cache with a clock of its own passes that clock's time. Keys are looked up one by one, by
+``LATERAL`` with ``OFFSET 0``: the plan that is best for a large table whatever the server believes its size to be, for a
+plan is kept, and a new table grows faster than its statistics.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+from xxhash import xxh3_64_hexdigest, xxh3_64_intdigest
+
+from hitrate.stores.postgres.names import Names
+
+ROW_OVERHEAD = 144
+"""Bytes that a row takes beyond its key and payload: header, other columns and its place in two indexes, about."""
+
+PURGED_PER_STEP = 64
+REMOVED_PER_STEP = 256
+SHARDS = 64
+"""Rows that the totals are spread over, so that writers do not queue for one."""
+
+NOTE_SECONDS = 600
+"""How long a namespace that was cleared is watched for entries of writers that had begun before."""
+
+
+class Statement(NamedTuple):
+    """A statement and the name it is prepared under, which tells its text: one of that name is this one.
+
+    Attributes:
+        text: with parameters as ``$1``, all of them and the results in binary form.
+        name: empty if it is not worth preparing.
+    """
+
+    text: bytes
+    name: bytes = b""
+
+
+def _prepared(text: str) -> Statement:
+    raw = text.encode()
+    return Statement(raw, b"hitrate_" + xxh3_64_hexdigest(raw).encode())
+
+
+def _plain(text: str) -> Statement:
+    return Statement(text.encode())
+
+
+def _now(parameter: str) -> str:
+    return f"coalesce({parameter}::float8, date_part('epoch', statement_timestamp()))"
+
+
+BEGIN, COMMIT, ROLLBACK = _plain("BEGIN"), _plain("COMMIT"), _plain("ROLLBACK")
+
+
+class Statements:
+    """All statements for the tables of one cache."""
+
+    def __init__(self, names: Names) -> None:
+        entries, namespaces, counts = names.entries, names.namespaces, names.counts
+        cleared, state = names.cleared, names.state
+        floor = f"coalesce((SELECT floor FROM {state}), 0)"
+        size = f"octet_length(key) + octet_length(payload) + {ROW_OVERHEAD}"
+
+        def live(name: str) -> str:
+            return f"SELECT id FROM {namespaces} WHERE name = {name} AND id > {floor}"
+
+        def found(now: str) -> str:
+            left = f"CASE WHEN {now}::float8 IS NULL THEN expiry - {_now(now)} ELSE expiry END AS expiry"
+            return f"id, {left}, seconds, checksum, encoding, payload"
+
+        def fresh(now: str) -> str:
+            return f"(expiry IS NULL OR expiry > {_now(now)})"
+
+        def counted(source: str, sign: str) -> str:
+            return f"""counted AS (INSERT INTO {counts} AS c (shard, entries, bytes)
+                SELECT pg_backend_pid() % {SHARDS}, {sign}entries, {sign}bytes FROM {source}
+                WHERE entries <> 0 OR bytes <> 0
+                ON CONFLICT (shard) DO UPDATE
+                SET entries = c.entries + excluded.entries, bytes = c.bytes + excluded.bytes)"""
+
+        def gone(doomed: str, how: str = "FOR UPDATE SKIP LOCKED") -> str:
+            """Delete the rows of a subquery that nobody else is at: no one waits, and no one is waited for."""
+            return f"""gone AS (DELETE FROM {entries} WHERE id = ANY(ARRAY({doomed} {how}))
+                    RETURNING namespace, {size} AS size),
+                lost AS (SELECT count(*) AS entries, coalesce(sum(size), 0)::int8 AS bytes FROM gone),
+                {counted("lost", "-")}"""
+
+        emptied = "ARRAY(SELECT DISTINCT namespace FROM gone)"
+        litter = f"""EXISTS (SELECT FROM {cleared} WHERE NOT emptied OR at < {_now("NULL")} - {NOTE_SECONDS})
+            OR EXISTS (SELECT FROM {namespaces} WHERE id <= {floor})
+            OR EXISTS (SELECT FROM {entries} WHERE namespace <= {floor})"""
+
+        # $1 name, $2 key, $3 now
+        self.read_one = _prepared(
+            f"SELECT {found('$3')} FROM {entries} WHERE namespace = ({live('$1')}) AND key = $2 AND {fresh('$3')}"
+        )
+        # $1 name, $2 keys, $3 now
+        self.read_many = _prepared(
+            f"""SELECT w.key, e.* FROM unnest($2::bytea[]) AS w(key) CROSS JOIN LATERAL (
+                SELECT {found("$3")} FROM {entries}
+                WHERE namespace = ({live("$1::bytea")}) AND key = w.key AND {fresh("$3")} OFFSET 0) AS e"""
+        )
+        # $1 names, $2 keys, $3 now
+        self.read_mixed = _prepared(
+            f"""SELECT w.name, w.key, e.* FROM unnest($1::bytea[], $2::bytea[]) AS w(name, key) CROSS JOIN LATERAL (
+                SELECT {found("$3")} FROM {entries}
+                WHERE namespace = ({live("w.name")}) AND key = w.key AND {fresh("$3")} OFFSET 0) AS e"""
+        )
+
+        def store(*, mixed: bool, exact: bool) -> Statement:
+            """Upsert rows if there is room.
+
+            $1 names, distinct ($1 the name, if not mixed), $2 keys, $3 payloads, $4 encodings, $5 checksums,
+            $6 expiries (counted from now, if that is the server's), $7 seconds, $8 now, $9 bytes of all rows,
+            $10 most entries, $11 most bytes, $12 name of each row if mixed.
+
+            With ``exact`` what is replaced is counted before. Without, every row counts as new.
+            """
+            columns = "key, payload, encoding, checksum, expiry, seconds"
+            arrays = "$2::bytea[], $3::bytea[], $4::text[], $5::int8[], $6::float8[], $7::float8[]"
+            if mixed:
+                source = f"""unnest({arrays}, $12::bytea[]) AS w({columns}, name)
+                    CROSS JOIN LATERAL ({live("w.name")} OFFSET 0) AS n"""
+                namespace = "n.id"
+                known = f"""(SELECT count(*) = cardinality($1::bytea[]) FROM unnest($1::bytea[]) AS w(name)
+                    CROSS JOIN LATERAL ({live("w.name")} OFFSET 0) AS n)"""
+                there_from = f"""unnest($2::bytea[], $12::bytea[]) AS w(key, name)
+                    CROSS JOIN LATERAL ({live("w.name")} OFFSET 0) AS n"""
+            else:
+                source = f"unnest({arrays}) AS w({columns})"
+                namespace = f"({live('$1::bytea')})"
+                known = f"({live('$1::bytea')}) IS NOT NULL"
+                there_from = "unnest($2::bytea[]) AS w(key)"
+            there = (
+                f"""there AS (SELECT count(*) AS entries, coalesce(sum(e.size), 0)::int8 AS bytes, array_agg(e.id) AS ids
+                    FROM {there_from} CROSS JOIN LATERAL (SELECT id, {size} AS size FROM {entries}
+                    WHERE namespace = {namespace} AND key = w.key OFFSET 0) AS e)"""
+                if exact
+                else "there AS (SELECT 0::int8 AS entries, 0::int8 AS bytes, NULL::int8[] AS ids)"
+            )
+            expiry = f"CASE WHEN $8::float8 IS NULL THEN w.expiry + {_now('$8')} ELSE w.expiry END"
+            return _prepared(
+                f"""WITH room AS (SELECT coalesce(sum(entries), 0)::int8 AS entries, coalesce(sum(bytes), 0)::int8 AS bytes
+                    FROM {counts}),
+                {there},
+                told AS (SELECT {known} AS known, room.entries AS held, room.bytes AS held_bytes, there.ids,
+                    cardinality($2::bytea[]) - there.entries AS more, $9::int8 - there.bytes AS more_bytes
+                    FROM room, there),
+                stored AS (INSERT INTO {entries} AS e (namespace, {columns})
+                    SELECT {namespace}, w.key, w.payload, w.encoding, w.checksum, {expiry}, w.seconds FROM {source}
+                    WHERE (SELECT known AND held + more <= $10::int8 AND held_bytes + more_bytes <= $11::int8 FROM told)
+                    ON CONFLICT (namespace, key) DO UPDATE SET payload = excluded.payload, encoding = excluded.encoding,
+                    checksum = excluded.checksum, expiry = excluded.expiry, seconds = excluded.seconds,
+                    replaced = (octet_length(e.key) + octet_length(e.payload) + {ROW_OVERHEAD})
+                        * CASE WHEN e.expiry <= {_now("$8")} THEN -1 ELSE 1 END
+                    RETURNING {size} AS size, replaced),
+                grown AS (SELECT count(*) AS stored, count(*) FILTER (WHERE replaced IS NULL) AS entries,
+                    coalesce(sum(size - coalesce(abs(replaced), 0)), 0)::int8 AS bytes,
+                    count(*) FILTER (WHERE replaced < 0) AS expired FROM stored),
+                {counted("grown", "")}
+                SELECT known, stored, held, held_bytes, more, more_bytes, expired, ids FROM told, grown"""
+            )
+
+        self.store = {
+            (mixed, exact): store(mixed=mixed, exact=exact) for mixed in (False, True) for exact in (False, True)
+        }
+        # $1 names
+        self.make_namespaces = _plain(
+            f"""INSERT INTO {namespaces} AS n (name) SELECT unnest($1::bytea[])
+                ON CONFLICT (name) DO UPDATE SET id = DEFAULT WHERE n.id <= {floor}"""
+        )
+        # $1 names, $2 keys, $3 now
+        self.delete = _prepared(
+            f"""WITH doomed AS MATERIALIZED (SELECT w.place, e.* FROM unnest($1::bytea[], $2::bytea[])
+                    WITH ORDINALITY AS w(name, key, place)
+                    CROSS JOIN LATERAL ({live("w.name")} OFFSET 0) AS n
+                    CROSS JOIN LATERAL (SELECT id, {fresh("$3")} AS fresh FROM {entries}
+                        WHERE namespace = n.id AND key = w.key OFFSET 0 FOR UPDATE) AS e),
+                gone AS (DELETE FROM {entries} WHERE id = ANY(ARRAY(SELECT id FROM doomed))
+                    RETURNING id, namespace, {size} AS size),
+                lost AS (SELECT count(*) AS entries, coalesce(sum(size), 0)::int8 AS bytes FROM gone),
+                {counted("lost", "-")}
+                SELECT ARRAY(SELECT place FROM doomed JOIN gone USING (id) WHERE fresh),
+                    (SELECT count(*) FROM doomed JOIN gone USING (id) WHERE NOT fresh), {emptied}"""
+        )
+        # $1 names, $2 keys: taken by all in one order, so that none waits for one who waits for it
+        self.lock_rows = _plain(
+            f"""SELECT count(*) FROM (SELECT FROM unnest($1::bytea[], $2::bytea[]) AS w(name, key)
+                CROSS JOIN LATERAL ({live("w.name")} OFFSET 0) AS n
+                CROSS JOIN LATERAL (SELECT id FROM {entries}
+                    WHERE namespace = n.id AND key = w.key OFFSET 0 FOR UPDATE) AS e OFFSET 0) AS locked"""
+        )
+        # $1 now
+        self.purge = _prepared(
+            f"""WITH {gone(f"SELECT id FROM {entries} WHERE expiry <= {_now('$1')} ORDER BY expiry LIMIT {PURGED_PER_STEP}")}
+                SELECT (SELECT entries FROM lost), {litter}, {emptied}"""
+        )
+
+        # Clearing
+        self.clear_all = _plain(
+            f"""INSERT INTO {state} AS s (floor) SELECT coalesce(max(id), 0) FROM {namespaces}
+                ON CONFLICT (one) DO UPDATE SET floor = greatest(s.floor, excluded.floor)"""
+        )
+        # $1 names
+        self.clear = _plain(
+            f"""WITH named AS MATERIALIZED (SELECT n.id FROM unnest($1::bytea[]) AS w(name) CROSS JOIN LATERAL (
+                    SELECT id FROM {namespaces} WHERE name = w.name OFFSET 0 FOR UPDATE) AS n),
+                gone AS (DELETE FROM {namespaces} WHERE id = ANY(ARRAY(SELECT id FROM named)) RETURNING id)
+                INSERT INTO {cleared} (id, at) SELECT id, {_now("NULL")} FROM gone ON CONFLICT DO NOTHING"""
+        )
+        # $1 ids of namespaces whose last entry may be gone
+        self.forget_namespaces = _plain(
+            f"""WITH gone AS (DELETE FROM {namespaces} AS n WHERE id = ANY($1::int8[])
+                    AND NOT EXISTS (SELECT FROM {entries} WHERE namespace = n.id) RETURNING id)
+                INSERT INTO {cleared} (id, at, emptied) SELECT id, {_now("NULL")}, true FROM gone ON CONFLICT DO NOTHING"""
+        )
+        below = f"SELECT id FROM {entries} WHERE namespace <= {floor} ORDER BY namespace, key LIMIT {REMOVED_PER_STEP}"
+        self.remove_below_floor = _plain(f"WITH {gone(below)} SELECT entries FROM lost")
+        self.remove_namespaces_below_floor = _plain(
+            f"""WITH gone AS (DELETE FROM {namespaces} WHERE id = ANY(ARRAY(SELECT id FROM {namespaces}
+                    WHERE id <= {floor} ORDER BY id LIMIT {REMOVED_PER_STEP} FOR UPDATE SKIP LOCKED)) RETURNING id)
+                SELECT count(*) FROM gone"""
+        )
+        notes = f"SELECT id FROM {cleared} WHERE NOT emptied ORDER BY id LIMIT {SHARDS}"
+        noted = f"""SELECT e.id FROM ({notes}) AS x CROSS JOIN LATERAL (SELECT id FROM {entries} WHERE namespace = x.id
+                ORDER BY key LIMIT {REMOVED_PER_STEP} FOR UPDATE SKIP LOCKED) AS e LIMIT {REMOVED_PER_STEP}"""
+        self.remove_noted = _plain(
+            f"""WITH noted AS MATERIALIZED ({noted}), {gone("SELECT id FROM noted", "")},
+                done AS (UPDATE {cleared} SET emptied = true WHERE (SELECT entries FROM lost) < {REMOVED_PER_STEP}
+                    AND id = ANY(ARRAY({notes} FOR UPDATE SKIP LOCKED)) RETURNING id)
+                SELECT (SELECT entries FROM lost), (SELECT count(*) FROM done)"""
+        )
+        self.forget_notes = _plain(
+            f"""WITH old AS MATERIALIZED (SELECT id, EXISTS (SELECT FROM {entries} WHERE namespace = x.id) AS filled
+                    FROM {cleared} AS x WHERE emptied AND at < {_now("NULL")} - {NOTE_SECONDS}
+                    ORDER BY id LIMIT {REMOVED_PER_STEP} FOR UPDATE SKIP LOCKED),
+                again AS (UPDATE {cleared} SET emptied = false WHERE id = ANY(ARRAY(SELECT id FROM old WHERE filled))),
+                gone AS (DELETE FROM {cleared} WHERE id = ANY(ARRAY(SELECT id FROM old WHERE NOT filled)) RETURNING id)
+                SELECT count(*) FROM old"""
+        )
+
+        # Room
+        self.lock = _plain(f"SELECT pg_advisory_xact_lock({xxh3_64_intdigest(names.entries.encode()) >> 1})")
+        self.totals = _plain(
+            f"""SELECT coalesce(sum(entries), 0)::int8, coalesce(sum(bytes), 0)::int8,
+                coalesce((SELECT hand FROM {state}), 0), {litter} FROM {counts}"""
+        )
+        # $1 hand, $2 how many
+        self.ring = _plain(
+            f"SELECT id, visited, ({size})::int8 FROM {entries} WHERE id > $1::int8 ORDER BY id LIMIT $2::int8"
+        )
+        # $1 ids
+        self.evict = _plain(
+            f"""WITH {gone(f"SELECT id FROM {entries} WHERE id = ANY($1::int8[])")}
+                SELECT (SELECT entries FROM lost), {emptied}"""
+        )
+        # $1 ids, $2 what their visited bit becomes
+        self.mark = _plain(
+            f"""UPDATE {entries} SET visited = $2::bool WHERE id = ANY(ARRAY(SELECT id FROM {entries}
+                WHERE id = ANY($1::int8[]) AND visited <> $2::bool FOR UPDATE SKIP LOCKED))"""
+        )
+        # $1 hand
+        self.move_hand = _plain(
+            f"""INSERT INTO {state} (hand) VALUES ($1::int8) ON CONFLICT (one) DO UPDATE SET hand = excluded.hand"""
+        )
+        # Entries and bytes that are within reach: all but what was cleared and is still to be removed.
+        self.usage = _plain(
+            f"""SELECT (held.entries - below.entries - noted.entries)::int8, (held.bytes - below.bytes - noted.bytes)::int8
+                FROM (SELECT coalesce(sum(entries), 0)::int8 AS entries, coalesce(sum(bytes), 0)::int8 AS bytes
+                    FROM {counts}) AS held,
+                (SELECT count(*) AS entries, coalesce(sum({size}), 0)::int8 AS bytes FROM {entries}
+                    WHERE (SELECT EXISTS (SELECT FROM {entries} WHERE namespace <= {floor}))
+                    AND namespace <= {floor}) AS below,
+                (SELECT count(*) AS entries, coalesce(sum(e.size), 0)::int8 AS bytes FROM {cleared} AS x
+                    CROSS JOIN LATERAL (SELECT {size} AS size FROM {entries} WHERE namespace = x.id
+                        AND x.id > {floor} OFFSET 0) AS e WHERE NOT x.emptied) AS noted"""
+        )
