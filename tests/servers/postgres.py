@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ctypes
 import os
 import shutil
 import signal
@@ -23,6 +24,7 @@ VERSION = os.environ.get("HITRATE_POSTGRES_VERSION", "18")
 
 _NOBODY = 65534
 _SECONDS_TO_START = 60.0
+_PR_SET_PDEATHSIG = 1
 _numbers = count()
 
 
@@ -81,6 +83,7 @@ class PostgresServer:
                 stderr=log,
                 cwd=self.folder,
                 start_new_session=True,
+                preexec_fn=_die_with_the_tests,
                 **self._user,
             )
         deadline = time.monotonic() + _SECONDS_TO_START
@@ -172,6 +175,11 @@ class PostgresServer:
     def _ready(self) -> int:
         command = [str(self._bin / "pg_isready"), "-q", "-h", str(self.folder), "-p", str(self.port)]
         return subprocess.run(command, **self._user).returncode
+
+
+def _die_with_the_tests() -> None:
+    """Have the kernel end this process when the one that started it is killed."""
+    ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGQUIT)
 
 
 def _free_port() -> int:

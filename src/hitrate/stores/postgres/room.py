@@ -24,6 +24,9 @@ _SPARE_ENTRIES, _SPARE_BYTES, _SPARE_SHARE = 255, 1 << 20, 128
 
 _RING_ROWS = 256
 _MARK_AT, _MARK_AGAIN_AFTER, _SEEN_AT_MOST = 1024, 8192, 50_000
+_EMPTIED_AT = 256
+"""So many namespaces are looked at together, lest one that is filled and empties by turns is looked at every time."""
+
 _TRUE, _FALSE = b"\x01", b"\x00"
 
 
@@ -105,7 +108,7 @@ class Room:
     @property
     def wants_keeping(self) -> bool:
         """Whether there is something to do in the background."""
-        return self.litter or bool(self.emptied) or len(self.seen) >= self._mark_at
+        return self.litter or len(self.emptied) >= _EMPTIED_AT or len(self.seen) >= self._mark_at
 
     # Making room
 
@@ -178,9 +181,9 @@ class Room:
 
     def keep(self) -> Conversation[bool]:
         """Do a step of what need not be done by a caller; tell whether there is more."""
-        if self.emptied:
+        if len(self.emptied) >= _EMPTIED_AT:
             ids, self.emptied = self.emptied, set()
-            yield (Call(self._statements.forget_namespaces, (int8_array(sorted(ids)),)),)
+            yield (Call(self._statements.mark_leaving, (int8_array(sorted(ids)),)),)
         if len(self.seen) >= self._mark_at:
             yield from self._keep_seen()
         return (yield from self.remove_litter())
@@ -188,18 +191,20 @@ class Room:
     def remove_litter(self) -> Conversation[bool]:
         """Remove a bounded number of entries that were cleared; tell whether there are more."""
         statements = self._statements
-        below, names, noted, notes = yield [
+        results = yield [
             Call(each)
             for each in (
+                statements.remove_noted,
                 statements.remove_below_floor,
                 statements.remove_namespaces_below_floor,
-                statements.remove_noted,
                 statements.forget_notes,
+                statements.remove_leaving,
             )
         ]
-        counts = [read_int8(each.get_value(0, 0) or b"") for each in (below, names, noted, notes)]
-        done = read_int8(noted.get_value(0, 1) or b"")
-        return done > 0 or any(count >= REMOVED_PER_STEP for count in counts)
+        counts = [read_int8(result.get_value(0, 0) or b"") for result in results]
+        done = read_int8(results[0].get_value(0, 1) or b"")
+        self.litter = done > 0 or any(count >= REMOVED_PER_STEP for count in counts)
+        return self.litter
 
     def _keep_seen(self) -> Conversation[None]:
         """Write down what was read if evictions are near; else it may wait, or go."""

@@ -46,8 +46,10 @@ _TABLES = (
     "CREATE INDEX ON {entries} (expiry) WHERE expiry IS NOT NULL",
     """CREATE {kind} TABLE {namespaces} (
         name bytea PRIMARY KEY,
-        id bigint GENERATED ALWAYS AS IDENTITY UNIQUE
+        id bigint GENERATED ALWAYS AS IDENTITY UNIQUE,
+        leaving double precision
     )""",
+    "CREATE INDEX ON {namespaces} (leaving) WHERE leaving IS NOT NULL",
     # Room on the page for the next version of each row, which is changed at every write.
     """CREATE {kind} TABLE {counts} (
         shard integer PRIMARY KEY,

@@ -23,7 +23,7 @@ SHARDS = 64
 """Rows that the totals are spread over, so that writers do not queue for one."""
 
 NOTE_SECONDS = 600
-"""How long a namespace that was cleared is watched for entries of writers that had begun before."""
+"""How long a namespace that was cleared, or is to leave, is watched for entries of writers that had begun before."""
 
 
 class Statement(NamedTuple):
@@ -66,6 +66,9 @@ class Statements:
         def live(name: str) -> str:
             return f"SELECT id FROM {namespaces} WHERE name = {name} AND id > {floor}"
 
+        def writable(name: str) -> str:
+            return f"{live(name)} AND leaving IS NULL"
+
         def found(now: str) -> str:
             left = f"CASE WHEN {now}::float8 IS NULL THEN expiry - {_now(now)} ELSE expiry END AS expiry"
             return f"id, {left}, seconds, checksum, encoding, payload"
@@ -89,6 +92,7 @@ class Statements:
 
         emptied = "ARRAY(SELECT DISTINCT namespace FROM gone)"
         litter = f"""EXISTS (SELECT FROM {cleared} WHERE NOT emptied OR at < {_now("NULL")} - {NOTE_SECONDS})
+            OR EXISTS (SELECT FROM {namespaces} WHERE leaving < {_now("NULL")} - {NOTE_SECONDS})
             OR EXISTS (SELECT FROM {namespaces} WHERE id <= {floor})
             OR EXISTS (SELECT FROM {entries} WHERE namespace <= {floor})"""
 
@@ -122,16 +126,16 @@ class Statements:
             arrays = "$2::bytea[], $3::bytea[], $4::text[], $5::int8[], $6::float8[], $7::float8[]"
             if mixed:
                 source = f"""unnest({arrays}, $12::bytea[]) AS w({columns}, name)
-                    CROSS JOIN LATERAL ({live("w.name")} OFFSET 0) AS n"""
+                    CROSS JOIN LATERAL ({writable("w.name")} OFFSET 0) AS n"""
                 namespace = "n.id"
                 known = f"""(SELECT count(*) = cardinality($1::bytea[]) FROM unnest($1::bytea[]) AS w(name)
-                    CROSS JOIN LATERAL ({live("w.name")} OFFSET 0) AS n)"""
+                    CROSS JOIN LATERAL ({writable("w.name")} OFFSET 0) AS n)"""
                 there_from = f"""unnest($2::bytea[], $12::bytea[]) AS w(key, name)
-                    CROSS JOIN LATERAL ({live("w.name")} OFFSET 0) AS n"""
+                    CROSS JOIN LATERAL ({writable("w.name")} OFFSET 0) AS n"""
             else:
                 source = f"unnest({arrays}) AS w({columns})"
-                namespace = f"({live('$1::bytea')})"
-                known = f"({live('$1::bytea')}) IS NOT NULL"
+                namespace = f"({writable('$1::bytea')})"
+                known = f"({writable('$1::bytea')}) IS NOT NULL"
                 there_from = "unnest($2::bytea[]) AS w(key)"
             there = (
                 f"""there AS (SELECT count(*) AS entries, coalesce(sum(e.size), 0)::int8 AS bytes, array_agg(e.id) AS ids
@@ -169,7 +173,13 @@ class Statements:
         # $1 names
         self.make_namespaces = _plain(
             f"""INSERT INTO {namespaces} AS n (name) SELECT unnest($1::bytea[])
-                ON CONFLICT (name) DO UPDATE SET id = DEFAULT WHERE n.id <= {floor}"""
+                ON CONFLICT (name) DO UPDATE SET id = DEFAULT, leaving = NULL WHERE n.id <= {floor}"""
+        )
+        # $1 names
+        self.keep_namespaces = _plain(
+            f"""WITH named AS MATERIALIZED (SELECT n.id FROM unnest($1::bytea[]) AS w(name) CROSS JOIN LATERAL (
+                    SELECT id FROM {namespaces} WHERE name = w.name AND leaving IS NOT NULL OFFSET 0 FOR UPDATE) AS n)
+                UPDATE {namespaces} SET leaving = NULL WHERE id = ANY(ARRAY(SELECT id FROM named))"""
         )
         # $1 names, $2 keys, $3 now
         self.delete = _prepared(
@@ -210,11 +220,21 @@ class Statements:
                 gone AS (DELETE FROM {namespaces} WHERE id = ANY(ARRAY(SELECT id FROM named)) RETURNING id)
                 INSERT INTO {cleared} (id, at) SELECT id, {_now("NULL")} FROM gone ON CONFLICT DO NOTHING"""
         )
+        # A namespace without entries leaves in two steps. Once it is marked no writer begins to use it without taking
+        # the mark off; when those that had begun before are long done, it goes if it is empty still.
         # $1 ids of namespaces whose last entry may be gone
-        self.forget_namespaces = _plain(
-            f"""WITH gone AS (DELETE FROM {namespaces} AS n WHERE id = ANY($1::int8[])
-                    AND NOT EXISTS (SELECT FROM {entries} WHERE namespace = n.id) RETURNING id)
-                INSERT INTO {cleared} (id, at, emptied) SELECT id, {_now("NULL")}, true FROM gone ON CONFLICT DO NOTHING"""
+        self.mark_leaving = _plain(
+            f"""UPDATE {namespaces} AS n SET leaving = {_now("NULL")} WHERE leaving IS NULL
+                AND id = ANY(ARRAY(SELECT id FROM {namespaces} WHERE id = ANY($1::int8[]) FOR UPDATE SKIP LOCKED))
+                AND NOT EXISTS (SELECT FROM {entries} WHERE namespace = n.id)"""
+        )
+        old = f"leaving < {_now('NULL')} - {NOTE_SECONDS}"
+        self.remove_leaving = _plain(
+            f"""WITH old AS MATERIALIZED (SELECT id, EXISTS (SELECT FROM {entries} WHERE namespace = n.id) AS filled
+                    FROM {namespaces} AS n WHERE {old} ORDER BY leaving LIMIT {REMOVED_PER_STEP} FOR UPDATE SKIP LOCKED),
+                stays AS (UPDATE {namespaces} SET leaving = NULL WHERE id = ANY(ARRAY(SELECT id FROM old WHERE filled))),
+                goes AS (DELETE FROM {namespaces} WHERE id = ANY(ARRAY(SELECT id FROM old WHERE NOT filled)))
+                SELECT count(*) FROM old"""
         )
         below = f"SELECT id FROM {entries} WHERE namespace <= {floor} ORDER BY namespace, key LIMIT {REMOVED_PER_STEP}"
         self.remove_below_floor = _plain(f"WITH {gone(below)} SELECT entries FROM lost")

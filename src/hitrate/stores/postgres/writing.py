@@ -217,7 +217,7 @@ class Writer:
                 self._note_stored(rows, told)
                 return
             if not told.known:
-                yield (self._make_namespaces(rows),)
+                yield self._make_namespaces(rows)
             elif exact:
                 yield from room.make(told.more, told.more_bytes, told.there, self._now())
             else:
@@ -251,7 +251,7 @@ class Writer:
                 return
             yield (Call(ROLLBACK),)
             if not done[-1].known:
-                yield (self._make_namespaces(batch.rows),)
+                yield self._make_namespaces(batch.rows)
                 continue
             rest = [row for part in parts[len(done) :] for row in part]
             yield from room.make(
@@ -262,9 +262,9 @@ class Writer:
             )
         raise StoreError(f"there was no room for {len(batch.rows)} entries after {_ATTEMPTS} attempts")
 
-    def _make_namespaces(self, rows: Sequence[Row]) -> Call:
-        names = sorted({row.name for row in rows})
-        return Call(self._statements.make_namespaces, (array(BYTEA, names),))
+    def _make_namespaces(self, rows: Sequence[Row]) -> Sequence[Call]:
+        names = array(BYTEA, sorted({row.name for row in rows}))
+        return [Call(each, (names,)) for each in (self._statements.make_namespaces, self._statements.keep_namespaces)]
 
     # What is noted of it
 
