@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Literal
+
+from bench.contenders.postgres import LIMIT as PSYCOPG
 
 Score = Literal["faster", "smaller", "own"]
 """How a cell is scored.
 
-``faster``: LangGraph's number divided by ours, at least what is asked. ``smaller``: ours divided by LangGraph's, at
-most what is asked. ``own``: our number as it is, at most what is asked.
+``faster``: another's number divided by ours, at least what is asked. ``smaller``: ours divided by another's, at most
+what is asked. The other is LangGraph unless the cell says who. ``own``: our number as it is, at most what is asked.
 """
 
 
@@ -27,6 +29,7 @@ class Cell:
         part: which of the experiment's parts.
         score: how it is scored.
         unit: of what each contender is shown with.
+        against: whom it is scored against.
     """
 
     name: str
@@ -38,11 +41,13 @@ class Cell:
     part: str = ""
     score: Score = "faster"
     unit: str = "µs"
+    against: str = "LangGraph"
 
     @property
     def group(self) -> str:
         """The table that the cell belongs to."""
-        return {"memory": "In memory", "sqlite": "SQLite file", "import": "Import"}[self.name.split(".")[0]]
+        groups = {"memory": "In memory", "sqlite": "SQLite file", "postgres": "PostgreSQL", "import": "Import"}
+        return groups[self.name.split(".")[0]]
 
 
 def _call(
@@ -146,6 +151,21 @@ def _million() -> list[Cell]:
     ]
 
 
+def _postgres() -> list[Cell]:
+    def cell(name: str, title: str, asked: float | None, op: str, **more: Any) -> Cell:
+        made = _call(f"postgres.{name}", title, asked, None, "postgres", op, "D", rows=1000, **more)
+        return replace(made, against=PSYCOPG)
+
+    return [
+        cell("hit", "one hit D", 0.7, "hit"),
+        cell("hit100", "100 hits D", 0.85, "hit", batch=100),
+        cell("set", "one set D", None, "set"),
+        cell("set100", "100 sets D in one batch", 0.85, "set", batch=100),
+        cell("overwrite", "one set D over an old value", None, "overwrite"),
+        cell("miss", "one miss", None, "miss"),
+    ]
+
+
 def _imports() -> list[Cell]:
     package = {"hitrate": "import hitrate", "LangGraph": "import langgraph.cache.base"}
     caches = {
@@ -168,7 +188,7 @@ def _imports() -> list[Cell]:
     ]
 
 
-CELLS = {cell.name: cell for cell in (*_memory(), *_sqlite(), *_imports())}
+CELLS = {cell.name: cell for cell in (*_memory(), *_sqlite(), *_postgres(), *_imports())}
 
 
 def choose(words: list[str]) -> list[Cell]:

@@ -5,17 +5,18 @@ from __future__ import annotations
 from typing import Any
 
 from bench.cells import CELLS
-from bench.contenders import FILES, MEMORY
+from bench.contenders import FILES, MEMORY, POSTGRES
 from bench.payloads import PAYLOADS
 from bench.score import verdict
 
 MARKS = {"aim": "✔✔ aim", "met": "✔ met", "short": "✘ short", "": ""}
 
-_RAW = ("dict + ormsgpack", "sqlite3 + ormsgpack", "apsw + ormsgpack")
+_RAW = ("dict + ormsgpack", "sqlite3 + ormsgpack", "apsw + ormsgpack", "psycopg + ormsgpack")
 _OTHERS = ("diskcache", "cachetools TTLCache", "cachetools LRUCache", *_RAW)
 _COLUMNS = {
     "In memory": _OTHERS[1:4],
     "SQLite file": ("diskcache", "sqlite3 + ormsgpack", "apsw + ormsgpack"),
+    "PostgreSQL": ("psycopg + ormsgpack",),
     "Import": (),
 }
 
@@ -171,5 +172,5 @@ def _payloads() -> list[str]:
 
 
 def _notes() -> list[str]:
-    notes = {kind.name: kind.note for kinds in (MEMORY, FILES) for kind in kinds.values() if kind.note}
+    notes = {kind.name: kind.note for kinds in (MEMORY, FILES, POSTGRES) for kind in kinds.values() if kind.note}
     return ["Contenders:", "", *(f"- {name}: {note}" for name, note in notes.items())]

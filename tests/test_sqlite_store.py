@@ -12,9 +12,9 @@ from hypothesis import strategies as st
 
 from hitrate import SerializationError, SqliteCache
 from hitrate.entry import fingerprint
-from hitrate.keys import encode_namespace, pack_key
+from hitrate.keys import encode_namespace
 from hitrate.stores.sqlite import schema
-from hitrate.stores.sqlite.rows import slot_of
+from hitrate.stores.sqlite.rows import pack_key, slot_of
 from hitrate.testing import Clock
 
 # Pairs of keys of this namespace whose fingerprints begin with the same 40 bits; found by search.

@@ -7,9 +7,10 @@ from pathlib import Path
 from bench.contenders.base import Calls, Contender, Durability, Missing
 from bench.contenders.files import FILES
 from bench.contenders.memory import MEMORY
+from bench.contenders.postgres import POSTGRES
 from bench.payloads import Payload
 
-__all__ = ["FILES", "MEMORY", "Calls", "Contender", "Durability", "Missing", "open_contender"]
+__all__ = ["FILES", "MEMORY", "POSTGRES", "Calls", "Contender", "Durability", "Missing", "open_contender"]
 
 
 def open_contender(

@@ -7,7 +7,6 @@ surrogates passed through, which keeps distinct strings distinct.
 
 from __future__ import annotations
 
-from binascii import unhexlify
 from collections.abc import Iterable, Mapping
 from typing import NoReturn
 
@@ -17,7 +16,6 @@ EncodedKey = tuple[bytes, bytes]
 """The encoded namespace and the encoded key."""
 
 _KNOWN_NAMESPACES = 4096
-_HEX_LENGTH = 32
 
 
 def _length(n: int) -> bytes:
@@ -50,21 +48,6 @@ def encode_namespace(namespace: Namespace) -> bytes:
         parts.append(_length(len(raw)))
         parts.append(raw)
     return b"".join(parts)
-
-
-def pack_key(key: bytes) -> bytes:
-    """Return a key as it is written: a digest of 32 hex digits, LangGraph's usual key, in half the bytes.
-
-    No text in UTF-8 begins with 0xff, so this form meets no other key.
-    """
-    if len(key) == _HEX_LENGTH:
-        try:
-            raw = unhexlify(key)
-        except ValueError:
-            return key
-        if raw.hex().encode() == key:  # not for capital letters, which would not come back
-            return b"\xff" + raw
-    return key
 
 
 class NamespaceEncoder(dict[Namespace, bytes]):

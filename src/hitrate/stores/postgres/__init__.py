@@ -184,7 +184,7 @@ class PostgresStore(Store):
     def _keep(self) -> bool:
         return self._hold(self._room.keep)
 
-    def _see(self, row: int) -> None:
+    def _see(self, row: bytes) -> None:
         self._room.seen.add(row)
 
     def _tell_of_eviction(self) -> None:
@@ -337,7 +337,7 @@ def _keeps_connection(error: BaseException) -> bool:
     return isinstance(error, ServerError) and error.sqlstate not in _ANOTHER_CONNECTION
 
 
-def _ignore(row: int) -> None:
+def _ignore(row: bytes) -> None:
     pass
 
 

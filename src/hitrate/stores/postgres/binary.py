@@ -42,13 +42,17 @@ def array(kind: int, items: Sequence[bytes | None]) -> bytes:
     """
     if not items:
         return struct.pack("!iiI", 0, 0, kind)
-    parts = [_HEADER(1, 1 if None in items else 0, kind, len(items), 1)]
+    lengths = {-1 if item is None else len(item) for item in items}
+    header = _HEADER(1, -1 in lengths, kind, len(items), 1)
+    if len(lengths) == 1 and -1 not in lengths:  # digests and the like
+        length = _LENGTH(*lengths)
+        return b"".join((header, length, length.join(items)))  # type: ignore[arg-type]
+    parts = [header]
     for item in items:
         if item is None:
             parts.append(_NULL)
         else:
-            parts.append(_LENGTH(len(item)))
-            parts.append(item)
+            parts += _LENGTH(len(item)), item
     return b"".join(parts)
 
 

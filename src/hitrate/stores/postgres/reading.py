@@ -4,21 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
-from hitrate.entry import fingerprint
-from hitrate.errors import DecodeError
+from hitrate.entry import fingerprint, fingerprints
 from hitrate.keys import EncodedKey
 from hitrate.stores.base import Found
-from hitrate.stores.postgres.binary import BYTEA, array, float8, read_int8
+from hitrate.stores.postgres.binary import BYTEA, array, float8, read_float8, read_int8
 from hitrate.stores.postgres.conversation import PAUSE, Conversation
-from hitrate.stores.postgres.rows import read_entry, stored_key, stored_name
+from hitrate.stores.postgres.rows import read_value, stored_key, stored_keys, stored_name
 from hitrate.stores.postgres.statements import Statements
-from hitrate.stores.postgres.wire import Call, Result
+from hitrate.stores.postgres.wire import Call
 
 _AT_ONCE = 512
 """Rows that are taken in before the event loop may serve others."""
 
-Seen = Callable[[int], None]
-"""Told the id of each row that was found."""
+Seen = Callable[[bytes], None]
+"""Told the id of each row that is a hit, in binary form."""
 
 
 class Reader:
@@ -46,58 +45,50 @@ class Reader:
     def _now(self) -> bytes | None:
         return float8(self._clock()) if self._own_clock else None
 
-    def _counted_from(self) -> float:
-        return 0.0 if self._own_clock else self._clock()
-
     def _read_one(self, name: bytes, key: bytes) -> Conversation[Sequence[Found]]:
         call = Call(self._statements.read_one, (stored_name(name), stored_key(key), self._now()))
         (result,) = yield (call,)
         if not result.ntuples:
             return (None,)
-        return (self._entry(result, 0, 0, fingerprint(name, key), self._counted_from()),)
+        left = result.get_value(0, 1)
+        value = result.get_value(0, 2) or b""
+        entry = read_value(fingerprint(name, key), value, None if left is None else self._expiry(left))
+        if type(entry) is tuple:
+            self._seen(result.get_value(0, 0) or b"")
+        return (entry,)
 
     def _read_many(self, keys: Sequence[EncodedKey]) -> Conversation[Sequence[Found]]:
         found: list[Found] = [None] * len(keys)
         if not keys:
             return found
-        asked: dict[EncodedKey, list[int]] = {}
+        by_name: dict[bytes, list[bytes]] = {}
         for place, (name, key) in enumerate(keys):
-            asked.setdefault((stored_name(name), stored_key(key)), []).append(place)
+            by_name.setdefault(name, []).append(key)
             if place % _AT_ONCE == _AT_ONCE - 1:
                 yield PAUSE
-        names = {name for name, _ in asked}
-        wanted = array(BYTEA, [key for _, key in asked])
-        single = names.pop() if len(names) == 1 else None
-        if single is not None:
-            call = Call(self._statements.read_many, (single, wanted, self._now()))
+        if len(by_name) == 1:
+            ((name, of_one),) = by_name.items()
+            identities = fingerprints(name, of_one)
+            wanted = array(BYTEA, stored_keys(of_one))
+            call = Call(self._statements.read_many, (stored_name(name), wanted, self._now()))
         else:
-            owners = array(BYTEA, [name for name, _ in asked])
+            owners = array(BYTEA, [stored_name(name) for name, _ in keys])
+            identities = [fingerprint(name, key) for name, key in keys]
+            wanted = array(BYTEA, stored_keys([key for _, key in keys]))
             call = Call(self._statements.read_mixed, (owners, wanted, self._now()))
         (result,) = yield (call,)
-        now = self._counted_from()
-        first = 1 if single is not None else 2
+        get, seen = result.get_value, self._seen
         for row in range(result.ntuples):
-            owner = single if single is not None else result.get_value(row, 0)
-            places = asked.get((owner, result.get_value(row, first - 1)), ())  # type: ignore[arg-type]
-            if places:
-                found_here = self._entry(result, row, first, fingerprint(*keys[places[0]]), now)
-                for place in places:
-                    found[place] = found_here
+            place = read_int8(get(row, 3) or b"") - 1
+            left = get(row, 1)
+            expiry = None if left is None else self._expiry(left)
+            entry = found[place] = read_value(identities[place], get(row, 2) or b"", expiry)
+            if type(entry) is tuple:
+                seen(get(row, 0) or b"")
             if row % _AT_ONCE == _AT_ONCE - 1:
                 yield PAUSE
         return found
 
-    def _entry(self, result: Result, row: int, first: int, identity: int, now: float) -> Found:
-        get = result.get_value
-        entry = read_entry(
-            identity,
-            get(row, first + 1),
-            get(row, first + 2),
-            get(row, first + 3) or b"",
-            get(row, first + 4),
-            get(row, first + 5) or b"",
-            now,
-        )
-        if not isinstance(entry, DecodeError):
-            self._seen(read_int8(get(row, first) or b""))
-        return entry
+    def _expiry(self, left: bytes) -> float:
+        """Return an expiry in this process's clock; the server says how long is left, by its own."""
+        return read_float8(left) if self._own_clock else self._clock() + read_float8(left)

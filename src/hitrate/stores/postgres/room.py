@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from typing import NamedTuple, Protocol
+from typing import NamedTuple
 
 from hitrate.sieve import sweep
-from hitrate.stores.postgres.binary import int8, int8_array, read_int8, read_int8_array
+from hitrate.stores.postgres.binary import INT8, array, int8, int8_array, read_int8, read_int8_array
 from hitrate.stores.postgres.conversation import Conversation
 from hitrate.stores.postgres.statements import BEGIN, COMMIT, REMOVED_PER_STEP, Statements
 from hitrate.stores.postgres.wire import Call, Result
@@ -37,13 +37,6 @@ class Limits(NamedTuple):
     bytes: int
 
 
-class Sized(Protocol):
-    """Something with a size in bytes."""
-
-    @property
-    def size(self) -> int: ...
-
-
 class Room:
     """Keeps the tables within limits, and counts what leaves them.
 
@@ -56,7 +49,7 @@ class Room:
         limits: as given.
         far: what may be held for a write not to count exactly.
         is_near: whether the last that was heard is that limits are near.
-        seen: ids of rows that were read since they were last marked as visited.
+        seen: ids, in binary form, of rows that were read since they were last marked as visited.
         emptied: numbers of namespaces whose last entry may be gone.
         litter: whether there are entries to be removed because their namespace was cleared.
         evictions: entries removed for room.
@@ -70,7 +63,7 @@ class Room:
         self.far = Limits(*(limit - limit // _RESERVE for limit in limits))
         self.is_bounded = limits != (NO_LIMIT, NO_LIMIT)
         self.is_near = False
-        self.seen: set[int] = set()
+        self.seen: set[bytes] = set()
         self.emptied: set[int] = set()
         self.litter = False
         self.evictions = 0
@@ -79,10 +72,10 @@ class Room:
 
     # What is known
 
-    def is_far_from(self, entries: int, rows: Sequence[Sized]) -> bool:
+    def is_far_from(self, entries: int, size: int) -> bool:
         """Tell whether a write is so small that several of them at once fit into the reserve."""
         share = _RESERVE * _SHARE
-        return entries <= self.limits.entries // share and sum(row.size for row in rows) <= self.limits.bytes // share
+        return entries <= self.limits.entries // share and size <= self.limits.bytes // share
 
     def note(self, entries: int, size: int) -> None:
         """Hear how much is held."""
@@ -170,7 +163,7 @@ class Room:
                 break
             asked *= 2
         _, evicted, _ = yield (
-            self._mark(decided.cleared, _FALSE),
+            self._mark([int8(each) for each in decided.cleared], _FALSE),
             Call(statements.evict, (int8_array([each for each, _ in decided.evicted]),)),
             Call(statements.move_hand, (int8(walk.last),)),
         )
@@ -219,12 +212,12 @@ class Room:
                 yield (self._mark(seen, _TRUE),)
         self._mark_at = _MARK_AT if nearly else len(self.seen) + _MARK_AGAIN_AFTER
 
-    def _take_seen(self) -> list[int]:
+    def _take_seen(self) -> list[bytes]:
         seen, self.seen = self.seen, set()
         return list(seen)
 
-    def _mark(self, ids: Sequence[int], visited: bytes) -> Call:
-        return Call(self._statements.mark, (int8_array(ids), visited))
+    def _mark(self, ids: Sequence[bytes], visited: bytes) -> Call:
+        return Call(self._statements.mark, (array(INT8, ids), visited))
 
 
 class _Walk:

@@ -1,16 +1,26 @@
-"""An entry as columns, and whether columns can be trusted to be an entry."""
+"""An entry as the columns of a row, and whether columns can be trusted to be an entry.
+
+The column ``value`` is a head and the payload. The head is its own length in a byte and a checksum; unless the encoding
+is the usual one and the value took no time to make, also the seconds that it took and the name of the encoding.
+"""
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from hashlib import blake2b
 
-from hitrate.entry import DEFAULT_ENCODING, Entry, checksum
-from hitrate.errors import DecodeError
-from hitrate.keys import pack_key
-from hitrate.stores.postgres.binary import read_float8, read_int8
+from xxhash import xxh3_64_digest
 
-_LONGEST = 64
+from hitrate.entry import DEFAULT_ENCODING, Entry
+from hitrate.errors import DecodeError
+from hitrate.stores.postgres.binary import float8, read_float8
+
+LONGEST = 64
 _DIGEST = 32
+_SHORT, _LONG = 9, 17
+_SHORT_HEAD, _LONGEST_ENCODING = bytes([_SHORT]), 255 - _LONG
+
+DAMAGED = "its bytes do not match its checksum; they were damaged, or written for another key"
 
 
 def stored_name(name: bytes) -> bytes:
@@ -18,56 +28,75 @@ def stored_name(name: bytes) -> bytes:
 
     A short one begins with a length below 0x80, so that none meets a digest.
     """
-    return name if len(name) <= _LONGEST else b"\xff" + blake2b(name, digest_size=_DIGEST).digest()
+    return name if len(name) <= LONGEST else _digest(name)
 
 
 def stored_key(key: bytes) -> bytes:
-    """Return what stands for an encoded key: its packed form, or a digest (BLAKE2b) if it is long.
+    """Return what stands for an encoded key: itself, or a digest (BLAKE2b) if it is long.
 
-    No text in UTF-8 begins with 0xfe.
+    No text in UTF-8 begins with 0xff.
     """
-    return pack_key(key) if len(key) <= _LONGEST else b"\xfe" + blake2b(key, digest_size=_DIGEST).digest()
+    return key if len(key) <= LONGEST else _digest(key)
 
 
-def entry_checksum(identity: int, entry: Entry) -> int:
-    """Return the checksum of an entry; the expiry is the server's to say, and in no checksum."""
-    return checksum(identity, entry[0], entry[1], None)
+def stored_keys(keys: Iterable[bytes]) -> list[bytes]:
+    """Return ``stored_key`` of each."""
+    return [key if len(key) <= LONGEST else _digest(key) for key in keys]
 
 
-def stored_encoding(encoding: str) -> bytes | None:
-    """Return the column of an encoding: NULL for the usual one."""
-    return None if encoding == DEFAULT_ENCODING else encoding.encode()
+def _digest(text: bytes) -> bytes:
+    return b"\xff" + blake2b(text, digest_size=_DIGEST).digest()
 
 
-def read_entry(
-    identity: int,
-    expiry: bytes | None,
-    seconds: bytes | None,
-    stored_checksum: bytes,
-    encoding: bytes | None,
-    payload: bytes,
-    now: float,
-) -> Entry | DecodeError:
+def write_value(identity: int, entry: Entry) -> bytes:
+    """Return the column ``value`` of an entry. Its expiry is the server's to say, and in no checksum.
+
+    Args:
+        identity: the fingerprint of the full key, which the checksum is bound to.
+        entry: encoding, payload, expiry and seconds.
+
+    Raises:
+        ValueError: the name of the encoding is longer than there is room for.
+    """
+    encoding, payload, _, seconds = entry
+    if encoding == DEFAULT_ENCODING and not seconds:
+        return _SHORT_HEAD + xxh3_64_digest(payload, identity) + payload
+    name = b"" if encoding == DEFAULT_ENCODING else encoding.encode()
+    if len(name) > _LONGEST_ENCODING:
+        raise ValueError(f"the name of the encoding {encoding!r} is longer than {_LONGEST_ENCODING} bytes")
+    checksum = _checksum(identity, encoding, payload)
+    return b"".join((bytes([_LONG + len(name)]), checksum, float8(seconds), name, payload))
+
+
+def read_value(identity: int, value: bytes, expiry: float | None) -> Entry | DecodeError:
     """Return the entry of a row, or the error that says it is damaged.
 
     Args:
         identity: the fingerprint of the full key.
-        expiry: seconds from ``now``, or NULL.
-        seconds: what the value took to make, or NULL.
-        stored_checksum: as it was when the row was written.
-        encoding: the payload's encoding, NULL for the usual one.
-        payload: the serialised value.
-        now: the time that the expiry is counted from, in this process's clock.
+        value: the column.
+        expiry: seconds since the epoch, or None.
     """
+    if value[:1] == _SHORT_HEAD:
+        payload = value[_SHORT:]
+        if value[1:_SHORT] == xxh3_64_digest(payload, identity):
+            return DEFAULT_ENCODING, payload, expiry, 0.0
+        return DecodeError(DAMAGED)
+    head = value[0] if value else 0
+    if not _LONG <= head <= len(value):
+        return DecodeError(DAMAGED)
+    payload = value[head:]
     try:
-        name = DEFAULT_ENCODING if encoding is None else encoding.decode("ascii")
+        encoding = value[_LONG:head].decode("ascii") or DEFAULT_ENCODING
     except UnicodeDecodeError:
-        return DecodeError("the name of its encoding is none")
-    if read_int8(stored_checksum) != checksum(identity, name, payload, None):
-        return DecodeError("its bytes do not match its checksum; they were damaged, or written for another key")
-    took = 0.0
-    if seconds is not None:
-        took = read_float8(seconds)
-        if not 0.0 <= took < 1e9:  # the seconds are in no checksum
-            took = 0.0
-    return name, payload, None if expiry is None else now + read_float8(expiry), took
+        return DecodeError(DAMAGED)
+    if value[1:_SHORT] != _checksum(identity, encoding, payload):
+        return DecodeError(DAMAGED)
+    seconds = read_float8(value[_SHORT:_LONG])
+    # The seconds are in no checksum.
+    return encoding, payload, expiry, seconds if 0.0 <= seconds < 1e9 else 0.0
+
+
+def _checksum(identity: int, encoding: str, payload: bytes) -> bytes:
+    if encoding != DEFAULT_ENCODING:
+        identity ^= int.from_bytes(xxh3_64_digest(encoding.encode()))
+    return xxh3_64_digest(payload, identity)

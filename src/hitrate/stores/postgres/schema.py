@@ -31,18 +31,15 @@ _TABLES = (
     """CREATE {kind} TABLE {entries} (
         id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
         namespace bigint NOT NULL,
-        checksum bigint NOT NULL,
         expiry double precision,
-        seconds double precision,
         replaced bigint,
         visited boolean NOT NULL DEFAULT false,
-        encoding text,
         key bytea NOT NULL,
-        payload bytea NOT NULL,
+        value bytea NOT NULL,
         UNIQUE (namespace, key)
     ) WITH (fillfactor = 90, autovacuum_vacuum_scale_factor = 0.05)""",
     # Compressing what a serializer has packed costs more than it saves, and reads would pay again.
-    "ALTER TABLE {entries} ALTER payload SET STORAGE EXTERNAL",
+    "ALTER TABLE {entries} ALTER value SET STORAGE EXTERNAL",
     "CREATE INDEX ON {entries} (expiry) WHERE expiry IS NOT NULL",
     """CREATE {kind} TABLE {namespaces} (
         name bytea PRIMARY KEY,

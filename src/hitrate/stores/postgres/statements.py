@@ -48,7 +48,8 @@ def _plain(text: str) -> Statement:
 
 
 def _now(parameter: str) -> str:
-    return f"coalesce({parameter}::float8, date_part('epoch', statement_timestamp()))"
+    # In a subquery, which is asked once for all rows.
+    return f"(SELECT coalesce({parameter}::float8, date_part('epoch', statement_timestamp())))"
 
 
 BEGIN, COMMIT, ROLLBACK = _plain("BEGIN"), _plain("COMMIT"), _plain("ROLLBACK")
@@ -61,7 +62,7 @@ class Statements:
         entries, namespaces, counts = names.entries, names.namespaces, names.counts
         cleared, state = names.cleared, names.state
         floor = f"coalesce((SELECT floor FROM {state}), 0)"
-        size = f"octet_length(key) + octet_length(payload) + {ROW_OVERHEAD}"
+        size = f"octet_length(key) + octet_length(value) + {ROW_OVERHEAD}"
 
         def live(name: str) -> str:
             return f"SELECT id FROM {namespaces} WHERE name = {name} AND id > {floor}"
@@ -71,7 +72,7 @@ class Statements:
 
         def found(now: str) -> str:
             left = f"CASE WHEN {now}::float8 IS NULL THEN expiry - {_now(now)} ELSE expiry END AS expiry"
-            return f"id, {left}, seconds, checksum, encoding, payload"
+            return f"id, {left}, value"
 
         def fresh(now: str) -> str:
             return f"(expiry IS NULL OR expiry > {_now(now)})"
@@ -102,13 +103,14 @@ class Statements:
         )
         # $1 name, $2 keys, $3 now
         self.read_many = _prepared(
-            f"""SELECT w.key, e.* FROM unnest($2::bytea[]) AS w(key) CROSS JOIN LATERAL (
+            f"""SELECT e.*, w.place FROM unnest($2::bytea[]) WITH ORDINALITY AS w(key, place) CROSS JOIN LATERAL (
                 SELECT {found("$3")} FROM {entries}
                 WHERE namespace = ({live("$1::bytea")}) AND key = w.key AND {fresh("$3")} OFFSET 0) AS e"""
         )
         # $1 names, $2 keys, $3 now
         self.read_mixed = _prepared(
-            f"""SELECT w.name, w.key, e.* FROM unnest($1::bytea[], $2::bytea[]) AS w(name, key) CROSS JOIN LATERAL (
+            f"""SELECT e.*, w.place FROM unnest($1::bytea[], $2::bytea[]) WITH ORDINALITY AS w(name, key, place)
+                CROSS JOIN LATERAL (
                 SELECT {found("$3")} FROM {entries}
                 WHERE namespace = ({live("w.name")}) AND key = w.key AND {fresh("$3")} OFFSET 0) AS e"""
         )
@@ -116,51 +118,46 @@ class Statements:
         def store(*, mixed: bool, exact: bool) -> Statement:
             """Upsert rows if there is room.
 
-            $1 names, distinct ($1 the name, if not mixed), $2 keys, $3 payloads, $4 encodings, $5 checksums,
-            $6 expiries (counted from now, if that is the server's), $7 seconds, $8 now, $9 bytes of all rows,
-            $10 most entries, $11 most bytes, $12 name of each row if mixed.
+            $1 names, distinct ($1 the name, if not mixed), $2 keys, $3 values, $4 expiries (counted from now, if that is
+            the server's), $5 now, $6 bytes of all rows, $7 most entries, $8 most bytes, $9 name of each row if mixed.
 
             With ``exact`` what is replaced is counted before. Without, every row counts as new.
             """
-            columns = "key, payload, encoding, checksum, expiry, seconds"
-            arrays = "$2::bytea[], $3::bytea[], $4::text[], $5::int8[], $6::float8[], $7::float8[]"
+            expiry = f"w.expiry + CASE WHEN $5::float8 IS NULL THEN {_now('$5')} ELSE 0 END"
+            arrays = "$2::bytea[], $3::bytea[], $4::float8[]"
             if mixed:
-                source = f"""unnest({arrays}, $12::bytea[]) AS w({columns}, name)
+                source = f"""unnest({arrays}, $9::bytea[]) AS w(key, value, expiry, name)
+                    CROSS JOIN LATERAL ({writable("w.name")} OFFSET 0) AS n"""
+                there_from = f"""unnest($2::bytea[], $9::bytea[]) AS w(key, name)
                     CROSS JOIN LATERAL ({writable("w.name")} OFFSET 0) AS n"""
                 namespace = "n.id"
                 known = f"""(SELECT count(*) = cardinality($1::bytea[]) FROM unnest($1::bytea[]) AS w(name)
                     CROSS JOIN LATERAL ({writable("w.name")} OFFSET 0) AS n)"""
-                there_from = f"""unnest($2::bytea[], $12::bytea[]) AS w(key, name)
-                    CROSS JOIN LATERAL ({writable("w.name")} OFFSET 0) AS n"""
             else:
-                source = f"unnest({arrays}) AS w({columns})"
-                namespace = f"({writable('$1::bytea')})"
-                known = f"({writable('$1::bytea')}) IS NOT NULL"
+                source = f"unnest({arrays}) AS w(key, value, expiry)"
                 there_from = "unnest($2::bytea[]) AS w(key)"
+                namespace = f"({writable('$1::bytea')})"
+                known = f"{namespace} IS NOT NULL"
             there = (
-                f"""there AS (SELECT count(*) AS entries, coalesce(sum(e.size), 0)::int8 AS bytes, array_agg(e.id) AS ids
+                f"""(SELECT count(*) AS entries, coalesce(sum(e.size), 0)::int8 AS bytes, array_agg(e.id) AS ids
                     FROM {there_from} CROSS JOIN LATERAL (SELECT id, {size} AS size FROM {entries}
                     WHERE namespace = {namespace} AND key = w.key OFFSET 0) AS e)"""
                 if exact
-                else "there AS (SELECT 0::int8 AS entries, 0::int8 AS bytes, NULL::int8[] AS ids)"
+                else "(SELECT 0::int8 AS entries, 0::int8 AS bytes, NULL::int8[] AS ids)"
             )
-            expiry = f"CASE WHEN $8::float8 IS NULL THEN w.expiry + {_now('$8')} ELSE w.expiry END"
             return _prepared(
-                f"""WITH room AS (SELECT coalesce(sum(entries), 0)::int8 AS entries, coalesce(sum(bytes), 0)::int8 AS bytes
-                    FROM {counts}),
-                {there},
-                told AS (SELECT {known} AS known, room.entries AS held, room.bytes AS held_bytes, there.ids,
-                    cardinality($2::bytea[]) - there.entries AS more, $9::int8 - there.bytes AS more_bytes
-                    FROM room, there),
-                stored AS (INSERT INTO {entries} AS e (namespace, {columns})
-                    SELECT {namespace}, w.key, w.payload, w.encoding, w.checksum, {expiry}, w.seconds FROM {source}
-                    WHERE (SELECT known AND held + more <= $10::int8 AND held_bytes + more_bytes <= $11::int8 FROM told)
-                    ON CONFLICT (namespace, key) DO UPDATE SET payload = excluded.payload, encoding = excluded.encoding,
-                    checksum = excluded.checksum, expiry = excluded.expiry, seconds = excluded.seconds,
-                    replaced = (octet_length(e.key) + octet_length(e.payload) + {ROW_OVERHEAD})
-                        * CASE WHEN e.expiry <= {_now("$8")} THEN -1 ELSE 1 END
+                f"""WITH told AS MATERIALIZED (SELECT {known} AS known, room.entries AS held, room.bytes AS held_bytes,
+                    cardinality($2::bytea[]) - there.entries AS more, $6::int8 - there.bytes AS more_bytes, there.ids
+                    FROM (SELECT coalesce(sum(entries), 0)::int8 AS entries, coalesce(sum(bytes), 0)::int8 AS bytes
+                        FROM {counts}) AS room, {there} AS there),
+                stored AS (INSERT INTO {entries} AS e (namespace, key, value, expiry)
+                    SELECT {namespace}, w.key, w.value, {expiry} FROM {source}
+                    WHERE (SELECT known AND held + more <= $7::int8 AND held_bytes + more_bytes <= $8::int8 FROM told)
+                    ON CONFLICT (namespace, key) DO UPDATE SET value = excluded.value, expiry = excluded.expiry,
+                    replaced = (octet_length(e.key) + octet_length(e.value) + {ROW_OVERHEAD})
+                        * CASE WHEN e.expiry <= {_now("$5")} THEN -1 ELSE 1 END
                     RETURNING {size} AS size, replaced),
-                grown AS (SELECT count(*) AS stored, count(*) FILTER (WHERE replaced IS NULL) AS entries,
+                grown AS (SELECT count(*) AS stored, count(*) - count(replaced) AS entries,
                     coalesce(sum(size - coalesce(abs(replaced), 0)), 0)::int8 AS bytes,
                     count(*) FILTER (WHERE replaced < 0) AS expired FROM stored),
                 {counted("grown", "")}

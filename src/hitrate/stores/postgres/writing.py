@@ -20,17 +20,15 @@ from hitrate.stores.base import Changes
 from hitrate.stores.postgres.binary import (
     BYTEA,
     FLOAT8,
-    TEXT,
     array,
     float8,
     int8,
-    int8_array,
     read_int8,
     read_int8_array,
 )
 from hitrate.stores.postgres.conversation import PAUSE, Conversation
 from hitrate.stores.postgres.room import Limits, Room
-from hitrate.stores.postgres.rows import entry_checksum, stored_encoding, stored_key, stored_name
+from hitrate.stores.postgres.rows import stored_key, stored_name, write_value
 from hitrate.stores.postgres.statements import BEGIN, COMMIT, ROLLBACK, ROW_OVERHEAD, Statements
 from hitrate.stores.postgres.wire import Call, Result
 
@@ -42,22 +40,8 @@ _LARGEST = 900 << 20
 _PAUSE_EVERY = 512
 
 
-class Row(NamedTuple):
-    """An entry to store.
-
-    Attributes:
-        name: what stands for the namespace.
-        key: what stands for the key.
-        identity: the fingerprint of the full key.
-        entry: what is stored.
-        size: the bytes it is counted as.
-    """
-
-    name: bytes
-    key: bytes
-    identity: int
-    entry: Entry
-    size: int
+Row = tuple[bytes, bytes, bytes, float | None]
+"""An entry to store: what stands for its namespace and its key, the column ``value``, and its expiry."""
 
 
 @dataclass(slots=True)
@@ -66,10 +50,12 @@ class Batch:
 
     Attributes:
         rows: what to store, in the order of names and keys in which all writers lock.
+        bytes: what they are counted as, all together.
         doomed: what to remove, in that order, each with the index of the caller who asked, None for nobody.
     """
 
     rows: list[Row] = field(default_factory=list)
+    bytes: int = 0
     doomed: list[tuple[bytes, bytes, int | None]] = field(default_factory=list)
 
 
@@ -120,10 +106,10 @@ class Writer:
         removed = [0] * len(batches)
         for group in _groups(batches):
             batch = yield from self._plan(group)
-            if batch.rows and (batch.doomed or _is_large(batch.rows)):
+            if batch.rows and (batch.doomed or len(batch.rows) > _ROWS_AT_ONCE or batch.bytes > _BYTES_AT_ONCE):
                 yield from self._write_in_parts(batch, removed)
             elif batch.rows:
-                yield from self._store(batch.rows)
+                yield from self._store(batch)
             elif batch.doomed:
                 calls = (self._delete(batch), *self._purge_if_due())
                 results = yield calls
@@ -136,54 +122,57 @@ class Writer:
     def _plan(self, group: list[tuple[int, Changes]]) -> Conversation[Batch]:
         batch = Batch()
         limits = self._room.limits
-        count = 0
         for caller, changes in group:
-            for (name, key), entry in changes.items():
-                count += 1
-                if count % _PAUSE_EVERY == 0:
+            for count, ((name, key), entry) in enumerate(changes.items()):
+                if count % _PAUSE_EVERY == _PAUSE_EVERY - 1:
                     yield PAUSE
-                row = _row(name, key, entry) if entry is not None else None
-                if row is None:
-                    batch.doomed.append((stored_name(name), stored_key(key), caller))
-                elif row.size > limits.bytes:
+                place = stored_name(name), stored_key(key)
+                if entry is None:
+                    batch.doomed.append((*place, caller))
+                    continue
+                value = _value(name, key, entry)
+                size = len(place[1]) + len(value) + ROW_OVERHEAD
+                if size > limits.bytes:
                     log.warning(
                         "the value of key %r takes %s bytes, more than max_bytes=%s; not stored",
-                        *(key, row.size, limits.bytes),
+                        *(key, size, limits.bytes),
                     )
-                    batch.doomed.append((row.name, row.key, None))
+                    batch.doomed.append((*place, None))
                 else:
-                    batch.rows.append(row)
-        dropped = _beyond(batch.rows, limits)
-        if dropped:  # the batch alone is too much: what comes last stays
-            batch.doomed += [(row.name, row.key, None) for row in batch.rows[:dropped]]
+                    batch.rows.append((*place, value, entry[2]))
+                    batch.bytes += size
+        if len(batch.rows) > limits.entries or batch.bytes > limits.bytes:
+            # The batch alone is too much: what comes last stays.
+            dropped = _beyond(batch.rows, limits)
+            batch.doomed += [(name, key, None) for name, key, _, _ in batch.rows[:dropped]]
             del batch.rows[:dropped]
             self._room.count_evicted(dropped)
-        batch.rows.sort(key=lambda row: (row.name, row.key))
+        batch.rows.sort()
         batch.doomed.sort(key=lambda each: each[:2])
         return batch
 
     def _call(self, rows: Sequence[Row], *, exact: bool) -> Call:
         """Return the call that stores rows."""
         limits = self._room.limits if exact else self._room.far
-        entries = [row.entry for row in rows]
-        names = list(dict.fromkeys(row.name for row in rows))
-        mixed = len(names) > 1
-        from_now = 0.0 if self._own_clock else self._clock()
+        names, keys, values, expiries = zip(*rows, strict=True)
+        distinct = list(dict.fromkeys(names))
+        mixed = len(distinct) > 1
+        columns = None
+        if any(expiry is not None for expiry in expiries):
+            since = 0.0 if self._own_clock else self._clock()
+            columns = array(FLOAT8, [None if expiry is None else float8(expiry - since) for expiry in expiries])
         parameters = [
-            array(BYTEA, names) if mixed else names[0],
-            array(BYTEA, [row.key for row in rows]),
-            array(BYTEA, [entry[1] for entry in entries]),
-            _column(TEXT, [stored_encoding(entry[0]) for entry in entries]),
-            int8_array([entry_checksum(row.identity, row.entry) for row in rows]),
-            _column(FLOAT8, [None if entry[2] is None else float8(entry[2] - from_now) for entry in entries]),
-            _column(FLOAT8, [float8(entry[3]) if entry[3] else None for entry in entries]),
+            array(BYTEA, distinct) if mixed else distinct[0],
+            array(BYTEA, keys),
+            array(BYTEA, values),
+            columns,
             self._now(),
-            int8(sum(row.size for row in rows)),
+            int8(_bytes_of(rows)),
             int8(limits.entries),
             int8(limits.bytes),
         ]
         if mixed:
-            parameters.append(array(BYTEA, [row.name for row in rows]))
+            parameters.append(array(BYTEA, names))
         return Call(self._statements.store[mixed, exact], parameters)
 
     def _delete(self, batch: Batch) -> Call:
@@ -195,13 +184,13 @@ class Writer:
 
     # How it is written
 
-    def _store(self, rows: Sequence[Row]) -> Conversation[None]:
+    def _store(self, batch: Batch) -> Conversation[None]:
         """Store rows by one statement; make namespaces and room as it turns out that they are needed."""
-        statements, room = self._statements, self._room
+        statements, room, rows = self._statements, self._room, batch.rows
         far_call = near_call = None
         for _ in range(_ATTEMPTS):
             purge = self._purge_if_due()
-            exact = room.is_near or not room.is_far_from(len(rows), rows)
+            exact = room.is_near or not room.is_far_from(len(rows), batch.bytes)
             if exact:
                 near_call = near_call or self._call(rows, exact=True)
                 results = yield (Call(statements.lock), near_call, *purge)
@@ -256,14 +245,14 @@ class Writer:
             rest = [row for part in parts[len(done) :] for row in part]
             yield from room.make(
                 sum(told.more for told in done) + len(rest),
-                sum(told.more_bytes for told in done) + sum(row.size for row in rest),
+                sum(told.more_bytes for told in done) + _bytes_of(rest),
                 [each for told in done for each in told.there],
                 self._now(),
             )
         raise StoreError(f"there was no room for {len(batch.rows)} entries after {_ATTEMPTS} attempts")
 
     def _make_namespaces(self, rows: Sequence[Row]) -> Sequence[Call]:
-        names = array(BYTEA, sorted({row.name for row in rows}))
+        names = array(BYTEA, sorted({name for name, _, _, _ in rows}))
         return [Call(each, (names,)) for each in (self._statements.make_namespaces, self._statements.keep_namespaces)]
 
     # What is noted of it
@@ -283,8 +272,9 @@ class Writer:
 
     def _note_stored(self, rows: Sequence[Row], told: Told) -> None:
         self._room.expirations += told.expired
-        soonest = min((row.entry[2] for row in rows if row.entry[2] is not None), default=sys.float_info.max)
-        self._soonest = min(self._soonest, soonest)
+        for _, _, _, expiry in rows:
+            if expiry is not None and expiry < self._soonest:
+                self._soonest = expiry
 
     def _note_deleted(self, batch: Batch, result: Result, removed: list[int]) -> None:
         for place in read_int8_array(result.get_value(0, 0)):
@@ -295,13 +285,19 @@ class Writer:
         self._room.note_emptied(result.get_value(0, 2))
 
 
-def _row(name: bytes, key: bytes, entry: Entry) -> Row:
+def _value(name: bytes, key: bytes, entry: Entry) -> bytes:
     if len(entry[1]) > _LARGEST:
         raise StoreError(
             f"the value of key {key!r} takes {len(entry[1])} bytes; PostgreSQL holds less than 1 GB in one"
         )
-    stored = stored_key(key)
-    return Row(stored_name(name), stored, fingerprint(name, key), entry, len(stored) + len(entry[1]) + ROW_OVERHEAD)
+    try:
+        return write_value(fingerprint(name, key), entry)
+    except ValueError as error:
+        raise StoreError(f"the value of key {key!r} cannot be stored: {error}") from error
+
+
+def _bytes_of(rows: Sequence[Row]) -> int:
+    return sum([len(key) + len(value) for _, key, value, _ in rows]) + ROW_OVERHEAD * len(rows)
 
 
 def _groups(batches: Sequence[Changes]) -> Iterator[list[tuple[int, Changes]]]:
@@ -323,19 +319,13 @@ def _groups(batches: Sequence[Changes]) -> Iterator[list[tuple[int, Changes]]]:
 
 def _beyond(rows: Sequence[Row], limits: Limits) -> int:
     """Return how many rows at the beginning of a batch have no room beside those that come after."""
-    if len(rows) <= limits.entries and sum(row.size for row in rows) <= limits.bytes:
-        return 0
     left_entries, left_bytes = limits.entries, limits.bytes
     for place in range(len(rows) - 1, -1, -1):
         left_entries -= 1
-        left_bytes -= rows[place].size
+        left_bytes -= _bytes_of(rows[place : place + 1])
         if left_entries < 0 or left_bytes < 0:
             return place + 1
     return 0
-
-
-def _is_large(rows: Sequence[Row]) -> bool:
-    return len(rows) > _ROWS_AT_ONCE or sum(row.size for row in rows) > _BYTES_AT_ONCE
 
 
 def _parts(rows: Sequence[Row]) -> Iterator[list[Row]]:
@@ -343,11 +333,11 @@ def _parts(rows: Sequence[Row]) -> Iterator[list[Row]]:
     part: list[Row] = []
     size = 0
     for row in rows:
-        if part and (len(part) >= _ROWS_AT_ONCE or size + row.size > _BYTES_AT_ONCE):
+        if part and (len(part) >= _ROWS_AT_ONCE or size + len(row[2]) > _BYTES_AT_ONCE):
             yield part
             part, size = [], 0
         part.append(row)
-        size += row.size
+        size += len(row[2])
     if part:
         yield part
 
@@ -356,13 +346,8 @@ def _doomed_arrays(batch: Batch, rows: Sequence[Row] = ()) -> tuple[bytes, bytes
     """Return the names and keys of what is removed, and of some rows, in the order in which all writers lock."""
     pairs = [each[:2] for each in batch.doomed]
     if rows:
-        pairs = sorted([*pairs, *((row.name, row.key) for row in rows)])
+        pairs = sorted([*pairs, *((name, key) for name, key, _, _ in rows)])
     return array(BYTEA, [name for name, _ in pairs]), array(BYTEA, [key for _, key in pairs])
-
-
-def _column(kind: int, items: list[bytes | None]) -> bytes | None:
-    """Return a column as an array; NULL, which stands for as many NULLs as are needed, if it holds nothing."""
-    return array(kind, items) if any(item is not None for item in items) else None
 
 
 def _told(result: Result) -> Told:

@@ -9,10 +9,10 @@ import apsw
 
 from hitrate.entry import fingerprint, fingerprints
 from hitrate.errors import DecodeError
-from hitrate.keys import EncodedKey, pack_key
+from hitrate.keys import EncodedKey
 from hitrate.stores.base import Found
 from hitrate.stores.sqlite.connections import Handle
-from hitrate.stores.sqlite.rows import SHIFT, read_columns
+from hitrate.stores.sqlite.rows import SHIFT, pack_key, read_columns
 
 _COLUMNS = "id, key, expiry, seconds, checksum, encoding, payload"
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from binascii import unhexlify
 from typing import Any
 
 from hitrate.entry import DEFAULT_ENCODING, Entry, checksum
@@ -12,6 +13,7 @@ ROW_OVERHEAD = 64
 """Bytes that a row takes beyond its key and payload: its other columns, its header and its place in the index."""
 
 SHIFT = 64 - SLOT_BITS
+_HEX_LENGTH = 32
 
 # Short numbers for the usual encodings; 0 and 1 take no room in a row.
 _CODES = {DEFAULT_ENCODING: 0, "writes": 1, "bytes": 2, "null": 3}
@@ -25,6 +27,21 @@ def slot_of(identity: int) -> int:
         identity: the fingerprint of the full key.
     """
     return identity >> SHIFT
+
+
+def pack_key(key: bytes) -> bytes:
+    """Return a key as it is written: a digest of 32 hex digits, LangGraph's usual key, in half the bytes.
+
+    No text in UTF-8 begins with 0xff, so this form meets no other key.
+    """
+    if len(key) == _HEX_LENGTH:
+        try:
+            raw = unhexlify(key)
+        except ValueError:
+            return key
+        if raw.hex().encode() == key:  # not for capital letters, which would not come back
+            return b"\xff" + raw
+    return key
 
 
 def size_of(key_length: int, payload_length: int) -> int:

@@ -12,11 +12,10 @@ import apsw
 
 from hitrate.entry import Entry, fingerprint
 from hitrate.errors import StoreError
-from hitrate.keys import pack_key
 from hitrate.sieve import sweep
 from hitrate.stores.base import Changes
 from hitrate.stores.sqlite.connections import Handle
-from hitrate.stores.sqlite.rows import ROW_OVERHEAD, size_of, slot_of, write_columns
+from hitrate.stores.sqlite.rows import ROW_OVERHEAD, pack_key, size_of, slot_of, write_columns
 from hitrate.stores.sqlite.schema import BASES, SLOTS
 
 _BASE = "SELECT base FROM hitrate_namespaces WHERE name = ?"
