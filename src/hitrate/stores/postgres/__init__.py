@@ -94,9 +94,9 @@ class PostgresStore(Store):
         self._timeout = timeout
         self._prepare = prepare
         self._connections = _connections(conninfo_or_pool, connect_timeout, max_connections)
-        self.statements = Statements(self._names)
-        self._room = Room(self.statements, limits_of(max_entries, max_bytes), self._tell_of_eviction)
         own_clock = clock is not None
+        self.statements = Statements(self._names, own_clock=own_clock)
+        self._room = Room(self.statements, limits_of(max_entries, max_bytes), self._tell_of_eviction)
         clock = clock or time.time
         self._reader = Reader(self.statements, clock, own_clock, self._see if self._room.is_bounded else _ignore)
         self._writer = Writer(self.statements, clock, own_clock, self._room)

@@ -17,6 +17,7 @@ class Names(NamedTuple):
         namespaces: the number of each namespace; entries bear that number.
         counts: how many entries and bytes there are, spread over several rows.
         cleared: numbers that were a namespace's, and whose entries are to be removed.
+        visited: which entries were read since SIEVE's hand last came by.
         state: where SIEVE's hand is, and up to which number all namespaces were cleared.
     """
 
@@ -24,6 +25,7 @@ class Names(NamedTuple):
     namespaces: str
     counts: str
     cleared: str
+    visited: str
     state: str
 
 
@@ -49,7 +51,9 @@ def quote(table: object) -> Names:
     def named(suffix: str) -> str:
         return sql.Identifier(*parts[:-1], parts[-1] + suffix).as_string(None)
 
-    return Names(named(""), named("_namespaces"), named("_counts"), named("_cleared"), named("_state"))
+    return Names(
+        named(""), named("_namespaces"), named("_counts"), named("_cleared"), named("_visited"), named("_state")
+    )
 
 
 def _encodes(text: str) -> bool:

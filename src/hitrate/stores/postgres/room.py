@@ -27,7 +27,7 @@ _MARK_AT, _MARK_AGAIN_AFTER, _SEEN_AT_MOST = 1024, 8192, 50_000
 _EMPTIED_AT = 256
 """So many namespaces are looked at together, lest one that is filled and empties by turns is looked at every time."""
 
-_TRUE, _FALSE = b"\x01", b"\x00"
+_TRUE = b"\x01"
 
 
 class Limits(NamedTuple):
@@ -140,32 +140,38 @@ class Room:
 
     def _evict(self, over: Limits, hand: int, spared: frozenset[int]) -> Conversation[None]:
         statements = self._statements
-        if seen := self._take_seen():
-            yield (self._mark(seen, _TRUE),)
+        if self.seen:
+            yield (self._mark_seen(),)
         excess_entries, excess_bytes = over
         if excess_entries > 0:
             excess_entries += min(self.limits.entries // _SPARE_SHARE, _SPARE_ENTRIES)
         if excess_bytes > 0:
             excess_bytes += min(self.limits.bytes // _SPARE_SHARE, _SPARE_BYTES)
         ring: list[tuple[int, bool, int]] = []
-        asked, turns, last = _RING_ROWS, 0, hand
+        laps: list[int] = []  # where in the ring the walk begins anew
+        asked, last = _RING_ROWS, hand
         while True:
             (result,) = yield (Call(statements.ring, (int8(last), int8(asked))),)
             page = [_ring_row(result, row) for row in range(result.ntuples)]
             ring += (each for each in page if each[0] not in spared)
-            last = page[-1][0] if page else 0
-            walk = _Walk(ring)
+            if page:
+                last = page[-1][0]
+            else:
+                last = 0
+                laps.append(len(ring))
+            walk = _Walk(ring, hand)
             decided = sweep(walk, excess_bytes, excess_entries)
             enough = sum(size for _, size in decided.evicted) >= excess_bytes and len(decided.evicted) >= excess_entries
-            if not page:
-                turns += 1
-            if enough or turns == 3:
+            if enough or len(laps) == 3:
                 break
             asked *= 2
-        _, evicted, _ = yield (
-            self._mark([int8(each) for each in decided.cleared], _FALSE),
+        evicted, *_ = yield (
             Call(statements.evict, (int8_array([each for each, _ in decided.evicted]),)),
             Call(statements.move_hand, (int8(walk.last),)),
+            *(
+                Call(statements.unmark, (int8(first), int8(end)))
+                for first, end in _passed(hand, walk.last, sum(start < walk.steps for start in laps))
+            ),
         )
         self.count_evicted(read_int8(evicted.get_value(0, 0) or b""))
         self.note_emptied(evicted.get_value(0, 1))
@@ -206,31 +212,39 @@ class Room:
         nearly = any(
             excess > -limit // _RESERVE for excess, limit in zip(over, self.limits, strict=True) if limit != NO_LIMIT
         )
-        if nearly or len(self.seen) > _SEEN_AT_MOST:
-            seen = self._take_seen()
-            if nearly:
-                yield (self._mark(seen, _TRUE),)
+        if nearly:
+            yield (self._mark_seen(),)
+        elif len(self.seen) > _SEEN_AT_MOST:
+            self.seen = set()
         self._mark_at = _MARK_AT if nearly else len(self.seen) + _MARK_AGAIN_AFTER
 
-    def _take_seen(self) -> list[bytes]:
+    def _mark_seen(self) -> Call:
         seen, self.seen = self.seen, set()
-        return list(seen)
-
-    def _mark(self, ids: Sequence[bytes], visited: bytes) -> Call:
-        return Call(self._statements.mark, (array(INT8, ids), visited))
+        return Call(self._statements.mark, (array(INT8, sorted(seen)),))
 
 
 class _Walk:
-    """Walks the ring and knows where it was left."""
+    """Walks the ring and knows where it was left, and after how many steps."""
 
-    def __init__(self, ring: Sequence[tuple[int, bool, int]]) -> None:
+    def __init__(self, ring: Sequence[tuple[int, bool, int]], hand: int) -> None:
         self._ring = ring
-        self.last = 0
+        self.last = hand
+        self.steps = 0
 
     def __iter__(self) -> Iterator[tuple[int, bool, int]]:
         for each in self._ring:
             self.last = each[0]
+            self.steps += 1
             yield each
+
+
+def _passed(hand: int, last: int, laps: int) -> list[tuple[int, int]]:
+    """Return the ranges of ids, first excluded, that the hand has come by."""
+    if laps == 0:
+        return [(hand, last)]
+    if laps == 1 and last <= hand:
+        return [(hand, NO_LIMIT), (-1, last)]
+    return [(-1, NO_LIMIT)]
 
 
 def _ring_row(result: Result, row: int) -> tuple[int, bool, int]:

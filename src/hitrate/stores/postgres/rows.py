@@ -17,8 +17,8 @@ from hitrate.stores.postgres.binary import float8, read_float8
 
 LONGEST = 64
 _DIGEST = 32
-_SHORT, _LONG = 9, 17
-_SHORT_HEAD, _LONGEST_ENCODING = bytes([_SHORT]), 255 - _LONG
+SHORT, _LONG = 9, 17
+SHORT_HEAD, _LONGEST_ENCODING = bytes([SHORT]), 255 - _LONG
 
 DAMAGED = "its bytes do not match its checksum; they were damaged, or written for another key"
 
@@ -60,7 +60,7 @@ def write_value(identity: int, entry: Entry) -> bytes:
     """
     encoding, payload, _, seconds = entry
     if encoding == DEFAULT_ENCODING and not seconds:
-        return _SHORT_HEAD + xxh3_64_digest(payload, identity) + payload
+        return SHORT_HEAD + xxh3_64_digest(payload, identity) + payload
     name = b"" if encoding == DEFAULT_ENCODING else encoding.encode()
     if len(name) > _LONGEST_ENCODING:
         raise ValueError(f"the name of the encoding {encoding!r} is longer than {_LONGEST_ENCODING} bytes")
@@ -76,9 +76,9 @@ def read_value(identity: int, value: bytes, expiry: float | None) -> Entry | Dec
         value: the column.
         expiry: seconds since the epoch, or None.
     """
-    if value[:1] == _SHORT_HEAD:
-        payload = value[_SHORT:]
-        if value[1:_SHORT] == xxh3_64_digest(payload, identity):
+    if value[:1] == SHORT_HEAD:
+        payload = value[SHORT:]
+        if value[1:SHORT] == xxh3_64_digest(payload, identity):
             return DEFAULT_ENCODING, payload, expiry, 0.0
         return DecodeError(DAMAGED)
     head = value[0] if value else 0
@@ -89,9 +89,9 @@ def read_value(identity: int, value: bytes, expiry: float | None) -> Entry | Dec
         encoding = value[_LONG:head].decode("ascii") or DEFAULT_ENCODING
     except UnicodeDecodeError:
         return DecodeError(DAMAGED)
-    if value[1:_SHORT] != _checksum(identity, encoding, payload):
+    if value[1:SHORT] != _checksum(identity, encoding, payload):
         return DecodeError(DAMAGED)
-    seconds = read_float8(value[_SHORT:_LONG])
+    seconds = read_float8(value[SHORT:_LONG])
     # The seconds are in no checksum.
     return encoding, payload, expiry, seconds if 0.0 <= seconds < 1e9 else 0.0
 

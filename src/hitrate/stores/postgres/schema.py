@@ -33,11 +33,10 @@ _TABLES = (
         namespace bigint NOT NULL,
         expiry double precision,
         replaced bigint,
-        visited boolean NOT NULL DEFAULT false,
         key bytea NOT NULL,
         value bytea NOT NULL,
         UNIQUE (namespace, key)
-    ) WITH (fillfactor = 90, autovacuum_vacuum_scale_factor = 0.05)""",
+    ) WITH (autovacuum_vacuum_scale_factor = 0.05)""",
     # Compressing what a serializer has packed costs more than it saves, and reads would pay again.
     "ALTER TABLE {entries} ALTER value SET STORAGE EXTERNAL",
     "CREATE INDEX ON {entries} (expiry) WHERE expiry IS NOT NULL",
@@ -58,6 +57,8 @@ _TABLES = (
         at double precision NOT NULL,
         emptied boolean NOT NULL DEFAULT false
     )""",
+    # Not a column of the entries: PostgreSQL writes a row anew for each change of it.
+    "CREATE {kind} TABLE {visited} (id bigint PRIMARY KEY)",
     """CREATE {kind} TABLE {state} (
         one boolean PRIMARY KEY DEFAULT true CHECK (one),
         hand bigint NOT NULL DEFAULT 0,

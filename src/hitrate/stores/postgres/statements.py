@@ -3,7 +3,9 @@
 Times are seconds since the epoch. Where a statement takes ``now``, NULL means the server's clock, which all that share
 a table have in common; a cache with a clock of its own passes that clock's time. Keys are looked up one by one, by
 ``LATERAL`` with ``OFFSET 0``: the plan that is best for a large table whatever the server believes its size to be, for a
-plan is kept, and a new table grows faster than its statistics.
+plan is kept, and a new table grows faster than its statistics. Arrays are unnested from subqueries, which hide their
+lengths: the server would take a plan made for the first, short ones for cheaper than the one it keeps, and plan anew
+for every call.
 """
 
 from __future__ import annotations
@@ -56,11 +58,16 @@ BEGIN, COMMIT, ROLLBACK = _plain("BEGIN"), _plain("COMMIT"), _plain("ROLLBACK")
 
 
 class Statements:
-    """All statements for the tables of one cache."""
+    """All statements for the tables of one cache.
 
-    def __init__(self, names: Names) -> None:
+    Args:
+        names: the tables.
+        own_clock: whether expiries are told and returned as times of the cache's own clock; else as seconds from now.
+    """
+
+    def __init__(self, names: Names, *, own_clock: bool) -> None:
         entries, namespaces, counts = names.entries, names.namespaces, names.counts
-        cleared, state = names.cleared, names.state
+        cleared, visited, state = names.cleared, names.visited, names.state
         floor = f"coalesce((SELECT floor FROM {state}), 0)"
         size = f"octet_length(key) + octet_length(value) + {ROW_OVERHEAD}"
 
@@ -71,7 +78,7 @@ class Statements:
             return f"{live(name)} AND leaving IS NULL"
 
         def found(now: str) -> str:
-            left = f"CASE WHEN {now}::float8 IS NULL THEN expiry - {_now(now)} ELSE expiry END AS expiry"
+            left = "expiry" if own_clock else f"expiry - {_now(now)} AS expiry"
             return f"id, {left}, value"
 
         def fresh(now: str) -> str:
@@ -91,11 +98,13 @@ class Statements:
                 lost AS (SELECT count(*) AS entries, coalesce(sum(size), 0)::int8 AS bytes FROM gone),
                 {counted("lost", "-")}"""
 
+        # By the least, which the index tells: for "is there any" the server might look through the table.
+        littered = f"coalesce((SELECT min(namespace) FROM {entries}) <= {floor}, false)"
         emptied = "ARRAY(SELECT DISTINCT namespace FROM gone)"
         litter = f"""EXISTS (SELECT FROM {cleared} WHERE NOT emptied OR at < {_now("NULL")} - {NOTE_SECONDS})
             OR EXISTS (SELECT FROM {namespaces} WHERE leaving < {_now("NULL")} - {NOTE_SECONDS})
-            OR EXISTS (SELECT FROM {namespaces} WHERE id <= {floor})
-            OR EXISTS (SELECT FROM {entries} WHERE namespace <= {floor})"""
+            OR coalesce((SELECT min(id) FROM {namespaces}) <= {floor}, false)
+            OR {littered}"""
 
         # $1 name, $2 key, $3 now
         self.read_one = _prepared(
@@ -103,13 +112,13 @@ class Statements:
         )
         # $1 name, $2 keys, $3 now
         self.read_many = _prepared(
-            f"""SELECT e.*, w.place FROM unnest($2::bytea[]) WITH ORDINALITY AS w(key, place) CROSS JOIN LATERAL (
+            f"""SELECT e.*, w.place FROM unnest((SELECT $2::bytea[])) WITH ORDINALITY AS w(key, place) CROSS JOIN LATERAL (
                 SELECT {found("$3")} FROM {entries}
                 WHERE namespace = ({live("$1::bytea")}) AND key = w.key AND {fresh("$3")} OFFSET 0) AS e"""
         )
         # $1 names, $2 keys, $3 now
         self.read_mixed = _prepared(
-            f"""SELECT e.*, w.place FROM unnest($1::bytea[], $2::bytea[]) WITH ORDINALITY AS w(name, key, place)
+            f"""SELECT e.*, w.place FROM unnest((SELECT $1::bytea[]), (SELECT $2::bytea[])) WITH ORDINALITY AS w(name, key, place)
                 CROSS JOIN LATERAL (
                 SELECT {found("$3")} FROM {entries}
                 WHERE namespace = ({live("w.name")}) AND key = w.key AND {fresh("$3")} OFFSET 0) AS e"""
@@ -123,19 +132,19 @@ class Statements:
 
             With ``exact`` what is replaced is counted before. Without, every row counts as new.
             """
-            expiry = f"w.expiry + CASE WHEN $5::float8 IS NULL THEN {_now('$5')} ELSE 0 END"
-            arrays = "$2::bytea[], $3::bytea[], $4::float8[]"
+            expiry = "w.expiry" if own_clock else f"w.expiry + {_now('$5')}"
+            arrays = "(SELECT $2::bytea[]), (SELECT $3::bytea[]), (SELECT $4::float8[])"
             if mixed:
-                source = f"""unnest({arrays}, $9::bytea[]) AS w(key, value, expiry, name)
+                source = f"""unnest({arrays}, (SELECT $9::bytea[])) AS w(key, value, expiry, name)
                     CROSS JOIN LATERAL ({writable("w.name")} OFFSET 0) AS n"""
-                there_from = f"""unnest($2::bytea[], $9::bytea[]) AS w(key, name)
+                there_from = f"""unnest((SELECT $2::bytea[]), (SELECT $9::bytea[])) AS w(key, name)
                     CROSS JOIN LATERAL ({writable("w.name")} OFFSET 0) AS n"""
                 namespace = "n.id"
-                known = f"""(SELECT count(*) = cardinality($1::bytea[]) FROM unnest($1::bytea[]) AS w(name)
+                known = f"""(SELECT count(*) = cardinality($1::bytea[]) FROM unnest((SELECT $1::bytea[])) AS w(name)
                     CROSS JOIN LATERAL ({writable("w.name")} OFFSET 0) AS n)"""
             else:
                 source = f"unnest({arrays}) AS w(key, value, expiry)"
-                there_from = "unnest($2::bytea[]) AS w(key)"
+                there_from = "unnest((SELECT $2::bytea[])) AS w(key)"
                 namespace = f"({writable('$1::bytea')})"
                 known = f"{namespace} IS NOT NULL"
             there = (
@@ -169,18 +178,18 @@ class Statements:
         }
         # $1 names
         self.make_namespaces = _plain(
-            f"""INSERT INTO {namespaces} AS n (name) SELECT unnest($1::bytea[])
+            f"""INSERT INTO {namespaces} AS n (name) SELECT unnest((SELECT $1::bytea[]))
                 ON CONFLICT (name) DO UPDATE SET id = DEFAULT, leaving = NULL WHERE n.id <= {floor}"""
         )
         # $1 names
         self.keep_namespaces = _plain(
-            f"""WITH named AS MATERIALIZED (SELECT n.id FROM unnest($1::bytea[]) AS w(name) CROSS JOIN LATERAL (
+            f"""WITH named AS MATERIALIZED (SELECT n.id FROM unnest((SELECT $1::bytea[])) AS w(name) CROSS JOIN LATERAL (
                     SELECT id FROM {namespaces} WHERE name = w.name AND leaving IS NOT NULL OFFSET 0 FOR UPDATE) AS n)
                 UPDATE {namespaces} SET leaving = NULL WHERE id = ANY(ARRAY(SELECT id FROM named))"""
         )
         # $1 names, $2 keys, $3 now
         self.delete = _prepared(
-            f"""WITH doomed AS MATERIALIZED (SELECT w.place, e.* FROM unnest($1::bytea[], $2::bytea[])
+            f"""WITH doomed AS MATERIALIZED (SELECT w.place, e.* FROM unnest((SELECT $1::bytea[]), (SELECT $2::bytea[]))
                     WITH ORDINALITY AS w(name, key, place)
                     CROSS JOIN LATERAL ({live("w.name")} OFFSET 0) AS n
                     CROSS JOIN LATERAL (SELECT id, {fresh("$3")} AS fresh FROM {entries}
@@ -194,7 +203,7 @@ class Statements:
         )
         # $1 names, $2 keys: taken by all in one order, so that none waits for one who waits for it
         self.lock_rows = _plain(
-            f"""SELECT count(*) FROM (SELECT FROM unnest($1::bytea[], $2::bytea[]) AS w(name, key)
+            f"""SELECT count(*) FROM (SELECT FROM unnest((SELECT $1::bytea[]), (SELECT $2::bytea[])) AS w(name, key)
                 CROSS JOIN LATERAL ({live("w.name")} OFFSET 0) AS n
                 CROSS JOIN LATERAL (SELECT id FROM {entries}
                     WHERE namespace = n.id AND key = w.key OFFSET 0 FOR UPDATE) AS e OFFSET 0) AS locked"""
@@ -212,7 +221,7 @@ class Statements:
         )
         # $1 names
         self.clear = _plain(
-            f"""WITH named AS MATERIALIZED (SELECT n.id FROM unnest($1::bytea[]) AS w(name) CROSS JOIN LATERAL (
+            f"""WITH named AS MATERIALIZED (SELECT n.id FROM unnest((SELECT $1::bytea[])) AS w(name) CROSS JOIN LATERAL (
                     SELECT id FROM {namespaces} WHERE name = w.name OFFSET 0 FOR UPDATE) AS n),
                 gone AS (DELETE FROM {namespaces} WHERE id = ANY(ARRAY(SELECT id FROM named)) RETURNING id)
                 INSERT INTO {cleared} (id, at) SELECT id, {_now("NULL")} FROM gone ON CONFLICT DO NOTHING"""
@@ -266,18 +275,18 @@ class Statements:
         )
         # $1 hand, $2 how many
         self.ring = _plain(
-            f"SELECT id, visited, ({size})::int8 FROM {entries} WHERE id > $1::int8 ORDER BY id LIMIT $2::int8"
+            f"""SELECT id, EXISTS (SELECT FROM {visited} AS v WHERE v.id = e.id), ({size})::int8 FROM {entries} AS e
+                WHERE id > $1::int8 ORDER BY id LIMIT $2::int8"""
         )
         # $1 ids
         self.evict = _plain(
             f"""WITH {gone(f"SELECT id FROM {entries} WHERE id = ANY($1::int8[])")}
                 SELECT (SELECT entries FROM lost), {emptied}"""
         )
-        # $1 ids, $2 what their visited bit becomes
-        self.mark = _plain(
-            f"""UPDATE {entries} SET visited = $2::bool WHERE id = ANY(ARRAY(SELECT id FROM {entries}
-                WHERE id = ANY($1::int8[]) AND visited <> $2::bool FOR UPDATE SKIP LOCKED))"""
-        )
+        # $1 ids, in order
+        self.mark = _plain(f"INSERT INTO {visited} SELECT unnest($1::int8[]) ON CONFLICT DO NOTHING")
+        # $1 the hand before, $2 the hand after: what it has come by, and what was removed meanwhile
+        self.unmark = _plain(f"DELETE FROM {visited} WHERE id > $1::int8 AND id <= $2::int8")
         # $1 hand
         self.move_hand = _plain(
             f"""INSERT INTO {state} (hand) VALUES ($1::int8) ON CONFLICT (one) DO UPDATE SET hand = excluded.hand"""
@@ -288,8 +297,7 @@ class Statements:
                 FROM (SELECT coalesce(sum(entries), 0)::int8 AS entries, coalesce(sum(bytes), 0)::int8 AS bytes
                     FROM {counts}) AS held,
                 (SELECT count(*) AS entries, coalesce(sum({size}), 0)::int8 AS bytes FROM {entries}
-                    WHERE (SELECT EXISTS (SELECT FROM {entries} WHERE namespace <= {floor}))
-                    AND namespace <= {floor}) AS below,
+                    WHERE (SELECT {littered}) AND namespace <= {floor}) AS below,
                 (SELECT count(*) AS entries, coalesce(sum(e.size), 0)::int8 AS bytes FROM {cleared} AS x
                     CROSS JOIN LATERAL (SELECT {size} AS size FROM {entries} WHERE namespace = x.id
                         AND x.id > {floor} OFFSET 0) AS e WHERE NOT x.emptied) AS noted"""

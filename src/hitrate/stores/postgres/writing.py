@@ -28,7 +28,7 @@ from hitrate.stores.postgres.binary import (
 )
 from hitrate.stores.postgres.conversation import PAUSE, Conversation
 from hitrate.stores.postgres.room import Limits, Room
-from hitrate.stores.postgres.rows import stored_key, stored_name, write_value
+from hitrate.stores.postgres.rows import LONGEST, stored_key, stored_name, write_value
 from hitrate.stores.postgres.statements import BEGIN, COMMIT, ROLLBACK, ROW_OVERHEAD, Statements
 from hitrate.stores.postgres.wire import Call, Result
 
@@ -126,20 +126,21 @@ class Writer:
             for count, ((name, key), entry) in enumerate(changes.items()):
                 if count % _PAUSE_EVERY == _PAUSE_EVERY - 1:
                     yield PAUSE
-                place = stored_name(name), stored_key(key)
+                short_name = name if len(name) <= LONGEST else stored_name(name)
+                short_key = key if len(key) <= LONGEST else stored_key(key)
                 if entry is None:
-                    batch.doomed.append((*place, caller))
+                    batch.doomed.append((short_name, short_key, caller))
                     continue
                 value = _value(name, key, entry)
-                size = len(place[1]) + len(value) + ROW_OVERHEAD
+                size = len(short_key) + len(value) + ROW_OVERHEAD
                 if size > limits.bytes:
                     log.warning(
                         "the value of key %r takes %s bytes, more than max_bytes=%s; not stored",
                         *(key, size, limits.bytes),
                     )
-                    batch.doomed.append((*place, None))
+                    batch.doomed.append((short_name, short_key, None))
                 else:
-                    batch.rows.append((*place, value, entry[2]))
+                    batch.rows.append((short_name, short_key, value, entry[2]))
                     batch.bytes += size
         if len(batch.rows) > limits.entries or batch.bytes > limits.bytes:
             # The batch alone is too much: what comes last stays.
