@@ -71,9 +71,7 @@ class Raw(Contender):
             items = [(_joined(key), key[1], value) for batch in batches for key, value in batch.items()]
             return self._set(statement), items
         statement = f"INSERT INTO {self.table} SELECT %b, * FROM unnest(%b::text[], %b::bytea[]) {update}"
-        many = [
-            (_joined(next(iter(batch))), [key for _, key in batch], list(batch.values())) for batch in batches
-        ]
+        many = [(_joined(next(iter(batch))), [key for _, key in batch], list(batch.values())) for batch in batches]
         return self._set_many(statement), many
 
     def _get(self, statement: Any) -> Any:

@@ -26,11 +26,11 @@ class PostgresCache(Cache[ValueT]):
     table have in common.
 
     Args:
-        conninfo_or_pool: a connection string or ``postgresql://`` URL; or a ``psycopg_pool.ConnectionPool``, which serves
-            the sync methods, or an ``AsyncConnectionPool``, which serves the async methods in the event loop it was
-            opened in. For all else the cache opens connections of its own, with the pool's settings.
+        conninfo_or_pool: a connection string or ``postgresql://`` URL; or a ``psycopg_pool.ConnectionPool``, which
+            serves the sync methods, or an ``AsyncConnectionPool``, which serves the async methods in the event loop it
+            was opened in. For all else the cache opens connections of its own, with the pool's settings.
         serde: turns values into bytes and back; ``MsgpackSerializer`` when not given.
-        table: the name of the table, with or without a schema. Caches with the same table are one cache. Four more
+        table: the name of the table, with or without a schema. Caches with the same table are one cache. Five more
             tables have names that begin with it.
         durability: ``"normal"`` keeps entries in UNLOGGED tables, which a crash of the server empties; ``"full"`` in
             logged ones. It counts when the tables are made.
@@ -42,9 +42,9 @@ class PostgresCache(Cache[ValueT]):
             server's clock.
         timeout: seconds that an operation may take, waiting for a connection included.
         connect_timeout: seconds that opening a connection may take, 2 at least.
-        max_connections: connections that the cache opens at most in this process, beside those of a pool that was given.
-        prepare: whether statements may be prepared on the server. Behind a proxy that shares sessions, such as PgBouncer
-            in transaction mode, they do not stay; that is found out, and False saves finding it out.
+        max_connections: connections that the cache opens at most in this process, beside those of a given pool.
+        prepare: whether statements may be prepared on the server. Behind a proxy that shares sessions, such as
+            PgBouncer in transaction mode, they do not stay; that is found out, and False saves finding it out.
 
     Raises:
         TypeError: an argument has the wrong type.

@@ -24,7 +24,7 @@ from hitrate.stores.base import Changes, Found, Store, Usage, check_limit
 from hitrate.stores.keeper import Keeper
 from hitrate.stores.postgres import names, schema
 from hitrate.stores.postgres.binary import BYTEA, array, read_int8
-from hitrate.stores.postgres.connections import Connections, OwnPool, PoolExhausted, Settings
+from hitrate.stores.postgres.connections import Connections, OwnPool, Settings
 from hitrate.stores.postgres.conversation import Conversation, ahold, hold
 from hitrate.stores.postgres.gathering import Lane
 from hitrate.stores.postgres.reading import Reader
@@ -184,7 +184,7 @@ class PostgresStore(Store):
     def _keep(self) -> bool:
         return self._hold(self._room.keep)
 
-    def _see(self, row: bytes) -> None:
+    def _see(self, row: int) -> None:
         self._room.seen.add(row)
 
     def _tell_of_eviction(self) -> None:
@@ -337,7 +337,7 @@ def _keeps_connection(error: BaseException) -> bool:
     return isinstance(error, ServerError) and error.sqlstate not in _ANOTHER_CONNECTION
 
 
-def _ignore(row: bytes) -> None:
+def _ignore(row: int) -> None:
     pass
 
 

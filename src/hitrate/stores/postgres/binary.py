@@ -1,12 +1,16 @@
 """PostgreSQL's binary format, as far as the statements need it: arrays to send, numbers to read.
 
-psycopg's own adaptation does the same for any type and costs some 10 us a statement and 1 us an element.
+psycopg's own adaptation does the same for any type; to send, it costs some 10 us a statement and 1 us an element.
 """
 
 from __future__ import annotations
 
 import struct
 from collections.abc import Sequence
+from typing import Any
+
+from psycopg.adapt import Transformer
+from psycopg.pq.abc import PGresult
 
 BYTEA, INT8, TEXT, FLOAT8 = 17, 20, 25, 701
 """Object ids of types, fixed in PostgreSQL's catalog."""
@@ -63,6 +67,13 @@ def int8_array(numbers: Sequence[int]) -> bytes:
     interleaved = [8] * (2 * len(numbers))
     interleaved[1::2] = numbers
     return _HEADER(1, 0, INT8, len(numbers), 1) + struct.pack(f"!{'iq' * len(numbers)}", *interleaved)
+
+
+def rows_of(result: PGresult) -> list[tuple[Any, ...]]:
+    """Return the rows of a result as Python's numbers, bytes and None."""
+    transformer = Transformer()
+    transformer.set_pgresult(result)
+    return transformer.load_rows(0, result.ntuples, tuple)
 
 
 def read_int8_array(raw: bytes | None) -> list[int]:

@@ -1,7 +1,7 @@
 """Where connections come from: a pool the program gave for its face, and a pool of this store's own for the rest.
 
-The own pool serves threads and event loops alike, for a connection is nothing but a socket to it. It opens connections on
-threads of their own, as they are needed and up to a number, and hands each that comes back to whoever waits longest.
+The own pool serves threads and event loops alike, for a connection is nothing but a socket to it. It opens connections
+on threads of their own, as they are needed and up to a number, and hands each that comes back to who waits longest.
 """
 
 from __future__ import annotations
@@ -350,7 +350,7 @@ class Connections:
 
 
 def _loop_of(apool: Any) -> asyncio.AbstractEventLoop | None:
-    """Return the loop that a pool was opened in, as far as it can be told; else the first that uses it is taken for it."""
+    """Return the loop that a pool was opened in; None if it does not tell, then the first that uses it is taken for it."""
     for worker in getattr(apool, "_workers", ()):
         if isinstance(worker, asyncio.Task):
             return worker.get_loop()

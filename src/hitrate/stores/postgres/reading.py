@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from struct import Struct
-from typing import Any
 
 from xxhash import xxh3_64_digest
 
 from hitrate.entry import DEFAULT_ENCODING, fingerprint, fingerprints
 from hitrate.keys import EncodedKey
 from hitrate.stores.base import Found
-from hitrate.stores.postgres.binary import BYTEA, array, float8, read_float8
+from hitrate.stores.postgres.binary import BYTEA, array, float8, read_float8, read_int8, rows_of
 from hitrate.stores.postgres.conversation import PAUSE, Conversation
 from hitrate.stores.postgres.rows import SHORT, SHORT_HEAD, read_value, stored_key, stored_keys, stored_name
 from hitrate.stores.postgres.statements import Statements
@@ -20,10 +18,8 @@ from hitrate.stores.postgres.wire import Call
 _AT_ONCE = 512
 """Rows that are taken in before the event loop may serve others."""
 
-_place = Struct("!q").unpack
-
-Seen = Callable[[bytes], None]
-"""Told the id of each row that is found, in binary form."""
+Seen = Callable[[int], None]
+"""Told the id of each row that is found."""
 
 
 class Reader:
@@ -57,9 +53,11 @@ class Reader:
         if not result.ntuples:
             return (None,)
         left = result.get_value(0, 1)
-        value = result.get_value(0, 2) or b""
-        self._seen(result.get_value(0, 0) or b"")
-        return (read_value(fingerprint(name, key), value, None if left is None else self._expiry(left)),)
+        expiry = None
+        if left is not None:
+            expiry = read_float8(left) if self._own_clock else self._clock() + read_float8(left)
+        self._seen(read_int8(result.get_value(0, 0) or b""))
+        return (read_value(fingerprint(name, key), result.get_value(0, 2) or b"", expiry),)
 
     def _read_many(self, keys: Sequence[EncodedKey]) -> Conversation[Sequence[Found]]:
         found: list[Found] = [None] * len(keys)
@@ -81,21 +79,17 @@ class Reader:
             wanted = array(BYTEA, stored_keys([key for _, key in keys]))
             call = Call(self._statements.read_mixed, (owners, wanted, self._now()))
         (result,) = yield (call,)
-        get: Any = result.get_value  # none of the columns but the second is ever NULL
         seen = self._seen
-        for row in range(result.ntuples):
-            identity = identities[place := _place(get(row, 3))[0] - 1]
-            left, value = get(row, 1), get(row, 2)
-            expiry = None if left is None else self._expiry(left)
-            if value[:1] == SHORT_HEAD and value[1:SHORT] == xxh3_64_digest(payload := value[SHORT:], identity):
-                found[place] = DEFAULT_ENCODING, payload, expiry, 0.0  # the usual entry, with less ado
+        for count, (row_id, left, value, number) in enumerate(rows_of(result)):
+            place = number - 1
+            expiry = None if left is None else left if self._own_clock else self._clock() + left
+            identity = identities[place]
+            payload = value[SHORT:]
+            if value[:SHORT] == SHORT_HEAD + xxh3_64_digest(payload, identity):  # the usual entry, with less ado
+                found[place] = DEFAULT_ENCODING, payload, expiry, 0.0
             else:
                 found[place] = read_value(identity, value, expiry)
-            seen(get(row, 0))
-            if row % _AT_ONCE == _AT_ONCE - 1:
+            seen(row_id)
+            if count % _AT_ONCE == _AT_ONCE - 1:
                 yield PAUSE
         return found
-
-    def _expiry(self, left: bytes) -> float:
-        """Return an expiry in this process's clock; the server says how long is left, by its own."""
-        return read_float8(left) if self._own_clock else self._clock() + read_float8(left)

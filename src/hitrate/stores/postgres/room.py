@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator, Sequence
 from typing import NamedTuple
 
 from hitrate.sieve import sweep
-from hitrate.stores.postgres.binary import INT8, array, int8, int8_array, read_int8, read_int8_array
+from hitrate.stores.postgres.binary import int8, int8_array, read_int8, read_int8_array, rows_of
 from hitrate.stores.postgres.conversation import Conversation
 from hitrate.stores.postgres.statements import BEGIN, COMMIT, REMOVED_PER_STEP, Statements
 from hitrate.stores.postgres.wire import Call, Result
@@ -49,7 +49,7 @@ class Room:
         limits: as given.
         far: what may be held for a write not to count exactly.
         is_near: whether the last that was heard is that limits are near.
-        seen: ids, in binary form, of rows that were read since they were last marked as visited.
+        seen: ids of rows that were read since they were last marked as visited.
         emptied: numbers of namespaces whose last entry may be gone.
         litter: whether there are entries to be removed because their namespace was cleared.
         evictions: entries removed for room.
@@ -63,7 +63,7 @@ class Room:
         self.far = Limits(*(limit - limit // _RESERVE for limit in limits))
         self.is_bounded = limits != (NO_LIMIT, NO_LIMIT)
         self.is_near = False
-        self.seen: set[bytes] = set()
+        self.seen: set[int] = set()
         self.emptied: set[int] = set()
         self.litter = False
         self.evictions = 0
@@ -152,7 +152,7 @@ class Room:
         asked, last = _RING_ROWS, hand
         while True:
             (result,) = yield (Call(statements.ring, (int8(last), int8(asked))),)
-            page = [_ring_row(result, row) for row in range(result.ntuples)]
+            page = [(row_id, visited, size) for row_id, visited, size in rows_of(result)]
             ring += (each for each in page if each[0] not in spared)
             if page:
                 last = page[-1][0]
@@ -220,7 +220,7 @@ class Room:
 
     def _mark_seen(self) -> Call:
         seen, self.seen = self.seen, set()
-        return Call(self._statements.mark, (array(INT8, sorted(seen)),))
+        return Call(self._statements.mark, (int8_array(sorted(seen)),))
 
 
 class _Walk:
@@ -245,14 +245,6 @@ def _passed(hand: int, last: int, laps: int) -> list[tuple[int, int]]:
     if laps == 1 and last <= hand:
         return [(hand, NO_LIMIT), (-1, last)]
     return [(-1, NO_LIMIT)]
-
-
-def _ring_row(result: Result, row: int) -> tuple[int, bool, int]:
-    return (
-        read_int8(result.get_value(row, 0) or b""),
-        result.get_value(row, 1) == _TRUE,
-        read_int8(result.get_value(row, 2) or b""),
-    )
 
 
 def limits_of(max_entries: int | None, max_bytes: int | None) -> Limits:

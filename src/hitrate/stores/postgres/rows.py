@@ -12,7 +12,7 @@ from hashlib import blake2b
 from xxhash import xxh3_64_digest
 
 from hitrate.entry import DEFAULT_ENCODING, Entry
-from hitrate.errors import DecodeError
+from hitrate.errors import DecodeError, StoreError
 from hitrate.stores.postgres.binary import float8, read_float8
 
 LONGEST = 64
@@ -56,14 +56,14 @@ def write_value(identity: int, entry: Entry) -> bytes:
         entry: encoding, payload, expiry and seconds.
 
     Raises:
-        ValueError: the name of the encoding is longer than there is room for.
+        StoreError: the name of the encoding is longer than there is room for.
     """
     encoding, payload, _, seconds = entry
     if encoding == DEFAULT_ENCODING and not seconds:
         return SHORT_HEAD + xxh3_64_digest(payload, identity) + payload
     name = b"" if encoding == DEFAULT_ENCODING else encoding.encode()
     if len(name) > _LONGEST_ENCODING:
-        raise ValueError(f"the name of the encoding {encoding!r} is longer than {_LONGEST_ENCODING} bytes")
+        raise StoreError(f"the name of the encoding {encoding!r} is longer than {_LONGEST_ENCODING} bytes")
     checksum = _checksum(identity, encoding, payload)
     return b"".join((bytes([_LONG + len(name)]), checksum, float8(seconds), name, payload))
 

@@ -112,8 +112,8 @@ def _found(names: Names, durability: Durability) -> Conversation[int | None]:
         )
     if formats[0] is not None and durability == "full" and result.get_value(0, 1) != b"p":
         log.warning(
-            "the table %s is UNLOGGED: what it holds is lost if the server crashes. For durability='full' give the cache "
-            "another table, or run ALTER TABLE ... SET LOGGED on it and its companions",
+            "the table %s is UNLOGGED: what it holds is lost if the server crashes. For durability='full' give the "
+            "cache another table, or run ALTER TABLE ... SET LOGGED on it and its companions",
             names.entries,
         )
     return formats[0]
@@ -129,8 +129,8 @@ def _format_of(name: str, kind: bytes, comment: bytes) -> int:
         )
     if int(number) > FORMAT:
         raise NewerTable(
-            f"{name} has format {number}, which a newer hitrate made; this one reads up to {FORMAT}. Upgrade hitrate or "
-            "give the cache another table; it was left as it is"
+            f"{name} has format {number}, which a newer hitrate made; this one reads up to {FORMAT}. "
+            "Upgrade hitrate or give the cache another table; it was left as it is"
         )
     return int(number)
 

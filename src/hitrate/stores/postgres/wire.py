@@ -120,7 +120,7 @@ class Link:
     def _results(self) -> Waits:
         """Return the results of one statement."""
         pgconn = self.pgconn
-        results = []
+        results: list[Result] = []
         while True:
             while pgconn.is_busy():
                 yield READ

@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
-from hitrate.entry import Entry, fingerprint
+from hitrate.entry import fingerprint
 from hitrate.errors import StoreError
 from hitrate.failsafe import log
 from hitrate.keys import EncodedKey
@@ -50,12 +50,12 @@ class Batch:
 
     Attributes:
         rows: what to store, in the order of names and keys in which all writers lock.
-        bytes: what they are counted as, all together.
+        size: bytes that they are counted as, all together.
         doomed: what to remove, in that order, each with the index of the caller who asked, None for nobody.
     """
 
     rows: list[Row] = field(default_factory=list)
-    bytes: int = 0
+    size: int = 0
     doomed: list[tuple[bytes, bytes, int | None]] = field(default_factory=list)
 
 
@@ -106,7 +106,7 @@ class Writer:
         removed = [0] * len(batches)
         for group in _groups(batches):
             batch = yield from self._plan(group)
-            if batch.rows and (batch.doomed or len(batch.rows) > _ROWS_AT_ONCE or batch.bytes > _BYTES_AT_ONCE):
+            if batch.rows and (batch.doomed or len(batch.rows) > _ROWS_AT_ONCE or batch.size > _BYTES_AT_ONCE):
                 yield from self._write_in_parts(batch, removed)
             elif batch.rows:
                 yield from self._store(batch)
@@ -131,18 +131,22 @@ class Writer:
                 if entry is None:
                     batch.doomed.append((short_name, short_key, caller))
                     continue
-                value = _value(name, key, entry)
+                value = write_value(fingerprint(name, key), entry)
                 size = len(short_key) + len(value) + ROW_OVERHEAD
-                if size > limits.bytes:
+                if size > limits.bytes or size > _LARGEST:
                     log.warning(
-                        "the value of key %r takes %s bytes, more than max_bytes=%s; not stored",
-                        *(key, size, limits.bytes),
+                        "the value of key %r takes %s bytes, more than %s; not stored",
+                        *(
+                            key,
+                            size,
+                            f"max_bytes={limits.bytes}" if size > limits.bytes else "PostgreSQL can hold in one",
+                        ),
                     )
                     batch.doomed.append((short_name, short_key, None))
                 else:
                     batch.rows.append((short_name, short_key, value, entry[2]))
-                    batch.bytes += size
-        if len(batch.rows) > limits.entries or batch.bytes > limits.bytes:
+                    batch.size += size
+        if len(batch.rows) > limits.entries or batch.size > limits.bytes:
             # The batch alone is too much: what comes last stays.
             dropped = _beyond(batch.rows, limits)
             batch.doomed += [(name, key, None) for name, key, _, _ in batch.rows[:dropped]]
@@ -152,14 +156,14 @@ class Writer:
         batch.doomed.sort(key=lambda each: each[:2])
         return batch
 
-    def _call(self, rows: Sequence[Row], *, exact: bool) -> Call:
+    def _call(self, rows: Sequence[Row], size: int, *, exact: bool) -> Call:
         """Return the call that stores rows."""
         limits = self._room.limits if exact else self._room.far
         names, keys, values, expiries = zip(*rows, strict=True)
         distinct = list(dict.fromkeys(names))
         mixed = len(distinct) > 1
         columns = None
-        if any(expiry is not None for expiry in expiries):
+        if expiries.count(None) < len(rows):
             since = 0.0 if self._own_clock else self._clock()
             columns = array(FLOAT8, [None if expiry is None else float8(expiry - since) for expiry in expiries])
         parameters = [
@@ -168,7 +172,7 @@ class Writer:
             array(BYTEA, values),
             columns,
             self._now(),
-            int8(_bytes_of(rows)),
+            int8(size),
             int8(limits.entries),
             int8(limits.bytes),
         ]
@@ -191,13 +195,13 @@ class Writer:
         far_call = near_call = None
         for _ in range(_ATTEMPTS):
             purge = self._purge_if_due()
-            exact = room.is_near or not room.is_far_from(len(rows), batch.bytes)
+            exact = room.is_near or not room.is_far_from(len(rows), batch.size)
             if exact:
-                near_call = near_call or self._call(rows, exact=True)
+                near_call = near_call or self._call(rows, batch.size, exact=True)
                 results = yield (Call(statements.lock), near_call, *purge)
                 result, purged = results[1], results[2:]
             else:
-                far_call = far_call or self._call(rows, exact=False)
+                far_call = far_call or self._call(rows, batch.size, exact=False)
                 results = yield (far_call, *purge)
                 result, purged = results[0], results[1:]
             self._note_purged(purged)
@@ -227,7 +231,7 @@ class Writer:
             yield calls
             done: list[Told] = []
             for part in parts:
-                (result,) = yield (self._call(part, exact=True),)
+                (result,) = yield (self._call(part, _bytes_of(part), exact=True),)
                 done.append(_told(result))
                 if done[-1].stored != len(part):
                     break
@@ -284,17 +288,6 @@ class Writer:
                 removed[caller] += 1
         self._room.expirations += read_int8(result.get_value(0, 1) or b"")
         self._room.note_emptied(result.get_value(0, 2))
-
-
-def _value(name: bytes, key: bytes, entry: Entry) -> bytes:
-    if len(entry[1]) > _LARGEST:
-        raise StoreError(
-            f"the value of key {key!r} takes {len(entry[1])} bytes; PostgreSQL holds less than 1 GB in one"
-        )
-    try:
-        return write_value(fingerprint(name, key), entry)
-    except ValueError as error:
-        raise StoreError(f"the value of key {key!r} cannot be stored: {error}") from error
 
 
 def _bytes_of(rows: Sequence[Row]) -> int:
