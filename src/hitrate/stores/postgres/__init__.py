@@ -134,7 +134,7 @@ class PostgresStore(Store):
         return self._hold(self._usage)
 
     def _usage(self) -> Conversation[Usage]:
-        (result,) = yield (Call(self.statements.usage),)
+        (result,) = yield (Call(self.statements.bounds.usage),)
         entries, size = (read_int8(result.get_value(0, column) or b"") for column in (0, 1))
         return Usage(entries, size, self._room.evictions, self._room.expirations)
 
@@ -157,10 +157,10 @@ class PostgresStore(Store):
 
     def _clear(self, namespaces: Sequence[bytes] | None) -> Conversation[None]:
         if namespaces is None:
-            yield (Call(self.statements.clear_all),)
+            yield (Call(self.statements.clearing.all),)
         else:
             named = sorted({stored_name(name) for name in namespaces})
-            yield (Call(self.statements.clear, (array(BYTEA, named),)),)
+            yield (Call(self.statements.clearing.some, (array(BYTEA, named),)),)
 
     async def _awrite(self, works: list[Any]) -> list[Any]:
         """Do writes and clears in their order, writes that follow each other in one statement."""

@@ -48,7 +48,7 @@ class Reader:
         return float8(self._clock()) if self._own_clock else None
 
     def _read_one(self, name: bytes, key: bytes) -> Conversation[Sequence[Found]]:
-        call = Call(self._statements.read_one, (stored_name(name), stored_key(key), self._now()))
+        call = Call(self._statements.reads.one, (stored_name(name), stored_key(key), self._now()))
         (result,) = yield (call,)
         if not result.ntuples:
             return (None,)
@@ -72,12 +72,12 @@ class Reader:
             ((name, of_one),) = by_name.items()
             identities = fingerprints(name, of_one)
             wanted = array(BYTEA, stored_keys(of_one))
-            call = Call(self._statements.read_many, (stored_name(name), wanted, self._now()))
+            call = Call(self._statements.reads.many, (stored_name(name), wanted, self._now()))
         else:
             owners = array(BYTEA, [stored_name(name) for name, _ in keys])
             identities = [fingerprint(name, key) for name, key in keys]
             wanted = array(BYTEA, stored_keys([key for _, key in keys]))
-            call = Call(self._statements.read_mixed, (owners, wanted, self._now()))
+            call = Call(self._statements.reads.mixed, (owners, wanted, self._now()))
         (result,) = yield (call,)
         seen = self._seen
         for count, (row_id, left, value, number) in enumerate(rows_of(result)):

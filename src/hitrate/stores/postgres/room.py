@@ -8,7 +8,7 @@ from typing import NamedTuple
 from hitrate.sieve import sweep
 from hitrate.stores.postgres.binary import int8, int8_array, read_int8, read_int8_array, rows_of
 from hitrate.stores.postgres.conversation import Conversation
-from hitrate.stores.postgres.statements import BEGIN, COMMIT, REMOVED_PER_STEP, Statements
+from hitrate.stores.postgres.statements import BEGIN, COMMIT, STEP, Statements
 from hitrate.stores.postgres.wire import Call, Result
 
 NO_LIMIT = (1 << 62) - 1
@@ -117,15 +117,15 @@ class Room:
             now: the time, if it is the cache's own clock that tells it.
         """
         statements = self._statements
-        _, _, totals = yield (Call(BEGIN), Call(statements.lock), Call(statements.totals))
+        _, _, totals = yield (Call(BEGIN), Call(statements.bounds.lock), Call(statements.bounds.totals))
         over = self._excess(totals, entries, size)
         while self.litter and max(over) > 0:
             yield from self.remove_litter()
-            (totals,) = yield (Call(statements.totals),)
+            (totals,) = yield (Call(statements.bounds.totals),)
             over = self._excess(totals, entries, size)
         purged = True
         while purged and max(over) > 0:
-            result, totals = yield (Call(statements.purge, (now,)), Call(statements.totals))
+            result, totals = yield (Call(statements.removals.purge, (now,)), Call(statements.bounds.totals))
             self.note_purged(result)
             purged = read_int8(result.get_value(0, 0) or b"") > 0
             over = self._excess(totals, entries, size)
@@ -151,7 +151,7 @@ class Room:
         laps: list[int] = []  # where in the ring the walk begins anew
         asked, last = _RING_ROWS, hand
         while True:
-            (result,) = yield (Call(statements.ring, (int8(last), int8(asked))),)
+            (result,) = yield (Call(statements.bounds.ring, (int8(last), int8(asked))),)
             page = [(row_id, visited, size) for row_id, visited, size in rows_of(result)]
             ring += (each for each in page if each[0] not in spared)
             if page:
@@ -166,10 +166,10 @@ class Room:
                 break
             asked *= 2
         evicted, *_ = yield (
-            Call(statements.evict, (int8_array([each for each, _ in decided.evicted]),)),
-            Call(statements.move_hand, (int8(walk.last),)),
+            Call(statements.bounds.evict, (int8_array([each for each, _ in decided.evicted]),)),
+            Call(statements.bounds.move_hand, (int8(walk.last),)),
             *(
-                Call(statements.unmark, (int8(first), int8(end)))
+                Call(statements.bounds.unmark, (int8(first), int8(end)))
                 for first, end in _passed(hand, walk.last, sum(start < walk.steps for start in laps))
             ),
         )
@@ -182,32 +182,22 @@ class Room:
         """Do a step of what need not be done by a caller; tell whether there is more."""
         if len(self.emptied) >= _EMPTIED_AT:
             ids, self.emptied = self.emptied, set()
-            yield (Call(self._statements.mark_leaving, (int8_array(sorted(ids)),)),)
+            yield (Call(self._statements.clearing.mark_leaving, (int8_array(sorted(ids)),)),)
         if len(self.seen) >= self._mark_at:
             yield from self._keep_seen()
         return (yield from self.remove_litter())
 
     def remove_litter(self) -> Conversation[bool]:
         """Remove a bounded number of entries that were cleared; tell whether there are more."""
-        statements = self._statements
-        results = yield [
-            Call(each)
-            for each in (
-                statements.remove_noted,
-                statements.remove_below_floor,
-                statements.remove_namespaces_below_floor,
-                statements.forget_notes,
-                statements.remove_leaving,
-            )
-        ]
+        results = yield [Call(each) for each in self._statements.clearing.steps]
         counts = [read_int8(result.get_value(0, 0) or b"") for result in results]
         done = read_int8(results[0].get_value(0, 1) or b"")
-        self.litter = done > 0 or any(count >= REMOVED_PER_STEP for count in counts)
+        self.litter = done > 0 or any(count >= STEP for count in counts)
         return self.litter
 
     def _keep_seen(self) -> Conversation[None]:
         """Write down what was read if evictions are near; else it may wait, or go."""
-        (totals,) = yield (Call(self._statements.totals),)
+        (totals,) = yield (Call(self._statements.bounds.totals),)
         over = self._excess(totals, 0, 0)
         nearly = any(
             excess > -limit // _RESERVE for excess, limit in zip(over, self.limits, strict=True) if limit != NO_LIMIT
@@ -220,7 +210,7 @@ class Room:
 
     def _mark_seen(self) -> Call:
         seen, self.seen = self.seen, set()
-        return Call(self._statements.mark, (int8_array(sorted(seen)),))
+        return Call(self._statements.bounds.mark, (int8_array(sorted(seen)),))
 
 
 class _Walk:

@@ -12,7 +12,7 @@ from hitrate.failsafe import log
 from hitrate.stores.postgres.binary import TEXT, array
 from hitrate.stores.postgres.conversation import Conversation
 from hitrate.stores.postgres.names import Names
-from hitrate.stores.postgres.statements import BEGIN, COMMIT, Statement
+from hitrate.stores.postgres.statements import BEGIN, COMMIT, Statement, plain
 from hitrate.stores.postgres.wire import Call
 
 Durability = Literal["normal", "full"]
@@ -80,17 +80,17 @@ def prepare(names: Names, durability: Durability) -> Conversation[None]:
     """
     if (yield from _found(names, durability)) == FORMAT:
         return
-    yield (Call(BEGIN), Call(_plain(f"SELECT pg_advisory_xact_lock({_ADVISORY_LOCK})")))
+    yield (Call(BEGIN), Call(plain(f"SELECT pg_advisory_xact_lock({_ADVISORY_LOCK})")))
     found = yield from _found(names, durability)  # another process may have been faster
     if found is None:
         kind = "UNLOGGED" if durability == "normal" else ""
         texts = [*_TABLES, *_comments(names)]
-        yield [Call(_plain(text.format(kind=kind, **names._asdict()))) for text in texts]
+        yield [Call(plain(text.format(kind=kind, **names._asdict()))) for text in texts]
     while found is not None and found < FORMAT:
-        yield [Call(_plain(text.format(**names._asdict()))) for text in MIGRATIONS[found]]
+        yield [Call(plain(text.format(**names._asdict()))) for text in MIGRATIONS[found]]
         found += 1
         if found == FORMAT:
-            yield [Call(_plain(text)) for text in _comments(names)]
+            yield [Call(plain(text)) for text in _comments(names)]
     yield (Call(COMMIT),)
 
 
@@ -137,7 +137,3 @@ def _format_of(name: str, kind: bytes, comment: bytes) -> int:
 
 def _comments(names: Names) -> list[str]:
     return [f"COMMENT ON TABLE {name} IS '{_COMMENT}{FORMAT}'" for name in names]
-
-
-def _plain(text: str) -> Statement:
-    return Statement(text.encode())

@@ -178,11 +178,11 @@ class Writer:
         ]
         if mixed:
             parameters.append(array(BYTEA, names))
-        return Call(self._statements.store[mixed, exact], parameters)
+        return Call(self._statements.stores.rows[mixed, exact], parameters)
 
     def _delete(self, batch: Batch) -> Call:
         names, keys = _doomed_arrays(batch)
-        return Call(self._statements.delete, (names, keys, self._now()))
+        return Call(self._statements.removals.delete, (names, keys, self._now()))
 
     def _now(self) -> bytes | None:
         return float8(self._clock()) if self._own_clock else None
@@ -198,7 +198,7 @@ class Writer:
             exact = room.is_near or not room.is_far_from(len(rows), batch.size)
             if exact:
                 near_call = near_call or self._call(rows, batch.size, exact=True)
-                results = yield (Call(statements.lock), near_call, *purge)
+                results = yield (Call(statements.bounds.lock), near_call, *purge)
                 result, purged = results[1], results[2:]
             else:
                 far_call = far_call or self._call(rows, batch.size, exact=False)
@@ -225,9 +225,9 @@ class Writer:
         statements, room = self._statements, self._room
         parts = list(_parts(batch.rows))
         for _ in range(_ATTEMPTS):
-            calls = [Call(BEGIN), Call(statements.lock)]
+            calls = [Call(BEGIN), Call(statements.bounds.lock)]
             if batch.doomed:
-                calls.append(Call(statements.lock_rows, _doomed_arrays(batch, batch.rows)))
+                calls.append(Call(statements.removals.lock, _doomed_arrays(batch, batch.rows)))
             yield calls
             done: list[Told] = []
             for part in parts:
@@ -258,7 +258,8 @@ class Writer:
 
     def _make_namespaces(self, rows: Sequence[Row]) -> Sequence[Call]:
         names = array(BYTEA, sorted({name for name, _, _, _ in rows}))
-        return [Call(each, (names,)) for each in (self._statements.make_namespaces, self._statements.keep_namespaces)]
+        stores = self._statements.stores
+        return [Call(each, (names,)) for each in (stores.make_namespaces, stores.keep_namespaces)]
 
     # What is noted of it
 
@@ -266,7 +267,7 @@ class Writer:
         self._writes += 1
         if self._writes % _PURGE_EVERY and self._soonest > self._clock():
             return ()
-        return (Call(self._statements.purge, (self._now(),)),)
+        return (Call(self._statements.removals.purge, (self._now(),)),)
 
     def _note_purged(self, results: Sequence[Result]) -> None:
         for result in results:
