@@ -11,6 +11,7 @@ import subprocess
 import tempfile
 import time
 from collections.abc import Iterator
+from contextlib import contextmanager
 from importlib.util import find_spec
 from itertools import count
 from pathlib import Path
@@ -66,10 +67,29 @@ class PostgresServer:
         """What it has said."""
         return (self.folder / "log").read_text(errors="replace")
 
-    def require_passwords(self) -> None:
-        """Ask for a password on loopback from now on; there is none that is right."""
-        (self._data / "pg_hba.conf").write_text("local all all trust\nhost all all 127.0.0.1/32 scram-sha-256\n")
-        self.signal(signal.SIGHUP)
+    @property
+    def is_running(self) -> bool:
+        """Whether it was started and not stopped since."""
+        return self._process is not None
+
+    @contextmanager
+    def asking_for_passwords(self) -> Iterator[None]:
+        """Ask for a password on loopback for a while; there is none that is right."""
+        rules = self._data / "pg_hba.conf"
+        before = rules.read_text()
+        try:
+            rules.write_text("local all all trust\nhost all all 127.0.0.1/32 scram-sha-256\n")
+            self._reload()
+            yield
+        finally:
+            rules.write_text(before)
+            self._reload()
+
+    def _reload(self) -> None:
+        with psycopg.connect(self.url, autocommit=True) as connection:
+            connection.execute("SELECT pg_reload_conf()")
+            # What a session begins with is what has been read by then.
+            connection.execute("SELECT pg_sleep(0.2)")
 
     def start(self) -> None:
         """Start it and wait until it answers."""

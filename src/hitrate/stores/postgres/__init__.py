@@ -6,7 +6,7 @@ import asyncio
 import os
 import time
 import weakref
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple, TypeVar
 
 try:
@@ -32,14 +32,14 @@ from hitrate.stores.postgres.room import NO_LIMIT, Room, limits_of
 from hitrate.stores.postgres.rows import stored_name
 from hitrate.stores.postgres.schema import Durability
 from hitrate.stores.postgres.statements import Statements
-from hitrate.stores.postgres.wire import Call, Link, ServerError, TimedOut
+from hitrate.stores.postgres.wire import NOT_PREPARED, Call, Link, ServerError, TimedOut
 from hitrate.stores.postgres.writing import Writer
 
 T = TypeVar("T")
 
 _ATTEMPTS = 5
 _READS_AT_ONCE = 4
-_NOT_PREPARED = {"26000", "42P05"}
+_PREPARED_IN_VAIN = 3
 _NO_TABLE = {"42P01"}
 _TAKE_TURNS = {"40P01", "40001"}
 _ANOTHER_CONNECTION = {"0A000", "25006"}  # a plan of before a migration; a server that has become a standby
@@ -85,6 +85,8 @@ class PostgresStore(Store):
         check_limit("max_bytes", max_bytes)
         check_limit("max_entries", max_entries)
         check_limit("max_connections", max_connections)
+        if max_connections is None:
+            raise TypeError("max_connections is a positive int, not None")
         _check_seconds("timeout", timeout)
         _check_seconds("connect_timeout", connect_timeout)
         if durability not in ("normal", "full"):
@@ -92,7 +94,8 @@ class PostgresStore(Store):
         self._names = names.quote(table)
         self._durability: Durability = durability
         self._timeout = timeout
-        self._prepare = prepare
+        self._prepare = prepare and _may_prepare(conninfo_or_pool)
+        self._prepared_in_vain = 0
         self._connections = _connections(conninfo_or_pool, connect_timeout, max_connections)
         own_clock = clock is not None
         self.statements = Statements(self._names, own_clock=own_clock)
@@ -255,12 +258,14 @@ class PostgresStore(Store):
             self._keeper.request()
 
     def _put_back(self, link: Link, error: BaseException) -> None:
+        _forget_prepared(link, error)
         if _keeps_connection(error):
             self._connections.give(link)
         else:
             self._connections.drop(link)
 
     async def _aput_back(self, link: Link, error: BaseException) -> None:
+        _forget_prepared(link, error)
         if _keeps_connection(error):
             await self._connections.agive(link)
         else:
@@ -291,10 +296,13 @@ class PostgresStore(Store):
 
     def _is_to_be_tried_again(self, error: ServerError) -> bool:
         state = error.sqlstate
-        if state in _NOT_PREPARED and self._prepare:
-            # Behind a proxy that shares sessions, such as PgBouncer, what one statement prepares the next may not have.
-            log.debug("prepared statements do not stay, going on without: %s", error)
-            self._prepare = False
+        if state == NOT_PREPARED:
+            # A pool's reset may have dropped it. Behind a proxy that shares sessions, such as PgBouncer, what one
+            # transaction prepares the next may not have.
+            self._prepared_in_vain += 1
+            if self._prepare and self._prepared_in_vain >= _PREPARED_IN_VAIN:
+                log.debug("prepared statements do not stay, going on without: %s", error)
+                self._prepare = False
             return True
         if state in _NO_TABLE and self._ready:
             self._ready = False
@@ -333,8 +341,21 @@ class _Clear(NamedTuple):
 
 
 def _keeps_connection(error: BaseException) -> bool:
-    """Tell whether a connection is as good as before after an error: the server said no, and is done with it."""
-    return isinstance(error, ServerError) and error.sqlstate not in _ANOTHER_CONNECTION
+    """Tell whether a connection may be as good as before after an error: the server has answered, if not as hoped."""
+    if isinstance(error, ServerError):
+        return error.sqlstate not in _ANOTHER_CONNECTION
+    return isinstance(error, StoreError) and not isinstance(error, TimedOut)
+
+
+def _forget_prepared(link: Link, error: BaseException) -> None:
+    if isinstance(error, ServerError) and error.sqlstate == NOT_PREPARED:
+        link.prepared.clear()
+
+
+def _may_prepare(given: Any) -> bool:
+    """Tell whether a pool that was given lets statements be prepared: it is told so where a proxy shares sessions."""
+    options = getattr(given, "kwargs", None)
+    return not isinstance(options, Mapping) or options.get("prepare_threshold", 0) is not None
 
 
 def _ignore(row: int) -> None:

@@ -46,8 +46,13 @@ class Settings:
     def connect(self) -> Link:
         """Open a connection; waits."""
         options: Mapping[str, Any] = _resolved(self._options) or {}
-        chosen = {"connect_timeout": max(2, round(self._connect_timeout)), **options, "autocommit": True}
-        return Link(psycopg.Connection.connect(_resolved(self._conninfo), **chosen))
+        chosen = {
+            "fallback_application_name": "hitrate",
+            "connect_timeout": max(2, round(self._connect_timeout)),
+            **options,
+            "autocommit": True,
+        }
+        return Link(_Connection.connect(_resolved(self._conninfo), **chosen))
 
 
 def _resolved(value: Any) -> Any:
@@ -61,6 +66,13 @@ def _resolved(value: Any) -> Any:
 
 async def _awaited(value: Any) -> Any:
     return await value
+
+
+class _Connection(psycopg.Connection[Any]):
+    """A connection of the own pool. One that is lost, by an interrupt between two steps, closes without complaint."""
+
+    def __del__(self) -> None:
+        """Leave the closing to libpq's connection, which does it when it is deleted."""
 
 
 class OwnPool:
@@ -78,7 +90,7 @@ class OwnPool:
 
     def _start(self) -> None:
         self._idle: list[Link] = []
-        self._links: set[Link] = set()
+        self._links: weakref.WeakSet[Link] = weakref.WeakSet()
         self._opening = 0
         self._waiters: deque[Waiter] = deque()
         self._lock = threading.Lock()  # guards all of these but the list, whose pop and append are single steps
@@ -149,7 +161,7 @@ class OwnPool:
 
     def after_fork_in_child(self) -> None:
         """Let go of the parent's connections, without a word to the server: they are still the parent's."""
-        inherited, closed = self._links, self._closed
+        inherited, closed = list(self._links), self._closed
         self._start()
         self._closed = closed
         nowhere = os.open(os.devnull, os.O_RDWR)
@@ -183,30 +195,36 @@ class OwnPool:
         return waiter
 
     def _open_if_needed(self) -> None:
-        with self._lock:
-            if self._opening >= len(self._waiters) or len(self._links) + self._opening >= self._most:
-                return
-            self._opening += 1
+        if self._is_opening_enough():
+            return
         try:
             threading.Thread(target=self._open, name="hitrate-connect", daemon=True).start()
         except RuntimeError as error:  # no thread is to be had, or the interpreter is about to exit
-            self._failed(StoreError(f"no thread could be started to connect: {error}"))
+            self._fail(StoreError(f"no thread could be started to connect: {error}"))
+
+    def _is_opening_enough(self) -> bool:
+        return self._opening >= len(self._waiters) or len(self._links) + self._opening >= self._most
 
     def _open(self) -> None:
+        with self._lock:
+            if self._is_opening_enough():
+                return
+            self._opening += 1
         try:
             link = self._settings.connect()
         except Exception as error:
-            self._failed(error)
+            with self._lock:
+                self._opening -= 1
+            self._fail(error)
             return
         with self._lock:
             self._opening -= 1
             self._links.add(link)
         self.give(link)
 
-    def _failed(self, error: Exception) -> None:
+    def _fail(self, error: Exception) -> None:
         """Tell all who wait: what kept one connection from being opened keeps the others."""
         with self._lock:
-            self._opening -= 1
             waiters, self._waiters = self._waiters, deque()
         for waiter in waiters:
             if waiter.set_running_or_notify_cancel():
@@ -350,7 +368,7 @@ class Connections:
 
 
 def _loop_of(apool: Any) -> asyncio.AbstractEventLoop | None:
-    """Return the loop that a pool was opened in; None if it does not tell, then the first that uses it is taken for it."""
+    """Return the loop that a pool was opened in, if it tells; else the first that uses it is taken for it."""
     for worker in getattr(apool, "_workers", ()):
         if isinstance(worker, asyncio.Task):
             return worker.get_loop()

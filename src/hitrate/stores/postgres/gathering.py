@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 from hitrate.errors import HitrateError
 
@@ -29,51 +29,64 @@ class Lane:
         self._most = most
         self._pending: list[tuple[Any, asyncio.Future[Any]]] = []
         self._tasks: set[asyncio.Task[None]] = set()
-        self._idle_tasks = 0
+        self._running = 0
+        self._starting = False
 
-    def submit(self, work: Any) -> asyncio.Future[Any]:
-        """Queue work; return what to await."""
+    async def submit(self, work: Any) -> Any:
+        """Have work done, together with what else is pending; return its result.
+
+        Raises:
+            StoreError: what was done together failed.
+        """
         loop = asyncio.get_running_loop()
-        future = loop.create_future()
+        future: asyncio.Future[Any] = loop.create_future()
         self._pending.append((work, future))
-        if not self._idle_tasks and len(self._tasks) < self._most:
+        if not self._starting and self._running < self._most:
             # It begins with the loop's next turn, and so takes along what else is called in this one.
-            self._idle_tasks += 1
+            self._starting = True
             task = loop.create_task(self._serve())
             self._tasks.add(task)
             task.add_done_callback(self._tasks.discard)
-        return future
+        outcome = await future
+        if isinstance(outcome, _Failed):
+            error = outcome.error
+            if isinstance(error, HitrateError):
+                # A copy: an exception that several tasks raise would gather the tracebacks of them all.
+                raise type(error)(*error.args) from error.__cause__
+            raise error
+        return outcome
 
     async def _serve(self) -> None:
-        self._idle_tasks -= 1
-        while self._pending:
-            calls = [call for call in self._pending[:_AT_ONCE] if not call[1].done()]
-            del self._pending[:_AT_ONCE]
-            if not calls:
-                continue
-            try:
-                results = await self._do([work for work, _ in calls])
-            except Exception as error:
-                await _tell(calls, error)
-            except BaseException:  # the loop is about to end, and with it all who wait
-                for _, future in calls:
-                    future.cancel()
-                raise
-            else:
-                await _tell(calls, results)
+        self._starting = False
+        self._running += 1
+        try:
+            while self._pending:
+                await self._serve_some()
+        finally:
+            self._running -= 1  # at once: who comes after the last look at what is pending begins another
+
+    async def _serve_some(self) -> None:
+        calls = [call for call in self._pending[:_AT_ONCE] if not call[1].done()]
+        del self._pending[:_AT_ONCE]
+        if not calls:
+            return
+        results: Sequence[Any]
+        try:
+            results = await self._do([work for work, _ in calls])
+        except Exception as error:
+            results = [_Failed(error)] * len(calls)
+        except BaseException:  # the loop is about to end, and with it all who wait
+            for _, future in calls:
+                future.cancel()
+            raise
+        for place, (_, future) in enumerate(calls):
+            if place and place % _WOKEN_AT_ONCE == 0:
+                await asyncio.sleep(0)  # others are served in between
+            if not future.done():  # else it was cancelled
+                future.set_result(results[place])
 
 
-async def _tell(calls: list[tuple[Any, asyncio.Future[Any]]], outcome: Sequence[Any] | Exception) -> None:
-    """Wake those who wait, a few in each turn of the loop, so that it serves others in between."""
-    for place, (_, future) in enumerate(calls):
-        if place and place % _WOKEN_AT_ONCE == 0:
-            await asyncio.sleep(0)
-        if future.done():  # cancelled
-            continue
-        if not isinstance(outcome, Exception):
-            future.set_result(outcome[place])
-        else:
-            # A copy each: an exception that several tasks raise would gather the tracebacks of them all.
-            copied = type(outcome)(*outcome.args) if isinstance(outcome, HitrateError) else outcome
-            copied.__cause__ = outcome.__cause__
-            future.set_exception(copied)
+class _Failed(NamedTuple):
+    """An outcome that is an error: as a result, for a future whose exception nobody asks for complains."""
+
+    error: Exception

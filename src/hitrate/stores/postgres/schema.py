@@ -84,8 +84,8 @@ def prepare(names: Names, durability: Durability) -> Conversation[None]:
     found = yield from _found(names, durability)  # another process may have been faster
     if found is None:
         kind = "UNLOGGED" if durability == "normal" else ""
-        texts = [*_TABLES, *_comments(names)]
-        yield [Call(plain(text.format(kind=kind, **names._asdict()))) for text in texts]
+        made = [text.format(kind=kind, **names._asdict()) for text in _TABLES]
+        yield [Call(plain(text)) for text in (*made, *_comments(names))]
     while found is not None and found < FORMAT:
         yield [Call(plain(text.format(**names._asdict()))) for text in MIGRATIONS[found]]
         found += 1

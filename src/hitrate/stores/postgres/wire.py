@@ -22,7 +22,10 @@ from hitrate.failsafe import log
 from hitrate.stores.postgres.statements import Statement
 
 READ, WRITE = 1, 2
+PREPARED_ALREADY, NOT_PREPARED = "42P05", "26000"
 _POLLED = {READ: select.POLLIN, READ | WRITE: select.POLLIN | select.POLLOUT}
+_CANCEL_SECONDS = 10.0
+_CANCEL_WAITS = {pq.PollingStatus.READING: select.POLLIN, pq.PollingStatus.WRITING: select.POLLOUT}
 _BINARY = pq.Format.BINARY
 _FORMATS = [[_BINARY] * count for count in range(16)]
 _FINE = (pq.ExecStatus.TUPLES_OK, pq.ExecStatus.COMMAND_OK)
@@ -62,7 +65,7 @@ class Link:
         prepared: the names of the statements that are prepared on it.
     """
 
-    __slots__ = ("_poll", "_polled", "connection", "pgconn", "prepared", "used")
+    __slots__ = ("__weakref__", "_poll", "_polled", "connection", "pgconn", "prepared", "used")
 
     def __init__(
         self, connection: psycopg.Connection[Any] | psycopg.AsyncConnection[Any], prepared: set[bytes] | None = None
@@ -91,10 +94,7 @@ class Link:
         if prepare:
             for statement, _ in calls:
                 if statement.name and statement.name not in self.prepared:
-                    self.pgconn.send_prepare(statement.name, statement.text)
-                    yield from self._flush()
-                    _check((yield from self._results()))
-                    self.prepared.add(statement.name)
+                    yield from self._prepare(statement)
         self.used = True
         if len(calls) == 1:
             self._send(calls[0], prepare)
@@ -104,6 +104,16 @@ class Link:
             results = yield from self._pipeline(calls, prepare)
         _check(results)
         return results
+
+    def _prepare(self, statement: Statement) -> Generator[int, None, None]:
+        self.pgconn.send_prepare(statement.name, statement.text)
+        yield from self._flush()
+        try:
+            _check((yield from self._results()))
+        except ServerError as error:
+            if error.sqlstate != PREPARED_ALREADY:  # on a session that was another's before; the name tells the text
+                raise
+        self.prepared.add(statement.name)
 
     def _send(self, call: Call, prepare: bool) -> None:
         (text, name), parameters = call
@@ -224,9 +234,9 @@ class Link:
         pgconn = self.pgconn
         if pgconn.status == pq.ConnStatus.OK and pgconn.transaction_status == pq.TransactionStatus.ACTIVE:
             try:
-                cancel = pgconn.get_cancel()
+                cancel = pgconn.cancel_conn()
                 threading.Thread(target=_cancel, args=(cancel,), name="hitrate-cancel", daemon=True).start()
-            except (psycopg.Error, RuntimeError) as error:  # no thread is to be had
+            except (psycopg.Error, RuntimeError) as error:  # a libpq before 17; no thread is to be had
                 log.debug("a statement could not be cancelled: %s", error)
         pgconn.finish()
 
@@ -236,9 +246,20 @@ def _settle(ready: Future[bool], in_time: bool) -> None:
         ready.set_result(in_time)
 
 
-def _cancel(cancel: pq.abc.PGcancel) -> None:
+def _cancel(cancel: pq.abc.PGcancelConn) -> None:
+    """Have the server cancel what a connection asked for; a server that does not answer is not waited for long.
+
+    By steps that do not wait: libpq's older way does, and psycopg keeps the interpreter's lock meanwhile.
+    """
+    deadline = time.monotonic() + _CANCEL_SECONDS
     try:
-        cancel.cancel()
+        cancel.start()
+        while (status := cancel.poll()) in _CANCEL_WAITS:
+            poll = select.poll()
+            poll.register(cancel.socket, _CANCEL_WAITS[status])
+            if not poll.poll(max(deadline - time.monotonic(), 0.0) * 1000):
+                break
+        cancel.finish()
     except psycopg.Error as error:
         log.debug("a statement could not be cancelled: %s", error)
 
