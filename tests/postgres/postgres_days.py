@@ -27,7 +27,10 @@ def assert_sound(url: str, table: str) -> None:
         url,
         f"""SELECT count(*), coalesce(sum(octet_length(key) + octet_length(value) + 144), 0)::bigint FROM {table}""",
     )
-    assert ask(url, f"SELECT coalesce(sum(entries), 0)::bigint, coalesce(sum(bytes), 0)::bigint FROM {table}_counts") == counted
+    assert (
+        ask(url, f"SELECT coalesce(sum(entries), 0)::bigint, coalesce(sum(bytes), 0)::bigint FROM {table}_counts")
+        == counted
+    )
 
 
 @contextmanager

@@ -1,4 +1,4 @@
-"""A server that is down, goes down, stands still or says no: reads are misses, writes are dropped, nobody waits long."""
+"""A server that is down, goes down, stands still or says no: a miss, a dropped write, and nobody waits long."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ import psycopg
 import pytest
 from postgres_children import BATCH
 from postgres_days import KEY, OTHER, ask, assert_sound, backends, eventually, within
+from tests.servers.postgres import PostgresServer
 
 from hitrate import PostgresCache
 from hitrate.errors import StoreError
-from tests.servers.postgres import PostgresServer
 
 SLACK = 1.5
 """Seconds beyond its timeout that a call may take on a busy machine."""

@@ -23,7 +23,8 @@ def test_eight_processes_make_the_tables_at_once(postgres_url: str, table: str) 
 
 
 @pytest.mark.parametrize(
-    "name", ['quo"te', "semi; DROP TABLE x --", "Ünïcode 中文", "two  spaces\tand a tab", "%s {0} $1", "UPPER", "select"]
+    "name",
+    ['quo"te', "semi; DROP TABLE x --", "Ünïcode 中文", "two  spaces\tand a tab", "%s {0} $1", "UPPER", "select"],
 )
 def test_a_table_may_have_any_name(postgres_url: str, table: str, name: str) -> None:
     with PostgresCache[Any](postgres_url, table=f"{table}{name}", on_error="raise") as cache:
@@ -67,7 +68,7 @@ def test_what_another_program_made_is_refused_and_left_alone(
     try:
         with PostgresCache[Any](postgres_url, table=table, on_error="raise") as cache:
             for call in (lambda: cache.get([KEY]), lambda: cache.set({KEY: (1, None)}), cache.clear):
-                with pytest.raises(StoreError, match="another program|missing"):
+                with pytest.raises(StoreError, match=r"another program|missing"):
                     call()
         with PostgresCache[Any](postgres_url, table=table) as cache:
             cache.set({KEY: (1, None)})
@@ -104,7 +105,9 @@ def test_tables_of_an_older_format_are_brought_to_this_one(
     with PostgresCache[Any](postgres_url, table=table, on_error="raise") as cache:
         cache.set({KEY: ("value", None)})
     monkeypatch.setattr(schema, "FORMAT", 3)
-    monkeypatch.setattr(schema, "MIGRATIONS", {1: ("ALTER TABLE {entries} ADD one int",), 2: ("ALTER TABLE {entries} ADD two int",)})
+    monkeypatch.setattr(
+        schema, "MIGRATIONS", {1: ("ALTER TABLE {entries} ADD one int",), 2: ("ALTER TABLE {entries} ADD two int",)}
+    )
     with PostgresCache[Any](postgres_url, table=table, on_error="raise") as cache:
         assert cache.get([KEY]) == {KEY: "value"}
     assert ask(postgres_url, f"SELECT one, two FROM {table}") == [(None, None)]
@@ -114,7 +117,9 @@ def test_tables_of_an_older_format_are_brought_to_this_one(
 def test_tables_that_are_dropped_are_made_again(postgres_url: str, table: str) -> None:
     with PostgresCache[Any](postgres_url, table=table, on_error="raise") as cache:
         cache.set({KEY: ("value", None)})
-        names = ", ".join([table, *(f"{table}_{each}" for each in ("namespaces", "counts", "cleared", "visited", "state"))])
+        names = ", ".join(
+            [table, *(f"{table}_{each}" for each in ("namespaces", "counts", "cleared", "visited", "state"))]
+        )
         ask(postgres_url, f"DROP TABLE {names}")
         assert cache.get([KEY]) == {}
         cache.set({KEY: ("anew", None)})
@@ -125,7 +130,7 @@ def test_one_table_that_is_dropped_is_told(postgres_url: str, table: str) -> Non
     with PostgresCache[Any](postgres_url, table=table, on_error="raise") as cache:
         cache.set({KEY: ("value", None)})
         ask(postgres_url, f"DROP TABLE {table}_namespaces")
-        with pytest.raises(StoreError, match="missing.*_namespaces"):
+        with pytest.raises(StoreError, match=r"missing.*_namespaces"):
             cache.get([KEY])
 
 
@@ -136,7 +141,9 @@ def test_tables_are_unlogged_unless_durability_is_full(
     with PostgresCache[Any](postgres_url, table=table, durability=durability, on_error="raise") as cache:
         cache.set({KEY: ("value", None)})
         assert cache.get([KEY]) == {KEY: "value"}
-    kinds = ask(postgres_url, "SELECT DISTINCT relpersistence::text FROM pg_class WHERE starts_with(relname, %s)", table)
+    kinds = ask(
+        postgres_url, "SELECT DISTINCT relpersistence::text FROM pg_class WHERE starts_with(relname, %s)", table
+    )
     assert kinds == [(persistence,)]
 
 

@@ -71,7 +71,7 @@ async def _awaited(value: Any) -> Any:
 class _Connection(psycopg.Connection[Any]):
     """A connection of the own pool. One that is lost, by an interrupt between two steps, closes without complaint."""
 
-    def __del__(self) -> None:
+    def __del__(self, *_: Any) -> None:
         """Leave the closing to libpq's connection, which does it when it is deleted."""
 
 

@@ -106,7 +106,13 @@ class Room:
     # Making room
 
     def make(self, entries: int, size: int, spared: Sequence[int], now: bytes | None) -> Conversation[None]:
-        """Make room for a write, in a transaction of its own: it locks rows in another order than writes do.
+        """Make room for a write, in a transaction of its own: it locks rows in another order than writes do."""
+        yield (Call(BEGIN), Call(self._statements.bounds.lock))
+        yield from self.make_now(entries, size, spared, now)
+        yield (Call(COMMIT),)
+
+    def make_now(self, entries: int, size: int, spared: Sequence[int], now: bytes | None) -> Conversation[None]:
+        """Make room for a write, in a transaction that makes writers take turns.
 
         What was cleared goes first, then what has expired, then what SIEVE chooses.
 
@@ -116,22 +122,22 @@ class Room:
             spared: ids of the rows that it replaces.
             now: the time, if it is the cache's own clock that tells it.
         """
-        statements = self._statements
-        _, _, totals = yield (Call(BEGIN), Call(statements.bounds.lock), Call(statements.bounds.totals))
+        bounds, purge = self._statements.bounds, self._statements.removals.purge
+        (totals,) = yield (Call(bounds.totals),)
         over = self._excess(totals, entries, size)
-        while self.litter and max(over) > 0:
-            yield from self.remove_litter()
-            (totals,) = yield (Call(statements.bounds.totals),)
+        littered = self.litter
+        while littered and max(over) > 0:
+            littered = yield from self.remove_litter()
+            (totals,) = yield (Call(bounds.totals),)
             over = self._excess(totals, entries, size)
         purged = True
         while purged and max(over) > 0:
-            result, totals = yield (Call(statements.removals.purge, (now,)), Call(statements.bounds.totals))
+            result, totals = yield (Call(purge, (now,)), Call(bounds.totals))
             self.note_purged(result)
             purged = read_int8(result.get_value(0, 0) or b"") > 0
             over = self._excess(totals, entries, size)
         if max(over) > 0:
             yield from self._evict(over, read_int8(totals.get_value(0, 2) or b""), frozenset(spared))
-        yield (Call(COMMIT),)
 
     def _excess(self, totals: Result, entries: int, size: int) -> Limits:
         held, held_bytes = (read_int8(totals.get_value(0, column) or b"") for column in (0, 1))

@@ -25,7 +25,7 @@ READ, WRITE = 1, 2
 PREPARED_ALREADY, NOT_PREPARED = "42P05", "26000"
 _POLLED = {READ: select.POLLIN, READ | WRITE: select.POLLIN | select.POLLOUT}
 _CANCEL_SECONDS = 10.0
-_CANCEL_WAITS = {pq.PollingStatus.READING: select.POLLIN, pq.PollingStatus.WRITING: select.POLLOUT}
+_CANCEL_WAITS: dict[int, int] = {pq.PollingStatus.READING: select.POLLIN, pq.PollingStatus.WRITING: select.POLLOUT}
 _BINARY = pq.Format.BINARY
 _FORMATS = [[_BINARY] * count for count in range(16)]
 _FINE = (pq.ExecStatus.TUPLES_OK, pq.ExecStatus.COMMAND_OK)
@@ -91,7 +91,7 @@ class Link:
             ServerError: the server refused one, and has done nothing of the others.
             psycopg.Error: the connection broke.
         """
-        if prepare:
+        if prepare and self.is_clean:  # a refusal would undo a transaction
             for statement, _ in calls:
                 if statement.name and statement.name not in self.prepared:
                     yield from self._prepare(statement)
@@ -117,7 +117,7 @@ class Link:
 
     def _send(self, call: Call, prepare: bool) -> None:
         (text, name), parameters = call
-        if prepare and name:
+        if prepare and name in self.prepared:
             self.pgconn.send_query_prepared(name, parameters, _FORMATS[len(parameters)], _BINARY)
         else:
             self.pgconn.send_query_params(text, parameters, None, _FORMATS[len(parameters)], _BINARY)
@@ -254,9 +254,9 @@ def _cancel(cancel: pq.abc.PGcancelConn) -> None:
     deadline = time.monotonic() + _CANCEL_SECONDS
     try:
         cancel.start()
-        while (status := cancel.poll()) in _CANCEL_WAITS:
+        while (wanted := _CANCEL_WAITS.get(cancel.poll())) is not None:
             poll = select.poll()
-            poll.register(cancel.socket, _CANCEL_WAITS[status])
+            poll.register(cancel.socket, wanted)
             if not poll.poll(max(deadline - time.monotonic(), 0.0) * 1000):
                 break
         cancel.finish()

@@ -33,7 +33,7 @@ from hitrate.stores.postgres.statements import BEGIN, COMMIT, ROLLBACK, ROW_OVER
 from hitrate.stores.postgres.wire import Call, Result
 
 _PURGE_EVERY = 8
-_ATTEMPTS = 20
+_ATTEMPTS = 4
 _ROWS_AT_ONCE = 20_000
 _BYTES_AT_ONCE = 32 << 20
 _LARGEST = 900 << 20
@@ -107,9 +107,9 @@ class Writer:
         for group in _groups(batches):
             batch = yield from self._plan(group)
             if batch.rows and (batch.doomed or len(batch.rows) > _ROWS_AT_ONCE or batch.size > _BYTES_AT_ONCE):
-                yield from self._write_in_parts(batch, removed)
+                yield from self._write_at_once(batch, removed)
             elif batch.rows:
-                yield from self._store(batch)
+                yield from self._store(batch, removed)
             elif batch.doomed:
                 calls = (self._delete(batch), *self._purge_if_due())
                 results = yield calls
@@ -189,7 +189,7 @@ class Writer:
 
     # How it is written
 
-    def _store(self, batch: Batch) -> Conversation[None]:
+    def _store(self, batch: Batch, removed: list[int]) -> Conversation[None]:
         """Store rows by one statement; make namespaces and room as it turns out that they are needed."""
         statements, room, rows = self._statements, self._room, batch.rows
         far_call = near_call = None
@@ -216,45 +216,45 @@ class Writer:
                 yield from room.make(told.more, told.more_bytes, told.there, self._now())
             else:
                 room.is_near = True
-        raise StoreError(
-            f"there was no room for {len(rows)} entries after {_ATTEMPTS} attempts; too many write at once"
-        )
+        yield from self._write_at_once(batch, removed)  # others have taken each room that was made
 
-    def _write_in_parts(self, batch: Batch, removed: list[int]) -> Conversation[None]:
-        """Store and remove in one transaction of several statements."""
-        statements, room = self._statements, self._room
-        parts = list(_parts(batch.rows))
+    def _write_at_once(self, batch: Batch, removed: list[int]) -> Conversation[None]:
+        """Store and remove in one transaction of several statements, as large or mixed batches need it."""
+        statements = self._statements
         for _ in range(_ATTEMPTS):
             calls = [Call(BEGIN), Call(statements.bounds.lock)]
             if batch.doomed:
                 calls.append(Call(statements.removals.lock, _doomed_arrays(batch, batch.rows)))
             yield calls
-            done: list[Told] = []
-            for part in parts:
-                (result,) = yield (self._call(part, _bytes_of(part), exact=True),)
-                done.append(_told(result))
-                if done[-1].stored != len(part):
+            stored: list[tuple[list[Row], Told]] = []
+            for part in _parts(batch.rows):
+                told = yield from self._store_part(part)
+                stored.append((part, told))
+                if told.stored < len(part):
                     break
             else:
                 if batch.doomed:
                     (result,) = yield (self._delete(batch),)
                     self._note_deleted(batch, result, removed)
                 yield (Call(COMMIT),)
-                for part, told in zip(parts, done, strict=True):
+                for part, told in stored:
                     self._note_stored(part, told)
                 return
             yield (Call(ROLLBACK),)
-            if not done[-1].known:
-                yield self._make_namespaces(batch.rows)
-                continue
-            rest = [row for part in parts[len(done) :] for row in part]
-            yield from room.make(
-                sum(told.more for told in done) + len(rest),
-                sum(told.more_bytes for told in done) + _bytes_of(rest),
-                [each for told in done for each in told.there],
-                self._now(),
-            )
         raise StoreError(f"there was no room for {len(batch.rows)} entries after {_ATTEMPTS} attempts")
+
+    def _store_part(self, part: Sequence[Row]) -> Conversation[Told]:
+        """Store a part of a batch, and make the namespaces and the room that it needs, in this transaction."""
+        for _ in range(_ATTEMPTS):
+            (result,) = yield (self._call(part, _bytes_of(part), exact=True),)
+            told = _told(result)
+            if told.stored == len(part):
+                break
+            if not told.known:
+                yield self._make_namespaces(part)
+            else:
+                yield from self._room.make_now(told.more, told.more_bytes, told.there, self._now())
+        return told
 
     def _make_namespaces(self, rows: Sequence[Row]) -> Sequence[Call]:
         names = array(BYTEA, sorted({name for name, _, _, _ in rows}))
