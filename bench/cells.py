@@ -5,7 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
-from bench.contenders.redis import LIMIT
+from bench.contenders.postgres import LIMIT as PSYCOPG
+from bench.contenders.redis import LIMIT as SOCKET
 
 Score = Literal["faster", "smaller", "own"]
 """How a cell is scored.
@@ -46,7 +47,13 @@ class Cell:
     @property
     def group(self) -> str:
         """The table that the cell belongs to."""
-        groups = {"memory": "In memory", "sqlite": "SQLite file", "redis": "Redis", "import": "Import"}
+        groups = {
+            "memory": "In memory",
+            "sqlite": "SQLite file",
+            "redis": "Redis",
+            "postgres": "PostgreSQL",
+            "import": "Import",
+        }
         return groups[self.name.split(".")[0]]
 
 
@@ -158,7 +165,7 @@ def _redis() -> list[Cell]:
         return _call(f"redis.{name}", title, asked, None, "redis", op, payload, rows=1000, **more)
 
     def limit(name: str, title: str, asked: float, op: str, payload: str, **more: Any) -> Cell:
-        return replace(cell(name, title, asked, op, payload, **more), against=LIMIT)
+        return replace(cell(name, title, asked, op, payload, **more), against=SOCKET)
 
     return [
         cell("hit.D", "one hit D", 1.3, "hit", "D"),
@@ -184,6 +191,21 @@ def _redis() -> list[Cell]:
     ]
 
 
+def _postgres() -> list[Cell]:
+    def cell(name: str, title: str, asked: float | None, op: str, **more: Any) -> Cell:
+        made = _call(f"postgres.{name}", title, asked, None, "postgres", op, "D", rows=1000, **more)
+        return replace(made, against=PSYCOPG)
+
+    return [
+        cell("hit", "one hit D", 0.7, "hit"),
+        cell("hit100", "100 hits D", 0.85, "hit", batch=100),
+        cell("set", "one set D", None, "set"),
+        cell("set100", "100 sets D in one batch", 0.85, "set", batch=100),
+        cell("overwrite", "one set D over an old value", None, "overwrite"),
+        cell("miss", "one miss", None, "miss"),
+    ]
+
+
 def _imports() -> list[Cell]:
     package = {"hitrate": "import hitrate", "LangGraph": "import langgraph.cache.base"}
     caches = {
@@ -206,7 +228,7 @@ def _imports() -> list[Cell]:
     ]
 
 
-CELLS = {cell.name: cell for cell in (*_memory(), *_sqlite(), *_redis(), *_imports())}
+CELLS = {cell.name: cell for cell in (*_memory(), *_sqlite(), *_redis(), *_postgres(), *_imports())}
 
 
 def choose(words: list[str]) -> list[Cell]:

@@ -5,18 +5,25 @@ from __future__ import annotations
 from typing import Any
 
 from bench.cells import CELLS
-from bench.contenders import FILES, MEMORY, REDIS
+from bench.contenders import FILES, MEMORY, POSTGRES, REDIS
 from bench.payloads import PAYLOADS
 from bench.score import verdict
 
 MARKS = {"aim": "✔✔ aim", "met": "✔ met", "short": "✘ short", "": ""}
 
-_RAW = ("dict + ormsgpack", "sqlite3 + ormsgpack", "apsw + ormsgpack", "socket + hiredis + ormsgpack")
+_RAW = (
+    "dict + ormsgpack",
+    "sqlite3 + ormsgpack",
+    "apsw + ormsgpack",
+    "socket + hiredis + ormsgpack",
+    "psycopg + ormsgpack",
+)
 _OTHERS = ("diskcache", "cachetools TTLCache", "cachetools LRUCache", *_RAW)
 _COLUMNS = {
     "In memory": _OTHERS[1:4],
     "SQLite file": ("diskcache", "sqlite3 + ormsgpack", "apsw + ormsgpack"),
     "Redis": ("socket + hiredis + ormsgpack",),
+    "PostgreSQL": ("psycopg + ormsgpack",),
     "Import": (),
 }
 
@@ -172,5 +179,6 @@ def _payloads() -> list[str]:
 
 
 def _notes() -> list[str]:
-    notes = {kind.name: kind.note for kinds in (MEMORY, FILES, REDIS) for kind in kinds.values() if kind.note}
+    every = (MEMORY, FILES, REDIS, POSTGRES)
+    notes = {kind.name: kind.note for kinds in every for kind in kinds.values() if kind.note}
     return ["Contenders:", "", *(f"- {name}: {note}" for name, note in notes.items())]

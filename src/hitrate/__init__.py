@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from hitrate.base import BaseCache, FullKey, Namespace, ValueT
     from hitrate.errors import ClosedError, DecodeError, HitrateError, NewerFormatError, SerializationError, StoreError
     from hitrate.memory import InMemoryCache
+    from hitrate.postgres import PostgresCache
     from hitrate.redis import RedisCache
     from hitrate.serde import MsgpackSerializer, SerializerProtocol
     from hitrate.sqlite import SqliteCache
@@ -29,6 +30,7 @@ _HOME = {
     "MsgpackSerializer": "serde",
     "Namespace": "base",
     "NewerFormatError": "errors",
+    "PostgresCache": "postgres",
     "RedisCache": "redis",
     "SerializationError": "errors",
     "SerializerProtocol": "serde",
@@ -48,6 +50,7 @@ __all__ = [
     "MsgpackSerializer",
     "Namespace",
     "NewerFormatError",
+    "PostgresCache",
     "RedisCache",
     "SerializationError",
     "SerializerProtocol",
