@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Literal
+
+from bench.contenders.postgres import LIMIT as PSYCOPG
+from bench.contenders.redis import LIMIT as SOCKET
 
 Score = Literal["faster", "smaller", "own"]
 """How a cell is scored.
 
-``faster``: LangGraph's number divided by ours, at least what is asked. ``smaller``: ours divided by LangGraph's, at
-most what is asked. ``own``: our number as it is, at most what is asked.
+``faster``: another's number divided by ours, at least what is asked. ``smaller``: ours divided by another's, at most
+what is asked. The other is LangGraph unless the cell says who. ``own``: our number as it is, at most what is asked.
 """
 
 
@@ -27,6 +30,7 @@ class Cell:
         part: which of the experiment's parts.
         score: how it is scored.
         unit: of what each contender is shown with.
+        against: whom it is scored against.
     """
 
     name: str
@@ -38,11 +42,19 @@ class Cell:
     part: str = ""
     score: Score = "faster"
     unit: str = "µs"
+    against: str = "LangGraph"
 
     @property
     def group(self) -> str:
         """The table that the cell belongs to."""
-        return {"memory": "In memory", "sqlite": "SQLite file", "import": "Import"}[self.name.split(".")[0]]
+        groups = {
+            "memory": "In memory",
+            "sqlite": "SQLite file",
+            "redis": "Redis",
+            "postgres": "PostgreSQL",
+            "import": "Import",
+        }
+        return groups[self.name.split(".")[0]]
 
 
 def _call(
@@ -146,6 +158,54 @@ def _million() -> list[Cell]:
     ]
 
 
+def _redis() -> list[Cell]:
+    reads = {"payload": "D", "tasks": 100, "rows": 1000}
+
+    def cell(name: str, title: str, asked: float | None, op: str, payload: str, **more: Any) -> Cell:
+        return _call(f"redis.{name}", title, asked, None, "redis", op, payload, rows=1000, **more)
+
+    def limit(name: str, title: str, asked: float, op: str, payload: str, **more: Any) -> Cell:
+        return replace(cell(name, title, asked, op, payload, **more), against=SOCKET)
+
+    return [
+        cell("hit.D", "one hit D", 1.3, "hit", "D"),
+        cell("hit.M", "one hit M", None, "hit", "M"),
+        cell("miss", "one miss", None, "miss", "D"),
+        cell("set.D", "one set D", 1.3, "set", "D"),
+        cell("set100.D", "100 sets D in one batch", 2, "set", "D", batch=100),
+        cell("hit100.M", "100 hits M", 2.5, "hit", "M", batch=100),
+        cell("hit100.D", "100 hits D", None, "hit", "D", batch=100),
+        limit("limit.hit.D", "one hit D, against the limit", 0.6, "hit", "D"),
+        limit("limit.hit100.D", "100 hits D, against the limit", 0.8, "hit", "D", batch=100),
+        Cell("redis.aget100", "100 agets at once, a read", 4, None, "concurrent_reads", reads, part="operation"),
+        Cell(
+            "redis.aget100.block",
+            "100 agets at once, longest block of the loop",
+            0.25,
+            None,
+            "concurrent_reads",
+            reads,
+            part="block",
+            score="smaller",
+        ),
+    ]
+
+
+def _postgres() -> list[Cell]:
+    def cell(name: str, title: str, asked: float | None, op: str, **more: Any) -> Cell:
+        made = _call(f"postgres.{name}", title, asked, None, "postgres", op, "D", rows=1000, **more)
+        return replace(made, against=PSYCOPG)
+
+    return [
+        cell("hit", "one hit D", 0.7, "hit"),
+        cell("hit100", "100 hits D", 0.85, "hit", batch=100),
+        cell("set", "one set D", None, "set"),
+        cell("set100", "100 sets D in one batch", 0.85, "set", batch=100),
+        cell("overwrite", "one set D over an old value", None, "overwrite"),
+        cell("miss", "one miss", None, "miss"),
+    ]
+
+
 def _imports() -> list[Cell]:
     package = {"hitrate": "import hitrate", "LangGraph": "import langgraph.cache.base"}
     caches = {
@@ -168,7 +228,7 @@ def _imports() -> list[Cell]:
     ]
 
 
-CELLS = {cell.name: cell for cell in (*_memory(), *_sqlite(), *_imports())}
+CELLS = {cell.name: cell for cell in (*_memory(), *_sqlite(), *_redis(), *_postgres(), *_imports())}
 
 
 def choose(words: list[str]) -> list[Cell]:

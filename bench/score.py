@@ -8,7 +8,6 @@ from typing import Any
 from bench.cells import Cell, Score
 
 OURS = "hitrate"
-THEIRS = "LangGraph"
 
 
 def summarise(cell: Cell, samples: dict[str, list[float]]) -> dict[str, Any]:
@@ -33,7 +32,7 @@ def summarise(cell: Cell, samples: dict[str, list[float]]) -> dict[str, Any]:
         "asked": cell.asked,
         "aim": cell.aim,
         "rounds": max(map(len, samples.values()), default=0),
-        "score": _score(cell.score, ours, samples.get(THEIRS)),
+        "score": _score(cell.score, ours, samples.get(cell.against)),
         "contenders": contenders,
     }
 

@@ -14,7 +14,7 @@ from langgraph.graph import StateGraph
 
 import hitrate
 from hitrate.base import FullKey
-from hitrate.langgraph import InMemoryCache, SqliteCache
+from hitrate.langgraph import InMemoryCache, RedisCache, SqliteCache
 from hitrate.testing import Clock
 
 Writes = deque[tuple[str, Any]]
@@ -31,6 +31,7 @@ def a_graph_takes_them(builder: StateGraph[State]) -> None:
     builder.compile(cache=on_disk)
     builder.compile(cache=InMemoryCache())
     builder.compile(cache=SqliteCache(path="cache.db"))
+    builder.compile(cache=RedisCache("redis://localhost"))
 
 
 @entrypoint(cache=InMemoryCache())

@@ -7,9 +7,11 @@ from pathlib import Path
 from bench.contenders.base import Calls, Contender, Durability, Missing
 from bench.contenders.files import FILES
 from bench.contenders.memory import MEMORY
+from bench.contenders.postgres import POSTGRES
+from bench.contenders.redis import REDIS
 from bench.payloads import Payload
 
-__all__ = ["FILES", "MEMORY", "Calls", "Contender", "Durability", "Missing", "open_contender"]
+__all__ = ["FILES", "MEMORY", "POSTGRES", "REDIS", "Calls", "Contender", "Durability", "Missing", "open_contender"]
 
 
 def open_contender(

@@ -10,11 +10,11 @@ from collections.abc import Iterator
 from bench.contenders import FILES
 from bench.experiments import mix
 from bench.experiments.base import Conditions, Samples
+from bench.experiments.blocks import Blocks
 from bench.payloads import PAYLOADS
 from bench.timing import no_collections
 
 _STEPS_PER_TASK = 5
-_TICK = 0.001
 
 
 def measure(conditions: Conditions, *, payload: str, tasks: int) -> Samples:
@@ -55,26 +55,13 @@ async def _measure(conditions: Conditions, payload: str, tasks: int) -> Samples:
 async def _run(plan: Iterator[tuple[object, object]], tasks: int) -> tuple[float, float]:
     """Return the microseconds of an operation, and those of the longest block of the loop."""
     shares = [list(itertools.islice(plan, _STEPS_PER_TASK)) for _ in range(tasks)]
-    longest = 0.0
-
-    async def tick() -> None:
-        nonlocal longest
-        while True:
-            due = time.perf_counter() + _TICK
-            await asyncio.sleep(_TICK)
-            longest = max(longest, time.perf_counter() - due)
 
     async def task(share: mix.Steps) -> None:
         for call, argument in share:
             await call(argument)
 
-    ticker = asyncio.create_task(tick())
-    await asyncio.sleep(_TICK)
-    longest = 0.0
-    started = time.perf_counter()
-    await asyncio.gather(*map(task, shares))  # type: ignore[arg-type]
-    elapsed = time.perf_counter() - started
-    # A block that ends with the last task is seen by the ticker only now.
-    await asyncio.sleep(_TICK)
-    ticker.cancel()
-    return elapsed / (tasks * _STEPS_PER_TASK) * 1e6, longest * 1e6
+    async with Blocks() as blocks:
+        started = time.perf_counter()
+        await asyncio.gather(*map(task, shares))  # type: ignore[arg-type]
+        elapsed = time.perf_counter() - started
+    return elapsed / (tasks * _STEPS_PER_TASK) * 1e6, blocks.longest * 1e6

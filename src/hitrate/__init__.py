@@ -13,6 +13,8 @@ if TYPE_CHECKING:
     from hitrate.base import BaseCache, FullKey, Namespace, ValueT
     from hitrate.errors import ClosedError, DecodeError, HitrateError, NewerFormatError, SerializationError, StoreError
     from hitrate.memory import InMemoryCache
+    from hitrate.postgres import PostgresCache
+    from hitrate.redis import RedisCache
     from hitrate.serde import MsgpackSerializer, SerializerProtocol
     from hitrate.sqlite import SqliteCache
     from hitrate.stats import CacheStats
@@ -29,6 +31,8 @@ _HOME = {
     "MsgpackSerializer": "serde",
     "Namespace": "base",
     "NewerFormatError": "errors",
+    "PostgresCache": "postgres",
+    "RedisCache": "redis",
     "SerializationError": "errors",
     "SerializerProtocol": "serde",
     "SqliteCache": "sqlite",
@@ -48,6 +52,8 @@ __all__ = [
     "MsgpackSerializer",
     "Namespace",
     "NewerFormatError",
+    "PostgresCache",
+    "RedisCache",
     "SerializationError",
     "SerializerProtocol",
     "SqliteCache",

@@ -153,15 +153,16 @@ class Cache(BaseCache[ValueT]):
         values: dict[FullKey, ValueT] = {}
         saved = 0.0
         missed: list[EncodedKey] = []
+        loads = None if self._binds else self.serde.loads_typed
         for full_key, encoded_key, entry in zip(keys, encoded, found):  # noqa: B905 - strict costs a tenth of a hit
             if type(entry) is tuple:
                 try:
-                    values[full_key] = self._load(entry, encoded_key)
+                    values[full_key] = loads(entry[:2]) if loads else self._load(entry, encoded_key)
                     saved += entry[3]
                     continue
-                except DecodeError as error:
-                    self._entry_failed(full_key, error)
-            elif isinstance(entry, DecodeError):
+                except Exception as error:
+                    self._entry_failed(full_key, self._decode_error(error))
+            elif isinstance(entry, HitrateError):
                 self._entry_failed(full_key, entry)
             missed.append(encoded_key)
         counters.hits += len(keys) - len(missed)
@@ -182,8 +183,14 @@ class Cache(BaseCache[ValueT]):
         except DecodeError:
             raise
         except Exception as error:
-            raise DecodeError(f"{type(self.serde).__name__} could not decode it: {error!r}") from error
+            raise self._decode_error(error) from error
         return value
+
+    def _decode_error(self, error: Exception) -> DecodeError:
+        """Return the error of an entry that a serializer could not restore."""
+        if isinstance(error, DecodeError):
+            return error
+        return DecodeError(f"{type(self.serde).__name__} could not decode it: {error!r}")
 
     def _binding(self, encoded_key: EncodedKey) -> bytes:
         """Return one injective byte string for a full key, for serializers that bind a value to it."""
@@ -244,13 +251,14 @@ class Cache(BaseCache[ValueT]):
         check_pairs(pairs)
         encoded = self._encode_keys(pairs)
         now = self._clock()
+        missed = self._missed
         changes: dict[EncodedKey, Entry | None] = {}
         for encoded_key, (full_key, pair) in zip(encoded, pairs.items(), strict=True):
             try:
                 value, ttl = pair
             except (TypeError, ValueError) as error:
                 refuse_pair(full_key, error)
-            expiry = self._expiry(ttl, now)
+            expiry = None if ttl is None is self._default_ttl else self._expiry(ttl, now)
             if expiry is not None and expiry <= now:
                 changes[encoded_key] = None
                 continue
@@ -259,7 +267,8 @@ class Cache(BaseCache[ValueT]):
             except SerializationError as error:
                 self._cannot_store(full_key, error)
                 continue
-            changes[encoded_key] = (encoding, payload, expiry, self._missed.seconds_since(encoded_key, now))
+            seconds = missed.seconds_since(encoded_key, now) if missed else 0.0
+            changes[encoded_key] = (encoding, payload, expiry, seconds)
         return changes
 
     def _expiry(self, ttl: float | None, now: float) -> float | None:
@@ -407,6 +416,7 @@ class Cache(BaseCache[ValueT]):
             entries=entries,
             bytes=size,
             seconds_saved=counters.seconds_saved,
+            breaker=self._store.breaker,
         )
 
     def close(self) -> None:

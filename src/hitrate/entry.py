@@ -13,6 +13,9 @@ Entry = tuple[str, bytes, float | None, float]
 
 DEFAULT_ENCODING = "msgpack"
 
+ENCODING_CODES = {DEFAULT_ENCODING: 0, "writes": 1, "bytes": 2, "null": 3}
+"""Short numbers for the usual encodings, for stores to write; they are part of their formats."""
+
 # The usual encodings, without an expiry, are told apart at less cost than by another hash.
 _SALTS = {DEFAULT_ENCODING: 0, "writes": 0x9E3779B97F4A7C15}
 

@@ -156,6 +156,7 @@ class InMemoryCache(Cache[ValueT]):
         if expiry is not None and expiry <= self._clock():
             self._store.expire(space, full_key[1], held)
             return _MISS
+        value: Any
         try:
             if encoding is None:
                 value = payload

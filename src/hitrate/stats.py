@@ -5,7 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 from itertools import islice
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from hitrate.breaker import BreakerState
 
 REMEMBERED_MISSES = 8192
 
@@ -25,6 +28,8 @@ class CacheStats:
         entries: entries held now.
         bytes: bytes held now: keys, payloads and a fixed overhead an entry.
         seconds_saved: seconds that hits spared, by the time each value took from its miss to its set.
+        breaker: of a cache across a network, ``"open"`` while its server fails and is only tried now and then,
+            ``"half-open"`` during such a try, and otherwise ``"closed"``, as of every other cache.
     """
 
     hits: int = 0
@@ -37,6 +42,7 @@ class CacheStats:
     entries: int = 0
     bytes: int = 0
     seconds_saved: float = 0.0
+    breaker: BreakerState = "closed"
 
     @property
     def hit_rate(self) -> float:

@@ -17,11 +17,10 @@ from ormsgpack import Ext, packb
 from pydantic import BaseModel, model_validator
 
 from hitrate import SqliteCache
-from hitrate.entry import checksum, fingerprint
+from hitrate.entry import ENCODING_CODES, checksum, fingerprint
 from hitrate.keys import encode_namespace, encode_text
 from hitrate.serde import MsgpackSerializer
 from hitrate.serde.registry import DECODERS
-from hitrate.stores.sqlite.rows import _CODES
 
 KEY = key("forged")
 ran: list[str] = []
@@ -173,7 +172,7 @@ def test_no_forged_payload_runs_or_imports_anything(path: Path, canary: Path, tm
         armed.append(True)
         try:
             for encoding, payload in forgeries():
-                columns = (_CODES.get(encoding, encoding), payload, checksum(identity, encoding, payload, None))
+                columns = (ENCODING_CODES.get(encoding, encoding), payload, checksum(identity, encoding, payload, None))
                 handle.execute(
                     "UPDATE hitrate_entries SET encoding = ?, payload = ?, checksum = ? WHERE id = 1", columns
                 )

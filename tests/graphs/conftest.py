@@ -12,8 +12,9 @@ from typing import Any
 import pytest
 from sample_graphs import Run
 
-from hitrate.langgraph import InMemoryCache, SqliteCache
+from hitrate.langgraph import InMemoryCache, RedisCache, SqliteCache
 from hitrate.testing import Clock
+from servers.valkey import running
 
 
 @pytest.fixture
@@ -21,15 +22,25 @@ def clock() -> Clock:
     return Clock()
 
 
-@pytest.fixture(params=["memory", "sqlite"])
+@pytest.fixture(scope="session")
+def redis_server() -> Iterator[str]:
+    """The URL of a server for these tests."""
+    with running() as server:
+        yield server.unix_url
+
+
+@pytest.fixture(params=["memory", "sqlite", "redis"])
 def open_cache(request: pytest.FixtureRequest, tmp_path: Path, clock: Clock) -> Iterator[Callable[..., Any]]:
-    """A function that opens a cache of each kind in turn; a SqliteCache is on the same file each time."""
+    """A function that opens a cache of each kind in turn; what outlives one is found by the next."""
+    server = request.getfixturevalue("redis_server") if request.param == "redis" else ""
     with ExitStack() as at_the_end:
 
         def open_one(**options: Any) -> Any:
             options.setdefault("clock", clock)
             if request.param == "memory":
                 cache: Any = InMemoryCache(**options)
+            elif request.param == "redis":
+                cache = RedisCache(server, prefix=f"{tmp_path}:", **options)
             else:
                 cache = SqliteCache(path=tmp_path / "cache.db", **options)
             return at_the_end.enter_context(cache)

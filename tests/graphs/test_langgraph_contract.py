@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from functools import partial
 from itertools import count
 from pathlib import Path
 from typing import Any
 
 import pytest
+import redis
 from langgraph.cache.base import BaseCache
 
 import hitrate
-from hitrate.langgraph import InMemoryCache, SqliteCache
+from hitrate.langgraph import InMemoryCache, RedisCache, SqliteCache
 from hitrate.testing import CacheContract, Clock
 from hitrate.testing.contract.refusal import A, B, C, unserialisable
 from hitrate.testing.faces import Driver
@@ -65,3 +66,16 @@ class TestSqliteCache(GraphContract):
     def make_cache(self, clock: Clock, tmp_path: Path) -> Callable[..., Any]:
         numbers = count()
         return lambda **options: SqliteCache(path=tmp_path / f"{next(numbers)}.db", clock=clock, **options)
+
+
+class TestRedisCache(GraphContract):
+    set_parameter = "pairs"
+    ours = hitrate.RedisCache
+
+    @pytest.fixture
+    def make_cache(self, clock: Clock, redis_server: str) -> Iterator[Callable[..., Any]]:
+        numbers = count()
+        url = redis_server
+        yield lambda **options: RedisCache(url, prefix=f"{next(numbers)}:", clock=clock, **options)
+        with redis.Redis.from_url(url) as client:
+            client.flushall()

@@ -20,11 +20,13 @@ from hitrate.lazy import lazily
 
 if TYPE_CHECKING:
     from hitrate.langgraph.memory import InMemoryCache
+    from hitrate.langgraph.postgres import PostgresCache
+    from hitrate.langgraph.redis import RedisCache
     from hitrate.langgraph.sqlite import SqliteCache
 
-_HOME = {"InMemoryCache": "memory", "SqliteCache": "sqlite"}
+_HOME = {"InMemoryCache": "memory", "PostgresCache": "postgres", "RedisCache": "redis", "SqliteCache": "sqlite"}
 
-__all__ = ["InMemoryCache", "SqliteCache"]
+__all__ = ["InMemoryCache", "PostgresCache", "RedisCache", "SqliteCache"]
 
 
 __getattr__, __dir__ = lazily(globals(), _HOME)

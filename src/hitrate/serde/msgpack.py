@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 from ormsgpack import packb, unpackb
@@ -22,8 +22,11 @@ class MsgpackSerializer:
 
     Args:
         types: the dataclasses, NamedTuples, enums and pydantic models (LangChain's and LangGraph's included) that may
-        be
-            stored and restored; None allows those of every module that the program has imported.
+            be stored and restored; None allows those of every module that the program has imported.
+
+    Attributes:
+        pack: returns the payload of the encoding ``"msgpack"`` for most values, and raises for the others, which
+            ``dumps_typed`` knows how to write or to refuse.
     """
 
     def __init__(self, *, types: Iterable[type] | None = None) -> None:
@@ -32,7 +35,7 @@ class MsgpackSerializer:
         self._classes = Classes(types)
         self._rules: dict[type, Rule] = dict(ENCODERS)
         self._decoders: dict[int, Decode] = {**DECODERS, CLASS: self._classes.decode}
-        self.pack = packer(self._rules, self._find_rule)
+        self.pack: Callable[[Any], bytes] = packer(self._rules, self._find_rule)
         self._hook = unpacker(self._decoders, self._find_decoder, self._classes)
 
     def dumps_typed(self, obj: Any) -> tuple[str, bytes]:

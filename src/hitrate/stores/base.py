@@ -7,15 +7,18 @@ A store knows nothing of values, counters or failures that become misses; the ca
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Collection, Mapping, Sequence
-from typing import NamedTuple, Protocol
+from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
+from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 from hitrate.entry import Entry
-from hitrate.errors import DecodeError
+from hitrate.errors import DecodeError, StoreError
 from hitrate.keys import EncodedKey
 
-Found = Entry | DecodeError | None
-"""What a read found for one key: a fresh entry, an entry that is damaged, or nothing."""
+if TYPE_CHECKING:
+    from hitrate.breaker import BreakerState
+
+Found = Entry | DecodeError | StoreError | None
+"""What a read found for one key: a fresh entry, one that is damaged, one whose server failed alone, or nothing."""
 
 Changes = Mapping[EncodedKey, Entry | None]
 """What one write does: an entry to store, or None to remove the key. Stored whole or not at all."""
@@ -87,7 +90,7 @@ class Store(ABC):
         """Return what is found for each key, in the order of the keys; never an expired entry."""
 
     @abstractmethod
-    async def aget(self, keys: Sequence[EncodedKey]) -> Sequence[Found]:
+    def aget(self, keys: Sequence[EncodedKey]) -> Awaitable[Sequence[Found]]:
         """Do ``get`` without blocking the event loop."""
 
     @abstractmethod
@@ -113,6 +116,11 @@ class Store(ABC):
     def listen(self, listener: Listener) -> Channel | None:
         """Tell a listener of every change from now on; None if this store has no way to know of others' changes."""
         return None
+
+    @property
+    def breaker(self) -> BreakerState:
+        """The state of the circuit breaker, for a backend that has one."""
+        return "closed"
 
     @abstractmethod
     def close(self) -> None:

@@ -17,6 +17,7 @@ from hitrate.errors import ClosedError, HitrateError, StoreError
 from hitrate.failsafe import log
 from hitrate.keys import EncodedKey
 from hitrate.stores.base import Changes, Channel, Found, Listener, Store, Usage, check_limit
+from hitrate.stores.keeper import Keeper
 from hitrate.stores.sqlite import schema
 from hitrate.stores.sqlite.commits import CommitWatch
 from hitrate.stores.sqlite.connections import (
@@ -26,7 +27,6 @@ from hitrate.stores.sqlite.connections import (
     open_files,
     prepare_path,
 )
-from hitrate.stores.sqlite.keeper import Keeper
 from hitrate.stores.sqlite.ownership import own_path
 from hitrate.stores.sqlite.reading import read_many, read_one
 from hitrate.stores.sqlite.rows import ROW_OVERHEAD

@@ -5,7 +5,7 @@ from __future__ import annotations
 from binascii import unhexlify
 from typing import Any
 
-from hitrate.entry import DEFAULT_ENCODING, Entry, checksum
+from hitrate.entry import ENCODING_CODES, Entry, checksum
 from hitrate.errors import DecodeError
 from hitrate.stores.sqlite.schema import SLOT_BITS
 
@@ -15,9 +15,7 @@ ROW_OVERHEAD = 64
 SHIFT = 64 - SLOT_BITS
 _HEX_LENGTH = 32
 
-# Short numbers for the usual encodings; 0 and 1 take no room in a row.
-_CODES = {DEFAULT_ENCODING: 0, "writes": 1, "bytes": 2, "null": 3}
-_ENCODINGS: dict[Any, str] = {code: encoding for encoding, code in _CODES.items()}
+_ENCODINGS: dict[Any, str] = {code: encoding for encoding, code in ENCODING_CODES.items()}  # 0 and 1 take no room
 
 
 def slot_of(identity: int) -> int:
@@ -52,7 +50,12 @@ def size_of(key_length: int, payload_length: int) -> int:
 def write_columns(identity: int, entry: Entry) -> tuple[float | None, float | None, int, Any]:
     """Return the columns (expiry, seconds, checksum, encoding) of an entry."""
     encoding, payload, expiry, seconds = entry
-    return expiry, seconds or None, checksum(identity, encoding, payload, expiry), _CODES.get(encoding, encoding)
+    return (
+        expiry,
+        seconds or None,
+        checksum(identity, encoding, payload, expiry),
+        ENCODING_CODES.get(encoding, encoding),
+    )
 
 
 def read_columns(

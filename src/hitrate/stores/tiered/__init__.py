@@ -22,8 +22,8 @@ from hitrate.errors import StoreError
 from hitrate.failsafe import log
 from hitrate.keys import EncodedKey
 from hitrate.stores.base import Changes, Found, Store, Usage
+from hitrate.stores.keeper import Keeper
 from hitrate.stores.memory import MemoryStore
-from hitrate.stores.sqlite.keeper import Keeper
 from hitrate.stores.tiered.flights import Flight, Flights
 from hitrate.stores.tiered.near import MemoryTier, until
 from hitrate.stores.tiered.tier import Tier

@@ -1,0 +1,27 @@
+"""The cache for graphs on a Redis or Valkey server."""
+
+from __future__ import annotations
+
+from hitrate.base import ValueT
+from hitrate.langgraph.base import GraphCache
+from hitrate.redis import RedisCache as Redis
+
+
+class RedisCache(GraphCache[ValueT], Redis[ValueT]):
+    """A cache for graphs on a Redis or Valkey server: ``graph.compile(cache=RedisCache("redis://localhost"))``.
+
+    A result that cannot be stored exactly is not cached, a failure of the server is a miss, and the run goes on.
+
+    Args:
+        client: a URL (``redis://``, ``rediss://``, ``unix://``), or a client of redis-py or valkey-py, sync or async:
+            ``Redis``, ``RedisCluster``, or one that a ``Sentinel`` made.
+        serde: turns values into bytes and back; ``MsgpackSerializer`` when not given.
+        prefix: what the names of this cache begin with. Caches with different prefixes share nothing.
+        max_bytes: bytes held at most, None for what the server allows; every process gives the same.
+        max_entries: entries held at most, None for no limit; every process gives the same.
+        default_ttl: seconds that an entry set with a TTL of None stays fresh; None for ever.
+        on_error: ``"miss"`` turns failures of the server into misses and dropped writes, ``"raise"`` raises them.
+        timeout: seconds that a call may take; one of more than 10,000 keys takes as many times as long.
+        connect_timeout: seconds to connect in, and for each reply while connecting.
+        clock: returns the seconds since the epoch.
+    """

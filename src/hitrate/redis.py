@@ -1,0 +1,66 @@
+"""The cache on a Redis or Valkey server."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from typing import Any
+
+from hitrate.base import ValueT
+from hitrate.cache import Cache
+from hitrate.failsafe import OnError
+from hitrate.serde import SerializerProtocol
+from hitrate.stores.redis import RedisStore
+
+
+class RedisCache(Cache[ValueT]):
+    """A cache on a Redis or Valkey server or cluster, for any number of threads, event loops, processes and machines.
+
+    Nothing is sent before the first call. The face that the client does not have is made from the same settings, and so
+    are all connections: the client's own are left alone.
+
+    Args:
+        client: a URL (``redis://``, ``rediss://``, ``unix://``), or a client of redis-py or valkey-py, sync or async:
+            ``Redis``, ``RedisCluster``, or one that a ``Sentinel`` made.
+        serde: turns values into bytes and back; ``MsgpackSerializer`` when not given.
+        prefix: what the names of this cache begin with. Caches with different prefixes share nothing.
+        max_bytes: bytes held at most, None for what the server allows. With a limit the entries are counted on the
+            server, which makes writes slower; in a cluster they then lie on one node. Every process gives the same.
+        max_entries: entries held at most, None for no limit; as ``max_bytes``.
+        default_ttl: seconds that an entry set with a TTL of None stays fresh; None for ever.
+        on_error: ``"miss"`` turns failures of the server into misses and dropped writes, ``"raise"`` raises them.
+        timeout: seconds that a call may take; one of more than 10,000 keys takes as many times as long.
+        connect_timeout: seconds to connect in, and for each reply while connecting.
+        clock: returns the seconds since the epoch. TTLs are the server's to keep; given another clock than the
+            machine's, a cache also takes for expired what is so by that clock.
+
+    Raises:
+        TypeError: the client is none of these.
+        ValueError: the URL or an option has no meaning.
+        ModuleNotFoundError: the extra ``redis`` is not installed.
+    """
+
+    def __init__(
+        self,
+        client: Any,
+        *,
+        serde: SerializerProtocol | None = None,
+        prefix: str = "hitrate:",
+        max_bytes: int | None = None,
+        max_entries: int | None = None,
+        default_ttl: float | None = None,
+        on_error: OnError = "miss",
+        timeout: float = 2.0,
+        connect_timeout: float = 1.0,
+        clock: Callable[[], float] = time.time,
+    ) -> None:
+        store = RedisStore(
+            client,
+            prefix=prefix,
+            max_bytes=max_bytes,
+            max_entries=max_entries,
+            timeout=timeout,
+            connect_timeout=connect_timeout,
+            clock=None if clock is time.time else clock,
+        )
+        super().__init__(store, serde=serde, default_ttl=default_ttl, on_error=on_error, clock=clock)

@@ -1,0 +1,414 @@
+"""Entries in PostgreSQL, shared by threads, event loops, processes and machines."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import time
+import weakref
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, NamedTuple, TypeVar
+
+try:
+    import psycopg
+except ModuleNotFoundError as error:
+    raise ModuleNotFoundError(
+        "PostgresCache needs psycopg: pip install 'hitrate[postgres]'", name=error.name
+    ) from error
+
+from hitrate.breaker import Breaker, BreakerState
+from hitrate.errors import ClosedError, StoreError
+from hitrate.failsafe import log
+from hitrate.keys import EncodedKey
+from hitrate.stores.base import Changes, Found, Store, Usage, check_limit
+from hitrate.stores.keeper import Keeper
+from hitrate.stores.postgres import names, schema
+from hitrate.stores.postgres.binary import BYTEA, array, read_int8
+from hitrate.stores.postgres.connections import Connections, OwnPool, Settings
+from hitrate.stores.postgres.conversation import Conversation, ahold, hold
+from hitrate.stores.postgres.gathering import Lane
+from hitrate.stores.postgres.reading import Reader
+from hitrate.stores.postgres.room import NO_LIMIT, Room, limits_of
+from hitrate.stores.postgres.rows import stored_name
+from hitrate.stores.postgres.schema import Durability
+from hitrate.stores.postgres.statements import Statements
+from hitrate.stores.postgres.wire import NOT_PREPARED, Call, Link, ServerError, TimedOut
+from hitrate.stores.postgres.writing import Writer
+
+T = TypeVar("T")
+
+_ATTEMPTS = 5
+_READS_AT_ONCE = 4
+_PREPARED_IN_VAIN = 3
+_NO_TABLE = {"42P01"}
+_TAKE_TURNS = {"40P01", "40001"}
+_ANOTHER_CONNECTION = {"0A000", "25006"}  # a plan of before a migration; a server that has become a standby
+
+
+class _Lanes(NamedTuple):
+    """The queues of one event loop: reads, which so never wait for a write, and the rest in its order."""
+
+    reads: Lane
+    writes: Lane
+
+
+class PostgresStore(Store):
+    """Keeps entries in tables of a PostgreSQL database.
+
+    Args:
+        conninfo_or_pool: a connection string, or a pool of ``psycopg_pool``.
+        table: the name of the table, with or without a schema; its companions' names begin with it.
+        durability: ``"normal"`` for UNLOGGED tables, ``"full"`` for logged ones.
+        max_bytes: bytes held at most, None for no limit.
+        max_entries: entries held at most, None for no limit.
+        clock: returns the seconds since the epoch; None for the server's clock.
+        timeout: seconds that an operation may take.
+        connect_timeout: seconds that opening a connection may take.
+        max_connections: connections that the store opens at most.
+        prepare: whether statements may be prepared.
+    """
+
+    def __init__(
+        self,
+        conninfo_or_pool: Any,
+        *,
+        table: str,
+        durability: Durability,
+        max_bytes: int | None,
+        max_entries: int | None,
+        clock: Callable[[], float] | None,
+        timeout: float,
+        connect_timeout: float,
+        max_connections: int,
+        prepare: bool,
+    ) -> None:
+        check_limit("max_bytes", max_bytes)
+        check_limit("max_entries", max_entries)
+        check_limit("max_connections", max_connections)
+        if max_connections is None:
+            raise TypeError("max_connections is a positive int, not None")
+        _check_seconds("timeout", timeout)
+        _check_seconds("connect_timeout", connect_timeout)
+        if durability not in ("normal", "full"):
+            raise ValueError(f"durability is 'normal' or 'full', not {durability!r}")
+        self._names = names.quote(table)
+        self._durability: Durability = durability
+        self._timeout = timeout
+        self._prepare = prepare and _may_prepare(conninfo_or_pool)
+        self._prepared_in_vain = 0
+        self._connections = _connections(conninfo_or_pool, connect_timeout, max_connections)
+        own_clock = clock is not None
+        self.statements = Statements(self._names, own_clock=own_clock)
+        self._room = Room(self.statements, limits_of(max_entries, max_bytes), self._tell_of_eviction)
+        clock = clock or time.time
+        self._reader = Reader(self.statements, clock, own_clock, self._see if self._room.is_bounded else _ignore)
+        self._writer = Writer(self.statements, clock, own_clock, self._room)
+        self._breaker = Breaker(f"PostgreSQL, table {self._names.entries}")
+        self._ready = False
+        self._closed = False
+        self._keeper = Keeper(self._keep)
+        self._lanes: weakref.WeakKeyDictionary[asyncio.AbstractEventLoop, _Lanes] = weakref.WeakKeyDictionary()
+        _stores.add(self)
+        weakref.finalize(self, self._connections.close)
+
+    @property
+    def breaker(self) -> BreakerState:
+        """The state of the circuit breaker."""
+        return self._breaker.state
+
+    # Reading
+
+    def get(self, keys: Sequence[EncodedKey]) -> Sequence[Found]:
+        return self._hold(lambda: self._reader.read(keys))
+
+    async def aget(self, keys: Sequence[EncodedKey]) -> Sequence[Found]:
+        found: Sequence[Found] = await self._lanes_here().reads.submit(keys)
+        return found
+
+    async def _aread(self, wanted: list[Sequence[EncodedKey]]) -> list[Sequence[Found]]:
+        """Read for several callers at once."""
+        if len(wanted) == 1:
+            return [await self._ahold(lambda: self._reader.read(wanted[0]))]
+        together = [key for keys in wanted for key in keys]
+        found = await self._ahold(lambda: self._reader.read(together))
+        results = []
+        start = 0
+        for keys in wanted:
+            results.append(found[start : start + len(keys)])
+            start += len(keys)
+        return results
+
+    def usage(self) -> Usage:
+        return self._hold(self._usage)
+
+    def _usage(self) -> Conversation[Usage]:
+        (result,) = yield (Call(self.statements.bounds.usage),)
+        entries, size = (read_int8(result.get_value(0, column) or b"") for column in (0, 1))
+        return Usage(entries, size, self._room.evictions, self._room.expirations)
+
+    # Writing
+
+    def write(self, changes: Changes) -> int:
+        return self._hold(lambda: self._writer.write([changes]))[0]
+
+    async def awrite(self, changes: Changes) -> int:
+        removed: int = await self._lanes_here().writes.submit(changes)
+        return removed
+
+    def clear(self, namespaces: Sequence[bytes] | None) -> None:
+        self._hold(lambda: self._clear(namespaces))
+        self._keeper.request()
+
+    async def aclear(self, namespaces: Sequence[bytes] | None) -> None:
+        await self._lanes_here().writes.submit(_Clear(namespaces))
+        self._keeper.request()
+
+    def _clear(self, namespaces: Sequence[bytes] | None) -> Conversation[None]:
+        if namespaces is None:
+            yield (Call(self.statements.clearing.all),)
+        else:
+            named = sorted({stored_name(name) for name in namespaces})
+            yield (Call(self.statements.clearing.some, (array(BYTEA, named),)),)
+
+    async def _awrite(self, works: list[Any]) -> list[Any]:
+        """Do writes and clears in their order, writes that follow each other in one statement."""
+        results: list[Any] = []
+        pending: list[Changes] = []
+        for work in [*works, None]:
+            if work is not None and not isinstance(work, _Clear):
+                pending.append(work)
+                continue
+            if pending:
+                together = pending
+                results += await self._ahold(lambda: self._writer.write(together))  # noqa: B023 - held before the next
+                pending = []
+            if work is not None:
+                named = work.namespaces
+                results.append(await self._ahold(lambda: self._clear(named)))  # noqa: B023
+        return results
+
+    # Housekeeping
+
+    def _keep(self) -> bool:
+        return self._hold(self._room.keep)
+
+    def _see(self, row: int) -> None:
+        self._room.seen.add(row)
+
+    def _tell_of_eviction(self) -> None:
+        entries, size = (None if limit == NO_LIMIT else limit for limit in self._room.limits)
+        log.warning(
+            "the cache in table %s is full (max_entries=%s, max_bytes=%s) and evicts from now on",
+            *(self._names.entries, entries, size),
+        )
+
+    # The boundary to PostgreSQL
+
+    def _hold(self, begin: Callable[[], Conversation[T]]) -> T:
+        """Hold a conversation with the server; begin it anew where that helps."""
+        deadline = self._deadline()
+        for attempt in range(_ATTEMPTS):
+            link = None
+            try:
+                link = self._connections.take(deadline)
+                value = hold(self._prepared(begin), link, deadline, prepare=self._prepare)
+            except BaseException as error:
+                used = link is not None and link.used
+                if link is not None:
+                    self._put_back(link, error)
+                self._decide(error, used, attempt)
+                continue
+            self._connections.give(link)
+            self._held()
+            return value
+        raise AssertionError("the last attempt returns or raises")
+
+    async def _ahold(self, begin: Callable[[], Conversation[T]]) -> T:
+        """Hold a conversation as ``_hold`` does, waiting on the event loop."""
+        deadline = self._deadline()
+        for attempt in range(_ATTEMPTS):
+            link = None
+            try:
+                link = await self._connections.atake(deadline)
+                value = await ahold(self._prepared(begin), link, deadline, prepare=self._prepare)
+            except BaseException as error:
+                used = link is not None and link.used
+                if link is not None:
+                    await self._aput_back(link, error)
+                self._decide(error, used, attempt)
+                continue
+            await self._connections.agive(link)
+            self._held()
+            return value
+        raise AssertionError("the last attempt returns or raises")
+
+    def _deadline(self) -> float:
+        if not self._breaker.closed and not self._breaker.allows():
+            raise StoreError("PostgreSQL did not answer of late and is left alone for a while")
+        return time.monotonic() + self._timeout
+
+    def _prepared(self, begin: Callable[[], Conversation[T]]) -> Conversation[T]:
+        if self._ready:
+            return begin()
+        return self._begun(begin)
+
+    def _begun(self, begin: Callable[[], Conversation[T]]) -> Conversation[T]:
+        yield from schema.prepare(self._names, self._durability)
+        self._ready = True
+        return (yield from begin())
+
+    def _held(self) -> None:
+        self._breaker.succeeded()
+        if self._room.wants_keeping:
+            self._keeper.request()
+
+    def _put_back(self, link: Link, error: BaseException) -> None:
+        _forget_prepared(link, error)
+        if _keeps_connection(error):
+            self._connections.give(link)
+        else:
+            self._connections.drop(link)
+
+    async def _aput_back(self, link: Link, error: BaseException) -> None:
+        _forget_prepared(link, error)
+        if _keeps_connection(error):
+            await self._connections.agive(link)
+        else:
+            await self._connections.adrop(link)
+
+    def _decide(self, error: BaseException, used: bool, attempt: int) -> None:
+        """Return if another attempt is due; else raise what happened in our terms."""
+        last = attempt == _ATTEMPTS - 1
+        if isinstance(error, ServerError):
+            self._breaker.succeeded()
+            if not last and self._is_to_be_tried_again(error):
+                return
+            raise StoreError(f"PostgreSQL: {error} (SQLSTATE {error.sqlstate})") from error
+        if isinstance(error, psycopg.Error):
+            if used and not last:  # the server hung up on what was open; a new connection tells whether it is there
+                self._connections.drop_idle()
+                return
+            if type(error).__name__ in ("PoolTimeout", "TooManyRequests"):
+                raise StoreError(f"no connection of the pool became free in time: {error}") from error
+            self._breaker.failed(error)
+            raise StoreError(f"PostgreSQL: {str(error).strip()}") from error
+        if isinstance(error, TimedOut):
+            self._breaker.failed(error)
+        elif isinstance(error, OSError):
+            self._breaker.failed(error)
+            raise StoreError(f"PostgreSQL: {error}") from error
+        raise error
+
+    def _is_to_be_tried_again(self, error: ServerError) -> bool:
+        state = error.sqlstate
+        if state == NOT_PREPARED:
+            # A pool's reset may have dropped it. Behind a proxy that shares sessions, such as PgBouncer, what one
+            # transaction prepares the next may not have.
+            self._prepared_in_vain += 1
+            if self._prepare and self._prepared_in_vain >= _PREPARED_IN_VAIN:
+                log.debug("prepared statements do not stay, going on without: %s", error)
+                self._prepare = False
+            return True
+        if state in _NO_TABLE and self._ready:
+            self._ready = False
+            return True
+        return state in _TAKE_TURNS or state in _ANOTHER_CONNECTION
+
+    def _lanes_here(self) -> _Lanes:
+        if self._closed:
+            raise ClosedError("the cache is closed")
+        loop = asyncio.get_running_loop()
+        lanes = self._lanes.get(loop)
+        if lanes is None:
+            lanes = self._lanes[loop] = _Lanes(Lane(self._aread, _READS_AT_ONCE), Lane(self._awrite, 1))
+        return lanes
+
+    def close(self) -> None:
+        self._closed = True
+        self._keeper.stop()
+        self._connections.close()
+
+    async def aclose(self) -> None:
+        await asyncio.to_thread(self.close)
+
+    def after_fork_in_child(self) -> None:
+        """Start anew what a fork does not carry over: sockets, threads, and locks that other threads held."""
+        self._connections.after_fork_in_child()
+        self._keeper = Keeper(self._keep)
+        self._lanes = weakref.WeakKeyDictionary()
+        self._breaker.after_fork()
+
+
+class _Clear(NamedTuple):
+    """A clear that waits for its turn among writes."""
+
+    namespaces: Sequence[bytes] | None
+
+
+def _keeps_connection(error: BaseException) -> bool:
+    """Tell whether a connection may be as good as before after an error: the server has answered, if not as hoped."""
+    if isinstance(error, ServerError):
+        return error.sqlstate not in _ANOTHER_CONNECTION
+    return isinstance(error, StoreError) and not isinstance(error, TimedOut)
+
+
+def _forget_prepared(link: Link, error: BaseException) -> None:
+    if isinstance(error, ServerError) and error.sqlstate == NOT_PREPARED:
+        link.prepared.clear()
+
+
+def _may_prepare(given: Any) -> bool:
+    """Tell whether a pool that was given lets statements be prepared: it is told so where a proxy shares sessions."""
+    options = getattr(given, "kwargs", None)
+    return not isinstance(options, Mapping) or options.get("prepare_threshold", 0) is not None
+
+
+def _ignore(row: int) -> None:
+    pass
+
+
+def _check_seconds(name: str, seconds: object) -> None:
+    if isinstance(seconds, bool) or not isinstance(seconds, int | float):
+        raise TypeError(f"{name} is a number of seconds, not {seconds!r} of type {type(seconds).__name__}")
+    if not 0 < seconds < 1e6:
+        raise ValueError(f"{name} is a number of seconds above 0, not {seconds!r}")
+
+
+def _connections(given: Any, connect_timeout: float, most: int) -> Connections:
+    """Return where connections come from.
+
+    Raises:
+        TypeError: it is neither a connection string nor a pool.
+        ValueError: the connection string cannot be understood.
+    """
+    if isinstance(given, str):
+        try:
+            psycopg.conninfo.conninfo_to_dict(given)
+        except psycopg.Error as error:
+            raise ValueError(f"conninfo cannot be understood: {str(error).strip()}") from error
+        return Connections(OwnPool(Settings(given, None, connect_timeout), most))
+    try:
+        from psycopg_pool import AsyncConnectionPool, ConnectionPool
+    except ModuleNotFoundError:
+        pass
+    else:
+        if isinstance(given, ConnectionPool | AsyncConnectionPool):
+            own = OwnPool(Settings(given.conninfo, given.kwargs, connect_timeout), most)
+            if isinstance(given, ConnectionPool):
+                return Connections(own, pool=given)
+            return Connections(own, apool=given)
+    raise TypeError(
+        "conninfo_or_pool is a connection string, a psycopg_pool.ConnectionPool or an AsyncConnectionPool, "
+        f"not {type(given).__name__}"
+    )
+
+
+_stores: weakref.WeakSet[PostgresStore] = weakref.WeakSet()
+
+
+def _after_fork_in_child() -> None:
+    for store in list(_stores):
+        store.after_fork_in_child()
+
+
+os.register_at_fork(after_in_child=_after_fork_in_child)

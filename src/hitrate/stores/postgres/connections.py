@@ -1,0 +1,375 @@
+"""Where connections come from: a pool the program gave for its face, and a pool of this store's own for the rest.
+
+The own pool serves threads and event loops alike, for a connection is nothing but a socket to it. It opens connections
+on threads of their own, as they are needed and up to a number, and hands each that comes back to who waits longest.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import concurrent.futures
+import inspect
+import os
+import threading
+import time
+import weakref
+from collections import deque
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import psycopg
+
+from hitrate.errors import ClosedError, StoreError
+from hitrate.stores.postgres.wire import Link, TimedOut
+
+Waiter = concurrent.futures.Future[Link]
+
+
+class PoolExhausted(StoreError):
+    """No connection became free in time; the server itself may be well."""
+
+
+class Settings:
+    """What a connection is opened with.
+
+    Args:
+        conninfo: a connection string, or a function that returns one, as psycopg's pools take it.
+        options: further arguments of ``psycopg.connect``, or a function that returns them.
+        connect_timeout: seconds that opening may take.
+    """
+
+    def __init__(self, conninfo: Any, options: Any, connect_timeout: float) -> None:
+        self._conninfo = conninfo
+        self._options = options
+        self._connect_timeout = connect_timeout
+
+    def connect(self) -> Link:
+        """Open a connection; waits."""
+        options: Mapping[str, Any] = _resolved(self._options) or {}
+        chosen = {
+            "fallback_application_name": "hitrate",
+            "connect_timeout": max(2, round(self._connect_timeout)),
+            **options,
+            "autocommit": True,
+        }
+        return Link(_Connection.connect(_resolved(self._conninfo), **chosen))
+
+
+def _resolved(value: Any) -> Any:
+    """Return what a pool was given, or what the function it was given returns; that of an async pool may be awaited."""
+    if callable(value):
+        value = value()
+    if inspect.isawaitable(value):
+        return asyncio.run(_awaited(value))
+    return value
+
+
+async def _awaited(value: Any) -> Any:
+    return await value
+
+
+class _Connection(psycopg.Connection[Any]):
+    """A connection of the own pool. One that is lost, by an interrupt between two steps, closes without complaint."""
+
+    def __del__(self, *_: Any) -> None:
+        """Leave the closing to libpq's connection, which does it when it is deleted."""
+
+
+class OwnPool:
+    """Connections of this store's own, for any thread and any event loop of this process.
+
+    Args:
+        settings: how they are opened.
+        most: how many there may be.
+    """
+
+    def __init__(self, settings: Settings, most: int) -> None:
+        self._settings = settings
+        self._most = most
+        self._start()
+
+    def _start(self) -> None:
+        self._idle: list[Link] = []
+        self._links: weakref.WeakSet[Link] = weakref.WeakSet()
+        self._opening = 0
+        self._waiters: deque[Waiter] = deque()
+        self._lock = threading.Lock()  # guards all of these but the list, whose pop and append are single steps
+        self._closed = False
+
+    def take(self, deadline: float) -> Link:
+        """Return a connection, waiting on this thread.
+
+        Raises:
+            PoolExhausted: none became free before the deadline.
+            psycopg.Error: none could be opened.
+        """
+        link = self._take_idle()
+        if link is not None:
+            return link
+        waiter = self._request()
+        try:
+            return waiter.result(max(deadline - time.monotonic(), 0.0))
+        except BaseException as error:
+            self._abandon(waiter)
+            if isinstance(error, concurrent.futures.TimeoutError) and not isinstance(error, psycopg.Error):
+                raise self._in_vain() from error
+            raise
+
+    async def atake(self, deadline: float) -> Link:
+        """Return a connection as ``take`` does, waiting on the event loop."""
+        link = self._take_idle()
+        if link is not None:
+            return link
+        waiter = self._request()
+        try:
+            async with asyncio.timeout(max(deadline - time.monotonic(), 0.0)):
+                return await asyncio.wrap_future(waiter)
+        except BaseException as error:
+            self._abandon(waiter)
+            if isinstance(error, TimeoutError):
+                raise self._in_vain() from error
+            raise
+
+    def give(self, link: Link) -> None:
+        """Take back a connection on which nothing is under way."""
+        self._idle.append(link)
+        if self._waiters or self._closed:
+            self._serve()
+
+    def drop(self, link: Link) -> None:
+        """Take back a connection that is of no more use."""
+        with self._lock:
+            self._links.discard(link)
+        link.cut()
+        if self._waiters:
+            self._open_if_needed()
+
+    def drop_idle(self) -> None:
+        """Close the connections that nobody uses: the server has hung up on one, and so on all."""
+        while self._idle:
+            try:
+                link = self._idle.pop()
+            except IndexError:
+                break
+            self.drop(link)
+
+    def close(self) -> None:
+        """Close connections as they come back, and those that nobody uses now."""
+        with self._lock:
+            self._closed = True
+        self._serve()
+
+    def after_fork_in_child(self) -> None:
+        """Let go of the parent's connections, without a word to the server: they are still the parent's."""
+        inherited, closed = list(self._links), self._closed
+        self._start()
+        self._closed = closed
+        nowhere = os.open(os.devnull, os.O_RDWR)
+        try:
+            for link in inherited:
+                if (socket := _socket_of(link)) is not None:
+                    os.dup2(nowhere, socket)  # libpq's farewell goes there
+                link.pgconn.finish()
+        finally:
+            os.close(nowhere)
+
+    def _take_idle(self) -> Link | None:
+        while True:
+            try:
+                link = self._idle.pop()
+            except IndexError:
+                return None
+            if not link.is_lost():
+                return link
+            self.drop(link)
+
+    def _request(self) -> Waiter:
+        waiter: Waiter = concurrent.futures.Future()
+        with self._lock:
+            if self._closed:
+                raise ClosedError("the cache is closed")
+            self._waiters.append(waiter)
+        self._open_if_needed()
+        if self._idle:  # came back between the look and the request
+            self._serve()
+        return waiter
+
+    def _open_if_needed(self) -> None:
+        if self._is_opening_enough():
+            return
+        try:
+            threading.Thread(target=self._open, name="hitrate-connect", daemon=True).start()
+        except RuntimeError as error:  # no thread is to be had, or the interpreter is about to exit
+            self._fail(StoreError(f"no thread could be started to connect: {error}"))
+
+    def _is_opening_enough(self) -> bool:
+        return self._opening >= len(self._waiters) or len(self._links) + self._opening >= self._most
+
+    def _open(self) -> None:
+        with self._lock:
+            if self._is_opening_enough():
+                return
+            self._opening += 1
+        try:
+            link = self._settings.connect()
+        except Exception as error:
+            with self._lock:
+                self._opening -= 1
+            self._fail(error)
+            return
+        with self._lock:
+            self._opening -= 1
+            self._links.add(link)
+        self.give(link)
+
+    def _fail(self, error: Exception) -> None:
+        """Tell all who wait: what kept one connection from being opened keeps the others."""
+        with self._lock:
+            waiters, self._waiters = self._waiters, deque()
+        for waiter in waiters:
+            if waiter.set_running_or_notify_cancel():
+                waiter.set_exception(error)
+
+    def _serve(self) -> None:
+        """Hand idle connections to those who wait; close them if the store is closed."""
+        while True:
+            with self._lock:
+                if not self._idle or not (self._waiters or self._closed):
+                    return
+                link = self._idle.pop()
+                waiter = self._waiters.popleft() if self._waiters else None
+                if waiter is None:
+                    self._links.discard(link)
+            if waiter is None:
+                link.pgconn.finish()
+            elif waiter.set_running_or_notify_cancel():
+                waiter.set_result(link)
+            else:
+                self._idle.append(link)
+
+    def _abandon(self, waiter: Waiter) -> None:
+        """Do without a connection that was asked for; if it comes all the same it goes back."""
+        if not waiter.cancel():
+            waiter.add_done_callback(self._give_back)
+        elif self._idle:
+            self._serve()
+
+    def _give_back(self, waiter: Waiter) -> None:
+        if not waiter.cancelled() and waiter.exception() is None:
+            self.give(waiter.result())
+
+    def _in_vain(self) -> StoreError:
+        with self._lock:
+            busy = len(self._links) >= self._most
+        if busy:
+            return PoolExhausted(f"none of the {self._most} connections became free in time; raise max_connections")
+        return TimedOut("no connection to PostgreSQL in time")
+
+
+def _socket_of(link: Link) -> int | None:
+    try:
+        return link.pgconn.socket
+    except psycopg.Error:  # it was broken already
+        return None
+
+
+class Connections:
+    """What a store takes its connections from.
+
+    Args:
+        own: the store's own pool.
+        pool: a ``psycopg_pool.ConnectionPool`` for the sync face, if the program gave one.
+        apool: a ``psycopg_pool.AsyncConnectionPool`` for the loop that it belongs to, if the program gave one.
+    """
+
+    def __init__(self, own: OwnPool, pool: Any = None, apool: Any = None) -> None:
+        self.own = own
+        self._pool = pool
+        self._apool = apool
+        self._aloop: weakref.ref[asyncio.AbstractEventLoop] | None = None
+        self._prepared: weakref.WeakKeyDictionary[Any, set[bytes]] = weakref.WeakKeyDictionary()
+        self._return: Callable[[Link], None] = own.give if pool is None else self._give_to_pool
+
+    def take(self, deadline: float) -> Link:
+        """Return a connection for the sync face."""
+        if self._pool is None:
+            return self.own.take(deadline)
+        return self._link(self._pool.getconn(timeout=max(deadline - time.monotonic(), 0.0)))
+
+    def give(self, link: Link) -> None:
+        """Take back a connection from the sync face; one that is not as it was is closed."""
+        if link.is_clean:
+            self._return(link)
+        else:
+            self.drop(link)
+
+    def drop(self, link: Link) -> None:
+        """Take back a connection of no more use from the sync face."""
+        if self._pool is None:
+            self.own.drop(link)
+        else:
+            link.cut()
+            self._give_to_pool(link)
+
+    async def atake(self, deadline: float) -> Link:
+        """Return a connection for the async face."""
+        if not self._apool_serves():
+            return await self.own.atake(deadline)
+        return self._link(await self._apool.getconn(timeout=max(deadline - time.monotonic(), 0.0)))
+
+    async def agive(self, link: Link) -> None:
+        """Take back a connection from the async face; one that is not as it was is closed."""
+        if not link.is_clean:
+            await self.adrop(link)
+        elif self._is_of_apool(link):
+            await self._apool.putconn(link.connection)
+        else:
+            self.own.give(link)
+
+    async def adrop(self, link: Link) -> None:
+        """Take back a connection of no more use from the async face."""
+        if self._is_of_apool(link):
+            link.cut()
+            await self._apool.putconn(link.connection)
+        else:
+            self.own.drop(link)
+
+    def drop_idle(self) -> None:
+        """Close connections that nobody uses and that were opened before the server hung up."""
+        self.own.drop_idle()
+
+    def close(self) -> None:
+        """Close the store's own connections; a pool that was given stays open."""
+        self.own.close()
+
+    def after_fork_in_child(self) -> None:
+        """Use the own pool alone from now on: the sockets of a pool that was given are the parent's."""
+        self._pool = self._apool = None
+        self._return = self.own.give
+        self.own.after_fork_in_child()
+
+    def _give_to_pool(self, link: Link) -> None:
+        self._pool.putconn(link.connection)
+
+    def _is_of_apool(self, link: Link) -> bool:
+        return self._apool is not None and isinstance(link.connection, psycopg.AsyncConnection)
+
+    def _apool_serves(self) -> bool:
+        """Tell whether the running loop is the one that the given pool belongs to."""
+        if self._apool is None:
+            return False
+        loop = asyncio.get_running_loop()
+        if self._aloop is None:
+            self._aloop = weakref.ref(_loop_of(self._apool) or loop)
+        return self._aloop() is loop
+
+    def _link(self, connection: Any) -> Link:
+        return Link(connection, self._prepared.setdefault(connection, set()))
+
+
+def _loop_of(apool: Any) -> asyncio.AbstractEventLoop | None:
+    """Return the loop that a pool was opened in, if it tells; else the first that uses it is taken for it."""
+    for worker in getattr(apool, "_workers", ()):
+        if isinstance(worker, asyncio.Task):
+            return worker.get_loop()
+    return None

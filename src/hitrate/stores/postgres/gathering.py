@@ -1,0 +1,92 @@
+"""The async face: what is pending on an event loop goes together, in one statement.
+
+A round trip costs many times what one more key in it costs. So calls of a loop queue up while others are on their way,
+and the next statement takes all of them. Cancelling the wait for a call leaves its statement to go on.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Sequence
+from typing import Any, NamedTuple
+
+from hitrate.errors import HitrateError
+
+_AT_ONCE = 1024
+_WOKEN_AT_ONCE = 16
+
+
+class Lane:
+    """A queue of one event loop, and the tasks that do what is pending in it.
+
+    Args:
+        do: does several calls' work as one; returns a result for each.
+        most: how many statements may be under way at once; with one, calls are done in their order.
+    """
+
+    def __init__(self, do: Callable[[list[Any]], Awaitable[Sequence[Any]]], most: int) -> None:
+        self._do = do
+        self._most = most
+        self._pending: list[tuple[Any, asyncio.Future[Any]]] = []
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._running = 0
+        self._starting = False
+
+    async def submit(self, work: Any) -> Any:
+        """Have work done, together with what else is pending; return its result.
+
+        Raises:
+            StoreError: what was done together failed.
+        """
+        loop = asyncio.get_running_loop()
+        future: asyncio.Future[Any] = loop.create_future()
+        self._pending.append((work, future))
+        if not self._starting and self._running < self._most:
+            # It begins with the loop's next turn, and so takes along what else is called in this one.
+            self._starting = True
+            task = loop.create_task(self._serve())
+            self._tasks.add(task)
+            task.add_done_callback(self._tasks.discard)
+        outcome = await future
+        if isinstance(outcome, _Failed):
+            error = outcome.error
+            if isinstance(error, HitrateError):
+                # A copy: an exception that several tasks raise would gather the tracebacks of them all.
+                raise type(error)(*error.args) from error.__cause__
+            raise error
+        return outcome
+
+    async def _serve(self) -> None:
+        self._starting = False
+        self._running += 1
+        try:
+            while self._pending:
+                await self._serve_some()
+        finally:
+            self._running -= 1  # at once: who comes after the last look at what is pending begins another
+
+    async def _serve_some(self) -> None:
+        calls = [call for call in self._pending[:_AT_ONCE] if not call[1].done()]
+        del self._pending[:_AT_ONCE]
+        if not calls:
+            return
+        results: Sequence[Any]
+        try:
+            results = await self._do([work for work, _ in calls])
+        except Exception as error:
+            results = [_Failed(error)] * len(calls)
+        except BaseException:  # the loop is about to end, and with it all who wait
+            for _, future in calls:
+                future.cancel()
+            raise
+        for place, (_, future) in enumerate(calls):
+            if place and place % _WOKEN_AT_ONCE == 0:
+                await asyncio.sleep(0)  # others are served in between
+            if not future.done():  # else it was cancelled
+                future.set_result(results[place])
+
+
+class _Failed(NamedTuple):
+    """An outcome that is an error: as a result, for a future whose exception nobody asks for complains."""
+
+    error: Exception

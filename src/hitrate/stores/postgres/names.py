@@ -1,0 +1,64 @@
+"""The names of a cache's tables, quoted once: no other text of a user is ever put into a statement."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+from psycopg import sql
+
+_LONGEST = 63 - len("_namespaces")
+
+
+class Names(NamedTuple):
+    """The tables of a cache, quoted for use in a statement.
+
+    Attributes:
+        entries: one row an entry.
+        namespaces: the number of each namespace; entries bear that number.
+        counts: how many entries and bytes there are, spread over several rows.
+        cleared: numbers that were a namespace's, and whose entries are to be removed.
+        visited: which entries were read since SIEVE's hand last came by.
+        state: where SIEVE's hand is, and up to which number all namespaces were cleared.
+    """
+
+    entries: str
+    namespaces: str
+    counts: str
+    cleared: str
+    visited: str
+    state: str
+
+
+def quote(table: object) -> Names:
+    """Return the quoted names for a table.
+
+    Args:
+        table: ``"name"`` or ``"schema.name"``.
+
+    Raises:
+        TypeError: it is not a str.
+        ValueError: it is not a name that PostgreSQL can keep.
+    """
+    if not isinstance(table, str):
+        raise TypeError(f"table is a str, not {table!r} of type {type(table).__name__}")
+    parts = table.split(".")
+    for part in parts:
+        if not part or "\x00" in part or not _encodes(part) or len(part.encode()) > 63:
+            raise ValueError(f"table is a name of 1 to {_LONGEST} bytes, or schema.name, not {table!r}")
+    if len(parts) > 2 or len(parts[-1].encode()) > _LONGEST:
+        raise ValueError(f"table is a name of 1 to {_LONGEST} bytes, or schema.name, not {table!r}")
+
+    def named(suffix: str) -> str:
+        return sql.Identifier(*parts[:-1], parts[-1] + suffix).as_string(None)
+
+    return Names(
+        named(""), named("_namespaces"), named("_counts"), named("_cleared"), named("_visited"), named("_state")
+    )
+
+
+def _encodes(text: str) -> bool:
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return False
+    return True

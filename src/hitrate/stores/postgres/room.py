@@ -1,0 +1,248 @@
+"""Limits: how much the tables may hold, how near that is, and how room is made."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from typing import NamedTuple
+
+from hitrate.sieve import sweep
+from hitrate.stores.postgres.binary import int8, int8_array, read_int8, read_int8_array, rows_of
+from hitrate.stores.postgres.conversation import Conversation
+from hitrate.stores.postgres.statements import BEGIN, COMMIT, STEP, Statements
+from hitrate.stores.postgres.wire import Call, Result
+
+NO_LIMIT = (1 << 62) - 1
+
+_RESERVE = 8
+"""The share of a limit, one in so many, within which writers take turns."""
+
+_SHARE = 64
+"""How many writers at once the reserve is enough for."""
+
+_SPARE_ENTRIES, _SPARE_BYTES, _SPARE_SHARE = 255, 1 << 20, 128
+"""Beyond what is needed an eviction makes room for writes to come: a share of the limit, no more than these."""
+
+_RING_ROWS = 256
+_MARK_AT, _MARK_AGAIN_AFTER, _SEEN_AT_MOST = 1024, 8192, 50_000
+_EMPTIED_AT = 256
+"""So many namespaces are looked at together, lest one that is filled and empties by turns is looked at every time."""
+
+_TRUE = b"\x01"
+
+
+class Limits(NamedTuple):
+    """How much there may be."""
+
+    entries: int
+    bytes: int
+
+
+class Room:
+    """Keeps the tables within limits, and counts what leaves them.
+
+    Args:
+        statements: for the tables.
+        limits: how much they may hold.
+        told: called once, before the first eviction is counted.
+
+    Attributes:
+        limits: as given.
+        far: what may be held for a write not to count exactly.
+        is_near: whether the last that was heard is that limits are near.
+        seen: ids of rows that were read since they were last marked as visited.
+        emptied: numbers of namespaces whose last entry may be gone.
+        litter: whether there are entries to be removed because their namespace was cleared.
+        evictions: entries removed for room.
+        expirations: entries removed because their TTL had passed.
+    """
+
+    def __init__(self, statements: Statements, limits: Limits, told: Callable[[], None]) -> None:
+        self._statements = statements
+        self._told = told
+        self.limits = limits
+        self.far = Limits(*(limit - limit // _RESERVE for limit in limits))
+        self.is_bounded = limits != (NO_LIMIT, NO_LIMIT)
+        self.is_near = False
+        self.seen: set[int] = set()
+        self.emptied: set[int] = set()
+        self.litter = False
+        self.evictions = 0
+        self.expirations = 0
+        self._mark_at = _MARK_AT
+
+    # What is known
+
+    def is_far_from(self, entries: int, size: int) -> bool:
+        """Tell whether a write is so small that several of them at once fit into the reserve."""
+        share = _RESERVE * _SHARE
+        return entries <= self.limits.entries // share and size <= self.limits.bytes // share
+
+    def note(self, entries: int, size: int) -> None:
+        """Hear how much is held."""
+        if self.is_near and entries < self.far.entries * 3 // 4 and size < self.far.bytes * 3 // 4:
+            self.is_near = False
+
+    def note_purged(self, result: Result) -> None:
+        """Hear what a purge has done."""
+        self.expirations += read_int8(result.get_value(0, 0) or b"")
+        self.litter = result.get_value(0, 1) == _TRUE
+        self.note_emptied(result.get_value(0, 2))
+
+    def note_emptied(self, ids: bytes | None) -> None:
+        """Hear of namespaces whose last entry may be gone."""
+        self.emptied.update(read_int8_array(ids))
+
+    def count_evicted(self, evicted: int) -> None:
+        """Count evictions, and tell of the first."""
+        if evicted and not self.evictions:
+            self._told()
+        self.evictions += evicted
+
+    @property
+    def wants_keeping(self) -> bool:
+        """Whether there is something to do in the background."""
+        return self.litter or len(self.emptied) >= _EMPTIED_AT or len(self.seen) >= self._mark_at
+
+    # Making room
+
+    def make(self, entries: int, size: int, spared: Sequence[int], now: bytes | None) -> Conversation[None]:
+        """Make room for a write, in a transaction of its own: it locks rows in another order than writes do."""
+        yield (Call(BEGIN), Call(self._statements.bounds.lock))
+        yield from self.make_now(entries, size, spared, now)
+        yield (Call(COMMIT),)
+
+    def make_now(self, entries: int, size: int, spared: Sequence[int], now: bytes | None) -> Conversation[None]:
+        """Make room for a write, in a transaction that makes writers take turns.
+
+        What was cleared goes first, then what has expired, then what SIEVE chooses.
+
+        Args:
+            entries: how many entries the write adds.
+            size: how many bytes it adds.
+            spared: ids of the rows that it replaces.
+            now: the time, if it is the cache's own clock that tells it.
+        """
+        bounds, purge = self._statements.bounds, self._statements.removals.purge
+        (totals,) = yield (Call(bounds.totals),)
+        over = self._excess(totals, entries, size)
+        littered = self.litter
+        while littered and max(over) > 0:
+            littered = yield from self.remove_litter()
+            (totals,) = yield (Call(bounds.totals),)
+            over = self._excess(totals, entries, size)
+        purged = True
+        while purged and max(over) > 0:
+            result, totals = yield (Call(purge, (now,)), Call(bounds.totals))
+            self.note_purged(result)
+            purged = read_int8(result.get_value(0, 0) or b"") > 0
+            over = self._excess(totals, entries, size)
+        if max(over) > 0:
+            yield from self._evict(over, read_int8(totals.get_value(0, 2) or b""), frozenset(spared))
+
+    def _excess(self, totals: Result, entries: int, size: int) -> Limits:
+        held, held_bytes = (read_int8(totals.get_value(0, column) or b"") for column in (0, 1))
+        self.litter = totals.get_value(0, 3) == _TRUE
+        return Limits(held + entries - self.limits.entries, held_bytes + size - self.limits.bytes)
+
+    def _evict(self, over: Limits, hand: int, spared: frozenset[int]) -> Conversation[None]:
+        statements = self._statements
+        if self.seen:
+            yield (self._mark_seen(),)
+        excess_entries, excess_bytes = over
+        if excess_entries > 0:
+            excess_entries += min(self.limits.entries // _SPARE_SHARE, _SPARE_ENTRIES)
+        if excess_bytes > 0:
+            excess_bytes += min(self.limits.bytes // _SPARE_SHARE, _SPARE_BYTES)
+        ring: list[tuple[int, bool, int]] = []
+        laps: list[int] = []  # where in the ring the walk begins anew
+        asked, last = _RING_ROWS, hand
+        while True:
+            (result,) = yield (Call(statements.bounds.ring, (int8(last), int8(asked))),)
+            page = [(row_id, visited, size) for row_id, visited, size in rows_of(result)]
+            ring += (each for each in page if each[0] not in spared)
+            if page:
+                last = page[-1][0]
+            else:
+                last = 0
+                laps.append(len(ring))
+            walk = _Walk(ring, hand)
+            decided = sweep(walk, excess_bytes, excess_entries)
+            enough = sum(size for _, size in decided.evicted) >= excess_bytes and len(decided.evicted) >= excess_entries
+            if enough or len(laps) == 3:
+                break
+            asked *= 2
+        evicted, *_ = yield (
+            Call(statements.bounds.evict, (int8_array([each for each, _ in decided.evicted]),)),
+            Call(statements.bounds.move_hand, (int8(walk.last),)),
+            *(
+                Call(statements.bounds.unmark, (int8(first), int8(end)))
+                for first, end in _passed(hand, walk.last, sum(start < walk.steps for start in laps))
+            ),
+        )
+        self.count_evicted(read_int8(evicted.get_value(0, 0) or b""))
+        self.note_emptied(evicted.get_value(0, 1))
+
+    # Housekeeping
+
+    def keep(self) -> Conversation[bool]:
+        """Do a step of what need not be done by a caller; tell whether there is more."""
+        if len(self.emptied) >= _EMPTIED_AT:
+            ids, self.emptied = self.emptied, set()
+            yield (Call(self._statements.clearing.mark_leaving, (int8_array(sorted(ids)),)),)
+        if len(self.seen) >= self._mark_at:
+            yield from self._keep_seen()
+        return (yield from self.remove_litter())
+
+    def remove_litter(self) -> Conversation[bool]:
+        """Remove a bounded number of entries that were cleared; tell whether there are more."""
+        results = yield [Call(each) for each in self._statements.clearing.steps]
+        counts = [read_int8(result.get_value(0, 0) or b"") for result in results]
+        done = read_int8(results[0].get_value(0, 1) or b"")
+        self.litter = done > 0 or any(count >= STEP for count in counts)
+        return self.litter
+
+    def _keep_seen(self) -> Conversation[None]:
+        """Write down what was read if evictions are near; else it may wait, or go."""
+        (totals,) = yield (Call(self._statements.bounds.totals),)
+        over = self._excess(totals, 0, 0)
+        nearly = any(
+            excess > -limit // _RESERVE for excess, limit in zip(over, self.limits, strict=True) if limit != NO_LIMIT
+        )
+        if nearly:
+            yield (self._mark_seen(),)
+        elif len(self.seen) > _SEEN_AT_MOST:
+            self.seen = set()
+        self._mark_at = _MARK_AT if nearly else len(self.seen) + _MARK_AGAIN_AFTER
+
+    def _mark_seen(self) -> Call:
+        seen, self.seen = self.seen, set()
+        return Call(self._statements.bounds.mark, (int8_array(sorted(seen)),))
+
+
+class _Walk:
+    """Walks the ring and knows where it was left, and after how many steps."""
+
+    def __init__(self, ring: Sequence[tuple[int, bool, int]], hand: int) -> None:
+        self._ring = ring
+        self.last = hand
+        self.steps = 0
+
+    def __iter__(self) -> Iterator[tuple[int, bool, int]]:
+        for each in self._ring:
+            self.last = each[0]
+            self.steps += 1
+            yield each
+
+
+def _passed(hand: int, last: int, laps: int) -> list[tuple[int, int]]:
+    """Return the ranges of ids, first excluded, that the hand has come by."""
+    if laps == 0:
+        return [(hand, last)]
+    if laps == 1 and last <= hand:
+        return [(hand, NO_LIMIT), (-1, last)]
+    return [(-1, NO_LIMIT)]
+
+
+def limits_of(max_entries: int | None, max_bytes: int | None) -> Limits:
+    """Return limits as numbers; None is more than there can be."""
+    return Limits(*(NO_LIMIT if limit is None else min(limit, NO_LIMIT) for limit in (max_entries, max_bytes)))

@@ -1,0 +1,102 @@
+"""An entry as the columns of a row, and whether columns can be trusted to be an entry.
+
+The column ``value`` is a head and the payload. The head is its own length in a byte and a checksum; unless the encoding
+is the usual one and the value took no time to make, also the seconds that it took and the name of the encoding.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from hashlib import blake2b
+
+from xxhash import xxh3_64_digest
+
+from hitrate.entry import DEFAULT_ENCODING, Entry
+from hitrate.errors import DecodeError, StoreError
+from hitrate.stores.postgres.binary import float8, read_float8
+
+LONGEST = 64
+_DIGEST = 32
+SHORT, _LONG = 9, 17
+SHORT_HEAD, _LONGEST_ENCODING = bytes([SHORT]), 255 - _LONG
+
+DAMAGED = "its bytes do not match its checksum; they were damaged, or written for another key"
+
+
+def stored_name(name: bytes) -> bytes:
+    """Return what stands for an encoded namespace: itself, or a digest (BLAKE2b) if it is long.
+
+    A short one begins with a length below 0x80, so that none meets a digest.
+    """
+    return name if len(name) <= LONGEST else _digest(name)
+
+
+def stored_key(key: bytes) -> bytes:
+    """Return what stands for an encoded key: itself, or a digest (BLAKE2b) if it is long.
+
+    No text in UTF-8 begins with 0xff.
+    """
+    return key if len(key) <= LONGEST else _digest(key)
+
+
+def stored_keys(keys: Iterable[bytes]) -> list[bytes]:
+    """Return ``stored_key`` of each."""
+    return [key if len(key) <= LONGEST else _digest(key) for key in keys]
+
+
+def _digest(text: bytes) -> bytes:
+    return b"\xff" + blake2b(text, digest_size=_DIGEST).digest()
+
+
+def write_value(identity: int, entry: Entry) -> bytes:
+    """Return the column ``value`` of an entry. Its expiry is the server's to say, and in no checksum.
+
+    Args:
+        identity: the fingerprint of the full key, which the checksum is bound to.
+        entry: encoding, payload, expiry and seconds.
+
+    Raises:
+        StoreError: the name of the encoding is longer than there is room for.
+    """
+    encoding, payload, _, seconds = entry
+    if encoding == DEFAULT_ENCODING and not seconds:
+        return SHORT_HEAD + xxh3_64_digest(payload, identity) + payload
+    name = b"" if encoding == DEFAULT_ENCODING else encoding.encode()
+    if len(name) > _LONGEST_ENCODING:
+        raise StoreError(f"the name of the encoding {encoding!r} is longer than {_LONGEST_ENCODING} bytes")
+    checksum = _checksum(identity, encoding, payload)
+    return b"".join((bytes([_LONG + len(name)]), checksum, float8(seconds), name, payload))
+
+
+def read_value(identity: int, value: bytes, expiry: float | None) -> Entry | DecodeError:
+    """Return the entry of a row, or the error that says it is damaged.
+
+    Args:
+        identity: the fingerprint of the full key.
+        value: the column.
+        expiry: seconds since the epoch, or None.
+    """
+    if value[:1] == SHORT_HEAD:
+        payload = value[SHORT:]
+        if value[1:SHORT] == xxh3_64_digest(payload, identity):
+            return DEFAULT_ENCODING, payload, expiry, 0.0
+        return DecodeError(DAMAGED)
+    head = value[0] if value else 0
+    if not _LONG <= head <= len(value):
+        return DecodeError(DAMAGED)
+    payload = value[head:]
+    try:
+        encoding = value[_LONG:head].decode("ascii") or DEFAULT_ENCODING
+    except UnicodeDecodeError:
+        return DecodeError(DAMAGED)
+    if value[1:SHORT] != _checksum(identity, encoding, payload):
+        return DecodeError(DAMAGED)
+    seconds = read_float8(value[SHORT:_LONG])
+    # The seconds are in no checksum.
+    return encoding, payload, expiry, seconds if 0.0 <= seconds < 1e9 else 0.0
+
+
+def _checksum(identity: int, encoding: str, payload: bytes) -> bytes:
+    if encoding != DEFAULT_ENCODING:
+        identity ^= int.from_bytes(xxh3_64_digest(encoding.encode()))
+    return xxh3_64_digest(payload, identity)

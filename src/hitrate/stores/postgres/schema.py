@@ -1,0 +1,139 @@
+"""The tables: made and migrated when first used, by one process at a time, and known by their comments.
+
+They are told from those of another program by the comment that each bears; what bears none is left alone.
+"""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from hitrate.errors import NewerFormatError, StoreError
+from hitrate.failsafe import log
+from hitrate.stores.postgres.binary import TEXT, array
+from hitrate.stores.postgres.conversation import Conversation
+from hitrate.stores.postgres.names import Names
+from hitrate.stores.postgres.statements import BEGIN, COMMIT, Statement, plain
+from hitrate.stores.postgres.wire import Call
+
+Durability = Literal["normal", "full"]
+
+FORMAT = 1
+MIGRATIONS: dict[int, tuple[str, ...]] = {}
+"""For each older format the statements that make the next one of it, with the names of ``Names`` to be filled in."""
+
+_COMMENT = "hitrate cache, format "
+_ADVISORY_LOCK = 0x68697472617465  # one for the tables of all caches: they are made once
+_INSPECT = b"""SELECT c.relkind::text, c.relpersistence::text, obj_description(c.oid, 'pg_class')
+    FROM unnest($1::text[]) WITH ORDINALITY AS w(name, place) LEFT JOIN pg_class AS c ON c.oid = to_regclass(w.name)
+    ORDER BY w.place"""
+
+_TABLES = (
+    """CREATE {kind} TABLE {entries} (
+        id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+        namespace bigint NOT NULL,
+        expiry double precision,
+        replaced bigint,
+        key bytea NOT NULL,
+        value bytea NOT NULL,
+        UNIQUE (namespace, key)
+    ) WITH (autovacuum_vacuum_scale_factor = 0.05)""",
+    # Compressing what a serializer has packed costs more than it saves, and reads would pay again.
+    "ALTER TABLE {entries} ALTER value SET STORAGE EXTERNAL",
+    "CREATE INDEX ON {entries} (expiry) WHERE expiry IS NOT NULL",
+    """CREATE {kind} TABLE {namespaces} (
+        name bytea PRIMARY KEY,
+        id bigint GENERATED ALWAYS AS IDENTITY UNIQUE,
+        leaving double precision
+    )""",
+    "CREATE INDEX ON {namespaces} (leaving) WHERE leaving IS NOT NULL",
+    # Room on the page for the next version of each row, which is changed at every write.
+    """CREATE {kind} TABLE {counts} (
+        shard integer PRIMARY KEY,
+        entries bigint NOT NULL,
+        bytes bigint NOT NULL
+    ) WITH (fillfactor = 20)""",
+    """CREATE {kind} TABLE {cleared} (
+        id bigint PRIMARY KEY,
+        at double precision NOT NULL,
+        emptied boolean NOT NULL DEFAULT false
+    )""",
+    # Not a column of the entries: PostgreSQL writes a row anew for each change of it.
+    "CREATE {kind} TABLE {visited} (id bigint PRIMARY KEY)",
+    """CREATE {kind} TABLE {state} (
+        one boolean PRIMARY KEY DEFAULT true CHECK (one),
+        hand bigint NOT NULL DEFAULT 0,
+        floor bigint NOT NULL DEFAULT 0
+    ) WITH (fillfactor = 20)""",
+)
+
+
+class NewerTable(StoreError, NewerFormatError):
+    """The tables were made by a newer hitrate; they were left untouched."""
+
+
+def prepare(names: Names, durability: Durability) -> Conversation[None]:
+    """Make the tables, or bring them to this format, unless that is done.
+
+    Raises:
+        NewerTable: a newer hitrate made them.
+        StoreError: one of that name is another program's, or some are missing.
+    """
+    if (yield from _found(names, durability)) == FORMAT:
+        return
+    yield (Call(BEGIN), Call(plain(f"SELECT pg_advisory_xact_lock({_ADVISORY_LOCK})")))
+    found = yield from _found(names, durability)  # another process may have been faster
+    if found is None:
+        kind = "UNLOGGED" if durability == "normal" else ""
+        made = [text.format(kind=kind, **names._asdict()) for text in _TABLES]
+        yield [Call(plain(text)) for text in (*made, *_comments(names))]
+    while found is not None and found < FORMAT:
+        yield [Call(plain(text.format(**names._asdict()))) for text in MIGRATIONS[found]]
+        found += 1
+        if found == FORMAT:
+            yield [Call(plain(text)) for text in _comments(names)]
+    yield (Call(COMMIT),)
+
+
+def _found(names: Names, durability: Durability) -> Conversation[int | None]:
+    """Return the format of the tables, None if there are none."""
+    (result,) = yield (Call(Statement(_INSPECT), (array(TEXT, [name.encode() for name in names]),)),)
+    formats: list[int | None] = []
+    for row, name in enumerate(names):
+        kind, comment = result.get_value(row, 0), result.get_value(row, 2)
+        if kind is None:
+            formats.append(None)
+        else:
+            formats.append(_format_of(name, kind, comment or b""))
+    if len(set(formats)) > 1:
+        missing = ", ".join(name for name, found in zip(names, formats, strict=True) if found is None)
+        raise StoreError(
+            f"of the tables of {names.entries} some are missing or of another format: {missing or 'mixed formats'}; "
+            "drop them all, or give the cache another table"
+        )
+    if formats[0] is not None and durability == "full" and result.get_value(0, 1) != b"p":
+        log.warning(
+            "the table %s is UNLOGGED: what it holds is lost if the server crashes. For durability='full' give the "
+            "cache another table, or run ALTER TABLE ... SET LOGGED on it and its companions",
+            names.entries,
+        )
+    return formats[0]
+
+
+def _format_of(name: str, kind: bytes, comment: bytes) -> int:
+    text = comment.decode("utf-8", "replace")
+    number = text.removeprefix(_COMMENT)
+    if kind != b"r" or not text.startswith(_COMMENT) or not number.isdecimal():
+        raise StoreError(
+            f"{name} was made by another program (it does not bear hitrate's comment); it was left as it is. "
+            "Give the cache another table"
+        )
+    if int(number) > FORMAT:
+        raise NewerTable(
+            f"{name} has format {number}, which a newer hitrate made; this one reads up to {FORMAT}. "
+            "Upgrade hitrate or give the cache another table; it was left as it is"
+        )
+    return int(number)
+
+
+def _comments(names: Names) -> list[str]:
+    return [f"COMMENT ON TABLE {name} IS '{_COMMENT}{FORMAT}'" for name in names]

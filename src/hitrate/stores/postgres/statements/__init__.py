@@ -1,0 +1,31 @@
+"""The statements for the tables of one cache: what is sent to the server, and nothing of when."""
+
+from __future__ import annotations
+
+from hitrate.stores.postgres.names import Names
+from hitrate.stores.postgres.statements.bounds import Bounds
+from hitrate.stores.postgres.statements.clearing import Clearing
+from hitrate.stores.postgres.statements.parts import ROW_OVERHEAD, STEP, Parts
+from hitrate.stores.postgres.statements.reads import Reads
+from hitrate.stores.postgres.statements.removals import Removals
+from hitrate.stores.postgres.statements.statement import BEGIN, COMMIT, ROLLBACK, Statement, plain
+from hitrate.stores.postgres.statements.stores import Stores
+
+__all__ = ["BEGIN", "COMMIT", "ROLLBACK", "ROW_OVERHEAD", "STEP", "Statement", "Statements", "plain"]
+
+
+class Statements:
+    """All of them, by what they are for.
+
+    Args:
+        names: the tables.
+        own_clock: whether expiries are told and returned as times of the cache's own clock; else as seconds from now.
+    """
+
+    def __init__(self, names: Names, *, own_clock: bool) -> None:
+        parts = Parts(names, own_clock=own_clock)
+        self.reads = Reads(parts)
+        self.stores = Stores(parts)
+        self.removals = Removals(parts)
+        self.clearing = Clearing(parts)
+        self.bounds = Bounds(parts)

@@ -1,0 +1,273 @@
+"""One connection, and the exchange of statements and results on it: decided here, waited for by either face.
+
+An exchange is a generator that yields what it waits for on the socket, as psycopg's own are. It uses libpq through
+``psycopg.pq``: parameters and results are bytes, so that a statement costs little more than its round trip. Statements
+of one exchange are one transaction and one round trip.
+"""
+
+from __future__ import annotations
+
+import select
+import threading
+import time
+from asyncio import Future, get_running_loop
+from collections.abc import Generator, Sequence
+from typing import Any, NamedTuple
+
+import psycopg
+from psycopg import pq
+
+from hitrate.errors import StoreError
+from hitrate.failsafe import log
+from hitrate.stores.postgres.statements import Statement
+
+READ, WRITE = 1, 2
+PREPARED_ALREADY, NOT_PREPARED = "42P05", "26000"
+_POLLED = {READ: select.POLLIN, READ | WRITE: select.POLLIN | select.POLLOUT}
+_CANCEL_SECONDS = 10.0
+_CANCEL_WAITS: dict[int, int] = {pq.PollingStatus.READING: select.POLLIN, pq.PollingStatus.WRITING: select.POLLOUT}
+_BINARY = pq.Format.BINARY
+_FORMATS = [[_BINARY] * count for count in range(16)]
+_FINE = (pq.ExecStatus.TUPLES_OK, pq.ExecStatus.COMMAND_OK)
+
+Result = pq.abc.PGresult
+Waits = Generator[int, None, list[Result]]
+
+
+class Call(NamedTuple):
+    """A statement and its parameters, in binary form."""
+
+    statement: Statement
+    parameters: Sequence[bytes | None] = ()
+
+
+class ServerError(StoreError):
+    """The server refused a statement.
+
+    Attributes:
+        sqlstate: PostgreSQL's code of the error.
+    """
+
+    def __init__(self, message: str, sqlstate: str = "") -> None:
+        super().__init__(message)
+        self.sqlstate = sqlstate
+
+
+class TimedOut(StoreError):
+    """The server did not answer in time."""
+
+
+class Link:
+    """A connection to the server, used by one caller at a time.
+
+    Args:
+        connection: psycopg's, of either face; only its libpq connection is used.
+        prepared: the names of the statements that are prepared on it.
+    """
+
+    __slots__ = ("__weakref__", "_poll", "_polled", "connection", "pgconn", "prepared", "used")
+
+    def __init__(
+        self, connection: psycopg.Connection[Any] | psycopg.AsyncConnection[Any], prepared: set[bytes] | None = None
+    ) -> None:
+        self.connection = connection
+        self.pgconn = connection.pgconn
+        self.prepared = set() if prepared is None else prepared
+        self.used = False
+        self._poll = select.poll()
+        self._polled = READ
+        self._poll.register(self.pgconn.socket, select.POLLIN)
+
+    # What is said
+
+    def exchange(self, calls: Sequence[Call], *, prepare: bool) -> Waits:
+        """Send statements as one transaction; return their results.
+
+        Args:
+            calls: the statements.
+            prepare: whether statements may be prepared, which takes a session that stays the same.
+
+        Raises:
+            ServerError: the server refused one, and has done nothing of the others.
+            psycopg.Error: the connection broke.
+        """
+        if prepare and self.is_clean:  # a refusal would undo a transaction
+            for statement, _ in calls:
+                if statement.name and statement.name not in self.prepared:
+                    yield from self._prepare(statement)
+        self.used = True
+        if len(calls) == 1:
+            self._send(calls[0], prepare)
+            yield from self._flush()
+            results = yield from self._results()
+        else:
+            results = yield from self._pipeline(calls, prepare)
+        _check(results)
+        return results
+
+    def _prepare(self, statement: Statement) -> Generator[int, None, None]:
+        self.pgconn.send_prepare(statement.name, statement.text)
+        yield from self._flush()
+        try:
+            _check((yield from self._results()))
+        except ServerError as error:
+            if error.sqlstate != PREPARED_ALREADY:  # on a session that was another's before; the name tells the text
+                raise
+        self.prepared.add(statement.name)
+
+    def _send(self, call: Call, prepare: bool) -> None:
+        (text, name), parameters = call
+        if prepare and name in self.prepared:
+            self.pgconn.send_query_prepared(name, parameters, _FORMATS[len(parameters)], _BINARY)
+        else:
+            self.pgconn.send_query_params(text, parameters, None, _FORMATS[len(parameters)], _BINARY)
+
+    def _flush(self) -> Generator[int, None, None]:
+        while self.pgconn.flush():
+            yield READ | WRITE
+            self.pgconn.consume_input()  # the server may have to be rid of something before it takes more
+
+    def _results(self) -> Waits:
+        """Return the results of one statement."""
+        pgconn = self.pgconn
+        results: list[Result] = []
+        while True:
+            while pgconn.is_busy():
+                yield READ
+                pgconn.consume_input()
+            result = pgconn.get_result()
+            if result is None:
+                return results
+            results.append(result)
+
+    def _pipeline(self, calls: Sequence[Call], prepare: bool) -> Waits:
+        pgconn = self.pgconn
+        pgconn.enter_pipeline_mode()
+        for call in calls:
+            self._send(call, prepare)
+        pgconn.pipeline_sync()
+        yield from self._flush()
+        results: list[Result] = []
+        for _ in calls:
+            results += yield from self._results()
+        while pgconn.is_busy():
+            yield READ
+            pgconn.consume_input()
+        pgconn.get_result()  # that of the sync
+        pgconn.exit_pipeline_mode()
+        return results
+
+    # How it is waited for
+
+    def run(self, waits: Waits, deadline: float) -> list[Result]:
+        """Carry an exchange through, waiting on this thread.
+
+        Raises:
+            TimedOut: it is not done at the deadline, in seconds of the monotonic clock.
+        """
+        try:
+            wanted = next(waits)
+            while True:
+                left = deadline - time.monotonic()
+                if left <= 0 or not self._ready(wanted, left):
+                    raise TimedOut("no answer from PostgreSQL in time")
+                wanted = next(waits)
+        except StopIteration as done:
+            results: list[Result] = done.value
+            return results
+
+    async def arun(self, waits: Waits, deadline: float) -> list[Result]:
+        """Carry an exchange through as ``run`` does, waiting on the event loop."""
+        try:
+            wanted = next(waits)
+            while True:
+                await self._aready(wanted, deadline - time.monotonic())
+                wanted = next(waits)
+        except StopIteration as done:
+            results: list[Result] = done.value
+            return results
+
+    def _ready(self, wanted: int, seconds: float) -> bool:
+        if wanted != self._polled:
+            self._poll.modify(self.pgconn.socket, _POLLED[wanted])
+            self._polled = wanted
+        return bool(self._poll.poll(seconds * 1000 + 1))
+
+    async def _aready(self, wanted: int, seconds: float) -> None:
+        loop = get_running_loop()
+        socket = self.pgconn.socket
+        ready: Future[bool] = loop.create_future()
+        timer = loop.call_later(max(seconds, 0.0), _settle, ready, False)
+        loop.add_reader(socket, _settle, ready, True)
+        if wanted & WRITE:
+            loop.add_writer(socket, _settle, ready, True)
+        try:
+            in_time = await ready
+        finally:
+            timer.cancel()
+            if not loop.is_closed():
+                loop.remove_reader(socket)
+                if wanted & WRITE:
+                    loop.remove_writer(socket)
+        if not in_time:
+            raise TimedOut("no answer from PostgreSQL in time")
+
+    # What becomes of it
+
+    def is_lost(self) -> bool:
+        """Tell whether the server has hung up since the connection was last used; nothing is waited for."""
+        if not self._ready(READ, -0.001):
+            return False
+        try:
+            self.pgconn.consume_input()
+        except psycopg.Error:
+            return True
+        return self.pgconn.status != pq.ConnStatus.OK
+
+    @property
+    def is_clean(self) -> bool:
+        """Whether nothing is under way on it."""
+        return self.pgconn.transaction_status == pq.TransactionStatus.IDLE
+
+    def cut(self) -> None:
+        """Close it at once; a statement that the server is still at is cancelled, by a thread that may wait."""
+        pgconn = self.pgconn
+        if pgconn.status == pq.ConnStatus.OK and pgconn.transaction_status == pq.TransactionStatus.ACTIVE:
+            try:
+                cancel = pgconn.cancel_conn()
+                threading.Thread(target=_cancel, args=(cancel,), name="hitrate-cancel", daemon=True).start()
+            except (psycopg.Error, RuntimeError) as error:  # a libpq before 17; no thread is to be had
+                log.debug("a statement could not be cancelled: %s", error)
+        pgconn.finish()
+
+
+def _settle(ready: Future[bool], in_time: bool) -> None:
+    if not ready.done():
+        ready.set_result(in_time)
+
+
+def _cancel(cancel: pq.abc.PGcancelConn) -> None:
+    """Have the server cancel what a connection asked for; a server that does not answer is not waited for long.
+
+    By steps that do not wait: libpq's older way does, and psycopg keeps the interpreter's lock meanwhile.
+    """
+    deadline = time.monotonic() + _CANCEL_SECONDS
+    try:
+        cancel.start()
+        while (wanted := _CANCEL_WAITS.get(cancel.poll())) is not None:
+            poll = select.poll()
+            poll.register(cancel.socket, wanted)
+            if not poll.poll(max(deadline - time.monotonic(), 0.0) * 1000):
+                break
+        cancel.finish()
+    except psycopg.Error as error:
+        log.debug("a statement could not be cancelled: %s", error)
+
+
+def _check(results: Sequence[Result]) -> None:
+    """Raise the first error among results."""
+    for result in results:
+        if result.status not in _FINE:
+            sqlstate = result.error_field(pq.DiagnosticField.SQLSTATE) or b""
+            message = result.error_field(pq.DiagnosticField.MESSAGE_PRIMARY) or b"the statement was not carried out"
+            raise ServerError(message.decode("utf-8", "replace"), sqlstate.decode("ascii", "replace"))

@@ -1,0 +1,361 @@
+"""Writes: one statement for a batch, all of it or nothing, with a bounded share of the housekeeping.
+
+While there is plenty of room a write takes no lock but those of its rows: it counts on what others may be adding at the
+same moment being far less than the room. Near the limits writes take turns, by an advisory lock that the server drops
+with their transaction, and count exactly what they replace.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
+from typing import NamedTuple
+
+from hitrate.entry import fingerprint
+from hitrate.errors import StoreError
+from hitrate.failsafe import log
+from hitrate.keys import EncodedKey
+from hitrate.stores.base import Changes
+from hitrate.stores.postgres.binary import (
+    BYTEA,
+    FLOAT8,
+    array,
+    float8,
+    int8,
+    read_int8,
+    read_int8_array,
+)
+from hitrate.stores.postgres.conversation import PAUSE, Conversation
+from hitrate.stores.postgres.room import Limits, Room
+from hitrate.stores.postgres.rows import LONGEST, stored_key, stored_name, write_value
+from hitrate.stores.postgres.statements import BEGIN, COMMIT, ROLLBACK, ROW_OVERHEAD, Statements
+from hitrate.stores.postgres.wire import Call, Result
+
+_PURGE_EVERY = 8
+_ATTEMPTS = 4
+_ROWS_AT_ONCE = 20_000
+_BYTES_AT_ONCE = 32 << 20
+_LARGEST = 900 << 20
+_PAUSE_EVERY = 512
+
+
+Row = tuple[bytes, bytes, bytes, float | None]
+"""An entry to store: what stands for its namespace and its key, the column ``value``, and its expiry."""
+
+
+@dataclass(slots=True)
+class Batch:
+    """Changes of one or several callers, no key twice.
+
+    Attributes:
+        rows: what to store, in the order of names and keys in which all writers lock.
+        size: bytes that they are counted as, all together.
+        doomed: what to remove, in that order, each with the index of the caller who asked, None for nobody.
+    """
+
+    rows: list[Row] = field(default_factory=list)
+    size: int = 0
+    doomed: list[tuple[bytes, bytes, int | None]] = field(default_factory=list)
+
+
+class Told(NamedTuple):
+    """What a statement that stores has told.
+
+    Attributes:
+        known: whether every namespace had a number.
+        stored: rows stored.
+        held: entries there were before.
+        held_bytes: their bytes.
+        more: entries that the batch adds.
+        more_bytes: bytes that it adds.
+        expired: rows it replaced that had expired.
+        there: ids of the rows it replaces, if it was to look.
+    """
+
+    known: bool
+    stored: int
+    held: int
+    held_bytes: int
+    more: int
+    more_bytes: int
+    expired: int
+    there: list[int]
+
+
+class Writer:
+    """Writes entries.
+
+    Args:
+        statements: for the tables.
+        clock: the process's clock.
+        own_clock: whether ``clock`` decides what is expired; else the server's does.
+        room: keeps the tables within limits.
+    """
+
+    def __init__(self, statements: Statements, clock: Callable[[], float], own_clock: bool, room: Room) -> None:
+        self._statements = statements
+        self._clock = clock
+        self._own_clock = own_clock
+        self._room = room
+        self._writes = 0
+        self._soonest = sys.float_info.max
+
+    def write(self, batches: Sequence[Changes]) -> Conversation[list[int]]:
+        """Apply several callers' changes, each one's whole or not at all; return how many keys each removed."""
+        removed = [0] * len(batches)
+        for group in _groups(batches):
+            batch = yield from self._plan(group)
+            if batch.rows and (batch.doomed or len(batch.rows) > _ROWS_AT_ONCE or batch.size > _BYTES_AT_ONCE):
+                yield from self._write_at_once(batch, removed)
+            elif batch.rows:
+                yield from self._store(batch, removed)
+            elif batch.doomed:
+                calls = (self._delete(batch), *self._purge_if_due())
+                results = yield calls
+                self._note_deleted(batch, results[0], removed)
+                self._note_purged(results[1:])
+        return removed
+
+    # What is written
+
+    def _plan(self, group: list[tuple[int, Changes]]) -> Conversation[Batch]:
+        batch = Batch()
+        limits = self._room.limits
+        for caller, changes in group:
+            for count, ((name, key), entry) in enumerate(changes.items()):
+                if count % _PAUSE_EVERY == _PAUSE_EVERY - 1:
+                    yield PAUSE
+                short_name = name if len(name) <= LONGEST else stored_name(name)
+                short_key = key if len(key) <= LONGEST else stored_key(key)
+                if entry is None:
+                    batch.doomed.append((short_name, short_key, caller))
+                    continue
+                value = write_value(fingerprint(name, key), entry)
+                size = len(short_key) + len(value) + ROW_OVERHEAD
+                if size > limits.bytes or size > _LARGEST:
+                    log.warning(
+                        "the value of key %r takes %s bytes, more than %s; not stored",
+                        *(
+                            key,
+                            size,
+                            f"max_bytes={limits.bytes}" if size > limits.bytes else "PostgreSQL can hold in one",
+                        ),
+                    )
+                    batch.doomed.append((short_name, short_key, None))
+                else:
+                    batch.rows.append((short_name, short_key, value, entry[2]))
+                    batch.size += size
+        if len(batch.rows) > limits.entries or batch.size > limits.bytes:
+            # The batch alone is too much: what comes last stays.
+            dropped = _beyond(batch.rows, limits)
+            batch.doomed += [(name, key, None) for name, key, _, _ in batch.rows[:dropped]]
+            del batch.rows[:dropped]
+            self._room.count_evicted(dropped)
+        batch.rows.sort()
+        batch.doomed.sort(key=lambda each: each[:2])
+        return batch
+
+    def _call(self, rows: Sequence[Row], size: int, *, exact: bool) -> Call:
+        """Return the call that stores rows."""
+        limits = self._room.limits if exact else self._room.far
+        names, keys, values, expiries = zip(*rows, strict=True)
+        distinct = list(dict.fromkeys(names))
+        mixed = len(distinct) > 1
+        columns = None
+        if expiries.count(None) < len(rows):
+            since = 0.0 if self._own_clock else self._clock()
+            columns = array(FLOAT8, [None if expiry is None else float8(expiry - since) for expiry in expiries])
+        parameters = [
+            array(BYTEA, distinct) if mixed else distinct[0],
+            array(BYTEA, keys),
+            array(BYTEA, values),
+            columns,
+            self._now(),
+            int8(size),
+            int8(limits.entries),
+            int8(limits.bytes),
+        ]
+        if mixed:
+            parameters.append(array(BYTEA, names))
+        return Call(self._statements.stores.rows[mixed, exact], parameters)
+
+    def _delete(self, batch: Batch) -> Call:
+        names, keys = _doomed_arrays(batch)
+        return Call(self._statements.removals.delete, (names, keys, self._now()))
+
+    def _now(self) -> bytes | None:
+        return float8(self._clock()) if self._own_clock else None
+
+    # How it is written
+
+    def _store(self, batch: Batch, removed: list[int]) -> Conversation[None]:
+        """Store rows by one statement; make namespaces and room as it turns out that they are needed."""
+        statements, room, rows = self._statements, self._room, batch.rows
+        far_call = near_call = None
+        for _ in range(_ATTEMPTS):
+            purge = self._purge_if_due()
+            exact = room.is_near or not room.is_far_from(len(rows), batch.size)
+            if exact:
+                near_call = near_call or self._call(rows, batch.size, exact=True)
+                results = yield (Call(statements.bounds.lock), near_call, *purge)
+                result, purged = results[1], results[2:]
+            else:
+                far_call = far_call or self._call(rows, batch.size, exact=False)
+                results = yield (far_call, *purge)
+                result, purged = results[0], results[1:]
+            self._note_purged(purged)
+            told = _told(result)
+            room.note(told.held, told.held_bytes)
+            if told.stored == len(rows):
+                self._note_stored(rows, told)
+                return
+            if not told.known:
+                yield self._make_namespaces(rows)
+            elif exact:
+                yield from room.make(told.more, told.more_bytes, told.there, self._now())
+            else:
+                room.is_near = True
+        yield from self._write_at_once(batch, removed)  # others have taken each room that was made
+
+    def _write_at_once(self, batch: Batch, removed: list[int]) -> Conversation[None]:
+        """Store and remove in one transaction of several statements, as large or mixed batches need it."""
+        statements = self._statements
+        for _ in range(_ATTEMPTS):
+            calls = [Call(BEGIN), Call(statements.bounds.lock)]
+            if batch.doomed:
+                calls.append(Call(statements.removals.lock, _doomed_arrays(batch, batch.rows)))
+            yield calls
+            stored: list[tuple[list[Row], Told]] = []
+            for part in _parts(batch.rows):
+                told = yield from self._store_part(part)
+                stored.append((part, told))
+                if told.stored < len(part):
+                    break
+            else:
+                if batch.doomed:
+                    (result,) = yield (self._delete(batch),)
+                    self._note_deleted(batch, result, removed)
+                yield (Call(COMMIT),)
+                for part, told in stored:
+                    self._note_stored(part, told)
+                return
+            yield (Call(ROLLBACK),)
+        raise StoreError(f"there was no room for {len(batch.rows)} entries after {_ATTEMPTS} attempts")
+
+    def _store_part(self, part: Sequence[Row]) -> Conversation[Told]:
+        """Store a part of a batch, and make the namespaces and the room that it needs, in this transaction."""
+        for _ in range(_ATTEMPTS):
+            (result,) = yield (self._call(part, _bytes_of(part), exact=True),)
+            told = _told(result)
+            if told.stored == len(part):
+                break
+            if not told.known:
+                yield self._make_namespaces(part)
+            else:
+                yield from self._room.make_now(told.more, told.more_bytes, told.there, self._now())
+        return told
+
+    def _make_namespaces(self, rows: Sequence[Row]) -> Sequence[Call]:
+        names = array(BYTEA, sorted({name for name, _, _, _ in rows}))
+        stores = self._statements.stores
+        return [Call(each, (names,)) for each in (stores.make_namespaces, stores.keep_namespaces)]
+
+    # What is noted of it
+
+    def _purge_if_due(self) -> tuple[Call, ...]:
+        self._writes += 1
+        if self._writes % _PURGE_EVERY and self._soonest > self._clock():
+            return ()
+        return (Call(self._statements.removals.purge, (self._now(),)),)
+
+    def _note_purged(self, results: Sequence[Result]) -> None:
+        for result in results:
+            purged = read_int8(result.get_value(0, 0) or b"")
+            self._room.note_purged(result)
+            if not purged and self._soonest <= self._clock():
+                self._soonest = sys.float_info.max
+
+    def _note_stored(self, rows: Sequence[Row], told: Told) -> None:
+        self._room.expirations += told.expired
+        for _, _, _, expiry in rows:
+            if expiry is not None and expiry < self._soonest:
+                self._soonest = expiry
+
+    def _note_deleted(self, batch: Batch, result: Result, removed: list[int]) -> None:
+        for place in read_int8_array(result.get_value(0, 0)):
+            caller = batch.doomed[place - 1][2]
+            if caller is not None:
+                removed[caller] += 1
+        self._room.expirations += read_int8(result.get_value(0, 1) or b"")
+        self._room.note_emptied(result.get_value(0, 2))
+
+
+def _bytes_of(rows: Sequence[Row]) -> int:
+    return sum([len(key) + len(value) for _, key, value, _ in rows]) + ROW_OVERHEAD * len(rows)
+
+
+def _groups(batches: Sequence[Changes]) -> Iterator[list[tuple[int, Changes]]]:
+    """Yield batches that follow each other, of which no two have a key in common, and all store or all remove."""
+    group: list[tuple[int, Changes]] = []
+    keys: set[EncodedKey] = set()
+    kind: bool | None = None
+    for caller, changes in enumerate(batches):
+        stores = all(entry is not None for entry in changes.values())
+        if group and (stores is not kind or not keys.isdisjoint(changes)):
+            yield group
+            group, keys = [], set()
+        kind = stores
+        group.append((caller, changes))
+        keys.update(changes)
+    if group:
+        yield group
+
+
+def _beyond(rows: Sequence[Row], limits: Limits) -> int:
+    """Return how many rows at the beginning of a batch have no room beside those that come after."""
+    left_entries, left_bytes = limits.entries, limits.bytes
+    for place in range(len(rows) - 1, -1, -1):
+        left_entries -= 1
+        left_bytes -= _bytes_of(rows[place : place + 1])
+        if left_entries < 0 or left_bytes < 0:
+            return place + 1
+    return 0
+
+
+def _parts(rows: Sequence[Row]) -> Iterator[list[Row]]:
+    """Yield rows in parts that one statement takes."""
+    part: list[Row] = []
+    size = 0
+    for row in rows:
+        if part and (len(part) >= _ROWS_AT_ONCE or size + len(row[2]) > _BYTES_AT_ONCE):
+            yield part
+            part, size = [], 0
+        part.append(row)
+        size += len(row[2])
+    if part:
+        yield part
+
+
+def _doomed_arrays(batch: Batch, rows: Sequence[Row] = ()) -> tuple[bytes, bytes]:
+    """Return the names and keys of what is removed, and of some rows, in the order in which all writers lock."""
+    pairs = [each[:2] for each in batch.doomed]
+    if rows:
+        pairs = sorted([*pairs, *((name, key) for name, key, _, _ in rows)])
+    return array(BYTEA, [name for name, _ in pairs]), array(BYTEA, [key for _, key in pairs])
+
+
+def _told(result: Result) -> Told:
+    stored, held, held_bytes, more, more_bytes, expired = (
+        read_int8(result.get_value(0, column) or b"") for column in range(1, 7)
+    )
+    return Told(
+        known=result.get_value(0, 0) == b"\x01",
+        stored=stored,
+        held=held,
+        held_bytes=held_bytes,
+        more=more,
+        more_bytes=more_bytes,
+        expired=expired,
+        there=read_int8_array(result.get_value(0, 7)),
+    )

@@ -1,0 +1,220 @@
+"""What a client is: whose it is, and how to open connections with its settings.
+
+Connections are always the driver's sync ones, opened with the client's own settings for address, login, TLS and
+Sentinel. What a client was told about decoding, retries and the version of the protocol is for its own replies.
+"""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from importlib import import_module
+from types import ModuleType
+from typing import Any
+
+from hitrate.stores.redis import needs
+
+_OWN_SETTINGS = {
+    "decode_responses",
+    "encoder_class",
+    "event_dispatcher",
+    "health_check_interval",
+    "himport_registry",
+    "legacy_responses",
+    "parser_class",
+    "protocol",
+    "retry",
+    "retry_on_error",
+    "retry_on_timeout",
+}
+_OWN_BEGINNINGS = ("maint", "orig_", "oss_cluster_")
+_SERVERS = {"Redis", "StrictRedis", "Valkey", "StrictValkey"}
+_CLUSTERS = {"RedisCluster", "ValkeyCluster"}
+
+Connect = Callable[[], Any]
+"""Opens a connection of the driver."""
+
+
+@dataclass(frozen=True)
+class Target:
+    """Where a cache's server is.
+
+    Args:
+        name: what messages call it.
+        errors: what the driver raises.
+        connect: opens a connection to the one server; None for a cluster.
+        connect_to: opens a connection to a node of a cluster.
+        seeds: nodes of a cluster to ask for the others.
+        remap: turns an address that a cluster tells into one that can be reached from here.
+    """
+
+    name: str
+    errors: tuple[type[Exception], ...]
+    connect: Connect | None = None
+    connect_to: Callable[[str, int], Any] | None = None
+    seeds: list[tuple[str, int]] = field(default_factory=list)
+    remap: Callable[[tuple[str, int]], tuple[str, int]] | None = None
+
+
+def target_of(client: Any, *, timeout: float, connect_timeout: float) -> Target:
+    """Return where a client's server is.
+
+    Args:
+        client: a URL, or a client of redis-py or valkey-py, sync or async: of a server, a cluster, or a Sentinel's.
+        timeout: seconds that a connection may be silent.
+        connect_timeout: seconds to connect in, and for each reply while connecting.
+
+    Raises:
+        TypeError: it is none of these.
+        ValueError: the URL is none.
+        ModuleNotFoundError: the extra ``redis`` is not installed.
+    """
+    if isinstance(client, str):
+        client = _from_url(client)
+    driver = _driver_of(client)
+    overrides = {"socket_timeout": connect_timeout, "socket_connect_timeout": connect_timeout, "protocol": 2}
+    kinds = {kind.__name__ for kind in type(client).__mro__ if kind.__module__.split(".")[0] == driver.__name__}
+    errors = (_base_error(driver), OSError)
+    if kinds & _CLUSTERS:
+        return _cluster_of(client, driver, errors, overrides)
+    if kinds & _SERVERS:
+        return _server_of(client, driver, errors, overrides)
+    raise _not_a_client(client)
+
+
+def _not_a_client(client: Any) -> TypeError:
+    return TypeError(
+        "client is a URL, or a Redis, RedisCluster or Sentinel client of redis-py or valkey-py, sync or async, not "
+        f"{client!r} of type {type(client).__name__}"
+    )
+
+
+def _from_url(url: str) -> Any:
+    scheme, colon, rest = url.partition("://")
+    scheme = {"valkey": "redis", "valkeys": "rediss"}.get(scheme, scheme)
+    if not colon or scheme not in ("redis", "rediss", "unix"):
+        # Not the URL itself: it may hold a password.
+        raise ValueError(f"a URL begins with redis://, rediss:// or unix://, not {scheme + colon!r}")
+    return needs.driver("redis").Redis.from_url(f"{scheme}://{rest}")
+
+
+def _driver_of(client: Any) -> ModuleType:
+    for kind in type(client).__mro__:
+        name = kind.__module__.split(".")[0]
+        if name in ("redis", "valkey"):
+            return needs.driver(name)
+    raise _not_a_client(client)
+
+
+def _base_error(driver: ModuleType) -> type[Exception]:
+    error: type[Exception] = getattr(driver, "RedisError", None) or driver.ValkeyError
+    return error
+
+
+def _settings(kind: Any, given: dict[str, Any], overrides: dict[str, Any]) -> dict[str, Any]:
+    """Return the settings of a client that a connection of this kind takes, with those that we decide."""
+    settings = {
+        name: value
+        for name, value in given.items()
+        if name not in _OWN_SETTINGS and not name.startswith(_OWN_BEGINNINGS) and not inspect.iscoroutinefunction(value)
+    }
+    return {**settings, **overrides}
+
+
+def _sync_kind(driver: ModuleType, kind: Any) -> Any:
+    """Return the sync class of connections for an async one, or the class itself."""
+    module = import_module(f"{driver.__name__}.connection")
+    for each in kind.__mro__:
+        if ".asyncio" in each.__module__:
+            found = getattr(module, each.__name__, None)
+            if found is not None:
+                return found
+    return kind
+
+
+def _opener(kind: Any, settings: dict[str, Any]) -> Connect:
+    def connect() -> Any:
+        connection = kind(**settings)
+        connection.connect()
+        return connection
+
+    return connect
+
+
+def _server_of(
+    client: Any, driver: ModuleType, errors: tuple[type[Exception], ...], overrides: dict[str, Any]
+) -> Target:
+    pool = client.connection_pool
+    if hasattr(pool, "sentinel_manager"):
+        pool = _sentinel_pool(pool, driver, overrides)
+        # The pool asks the sentinels for the primary each time a connection is opened.
+        connect = _opener(pool.connection_class, _settings(pool.connection_class, pool.connection_kwargs, overrides))
+        return Target(f"the Redis server {pool.service_name!r}", errors, connect=_holding(pool, connect))
+    kind = _sync_kind(driver, pool.connection_class)
+    settings = _settings(kind, pool.connection_kwargs, overrides)
+    address = settings.get("path") or f"{settings.get('host', 'localhost')}:{settings.get('port', 6379)}"
+    return Target(f"the Redis server at {address}", errors, connect=_opener(kind, settings))
+
+
+def _holding(pool: Any, connect: Connect) -> Connect:
+    """Keep a pool alive for its connections, which refer to it weakly."""
+
+    def connect_of_pool() -> Any:
+        connection = connect()
+        connection.hitrate_pool = pool
+        return connection
+
+    return connect_of_pool
+
+
+def _sentinel_pool(pool: Any, driver: ModuleType, overrides: dict[str, Any]) -> Any:
+    """Return a sync pool of our own with the settings of a Sentinel's."""
+    module = import_module(f"{driver.__name__}.sentinel")
+    manager = pool.sentinel_manager
+    asked = module.Sentinel([], min_other_sentinels=manager.min_other_sentinels)
+    kind: Any = getattr(driver, "Redis", None) or driver.Valkey
+    for sentinel in manager.sentinels:
+        given = sentinel.connection_pool
+        made = kind(
+            connection_pool=module.ConnectionPool(
+                connection_class=_sync_kind(driver, given.connection_class),
+                **_settings(None, given.connection_kwargs, overrides),
+            )
+        )
+        asked.sentinels.append(made)
+    tls = any(base.__name__ == "SSLConnection" for base in pool.connection_class.__mro__)
+    settings = _settings(None, pool.connection_kwargs, overrides)
+    settings.pop("connection_pool", None)
+    return module.SentinelConnectionPool(
+        pool.service_name, asked, is_master=pool.is_master, check_connection=pool.check_connection, ssl=tls, **settings
+    )
+
+
+def _cluster_of(
+    client: Any, driver: ModuleType, errors: tuple[type[Exception], ...], overrides: dict[str, Any]
+) -> Target:
+    manager = client.nodes_manager
+    nodes = [*manager.startup_nodes.values(), *manager.nodes_cache.values()]
+    attribute = f"{driver.__name__}_connection"
+    connected = [found for node in nodes if (found := getattr(node, attribute, None)) is not None]
+    if connected:
+        pool = connected[0].connection_pool
+        kind, given = pool.connection_class, pool.connection_kwargs
+    else:  # async: its nodes have the settings themselves
+        kind, given = _sync_kind(driver, nodes[0].connection_class), nodes[0].connection_kwargs
+    settings = _settings(kind, given, overrides)
+    for not_needed in ("host", "port", "redis_connect_func", "response_callbacks", "db", "server_type"):
+        settings.pop(not_needed, None)
+    seeds = list(dict.fromkeys((node.host, int(node.port)) for node in nodes))
+
+    def connect_to(host: str, port: int) -> Any:
+        return _opener(kind, {**settings, "host": host, "port": port})()
+
+    return Target(
+        f"the Redis cluster at {seeds[0][0]}:{seeds[0][1]}",
+        errors,
+        connect_to=connect_to,
+        seeds=seeds,
+        remap=getattr(manager, "address_remap", None),
+    )

@@ -1,0 +1,117 @@
+"""Reads of one event loop that come in the same turn are one read of the server.
+
+Those of many keys are begun as soon as there are enough for a command, so that the server is at work while the loop
+still starts the others.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Coroutine, Sequence
+from functools import partial
+from typing import Any, Protocol
+
+from hitrate.errors import StoreError
+from hitrate.keys import EncodedKey
+from hitrate.stores.base import Found
+from hitrate.stores.redis.lanes import Answer
+
+_ENOUGH = 50
+_WOKEN_AT_ONCE = 32
+
+_Calls = list[tuple[Sequence[EncodedKey], asyncio.Future[Sequence[Found]]]]
+
+
+class Reader(Protocol):
+    """How keys are read."""
+
+    def ask(self, keys: Sequence[EncodedKey], answer: Callable[[Answer], None]) -> bool:
+        """Ask for keys by one command and have a function told the answer; return False if it takes more than that."""
+        ...
+
+    def found(self, keys: Sequence[EncodedKey], answer: Answer) -> Sequence[Found] | None:
+        """Return what an answer holds, None if it takes more than that."""
+        ...
+
+    def read(self, keys: Sequence[EncodedKey]) -> Coroutine[Any, Any, Sequence[Found]]:
+        """Read keys, whatever it takes."""
+        ...
+
+
+class Gathering:
+    """Gathers the reads of one event loop.
+
+    Args:
+        loop: the event loop.
+        reader: how keys are read.
+    """
+
+    def __init__(self, loop: asyncio.AbstractEventLoop, reader: Reader) -> None:
+        self._loop = loop
+        self._reader = reader
+        self._calls: _Calls = []
+        self._keys = 0
+        self._tasks: set[asyncio.Task[None]] = set()
+
+    def read(self, keys: Sequence[EncodedKey]) -> asyncio.Future[Sequence[Found]]:
+        """Return a future of what is found for each key, in the order of the keys; of a StoreError if that fails."""
+        future: asyncio.Future[Sequence[Found]] = self._loop.create_future()
+        if not self._calls:
+            self._loop.call_soon(self._begin)
+        self._calls.append((keys, future))
+        self._keys += len(keys)
+        if self._keys >= _ENOUGH:
+            self._begin()
+        return future
+
+    def _begin(self) -> None:
+        calls, self._calls, self._keys = self._calls, [], 0
+        if not calls:
+            return
+        keys = calls[0][0] if len(calls) == 1 else [key for keys, _ in calls for key in keys]
+        if not self._reader.ask(keys, partial(self._answered, calls, keys)):
+            self._begin_task(calls, keys)
+
+    def _answered(self, calls: _Calls, keys: Sequence[EncodedKey], answer: Answer) -> None:
+        try:
+            found = self._reader.found(keys, answer)
+        except Exception as error:
+            self._fail(calls, error)
+            return
+        if found is None:
+            self._begin_task(calls, keys)
+        else:
+            self._wake(calls, found, 0, 0)
+
+    def _begin_task(self, calls: _Calls, keys: Sequence[EncodedKey]) -> None:
+        # A reader that is cancelled takes no other with it: the task is nobody's.
+        task = self._loop.create_task(self._whatever_it_takes(calls, keys))
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    async def _whatever_it_takes(self, calls: _Calls, keys: Sequence[EncodedKey]) -> None:
+        try:
+            found = await self._reader.read(keys)
+        except Exception as error:
+            self._fail(calls, error)
+        else:
+            self._wake(calls, found, 0, 0)
+
+    def _wake(self, calls: _Calls, found: Sequence[Found], first: int, start: int) -> None:
+        """Wake those who wait, a few in each turn of the loop, so that it serves others in between."""
+        for keys, future in calls[first : first + _WOKEN_AT_ONCE]:
+            end = start + len(keys)
+            if not future.done():  # or else it was cancelled
+                future.set_result(found if len(calls) == 1 else found[start:end])
+            start = end
+        if len(calls) > first + _WOKEN_AT_ONCE:
+            self._loop.call_soon(self._wake, calls, found, first + _WOKEN_AT_ONCE, start)
+
+    @staticmethod
+    def _fail(calls: _Calls, error: Exception) -> None:
+        for _, future in calls:
+            if not future.done():
+                # Each its own, which does not gather the tracebacks of all.
+                own = StoreError(*error.args) if isinstance(error, StoreError) else error
+                own.__cause__ = error.__cause__
+                future.set_exception(own)

@@ -1,0 +1,342 @@
+"""The async face of a server: one connection for each event loop, on which calls follow each other without waiting.
+
+A connection is opened on a thread, by the same code as for the sync face, and then read and written by the loop. What
+is sent in one turn of the loop goes out together. An answer never raises in a future: it is the replies, or the error,
+so that a call whose caller was cancelled leaves nothing behind.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import ssl
+import threading
+from collections import deque
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any, Generic, TypeVar
+
+from hitrate.errors import StoreError
+from hitrate.stores.redis.links import Link, Timeout
+
+if TYPE_CHECKING:
+    from hitrate.stores.redis.nodes import Node
+
+_READ_AT_ONCE = 1 << 18
+_WOULD_BLOCK = (BlockingIOError, InterruptedError, ssl.SSLWantReadError, ssl.SSLWantWriteError)
+
+T = TypeVar("T")
+
+
+class PerLoop(Generic[T]):
+    """Something for each event loop that runs; what was for a loop that is closed is let go of when the next one comes.
+
+    Args:
+        make: makes it for a loop.
+        drop: lets go of it when its loop is closed.
+    """
+
+    def __init__(self, make: Callable[[asyncio.AbstractEventLoop], T], drop: Callable[[T], None] | None = None) -> None:
+        self._make = make
+        self._drop = drop
+        self._made: dict[asyncio.AbstractEventLoop, T] = {}
+
+    def get(self) -> T:
+        """Return what is there for the running event loop."""
+        loop = asyncio.get_running_loop()
+        found = self._made.get(loop)
+        if found is None:
+            for other in list(self._made):
+                if other.is_closed():
+                    self._let_go(self._made.pop(other, None))
+            found = self._made[loop] = self._make(loop)
+        return found
+
+    def all(self) -> list[T]:
+        """Return what is there for any loop."""
+        return list(self._made.values())
+
+    def take_all(self) -> list[T]:
+        """Return what is there for any loop, and forget it."""
+        made, self._made = self._made, {}
+        return list(made.values())
+
+    def _let_go(self, found: T | None) -> None:
+        if found is not None and self._drop is not None:
+            self._drop(found)
+
+
+Answer = list[Any] | StoreError
+"""The replies to what was sent to a server, or why there are none."""
+
+
+class _Call:
+    """What was sent, or is to be, and who is told the answer."""
+
+    __slots__ = ("again", "answer", "deadline", "packed", "received", "replies", "work")
+
+    def __init__(
+        self, packed: bytes, replies: int, work: int, deadline: float, answer: Callable[[Answer], None]
+    ) -> None:
+        self.packed = packed
+        self.replies = replies
+        self.work = work
+        self.deadline = deadline
+        self.answer = answer
+        self.received: list[Any] = []
+        self.again = False  # whether it was sent before, on a connection that was lost
+
+
+class Lane:
+    """The connection of one event loop to a server. Everything but ``close`` and ``drop`` runs on that loop.
+
+    Args:
+        node: the server.
+        loop: the event loop.
+    """
+
+    def __init__(self, node: Node, loop: asyncio.AbstractEventLoop) -> None:
+        self._node = node
+        self._loop = loop
+        self._link: Link | None = None
+        self._opening = False
+        self._closed = False
+        self._waiting: deque[_Call] = deque()  # for the connection, or for the end of this turn of the loop
+        self._flying: deque[_Call] = deque()  # sent, in the order in which the replies come
+        self._unsent = b""
+        self._flushing = False
+        self._work = 0  # keys that the calls under way touch
+        self._timer: asyncio.TimerHandle | None = None
+
+    def send(self, packed: bytes, replies: int, work: int) -> asyncio.Future[Answer]:
+        """Send commands; return a future of the answer.
+
+        Args:
+            packed: the commands as they go over the wire.
+            replies: how many replies come back.
+            work: how many keys they touch.
+        """
+        future: asyncio.Future[Answer] = self._loop.create_future()
+
+        def answer(answer: Answer) -> None:
+            if not future.done():  # or else it was cancelled
+                future.set_result(answer)
+
+        self.call(packed, replies, work, answer)
+        return future
+
+    def call(
+        self, packed: bytes, replies: int, work: int, answer: Callable[[Answer], None], *, at_once: bool = False
+    ) -> None:
+        """Send commands, at the end of this turn of the loop or at once, and have a function told the answer."""
+        if not self._node.breaker.closed:
+            try:
+                self._node.refuse_if_open()
+            except StoreError as error:
+                answer(error)
+                return
+        self._work += work  # what is ahead of it may take its time first
+        deadline = self._loop.time() + self._node.time_for(self._work)
+        self._waiting.append(_Call(packed, replies, work, deadline, answer))
+        if self._link is None:
+            self._open()
+        elif at_once:
+            self._flush()
+        elif not self._flushing:
+            self._flushing = True
+            self._loop.call_soon(self._flush)
+        if self._timer is None:
+            self._timer = self._loop.call_at(deadline, self._check_time)
+
+    # The connection
+
+    def _open(self) -> None:
+        if self._opening:
+            return
+        self._opening = True
+        thread = threading.Thread(target=self._open_on_thread, name="hitrate-connect", daemon=True)
+        try:
+            thread.start()
+        except RuntimeError as error:  # the system has no thread to spare, or the interpreter is about to exit
+            self._opened(None, StoreError(f"the thread that connects cannot be started: {error}"))
+
+    def _open_on_thread(self) -> None:
+        link = error = None
+        try:
+            link = self._node.open()
+            link.sock.setblocking(False)
+        except Exception as failure:
+            error = failure if isinstance(failure, StoreError) else StoreError(f"{self._node.name}: {failure!r}")
+        try:
+            self._loop.call_soon_threadsafe(self._opened, link, error)
+        except RuntimeError:  # the loop was closed; nobody waits any more
+            if link is not None:
+                link.close()
+
+    def _opened(self, link: Link | None, error: StoreError | None) -> None:
+        self._opening = False
+        if link is None:
+            self._fail(self._waiting, str(error), error)
+        elif self._closed:
+            link.close()
+        else:
+            self._link = link
+            self._loop.add_reader(link.sock, self._readable)
+            self._flush()
+
+    def _flush(self) -> None:
+        self._flushing = False
+        if self._link is None or not self._waiting:
+            return
+        calls = list(self._waiting)
+        self._waiting.clear()
+        self._flying += calls
+        unsent = bool(self._unsent)
+        self._unsent = b"".join([self._unsent, *(call.packed for call in calls)])
+        if not unsent:
+            self._write()
+
+    def _write(self) -> None:
+        """Send what the system takes now; the rest when it takes more."""
+        if self._link is None:
+            return
+        sock = self._link.sock
+        view = memoryview(self._unsent)
+        sent = 0
+        try:
+            while sent < len(view):
+                sent += sock.send(view[sent:])
+        except _WOULD_BLOCK:
+            self._loop.add_writer(sock, self._write)
+            self._unsent = bytes(view[sent:])
+            return
+        except OSError as error:
+            self._lost(error)
+            return
+        if sent < len(view) or self._unsent:
+            self._loop.remove_writer(sock)
+        self._unsent = b""
+
+    def _readable(self) -> None:
+        link = self._link
+        if link is None:
+            return
+        try:
+            data = link.sock.recv(_READ_AT_ONCE)
+            while data:
+                link.reader.feed(data)
+                # What TLS has decrypted already does not make the socket readable again.
+                data = link.sock.recv(_READ_AT_ONCE) if getattr(link.sock, "pending", int)() else b""
+                if not data:
+                    break
+            else:
+                raise ConnectionResetError("the server closed the connection")
+            self._deliver(link)
+        except _WOULD_BLOCK:
+            pass
+        except Exception as error:  # the driver's for a protocol that is none, too
+            self._lost(error)
+
+    def _deliver(self, link: Link) -> None:
+        gets, flying = link.reader.gets, self._flying
+        while flying:
+            call = flying[0]
+            reply = gets()
+            if reply is False:
+                return
+            call.received.append(reply)
+            if len(call.received) == call.replies:
+                flying.popleft()
+                link.used = True
+                self._work -= call.work
+                call.answer(call.received)
+        self._node.breaker.succeeded()
+
+    def _check_time(self) -> None:
+        """Give up what is late; with a reply that is late, the connection on which later ones would be taken for it."""
+        self._timer = None
+        now = self._loop.time()
+        if any(call.deadline <= now for call in self._flying):
+            self._lost(Timeout("the server did not answer in time"))
+        late = [call for call in self._waiting if call.deadline <= now]
+        if late:
+            self._waiting = deque(call for call in self._waiting if call.deadline > now)
+            self._fail(deque(late), f"{self._node.name} cannot be reached in time", None)
+        pending = [call.deadline for call in (*self._flying, *self._waiting)]
+        if pending:
+            self._timer = self._loop.call_at(min(pending), self._check_time)
+
+    def _lost(self, error: Exception) -> None:
+        """Let go of the connection; send again what had been sent on one that was lost since it last served."""
+        link, flying = self._link, self._flying
+        self._shut()
+        if link is not None and link.used and not isinstance(error, Timeout):
+            self._node.forget()
+            again = deque(call for call in flying if not call.again)
+            flying = deque(call for call in flying if call.again)
+            for call in again:
+                call.again = True
+                call.received = []
+            self._waiting.extendleft(reversed(again))
+        if flying:
+            self._fail(flying, str(self._node.failure(error, "failed")), error)
+        if self._waiting and not self._closed:
+            self._open()
+
+    def _fail(self, calls: deque[_Call], message: str, cause: BaseException | None) -> None:
+        while calls:
+            error = StoreError(message)  # each its own, which does not gather the tracebacks of the others
+            error.__cause__ = cause
+            call = calls.popleft()
+            self._work -= call.work
+            call.answer(error)
+
+    # The end
+
+    def _shut(self) -> None:
+        link, self._link = self._link, None
+        self._flying = deque()
+        self._unsent = b""
+        if link is not None:
+            self._loop.remove_reader(link.sock)
+            self._loop.remove_writer(link.sock)
+            link.close()
+
+    def _end(self) -> None:
+        flying = self._flying
+        self._shut()
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+        self._fail(flying, "the cache was closed", None)
+        self._fail(self._waiting, "the cache was closed", None)
+
+    def close(self) -> None:
+        """Close the connection; may be called from any thread."""
+        self._closed = True
+        self._on_loop(self._end)
+
+    def renew(self) -> None:
+        """Connect anew and send again what was not answered; may be called from any thread."""
+        self._on_loop(lambda: self._lost(ConnectionResetError("it is no longer the right server")))
+
+    def _on_loop(self, do: Callable[[], None]) -> None:
+        loop = self._loop
+        if loop.is_closed():
+            self.drop()
+        elif not loop.is_running() or _is_running_here(loop):
+            do()
+        else:
+            loop.call_soon_threadsafe(do)
+
+    def drop(self) -> None:
+        """Let go of the connection without a word to the loop, which is closed, or the parent's in a forked child."""
+        self._closed = True
+        link, self._link = self._link, None
+        if link is not None:
+            link.close()
+
+
+def _is_running_here(loop: asyncio.AbstractEventLoop) -> bool:
+    try:
+        return asyncio.get_running_loop() is loop
+    except RuntimeError:
+        return False

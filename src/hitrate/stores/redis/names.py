@@ -1,0 +1,192 @@
+"""Names on the server: injective, apart from those of any other prefix, and the same length for every key.
+
+A name is the prefix, a hash tag that says in which bucket it lies, a letter for its kind and 32 hex digits. What comes
+after the prefix has one length, so that two names can only be equal if their prefixes are, and no name is ever looked
+for by a pattern. The digits are 128 bits of the key's hash; the key itself is kept in the value and compared.
+
+A bucket is a slot of a cluster: what lies in it can be read and written by one command. One server has one bucket.
+"""
+
+from __future__ import annotations
+
+from binascii import crc_hqx
+from collections.abc import Sequence
+from hashlib import blake2b
+
+from xxhash import xxh3_128_hexdigest
+
+from hitrate.keys import EncodedKey
+
+SLOTS = 16384
+CLUSTER_BUCKETS = 32
+"""Enough to spread a cache over a cluster's nodes, few enough for a batch to be a few commands."""
+
+_DIGITS = 32
+_KNOWN_SPACES = 4096
+
+
+def slot_of(name: bytes) -> int:
+    """Return the slot of a cluster that a name lies in, as the cluster's specification says."""
+    start = name.find(b"{")
+    if start >= 0:
+        end = name.find(b"}", start + 1)
+        if end > start + 1:
+            name = name[start + 1 : end]
+    return crc_hqx(name, 0) % SLOTS
+
+
+def _spread_tags(count: int) -> list[str]:
+    """Return hash tags that spread evenly over the slots."""
+    tags: dict[int, str] = {}
+    number = 0
+    while len(tags) < count:
+        tag = f"{number:04x}"
+        tags.setdefault(crc_hqx(tag.encode(), 0) % SLOTS * count // SLOTS, tag)
+        number += 1
+    return [tags[part] for part in range(count)]
+
+
+def bulk(raw: bytes) -> bytes:
+    """Return an argument of a command as it goes over the wire."""
+    return b"$%d\r\n%b\r\n" % (len(raw), raw)
+
+
+class Bucket:
+    """What lies in one slot.
+
+    Attributes:
+        base: what every name in it begins with.
+        joint: what precedes the digits of an entry in a command, as text in Latin-1.
+        slot: the slot of a cluster.
+        everything: the name of the token of all entries.
+        sweeping: the name of the mark that says that there is something to sweep.
+        lease: the name under which a process says that it sweeps.
+        index: the names of a bounded cache's bookkeeping: entries, order, expiry, seen, totals of namespaces.
+    """
+
+    __slots__ = ("base", "everything", "index", "joint", "lease", "slot", "sweeping")
+
+    def __init__(self, prefix: bytes, tag: str) -> None:
+        self.base = prefix + b"{" + tag.encode() + b"}"
+        self.slot = slot_of(self.base)
+        # Text joins faster than bytes, and Latin-1 takes any byte there and back.
+        self.joint = f"${len(self.base) + 1 + _DIGITS}\r\n{self.base.decode('latin-1')}e"
+        self.everything = self._single(b"g")
+        self.sweeping = self._single(b"s")
+        self.lease = self._single(b"l")
+        self.index = [self._single(kind) for kind in (b"i", b"o", b"x", b"v", b"t")]
+
+    def _single(self, kind: bytes) -> bytes:
+        return self.base + kind + b"0" * _DIGITS
+
+    def entry(self, digits: str) -> bytes:
+        """Return the name of an entry."""
+        return self.base + b"e" + digits.encode()
+
+    def namespace(self, digest: bytes) -> bytes:
+        """Return the name of the token of a namespace."""
+        return self.base + b"n" + digest.hex().encode()
+
+
+def digest_of(name: bytes) -> bytes:
+    """Return 16 bytes that stand for a namespace (BLAKE2b: nobody can make two share them)."""
+    return blake2b(name, digest_size=16).digest()
+
+
+class Space:
+    """A namespace on the server.
+
+    Attributes:
+        digest: 16 bytes that stand for it.
+        seed: what the hashes of its keys begin with.
+        tokens: for each bucket the name of the namespace's token.
+        known: for each bucket the tokens that this process last saw, of all entries and of the namespace, and until
+            when they live, by ``time.monotonic``.
+    """
+
+    __slots__ = ("_asking", "_reading", "digest", "known", "seed", "tokens")
+
+    def __init__(self, buckets: Sequence[Bucket], name: bytes) -> None:
+        self.digest = digest_of(name)
+        self.seed = int.from_bytes(self.digest[:8], "big")
+        self.tokens = [bucket.namespace(self.digest) for bucket in buckets]
+        self.known: list[tuple[bytes, float] | None] = [None] * len(buckets)
+        self._asking: dict[int, bytes] = {}
+        self._reading: tuple[str, str] = ("", "")
+
+    def digits(self, key: bytes) -> str:
+        """Return the digits that stand for one of its keys (XXH3)."""
+        return xxh3_128_hexdigest(key, self.seed)
+
+    def asking(self, bucket: Bucket, number: int) -> bytes:
+        """Return ``asking_for`` this namespace alone."""
+        asking = self._asking.get(number)
+        if asking is None:
+            asking = self._asking[number] = asking_for(bucket, number, [self])
+        return asking
+
+    def read(self, bucket: Bucket, keys: Sequence[EncodedKey]) -> bytes:
+        """Return the command, as it goes over the wire, that reads keys of this namespace from the only bucket.
+
+        Its reply begins with the tokens of all entries and of the namespace.
+        """
+        if not self._reading[0]:
+            tokens = (bulk(bucket.everything) + bulk(self.tokens[0])).decode("latin-1")
+            self._reading = f"\r\n$4\r\nMGET\r\n{tokens}", bucket.joint
+        begun, joint = self._reading
+        seed = self.seed
+        if len(keys) == 1:
+            return f"*4{begun}{joint}{xxh3_128_hexdigest(keys[0][1], seed)}\r\n".encode("latin-1")
+        digits = ("\r\n" + joint).join([xxh3_128_hexdigest(key, seed) for _, key in keys])
+        return f"*{3 + len(keys)}{begun}{joint}{digits}\r\n".encode("latin-1")
+
+
+def asking_for(bucket: Bucket, number: int, spaces: Sequence[Space]) -> bytes:
+    """Return the command, as it goes over the wire, that asks for the mark to sweep and the tokens of namespaces.
+
+    Args:
+        bucket: the bucket.
+        number: its number.
+        spaces: the namespaces.
+    """
+    names = [b"MGET", bucket.sweeping, bucket.everything, *(space.tokens[number] for space in spaces)]
+    return b"*%d\r\n%b" % (len(names), b"".join(map(bulk, names)))
+
+
+class Names(dict[bytes, Space]):
+    """The names of one cache: its buckets, and the namespaces in use by their encoding, a bounded number of them.
+
+    Args:
+        prefix: what all names begin with.
+        spread: whether the cache is spread over the slots of a cluster.
+
+    Raises:
+        ValueError: a cluster could not keep the names of a bucket in one slot.
+    """
+
+    def __init__(self, prefix: bytes, *, spread: bool) -> None:
+        super().__init__()
+        self.prefix = prefix
+        self.buckets = [Bucket(prefix, tag) for tag in (_spread_tags(CLUSTER_BUCKETS) if spread else ["0000"])]
+        if len({bucket.slot for bucket in self.buckets}) == 1:  # the prefix has a hash tag of its own
+            del self.buckets[1:]
+        if slot_of(self.buckets[0].base + b"e") != self.buckets[0].slot:
+            raise ValueError(f"a prefix cannot hold an empty hash tag, '{{}}', as {prefix!r} does")
+
+        self._numbers = {bucket.base: number for number, bucket in enumerate(self.buckets)}
+
+    def __missing__(self, name: bytes) -> Space:
+        if len(self) >= _KNOWN_SPACES:
+            self.clear()
+        space = self[name] = Space(self.buckets, name)
+        return space
+
+    def bucket_of(self, digits: str) -> int:
+        """Return the number of the bucket that an entry lies in."""
+        return int(digits[:4], 16) % len(self.buckets)
+
+    def bucket_of_entry(self, name: bytes) -> int | None:
+        """Return the number of the bucket that holds the entry of this name; None if it is no name of an entry."""
+        if name[-1 - _DIGITS : -_DIGITS] != b"e":
+            return None
+        return self._numbers.get(name[: -1 - _DIGITS])

@@ -1,0 +1,209 @@
+"""A server, or one of a cluster: its connections, its circuit breaker, and what its failures mean."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from functools import partial
+from typing import Any, NamedTuple, NoReturn, TypeVar
+
+from hitrate.breaker import Breaker
+from hitrate.errors import StoreError
+from hitrate.stores.redis.lanes import Answer, Lane, PerLoop
+from hitrate.stores.redis.links import Link, Packed, Timeout
+from hitrate.stores.redis.needs import hiredis
+
+_WORK_PER_TIMEOUT = 10_000
+
+T = TypeVar("T")
+
+
+class Send(NamedTuple):
+    """Commands for one server.
+
+    Attributes:
+        node: the server.
+        packed: the commands as they go over the wire.
+        replies: how many replies come back.
+        work: how many keys they touch.
+    """
+
+    node: Node
+    packed: Packed
+    replies: int
+    work: int
+
+
+class Node:
+    """A server and the connections to it, for any number of threads and event loops.
+
+    Args:
+        name: what messages call it.
+        connect: opens a connection of redis-py or valkey-py.
+        driver_errors: what that raises.
+        timeout: seconds that a call may take; one of more than 10,000 keys takes as many times as long.
+    """
+
+    def __init__(
+        self, name: str, connect: Callable[[], Any], driver_errors: tuple[type[Exception], ...], timeout: float
+    ) -> None:
+        self.name = name
+        self._connect = connect
+        self._driver_errors = (*driver_errors, OSError, Timeout, hiredis.HiredisError)
+        self._timeout = timeout
+        self._idle: list[Link] = []
+        self._lanes: PerLoop[Lane] = PerLoop(partial(Lane, self), Lane.drop)
+        self._closed = False
+        self.breaker = Breaker(name)
+
+    def time_for(self, work: int) -> float:
+        """Return how many seconds a call that touches so many keys may take."""
+        return self._timeout * (1 + work // _WORK_PER_TIMEOUT)
+
+    def open(self) -> Link:
+        """Open a connection.
+
+        Raises:
+            StoreError: it cannot be opened.
+        """
+        if self._closed:
+            raise StoreError("the cache was closed")
+        try:
+            return Link(self._connect(), self._timeout)
+        except Exception as error:
+            self._failed(error, "cannot be reached")
+
+    def call(self, packed: Packed, replies: int, work: int) -> list[Any]:
+        """Send commands and return their replies.
+
+        Args:
+            packed: the commands as they go over the wire.
+            replies: how many replies come back.
+            work: how many keys they touch.
+
+        Raises:
+            StoreError: the server did not answer.
+        """
+        return self.finish(packed, replies, work, self.start(packed))
+
+    def start(self, packed: Packed) -> Link:
+        """Send commands; return the connection from which ``finish`` takes the replies.
+
+        Raises:
+            StoreError: they cannot be sent.
+        """
+        if not self.breaker.closed:
+            self.refuse_if_open()
+        try:
+            link = self._idle.pop()
+        except IndexError:
+            link = self.open()
+        try:
+            link.send(packed)
+        except Exception as error:
+            link.close()
+            if not (link.used and isinstance(error, ConnectionError)):
+                self._failed(error, "failed")
+            # It was lost since the last call: the server was started anew.
+            self.forget()
+            link = self.open()
+            try:
+                link.send(packed)
+            except Exception as error:
+                link.close()
+                self._failed(error, "failed")
+        return link
+
+    def finish(self, packed: Packed, replies: int, work: int, link: Link) -> list[Any]:
+        """Return the replies to what was sent on a connection.
+
+        Raises:
+            StoreError: the server did not answer.
+        """
+        try:
+            received = link.receive(replies, self.time_for(work))
+        except Exception as error:
+            link.close()
+            if link.used and isinstance(error, ConnectionError):
+                self.forget()
+                return self.call(packed, replies, work)  # on one that has not been used
+            self._failed(error, "failed")
+        if self._closed:
+            link.close()
+        else:
+            self._idle.append(link)
+        self.breaker.succeeded()
+        return received
+
+    def refuse_if_open(self) -> None:
+        """Raise a StoreError if the circuit breaker does not let a call through."""
+        if not self.breaker.allows():
+            raise StoreError(f"{self.name} has failed again and again, and is tried now and then only")
+
+    def _failed(self, error: Exception, how: str) -> NoReturn:
+        if not isinstance(error, self._driver_errors):
+            raise error
+        raise self.failure(error, how) from error
+
+    def failure(self, error: Exception, how: str) -> StoreError:
+        """Note that a call failed, and return what to raise."""
+        self.breaker.failed(error)
+        return StoreError(f"{self.name} {how}: {error}")
+
+    def forget(self) -> None:
+        """Close the connections that are not in use: they are of a server that is gone."""
+        idle, self._idle = self._idle, []
+        for link in idle:
+            link.close()
+
+    def renew(self) -> None:
+        """Connect anew: the server is no longer the right one."""
+        self.forget()
+        for lane in self._lanes.all():
+            lane.renew()
+
+    def lane(self) -> Lane:
+        """Return the connection of the running event loop."""
+        return self._lanes.get()
+
+    def close(self) -> None:
+        """Close all connections, and open no other."""
+        self._closed = True
+        self.forget()
+        for lane in self._lanes.take_all():
+            lane.close()
+
+    def after_fork_in_child(self) -> None:
+        """Let go of the parent's connections, and of locks that other threads of it held."""
+        self.forget()
+        for lane in self._lanes.take_all():
+            lane.drop()
+        self.breaker.after_fork()
+
+
+def whole(packed: Packed) -> bytes:
+    """Return commands in one piece."""
+    return packed if isinstance(packed, bytes) else b"".join(packed)
+
+
+def exchange(sends: Sequence[Send]) -> list[Answer]:
+    """Send to each server and return the answers: one round trip for all of them."""
+    if len(sends) == 1:
+        return [_answer(sends[0].node.call, *sends[0][1:])]
+    started = [_answer(send.node.start, send.packed) for send in sends]
+    return [
+        link if isinstance(link, StoreError) else _answer(send.node.finish, *send[1:], link)
+        for send, link in zip(sends, started, strict=True)
+    ]
+
+
+def _answer(do: Callable[..., T], *arguments: Any) -> T | StoreError:
+    try:
+        return do(*arguments)
+    except StoreError as error:
+        return error
+
+
+async def aexchange(sends: Sequence[Send]) -> list[Answer]:
+    """Do ``exchange`` without blocking the event loop."""
+    futures = [send.node.lane().send(whole(send.packed), send.replies, send.work) for send in sends]
+    return [await future for future in futures]

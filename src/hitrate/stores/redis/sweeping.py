@@ -1,0 +1,152 @@
+"""Sweeping: removing from the server what was cleared, by and by, off everyone's path.
+
+A clear leaves a mark on the server; whoever sees it, the process that cleared or one that writes later, sweeps if no
+other process does. It looks through the server in short steps and rests in between for several times as long, so
+that the server is others' nearly all of the time.
+"""
+
+from __future__ import annotations
+
+import os
+import threading
+import time
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from hitrate.errors import ClosedError, StoreError
+from hitrate.failsafe import log
+from hitrate.stores.redis import scripts
+from hitrate.stores.redis.names import Names
+from hitrate.stores.redis.nodes import Node
+from hitrate.stores.redis.servers import Servers, Steps
+from hitrate.stores.redis.surveying import look
+from hitrate.stores.redis.wire import Request, ScriptCall, command, refuse_error
+
+_DELAY = 0.2  # clears often come several at a time
+_REST = 4.0  # times as long as the step before
+_LEASE_SECONDS = 30
+
+
+class Sweeper:
+    """Sweeps on a thread that ends when there is nothing left to sweep.
+
+    Args:
+        run: takes steps in this thread.
+        servers: where the entries are.
+        names: which are this cache's.
+    """
+
+    def __init__(self, run: Callable[[Steps[Any]], Any], servers: Servers, names: Names) -> None:
+        self._run = run
+        self._servers = servers
+        self._names = names
+        self._lock = threading.Lock()  # guards the start of the thread
+        self._thread: threading.Thread | None = None
+        self._stopped = threading.Event()
+        self._not_before = 0.0
+
+    def request(self) -> None:
+        """See to it that what was cleared is removed."""
+        if self._thread is not None or time.monotonic() < self._not_before:
+            return
+        with self._lock:
+            if self._thread is not None or self._stopped.is_set():
+                return
+            thread = threading.Thread(target=self._sweep, name="hitrate-sweeper", daemon=True)
+            self._thread = thread
+            try:
+                thread.start()
+            except RuntimeError:  # the system has no thread to spare, or the interpreter is about to exit
+                self._thread = None
+
+    def stop(self) -> None:
+        """End the thread, if there is one, after its present step."""
+        self._stopped.set()
+        thread = self._thread
+        if thread is not None and thread is not threading.current_thread():
+            thread.join(1.0)
+
+    def after_fork_in_child(self) -> None:
+        """Start anew: the thread stayed with the parent."""
+        stopped = self._stopped.is_set()
+        self._lock = threading.Lock()
+        self._thread = None
+        self._stopped = threading.Event()
+        if stopped:
+            self._stopped.set()
+
+    def _sweep(self) -> None:
+        try:
+            self._stopped.wait(_DELAY)
+            while not self._stopped.is_set():
+                # What is cleared while this thread ends asks for another.
+                marks = self._run(self._marks())
+                if not any(marks):
+                    return
+                if not self._run(self._take_lease()):
+                    self._not_before = time.monotonic() + _LEASE_SECONDS
+                    return
+                if self._sweep_all():
+                    self._run(self._unmark(marks))
+                self._run(self._ask(command(b"UNLINK", self._names.buckets[0].lease)))
+        except (StoreError, ClosedError) as error:
+            log.debug("what was cleared is removed later: %s", error)
+            self._not_before = time.monotonic() + _LEASE_SECONDS
+        finally:
+            self._thread = None
+
+    def _sweep_all(self) -> bool:
+        """Look through all servers; tell whether that came to its end."""
+        for node in self._run(self._servers.locate()):
+            cursor = b"0"
+            while True:
+                begun = time.monotonic()
+                cursor = self._run(self._step(node, cursor))
+                if cursor == b"0":
+                    break
+                if self._stopped.wait((time.monotonic() - begun) * _REST):
+                    return False
+        return True
+
+    def _step(self, node: Node, cursor: bytes) -> Steps[bytes]:
+        cursor, _, seen = yield from look(node, cursor, self._names)
+        calls: dict[int, ScriptCall] = {}
+        for each in seen:
+            if not each.is_current:
+                bucket = self._names.buckets[each.bucket]
+                call = calls.setdefault(each.bucket, ScriptCall(each.bucket, [bucket.everything, *bucket.index], []))
+                call.keys.extend((each.token, each.name))
+        if calls:
+            yield from self._servers.call(scripts.SWEEP, list(calls.values()))
+        yield from self._ask(command(b"PEXPIRE", self._names.buckets[0].lease, b"%d" % (_LEASE_SECONDS * 1000)))
+        return cursor
+
+    def _marks(self) -> Steps[list[bytes | None]]:
+        requests = [
+            Request(number, command(b"GET", bucket.sweeping)) for number, bucket in enumerate(self._names.buckets)
+        ]
+        marks = []
+        for (mark,) in (yield from self._servers.replies(requests)):
+            refuse_error(mark)
+            marks.append(mark)
+        return marks
+
+    def _unmark(self, marks: Sequence[bytes | None]) -> Steps[None]:
+        """Take the marks away, but for those that were renewed by a clear while the sweep went on."""
+        calls = [
+            ScriptCall(number, [self._names.buckets[number].sweeping], [mark])
+            for number, mark in enumerate(marks)
+            if mark is not None
+        ]
+        yield from self._servers.call(scripts.UNMARK, calls)
+
+    def _take_lease(self) -> Steps[bool]:
+        lease = self._names.buckets[0].lease
+        life = b"%d" % (_LEASE_SECONDS * 1000)
+        reply = yield from self._ask(command(b"SET", lease, os.urandom(8).hex().encode(), b"NX", b"PX", life))
+        return reply is not None
+
+    def _ask(self, asked: bytes) -> Steps[Any]:
+        ((reply,),) = yield from self._servers.replies([Request(0, asked)])
+        refuse_error(reply)
+        return reply

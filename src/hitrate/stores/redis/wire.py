@@ -1,0 +1,79 @@
+"""The protocol: how a command is packed, and what a reply that is an error means."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import NamedTuple
+
+from hitrate.errors import StoreError
+from hitrate.stores.redis.links import Packed
+from hitrate.stores.redis.needs import hiredis
+from hitrate.stores.redis.scripts import Script
+
+Reply = object
+"""bytes, int, None, a list of replies, or a ``hiredis.ReplyError``."""
+
+
+class Request(NamedTuple):
+    """One or several commands for one bucket.
+
+    Attributes:
+        bucket: the number of the bucket.
+        packed: the commands as they go over the wire.
+        replies: how many replies come back.
+        work: how many keys they touch, which says how long they may take.
+    """
+
+    bucket: int
+    packed: Packed
+    replies: int = 1
+    work: int = 1
+
+
+class ScriptCall(NamedTuple):
+    """A call of a script.
+
+    Attributes:
+        bucket: the number of the bucket whose names it uses.
+        keys: the names.
+        arguments: the arguments.
+    """
+
+    bucket: int
+    keys: list[bytes]
+    arguments: list[bytes]
+
+
+def command(*arguments: bytes) -> bytes:
+    """Return a command as it goes over the wire."""
+    return packed(arguments)
+
+
+def packed(arguments: Iterable[bytes]) -> bytes:
+    """Return a command as it goes over the wire."""
+    parts = [b"$%d\r\n%b\r\n" % (len(argument), argument) for argument in arguments]
+    return b"*%d\r\n%b" % (len(parts), b"".join(parts))
+
+
+def script_call(script: Script, keys: list[bytes], arguments: Iterable[bytes], *, whole: bool = False) -> bytes:
+    """Return the call of a script as it goes over the wire: by its digest, or whole for a server that lacks it."""
+    head = [b"EVAL", script.text] if whole else [b"EVALSHA", script.digest]
+    return packed([*head, b"%d" % len(keys), *keys, *arguments])
+
+
+def is_error(reply: Reply, *kinds: str) -> bool:
+    """Tell whether a reply is an error, of one of some kinds if any are given."""
+    return isinstance(reply, hiredis.ReplyError) and (not kinds or str(reply).startswith(kinds))
+
+
+def refuse_error(reply: Reply) -> None:
+    """Raise a StoreError that says what to do, if a reply is an error."""
+    if not isinstance(reply, hiredis.ReplyError):
+        return
+    text = str(reply)
+    kind = text.split(" ", 1)[0]
+    if kind == "CROSSSLOT" or kind == "MOVED":
+        text += "; this server is a node of a cluster: give RedisCache a RedisCluster"
+    elif kind == "OOM":
+        text += "; raise its maxmemory, or set maxmemory-policy to one that evicts"
+    raise StoreError(f"the server refused: {text}") from reply

@@ -1,0 +1,81 @@
+"""What the other processes of a test do."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+from collections.abc import Callable, Sequence
+from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
+from multiprocessing import Manager, get_context
+from typing import Any
+
+from hitrate import PostgresCache
+
+BATCH = [(("batch",), str(number)) for number in range(10)]
+"""Keys that are only ever set together, to one value."""
+
+
+def in_processes(count: int, function: Callable[..., Any], *arguments: Any) -> list[Any]:
+    """Run a function in several processes that begin at once; return what each returned.
+
+    The function is given a barrier for all to wait at, its number, and the arguments.
+    """
+    with Manager() as manager, ProcessPoolExecutor(count, mp_context=get_context("spawn")) as processes:
+        barrier = manager.Barrier(count)
+        running = [processes.submit(function, barrier, number, *arguments) for number in range(count)]
+        return [each.result(timeout=60) for each in running]
+
+
+def open_and_use(barrier: Any, number: int, url: str, tables: Sequence[str]) -> int:
+    """Open new tables at the same moment as others, set and get; return how many errors there were."""
+    errors = 0
+    for table in tables:
+        barrier.wait()
+        with PostgresCache[Any](url, table=table) as cache:
+            cache.set({(("opened",), str(number)): (number, None)})
+            assert cache.get([(("opened",), str(number))]) == {(("opened",), str(number)): number}
+            errors += cache.stats().errors
+    return errors
+
+
+def use_with_others(barrier: Any, number: int, url: str, table: str, options: dict[str, Any]) -> dict[str, Any]:
+    """Read, write, remove and clear with others, on two threads and an event loop; return what the cache counted."""
+    with PostgresCache[Any](url, table=table, timeout=30, **options) as cache:
+        barrier.wait()
+        with ThreadPoolExecutor(2) as threads:
+            for done in [threads.submit(_use, cache, number, thread) for thread in range(2)]:
+                done.result()
+        asyncio.run(_ause(cache, number))
+        stats = cache.stats()
+        limits_held = all(
+            limit is None or held <= limit
+            for limit, held in ((options.get("max_entries"), stats.entries), (options.get("max_bytes"), stats.bytes))
+        )
+        return {"errors": stats.errors, "evictions": stats.evictions, "limits held": limits_held}
+
+
+def _use(cache: PostgresCache[Any], number: int, thread: int) -> None:
+    rng = random.Random(100 * number + thread)
+    for step in range(40):
+        keys = [((f"shared {rng.randrange(3)}",), str(rng.randrange(20))) for _ in range(8)]
+        choice = rng.random()
+        if choice < 0.4:
+            cache.set({key: ([key[1], "x" * rng.randrange(300)], rng.choice([None, 60])) for key in keys})
+        elif choice < 0.5:
+            cache.delete(keys)
+        elif choice < 0.55:
+            cache.clear([("shared 2",)])
+        elif choice < 0.7:
+            cache.set(dict.fromkeys(rng.sample(BATCH, len(BATCH)), ((number, thread, step), None)))
+        else:
+            assert all(value[0] == key[1] for key, value in cache.get(keys).items()), "a value of another key"
+        assert len(set(cache.get(BATCH).values())) <= 1, "half of a batch"
+
+
+async def _ause(cache: PostgresCache[Any], number: int) -> None:
+    async def task(which: int) -> None:
+        own = ((f"own {number}",), str(which))
+        await cache.aset({own: (which, None)})
+        assert (await cache.aget([own])).get(own, which) == which
+
+    await asyncio.gather(*map(task, range(50)))

@@ -1,0 +1,333 @@
+"""What is particular to the store on Redis: names, clearing and sweeping, TTLs by the server, tokens, round trips."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pytest
+
+from hitrate import RedisCache
+from hitrate.stores.redis import RedisStore
+from hitrate.stores.redis.names import CLUSTER_BUCKETS, SLOTS, Names, slot_of
+from hitrate.stores.redis.writing import milliseconds_until
+from servers.valkey import Server, running, wait_until
+
+A, B = ((("store",), name) for name in "ab")
+
+
+@pytest.fixture(scope="module")
+def shared() -> Iterator[Server]:
+    with running() as server:
+        yield server
+
+
+@pytest.fixture
+def client(shared: Server) -> Iterator[Any]:
+    with shared.client() as client:
+        client.flushall()
+        yield client
+
+
+@pytest.fixture
+def new_cache(shared: Server, client: Any) -> Iterator[Callable[..., RedisCache[Any]]]:
+    made: list[RedisCache[Any]] = []
+
+    def new(prefix: str = "p:", **options: Any) -> RedisCache[Any]:
+        made.append(RedisCache(shared.unix_url, prefix=prefix, **options))
+        return made[-1]
+
+    yield new
+    for cache in made:
+        cache.close()
+
+
+def entries_on(client: Any) -> int:
+    return sum(b"}e" in name for name in client.scan_iter(count=1000))
+
+
+# Names
+
+
+PREFIXES = [
+    "",
+    "a",
+    "a:",
+    "ab",
+    "a{",
+    "a{0000}e",
+    "b",
+    "*",
+    "a*",
+    "[a]",
+    "?",
+    "\\",
+    "é",
+    "\ud800",
+    "\0",
+    "{tag}",
+    "a\r\n",
+]
+
+
+def test_caches_whose_prefixes_begin_alike_share_nothing(new_cache: Any, client: Any) -> None:
+    caches = {prefix: new_cache(prefix) for prefix in PREFIXES}
+    for prefix, cache in caches.items():
+        cache.set({A: (prefix, None)})
+    for prefix, cache in caches.items():
+        assert cache.get([A, B]) == {A: prefix}
+        assert cache.stats().entries == 1
+    for prefix in PREFIXES:
+        caches[prefix].clear()
+        assert caches[prefix].get([A]) == {}
+        wait_until(lambda: caches[prefix].stats().entries == 0, "to be cleared")  # noqa: B023
+        caches[prefix].set({A: ("again", None)})
+        assert [other.get([A]) for other in caches.values()].count({}) == 0
+
+
+def test_names_of_different_prefixes_are_different_for_any_keys() -> None:
+    seen: dict[bytes, tuple[str, str]] = {}
+    for prefix in PREFIXES:
+        for spread in (False, True):
+            names = Names(prefix.encode("utf-8", "surrogatepass"), spread=spread)
+            for number, bucket in enumerate(names.buckets):
+                for digits in ("0" * 32, "f" * 32):
+                    of = prefix, f"{number} {digits}" if spread else f"0 {digits}"
+                    assert seen.setdefault(bucket.entry(digits), of)[0] == prefix
+                    assert names.bucket_of_entry(bucket.entry(digits)) == number
+                for other in (bucket.everything, bucket.sweeping, bucket.lease, *bucket.index):
+                    assert names.bucket_of_entry(other) is None
+
+
+def test_the_names_of_a_bucket_lie_in_one_slot_and_the_buckets_are_spread() -> None:
+    for prefix in ("hitrate:", "a{", "}", "a}{b"):
+        names = Names(prefix.encode(), spread=True)
+        assert len(names.buckets) == CLUSTER_BUCKETS
+        for bucket in names.buckets:
+            every = [bucket.entry("a" * 32), bucket.namespace(b"x" * 16), bucket.everything, *bucket.index]
+            assert {slot_of(name) for name in every} == {bucket.slot}
+    parts = [bucket.slot * CLUSTER_BUCKETS // SLOTS for bucket in Names(b"hitrate:", spread=True).buckets]
+    assert parts == list(range(CLUSTER_BUCKETS))
+
+
+def test_a_prefix_that_would_scatter_a_bucket_is_refused() -> None:
+    with pytest.raises(ValueError, match="empty hash tag"):
+        Names(b"a{}b", spread=True)
+
+
+# What goes over the wire
+
+
+def commands_of(client: Any, do: Callable[[], Any]) -> list[str]:
+    """Return the commands that a server is sent while something is done."""
+    with client.monitor() as monitor:
+        do()
+        client.echo("the end")
+        commands = []
+        for entry in monitor.listen():
+            if entry["command"] == "ECHO the end":
+                return [each for each in commands if not each.startswith(("CLIENT", "HELLO", "MONITOR"))]
+            if entry["client_type"] != "lua":
+                commands.append(entry["command"].split(" ")[0])
+    raise AssertionError("it never ended")
+
+
+def test_no_command_looks_through_the_server_in_a_callers_path(new_cache: Any, client: Any) -> None:
+    cache = new_cache()
+    keys = [((f"n{number % 3}",), str(number)) for number in range(100)]
+
+    def everything() -> None:
+        cache.set(dict.fromkeys(keys, ("value", None)))
+        cache.get(keys)
+        cache.delete(keys[:10])
+        cache.set({A: ("value", 60), B: ("value", None)})
+        cache._store._sweeper.stop()
+        cache.clear([("n1",)])
+        cache.clear()
+
+    sent = set(commands_of(client, everything))
+    assert sent.isdisjoint({"KEYS", "SCAN", "FLUSHDB", "FLUSHALL", "HGETALL", "SMEMBERS"}), sent
+
+
+def test_a_call_is_one_round_trip(new_cache: Any, client: Any) -> None:
+    cache = new_cache()
+    cache.set({A: ("value", None)})
+    assert commands_of(client, lambda: cache.get([A])) == ["MGET"]
+    assert commands_of(client, lambda: cache.get([A, B])) == ["MGET"]
+    assert commands_of(client, lambda: cache.set({A: ("value", None)})) == ["SET", "MGET"]
+    assert commands_of(client, lambda: cache.set({A: ("value", None), B: ("value", None)})) == ["MSET", "MGET"]
+
+
+def test_reads_of_a_loop_are_gathered_into_one_command(new_cache: Any, client: Any) -> None:
+    cache = new_cache()
+    keys = [(("gathered",), str(number)) for number in range(40)]
+    cache.set({key: (key[1], None) for key in keys})
+
+    async def main() -> list[Any]:
+        await cache.aget([A])
+        return await asyncio.gather(*(cache.aget([key]) for key in keys))
+
+    found: list[Any] = []
+    sent = commands_of(client, lambda: found.extend(asyncio.run(main())))
+    assert found == [{key: key[1]} for key in keys]
+    assert sent == ["MGET", "MGET"]
+
+
+# TTL
+
+
+def test_the_server_keeps_the_ttl_in_milliseconds(new_cache: Any, client: Any) -> None:
+    cache = new_cache()
+    cache.set({A: ("value", 12.345)})
+    (name,) = (name for name in client.scan_iter() if b"}e" in name)
+    assert 11_000 < client.pttl(name) <= 12_345
+    cache.set({A: ("value", None)})
+    assert client.pttl(name) == -1
+
+
+def test_the_server_decides_what_has_expired(new_cache: Any, client: Any) -> None:
+    cache = new_cache()
+    cache.set({A: ("value", 3600), B: ("value", 3600)})
+    name = next(name for name in client.scan_iter() if b"}e" in name)
+    client.pexpire(name, 1)
+    wait_until(lambda: not client.exists(name), "to expire")
+    assert len(cache.get([A, B])) == 1
+    assert cache.stats().entries == 1
+
+
+def test_a_writer_whose_clock_is_wrong_does_no_harm(new_cache: Any) -> None:
+    reader = new_cache()
+    for skew in (-(10**6), 10**6):
+        writer = new_cache(clock=lambda skew=skew: time.time() + skew)
+        writer.set({A: ("value", 60)})
+        assert reader.get([A]) == {A: "value"}
+        assert reader.stats().entries == 1
+
+
+@pytest.mark.parametrize(
+    ("expiry", "expected"),
+    [(None, 0), (100.0, -1), (99.0, -1), (100.0001, 1), (101.5, 1500), (100.0 + 1e12, 10**15), (1e13, 0), (1e300, 0)],
+)
+def test_milliseconds(expiry: float | None, expected: int) -> None:
+    assert milliseconds_until(expiry, 100.0) == expected
+
+
+def test_tokens_live_no_longer_than_what_needs_them(new_cache: Any, client: Any) -> None:
+    cache = new_cache()
+    cache.set({A: ("value", 10)})
+    (token,) = (name for name in client.scan_iter() if b"}n" in name)
+    assert 10_000 < client.pttl(token) <= 20_000
+    cache.set({B: ("value", 1000)})
+    assert 1_000_000 < client.pttl(token) <= 2_000_000
+    assert cache.get([A, B]) == {A: "value", B: "value"}
+    cache.set({A: ("value", None)})
+    assert client.pttl(token) == -1
+    assert cache.get([A, B]) == {A: "value", B: "value"}
+    new_cache().set({B: ("value", 5)})
+    assert client.pttl(token) == -1
+
+
+def test_a_read_can_tell_the_time_left_by_the_server(shared: Server, client: Any) -> None:
+    store = RedisStore(shared.unix_url, prefix="t:", time_left=True)
+    keys = [(b"n", b"%d" % number) for number in range(3)]
+    now = time.time()
+    writer = RedisStore(shared.unix_url, prefix="t:", clock=lambda: now + 3600)  # its clock goes an hour ahead
+    writer.write({keys[0]: ("bytes", b"a", now + 3610, 1.5), keys[1]: ("bytes", b"b", None, 0.0)})
+    for found in (store.get(keys), asyncio.run(_aget(store, keys))):
+        first, second, third = found
+        assert first[:2] == ("bytes", b"a")
+        assert 8 < first[2] - now <= 10.5
+        assert second == ("bytes", b"b", None, 0.0)
+        assert third is None
+    store.close()
+    writer.close()
+
+
+async def _aget(store: RedisStore, keys: Any) -> Any:
+    return await store.aget(keys)
+
+
+# Clearing
+
+
+def test_a_clear_holds_for_a_process_that_knows_the_old_tokens(new_cache: Any) -> None:
+    one, two = new_cache(), new_cache()
+    one.set({A: ("old", None)})
+    two.set({B: ("old", None)})
+    for clear in (lambda: one.clear(), lambda: one.clear([A[0]])):
+        clear()
+        assert two.get([A, B]) == {}
+        two.set({B: ("new", None)})  # under tokens that are no longer current, and so once more
+        two.set({A: ("new", 60), B: ("newer", None)})
+        assert one.get([A, B]) == {A: "new", B: "newer"} == two.get([A, B])
+
+
+def test_what_is_cleared_is_removed_by_and_by(new_cache: Any, client: Any) -> None:
+    cache = new_cache()
+    cache.set({((f"n{number % 2}",), str(number)): ("value", None) for number in range(3000)})
+    client.set("another program's", "value")
+    other = new_cache("other:")
+    other.set({A: ("value", None)})
+    cache.clear([("n0",)])
+    assert cache.stats().entries == 1500
+    wait_until(lambda: entries_on(client) == 1501, "to sweep a namespace")
+    cache.clear()
+    cache.set({A: ("new", None)})
+    wait_until(lambda: entries_on(client) == 2, "to sweep all")
+    assert cache.get([A]) == {A: "new"}
+    assert other.get([A]) == {A: "value"}
+    assert client.get("another program's") == b"value"
+    wait_until(lambda: not any(b"}s" in name or b"}l" in name for name in client.scan_iter()), "to take the mark away")
+
+
+def test_another_process_sweeps_what_one_left(new_cache: Any, client: Any) -> None:
+    gone, here = new_cache(), new_cache()
+    gone.set({((), str(number)): ("value", None) for number in range(1000)})
+    gone._store._sweeper.stop()
+    gone.clear()
+    gone.close()
+    assert entries_on(client) == 1000
+    here.set({A: ("value", None)})
+    wait_until(lambda: entries_on(client) == 1, "to sweep")
+    assert here.get([A]) == {A: "value"}
+
+
+def test_a_bounded_cache_forgets_what_is_swept(new_cache: Any, client: Any) -> None:
+    cache = new_cache(max_entries=2000)
+    keys = [((f"n{number % 2}",), str(number)) for number in range(1000)]
+    cache.set(dict.fromkeys(keys, ("value", 3600)))
+    cache.clear([("n0",)])
+    assert cache.stats().entries == 500
+    wait_until(lambda: entries_on(client) == 500, "to sweep")
+    index = cache._store._names.buckets[0].index
+    wait_until(lambda: client.hlen(index[0]) == client.zcard(index[1]) == client.zcard(index[2]) == 500, "to forget")
+    cache.set(dict.fromkeys(keys, ("again", 3600)))
+    assert (cache.stats().entries, cache.stats().evictions) == (1000, 0)
+
+
+def test_a_large_cache_is_counted_by_a_sample(new_cache: Any, client: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("hitrate.stores.redis.surveying.COUNTED_EXACTLY", 2000)
+    cache = new_cache()
+    cache.set({((), str(number)): ("value", None) for number in range(10_000)})
+    with client.pipeline(transaction=False) as pipeline:
+        for number in range(10_000):
+            pipeline.set(f"another program's {number}", "value")
+        pipeline.execute()
+    assert cache.stats().entries == pytest.approx(10_000, rel=0.2)
+
+
+# The circuit breaker
+
+
+def test_other_caches_have_a_closed_circuit() -> None:
+    from hitrate import InMemoryCache
+
+    assert InMemoryCache().stats().breaker == "closed"
+
+
+def test_nothing_is_sent_before_the_first_call() -> None:
+    with RedisCache[Any]("redis://127.0.0.1:1") as cache:
+        assert cache.stats().breaker == "closed"
+        assert cache

