@@ -77,6 +77,10 @@ class Session(ABC):
         """
 
     @abstractmethod
+    def wake(self) -> None:
+        """Have ``listen``, on another thread, fail soon."""
+
+    @abstractmethod
     def close(self) -> None:
         """Let go of the connection."""
 
@@ -178,7 +182,8 @@ class PushChannel(Channel):
                 while not self._is_over():
                     session.listen()
             except Exception as error:
-                log.warning("%s no longer tells what changes: %s; copies were dropped", *self._why(error))
+                if not self._stopped.is_set():
+                    log.warning("%s no longer tells what changes: %s; copies were dropped", *self._why(error))
                 told = True
             finally:
                 self._session = None
@@ -192,7 +197,9 @@ class PushChannel(Channel):
 
     def close(self) -> None:
         self._stopped.set()
-        thread = self._thread
+        thread, session = self._thread, self._session
+        if session is not None:
+            session.wake()
         if thread is not None and thread is not threading.current_thread():
             thread.join()
 

@@ -8,6 +8,7 @@ An entry's name stands for its key, a token's for a namespace that was cleared, 
 from __future__ import annotations
 
 import select
+import socket
 import time
 from collections.abc import Callable
 from typing import Any
@@ -86,6 +87,12 @@ class TrackingSession(Session):
             return
         self._channel.cleared(called)
         self._channel.changed(called)
+
+    def wake(self) -> None:
+        try:
+            socket.socket.shutdown(self._sock, socket.SHUT_RDWR)  # of a TLS connection too
+        except OSError:
+            pass
 
     def close(self) -> None:
         try:
