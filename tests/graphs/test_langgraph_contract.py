@@ -13,7 +13,7 @@ import redis
 from langgraph.cache.base import BaseCache
 
 import hitrate
-from hitrate.langgraph import InMemoryCache, RedisCache, SqliteCache
+from hitrate.langgraph import InMemoryCache, RedisCache, SqliteCache, TieredCache
 from hitrate.testing import CacheContract, Clock
 from hitrate.testing.contract.refusal import A, B, C, unserialisable
 from hitrate.testing.faces import Driver
@@ -66,6 +66,27 @@ class TestSqliteCache(GraphContract):
     def make_cache(self, clock: Clock, tmp_path: Path) -> Callable[..., Any]:
         numbers = count()
         return lambda **options: SqliteCache(path=tmp_path / f"{next(numbers)}.db", clock=clock, **options)
+
+
+class TestTieredCache(GraphContract):
+    set_parameter = "pairs"
+    ours = hitrate.TieredCache
+
+    @pytest.fixture
+    def make_cache(self, clock: Clock, tmp_path: Path) -> Callable[..., Any]:
+        numbers = count()
+
+        def make(
+            serde: Any = None, max_bytes: int | None = 1 << 30, max_entries: int | None = None, **options: Any
+        ) -> Any:
+            # A limit is the farther tier's; the near one, which would evict in an order of its own, holds nothing then.
+            bounded = max_bytes != 1 << 30 or max_entries is not None
+            near = InMemoryCache(serde=serde, max_bytes=1 if bounded else max_bytes, clock=clock)
+            path = tmp_path / f"{next(numbers)}.db"
+            far = SqliteCache(path=path, serde=serde, max_bytes=max_bytes, max_entries=max_entries, clock=clock)
+            return TieredCache(near, far, clock=clock, **options)
+
+        return make
 
 
 class TestRedisCache(GraphContract):

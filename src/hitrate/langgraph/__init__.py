@@ -23,10 +23,17 @@ if TYPE_CHECKING:
     from hitrate.langgraph.postgres import PostgresCache
     from hitrate.langgraph.redis import RedisCache
     from hitrate.langgraph.sqlite import SqliteCache
+    from hitrate.langgraph.tiered import TieredCache
 
-_HOME = {"InMemoryCache": "memory", "PostgresCache": "postgres", "RedisCache": "redis", "SqliteCache": "sqlite"}
+_HOME = {
+    "InMemoryCache": "memory",
+    "PostgresCache": "postgres",
+    "RedisCache": "redis",
+    "SqliteCache": "sqlite",
+    "TieredCache": "tiered",
+}
 
-__all__ = ["InMemoryCache", "PostgresCache", "RedisCache", "SqliteCache"]
+__all__ = ["InMemoryCache", "PostgresCache", "RedisCache", "SqliteCache", "TieredCache"]
 
 
 __getattr__, __dir__ = lazily(globals(), _HOME)
