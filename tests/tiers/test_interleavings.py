@@ -216,3 +216,22 @@ def same_everywhere(tiers):
         for key, value, held in zip(KEYS, right, tier.store.get(KEYS), strict=True):
             if held is not None and value is not None and not tier.debts.doubts(key):
                 assert held[:2] == value[:2], (tier.level, key)
+
+
+def test_a_copy_that_is_being_made_is_not_read_before_it_is_known_to_be_right():
+    world = World(3)
+    world.change_directly("direct set", KEYS[:1])
+    middle = world.tiers._tiers[1].store
+    world.tiers._settle()
+    read = world.begin("get", KEYS[:1])
+    while read._call is None or read._call[1] != "write":
+        world.step(read, None)
+    world.begin("set", KEYS[:1])
+    world.do("finish", 1)
+    world.step(read, None)  # its copy comes after that of the write
+    assert middle.get(KEYS[:1])[0][1] == b"1"
+    world.do("evict", 0)
+    again = world.begin("get", KEYS[:1])
+    world.do("finish", 1)
+    assert again.result[0][1] == b"3"
+    world.come_to_rest()

@@ -1,0 +1,164 @@
+"""Memory over Redis: what others change reaches the near tier, and a server that is gone leaves it working."""
+
+import asyncio
+import logging
+import os
+import time
+
+import pytest
+
+from hitrate import InMemoryCache, RedisCache, TieredCache
+from hitrate.stores import push, tiered
+
+A, B, C = (("ns",), "a"), (("ns",), "b"), (("other",), "c")
+
+
+@pytest.fixture(autouse=True)
+def impatient(monkeypatch):
+    monkeypatch.setattr(push, "HEARTBEAT_SECONDS", 0.05)
+    monkeypatch.setattr(push, "SILENT_SECONDS", 0.3)
+    monkeypatch.setattr(push, "_AGAIN_SECONDS", (0.01, 0.05))
+    monkeypatch.setattr(tiered, "_AGAIN_SECONDS", 0.0)
+
+
+def eventually(holds):
+    deadline = time.monotonic() + 20
+    while not holds():
+        assert time.monotonic() < deadline, "it did not come about in time"
+        time.sleep(0.005)  # between two looks at another process
+
+
+def new_tiers(url, clock, **options):
+    far = RedisCache(url, clock=clock, timeout=1.0, connect_timeout=1.0)
+    return TieredCache(InMemoryCache(clock=clock), far, clock=clock, **options)
+
+
+def told(cache):
+    """Tell whether changes on the server reach this cache."""
+    cache.get([A])
+    return cache._store._far.is_told
+
+
+def in_near(cache, *keys):
+    """Tell whether reads of keys are all served by the near tier."""
+    before = cache.tiers[0].stats().hits
+    cache.get(list(keys))
+    return cache.tiers[0].stats().hits == before + len(keys)
+
+
+@pytest.fixture
+def cache(server, clock):
+    with new_tiers(server.url, clock, staleness=0) as cache:
+        eventually(lambda: told(cache))
+        yield cache
+
+
+@pytest.fixture(params=["RedisCache", "TieredCache"])
+def other(server, clock, request):
+    cache = RedisCache(server.url, clock=clock) if request.param == "RedisCache" else new_tiers(server.url, clock)
+    with cache:
+        yield cache
+
+
+def test_an_overwrite_a_delete_and_a_clear_by_others_reach_the_near_tier(cache, other):
+    for number in range(10):
+        cache.set({A: (number, None), B: ("b", None), C: ("c", None)})
+        eventually(lambda: in_near(cache, A, B, C))
+        other.set({A: ("theirs", None)})
+        eventually(lambda: cache.get([A]) == {A: "theirs"})
+        eventually(lambda: in_near(cache, A, B, C))
+        other.delete([A])
+        eventually(lambda: cache.get([A]) == {})
+        assert in_near(cache, C)
+        other.clear([A[0]])
+        eventually(lambda: cache.get([A, B, C]) == {C: "c"})
+    eventually(lambda: in_near(cache, C))
+    other.clear()
+    eventually(lambda: cache.get([C]) == {})
+
+
+def test_what_the_server_itself_removes_reaches_the_near_tier(cache, server):
+    cache.set({A: (1, None)})
+    eventually(lambda: in_near(cache, A))
+    with server.client() as client:
+        client.flushall()
+    eventually(lambda: cache.get([A]) == {})
+
+
+def test_a_server_that_is_stopped_empties_the_near_tier_and_leaves_it_working(server, clock, caplog):
+    with new_tiers(server.url, clock, staleness=5) as cache:
+        eventually(lambda: told(cache))
+        cache.set({A: ("old", None), B: ("old", None)})
+        eventually(lambda: in_near(cache, A, B))
+        with caplog.at_level(logging.WARNING, "hitrate"):
+            server.stop()
+            eventually(lambda: cache.get([A, B]) == {})
+            cache.set({A: ("new", None)})
+            assert cache.get([A]) == {A: "new"}
+            assert asyncio.run(cache.aget([A])) == {A: "new"}
+            clock.advance(5)
+            assert cache.get([A]) == {}
+            for _ in range(50):
+                cache.set({A: ("new", None)})
+        assert len(caplog.records) < 10
+        server.start()
+        eventually(lambda: told(cache) and not cache._store._far.debts)
+        cache.set({A: ("newest", None)})
+        eventually(lambda: in_near(cache, A))
+        assert cache.get([A]) == {A: "newest"}
+
+
+def test_a_server_that_is_paused_is_noticed_and_so_is_its_return(cache, other, server):
+    cache.set({A: (1, None)})
+    eventually(lambda: in_near(cache, A))
+    server.pause()
+    try:
+        eventually(lambda: not cache._store.in_step())
+    finally:
+        server.resume()
+    other.set({A: (2, None)})
+    eventually(lambda: cache.get([A]) == {A: 2})
+    eventually(lambda: in_near(cache, A))
+
+
+def test_a_delete_that_a_paused_server_did_not_take_is_made_up_for(server, clock):
+    with new_tiers(server.url, clock) as cache, RedisCache(server.url, clock=clock) as other:
+        cache.set({A: ("old", None), C: ("old", None)})
+        server.pause()
+        try:
+            cache.delete([A])
+            cache.clear([C[0]])
+            assert cache.get([A, C]) == {}
+        finally:
+            server.resume()
+        eventually(lambda: cache.get([A, C]) == {} and not cache._store._far.debts)
+        assert cache.get([A, C]) == other.get([A, C]) == {}
+
+
+def test_a_child_hears_of_changes_too(cache, other):
+    cache.set({A: (1, None)})
+    eventually(lambda: in_near(cache, A))
+    child = os.fork()
+    if child == 0:
+        try:
+            eventually(lambda: told(cache))
+            eventually(lambda: in_near(cache, A))
+            other.set({A: (2, None)})
+            eventually(lambda: cache.get([A]) == {A: 2})
+        except BaseException:
+            os._exit(1)
+        os._exit(0)
+    assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
+    eventually(lambda: cache.get([A]) == {A: 2})
+
+
+def test_a_server_that_refuses_tracking_leaves_staleness(server, clock, caplog):
+    with server.client() as client:
+        client.execute_command("ACL", "SETUSER", "default", "-client|tracking")
+    with new_tiers(server.url, clock, staleness=5) as cache, RedisCache(server.url, clock=clock) as other:
+        cache.set({A: (1, None)})
+        other.set({A: (2, None)})
+        assert cache.get([A]) == {A: 1}
+        clock.advance(5)
+        assert cache.get([A]) == {A: 2}
+        eventually(lambda: "does not tell what changes" in caplog.text)
