@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from hitrate.serde import MsgpackSerializer, SerializerProtocol
     from hitrate.sqlite import SqliteCache
     from hitrate.stats import CacheStats
+    from hitrate.tiered import TieredCache
 
 _HOME = {
     "BaseCache": "base",
@@ -36,6 +37,7 @@ _HOME = {
     "SerializerProtocol": "serde",
     "SqliteCache": "sqlite",
     "StoreError": "errors",
+    "TieredCache": "tiered",
     "ValueT": "base",
 }
 
@@ -56,6 +58,7 @@ __all__ = [
     "SerializerProtocol",
     "SqliteCache",
     "StoreError",
+    "TieredCache",
     "ValueT",
 ]
 

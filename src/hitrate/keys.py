@@ -50,6 +50,40 @@ def encode_namespace(namespace: Namespace) -> bytes:
     return b"".join(parts)
 
 
+def decode_text(raw: bytes) -> str:
+    """Return the str that ``encode_text`` was given."""
+    return raw.decode("utf-8", "surrogatepass")
+
+
+def decode_namespace(encoded: bytes) -> Namespace:
+    """Return the namespace that ``encode_namespace`` was given."""
+    parts = []
+    at = 0
+    while at < len(encoded):
+        length = shift = 0
+        while True:
+            byte = encoded[at]
+            at += 1
+            length |= (byte & 0x7F) << shift
+            shift += 7
+            if byte < 0x80:
+                break
+        parts.append(decode_text(encoded[at : at + length]))
+        at += length
+    return tuple(parts)
+
+
+class NamespaceDecoder(dict[bytes, Namespace]):
+    """Remembers the namespaces of the encodings in use, a bounded number of them."""
+
+    def __missing__(self, encoded: bytes) -> Namespace:
+        namespace = decode_namespace(encoded)
+        if len(self) >= _KNOWN_NAMESPACES:
+            self.clear()
+        self[encoded] = namespace
+        return namespace
+
+
 class NamespaceEncoder(dict[Namespace, bytes]):
     """Remembers the encodings of the namespaces in use, a bounded number of them."""
 

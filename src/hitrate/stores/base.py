@@ -7,8 +7,8 @@ A store knows nothing of values, counters or failures that become misses; the ca
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Awaitable, Mapping, Sequence
-from typing import TYPE_CHECKING, NamedTuple
+from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
+from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 from hitrate.entry import Entry
 from hitrate.errors import DecodeError, StoreError
@@ -38,6 +38,48 @@ class Usage(NamedTuple):
     bytes: int
     evictions: int
     expirations: int
+
+
+class Listener(Protocol):
+    """Who keeps copies of a store's entries nearer by, and is told what changed in it.
+
+    It may be called from any thread, and neither waits for a store nor raises.
+    """
+
+    def changed(self, keys: Collection[EncodedKey]) -> None:
+        """These keys were written or removed. What was given to ``write`` is told as that very mapping."""
+
+    def cleared(self, names: Sequence[bytes] | None) -> None:
+        """These encoded namespaces were cleared, or all for None."""
+
+
+class Channel(ABC):
+    """How a store tells what changed in it, whoever changed it.
+
+    Attributes:
+        live: False while changes may go untold; copies are then good for a limited time only.
+    """
+
+    live: bool
+
+    @abstractmethod
+    def in_step(self) -> bool:
+        """Tell, without waiting, whether everything that changed has been told one by one.
+
+        It is part of each hit in a nearer tier. A channel that was lost is out of step until ``catch_up``.
+        """
+
+    @abstractmethod
+    def catch_up(self, empty: Callable[[], None]) -> None:
+        """Have all copies dropped and be in step again; live, if changes can be told from now on. It never waits.
+
+        Args:
+            empty: drops the copies. What changes while it runs is told, or puts the channel out of step once more.
+        """
+
+    @abstractmethod
+    def close(self) -> None:
+        """Tell nothing more."""
 
 
 class Store(ABC):
@@ -70,6 +112,10 @@ class Store(ABC):
     @abstractmethod
     def usage(self) -> Usage:
         """Return what the store holds and what left it."""
+
+    def listen(self, listener: Listener) -> Channel | None:
+        """Tell a listener of every change from now on; None if this store has no way to know of others' changes."""
+        return None
 
     @property
     def breaker(self) -> BreakerState:

@@ -215,6 +215,10 @@ class MemoryStore(Store):
     async def awrite(self, changes: Mapping[Any, Any]) -> int:
         return self.write(changes)
 
+    def fits(self, key: Any, held: Held) -> bool:
+        """Tell whether an entry is within ``max_bytes``, were it alone."""
+        return size_of(key, held) <= self._max_bytes
+
     def visit(self, space: Space, key: Any, held: Held) -> None:
         """Set the visited bit of an entry that was just read."""
         entry = spelled_out(held)

@@ -16,9 +16,10 @@ import apsw
 from hitrate.errors import ClosedError, HitrateError, StoreError
 from hitrate.failsafe import log
 from hitrate.keys import EncodedKey
-from hitrate.stores.base import Changes, Found, Store, Usage, check_limit
+from hitrate.stores.base import Changes, Channel, Found, Listener, Store, Usage, check_limit
 from hitrate.stores.keeper import Keeper
 from hitrate.stores.sqlite import schema
+from hitrate.stores.sqlite.commits import CommitWatch
 from hitrate.stores.sqlite.connections import (
     Connections,
     Durability,
@@ -182,8 +183,11 @@ class SqliteStore(Store):
             if entry is not None and not due and (entry[2] is None or entry[2] >= soonest):
                 with self._write_lock:
                     stored = self._use(store_one, name, key, entry, self._limits, self._known)
+                    if stored and self._connections.watches:
+                        self._committed(*self._known.commit)
                 if stored:
                     self._writes += 1
+                    self._tell(changes)
                     self._wrote()
                     return 0
         return self._write_together([changes])[0]
@@ -217,6 +221,8 @@ class SqliteStore(Store):
             return outcomes
 
         outcomes = self._transact(do)
+        for changes in batches:
+            self._tell(changes)
         expired = outcomes[0].expired
         if self._soonest <= now and not expired:
             self._soonest = sys.float_info.max
@@ -251,10 +257,27 @@ class SqliteStore(Store):
 
     def clear(self, namespaces: Sequence[bytes] | None) -> None:
         self._transact(lambda transaction: transaction.clear(namespaces))
+        for watch in self._connections.watches:
+            watch.listener.cleared(namespaces)
         self._keeper.request()
 
     async def aclear(self, namespaces: Sequence[bytes] | None) -> None:
         await self._worker.submit("clear", lambda: self.clear(namespaces))
+
+    # What changed
+
+    def listen(self, listener: Listener) -> Channel:
+        watch = CommitWatch(self._connections, listener)
+        self._connections.watches.append(watch)
+        return watch
+
+    def _committed(self, index: Any, before: int) -> None:
+        for watch in self._connections.watches:
+            watch.committed(index, before)
+
+    def _tell(self, changes: Changes) -> None:
+        for watch in self._connections.watches:
+            watch.listener.changed(changes)
 
     # Housekeeping
 
@@ -311,13 +334,17 @@ class SqliteStore(Store):
         return result
 
     def _transact(self, do: Callable[[Transaction], T]) -> T:
-        def transact(handle: Handle) -> T:
+        def transact(handle: Handle) -> tuple[T, tuple[Any, int] | None]:
+            commits = self._connections.commits
             with Transaction(handle) as transaction:
-                return do(transaction)
+                result = do(transaction)
+            return result, transaction.commit if self._connections.commits != commits else None
 
         with self._write_lock:
             self._known.forget()
-            result = self._use(transact)
+            result, commit = self._use(transact)
+            if commit is not None:
+                self._committed(*commit)
         self._wrote()
         return result
 

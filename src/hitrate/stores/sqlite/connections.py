@@ -25,6 +25,7 @@ import apsw
 from hitrate.errors import ClosedError, StoreError
 from hitrate.failsafe import log
 from hitrate.stores.sqlite import schema
+from hitrate.stores.sqlite.commits import CommitWatch
 from hitrate.stores.sqlite.snapshots import Ender, Snapshot, wal_index
 
 Durability = Literal["normal", "full"]
@@ -88,6 +89,8 @@ class Connections:
     Attributes:
         idle: the handles that nobody uses. Take one by ``pop`` (IndexError: ``open`` one) and give it back by
             ``append`` to the same list, which is another one after a fork, a repair or ``close``.
+        commits: how many the connections made, those that changed something.
+        watches: who is to know before all connections are closed.
         wal_pages: pages in the -wal file at the last commit of this process.
         checkpoint_pages: how many of them ask for a checkpoint.
         checkpoint_at: how many do now.
@@ -100,6 +103,8 @@ class Connections:
         self._durability = durability
         self._repair = repair
         self._lock = threading.Lock()
+        self.commits = 0
+        self.watches: list[CommitWatch] = []
         self.wal_pages = 0
         self.checkpoint_at = self.checkpoint_pages = CHECKPOINT_PAGES[durability]
         self._all: weakref.WeakSet[apsw.Connection] = weakref.WeakSet()
@@ -196,6 +201,7 @@ class Connections:
         Raises:
             StoreError: it is not. What was committed is lost to whoever opens the path from now on.
         """
+        self.commits += 1
         now = time.monotonic()
         if now >= self._look_at and not self.in_memory:
             self._look_at = now + _LOOK_SECONDS
@@ -216,6 +222,25 @@ class Connections:
             self.idle.append(handle)
             return
         self._close(handle)
+
+    def take_idle(self) -> Handle | None:
+        """Take out a handle that nobody uses, without a transaction and without waiting; None if there is none."""
+        idle = self.idle
+        try:
+            handle: Handle | None = idle.pop() if type(idle) is list else None
+        except IndexError:
+            return None
+        if handle is not None:
+            try:
+                handle.snapshot.end()
+            except apsw.Error:
+                self.discard(handle)
+                return None
+        return handle
+
+    def _lose(self) -> None:
+        for watch in self.watches:
+            watch.lost()
 
     def _close(self, handle: Handle) -> None:
         handle.close()
@@ -293,6 +318,7 @@ class Connections:
             if isinstance(replaced, _Closed) or (replaced is self._gate and not isinstance(idle, _Closed)):
                 return
             self.idle = idle
+        self._lose()
         if isinstance(replaced, _OneForAll):
             replaced.close()
         elif isinstance(replaced, list):
@@ -315,6 +341,8 @@ class Connections:
             replaced = self.idle
             if isinstance(replaced, list):
                 self.idle = self._gate
+        if isinstance(replaced, list):
+            self._lose()
         if isinstance(replaced, _OneForAll):
             if replaced.acquire():
                 self._held = replaced
@@ -340,6 +368,8 @@ class Connections:
         self._lock = threading.Lock()
         self.ender = Ender(self.end_snapshots)
         self._gate.opened = threading.Event()
+        for watch in self.watches:
+            watch.after_fork_in_child()
         self.after_fork()
 
 

@@ -98,6 +98,11 @@ class Known:
         self._index: Any = None
         self._commits = 0
 
+    @property
+    def commit(self) -> tuple[Any, int]:
+        """The wal-index that the last write was counted in, and what its number of commits was before."""
+        return self._index, (self._commits - 1) & 0xFFFFFFFF
+
     def is_good(self, index: Any) -> bool:
         """Tell whether it holds, within a write transaction, by the wal-index of its connection."""
         return index is not None and index is self._index and index.commits.value == self._commits
@@ -167,7 +172,11 @@ def store_one(handle: Handle, name: bytes, key: bytes, entry: Entry, limits: Lim
 
 
 class Transaction:
-    """One write to the file; leaving it by an exception undoes everything."""
+    """One write to the file; leaving it by an exception undoes everything.
+
+    Attributes:
+        commit: the wal-index, and its number of commits before this one, if this changes anything.
+    """
 
     def __init__(self, handle: Handle) -> None:
         self._handle = handle
@@ -175,6 +184,7 @@ class Transaction:
         self.entries = 0
         self.bytes = 0
         self.last = 0
+        self.commit: tuple[Any, int] = (None, 0)
         self._counted = (0, 0, 0)
 
     def __enter__(self) -> Transaction:
@@ -192,6 +202,9 @@ class Transaction:
             try:
                 if (self.entries, self.bytes, self.last) != self._counted:
                     self._execute(_SET_TOTALS, (self.entries, self.bytes))
+                index = self._handle.snapshot.index
+                if index is not None:
+                    self.commit = index, index.commits.value
                 self._execute("COMMIT")
                 return
             except BaseException:

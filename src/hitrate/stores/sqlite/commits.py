@@ -1,0 +1,103 @@
+"""How the nearer tiers hear of what changed in a file: each commit is counted in the wal-index, and ours are known.
+
+Every commit raises a number that all who have the file open see through shared memory (``snapshots.py``). A commit of
+this store raises the number of a watch too, if it was in step until then, and tells which keys it changed. Any other
+commit leaves the watch behind, and all copies are dropped, for nobody tells what it changed.
+
+The number is only worth something while a connection is open: the last one to close takes the wal-index with it. So a
+watch keeps one for itself. It is lost, and all copies with it, when every connection is closed: before a fork, and when
+a damaged file is set aside.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from types import SimpleNamespace
+from typing import TYPE_CHECKING, Any
+
+from hitrate.stores.base import Channel, Listener
+
+if TYPE_CHECKING:
+    from hitrate.stores.sqlite.connections import Connections, Handle
+
+_NOTHING: Any = SimpleNamespace(commits=SimpleNamespace(value=None))
+"""Stands for the wal-index while none is watched."""
+
+_ALONE: Any = SimpleNamespace(commits=SimpleNamespace(value=0))
+"""Stands for the wal-index of ``:memory:``, where nobody else commits."""
+
+_BEHIND = -1
+
+
+class CommitWatch(Channel):
+    """Compares the number of commits with those that are known.
+
+    Args:
+        connections: of the store.
+        listener: is told what this store's own commits changed.
+    """
+
+    def __init__(self, connections: Connections, listener: Listener) -> None:
+        self.live = False
+        self.listener = listener
+        self._connections = connections
+        self._lock = threading.Lock()  # guards all below; those who look take none
+        self._kept: Handle | None = None
+        self._index = _NOTHING
+        self._seen: int | None = _BEHIND
+        self._losses = 0
+        self._blind = False  # whether the wal-index cannot be seen on this system
+
+    def in_step(self) -> bool:
+        index = self._index  # held on to: its memory is unmapped with it
+        return index.commits.value == self._seen  # type: ignore[no-any-return]
+
+    def catch_up(self, empty: Callable[[], None]) -> None:
+        losses = self._losses
+        index, kept = self._index, None
+        if self._connections.in_memory:
+            index = _ALONE
+        elif index is _NOTHING and not self._blind and (kept := self._connections.take_idle()) is not None:
+            index = kept.snapshot.index
+            self._blind = index is None
+        if index in (None, _NOTHING) and self._seen is None:
+            self._give_back(kept)
+            return  # lost still, and its copies were dropped
+        index = index or _NOTHING
+        seen = index.commits.value
+        empty()
+        with self._lock:
+            if losses == self._losses:
+                self.live = index is not _NOTHING
+                self._index, self._seen = index, seen
+                if self.live:
+                    self._kept, kept = kept or self._kept, None
+        self._give_back(kept)
+
+    def _give_back(self, handle: Handle | None) -> None:
+        if handle is not None:
+            self._connections.discard(handle)
+
+    def lost(self) -> None:
+        """All connections are about to be closed, the one of this watch too."""
+        with self._lock:
+            self._losses += 1
+            self.live = False
+            self._seen = _BEHIND  # first: whoever looks meanwhile is to find the two unlike
+            self._index = _NOTHING
+            kept, self._kept = self._kept, None
+        self._give_back(kept)
+
+    def committed(self, index: Any, before: int) -> None:
+        """This store committed, when the number was ``before``; it tells itself what that changed."""
+        with self._lock:
+            if index is self._index and self._seen == before:
+                self._seen = (before + 1) & 0xFFFFFFFF
+
+    def close(self) -> None:
+        self._connections.watches.remove(self)
+        self.lost()
+
+    def after_fork_in_child(self) -> None:
+        self._lock = threading.Lock()

@@ -1,0 +1,485 @@
+"""Entries in several stores at once, near to far: the farthest is the one that counts, the others hold copies.
+
+A copy is kept only while nothing can have changed it: by this process (``flights.py`` tells what overlapped), by others
+(the ``Channel`` of each farther store tells), or by a write that a tier did not take (``debts.py`` remembers it).
+
+Each operation is a plan: a generator that says which store to call and is sent what it answered, or how it failed. The
+sync and the async face differ in how they carry a plan out. The lock is held between the calls, never over one.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import threading
+import time
+import weakref
+from collections.abc import Callable, Collection, Generator, Sequence
+from typing import Any, TypeVar
+
+from hitrate.entry import Entry
+from hitrate.errors import StoreError
+from hitrate.failsafe import log
+from hitrate.keys import EncodedKey
+from hitrate.stores.base import Changes, Found, Store, Usage
+from hitrate.stores.keeper import Keeper
+from hitrate.stores.memory import MemoryStore
+from hitrate.stores.tiered.flights import Flight, Flights
+from hitrate.stores.tiered.near import MemoryTier, until
+from hitrate.stores.tiered.tier import Tier
+
+T = TypeVar("T")
+
+Call = tuple[Store, str, Any]
+"""A store, the name of its method in the sync face, and the argument."""
+
+Plan = Generator[Call, Any, T]
+
+
+_AGAIN_SECONDS = 0.5
+"""How long after a tier failed to take what it is owed a read asks for that again."""
+
+
+class TieredStore(Store):
+    """Keeps entries in several stores.
+
+    Args:
+        stores: near to far.
+        staleness: seconds that a copy may be used while a farther tier does not tell what changes in it.
+        start: the first tier that reads look in; what is before it has been looked in by the cache above.
+        report: is told what failed in one tier, such as ``"read"``, while the others went on; it may raise it.
+        clock: returns the seconds since the epoch.
+
+    Attributes:
+        lock: guards the flights, the debts and every change to a tier in memory.
+        own: the ids of the mappings and lists that this store is giving to its tiers, whose echo is not news.
+    """
+
+    def __init__(
+        self,
+        stores: Sequence[Store],
+        *,
+        staleness: float,
+        start: int,
+        report: Callable[[str, StoreError], None],
+        clock: Callable[[], float],
+    ) -> None:
+        self.lock = threading.RLock()
+        self.flights = Flights()
+        self.own: set[int] = set()
+        self._staleness = staleness
+        self._start = start
+        self._report = report
+        self._clock = clock
+        whole = [MemoryTier(store) if isinstance(store, MemoryStore) else store for store in stores]
+        self._tiers = [Tier(store, level, self) for level, store in enumerate(whole)]
+        self._far = self._tiers[-1]
+        self._keeper = Keeper(self._settle)
+        self._settle_at = 0.0
+        for tier in self._tiers[1:]:
+            tier.listen()
+        for tier in self._tiers[1:-1]:
+            if not tier.instant:  # a file, say: nobody was told what changed while nobody had it open
+                tier.debts.owe_namespaces(None)
+        self._channels = [tier.channel for tier in self._tiers if tier.channel is not None]
+        self.in_step: Callable[[], bool] = self._channels[0].in_step if len(self._channels) == 1 else self._all_in_step
+        self.catch_up()
+        _stores.add(self)
+
+    # What others changed
+
+    def _all_in_step(self) -> bool:
+        return all(channel.in_step() for channel in self._channels)
+
+    def catch_up(self) -> None:
+        """Drop the copies of what may have changed without having been told."""
+        with self.lock:
+            for tier in self._tiers:
+                if tier.channel is not None and not tier.channel.in_step():
+                    tier.channel.catch_up(tier.empty_nearer)
+
+    def _regain(self) -> None:
+        """Try to be told of changes again, after a channel was lost."""
+        for tier in self._tiers:
+            if tier.channel is not None and not tier.channel.live:
+                tier.channel.catch_up(tier.empty_nearer)
+
+    def drop(self, keys: Collection[EncodedKey], level: int) -> None:
+        """Drop copies of keys that tiers nearer than a level hold. The lock is held."""
+        for tier in self._tiers[:level]:
+            if tier.instant:
+                tier.store.write(dict.fromkeys(keys))
+            else:
+                tier.debts.owe(keys)
+
+    def drop_namespaces(self, names: Sequence[bytes] | None, level: int) -> None:
+        """Drop copies of namespaces, or all for None, that tiers nearer than a level hold. The lock is held."""
+        for tier in self._tiers[:level]:
+            if tier.instant:
+                tier.store.clear(names)
+            else:
+                tier.debts.owe_namespaces(names)
+
+    def _latest(self, level: int) -> float | None:
+        """Return when a copy that a tier gets now expires at the latest."""
+        if all(tier.is_told for tier in self._tiers[level + 1 :]):
+            return None
+        return self._clock() + self._staleness
+
+    # Reading
+
+    def get(self, keys: Sequence[EncodedKey]) -> Sequence[Found]:
+        return _carry_out(self._reading(keys))
+
+    async def aget(self, keys: Sequence[EncodedKey]) -> Sequence[Found]:
+        return await _acarry_out(self._reading(keys))
+
+    def _reading(self, keys: Sequence[EncodedKey]) -> Plan[Sequence[Found]]:
+        """Look in one tier after the other for what is still missing, and leave copies in the nearer ones."""
+        missing = list(dict.fromkeys(keys))
+        found: dict[EncodedKey, Found] = {}
+        copies: dict[int, dict[EncodedKey, Entry]] = {}
+        failed: list[StoreError] = []
+        with self.lock:
+            self.catch_up()
+            flight = self.flights.begin_read(missing)
+        try:
+            for tier in self._tiers[self._start :]:
+                if tier.debts and time.monotonic() >= self._settle_at:
+                    self._keeper.request()  # a read does not wait for it
+                try:
+                    with self.lock:
+                        asked = [key for key in missing if not tier.debts.doubts(key)] if tier.debts.any else missing
+                    answers = (yield tier.store, "get", asked) if asked else ()
+                except StoreError as error:
+                    failed.append(error)
+                    continue
+                for key, answer in zip(asked, answers, strict=True):
+                    if type(answer) is tuple:
+                        if tier.level:
+                            copies.setdefault(tier.level, {})[key] = answer
+                        found[key] = answer
+                    elif answer is not None:
+                        found[key] = answer
+                missing = [key for key in missing if type(found.get(key)) is not tuple]
+                if not missing:
+                    break
+            yield from self._filling(flight, copies, failed)
+        finally:
+            self._end_read(flight, copies)
+        for failure in failed:
+            self._report("read", failure)
+        return [found.get(key) for key in keys]
+
+    def _filling(
+        self, flight: Flight, copies: dict[int, dict[EncodedKey, Entry]], failed: list[StoreError]
+    ) -> Plan[None]:
+        """Leave copies in the nearer tiers that wait; those in memory get theirs as the flight ends."""
+        for tier in self._tiers[: max(copies, default=0)]:
+            if tier.instant:
+                continue
+            with self.lock:
+                latest = self._latest(tier.level)
+                clean = set(self.flights.clean(flight))
+                changes = {
+                    key: until(entry, latest)
+                    for level, entries in copies.items()
+                    if level > tier.level
+                    for key, entry in entries.items()
+                    if key in clean
+                }
+                if latest is not None and self._staleness <= 0:
+                    changes = {}
+            if changes:
+                try:
+                    yield from self._copying(tier, flight, changes)
+                except StoreError as error:
+                    failed.append(error)
+
+    def _copying(self, tier: Tier, flight: Flight, changes: Changes) -> Plan[Any]:
+        """Write copies to a nearer tier that waits; nobody reads them before it is known that they were not spoiled."""
+        with self.lock:
+            since = tier.debts.begin(changes)
+        good = False
+        try:
+            result = yield from self._giving(tier, "write", changes)
+            good = True
+        finally:
+            with self.lock:
+                tier.debts.end(changes)
+                clean = self.flights.clean(flight) if good else ()
+                tier.debts.paid([key for key in clean if key in changes], since)
+                tier.debts.owe(set(changes).difference(clean))
+        return result
+
+    def _end_read(self, flight: Flight, copies: dict[int, dict[EncodedKey, Entry]]) -> None:
+        with self.lock:
+            self._regain()
+            if not self.in_step():
+                self.catch_up()
+            clean = self.flights.end(flight)
+            if not copies or not clean:
+                return
+            for tier in self._tiers[: max(copies)]:
+                if not tier.instant:
+                    continue
+                latest = self._latest(tier.level)
+                if latest is not None and self._staleness <= 0:
+                    continue
+                further = [entries for level, entries in copies.items() if level > tier.level]
+                tier.store.write(
+                    {key: until(entries[key], latest) for key in clean for entries in further if key in entries}
+                )
+
+    # Writing
+
+    def write(self, changes: Changes) -> int:
+        return _carry_out(self._writing(changes))
+
+    async def awrite(self, changes: Changes) -> int:
+        return await _acarry_out(self._writing(changes))
+
+    def _writing(self, changes: Changes) -> Plan[int]:
+        """Write to the farthest tier first, and to those in memory as the flight ends."""
+        removed: int | None = None
+        failed: list[StoreError] = []
+        with self.lock:
+            flight = self.flights.begin_write(changes)
+        try:
+            for tier in reversed(self._tiers):
+                if tier.instant and tier is not self._far:
+                    continue
+                try:
+                    if tier is self._far:
+                        answer = yield from self._writing_far(changes)
+                    else:
+                        answer = yield from self._copying(tier, flight, self._copies_for(tier, changes))
+                except StoreError as error:
+                    failed.append(error)
+                else:
+                    removed = answer if removed is None else removed
+        except BaseException:
+            with self.lock:
+                self.flights.spoil(changes)
+            raise
+        finally:
+            there = self._end_write(flight, changes)
+        for failure in failed:
+            self._report("write", failure)
+        return there if removed is None else removed
+
+    def _writing_far(self, changes: Changes) -> Plan[Any]:
+        tier = self._far
+        with self.lock:
+            since = tier.debts.now()
+        try:
+            answer = yield from self._giving(tier, "write", changes)
+        except StoreError:
+            with self.lock:
+                tier.debts.owe(changes)
+            raise
+        with self.lock:
+            tier.debts.paid(changes, since)
+        return answer
+
+    def _copies_for(self, tier: Tier, changes: Changes) -> Changes:
+        """Return what a write leaves in a nearer tier."""
+        latest = self._latest(tier.level)
+        if latest is None:
+            return dict(changes)
+        if self._staleness <= 0:
+            return dict.fromkeys(changes)
+        return {key: until(entry, latest) for key, entry in changes.items()}
+
+    def _end_write(self, flight: Flight, changes: Changes) -> int:
+        """Leave in memory what was written, unless another write overlapped; return how many keys that removed."""
+        removed = 0
+        with self.lock:
+            self._regain()
+            if not self.in_step():
+                self.catch_up()
+            clean = self.flights.end(flight)
+            spoiled = set(changes).difference(clean) if len(clean) < len(changes) else ()
+            for tier in self._tiers[:-1]:
+                if not tier.instant:
+                    if spoiled:
+                        tier.debts.owe(spoiled)
+                    continue
+                copies = self._copies_for(tier, changes)
+                if spoiled:
+                    copies = {**copies, **dict.fromkeys(spoiled)}
+                removed = tier.store.write(copies)
+        return removed
+
+    def clear(self, namespaces: Sequence[bytes] | None) -> None:
+        _carry_out(self._clearing(namespaces))
+
+    async def aclear(self, namespaces: Sequence[bytes] | None) -> None:
+        await _acarry_out(self._clearing(namespaces))
+
+    def _clearing(self, names: Sequence[bytes] | None) -> Plan[None]:
+        """Clear all tiers, those in memory at once and again at the end."""
+        failed: list[StoreError] = []
+        with self.lock:
+            flight = self.flights.begin_clear(names if names is None else frozenset(names))
+            # What a nearer tier that waits holds is not read until it is cleared, below or by a later call.
+            self.drop_namespaces(names, self._far.level)
+        try:
+            for tier in reversed(self._tiers):
+                if tier.instant and tier is not self._far:
+                    continue
+                try:
+                    if tier is self._far:
+                        yield from self._giving(tier, "clear", names)
+                    else:
+                        yield from self._settling(tier)
+                except StoreError as error:
+                    failed.append(error)
+                    if tier is self._far:
+                        with self.lock:
+                            tier.debts.owe_namespaces(names)
+        finally:
+            with self.lock:
+                self._regain()
+                self.flights.end(flight)
+        for failure in failed:
+            self._report("clear", failure)
+
+    # What a tier is owed
+
+    def _giving(self, tier: Tier, do: str, what: Any) -> Plan[Any]:
+        """Have a tier change something after what it was owed before; its echo is not news."""
+        yield from self._settling(tier)
+        self.own.add(id(what))
+        try:
+            return (yield tier.store, do, what)
+        finally:
+            self.own.discard(id(what))
+
+    def _settling(self, tier: Tier) -> Plan[None]:
+        """Carry out some of what a tier is owed, unless another is at it."""
+        debts = tier.debts
+        if not debts:
+            return
+        with self.lock:
+            if debts.settling or not debts:
+                return
+            debts.settling = True
+            bill = debts.bill()
+        try:
+            for do, what in (("clear", bill.names), ("write", dict.fromkeys(bill.keys))):
+                if what is None or what:
+                    self.own.add(id(what))
+                    try:
+                        yield tier.store, do, what
+                    finally:
+                        self.own.discard(id(what))
+            with self.lock:
+                debts.settle(bill)
+        finally:
+            debts.settling = False
+
+    # The whole
+
+    def usage(self) -> Usage:
+        """Return what the farthest tier that answers holds."""
+        failed = []
+        for tier in reversed(self._tiers):
+            try:
+                return tier.store.usage()
+            except StoreError as error:
+                failed.append(error)
+        raise failed[0]
+
+    def close(self) -> None:
+        """Settle what can be, and stop listening; the tiers are the cache's to close."""
+        self._keeper.stop()
+        self._settle()
+        for channel in self._channels:
+            channel.close()
+
+    async def aclose(self) -> None:
+        await asyncio.to_thread(self.close)
+
+    def _settle(self) -> bool:
+        """Carry out some of what tiers are owed; tell whether to go on."""
+        more = False
+        for tier in self._tiers:
+            try:
+                _carry_out(self._settling(tier))
+            except StoreError as error:
+                self._settle_at = time.monotonic() + _AGAIN_SECONDS
+                log.debug("what a tier is owed was put off: %s", error)
+            else:
+                more = more or (bool(tier.debts) and not tier.debts.settling)
+        return more
+
+    def after_fork_in_child(self) -> None:
+        """Start anew: what was under way in the parent's other threads is not under way here."""
+        self.flights.spoil_namespaces(None)
+        self.flights = Flights()
+        self.own = set()
+        self._keeper = Keeper(self._settle)
+        for tier in self._tiers:
+            tier.debts.forget_what_is_under_way()
+        self.drop_namespaces(None, self._far.level)
+
+
+def _carry_out(plan: Plan[T]) -> T:
+    send: Callable[[Any], Call] = plan.send
+    value: Any = None
+    try:
+        while True:
+            store, do, argument = send(value)
+            try:
+                value, send = getattr(store, do)(argument), plan.send
+            except BaseException as error:
+                value, send = error, plan.throw
+    except StopIteration as end:
+        result: T = end.value
+        return result
+
+
+async def _acarry_out(plan: Plan[T]) -> T:
+    send: Callable[[Any], Call] = plan.send
+    value: Any = None
+    try:
+        while True:
+            store, do, argument = send(value)
+            try:
+                value, send = await getattr(store, f"a{do}")(argument), plan.send
+            except BaseException as error:
+                value, send = error, plan.throw
+    except StopIteration as end:
+        result: T = end.value
+        return result
+
+
+_stores: weakref.WeakSet[TieredStore] = weakref.WeakSet()
+_held_over_fork: list[Any] = []
+_forking = threading.Lock()
+
+
+def _before_fork() -> None:
+    """Hold every lock over a fork. It runs before that of the memory stores, whose locks are taken under these."""
+    _forking.acquire()
+    for store in list(_stores):
+        store.lock.acquire()
+        _held_over_fork.append(store)
+
+
+def _after_fork_in_parent() -> None:
+    while _held_over_fork:
+        _held_over_fork.pop().lock.release()
+    _forking.release()
+
+
+def _after_fork_in_child() -> None:
+    while _held_over_fork:
+        store = _held_over_fork.pop()
+        store.after_fork_in_child()
+        store.lock.release()
+    _forking.release()
+
+
+os.register_at_fork(before=_before_fork, after_in_parent=_after_fork_in_parent, after_in_child=_after_fork_in_child)

@@ -1,0 +1,135 @@
+"""What a tier still holds and should not: removals and overwrites that it did not take.
+
+A tier that was down holds what was deleted, cleared or overwritten meanwhile. What it is owed is not read from it until
+it has been removed there. Of very many keys only their namespaces are remembered, and of very many of these nothing
+but that everything is to go.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+from hitrate.keys import EncodedKey
+
+KEYS_AT_MOST = 10_000
+NAMESPACES_AT_MOST = 1_000
+SETTLED_AT_ONCE = 1_000
+
+
+@dataclass(frozen=True)
+class Bill:
+    """Some of what is owed, to be carried out.
+
+    Attributes:
+        names: namespaces to clear, None for all.
+        keys: keys to remove.
+        at: all of it was owed by then.
+    """
+
+    names: Sequence[bytes] | None
+    keys: Sequence[EncodedKey]
+    at: int
+
+
+class Debts:
+    """What one tier is owed, in the order in which it came about.
+
+    The caller holds one lock around each call.
+    """
+
+    def __init__(self) -> None:
+        self._keys: dict[EncodedKey, int] = {}
+        self._names: dict[bytes, int] = {}
+        self._all = 0
+        self._under_way: Counter[EncodedKey] = Counter()
+        self._time = 0
+        self.settling = False
+
+    def __bool__(self) -> bool:
+        return bool(self._all or self._names or self._keys)
+
+    def doubts(self, key: EncodedKey) -> bool:
+        """Tell whether the tier may hold for a key what it should not."""
+        return bool(self._all) or key in self._keys or key[0] in self._names or key in self._under_way
+
+    @property
+    def any(self) -> bool:
+        """Whether there is a key that the tier is not to be asked for."""
+        return bool(self or self._under_way)
+
+    # What comes about
+
+    def owe(self, keys: Iterable[EncodedKey]) -> None:
+        """The tier may hold something else than the last that was written to these keys."""
+        now = self.now()
+        for key in keys:
+            self._keys[key] = now
+        if len(self._keys) > KEYS_AT_MOST:
+            names = {name for name, _ in self._keys}
+            self._keys.clear()
+            self.owe_namespaces(names)
+
+    def owe_namespaces(self, names: Iterable[bytes] | None) -> None:
+        """The tier may hold entries of namespaces that were cleared, or of any for None."""
+        now = self.now()
+        if names is not None:
+            for name in names:
+                self._names[name] = now
+            if len(self._names) <= NAMESPACES_AT_MOST:
+                return
+        self._keys.clear()
+        self._names.clear()
+        self._all = now
+
+    def now(self) -> int:
+        """Return a number larger than that of all that is owed."""
+        self._time += 1
+        return self._time
+
+    # Writes that are under way, whose entries are not to be read yet
+
+    def begin(self, keys: Iterable[EncodedKey]) -> int:
+        """Something is about to be written to keys; return the time, for ``end``."""
+        for key in keys:
+            self._under_way[key] += 1
+        return self.now()
+
+    def end(self, keys: Iterable[EncodedKey]) -> None:
+        """What was to be written to keys has been, or failed."""
+        for key in keys:
+            self._under_way[key] -= 1
+            if not self._under_way[key]:
+                del self._under_way[key]
+
+    def forget_what_is_under_way(self) -> None:
+        """Let it be owed instead: the parent of this process does it, and nobody will tell whether it was right."""
+        self.owe(list(self._under_way))
+        self._under_way.clear()
+        self.settling = False
+
+    # What is carried out
+
+    def paid(self, keys: Iterable[EncodedKey], since: int) -> None:
+        """Forget what was owed for keys before a time at which a write of them began that is done now."""
+        for key in keys:
+            if self._keys.get(key, since) < since:
+                del self._keys[key]
+
+    def bill(self) -> Bill:
+        """Return what to carry out next, a bounded part of it."""
+        names = None if self._all else list(self._names)
+        keys = [key for key, _ in zip(self._keys, range(SETTLED_AT_ONCE), strict=False)]
+        return Bill(names, keys, self.now())
+
+    def settle(self, bill: Bill) -> None:
+        """Forget what was carried out, but not what has come to be owed since."""
+        if bill.names is None:
+            if self._all < bill.at:
+                self._all = 0
+        else:
+            for name in bill.names:
+                if self._names.get(name, bill.at) < bill.at:
+                    del self._names[name]
+        self.paid(bill.keys, bill.at)

@@ -1,0 +1,106 @@
+"""What is under way: which of the reads and writes that end now may leave their entries in the nearer tiers.
+
+A read that began before a write ended may bring back what the write replaced, and of two writes that overlap nobody
+knows which came last to the far tier. So a flight is spoiled for a key as soon as another write of it overlaps, in
+whatever order they begin and end; a read's entry is then not kept, and a write's is removed. Reads do not disturb
+each other.
+
+Nothing here waits or locks: the caller holds one lock around each call together with what it does to the nearer tiers.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable
+
+from hitrate.keys import EncodedKey
+
+
+class Flight:
+    """A read or a write that is under way.
+
+    Attributes:
+        keys: what it reads or writes; nothing for a clear.
+        names: the namespaces it clears, None for all; nothing for a read or a write of keys.
+        writes: whether it changes anything.
+        spoiled: those of the keys that were written by another meanwhile.
+        wholly: whether all of them were.
+    """
+
+    __slots__ = ("keys", "names", "spoiled", "wholly", "writes")
+
+    def __init__(self, keys: Collection[EncodedKey], names: Collection[bytes] | None, *, writes: bool) -> None:
+        self.keys = keys
+        self.names = names
+        self.writes = writes
+        self.spoiled: set[EncodedKey] = set()
+        self.wholly = False
+
+
+class Flights:
+    """The reads and writes that are under way."""
+
+    def __init__(self) -> None:
+        self._by_key: dict[EncodedKey, list[Flight]] = {}
+        self._clears: list[Flight] = []
+
+    def begin_read(self, keys: Collection[EncodedKey]) -> Flight:
+        """Note a read; what is being written already, it may not keep."""
+        return self._begin(Flight(keys, (), writes=False))
+
+    def begin_write(self, keys: Collection[EncodedKey]) -> Flight:
+        """Note a write, which spoils all that is under way for its keys."""
+        self.spoil(keys)
+        return self._begin(Flight(keys, (), writes=True))
+
+    def begin_clear(self, names: Collection[bytes] | None) -> Flight:
+        """Note a clear, which is a write of every key in its namespaces."""
+        self.spoil_namespaces(names)
+        flight = Flight((), names, writes=True)
+        self._clears.append(flight)
+        return flight
+
+    def _begin(self, flight: Flight) -> Flight:
+        for key in flight.keys:
+            others = self._by_key.setdefault(key, [])
+            if any(other.writes for other in others) or any(
+                clear.names is None or key[0] in clear.names for clear in self._clears
+            ):
+                flight.spoiled.add(key)
+            others.append(flight)
+        return flight
+
+    def spoil(self, keys: Iterable[EncodedKey]) -> None:
+        """Some keys were changed: what is under way for them is not to be kept."""
+        for key in keys:
+            for flight in self._by_key.get(key, ()):
+                flight.spoiled.add(key)
+
+    def spoil_namespaces(self, names: Collection[bytes] | None) -> None:
+        """Namespaces were changed, or all for None."""
+        if names is None:
+            for flights in self._by_key.values():
+                for flight in flights:
+                    flight.wholly = True
+            return
+        names = frozenset(names)
+        self.spoil([key for key in self._by_key if key[0] in names])
+
+    def end(self, flight: Flight) -> list[EncodedKey]:
+        """Forget a flight; return its keys that are not spoiled."""
+        if flight.keys:
+            for key in flight.keys:
+                others = self._by_key.get(key, [])
+                if flight in others:  # it is not in a child that was forked meanwhile
+                    others.remove(flight)
+                    if not others:
+                        del self._by_key[key]
+        elif flight in self._clears:
+            self._clears.remove(flight)
+        return self.clean(flight)
+
+    @staticmethod
+    def clean(flight: Flight) -> list[EncodedKey]:
+        """Return the keys of a flight that are not spoiled so far."""
+        if flight.wholly:
+            return []
+        return [key for key in flight.keys if key not in flight.spoiled] if flight.spoiled else list(flight.keys)

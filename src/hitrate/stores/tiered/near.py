@@ -1,0 +1,68 @@
+"""A memory cache as a tier: its entries under encoded keys."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+from typing import Any
+
+from hitrate.entry import Entry
+from hitrate.keys import EncodedKey, NamespaceDecoder, decode_text
+from hitrate.stores.base import Changes, Found, Store, Usage
+from hitrate.stores.memory import MemoryStore
+
+
+class MemoryTier(Store):
+    """Entries in a ``MemoryStore``, which holds keys as they are. It never waits.
+
+    Args:
+        store: where the entries are.
+    """
+
+    def __init__(self, store: MemoryStore) -> None:
+        self._store = store
+        self._names = NamespaceDecoder()
+
+    def get(self, keys: Sequence[EncodedKey]) -> Sequence[Found]:
+        plain: list[Any] = [self._plain(key) for key in keys]
+        return self._store.get(plain)
+
+    async def aget(self, keys: Sequence[EncodedKey]) -> Sequence[Found]:
+        return self.get(keys)
+
+    def write(self, changes: Changes) -> int:
+        fits = self._store.fits
+        return self._store.write(
+            {
+                self._plain(key): entry if entry is None or fits(key[1], entry) else None
+                for key, entry in changes.items()
+            }
+        )
+
+    async def awrite(self, changes: Changes) -> int:
+        return self.write(changes)
+
+    def clear(self, namespaces: Collection[bytes] | None) -> None:
+        self._store.clear(None if namespaces is None else [self._names[name] for name in namespaces])
+
+    async def aclear(self, namespaces: Collection[bytes] | None) -> None:
+        self.clear(namespaces)
+
+    def usage(self) -> Usage:
+        return self._store.usage()
+
+    def close(self) -> None:
+        self._store.close()
+
+    def _plain(self, key: EncodedKey) -> tuple[tuple[str, ...], str]:
+        name, raw = key
+        try:
+            return self._names[name], raw.decode()
+        except UnicodeDecodeError:  # lone surrogates
+            return self._names[name], decode_text(raw)
+
+
+def until(entry: Entry | None, latest: float | None) -> Entry | None:
+    """Return an entry that expires at a given time at the latest, None for no such time."""
+    if entry is None or latest is None or (entry[2] is not None and entry[2] <= latest):
+        return entry
+    return entry[0], entry[1], latest, entry[3]

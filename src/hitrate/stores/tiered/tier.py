@@ -1,0 +1,66 @@
+"""One tier: a store, what it is owed, and whether it tells what changes in it."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+from typing import TYPE_CHECKING
+
+from hitrate.keys import EncodedKey
+from hitrate.stores.base import Channel, Store
+from hitrate.stores.tiered.debts import Debts
+from hitrate.stores.tiered.near import MemoryTier
+
+if TYPE_CHECKING:
+    from hitrate.stores.tiered import TieredStore
+
+
+class Tier:
+    """A tier of a ``TieredStore``.
+
+    Args:
+        store: where its entries are.
+        level: 0 for the nearest.
+        whole: the tiers that it is one of.
+
+    Attributes:
+        instant: whether the store is memory, which answers at once and is changed under the lock of the whole.
+        debts: what it is owed; guarded by the same lock.
+        channel: how it tells of changes; None if it cannot.
+    """
+
+    def __init__(self, store: Store, level: int, whole: TieredStore) -> None:
+        self.store = store
+        self.level = level
+        self.instant = isinstance(store, MemoryTier)
+        self.debts = Debts()
+        self.channel: Channel | None = None
+        self._whole = whole
+
+    def listen(self) -> None:
+        """Begin to hear of changes, to drop the copies in nearer tiers."""
+        self.channel = self.store.listen(self)
+
+    @property
+    def is_told(self) -> bool:
+        """Whether every change in this tier reaches the nearer ones."""
+        return self.channel is not None and self.channel.live
+
+    def changed(self, keys: Collection[EncodedKey]) -> None:
+        """Drop the copies of keys that were changed, but not for this process's own tiered writes."""
+        whole = self._whole
+        with whole.lock:
+            if id(keys) not in whole.own:
+                whole.flights.spoil(keys)
+                whole.drop(keys, self.level)
+
+    def cleared(self, names: Sequence[bytes] | None) -> None:
+        """Drop the copies of what was cleared."""
+        whole = self._whole
+        with whole.lock:
+            if id(names) not in whole.own:
+                whole.flights.spoil_namespaces(names)
+                whole.drop_namespaces(names, self.level)
+
+    def empty_nearer(self) -> None:
+        """Drop all copies."""
+        self.cleared(None)

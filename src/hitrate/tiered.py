@@ -1,0 +1,195 @@
+"""The cache in several tiers: a near one for speed, farther ones for what is shared and kept."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from typing import Any
+
+from hitrate.base import FullKey, ValueT
+from hitrate.cache import Cache, _listed
+from hitrate.errors import ClosedError, DecodeError, StoreError
+from hitrate.failsafe import OnError
+from hitrate.memory import InMemoryCache
+from hitrate.stats import CacheStats
+from hitrate.stores.tiered import TieredStore
+
+
+class TieredCache(Cache[ValueT]):
+    """Caches one behind the other, near to far: ``TieredCache(InMemoryCache(), SqliteCache(path="cache.db"))``.
+
+    What counts is in the farthest tier; the nearer ones hold copies of it. A read looks in one after the other and
+    leaves copies, as stored bytes with the time that is left to them, in those that had none. Writes go to all.
+
+    What another process writes, deletes or clears in a farther tier is dropped from the nearer ones: before the next
+    read where the farther tier is an SQLite file. Where a tier cannot tell what changes in it, or for a time cannot be
+    reached, a copy is used for ``staleness`` seconds at most.
+
+    A tier that fails leaves the others working. What it did not take is not read from it until it has been removed
+    there, which later calls see to; when the process ends before they can, it is not.
+
+    The tiers belong to this cache: it closes them. Their limits are their own; their ``default_ttl`` and ``on_error``
+    are not used.
+
+    Args:
+        tiers: hitrate caches, two or more, near to far, all with the same serializer.
+        staleness: seconds that a copy is used at most while a farther tier does not tell of changes; 0 or None for not
+            at all.
+        default_ttl: seconds that an entry set with a TTL of None stays fresh; None for ever.
+        on_error: ``"miss"`` turns the failure of a tier into misses and dropped writes of that tier; ``"raise"`` raises
+            it, after the other tiers did their part.
+        clock: returns the seconds since the epoch.
+
+    Raises:
+        TypeError: a tier is not a hitrate cache, or an option is of the wrong type.
+        ValueError: there are fewer than two tiers, one is given twice, their serializers differ, or ``staleness`` is
+            negative or NaN.
+    """
+
+    _store: TieredStore
+
+    def __init__(
+        self,
+        *tiers: Cache[Any],
+        staleness: float | None = 5.0,
+        default_ttl: float | None = None,
+        on_error: OnError = "miss",
+        clock: Callable[[], float] = time.time,
+    ) -> None:
+        _check_tiers(tiers)
+        self._tiers = tiers
+        near = tiers[0]
+        self._near = near if isinstance(near, InMemoryCache) else None
+        store = TieredStore(
+            [tier._store for tier in tiers],
+            staleness=_seconds(staleness),
+            start=0 if self._near is None else 1,
+            report=self._tier_failed,
+            clock=clock,
+        )
+        super().__init__(store, serde=near.serde, default_ttl=default_ttl, on_error=on_error, clock=clock)
+        self._near_get: Callable[[Sequence[FullKey]], dict[FullKey, Any]] = _nothing if self._near is None else near.get
+        self._before = self._near_counts()
+
+    @property
+    def tiers(self) -> tuple[Cache[Any], ...]:
+        """The caches, near to far: to look at their ``stats()``, say."""
+        return self._tiers
+
+    # Reading
+
+    def get(self, keys: Sequence[FullKey]) -> dict[FullKey, ValueT]:
+        """Get the cached values for the given keys; as ``Cache.get``."""
+        # With less ado than `aget`, for most reads end here.
+        if type(keys) is not list:
+            keys = _listed(keys)
+        store = self._store
+        if not store.in_step():
+            store.catch_up()
+        try:
+            values: dict[FullKey, ValueT] = self._near_get(keys)
+        except (DecodeError, ClosedError):  # a farther tier may do better, and tells if it does not
+            values = {}
+        if len(values) == len(keys) and values:
+            return values
+        missing = [key for key in keys if key not in values]
+        return _merged(keys, values, super().get(missing)) if missing or not keys else values
+
+    async def aget(self, keys: Sequence[FullKey]) -> dict[FullKey, ValueT]:
+        """Asynchronously get the cached values for the given keys; as ``get``."""
+        if type(keys) is not list:
+            keys = _listed(keys)
+        values = self._near_values(keys)
+        if len(values) == len(keys) and values:
+            return values
+        missing = [key for key in keys if key not in values]
+        return _merged(keys, values, await super().aget(missing)) if missing or not keys else values
+
+    def _near_values(self, keys: Sequence[FullKey]) -> dict[FullKey, ValueT]:
+        """Return what the nearest tier has in memory, in the form that serves hits best."""
+        if not self._store.in_step():
+            self._store.catch_up()
+        try:
+            return self._near_get(keys)
+        except (DecodeError, ClosedError):  # a farther tier may do better, and tells if it does not
+            return {}
+
+    # The whole
+
+    def stats(self) -> CacheStats:
+        """Return what the cache did since it was opened, and what the farthest tier that answers holds now.
+
+        ``evictions`` and ``expirations`` are that tier's too; those of each are in its own ``stats()``.
+        """
+        stats = super().stats()
+        hits, saved = self._near_counts()
+        return replace(
+            stats,
+            hits=stats.hits + hits - self._before[0],
+            seconds_saved=stats.seconds_saved + saved - self._before[1],
+        )
+
+    def _near_counts(self) -> tuple[int, float]:
+        """Return the hits in the nearest tier, which counts them, and the seconds that they saved."""
+        if self._near is None:
+            return 0, 0.0
+        counters = self._near._counters
+        return counters.hits, counters.seconds_saved
+
+    def _tier_failed(self, doing: str, error: StoreError) -> None:
+        self._failsafe.failed(doing, error)
+
+    def close(self) -> None:
+        """Close the cache and its tiers. Calling it again does nothing."""
+        if not self._closed:
+            self._closed = True
+            self._store.close()
+            for tier in self._tiers:
+                tier.close()
+
+    async def aclose(self) -> None:
+        """Asynchronously close the cache and its tiers; as ``close``."""
+        if not self._closed:
+            self._closed = True
+            await self._store.aclose()
+            for tier in self._tiers:
+                await tier.aclose()
+
+
+def _merged(keys: Sequence[FullKey], near: dict[FullKey, ValueT], far: dict[FullKey, ValueT]) -> dict[FullKey, ValueT]:
+    """Return what was found near and far, in the order asked."""
+    if not near:
+        return far
+    return {key: near[key] if key in near else far[key] for key in keys if key in near or key in far}
+
+
+def _nothing(keys: Sequence[FullKey]) -> dict[FullKey, Any]:
+    """Stand for the reads of a nearest tier that is not in memory: it is read as the farther ones are."""
+    return {}
+
+
+def _check_tiers(tiers: Sequence[Any]) -> None:
+    for tier in tiers:
+        if not isinstance(tier, Cache):
+            raise TypeError(f"a tier is a hitrate cache, not {tier!r} of type {type(tier).__name__}")
+    if len(tiers) < 2:
+        raise ValueError(f"a TieredCache takes two tiers or more, near to far, not {len(tiers)}")
+    if len({id(tier) for tier in tiers}) < len(tiers):
+        raise ValueError("a cache is given twice among the tiers")
+    for tier in tiers[1:]:
+        if tier.serde is not tiers[0].serde:
+            raise ValueError(
+                f"the tiers are to have one serializer, for bytes move between them as they are; {type(tier).__name__} "
+                f"has another than {type(tiers[0]).__name__}: give both the same object as `serde`"
+            )
+
+
+def _seconds(staleness: Any) -> float:
+    if staleness is None:
+        return 0.0
+    if isinstance(staleness, bool) or not isinstance(staleness, (int, float)):
+        raise TypeError(f"staleness is a number of seconds or None, not {staleness!r}")
+    if not staleness >= 0:
+        raise ValueError(f"staleness is 0 seconds or more, or None, not {staleness!r}")
+    return float(staleness)
