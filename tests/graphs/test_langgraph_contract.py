@@ -13,7 +13,7 @@ import redis
 from langgraph.cache.base import BaseCache
 
 import hitrate
-from hitrate.langgraph import InMemoryCache, RedisCache, SqliteCache
+from hitrate.langgraph import InMemoryCache, RedisCache, SqliteCache, TieredCache
 from hitrate.testing import CacheContract, Clock
 from hitrate.testing.contract.refusal import A, B, C, unserialisable
 from hitrate.testing.faces import Driver
@@ -79,3 +79,21 @@ class TestRedisCache(GraphContract):
         yield lambda **options: RedisCache(url, prefix=f"{next(numbers)}:", clock=clock, **options)
         with redis.Redis.from_url(url) as client:
             client.flushall()
+
+
+class TestTieredCache(GraphContract):
+    set_parameter = "pairs"
+    ours = hitrate.TieredCache
+
+    @pytest.fixture
+    def make_cache(self, clock: Clock, tmp_path: Path) -> Callable[..., Any]:
+        numbers = count()
+
+        def make(serde: Any = None, **options: Any) -> TieredCache[Any]:
+            # A limit is the farthest tier's; the near one, which would evict in an order of its own, holds nothing then.
+            limits = {name: options.pop(name) for name in ("max_bytes", "max_entries") if name in options}
+            near = InMemoryCache[Any](serde=serde, clock=clock, max_bytes=1 if limits else None)
+            far = SqliteCache[Any](path=tmp_path / f"{next(numbers)}.db", serde=serde, clock=clock, **limits)
+            return TieredCache(near, far, clock=clock, **options)
+
+        return make

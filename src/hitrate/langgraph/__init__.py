@@ -20,13 +20,22 @@ from hitrate.lazy import lazily
 
 if TYPE_CHECKING:
     from hitrate.langgraph.memory import InMemoryCache
+    from hitrate.langgraph.opening import open
     from hitrate.langgraph.postgres import PostgresCache
     from hitrate.langgraph.redis import RedisCache
     from hitrate.langgraph.sqlite import SqliteCache
+    from hitrate.langgraph.tiered import TieredCache
 
-_HOME = {"InMemoryCache": "memory", "PostgresCache": "postgres", "RedisCache": "redis", "SqliteCache": "sqlite"}
+_HOME = {
+    "InMemoryCache": "memory",
+    "PostgresCache": "postgres",
+    "RedisCache": "redis",
+    "SqliteCache": "sqlite",
+    "TieredCache": "tiered",
+    "open": "opening",
+}
 
-__all__ = ["InMemoryCache", "PostgresCache", "RedisCache", "SqliteCache"]
+__all__ = ["InMemoryCache", "PostgresCache", "RedisCache", "SqliteCache", "TieredCache", "open"]
 
 
 __getattr__, __dir__ = lazily(globals(), _HOME)
