@@ -90,7 +90,7 @@ class TestTieredCache(GraphContract):
         numbers = count()
 
         def make(serde: Any = None, **options: Any) -> TieredCache[Any]:
-            # A limit is the farthest tier's; the near one, which would evict in an order of its own, holds nothing then.
+            # A limit is the farthest tier's. The near one would evict in an order of its own, and holds nothing then.
             limits = {name: options.pop(name) for name in ("max_bytes", "max_entries") if name in options}
             near = InMemoryCache[Any](serde=serde, clock=clock, max_bytes=1 if limits else None)
             far = SqliteCache[Any](path=tmp_path / f"{next(numbers)}.db", serde=serde, clock=clock, **limits)
