@@ -26,8 +26,8 @@ block of calls of a few milliseconds, in an order drawn anew. A ratio is taken w
 over the rounds and, in brackets, the quartiles. Keys and values are made before the clock starts, and the loop that
 is timed is the same for all. The cyclic garbage collector runs between rounds, not in them.
 
-- **ratio** is LangGraph's time divided by ours: 2 is twice as fast. Cells marked "at most" are those where less is
-  better: our number divided by LangGraph's, or our number alone.
+- **ratio** is LangGraph's time divided by ours, on PostgreSQL that of psycopg by hand: 2 is twice as fast. Cells
+  marked "at most" are those where less is better: our number divided by LangGraph's, or our number alone.
 - **other / ours**, under a contender's name, is its number divided by ours: above 1, we are ahead of it.
 - {mark_aim}: reaches the aim; {mark_met}: reaches what was asked; {mark_short}: does not.
 - In memory, keys are drawn from 16 entries, a few being what a loop comes back to, or from 1,000 where it says so,

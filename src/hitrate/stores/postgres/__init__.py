@@ -6,7 +6,7 @@ import asyncio
 import os
 import time
 import weakref
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, NamedTuple, TypeVar
 
 try:
@@ -187,8 +187,8 @@ class PostgresStore(Store):
     def _keep(self) -> bool:
         return self._hold(self._room.keep)
 
-    def _see(self, row: int) -> None:
-        self._room.seen.add(row)
+    def _see(self, rows: Iterable[int]) -> None:
+        self._room.seen.update(rows)
 
     def _tell_of_eviction(self) -> None:
         entries, size = (None if limit == NO_LIMIT else limit for limit in self._room.limits)
@@ -358,7 +358,7 @@ def _may_prepare(given: Any) -> bool:
     return not isinstance(options, Mapping) or options.get("prepare_threshold", 0) is not None
 
 
-def _ignore(row: int) -> None:
+def _ignore(rows: Iterable[int]) -> None:
     pass
 
 

@@ -12,7 +12,6 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
-from hitrate.entry import fingerprint
 from hitrate.errors import StoreError
 from hitrate.failsafe import log
 from hitrate.keys import EncodedKey
@@ -28,7 +27,7 @@ from hitrate.stores.postgres.binary import (
 )
 from hitrate.stores.postgres.conversation import PAUSE, Conversation
 from hitrate.stores.postgres.room import Limits, Room
-from hitrate.stores.postgres.rows import LONGEST, stored_key, stored_name, write_value
+from hitrate.stores.postgres.rows import LONGEST, fingerprints_of, stored_key, stored_name, write_value
 from hitrate.stores.postgres.statements import BEGIN, COMMIT, ROLLBACK, ROW_OVERHEAD, Statements
 from hitrate.stores.postgres.wire import Call, Result
 
@@ -121,30 +120,26 @@ class Writer:
 
     def _plan(self, group: list[tuple[int, Changes]]) -> Conversation[Batch]:
         batch = Batch()
-        limits = self._room.limits
+        rows, limits = batch.rows, self._room.limits
+        largest = min(limits.bytes, _LARGEST)
         for caller, changes in group:
+            identities = iter(fingerprints_of(changes))
             for count, ((name, key), entry) in enumerate(changes.items()):
                 if count % _PAUSE_EVERY == _PAUSE_EVERY - 1:
                     yield PAUSE
+                identity = next(identities)
                 short_name = name if len(name) <= LONGEST else stored_name(name)
                 short_key = key if len(key) <= LONGEST else stored_key(key)
                 if entry is None:
                     batch.doomed.append((short_name, short_key, caller))
                     continue
-                value = write_value(fingerprint(name, key), entry)
+                value = write_value(identity, entry)
                 size = len(short_key) + len(value) + ROW_OVERHEAD
-                if size > limits.bytes or size > _LARGEST:
-                    log.warning(
-                        "the value of key %r takes %s bytes, more than %s; not stored",
-                        *(
-                            key,
-                            size,
-                            f"max_bytes={limits.bytes}" if size > limits.bytes else "PostgreSQL can hold in one",
-                        ),
-                    )
+                if size > largest:
+                    log.warning("the value of key %r takes %s bytes, more than %s; not stored", key, size, largest)
                     batch.doomed.append((short_name, short_key, None))
                 else:
-                    batch.rows.append((short_name, short_key, value, entry[2]))
+                    rows.append((short_name, short_key, value, entry[2]))
                     batch.size += size
         if len(batch.rows) > limits.entries or batch.size > limits.bytes:
             # The batch alone is too much: what comes last stays.
