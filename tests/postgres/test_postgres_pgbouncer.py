@@ -29,7 +29,8 @@ from hitrate.testing import CacheContract
 
 PGBOUNCER = os.environ.get("HITRATE_PGBOUNCER") or shutil.which("pgbouncer")
 
-pytestmark = pytest.mark.skipif(PGBOUNCER is None, reason="there is no PgBouncer: set HITRATE_PGBOUNCER")
+if PGBOUNCER is None:
+    pytest.skip("there is no PgBouncer: set HITRATE_PGBOUNCER", allow_module_level=True)
 
 
 @pytest.fixture(scope="module")
