@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
 import psycopg
+from tests.bad_days.bad_day_processes import eventually
 
 from hitrate import PostgresCache
+
+__all__ = ["KEY", "OTHER", "ask", "assert_sound", "backends", "eventually", "within"]
 
 KEY, OTHER = (("namespace",), "key"), (("namespace",), "other")
 
@@ -40,15 +43,6 @@ def within(seconds: float) -> Iterator[None]:
     yield
     took = time.monotonic() - started
     assert took <= seconds, f"it took {took:.1f} seconds"
-
-
-def eventually(holds: Callable[[], Any], seconds: float = 20) -> Any:
-    """Return what a condition gives once that is truthy; failing to become so in time is a failure."""
-    deadline = time.monotonic() + seconds
-    while not (result := holds()):
-        assert time.monotonic() < deadline, "it did not come about in time"
-        time.sleep(0.01)
-    return result
 
 
 def backends(cache: PostgresCache[Any]) -> list[int]:

@@ -34,6 +34,7 @@ from hitrate.stores.postgres.schema import Durability
 from hitrate.stores.postgres.statements import Statements
 from hitrate.stores.postgres.wire import NOT_PREPARED, Call, Link, ServerError, TimedOut
 from hitrate.stores.postgres.writing import Writer
+from hitrate.stores.together import shares
 
 T = TypeVar("T")
 
@@ -125,13 +126,7 @@ class PostgresStore(Store):
         if len(wanted) == 1:
             return [await self._ahold(lambda: self._reader.read(wanted[0]))]
         together = [key for keys in wanted for key in keys]
-        found = await self._ahold(lambda: self._reader.read(together))
-        results = []
-        start = 0
-        for keys in wanted:
-            results.append(found[start : start + len(keys)])
-            start += len(keys)
-        return results
+        return shares(await self._ahold(lambda: self._reader.read(together)), wanted)
 
     def usage(self) -> Usage:
         return self._hold(self._usage)
