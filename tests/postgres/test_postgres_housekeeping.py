@@ -169,7 +169,7 @@ def test_an_entry_that_lands_in_a_cleared_namespace_is_removed_later(postgres_ur
         cache.clear([KEY[0]])
         eventually(lambda: ask(postgres_url, f"SELECT emptied FROM {table}_cleared") == [(True,)])
         ask(postgres_url, f"INSERT INTO {table} (namespace, key, value) SELECT id, 'late', '' FROM {table}_cleared")
-        ask(postgres_url, f"INSERT INTO {table}_counts VALUES (77, 1, {len('late') + 144})")
+        ask(postgres_url, f"INSERT INTO {table}_counts VALUES (77, 1, {len('late') + parts.ROW_OVERHEAD})")
         assert cache.get([(KEY[0], "late")]) == {}
         ask(postgres_url, f"UPDATE {table}_cleared SET at = at - {parts.NOTE_SECONDS}")
         for number in range(8):
