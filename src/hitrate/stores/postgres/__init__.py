@@ -6,7 +6,7 @@ import asyncio
 import os
 import time
 import weakref
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, NamedTuple, TypeVar
 
 try:
@@ -34,6 +34,7 @@ from hitrate.stores.postgres.schema import Durability
 from hitrate.stores.postgres.statements import Statements
 from hitrate.stores.postgres.wire import NOT_PREPARED, Call, Link, ServerError, TimedOut
 from hitrate.stores.postgres.writing import Writer
+from hitrate.stores.together import shares
 
 T = TypeVar("T")
 
@@ -130,13 +131,7 @@ class PostgresStore(Store):
         if len(wanted) == 1:
             return [await self._ahold(lambda: self._reader.read(wanted[0]))]
         together = [key for keys in wanted for key in keys]
-        found = await self._ahold(lambda: self._reader.read(together))
-        results = []
-        start = 0
-        for keys in wanted:
-            results.append(found[start : start + len(keys)])
-            start += len(keys)
-        return results
+        return shares(await self._ahold(lambda: self._reader.read(together)), wanted)
 
     def usage(self) -> Usage:
         return self._hold(self._usage)
@@ -192,8 +187,8 @@ class PostgresStore(Store):
     def _keep(self) -> bool:
         return self._hold(self._room.keep)
 
-    def _see(self, row: int) -> None:
-        self._room.seen.add(row)
+    def _see(self, rows: Iterable[int]) -> None:
+        self._room.seen.update(rows)
 
     def _tell_of_eviction(self) -> None:
         entries, size = (None if limit == NO_LIMIT else limit for limit in self._room.limits)
@@ -363,7 +358,7 @@ def _may_prepare(given: Any) -> bool:
     return not isinstance(options, Mapping) or options.get("prepare_threshold", 0) is not None
 
 
-def _ignore(row: int) -> None:
+def _ignore(rows: Iterable[int]) -> None:
     pass
 
 
