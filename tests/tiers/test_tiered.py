@@ -1,29 +1,70 @@
-"""TieredCache keeps every promise of the contract, with memory over SQLite."""
+"""TieredCache keeps every promise of the contract, with memory over each backend and with three tiers."""
 
 from itertools import count
 
 import pytest
 
-from hitrate import InMemoryCache, SqliteCache, TieredCache
+from hitrate import InMemoryCache, PostgresCache, RedisCache, SqliteCache, TieredCache
 from hitrate.testing import CacheContract
 
 
-class TestMemoryOverSqlite(CacheContract):
+class TieredContract(CacheContract):
     set_parameter = "pairs"
 
     @pytest.fixture
-    def make_cache(self, clock, tmp_path):
-        numbers = count()
-
+    def make_cache(self, clock, make_farther):
         def make(serde=None, max_bytes=1 << 30, max_entries=None, **options):
-            limits = {"max_bytes": max_bytes, "max_entries": max_entries}
             # A limit is the farthest tier's. The near one would evict in an order of its own, and holds nothing then.
             bounded = max_bytes != 1 << 30 or max_entries is not None
-            return TieredCache(
-                InMemoryCache(serde=serde, max_bytes=1 if bounded else max_bytes, clock=clock),
-                SqliteCache(path=tmp_path / f"{next(numbers)}.db", serde=serde, clock=clock, **limits),
-                clock=clock,
-                **options,
-            )
+            near = InMemoryCache(serde=serde, max_bytes=1 if bounded else max_bytes, clock=clock)
+            farther = make_farther(serde=serde, max_bytes=max_bytes, max_entries=max_entries)
+            return TieredCache(near, *farther, clock=clock, **options)
+
+        return make
+
+    @pytest.fixture
+    def make_sqlite(self, clock, tmp_path):
+        numbers = count()
+        return lambda **options: SqliteCache(path=tmp_path / f"{next(numbers)}.db", clock=clock, **options)
+
+    @pytest.fixture
+    def make_postgres(self, clock, postgres_url, table):
+        numbers = count()
+
+        def make(**options):
+            return PostgresCache(postgres_url, table=f"{table}_{next(numbers)}", clock=clock, timeout=60, **options)
+
+        return make
+
+
+class TestMemoryOverSqlite(TieredContract):
+    @pytest.fixture
+    def make_farther(self, make_sqlite):
+        return lambda **options: [make_sqlite(**options)]
+
+
+class TestMemoryOverRedis(TieredContract):
+    @pytest.fixture
+    def make_farther(self, clock, redis_url, new_prefix):
+        def make(max_bytes, **options):
+            limit = None if max_bytes == 1 << 30 else max_bytes
+            return [RedisCache(redis_url, prefix=new_prefix(), clock=clock, max_bytes=limit, **options)]
+
+        return make
+
+
+class TestMemoryOverPostgres(TieredContract):
+    @pytest.fixture
+    def make_farther(self, make_postgres):
+        return lambda **options: [make_postgres(**options)]
+
+
+class TestMemoryOverSqliteOverPostgres(TieredContract):
+    @pytest.fixture
+    def make_farther(self, make_sqlite, make_postgres):
+        def make(serde, max_bytes, max_entries):
+            bounded = max_bytes != 1 << 30 or max_entries is not None
+            middle = make_sqlite(serde=serde, max_bytes=1 if bounded else max_bytes)
+            return [middle, make_postgres(serde=serde, max_bytes=max_bytes, max_entries=max_entries)]
 
         return make

@@ -58,9 +58,11 @@ class Channel(ABC):
 
     Attributes:
         live: False while changes may go untold; copies are then good for a limited time only.
+        echoes: whether it tells this process's own writes too, some time after they are done.
     """
 
     live: bool
+    echoes: bool = False
 
     @abstractmethod
     def in_step(self) -> bool:
@@ -77,9 +79,16 @@ class Channel(ABC):
             empty: drops the copies. What changes while it runs is told, or puts the channel out of step once more.
         """
 
+    def expect(self, keys: Collection[EncodedKey]) -> None:  # noqa: B027 - most tell of all keys
+        """Copies of these keys may be made from now on, and changes of them are to be told. It never waits."""
+
     @abstractmethod
     def close(self) -> None:
         """Tell nothing more."""
+
+    @abstractmethod
+    def after_fork_in_child(self) -> None:
+        """Start anew, out of step."""
 
 
 class Store(ABC):

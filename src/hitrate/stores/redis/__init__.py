@@ -15,7 +15,7 @@ from typing import Any, TypeVar
 from hitrate.breaker import BreakerState
 from hitrate.errors import StoreError
 from hitrate.keys import EncodedKey
-from hitrate.stores.base import Changes, Found, Store, Usage, check_limit
+from hitrate.stores.base import Changes, Channel, Found, Listener, Store, Usage, check_limit
 from hitrate.stores.redis.clients import target_of
 from hitrate.stores.redis.cluster import Cluster
 from hitrate.stores.redis.gathering import Gathering
@@ -26,6 +26,7 @@ from hitrate.stores.redis.nodes import Node, aexchange, exchange
 from hitrate.stores.redis.reading import KEYS_AT_ONCE, found_in, only_error, parts_of, request_for, tell_time_left
 from hitrate.stores.redis.servers import OneServer, Servers, Steps
 from hitrate.stores.redis.sweeping import Sweeper
+from hitrate.stores.redis.tracking import Tracking
 from hitrate.stores.redis.values import unpack
 from hitrate.stores.redis.writing import write_one
 
@@ -66,7 +67,7 @@ class RedisStore(Store):
         for name, seconds in (("timeout", timeout), ("connect_timeout", connect_timeout)):
             if isinstance(seconds, bool) or not isinstance(seconds, (int, float)) or not 0 < seconds < 1e6:
                 raise ValueError(f"{name} is a number of seconds above 0, not {seconds!r}")
-        target = target_of(client, timeout=timeout, connect_timeout=connect_timeout)
+        self._target = target = target_of(client, timeout=timeout, connect_timeout=connect_timeout)
         bounded = max_bytes is not None or max_entries is not None
         # What has a limit is counted in one place, and lies in one slot of a cluster.
         self._names = Names(prefix.encode("utf-8", "surrogatepass"), spread=target.connect is None and not bounded)
@@ -232,6 +233,15 @@ class RedisStore(Store):
 
     async def aclear(self, namespaces: Sequence[bytes] | None) -> None:
         await self._arun(self._holding.clear(namespaces))
+
+    def listen(self, listener: Listener) -> Channel | None:
+        """Tell a listener of changes, if this is one server: a cluster's nodes may change unseen."""
+        if self._clock is None:  # a copy is to expire when the server says
+            self._time_left = True
+            self._only = None
+        if self._target.connect is None:
+            return None
+        return Tracking(self._target.name, self._target.connect, self._names, listener)
 
     def close(self) -> None:
         self._sweeper.stop()

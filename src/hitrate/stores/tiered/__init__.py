@@ -104,6 +104,10 @@ class TieredStore(Store):
             if tier.channel is not None and not tier.channel.live:
                 tier.channel.catch_up(tier.empty_nearer)
 
+    def _expect(self, keys: Collection[EncodedKey]) -> None:
+        for channel in self._channels:
+            channel.expect(keys)
+
     def drop(self, keys: Collection[EncodedKey], level: int) -> None:
         """Drop copies of keys that tiers nearer than a level hold. The lock is held."""
         for tier in self._tiers[:level]:
@@ -142,6 +146,7 @@ class TieredStore(Store):
         failed: list[StoreError] = []
         with self.lock:
             self.catch_up()
+            self._expect(missing)
             flight = self.flights.begin_read(missing)
         try:
             for tier in self._tiers[self._start :]:
@@ -244,6 +249,7 @@ class TieredStore(Store):
         removed: int | None = None
         failed: list[StoreError] = []
         with self.lock:
+            self._expect(changes)
             flight = self.flights.begin_write(changes)
         try:
             for tier in reversed(self._tiers):
@@ -263,7 +269,7 @@ class TieredStore(Store):
                 self.flights.spoil(changes)
             raise
         finally:
-            there = self._end_write(flight, changes)
+            there = self._end_write(flight, changes, taken=not failed)
         for failure in failed:
             self._report("write", failure)
         return there if removed is None else removed
@@ -282,8 +288,13 @@ class TieredStore(Store):
             tier.debts.paid(changes, since)
         return answer
 
-    def _copies_for(self, tier: Tier, changes: Changes) -> Changes:
-        """Return what a write leaves in a nearer tier."""
+    def _copies_for(self, tier: Tier, changes: Changes, *, taken: bool = True) -> Changes:
+        """Return what a write leaves in a nearer tier, as a mapping of its own.
+
+        Where the write itself will be told as a change, some time later, nothing: the next read leaves the copy.
+        """
+        if taken and any(farther.echoes for farther in self._tiers[tier.level + 1 :]):
+            return dict.fromkeys(changes)
         latest = self._latest(tier.level)
         if latest is None:
             return dict(changes)
@@ -291,8 +302,14 @@ class TieredStore(Store):
             return dict.fromkeys(changes)
         return {key: until(entry, latest) for key, entry in changes.items()}
 
-    def _end_write(self, flight: Flight, changes: Changes) -> int:
-        """Leave in memory what was written, unless another write overlapped; return how many keys that removed."""
+    def _end_write(self, flight: Flight, changes: Changes, *, taken: bool) -> int:
+        """Leave in memory what was written, unless another write overlapped; return how many keys that removed.
+
+        Args:
+            flight: of the write.
+            changes: what was written.
+            taken: whether all the tiers that wait took it.
+        """
         removed = 0
         with self.lock:
             self._regain()
@@ -305,7 +322,7 @@ class TieredStore(Store):
                     if spoiled:
                         tier.debts.owe(spoiled)
                     continue
-                copies = self._copies_for(tier, changes)
+                copies = self._copies_for(tier, changes, taken=taken)
                 if spoiled:
                     copies = {**copies, **dict.fromkeys(spoiled)}
                 removed = tier.store.write(copies)
@@ -422,6 +439,8 @@ class TieredStore(Store):
         self._keeper = Keeper(self._settle)
         for tier in self._tiers:
             tier.debts.forget_what_is_under_way()
+            if tier.channel is not None:
+                tier.channel.after_fork_in_child()
         self.drop_namespaces(None, self._far.level)
 
 

@@ -45,6 +45,11 @@ class Tier:
         """Whether every change in this tier reaches the nearer ones."""
         return self.channel is not None and self.channel.live
 
+    @property
+    def echoes(self) -> bool:
+        """Whether what is written to this tier is told as a change some time later."""
+        return self.channel is not None and self.channel.live and self.channel.echoes
+
     def changed(self, keys: Collection[EncodedKey]) -> None:
         """Drop the copies of keys that were changed, but not for this process's own tiered writes."""
         whole = self._whole

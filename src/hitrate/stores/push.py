@@ -1,0 +1,212 @@
+"""A channel on which a server says what changed: one connection and one thread, opened again when it is lost.
+
+The connection names what changed in the server's own terms. ``Watched`` turns these into the keys that nearer tiers may
+hold copies of; of all others nothing needs to be told.
+"""
+
+from __future__ import annotations
+
+import threading
+import weakref
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Collection, Iterable
+
+from hitrate.failsafe import log
+from hitrate.keys import EncodedKey
+from hitrate.stores.base import Channel, Listener
+
+HEARTBEAT_SECONDS = 0.5
+"""How long a connection may be silent before the server is asked whether it is there."""
+
+SILENT_SECONDS = 1.0
+"""How long that may take. A channel that is lost is noticed after both at the latest."""
+
+_AGAIN_SECONDS = (0.05, 1.0)  # before the next attempt to connect: at first, at most
+_WATCHED_AT_MOST = 250_000
+
+_BEHIND = object()
+
+
+class Watched:
+    """Keys and namespaces by what the server calls them.
+
+    Args:
+        name_key: what the server calls an entry.
+        name_namespace: what it calls a namespace.
+    """
+
+    def __init__(self, name_key: Callable[[EncodedKey], bytes], name_namespace: Callable[[bytes], bytes]) -> None:
+        self._name_key = name_key
+        self._name_namespace = name_namespace
+        self._keys: dict[bytes, EncodedKey] = {}
+        self._namespaces: dict[bytes, bytes] = {}
+
+    def __len__(self) -> int:
+        return len(self._keys) + len(self._namespaces)
+
+    def add(self, keys: Iterable[EncodedKey]) -> None:
+        """Copies of these keys may be made."""
+        for key in keys:
+            self._keys[self._name_key(key)] = key
+            if key[0] not in self._namespaces:
+                self._namespaces[self._name_namespace(key[0])] = key[0]
+
+    def clear(self) -> None:
+        """Forget all: there are no copies."""
+        self._keys.clear()
+        self._namespaces.clear()
+
+    def keys(self, called: Iterable[bytes]) -> list[EncodedKey]:
+        """Return the keys among some that changed. Copies that are made later are of keys that are added again."""
+        return [key for name in called if (key := self._keys.pop(name, None)) is not None]
+
+    def namespaces(self, called: Iterable[bytes]) -> list[bytes]:
+        """Return the namespaces among some that were cleared."""
+        return [found for name in called if (found := self._namespaces.get(name)) is not None]
+
+
+class Session(ABC):
+    """A connection on which the server says what changed."""
+
+    @abstractmethod
+    def listen(self) -> None:
+        """Tell what has been said, waiting for it a heartbeat at most.
+
+        Raises:
+            Exception: the server is gone, silent, or cannot be understood.
+        """
+
+    @abstractmethod
+    def wake(self) -> None:
+        """Have ``listen``, on another thread, fail soon."""
+
+    @abstractmethod
+    def close(self) -> None:
+        """Let go of the connection."""
+
+
+class PushChannel(Channel):
+    """Keeps a session open from the first use on.
+
+    Args:
+        name: what messages call the server.
+        listener: is told what changed; when it is gone the thread ends.
+        watched: what it may hold copies of.
+    """
+
+    echoes = True
+
+    def __init__(self, name: str, listener: Listener, watched: Watched) -> None:
+        self.live = False
+        self.watched = watched
+        self._name = name
+        self._listener = weakref.ref(listener)
+        self._session: Session | None = None
+        self._seen: object = _BEHIND
+        self._lock = threading.Lock()  # guards the start of the thread
+        self._thread: threading.Thread | None = None
+        self._stopped = threading.Event()
+
+    @abstractmethod
+    def open(self) -> Session:
+        """Return a session that has begun: all that changes from now on will be told."""
+
+    # What the nearer tiers ask
+
+    def in_step(self) -> bool:
+        return self._session is self._seen
+
+    def catch_up(self, empty: Callable[[], None]) -> None:
+        session = self._session
+        if session is self._seen:
+            return
+        self.watched.clear()
+        empty()
+        self._seen = session
+        self.live = session is not None
+
+    def expect(self, keys: Collection[EncodedKey]) -> None:
+        if self._thread is None:
+            self._start()
+        if len(self.watched) > _WATCHED_AT_MOST:
+            self._seen = _BEHIND  # all copies are dropped, and so all that is watched
+        self.watched.add(keys)
+
+    # What the session tells
+
+    def changed(self, called: Iterable[bytes]) -> None:
+        """Entries were changed."""
+        keys = self.watched.keys(called)
+        listener = self._listener()
+        if keys and listener is not None:
+            listener.changed(keys)
+
+    def cleared(self, called: Iterable[bytes] | None) -> None:
+        """Namespaces were cleared, or all for None."""
+        names = None if called is None else self.watched.namespaces(called)
+        listener = self._listener()
+        if listener is not None and (names is None or names):
+            listener.cleared(names)
+
+    # The thread
+
+    def _start(self) -> None:
+        with self._lock:
+            if self._thread is None and not self._stopped.is_set():
+                thread = threading.Thread(target=self._run, name="hitrate-changes", daemon=True)
+                try:
+                    thread.start()
+                except RuntimeError as error:  # no thread is to be had, or the interpreter is about to exit
+                    log.debug("changes are not heard of: %s", error)
+                else:
+                    self._thread = thread
+
+    def _run(self) -> None:
+        pause, most = _AGAIN_SECONDS
+        told = False
+        while not self._is_over():
+            try:
+                session = self.open()
+            except Exception as error:
+                if not told:
+                    log.warning(
+                        "%s does not tell what changes: %s; copies are used for a short time only", *self._why(error)
+                    )
+                    told = True
+                self._stopped.wait(pause)
+                pause = min(pause * 2, most)
+                continue
+            try:
+                self._session = session
+                pause, told = _AGAIN_SECONDS[0], False
+                while not self._is_over():
+                    session.listen()
+            except Exception as error:
+                if not self._stopped.is_set():
+                    log.warning("%s no longer tells what changes: %s; copies were dropped", *self._why(error))
+                told = True
+            finally:
+                self._session = None
+                session.close()
+
+    def _why(self, error: Exception) -> tuple[str, Exception]:
+        return self._name, error
+
+    def _is_over(self) -> bool:
+        return self._stopped.is_set() or self._listener() is None
+
+    def close(self) -> None:
+        self._stopped.set()
+        thread, session = self._thread, self._session
+        if session is not None:
+            session.wake()
+        if thread is not None and thread is not threading.current_thread():
+            thread.join()
+
+    def after_fork_in_child(self) -> None:
+        self._lock = threading.Lock()
+        self._stopped = threading.Event()
+        self._thread = None
+        self._session = None  # the parent's; it is let go without a word
+        self._seen = _BEHIND
+        self.live = False
