@@ -7,6 +7,7 @@ from typing import Any, Literal
 
 from bench.contenders.postgres import LIMIT as PSYCOPG
 from bench.contenders.redis import LIMIT as SOCKET
+from bench.contenders.tiers import ALONE
 
 Score = Literal["faster", "smaller", "own"]
 """How a cell is scored.
@@ -52,6 +53,7 @@ class Cell:
             "sqlite": "SQLite file",
             "redis": "Redis",
             "postgres": "PostgreSQL",
+            "tiered": "Tiers",
             "import": "Import",
         }
         return groups[self.name.split(".")[0]]
@@ -206,6 +208,14 @@ def _postgres() -> list[Cell]:
     ]
 
 
+def _tiered() -> list[Cell]:
+    def cell(payload: str, asked: float) -> Cell:
+        made = _call(f"tiered.hit.{payload}", f"one near hit {payload}", asked, None, "tiers", "hit", payload, rows=16)
+        return replace(made, against=ALONE)
+
+    return [cell("M", 4), cell("D", 3)]
+
+
 def _imports() -> list[Cell]:
     package = {"hitrate": "import hitrate", "LangGraph": "import langgraph.cache.base"}
     caches = {
@@ -228,7 +238,7 @@ def _imports() -> list[Cell]:
     ]
 
 
-CELLS = {cell.name: cell for cell in (*_memory(), *_sqlite(), *_redis(), *_postgres(), *_imports())}
+CELLS = {cell.name: cell for cell in (*_memory(), *_sqlite(), *_redis(), *_postgres(), *_tiered(), *_imports())}
 
 
 def choose(words: list[str]) -> list[Cell]:

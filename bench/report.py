@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from bench.cells import CELLS
-from bench.contenders import FILES, MEMORY, POSTGRES, REDIS
+from bench.contenders import FILES, MEMORY, POSTGRES, REDIS, TIERS
 from bench.payloads import PAYLOADS
 from bench.score import verdict
 
@@ -17,6 +17,7 @@ _RAW = (
     "apsw + ormsgpack",
     "socket + hiredis + ormsgpack",
     "psycopg + ormsgpack",
+    "SqliteCache alone",
 )
 _OTHERS = ("diskcache", "cachetools TTLCache", "cachetools LRUCache", *_RAW)
 _COLUMNS = {
@@ -24,6 +25,7 @@ _COLUMNS = {
     "SQLite file": ("diskcache", "sqlite3 + ormsgpack", "apsw + ormsgpack"),
     "Redis": ("socket + hiredis + ormsgpack",),
     "PostgreSQL": ("psycopg + ormsgpack",),
+    "Tiers": ("SqliteCache alone",),
     "Import": (),
 }
 
@@ -179,6 +181,6 @@ def _payloads() -> list[str]:
 
 
 def _notes() -> list[str]:
-    every = (MEMORY, FILES, REDIS, POSTGRES)
+    every = (MEMORY, FILES, REDIS, POSTGRES, TIERS)
     notes = {kind.name: kind.note for kinds in every for kind in kinds.values() if kind.note}
     return ["Contenders:", "", *(f"- {name}: {note}" for name, note in notes.items())]

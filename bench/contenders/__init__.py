@@ -9,9 +9,21 @@ from bench.contenders.files import FILES
 from bench.contenders.memory import MEMORY
 from bench.contenders.postgres import POSTGRES
 from bench.contenders.redis import REDIS
+from bench.contenders.tiers import TIERS
 from bench.payloads import Payload
 
-__all__ = ["FILES", "MEMORY", "POSTGRES", "REDIS", "Calls", "Contender", "Durability", "Missing", "open_contender"]
+__all__ = [
+    "FILES",
+    "MEMORY",
+    "POSTGRES",
+    "REDIS",
+    "TIERS",
+    "Calls",
+    "Contender",
+    "Durability",
+    "Missing",
+    "open_contender",
+]
 
 
 def open_contender(

@@ -20,7 +20,7 @@ class Hitrate(Documented):
     def open(self) -> None:
         from hitrate import SqliteCache
 
-        self.cache = SqliteCache(path=_file(self.folder), durability=self.durability)
+        self.cache = SqliteCache(path=file_in(self.folder), durability=self.durability)
 
     def close(self) -> None:
         self.cache.close()
@@ -33,7 +33,7 @@ class LangGraph(Documented):
     def open(self) -> None:
         from langgraph.cache.sqlite import SqliteCache
 
-        self.cache = SqliteCache(path=str(_file(self.folder)))
+        self.cache = SqliteCache(path=str(file_in(self.folder)))
 
     def close(self) -> None:
         # It has no close of its own; what its __del__ does is done here, when it is due.
@@ -128,7 +128,7 @@ class _Raw(Contender):
         try:
             return self._local.connection
         except AttributeError:
-            connection = self._local.connection = self._connect(str(_file(self.folder)))
+            connection = self._local.connection = self._connect(str(file_in(self.folder)))
             connection.execute("PRAGMA journal_mode = WAL")
             connection.execute(f"PRAGMA synchronous = {self.durability}")
             self._opened.append(connection)
@@ -233,7 +233,7 @@ class RawApsw(_Raw):
 FILES: dict[str, type[Contender]] = {kind.name: kind for kind in (Hitrate, LangGraph, Diskcache, RawSqlite3, RawApsw)}
 
 
-def _file(folder: Path | None) -> Path:
+def file_in(folder: Path | None) -> Path:
     if folder is None:
         raise ValueError("a contender that keeps files needs a folder")
     return folder / "cache.db"

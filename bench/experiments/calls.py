@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from bench.contenders import FILES, MEMORY, POSTGRES, REDIS, Calls, Contender, Durability
+from bench.contenders import FILES, MEMORY, POSTGRES, REDIS, TIERS, Calls, Contender, Durability
 from bench.experiments.base import Conditions, Samples, cycled, draws, fill
 from bench.payloads import PAYLOADS, FullKey, fresh, new_key
 from bench.timing import Effort, Lane, take_turns, time_calls
@@ -31,7 +31,7 @@ def measure(
 
     Args:
         conditions: how to run.
-        where: ``"memory"``, ``"file"``, ``"redis"`` or ``"postgres"``.
+        where: ``"memory"``, ``"file"``, ``"redis"``, ``"postgres"`` or ``"tiers"``.
         op: ``"hit"``, ``"first"`` or ``"second"`` (hit since the set), ``"miss"``, ``"set"`` (of new keys)
             or ``"overwrite"``.
         payload: the name of the kind of values.
@@ -44,7 +44,7 @@ def measure(
     entries = conditions.entries(kind, rows)
     # Sets are of more values than a cache may hold: a few could by chance be all easy, or all hard, to serialise.
     values = [kind.make(index, conditions.rng) for index in range(_VALUES)]
-    kinds = {"memory": MEMORY, "file": FILES, "redis": REDIS, "postgres": POSTGRES}[where]
+    kinds = {"memory": MEMORY, "file": FILES, "redis": REDIS, "postgres": POSTGRES, "tiers": TIERS}[where]
     with conditions.contenders(kinds, kind, durability) as contenders:
         lanes = []
         for name, contender in contenders.items():

@@ -29,7 +29,8 @@ def assert_sound(url: str, table: str) -> None:
     """Check that the totals are those of the rows."""
     counted = ask(
         url,
-        f"""SELECT count(*), coalesce(sum(octet_length(key) + octet_length(value) + {parts.ROW_OVERHEAD}), 0)::bigint FROM {table}""",
+        f"""SELECT count(*), coalesce(sum(octet_length(key) + octet_length(value) + {parts.ROW_OVERHEAD}), 0)::bigint
+            FROM {table}""",
     )
     assert (
         ask(url, f"SELECT coalesce(sum(entries), 0)::bigint, coalesce(sum(bytes), 0)::bigint FROM {table}_counts")
