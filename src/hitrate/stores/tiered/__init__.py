@@ -53,6 +53,7 @@ class TieredStore(Store):
     Attributes:
         lock: guards the flights, the debts and every change to a tier in memory.
         own: the ids of the mappings and lists that this store is giving to its tiers, whose echo is not news.
+        strays: by their ids, copies that were given to a tier by a call that was cancelled, and are not there yet.
     """
 
     def __init__(
@@ -67,6 +68,7 @@ class TieredStore(Store):
         self.lock = threading.RLock()
         self.flights = Flights()
         self.own: set[int] = set()
+        self.strays: dict[int, Changes] = {}
         self._staleness = staleness
         self._start = start
         self._report = report
@@ -370,6 +372,12 @@ class TieredStore(Store):
         self.own.add(id(what))
         try:
             return (yield tier.store, do, what)
+        except StoreError:
+            raise
+        except BaseException:
+            if do == "write" and tier is not self._far and tier.is_told:
+                self.strays[id(what)] = what  # cancelled: it may be done all the same, later than what comes next
+            raise
         finally:
             self.own.discard(id(what))
 
@@ -436,6 +444,7 @@ class TieredStore(Store):
         self.flights.spoil_namespaces(None)
         self.flights = Flights()
         self.own = set()
+        self.strays = {}
         self._keeper = Keeper(self._settle)
         for tier in self._tiers:
             tier.debts.forget_what_is_under_way()

@@ -57,6 +57,8 @@ class Tier:
             if id(keys) not in whole.own:
                 whole.flights.spoil(keys)
                 whole.drop(keys, self.level)
+                if whole.strays.pop(id(keys), None) is not None:
+                    self.debts.owe(keys)
 
     def cleared(self, names: Sequence[bytes] | None) -> None:
         """Drop the copies of what was cleared."""
