@@ -7,7 +7,7 @@ PIP_INSTALL := $(BIN)/python -m pip install --quiet --quiet --disable-pip-versio
 
 unexport PYTHONPATH PYTHONHOME VIRTUAL_ENV
 
-.PHONY: help demo test check lint types test-others bench clean
+.PHONY: help demo test check lint types lint-and-types test-others bench clean
 
 help:
 	@echo "make demo    run a LangGraph graph over real documents twice: cold, and from the cache"
@@ -22,7 +22,11 @@ demo: .venv/.demo
 test: .venv/.test
 	$(BIN)/python -m pytest --quiet
 
-check: lint types test-others
+# What reads the code beside what runs it; each shows its output when it is done.
+check:
+	@$(MAKE) --no-print-directory --jobs=2 --output-sync=target lint-and-types test-others
+
+lint-and-types: lint types
 
 lint: .venv/.dev
 	$(BIN)/ruff check

@@ -75,7 +75,14 @@ def _at_most(ax: Axes, cells: list[dict[str, Any]]) -> None:
     """Draw what part of its ceiling each number takes: they have different units."""
     values = [cell["score"]["value"] / cell["asked"] for cell in cells]
     spreads = [[edge / cell["asked"] for edge in cell["score"]["quartiles"]] for cell in cells]
-    _dots(ax, cells, values, spreads, [1.0] * len(cells), [cell["aim"] / cell["asked"] for cell in cells])
+    _dots(
+        ax,
+        cells,
+        values,
+        spreads,
+        [1.0] * len(cells),
+        [(cell["aim"] or cell["asked"]) / cell["asked"] for cell in cells],
+    )
     ax.set_xticks([0.25, 0.5, 1, 2])
 
 

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from hitrate.base import BaseCache, FullKey, Namespace, ValueT
     from hitrate.errors import ClosedError, DecodeError, HitrateError, NewerFormatError, SerializationError, StoreError
     from hitrate.memory import InMemoryCache
+    from hitrate.opening import open
     from hitrate.postgres import PostgresCache
     from hitrate.redis import RedisCache
     from hitrate.serde import MsgpackSerializer, SerializerProtocol
@@ -39,6 +40,7 @@ _HOME = {
     "StoreError": "errors",
     "TieredCache": "tiered",
     "ValueT": "base",
+    "open": "opening",
 }
 
 __all__ = [
@@ -60,6 +62,7 @@ __all__ = [
     "StoreError",
     "TieredCache",
     "ValueT",
+    "open",
 ]
 
 

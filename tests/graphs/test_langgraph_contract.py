@@ -68,27 +68,6 @@ class TestSqliteCache(GraphContract):
         return lambda **options: SqliteCache(path=tmp_path / f"{next(numbers)}.db", clock=clock, **options)
 
 
-class TestTieredCache(GraphContract):
-    set_parameter = "pairs"
-    ours = hitrate.TieredCache
-
-    @pytest.fixture
-    def make_cache(self, clock: Clock, tmp_path: Path) -> Callable[..., Any]:
-        numbers = count()
-
-        def make(
-            serde: Any = None, max_bytes: int | None = 1 << 30, max_entries: int | None = None, **options: Any
-        ) -> Any:
-            # A limit is the farther tier's; the near one, which would evict in an order of its own, holds nothing then.
-            bounded = max_bytes != 1 << 30 or max_entries is not None
-            near = InMemoryCache(serde=serde, max_bytes=1 if bounded else max_bytes, clock=clock)
-            path = tmp_path / f"{next(numbers)}.db"
-            far = SqliteCache(path=path, serde=serde, max_bytes=max_bytes, max_entries=max_entries, clock=clock)
-            return TieredCache(near, far, clock=clock, **options)
-
-        return make
-
-
 class TestRedisCache(GraphContract):
     set_parameter = "pairs"
     ours = hitrate.RedisCache
@@ -100,3 +79,21 @@ class TestRedisCache(GraphContract):
         yield lambda **options: RedisCache(url, prefix=f"{next(numbers)}:", clock=clock, **options)
         with redis.Redis.from_url(url) as client:
             client.flushall()
+
+
+class TestTieredCache(GraphContract):
+    set_parameter = "pairs"
+    ours = hitrate.TieredCache
+
+    @pytest.fixture
+    def make_cache(self, clock: Clock, tmp_path: Path) -> Callable[..., Any]:
+        numbers = count()
+
+        def make(serde: Any = None, **options: Any) -> TieredCache[Any]:
+            # A limit is the farthest tier's. The near one would evict in an order of its own, and holds nothing then.
+            limits = {name: options.pop(name) for name in ("max_bytes", "max_entries") if name in options}
+            near = InMemoryCache[Any](serde=serde, clock=clock, max_bytes=1 if limits else None)
+            far = SqliteCache[Any](path=tmp_path / f"{next(numbers)}.db", serde=serde, clock=clock, **limits)
+            return TieredCache(near, far, clock=clock, **options)
+
+        return make

@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
 import psycopg
+from tests.bad_days.bad_day_processes import eventually
 
 from hitrate import PostgresCache
+from hitrate.stores.postgres.statements import parts
+
+__all__ = ["KEY", "OTHER", "ask", "assert_sound", "backends", "eventually", "within"]
 
 KEY, OTHER = (("namespace",), "key"), (("namespace",), "other")
 
@@ -25,7 +29,8 @@ def assert_sound(url: str, table: str) -> None:
     """Check that the totals are those of the rows."""
     counted = ask(
         url,
-        f"""SELECT count(*), coalesce(sum(octet_length(key) + octet_length(value) + 144), 0)::bigint FROM {table}""",
+        f"""SELECT count(*), coalesce(sum(octet_length(key) + octet_length(value) + {parts.ROW_OVERHEAD}), 0)::bigint
+            FROM {table}""",
     )
     assert (
         ask(url, f"SELECT coalesce(sum(entries), 0)::bigint, coalesce(sum(bytes), 0)::bigint FROM {table}_counts")
@@ -40,15 +45,6 @@ def within(seconds: float) -> Iterator[None]:
     yield
     took = time.monotonic() - started
     assert took <= seconds, f"it took {took:.1f} seconds"
-
-
-def eventually(holds: Callable[[], Any], seconds: float = 20) -> Any:
-    """Return what a condition gives once that is truthy; failing to become so in time is a failure."""
-    deadline = time.monotonic() + seconds
-    while not (result := holds()):
-        assert time.monotonic() < deadline, "it did not come about in time"
-        time.sleep(0.01)
-    return result
 
 
 def backends(cache: PostgresCache[Any]) -> list[int]:

@@ -366,7 +366,9 @@ def test_a_standby_is_left_for_the_server_that_takes_writes(server: PostgresServ
 
 def test_a_signal_amid_a_call_leaves_the_cache_whole(server: PostgresServer) -> None:
     def interrupt(number: int, frame: Any) -> None:
-        raise KeyboardInterrupt
+        if "hitrate" in frame.f_code.co_filename and frame.f_code.co_name != "__del__":
+            raise KeyboardInterrupt
+        signal.setitimer(signal.ITIMER_REAL, 0.0001)  # what is raised in a finalizer is lost
 
     before = signal.signal(signal.SIGALRM, interrupt)
     try:

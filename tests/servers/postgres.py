@@ -10,7 +10,7 @@ import socket
 import subprocess
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from importlib.util import find_spec
 from itertools import count
@@ -79,17 +79,26 @@ class PostgresServer:
         before = rules.read_text()
         try:
             rules.write_text("local all all trust\nhost all all 127.0.0.1/32 scram-sha-256\n")
-            self._reload()
+            self._reload_until(lambda: not self._lets_in())
             yield
         finally:
             rules.write_text(before)
-            self._reload()
+            self._reload_until(self._lets_in)
 
-    def _reload(self) -> None:
-        with psycopg.connect(self.url, autocommit=True) as connection:
-            connection.execute("SELECT pg_reload_conf()")
-            # What a session begins with is what has been read by then.
-            connection.execute("SELECT pg_sleep(0.2)")
+    def _reload_until(self, holds: Callable[[], bool]) -> None:
+        self.signal(signal.SIGHUP)
+        deadline = time.monotonic() + _SECONDS_TO_START
+        while not holds():
+            if time.monotonic() > deadline:
+                raise RuntimeError("PostgreSQL did not read its rules anew")
+            time.sleep(0.02)
+
+    def _lets_in(self) -> bool:
+        try:
+            psycopg.connect(self.tcp_url).close()
+        except psycopg.OperationalError:
+            return False
+        return True
 
     def start(self) -> None:
         """Start it and wait until it answers."""
@@ -199,7 +208,7 @@ class PostgresServer:
 
 def _die_with_the_tests() -> None:
     """Have the kernel end this process when the one that started it is killed."""
-    ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGQUIT)
+    ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
 
 
 def _free_port() -> int:

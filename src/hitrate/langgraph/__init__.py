@@ -20,6 +20,7 @@ from hitrate.lazy import lazily
 
 if TYPE_CHECKING:
     from hitrate.langgraph.memory import InMemoryCache
+    from hitrate.langgraph.opening import open
     from hitrate.langgraph.postgres import PostgresCache
     from hitrate.langgraph.redis import RedisCache
     from hitrate.langgraph.sqlite import SqliteCache
@@ -31,9 +32,10 @@ _HOME = {
     "RedisCache": "redis",
     "SqliteCache": "sqlite",
     "TieredCache": "tiered",
+    "open": "opening",
 }
 
-__all__ = ["InMemoryCache", "PostgresCache", "RedisCache", "SqliteCache", "TieredCache"]
+__all__ = ["InMemoryCache", "PostgresCache", "RedisCache", "SqliteCache", "TieredCache", "open"]
 
 
 __getattr__, __dir__ = lazily(globals(), _HOME)

@@ -8,8 +8,17 @@ from hitrate.tiered import TieredCache as Tiered
 
 
 class TieredCache(GraphCache[ValueT], Tiered[ValueT]):
-    """A cache for graphs in tiers: ``graph.compile(cache=TieredCache(InMemoryCache(), SqliteCache(path="cache.db")))``.
+    """A cache for graphs in several tiers: ``compile(cache=TieredCache(InMemoryCache(), SqliteCache(path=...)))``.
 
-    A result that cannot be stored exactly is not cached, a tier that fails is a miss there, and the run goes on. The
-    arguments are those of ``hitrate.TieredCache``; the tiers may be hitrate's classes of either package.
+    A result that cannot be stored exactly is not cached, a tier that fails leaves the others working, and the run goes
+    on.
+
+    Args:
+        tiers: hitrate caches, two or more, near to far, all with the same serializer.
+        staleness: seconds that a copy is used at most while a farther tier does not tell of changes; 0 or None for not
+            at all.
+        default_ttl: seconds that an entry set with a TTL of None stays fresh; None for ever.
+        on_error: ``"miss"`` turns the failure of a tier into misses and dropped writes of that tier; ``"raise"`` raises
+            it.
+        clock: returns the seconds since the epoch.
     """

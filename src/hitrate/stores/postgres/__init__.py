@@ -6,7 +6,7 @@ import asyncio
 import os
 import time
 import weakref
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any, NamedTuple, TypeVar
 
 try:
@@ -24,9 +24,9 @@ from hitrate.stores.base import Changes, Found, Store, Usage, check_limit
 from hitrate.stores.keeper import Keeper
 from hitrate.stores.postgres import names, schema
 from hitrate.stores.postgres.binary import BYTEA, array, read_int8
-from hitrate.stores.postgres.connections import Connections, OwnPool, Settings
 from hitrate.stores.postgres.conversation import Conversation, ahold, hold
 from hitrate.stores.postgres.gathering import Lane
+from hitrate.stores.postgres.given import check_seconds, connections_of, may_prepare
 from hitrate.stores.postgres.reading import Reader
 from hitrate.stores.postgres.room import NO_LIMIT, Room, limits_of
 from hitrate.stores.postgres.rows import stored_name
@@ -34,6 +34,7 @@ from hitrate.stores.postgres.schema import Durability
 from hitrate.stores.postgres.statements import Statements
 from hitrate.stores.postgres.wire import NOT_PREPARED, Call, Link, ServerError, TimedOut
 from hitrate.stores.postgres.writing import Writer
+from hitrate.stores.together import shares
 
 T = TypeVar("T")
 
@@ -42,7 +43,8 @@ _READS_AT_ONCE = 4
 _PREPARED_IN_VAIN = 3
 _NO_TABLE = {"42P01"}
 _TAKE_TURNS = {"40P01", "40001"}
-_ANOTHER_CONNECTION = {"0A000", "25006"}  # a plan of before a migration; a server that has become a standby
+_ANOTHER_CONNECTION = {"0A000", "25006", "57P01", "57P02", "57P05"}
+"""A plan of before a migration, a server that has become a standby, a session that was ended."""
 
 
 class _Lanes(NamedTuple):
@@ -87,16 +89,16 @@ class PostgresStore(Store):
         check_limit("max_connections", max_connections)
         if max_connections is None:
             raise TypeError("max_connections is a positive int, not None")
-        _check_seconds("timeout", timeout)
-        _check_seconds("connect_timeout", connect_timeout)
+        check_seconds("timeout", timeout)
+        check_seconds("connect_timeout", connect_timeout)
         if durability not in ("normal", "full"):
             raise ValueError(f"durability is 'normal' or 'full', not {durability!r}")
         self._names = names.quote(table)
         self._durability: Durability = durability
         self._timeout = timeout
-        self._prepare = prepare and _may_prepare(conninfo_or_pool)
+        self._prepare = prepare and may_prepare(conninfo_or_pool)
         self._prepared_in_vain = 0
-        self._connections = _connections(conninfo_or_pool, connect_timeout, max_connections)
+        self._connections = connections_of(conninfo_or_pool, connect_timeout, max_connections)
         own_clock = clock is not None
         self.statements = Statements(self._names, own_clock=own_clock)
         self._room = Room(self.statements, limits_of(max_entries, max_bytes), self._tell_of_eviction)
@@ -130,13 +132,7 @@ class PostgresStore(Store):
         if len(wanted) == 1:
             return [await self._ahold(lambda: self._reader.read(wanted[0]))]
         together = [key for keys in wanted for key in keys]
-        found = await self._ahold(lambda: self._reader.read(together))
-        results = []
-        start = 0
-        for keys in wanted:
-            results.append(found[start : start + len(keys)])
-            start += len(keys)
-        return results
+        return shares(await self._ahold(lambda: self._reader.read(together)), wanted)
 
     def usage(self) -> Usage:
         return self._hold(self._usage)
@@ -192,8 +188,8 @@ class PostgresStore(Store):
     def _keep(self) -> bool:
         return self._hold(self._room.keep)
 
-    def _see(self, row: int) -> None:
-        self._room.seen.add(row)
+    def _see(self, rows: Iterable[int]) -> None:
+        self._room.seen.update(rows)
 
     def _tell_of_eviction(self) -> None:
         entries, size = (None if limit == NO_LIMIT else limit for limit in self._room.limits)
@@ -357,50 +353,8 @@ def _forget_prepared(link: Link, error: BaseException) -> None:
         link.prepared.clear()
 
 
-def _may_prepare(given: Any) -> bool:
-    """Tell whether a pool that was given lets statements be prepared: it is told so where a proxy shares sessions."""
-    options = getattr(given, "kwargs", None)
-    return not isinstance(options, Mapping) or options.get("prepare_threshold", 0) is not None
-
-
-def _ignore(row: int) -> None:
+def _ignore(rows: Iterable[int]) -> None:
     pass
-
-
-def _check_seconds(name: str, seconds: object) -> None:
-    if isinstance(seconds, bool) or not isinstance(seconds, int | float):
-        raise TypeError(f"{name} is a number of seconds, not {seconds!r} of type {type(seconds).__name__}")
-    if not 0 < seconds < 1e6:
-        raise ValueError(f"{name} is a number of seconds above 0, not {seconds!r}")
-
-
-def _connections(given: Any, connect_timeout: float, most: int) -> Connections:
-    """Return where connections come from.
-
-    Raises:
-        TypeError: it is neither a connection string nor a pool.
-        ValueError: the connection string cannot be understood.
-    """
-    if isinstance(given, str):
-        try:
-            psycopg.conninfo.conninfo_to_dict(given)
-        except psycopg.Error as error:
-            raise ValueError(f"conninfo cannot be understood: {str(error).strip()}") from error
-        return Connections(OwnPool(Settings(given, None, connect_timeout), most))
-    try:
-        from psycopg_pool import AsyncConnectionPool, ConnectionPool
-    except ModuleNotFoundError:
-        pass
-    else:
-        if isinstance(given, ConnectionPool | AsyncConnectionPool):
-            own = OwnPool(Settings(given.conninfo, given.kwargs, connect_timeout), most)
-            if isinstance(given, ConnectionPool):
-                return Connections(own, pool=given)
-            return Connections(own, apool=given)
-    raise TypeError(
-        "conninfo_or_pool is a connection string, a psycopg_pool.ConnectionPool or an AsyncConnectionPool, "
-        f"not {type(given).__name__}"
-    )
 
 
 _stores: weakref.WeakSet[PostgresStore] = weakref.WeakSet()

@@ -2,24 +2,32 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 
 from xxhash import xxh3_64_digest
 
-from hitrate.entry import DEFAULT_ENCODING, fingerprint, fingerprints
+from hitrate.entry import DEFAULT_ENCODING, fingerprint
 from hitrate.keys import EncodedKey
 from hitrate.stores.base import Found
 from hitrate.stores.postgres.binary import BYTEA, array, float8, read_float8, read_int8, rows_of
 from hitrate.stores.postgres.conversation import PAUSE, Conversation
-from hitrate.stores.postgres.rows import SHORT, SHORT_HEAD, read_value, stored_key, stored_keys, stored_name
+from hitrate.stores.postgres.rows import (
+    SHORT,
+    SHORT_HEAD,
+    fingerprints_of,
+    read_value,
+    stored_key,
+    stored_keys,
+    stored_name,
+)
 from hitrate.stores.postgres.statements import Statements
 from hitrate.stores.postgres.wire import Call
 
 _AT_ONCE = 512
 """Rows that are taken in before the event loop may serve others."""
 
-Seen = Callable[[int], None]
-"""Told the id of each row that is found."""
+Seen = Callable[[Iterable[int]], None]
+"""Told the ids of the rows that are found."""
 
 
 class Reader:
@@ -29,7 +37,7 @@ class Reader:
         statements: for the tables.
         clock: the process's clock.
         own_clock: whether ``clock`` decides what is expired; else the server's does.
-        seen: told the id of each row that is found.
+        seen: told the ids of the rows that are found.
     """
 
     def __init__(self, statements: Statements, clock: Callable[[], float], own_clock: bool, seen: Seen) -> None:
@@ -56,13 +64,12 @@ class Reader:
         expiry = None
         if left is not None:
             expiry = read_float8(left) if self._own_clock else self._clock() + read_float8(left)
-        self._seen(read_int8(result.get_value(0, 0) or b""))
+        self._seen((read_int8(result.get_value(0, 0) or b""),))
         return (read_value(fingerprint(name, key), result.get_value(0, 2) or b"", expiry),)
 
     def _read_many(self, keys: Sequence[EncodedKey]) -> Conversation[Sequence[Found]]:
-        found: list[Found] = [None] * len(keys)
         if not keys:
-            return found
+            return ()
         by_name: dict[bytes, list[bytes]] = {}
         for place, (name, key) in enumerate(keys):
             by_name.setdefault(name, []).append(key)
@@ -70,26 +77,27 @@ class Reader:
                 yield PAUSE
         if len(by_name) == 1:
             ((name, of_one),) = by_name.items()
-            identities = fingerprints(name, of_one)
             wanted = array(BYTEA, stored_keys(of_one))
             call = Call(self._statements.reads.many, (stored_name(name), wanted, self._now()))
         else:
             owners = array(BYTEA, [stored_name(name) for name, _ in keys])
-            identities = [fingerprint(name, key) for name, key in keys]
             wanted = array(BYTEA, stored_keys([key for _, key in keys]))
             call = Call(self._statements.reads.mixed, (owners, wanted, self._now()))
         (result,) = yield (call,)
-        seen = self._seen
-        for count, (row_id, left, value, number) in enumerate(rows_of(result)):
-            place = number - 1
-            expiry = None if left is None else left if self._own_clock else self._clock() + left
-            identity = identities[place]
-            payload = value[SHORT:]
-            if value[:SHORT] == SHORT_HEAD + xxh3_64_digest(payload, identity):  # the usual entry, with less ado
-                found[place] = DEFAULT_ENCODING, payload, expiry, 0.0
-            else:
-                found[place] = read_value(identity, value, expiry)
-            seen(row_id)
-            if count % _AT_ONCE == _AT_ONCE - 1:
-                yield PAUSE
+        identities = [0, *fingerprints_of(keys)]
+        found: list[Found] = [None] * (len(keys) + 1)  # places are counted from 1
+        since = 0.0 if self._own_clock else self._clock()
+        rows = rows_of(result)
+        self._seen([row[0] for row in rows])
+        for start in range(0, len(rows), _AT_ONCE):
+            for _, expiry, value, place in rows[start : start + _AT_ONCE]:
+                if expiry is not None:
+                    expiry += since
+                payload = value[SHORT:]
+                if value.startswith(SHORT_HEAD + xxh3_64_digest(payload, identities[place])):
+                    found[place] = DEFAULT_ENCODING, payload, expiry, 0.0  # the usual entry, with less ado
+                else:
+                    found[place] = read_value(identities[place], value, expiry)
+            yield PAUSE
+        del found[0]
         return found

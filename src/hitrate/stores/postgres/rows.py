@@ -11,8 +11,9 @@ from hashlib import blake2b
 
 from xxhash import xxh3_64_digest
 
-from hitrate.entry import DEFAULT_ENCODING, Entry
+from hitrate.entry import DEFAULT_ENCODING, Entry, fingerprint, fingerprints
 from hitrate.errors import DecodeError, StoreError
+from hitrate.keys import EncodedKey
 from hitrate.stores.postgres.binary import float8, read_float8
 
 LONGEST = 64
@@ -37,6 +38,15 @@ def stored_key(key: bytes) -> bytes:
     No text in UTF-8 begins with 0xff.
     """
     return key if len(key) <= LONGEST else _digest(key)
+
+
+def fingerprints_of(keys: Iterable[EncodedKey]) -> list[int]:
+    """Return the fingerprint of each full key."""
+    pairs = list(keys)
+    names = {name for name, _ in pairs}
+    if len(names) == 1:
+        return fingerprints(names.pop(), [key for _, key in pairs])
+    return [fingerprint(name, key) for name, key in pairs]
 
 
 def stored_keys(keys: Iterable[bytes]) -> list[bytes]:

@@ -8,11 +8,11 @@ with their transaction, and count exactly what they replace.
 from __future__ import annotations
 
 import sys
+import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
-from hitrate.entry import fingerprint
 from hitrate.errors import StoreError
 from hitrate.failsafe import log
 from hitrate.keys import EncodedKey
@@ -28,11 +28,14 @@ from hitrate.stores.postgres.binary import (
 )
 from hitrate.stores.postgres.conversation import PAUSE, Conversation
 from hitrate.stores.postgres.room import Limits, Room
-from hitrate.stores.postgres.rows import LONGEST, stored_key, stored_name, write_value
+from hitrate.stores.postgres.rows import LONGEST, fingerprints_of, stored_key, stored_name, write_value
 from hitrate.stores.postgres.statements import BEGIN, COMMIT, ROLLBACK, ROW_OVERHEAD, Statements
+from hitrate.stores.postgres.statements.removals import PURGED_PER_STEP
 from hitrate.stores.postgres.wire import Call, Result
 
-_PURGE_EVERY = 8
+_PURGE_SECONDS = 1.0
+"""How often a write looks for what others stored and has expired; what this process stored is looked for in time."""
+
 _ATTEMPTS = 4
 _ROWS_AT_ONCE = 20_000
 _BYTES_AT_ONCE = 32 << 20
@@ -98,7 +101,7 @@ class Writer:
         self._clock = clock
         self._own_clock = own_clock
         self._room = room
-        self._writes = 0
+        self._purge_at = 0.0
         self._soonest = sys.float_info.max
 
     def write(self, batches: Sequence[Changes]) -> Conversation[list[int]]:
@@ -121,30 +124,26 @@ class Writer:
 
     def _plan(self, group: list[tuple[int, Changes]]) -> Conversation[Batch]:
         batch = Batch()
-        limits = self._room.limits
+        rows, limits = batch.rows, self._room.limits
+        largest = min(limits.bytes, _LARGEST)
         for caller, changes in group:
+            identities = iter(fingerprints_of(changes))
             for count, ((name, key), entry) in enumerate(changes.items()):
                 if count % _PAUSE_EVERY == _PAUSE_EVERY - 1:
                     yield PAUSE
+                identity = next(identities)
                 short_name = name if len(name) <= LONGEST else stored_name(name)
                 short_key = key if len(key) <= LONGEST else stored_key(key)
                 if entry is None:
                     batch.doomed.append((short_name, short_key, caller))
                     continue
-                value = write_value(fingerprint(name, key), entry)
+                value = write_value(identity, entry)
                 size = len(short_key) + len(value) + ROW_OVERHEAD
-                if size > limits.bytes or size > _LARGEST:
-                    log.warning(
-                        "the value of key %r takes %s bytes, more than %s; not stored",
-                        *(
-                            key,
-                            size,
-                            f"max_bytes={limits.bytes}" if size > limits.bytes else "PostgreSQL can hold in one",
-                        ),
-                    )
+                if size > largest:
+                    log.warning("the value of key %r takes %s bytes, more than %s; not stored", key, size, largest)
                     batch.doomed.append((short_name, short_key, None))
                 else:
-                    batch.rows.append((short_name, short_key, value, entry[2]))
+                    rows.append((short_name, short_key, value, entry[2]))
                     batch.size += size
         if len(batch.rows) > limits.entries or batch.size > limits.bytes:
             # The batch alone is too much: what comes last stays.
@@ -193,8 +192,8 @@ class Writer:
         """Store rows by one statement; make namespaces and room as it turns out that they are needed."""
         statements, room, rows = self._statements, self._room, batch.rows
         far_call = near_call = None
+        purge = self._purge_if_due()
         for _ in range(_ATTEMPTS):
-            purge = self._purge_if_due()
             exact = room.is_near or not room.is_far_from(len(rows), batch.size)
             if exact:
                 near_call = near_call or self._call(rows, batch.size, exact=True)
@@ -205,6 +204,7 @@ class Writer:
                 results = yield (far_call, *purge)
                 result, purged = results[0], results[1:]
             self._note_purged(purged)
+            purge = ()
             told = _told(result)
             room.note(told.held, told.held_bytes)
             if told.stored == len(rows):
@@ -264,8 +264,7 @@ class Writer:
     # What is noted of it
 
     def _purge_if_due(self) -> tuple[Call, ...]:
-        self._writes += 1
-        if self._writes % _PURGE_EVERY and self._soonest > self._clock():
+        if time.monotonic() < self._purge_at and self._soonest > self._clock():
             return ()
         return (Call(self._statements.removals.purge, (self._now(),)),)
 
@@ -275,6 +274,8 @@ class Writer:
             self._room.note_purged(result)
             if not purged and self._soonest <= self._clock():
                 self._soonest = sys.float_info.max
+            # As many as it may remove at a time: there may be more.
+            self._purge_at = 0.0 if purged >= PURGED_PER_STEP else time.monotonic() + _PURGE_SECONDS
 
     def _note_stored(self, rows: Sequence[Row], told: Told) -> None:
         self._room.expirations += told.expired

@@ -13,6 +13,7 @@ from queue import Empty, SimpleQueue
 from typing import Any, NamedTuple
 
 from hitrate.errors import HitrateError, StoreError
+from hitrate.stores.together import shares
 
 _IDLE_SECONDS = 5.0
 _BATCH = 1024
@@ -95,13 +96,7 @@ class Worker:
     def _read(self, wanted: list[Sequence[Any]]) -> list[Sequence[Any]]:
         if len(wanted) == 1:
             return [self._get(wanted[0])]
-        found = self._get([key for keys in wanted for key in keys])
-        results = []
-        start = 0
-        for keys in wanted:
-            results.append(found[start : start + len(keys)])
-            start += len(keys)
-        return results
+        return shares(self._get([key for keys in wanted for key in keys]), wanted)
 
 
 class _Lane:

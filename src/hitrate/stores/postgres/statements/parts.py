@@ -13,8 +13,8 @@ from __future__ import annotations
 
 from hitrate.stores.postgres.names import Names
 
-ROW_OVERHEAD = 144
-"""Bytes that a row takes beyond its key and value: header, other columns and its place in two indexes, about."""
+ROW_OVERHEAD = 168
+"""Bytes that a row takes beyond its key and value: header, other columns, its place in two indexes, unfilled pages."""
 
 SHARDS = 64
 """Rows that the totals are spread over, so that writers do not queue for one."""

@@ -1,0 +1,166 @@
+"""A cache from a URL, so that an application takes it from one setting."""
+
+from __future__ import annotations
+
+import inspect
+import re
+from collections.abc import Callable, Sequence
+from types import ModuleType
+from typing import Any
+from urllib.parse import parse_qsl, unquote, urlencode, urlsplit, urlunsplit
+
+from hitrate.cache import Cache
+
+_CLASSES = {
+    "memory": "InMemoryCache",
+    "sqlite": "SqliteCache",
+    **dict.fromkeys(["redis", "rediss", "unix", "valkey", "valkeys"], "RedisCache"),
+    **dict.fromkeys(["postgresql", "postgres"], "PostgresCache"),
+}
+_REDIS_NAMES = {"valkey": "redis", "valkeys": "rediss"}
+
+# A plus sign may be in a password or a path: what joins two tiers stands before a scheme.
+_JOINT = re.compile(r"\+(?=(?:" + "|".join(_CLASSES) + r"):)")
+
+_FROM_TEXT: dict[str, Callable[[str], Any]] = {
+    "max_bytes": int,
+    "max_entries": int,
+    "default_ttl": float,
+    "timeout": float,
+    "connect_timeout": float,
+    "durability": str,
+    "on_error": str,
+    "prefix": str,
+    "table": str,
+}
+
+
+def open(url: str | Sequence[str], **options: Any) -> Cache[Any]:
+    """Return the cache that a URL names.
+
+    ``memory:``, ``sqlite:///file.db`` (relative; four slashes for an absolute path), ``redis://``, ``rediss://`` or
+    ``unix://`` as redis-py reads them, ``postgresql://`` as libpq does. Several, joined by ``+`` or in a list, are the
+    tiers of a ``TieredCache``, near to far: ``memory:+redis://localhost``.
+
+    Options of a cache may stand in its query: ``sqlite:///file.db?max_bytes=1000000&durability=full``; what is no
+    option of hitrate is left to the driver.
+
+    Args:
+        url: one URL, or a sequence of them.
+        options: further arguments of the cache, as ``serde``; with several tiers, of each that has them.
+
+    Returns:
+        An ``InMemoryCache``, ``SqliteCache``, ``RedisCache``, ``PostgresCache`` or ``TieredCache``.
+
+    Raises:
+        TypeError: the URL is no str, or no cache has such an option.
+        ValueError: the URL names no cache, or an option in it is not of its type.
+        ModuleNotFoundError: the extra that the cache needs is not installed; the message names it.
+    """
+    import hitrate
+
+    return open_from(hitrate, url, options)
+
+
+def open_from(home: ModuleType, url: str | Sequence[str], options: dict[str, Any]) -> Cache[Any]:
+    """Do ``open`` with the classes of a package.
+
+    Args:
+        home: ``hitrate`` or ``hitrate.langgraph``.
+        url: one URL, or a sequence of them.
+        options: further arguments.
+    """
+    if isinstance(url, str):
+        urls = _JOINT.split(url)
+    elif isinstance(url, Sequence) and all(isinstance(each, str) for each in url):
+        urls = [part for each in url for part in _JOINT.split(each)]
+    else:
+        raise TypeError(
+            f"a cache is opened by a URL or a sequence of them, not by {url!r} of type {type(url).__name__}"
+        )
+    plans = [_plan(home, each) for each in urls]
+    if not plans:
+        raise ValueError("no URL was given; memory: is the simplest")
+    if len(plans) == 1:
+        (cls, argument, query) = plans[0]
+        return _make(cls, argument, {**query, **options})
+    tiered = home.TieredCache
+    takes = {cls: _parameters(cls) for cls, _, _ in plans}
+    for name in options:
+        if name not in _parameters(tiered) and not any(name in known for known in takes.values()):
+            raise TypeError(f"none of the tiers {', '.join(urls_shown(urls))} has an option {name!r}")
+    tiers: list[Cache[Any]] = []
+    try:
+        for cls, argument, query in plans:
+            shared = {name: value for name, value in options.items() if name in takes[cls]}
+            tiers.append(_make(cls, argument, {**shared, **query}))
+        cache: Cache[Any] = tiered(
+            *tiers, **{name: value for name, value in options.items() if name in _parameters(tiered)}
+        )
+    except BaseException:
+        for tier in tiers:
+            tier.close()
+        raise
+    return cache
+
+
+def urls_shown(urls: Sequence[str]) -> list[str]:
+    """Return URLs without what may be secret: user, password and query."""
+    return [re.sub(r"//[^/@]*@", "//", each.partition("?")[0]) for each in urls]
+
+
+def _plan(home: ModuleType, url: str) -> tuple[Any, dict[str, Any], dict[str, Any]]:
+    """Return the class that a URL names, the argument that says where, and the options in its query."""
+    parts = urlsplit(url)
+    scheme = parts.scheme
+    if scheme not in _CLASSES:
+        known = ", ".join(f"{name}:" for name in _CLASSES)
+        raise ValueError(f"{urls_shown([url])[0]!r} names no cache; a URL begins with one of {known}")
+    options: dict[str, Any] = {}
+    rest: list[tuple[str, str]] = []
+    for name, text in parse_qsl(parts.query, keep_blank_values=True):
+        if name not in _FROM_TEXT or name not in _parameters(getattr(home, _CLASSES[scheme])):
+            rest.append((name, text))
+            continue
+        try:
+            options[name] = None if text.lower() == "none" else _FROM_TEXT[name](text)
+        except ValueError:
+            raise ValueError(f"{name}={text!r} in the URL of a {_CLASSES[scheme]} is no number") from None
+    cls = getattr(home, _CLASSES[scheme])
+    if scheme in ("memory", "sqlite"):
+        if rest:
+            raise ValueError(f"a {_CLASSES[scheme]} has no option {rest[0][0]!r} that a URL can give")
+        return cls, _place(scheme, url, parts.netloc, parts.path), options
+    driver = urlunsplit((_REDIS_NAMES.get(scheme, scheme), parts.netloc, parts.path, urlencode(rest), parts.fragment))
+    if not driver.partition(":")[2].startswith("//"):  # urlunsplit drops an empty host
+        driver = driver.replace(":", "://", 1)
+    return cls, {"": driver}, options
+
+
+def _place(scheme: str, url: str, host: str, path: str) -> dict[str, Any]:
+    if scheme == "memory":
+        if host or path:
+            raise ValueError(f"{url!r} is to be memory: and nothing more; a cache in memory has no place")
+        return {}
+    if host:
+        raise ValueError(f"{url!r} names the host {host!r}; a file is sqlite:///relative or sqlite:////absolute")
+    path = unquote(path[1:] if url.startswith("sqlite://") else path)
+    if not path:
+        raise ValueError(f"{url!r} names no file; write sqlite:///cache.db")
+    return {"path": path}
+
+
+def _make(cls: Any, place: dict[str, Any], options: dict[str, Any]) -> Cache[Any]:
+    for name in options:
+        if name not in _parameters(cls):
+            raise TypeError(f"a {cls.__name__} has no option {name!r}")
+    cache: Cache[Any] = cls(place[""], **options) if "" in place else cls(**place, **options)
+    return cache
+
+
+def _parameters(cls: Any) -> set[str]:
+    return {
+        name
+        for name, parameter in inspect.signature(cls).parameters.items()
+        if parameter.kind is inspect.Parameter.KEYWORD_ONLY
+    }
