@@ -28,17 +28,17 @@ _BEHIND = object()
 
 
 class Watched:
-    """Keys and namespaces by what the server calls them.
+    """Keys and namespaces by what the server calls them; several may have one name.
 
     Args:
         name_key: what the server calls an entry.
-        name_namespace: what it calls a namespace.
+        name_namespace: what it calls a namespace, which is that one's alone.
     """
 
     def __init__(self, name_key: Callable[[EncodedKey], bytes], name_namespace: Callable[[bytes], bytes]) -> None:
         self._name_key = name_key
         self._name_namespace = name_namespace
-        self._keys: dict[bytes, EncodedKey] = {}
+        self._keys: dict[bytes, tuple[EncodedKey, ...]] = {}
         self._namespaces: dict[bytes, bytes] = {}
 
     def __len__(self) -> int:
@@ -47,9 +47,11 @@ class Watched:
     def add(self, keys: Iterable[EncodedKey]) -> None:
         """Copies of these keys may be made."""
         for key in keys:
-            self._keys[self._name_key(key)] = key
-            if key[0] not in self._namespaces:
-                self._namespaces[self._name_namespace(key[0])] = key[0]
+            called = self._name_key(key)
+            known = self._keys.get(called, ())
+            if key not in known:
+                self._keys[called] = (*known, key)
+            self._namespaces[self._name_namespace(key[0])] = key[0]
 
     def clear(self) -> None:
         """Forget all: there are no copies."""
@@ -58,7 +60,7 @@ class Watched:
 
     def keys(self, called: Iterable[bytes]) -> list[EncodedKey]:
         """Return the keys among some that changed. Copies that are made later are of keys that are added again."""
-        return [key for name in called if (key := self._keys.pop(name, None)) is not None]
+        return [key for name in called for key in self._keys.pop(name, ())]
 
     def namespaces(self, called: Iterable[bytes]) -> list[bytes]:
         """Return the namespaces among some that were cleared."""

@@ -20,13 +20,14 @@ from hitrate.breaker import Breaker, BreakerState
 from hitrate.errors import ClosedError, StoreError
 from hitrate.failsafe import log
 from hitrate.keys import EncodedKey
-from hitrate.stores.base import Changes, Found, Store, Usage, check_limit
+from hitrate.stores.base import Changes, Channel, Found, Listener, Store, Usage, check_limit
 from hitrate.stores.keeper import Keeper
 from hitrate.stores.postgres import names, schema
 from hitrate.stores.postgres.binary import BYTEA, array, read_int8
 from hitrate.stores.postgres.conversation import Conversation, ahold, hold
 from hitrate.stores.postgres.gathering import Lane
 from hitrate.stores.postgres.given import check_seconds, connections_of, may_prepare
+from hitrate.stores.postgres.notifying import Notifications
 from hitrate.stores.postgres.reading import Reader
 from hitrate.stores.postgres.room import NO_LIMIT, Room, limits_of
 from hitrate.stores.postgres.rows import stored_name
@@ -182,6 +183,11 @@ class PostgresStore(Store):
                 named = work.namespaces
                 results.append(await self._ahold(lambda: self._clear(named)))  # noqa: B023
         return results
+
+    # What changed
+
+    def listen(self, listener: Listener) -> Channel:
+        return Notifications(self._connections.own.connect, self._names, self._durability, listener)
 
     # Housekeeping
 

@@ -144,6 +144,10 @@ class OwnPool:
         if self._waiters:
             self._open_if_needed()
 
+    def connect(self) -> Link:
+        """Open a connection beside the pool's; waits."""
+        return self._settings.connect()
+
     def drop_idle(self) -> None:
         """Close the connections that nobody uses: the server has hung up on one, and so on all."""
         while self._idle:

@@ -22,7 +22,7 @@ MIGRATIONS: dict[int, tuple[str, ...]] = {}
 """For each older format the statements that make the next one of it, with the names of ``Names`` to be filled in."""
 
 _COMMENT = "hitrate cache, format "
-_ADVISORY_LOCK = 0x68697472617465  # one for the tables of all caches: they are made once
+ADVISORY_LOCK = 0x68697472617465  # one for the tables of all caches: they are made once
 _INSPECT = b"""SELECT c.relkind::text, c.relpersistence::text, obj_description(c.oid, 'pg_class')
     FROM unnest($1::text[]) WITH ORDINALITY AS w(name, place) LEFT JOIN pg_class AS c ON c.oid = to_regclass(w.name)
     ORDER BY w.place"""
@@ -80,7 +80,7 @@ def prepare(names: Names, durability: Durability) -> Conversation[None]:
     """
     if (yield from _found(names, durability)) == FORMAT:
         return
-    yield (Call(BEGIN), Call(plain(f"SELECT pg_advisory_xact_lock({_ADVISORY_LOCK})")))
+    yield (Call(BEGIN), Call(plain(f"SELECT pg_advisory_xact_lock({ADVISORY_LOCK})")))
     found = yield from _found(names, durability)  # another process may have been faster
     if found is None:
         kind = "UNLOGGED" if durability == "normal" else ""

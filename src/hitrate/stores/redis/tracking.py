@@ -15,8 +15,9 @@ from typing import Any
 
 from hitrate.errors import StoreError
 from hitrate.keys import EncodedKey
+from hitrate.stores import push
 from hitrate.stores.base import Listener
-from hitrate.stores.push import HEARTBEAT_SECONDS, SILENT_SECONDS, PushChannel, Session, Watched
+from hitrate.stores.push import PushChannel, Session, Watched
 from hitrate.stores.redis.names import Names
 from hitrate.stores.redis.needs import hiredis
 from hitrate.stores.redis.wire import command
@@ -41,14 +42,14 @@ class TrackingSession(Session):
         self._names = names
         self._channel = channel
         self._sock = connection._sock
-        self._sock.settimeout(SILENT_SECONDS)
+        self._sock.settimeout(push.SILENT_SECONDS)
         self._reader = hiredis.Reader()
         self._ask(b"HELLO", b"3")
         self._ask(b"CLIENT", b"TRACKING", b"ON", b"BCAST", b"PREFIX", names.prefix)
 
     def listen(self) -> None:
         pending = getattr(self._sock, "pending", int)()  # of a TLS connection, what was read already
-        if pending or select.select([self._sock], [], [], HEARTBEAT_SECONDS)[0]:
+        if pending or select.select([self._sock], [], [], push.HEARTBEAT_SECONDS)[0]:
             self._receive()
             while (message := self._reader.gets()) is not False:
                 self._hear(message)
@@ -58,7 +59,7 @@ class TrackingSession(Session):
     def _ask(self, *words: bytes) -> None:
         """Send a command and wait for its reply, hearing what is said before it."""
         self._sock.sendall(command(*words))
-        deadline = time.monotonic() + SILENT_SECONDS
+        deadline = time.monotonic() + push.SILENT_SECONDS
         while True:
             message = self._reader.gets()
             if message is False:

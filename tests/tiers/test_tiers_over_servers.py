@@ -1,13 +1,15 @@
-"""Memory over Redis: what others change reaches the near tier, and a server that is gone leaves it working."""
+"""Memory over a server: what others change reaches the near tier, and a server that is gone leaves it working."""
 
 import asyncio
 import logging
 import os
 import time
 
+import psycopg
 import pytest
+from tests.servers import postgres, valkey
 
-from hitrate import InMemoryCache, RedisCache, TieredCache
+from hitrate import InMemoryCache, PostgresCache, RedisCache, TieredCache
 from hitrate.stores import push, tiered
 
 A, B, C = (("ns",), "a"), (("ns",), "b"), (("other",), "c")
@@ -28,9 +30,46 @@ def eventually(holds):
         time.sleep(0.005)  # between two looks at another process
 
 
-def new_tiers(url, clock, **options):
-    far = RedisCache(url, clock=clock, timeout=1.0, connect_timeout=1.0)
-    return TieredCache(InMemoryCache(clock=clock), far, clock=clock, **options)
+class OverRedis:
+    def __init__(self):
+        self.server = valkey.Server().start()
+
+    def far(self, clock):
+        return RedisCache(self.server.url, clock=clock, timeout=1.0, connect_timeout=1.0)
+
+    def remove_all(self):
+        with self.server.client() as client:
+            client.flushall()
+
+
+class OverPostgres:
+    def __init__(self):
+        self.server = postgres.PostgresServer()
+
+    def far(self, clock):
+        return PostgresCache(self.server.url, clock=clock, timeout=1.0, connect_timeout=1.0)
+
+    def remove_all(self):
+        with psycopg.connect(self.server.url, autocommit=True) as connection:
+            connection.execute("TRUNCATE hitrate")
+
+
+@pytest.fixture(scope="module", params=[OverRedis, OverPostgres], ids=["Redis", "PostgreSQL"])
+def shared(request):
+    backend = request.param()
+    yield backend
+    backend.server.remove()
+
+
+@pytest.fixture
+def backend(shared, clock):
+    yield shared
+    with shared.far(clock) as cache:
+        cache.clear()
+
+
+def new_tiers(backend, clock, **options):
+    return TieredCache(InMemoryCache(clock=clock), backend.far(clock), clock=clock, **options)
 
 
 def told(cache):
@@ -47,16 +86,15 @@ def in_near(cache, *keys):
 
 
 @pytest.fixture
-def cache(server, clock):
-    with new_tiers(server.url, clock, staleness=0) as cache:
+def cache(backend, clock):
+    with new_tiers(backend, clock, staleness=0) as cache:
         eventually(lambda: told(cache))
         yield cache
 
 
-@pytest.fixture(params=["RedisCache", "TieredCache"])
-def other(server, clock, request):
-    cache = RedisCache(server.url, clock=clock) if request.param == "RedisCache" else new_tiers(server.url, clock)
-    with cache:
+@pytest.fixture(params=[False, True], ids=["alone", "tiered"])
+def other(backend, clock, request):
+    with new_tiers(backend, clock) if request.param else backend.far(clock) as cache:
         yield cache
 
 
@@ -77,21 +115,20 @@ def test_an_overwrite_a_delete_and_a_clear_by_others_reach_the_near_tier(cache, 
     eventually(lambda: cache.get([C]) == {})
 
 
-def test_what_the_server_itself_removes_reaches_the_near_tier(cache, server):
+def test_what_is_removed_behind_all_caches_reaches_the_near_tier(cache, backend):
     cache.set({A: (1, None)})
     eventually(lambda: in_near(cache, A))
-    with server.client() as client:
-        client.flushall()
+    backend.remove_all()
     eventually(lambda: cache.get([A]) == {})
 
 
-def test_a_server_that_is_stopped_empties_the_near_tier_and_leaves_it_working(server, clock, caplog):
-    with new_tiers(server.url, clock, staleness=5) as cache:
+def test_a_server_that_is_stopped_empties_the_near_tier_and_leaves_it_working(backend, clock, caplog):
+    with new_tiers(backend, clock, staleness=5) as cache:
         eventually(lambda: told(cache))
         cache.set({A: ("old", None), B: ("old", None)})
         eventually(lambda: in_near(cache, A, B))
         with caplog.at_level(logging.WARNING, "hitrate"):
-            server.stop()
+            backend.server.stop()
             eventually(lambda: cache.get([A, B]) == {})
             cache.set({A: ("new", None)})
             assert cache.get([A]) == {A: "new"}
@@ -101,36 +138,36 @@ def test_a_server_that_is_stopped_empties_the_near_tier_and_leaves_it_working(se
             for _ in range(50):
                 cache.set({A: ("new", None)})
         assert len(caplog.records) < 10
-        server.start()
+        backend.server.start()
         eventually(lambda: told(cache) and not cache._store._far.debts)
         cache.set({A: ("newest", None)})
         eventually(lambda: in_near(cache, A))
         assert cache.get([A]) == {A: "newest"}
 
 
-def test_a_server_that_is_paused_is_noticed_and_so_is_its_return(cache, other, server):
+def test_a_server_that_is_paused_is_noticed_and_so_is_its_return(cache, other, backend):
     cache.set({A: (1, None)})
     eventually(lambda: in_near(cache, A))
-    server.pause()
+    backend.server.pause()
     try:
         eventually(lambda: not cache._store.in_step())
     finally:
-        server.resume()
+        backend.server.resume()
     other.set({A: (2, None)})
     eventually(lambda: cache.get([A]) == {A: 2})
     eventually(lambda: in_near(cache, A))
 
 
-def test_a_delete_that_a_paused_server_did_not_take_is_made_up_for(server, clock):
-    with new_tiers(server.url, clock) as cache, RedisCache(server.url, clock=clock) as other:
+def test_a_delete_that_a_paused_server_did_not_take_is_made_up_for(backend, clock):
+    with new_tiers(backend, clock) as cache, backend.far(clock) as other:
         cache.set({A: ("old", None), C: ("old", None)})
-        server.pause()
+        backend.server.pause()
         try:
             cache.delete([A])
             cache.clear([C[0]])
             assert cache.get([A, C]) == {}
         finally:
-            server.resume()
+            backend.server.resume()
         eventually(lambda: cache.get([A, C]) == {} and not cache._store._far.debts)
         assert cache.get([A, C]) == other.get([A, C]) == {}
 
@@ -155,10 +192,33 @@ def test_a_child_hears_of_changes_too(cache, other):
 def test_a_server_that_refuses_tracking_leaves_staleness(server, clock, caplog):
     with server.client() as client:
         client.execute_command("ACL", "SETUSER", "default", "-client|tracking")
-    with new_tiers(server.url, clock, staleness=5) as cache, RedisCache(server.url, clock=clock) as other:
+    far = RedisCache(server.url, clock=clock)
+    with (
+        TieredCache(InMemoryCache(clock=clock), far, clock=clock) as cache,
+        RedisCache(server.url, clock=clock) as other,
+    ):
         cache.set({A: (1, None)})
         other.set({A: (2, None)})
         assert cache.get([A]) == {A: 1}
         clock.advance(5)
         assert cache.get([A]) == {A: 2}
         eventually(lambda: "does not tell what changes" in caplog.text)
+
+
+def test_triggers_that_were_dropped_are_made_again(clock):
+    backend = OverPostgres()
+    try:
+        with new_tiers(backend, clock, staleness=0) as cache, backend.far(clock) as other:
+            eventually(lambda: told(cache))
+            with psycopg.connect(backend.server.url, autocommit=True) as connection:
+                tables = connection.execute("SELECT relname FROM pg_class WHERE starts_with(relname, 'hitrate')")
+                named = [name for (name,) in tables if name in ("hitrate", "hitrate_namespaces", "hitrate_state")]
+                connection.execute(f"DROP TABLE {', '.join(named)} CASCADE")
+                for table in ("counts", "cleared", "visited"):
+                    connection.execute(f"DROP TABLE hitrate_{table}")
+            cache.set({A: (1, None)})
+            eventually(lambda: told(cache) and in_near(cache, A))
+            other.set({A: (2, None)})
+            eventually(lambda: cache.get([A]) == {A: 2})
+    finally:
+        backend.server.remove()

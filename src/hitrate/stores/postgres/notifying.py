@@ -1,0 +1,236 @@
+"""How the nearer tiers hear of what changed in PostgreSQL: triggers notify, and a connection listens.
+
+The triggers are made by the first cache that has something nearer, and stay: every writer's own statement then notifies
+those who listen, whatever it knows of them, and caches that nobody listens to pay nothing. A notification has the
+digests of the keys that a statement wrote or removed, or of the namespaces that it cleared, or says that all may have
+changed. Notifications come in the order of the commits (https://www.postgresql.org/docs/current/sql-notify.html).
+
+A heartbeat is a notification of our own, and so also tells of a proxy that shares sessions and keeps them from us.
+"""
+
+from __future__ import annotations
+
+import os
+import select
+import socket
+import time
+from collections.abc import Callable
+from hashlib import sha256
+from uuid import uuid4
+
+from xxhash import xxh3_64_hexdigest
+
+from hitrate.errors import StoreError
+from hitrate.stores import push
+from hitrate.stores.base import Listener
+from hitrate.stores.postgres import schema
+from hitrate.stores.postgres.conversation import Conversation, hold
+from hitrate.stores.postgres.names import Names
+from hitrate.stores.postgres.rows import stored_key, stored_name
+from hitrate.stores.postgres.schema import Durability
+from hitrate.stores.postgres.statements import BEGIN, COMMIT, plain
+from hitrate.stores.postgres.wire import Call, Link
+from hitrate.stores.push import PushChannel, Session, Watched
+
+_OPEN_SECONDS = 5.0
+_DIGITS = 16
+_DIGESTS_PER_MESSAGE = 400  # of 8,000 bytes
+_ALL = "*"
+
+# Names, kinds of change and columns are constants or quoted.
+_FUNCTION = f"""CREATE OR REPLACE FUNCTION {{told}}() RETURNS trigger LANGUAGE plpgsql AS $body$
+    BEGIN
+        IF TG_OP = 'TRUNCATE' THEN
+            PERFORM pg_notify(TG_ARGV[0], '{_ALL}');
+        ELSIF TG_ARGV[1] = 'floor' THEN
+            IF TG_OP = 'INSERT' OR OLD.floor IS DISTINCT FROM NEW.floor THEN
+                PERFORM pg_notify(TG_ARGV[0], '{_ALL}');
+            END IF;
+        ELSIF TG_ARGV[1] = 'name' THEN
+            PERFORM pg_notify(TG_ARGV[0], 'name' || string_agg(digits, '')) FROM (
+                SELECT encode(substring(sha256(name) FOR {_DIGITS // 2}), 'hex') AS digits,
+                (row_number() OVER () - 1) / {_DIGESTS_PER_MESSAGE} AS part FROM changed) AS c GROUP BY part;
+        ELSE
+            PERFORM pg_notify(TG_ARGV[0], 'keys' || string_agg(digits, '')) FROM (
+                SELECT encode(substring(sha256(key) FOR {_DIGITS // 2}), 'hex') AS digits,
+                (row_number() OVER () - 1) / {_DIGESTS_PER_MESSAGE} AS part FROM changed) AS c GROUP BY part;
+        END IF;
+        RETURN NULL;
+    END $body$"""
+
+_TRIGGERS = (
+    ("insert", "AFTER INSERT ON {entries} REFERENCING NEW TABLE AS changed FOR EACH STATEMENT", "key"),
+    ("update", "AFTER UPDATE ON {entries} REFERENCING NEW TABLE AS changed FOR EACH STATEMENT", "key"),
+    ("delete", "AFTER DELETE ON {entries} REFERENCING OLD TABLE AS changed FOR EACH STATEMENT", "key"),
+    ("truncate", "AFTER TRUNCATE ON {entries} FOR EACH STATEMENT", "key"),
+    ("clear", "AFTER DELETE ON {namespaces} REFERENCING OLD TABLE AS changed FOR EACH STATEMENT", "name"),
+    ("floor", "AFTER INSERT OR UPDATE ON {state} FOR EACH ROW", "floor"),
+)
+
+
+def _digits(raw: bytes) -> bytes:
+    return sha256(raw).hexdigest()[:_DIGITS].encode()
+
+
+class Messages:
+    """What is said about a cache's tables, and by which triggers.
+
+    Args:
+        names: of its tables.
+    """
+
+    def __init__(self, names: Names) -> None:
+        self._names = names
+        # Of the table as it is written: another spelling has triggers of its own, which tell the same.
+        digest = xxh3_64_hexdigest(names.entries.encode())
+        self.channel = f"hitrate_{digest}"
+        self._told = names.state.removesuffix('_state"') + '_told"'
+        tables = ", ".join(f"to_regclass('{name.replace(chr(39), chr(39) * 2)}')" for name in names)
+        self._complete = plain(
+            f"""SELECT (count(*) = {len(_TRIGGERS)})::text FROM pg_trigger WHERE tgrelid = ANY(ARRAY[{tables}]::oid[])
+                AND tgname LIKE 'hitrate\\_told\\_{digest}\\_%' AND tgenabled IN ('O', 'A')"""
+        )
+        self._digest = digest
+
+    def are_sent(self) -> Conversation[bool]:
+        """Tell whether all triggers are there."""
+        (result,) = yield (Call(self._complete),)
+        return result.get_value(0, 0) == b"true"
+
+    def arrange(self, durability: Durability) -> Conversation[None]:
+        """Make the tables and the triggers, unless they are there."""
+        yield from schema.prepare(self._names, durability)
+        if (yield from self.are_sent()):
+            return
+        yield (Call(BEGIN), Call(plain(f"SELECT pg_advisory_xact_lock({schema.ADVISORY_LOCK})")))
+        names = {**self._names._asdict(), "told": self._told}
+        made = [_FUNCTION.format(**names)]
+        for name, when, kind in _TRIGGERS:
+            made.append(
+                f"CREATE OR REPLACE TRIGGER hitrate_told_{self._digest}_{name} {when.format(**names)} "
+                f"EXECUTE FUNCTION {self._told}('{self.channel}', '{kind}')"
+            )
+        yield [Call(plain(text)) for text in made]
+        yield (Call(COMMIT),)
+
+
+class NotifiedSession(Session):
+    """A connection that listens.
+
+    Args:
+        link: a connection that is used by nobody else.
+        messages: what is said.
+        channel: is told what changed.
+
+    Raises:
+        StoreError: the server does not notify us.
+    """
+
+    def __init__(self, link: Link, messages: Messages, durability: Durability, channel: PushChannel) -> None:
+        self._link = link
+        self._messages = messages
+        self._channel = channel
+        self._echo = f"hitrate_{uuid4().hex}"
+        self._heard_of = False
+        self._socket = socket.socket(fileno=os.dup(link.pgconn.socket))  # as one that knows when it was closed
+        self._hold(messages.arrange(durability), _OPEN_SECONDS)
+        self._hold(_say(f'LISTEN "{messages.channel}"'), push.SILENT_SECONDS)
+        self._hold(_say(f'LISTEN "{self._echo}"'), push.SILENT_SECONDS)
+        self._ask()
+
+    def listen(self) -> None:
+        if self._wait(push.HEARTBEAT_SECONDS):
+            self._receive()
+        else:
+            self._ask()
+
+    def _ask(self) -> None:
+        """See whether notifications are made and reach us."""
+        if not self._hold(self._messages.are_sent(), push.SILENT_SECONDS):
+            raise StoreError("the triggers that tell are gone")
+        self._heard_of = False
+        self._hold(_say(f'NOTIFY "{self._echo}"'), push.SILENT_SECONDS)
+        deadline = time.monotonic() + push.SILENT_SECONDS
+        while not self._heard_of:
+            left = deadline - time.monotonic()
+            if left <= 0:
+                raise StoreError("notifications do not arrive; a proxy that shares sessions keeps them")
+            if self._wait(left):
+                self._receive()
+            else:
+                self._hear()
+
+    def _hold(self, conversation: Conversation[object], seconds: float) -> object:
+        value = hold(conversation, self._link, time.monotonic() + seconds, prepare=False)
+        self._hear()
+        return value
+
+    def _wait(self, seconds: float) -> bool:
+        return bool(select.select([self._link.pgconn.socket], [], [], seconds)[0])
+
+    def _receive(self) -> None:
+        self._link.pgconn.consume_input()
+        self._hear()
+
+    def _hear(self) -> None:
+        while (said := self._link.pgconn.notifies()) is not None:
+            if said.relname.decode() == self._echo:
+                self._heard_of = True
+            else:
+                self._tell(said.extra)
+
+    def _tell(self, what: bytes) -> None:
+        kind, digits = what[:4], what[4:]
+        called = [digits[at : at + _DIGITS] for at in range(0, len(digits), _DIGITS)]
+        if kind == b"keys":
+            self._channel.changed(called)
+        elif kind == b"name":
+            self._channel.cleared(called)
+        else:
+            self._channel.cleared(None)
+
+    def wake(self) -> None:
+        try:
+            self._socket.shutdown(socket.SHUT_RDWR)
+        except OSError:
+            pass
+
+    def close(self) -> None:
+        self._socket.close()
+        self._link.cut()
+
+
+def _say(text: str) -> Conversation[None]:
+    yield (Call(plain(text)),)
+
+
+class Notifications(PushChannel):
+    """Tells what changes in the tables of one cache.
+
+    Args:
+        connect: opens a connection.
+        names: of the tables.
+        durability: of the tables, should they have to be made.
+        listener: is told what changed.
+    """
+
+    def __init__(self, connect: Callable[[], Link], names: Names, durability: Durability, listener: Listener) -> None:
+        self._connect = connect
+        self._messages = Messages(names)
+        self._durability: Durability = durability
+        super().__init__(f"PostgreSQL, table {names.entries}", listener, _WatchedDigests())
+
+    def open(self) -> Session:
+        link = self._connect()
+        try:
+            return NotifiedSession(link, self._messages, self._durability, self)
+        except BaseException:
+            link.cut()
+            raise
+
+
+class _WatchedDigests(Watched):
+    """Keys by a digest that leaves out their namespace: one that changed is taken to have changed in all of them."""
+
+    def __init__(self) -> None:
+        super().__init__(lambda key: _digits(stored_key(key[1])), lambda name: _digits(stored_name(name)))
