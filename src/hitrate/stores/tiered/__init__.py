@@ -14,8 +14,8 @@ import os
 import threading
 import time
 import weakref
-from collections.abc import Callable, Collection, Generator, Sequence
-from typing import Any, TypeVar
+from collections.abc import Callable, Collection, Sequence
+from typing import Any
 
 from hitrate.entry import Entry
 from hitrate.errors import StoreError
@@ -26,15 +26,8 @@ from hitrate.stores.keeper import Keeper
 from hitrate.stores.memory import MemoryStore
 from hitrate.stores.tiered.flights import Flight, Flights
 from hitrate.stores.tiered.near import MemoryTier, until
+from hitrate.stores.tiered.plans import Plan, acarry_out, carry_out
 from hitrate.stores.tiered.tier import Tier
-
-T = TypeVar("T")
-
-Call = tuple[Store, str, Any]
-"""A store, the name of its method in the sync face, and the argument."""
-
-Plan = Generator[Call, Any, T]
-
 
 _AGAIN_SECONDS = 0.5
 """How long after a tier failed to take what it is owed a read asks for that again."""
@@ -135,10 +128,10 @@ class TieredStore(Store):
     # Reading
 
     def get(self, keys: Sequence[EncodedKey]) -> Sequence[Found]:
-        return _carry_out(self._reading(keys))
+        return carry_out(self._reading(keys))
 
     async def aget(self, keys: Sequence[EncodedKey]) -> Sequence[Found]:
-        return await _acarry_out(self._reading(keys))
+        return await acarry_out(self._reading(keys))
 
     def _reading(self, keys: Sequence[EncodedKey]) -> Plan[Sequence[Found]]:
         """Look in one tier after the other for what is still missing, and leave copies in the nearer ones."""
@@ -241,10 +234,10 @@ class TieredStore(Store):
     # Writing
 
     def write(self, changes: Changes) -> int:
-        return _carry_out(self._writing(changes))
+        return carry_out(self._writing(changes))
 
     async def awrite(self, changes: Changes) -> int:
-        return await _acarry_out(self._writing(changes))
+        return await acarry_out(self._writing(changes))
 
     def _writing(self, changes: Changes) -> Plan[int]:
         """Write to the farthest tier first, and to those in memory as the flight ends."""
@@ -331,10 +324,10 @@ class TieredStore(Store):
         return removed
 
     def clear(self, namespaces: Sequence[bytes] | None) -> None:
-        _carry_out(self._clearing(namespaces))
+        carry_out(self._clearing(namespaces))
 
     async def aclear(self, namespaces: Sequence[bytes] | None) -> None:
-        await _acarry_out(self._clearing(namespaces))
+        await acarry_out(self._clearing(namespaces))
 
     def _clearing(self, names: Sequence[bytes] | None) -> Plan[None]:
         """Clear all tiers, those in memory at once and again at the end."""
@@ -369,15 +362,19 @@ class TieredStore(Store):
     def _giving(self, tier: Tier, do: str, what: Any) -> Plan[Any]:
         """Have a tier change something after what it was owed before; its echo is not news."""
         yield from self._settling(tier)
-        self.own.add(id(what))
         try:
-            return (yield tier.store, do, what)
+            return (yield from self._asking(tier, do, what))
         except StoreError:
             raise
         except BaseException:
             if do == "write" and tier is not self._far and tier.is_told:
                 self.strays[id(what)] = what  # cancelled: it may be done all the same, later than what comes next
             raise
+
+    def _asking(self, tier: Tier, do: str, what: Any) -> Plan[Any]:
+        self.own.add(id(what))
+        try:
+            return (yield tier.store, do, what)
         finally:
             self.own.discard(id(what))
 
@@ -394,11 +391,7 @@ class TieredStore(Store):
         try:
             for do, what in (("clear", bill.names), ("write", dict.fromkeys(bill.keys))):
                 if what is None or what:
-                    self.own.add(id(what))
-                    try:
-                        yield tier.store, do, what
-                    finally:
-                        self.own.discard(id(what))
+                    yield from self._asking(tier, do, what)
             with self.lock:
                 debts.settle(bill)
         finally:
@@ -431,7 +424,7 @@ class TieredStore(Store):
         more = False
         for tier in self._tiers:
             try:
-                _carry_out(self._settling(tier))
+                carry_out(self._settling(tier))
             except StoreError as error:
                 self._settle_at = time.monotonic() + _AGAIN_SECONDS
                 log.debug("what a tier is owed was put off: %s", error)
@@ -451,36 +444,6 @@ class TieredStore(Store):
             if tier.channel is not None:
                 tier.channel.after_fork_in_child()
         self.drop_namespaces(None, self._far.level)
-
-
-def _carry_out(plan: Plan[T]) -> T:
-    send: Callable[[Any], Call] = plan.send
-    value: Any = None
-    try:
-        while True:
-            store, do, argument = send(value)
-            try:
-                value, send = getattr(store, do)(argument), plan.send
-            except BaseException as error:
-                value, send = error, plan.throw
-    except StopIteration as end:
-        result: T = end.value
-        return result
-
-
-async def _acarry_out(plan: Plan[T]) -> T:
-    send: Callable[[Any], Call] = plan.send
-    value: Any = None
-    try:
-        while True:
-            store, do, argument = send(value)
-            try:
-                value, send = await getattr(store, f"a{do}")(argument), plan.send
-            except BaseException as error:
-                value, send = error, plan.throw
-    except StopIteration as end:
-        result: T = end.value
-        return result
 
 
 _stores: weakref.WeakSet[TieredStore] = weakref.WeakSet()
