@@ -52,9 +52,8 @@ class WalIndex:
         self.header: Any = (ctypes.c_char * _HEADER_LENGTH).from_address(address)
         self.commits: Any = ctypes.c_uint32.from_address(address + _COMMITS_AT)
 
-    def __del__(self) -> None:
-        if self._address is not None:
-            self._libc.munmap(self._address, _HEADER_LENGTH)
+    # It is never unmapped: a thread that looks while a fork closes the connections would read what is not there. A page
+    # stays for each file that was open.
 
 
 _mapped: WeakValueDictionary[tuple[int, int], WalIndex] = WeakValueDictionary()
