@@ -1,5 +1,7 @@
 """Read transactions that outlive a read: never stale, never in the way of the -wal file."""
 
+import ctypes
+import gc
 import os
 import subprocess
 import sys
@@ -162,3 +164,27 @@ def test_without_the_wal_index_every_read_has_its_own_transaction(path, monkeypa
         cache.set({KEY: (1, None)})
         assert [cache.get([KEY]) for _ in range(100)] == [{KEY: 1}] * 100
         assert open_transactions(cache) == 0
+
+
+def test_a_wal_index_is_out_of_reach_before_it_is_unmapped(path, monkeypatch):
+    """Another thread that was handed it meanwhile would read what is not there, which ends the process."""
+    path.write_bytes(bytes(4096))
+    inode = (path.stat().st_dev, path.stat().st_ino)
+    handed_out = []
+    system = ctypes.CDLL(None, use_errno=True)
+
+    class Looking:
+        mmap = system.mmap
+
+        class munmap:  # a function of C, which takes its types as attributes
+            argtypes = None
+
+            def __new__(cls, address, length):
+                handed_out.append(snapshots._mapped.get(inode))
+                return system.munmap(ctypes.c_void_p(address), ctypes.c_size_t(length))
+
+    monkeypatch.setattr(ctypes, "CDLL", lambda *_, **__: Looking)
+    with path.open("rb") as file:
+        snapshots._mapped[inode] = snapshots.WalIndex(file.fileno())
+        gc.collect()
+    assert handed_out == [None]

@@ -16,7 +16,7 @@ import threading
 import time
 from collections.abc import Callable
 from typing import Any
-from weakref import WeakValueDictionary
+from weakref import WeakValueDictionary, finalize
 
 _HEADER_LENGTH = 100
 _COMMITS_AT = 8
@@ -40,20 +40,17 @@ class WalIndex:
         import ctypes
         import mmap
 
-        self._libc = ctypes.CDLL(None, use_errno=True)
-        self._libc.mmap.restype = ctypes.c_void_p
-        self._libc.mmap.argtypes = [ctypes.c_void_p, ctypes.c_size_t, *[ctypes.c_int] * 3, ctypes.c_long]
-        self._libc.munmap.argtypes = [ctypes.c_void_p, ctypes.c_size_t]
-        self._address: int | None = None
-        address = self._libc.mmap(None, _HEADER_LENGTH, mmap.PROT_READ, mmap.MAP_SHARED, descriptor, 0)
+        libc = ctypes.CDLL(None, use_errno=True)
+        libc.mmap.restype = ctypes.c_void_p
+        libc.mmap.argtypes = [ctypes.c_void_p, ctypes.c_size_t, *[ctypes.c_int] * 3, ctypes.c_long]
+        libc.munmap.argtypes = [ctypes.c_void_p, ctypes.c_size_t]
+        address = libc.mmap(None, _HEADER_LENGTH, mmap.PROT_READ, mmap.MAP_SHARED, descriptor, 0)
         if address is None or address == ctypes.c_void_p(-1).value:
             raise OSError(ctypes.get_errno(), "the -shm file cannot be mapped")
-        self._address = address
+        # Not by __del__: while that runs, the table below still hands this object out to other threads.
+        finalize(self, libc.munmap, address, _HEADER_LENGTH).atexit = False
         self.header: Any = (ctypes.c_char * _HEADER_LENGTH).from_address(address)
         self.commits: Any = ctypes.c_uint32.from_address(address + _COMMITS_AT)
-
-    # It is never unmapped: a thread that looks while a fork closes the connections would read what is not there. A page
-    # stays for each file that was open.
 
 
 _mapped: WeakValueDictionary[tuple[int, int], WalIndex] = WeakValueDictionary()
