@@ -290,3 +290,15 @@ def test_the_counts_are_exact_after_threads_have_raced(ttl):
     assert stats.bytes == sum(size_of(key, held) for space in spaces.values() for key, held in space.items())
     cache.clear()
     assert (cache.stats().entries, cache.stats().bytes) == (0, 0)
+
+
+def test_a_read_of_more_keys_than_are_remembered_is_remembered_whole():
+    clock = Clock()
+    cache = InMemoryCache(clock=clock)
+    keys = [(("ns",), str(number)) for number in range(20_000)]
+    cache.get([(("ns",), "earlier")])
+    cache.get(keys)
+    clock.advance(2)
+    cache.set(dict.fromkeys(keys, (1, None)))
+    cache.get(keys)
+    assert cache.stats().seconds_saved == 2 * len(keys)

@@ -137,7 +137,7 @@ class InMemoryCache(Cache[ValueT]):
         if misses:
             counters.misses += misses
             if len(missed) > REMEMBERED_MISSES:
-                missed.forget()
+                missed.forget(misses)
         elif not values and self._closed:  # nothing was asked for, and so nothing told that it is closed
             self._refuse_closed()
         return values

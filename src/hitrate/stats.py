@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import islice
 from typing import TYPE_CHECKING, Any
@@ -72,16 +72,20 @@ class Counters:
 class MissTimes(dict[Any, float]):
     """When keys were missed, so that their set can tell how many seconds the value took; the latest few thousand."""
 
-    def note(self, keys: Iterable[Any], now: float) -> None:
+    def note(self, keys: Sequence[Any], now: float) -> None:
         """Remember that keys were missed now."""
         for key in keys:
             self[key] = now
         if len(self) > REMEMBERED_MISSES:
-            self.forget()
+            self.forget(len(keys))
 
-    def forget(self) -> None:
-        """Forget the older half, but nothing of the latest read."""
-        for key in [*islice(self, REMEMBERED_MISSES // 2)]:
+    def forget(self, latest: int) -> None:
+        """Forget the older half, but nothing of the latest read.
+
+        Args:
+            latest: how many keys that read missed.
+        """
+        for key in [*islice(self, max(0, len(self) - max(latest, REMEMBERED_MISSES // 2)))]:
             self.pop(key, None)
 
     def seconds_since(self, key: Any, now: float) -> float:
