@@ -116,17 +116,18 @@ def _plan(home: ModuleType, url: str) -> tuple[Any, dict[str, Any], dict[str, An
     if scheme not in _CLASSES:
         known = ", ".join(f"{name}:" for name in _CLASSES)
         raise ValueError(f"{urls_shown([url])[0]!r} names no cache; a URL begins with one of {known}")
+    cls = getattr(home, _CLASSES[scheme])
+    known_options = _FROM_TEXT.keys() & _parameters(cls)
     options: dict[str, Any] = {}
     rest: list[tuple[str, str]] = []
     for name, text in parse_qsl(parts.query, keep_blank_values=True):
-        if name not in _FROM_TEXT or name not in _parameters(getattr(home, _CLASSES[scheme])):
+        if name not in known_options:
             rest.append((name, text))
             continue
         try:
             options[name] = None if text.lower() == "none" else _FROM_TEXT[name](text)
         except ValueError:
             raise ValueError(f"{name}={text!r} in the URL of a {_CLASSES[scheme]} is no number") from None
-    cls = getattr(home, _CLASSES[scheme])
     if scheme in ("memory", "sqlite"):
         if rest:
             raise ValueError(f"a {_CLASSES[scheme]} has no option {rest[0][0]!r} that a URL can give")

@@ -55,12 +55,12 @@ def read_many(handle: Handle, wanted: Sequence[EncodedKey], now: float) -> tuple
         for name, places in by_name.items()
         for start in range(0, len(places), _AT_ONCE)
     ]
-    alone = len(batches) == 1 or handle.snapshot.header is not None
-    if not alone:
+    begins = len(batches) > 1 and handle.snapshot.header is None
+    if begins:
         handle.execute("BEGIN")  # all of them see the same state: never half of a batch that is being written
     for name, places in batches:
         _read_batch(handle, name, wanted, places, now, found, ids)
-    if not alone:
+    if begins:
         handle.execute("COMMIT")
     return found, ids
 
