@@ -18,8 +18,10 @@ from hitrate.keys import (
     EncodedKey,
     NamespaceEncoder,
     check_key,
+    check_namespace,
     check_namespaces,
     check_pairs,
+    encode_namespace,
     encode_text,
     refuse_key,
     refuse_pair,
@@ -383,6 +385,43 @@ class Cache(BaseCache[ValueT]):
                 await self._store.aclear(names)
             except StoreError as error:
                 self._failsafe.failed("clear", error)
+
+    def clear_under(self, prefix: Namespace) -> None:
+        """Delete the cached values of every namespace that begins with this one.
+
+        Args:
+            prefix: a tuple of str: ``("a",)`` stands for ``("a",)`` itself, ``("a", "b")`` and so on, and not for
+                ``("ab",)``; the empty tuple for everything of this cache.
+
+        Raises:
+            TypeError: the prefix is not a tuple of str.
+            ClosedError: the cache is closed.
+        """
+        name = self._encode_prefix(prefix)
+        try:
+            if name:
+                self._store.clear_under(name)
+            else:
+                self._store.clear(None)
+        except StoreError as error:
+            self._failsafe.failed("clear", error)
+
+    async def aclear_under(self, prefix: Namespace) -> None:
+        """Asynchronously delete the cached values of every namespace that begins with this one; as ``clear_under``."""
+        name = self._encode_prefix(prefix)
+        try:
+            if name:
+                await self._store.aclear_under(name)
+            else:
+                await self._store.aclear(None)
+        except StoreError as error:
+            self._failsafe.failed("clear", error)
+
+    def _encode_prefix(self, prefix: Namespace) -> bytes:
+        if self._closed:
+            self._refuse_closed()
+        check_namespace(prefix)
+        return encode_namespace(prefix)
 
     def _encode_namespaces(self, namespaces: Sequence[Namespace] | None) -> list[bytes] | None:
         if self._closed:

@@ -52,6 +52,9 @@ class Listener(Protocol):
     def cleared(self, names: Sequence[bytes] | None) -> None:
         """These encoded namespaces were cleared, or all for None."""
 
+    def cleared_under(self, prefix: bytes) -> None:
+        """Every namespace was cleared whose encoding begins with this one."""
+
 
 class Channel(ABC):
     """How a store tells what changed in it, whoever changed it.
@@ -117,6 +120,56 @@ class Store(ABC):
     @abstractmethod
     async def aclear(self, namespaces: Sequence[bytes] | None) -> None:
         """Do ``clear`` without blocking the event loop."""
+
+    @abstractmethod
+    def clear_under(self, prefix: bytes) -> None:
+        """Do ``clear`` for every namespace whose encoding begins with this one, which is not empty."""
+
+    @abstractmethod
+    async def aclear_under(self, prefix: bytes) -> None:
+        """Do ``clear_under`` without blocking the event loop."""
+
+    def lease(self, keys: Sequence[EncodedKey], token: bytes, seconds: float) -> Sequence[float]:
+        """Take the right to compute the values of keys, each of them unless another token has it.
+
+        A lease ends when it is settled, when its key is removed or its namespace cleared, and when its seconds are over.
+        An entry that is written does not end it. It counts neither as an entry nor as bytes. Nobody waits here.
+
+        Args:
+            keys: encoded keys, none of them twice.
+            token: who takes them: 16 bytes that nobody else has.
+            seconds: how long the lease lasts, by the clock that expires entries. A clock that was put back ends it.
+
+        Returns:
+            For each key 0.0 if the lease is the token's now, and else the seconds until the other's ends, at most.
+            A store that no other process can reach leaves single flight to its cache and grants everything.
+        """
+        return [0.0] * len(keys)
+
+    async def alease(self, keys: Sequence[EncodedKey], token: bytes, seconds: float) -> Sequence[float]:
+        """Do ``lease`` without blocking the event loop. Cancelling the wait may leave leases that run out by themselves."""
+        return self.lease(keys, token, seconds)
+
+    def settle(self, results: Changes, token: bytes) -> Collection[EncodedKey]:
+        """Store what was computed under the leases of a token, and end these leases, all in one step.
+
+        The token fences: what is stored for a key by a later holder, or after a removal, is never overwritten by a
+        holder that was late.
+
+        Args:
+            results: for each key its entry, or None to end the lease and store nothing (and remove nothing).
+            token: the one that took the leases.
+
+        Returns:
+            The keys whose lease was no longer the token's: nothing was stored for them, and the rest was.
+        """
+        self.write({key: entry for key, entry in results.items() if entry is not None})
+        return ()
+
+    async def asettle(self, results: Changes, token: bytes) -> Collection[EncodedKey]:
+        """Do ``settle`` without blocking the event loop. Cancelling the wait leaves the store whole."""
+        await self.awrite({key: entry for key, entry in results.items() if entry is not None})
+        return ()
 
     @abstractmethod
     def usage(self) -> Usage:
