@@ -6,12 +6,13 @@ Both faces share everything that does not wait; they differ by an ``await``.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Coroutine, Iterable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Coroutine, Iterable, Mapping, Sequence
 from types import TracebackType
-from typing import Any, Self
+from typing import TYPE_CHECKING, Any, Self
 
 from hitrate.base import BaseCache, FullKey, Namespace, ValueT
 from hitrate.entry import Entry, expiry_of
+from hitrate.envelope import MARK, Envelope, opened
 from hitrate.errors import ClosedError, DecodeError, HitrateError, SerializationError, StoreError
 from hitrate.failsafe import Failsafe, OnError
 from hitrate.keys import (
@@ -30,10 +31,15 @@ from hitrate.serde import BoundSerializer, SerializerProtocol
 from hitrate.stats import CacheStats, Counters, MissTimes
 from hitrate.stores.base import Changes, Found, Store, Usage
 
+if TYPE_CHECKING:
+    from hitrate.compute.computing import Computing
+
 _KNOWN_ENCODINGS = frozenset({"msgpack", "writes", "bytes", "null"})
 
 _DECODED_AT_ONCE = 256
 """How many values a coroutine decodes before it lets the event loop serve others."""
+
+_MISS: Any = object()
 
 
 class Cache(BaseCache[ValueT]):
@@ -66,7 +72,9 @@ class Cache(BaseCache[ValueT]):
         self._missed = MissTimes()
         self._names = NamespaceEncoder()
         self._binds = isinstance(self.serde, BoundSerializer)
+        self._loads_typed = _cautious(self.serde)
         self._closed = False
+        self._looks_in: tuple[Any, str] = (store, "get")
 
     # Reading
 
@@ -146,7 +154,7 @@ class Cache(BaseCache[ValueT]):
                 try:
                     value = self._load(entry, encoded[0])
                 except DecodeError:
-                    pass  # told below
+                    pass  # it may be in an envelope; else it is told below
                 else:
                     counters.hits += 1
                     if entry[3]:
@@ -155,7 +163,7 @@ class Cache(BaseCache[ValueT]):
         values: dict[FullKey, ValueT] = {}
         saved = 0.0
         missed: list[EncodedKey] = []
-        loads = None if self._binds else self.serde.loads_typed
+        loads = None if self._binds else self._loads_typed
         for full_key, encoded_key, entry in zip(keys, encoded, found):  # noqa: B905 - strict costs a tenth of a hit
             if type(entry) is tuple:
                 try:
@@ -163,7 +171,12 @@ class Cache(BaseCache[ValueT]):
                     saved += entry[3]
                     continue
                 except Exception as error:
-                    self._entry_failed(full_key, self._decode_error(error))
+                    if not entry[0].startswith(MARK):
+                        self._entry_failed(full_key, self._decode_error(error))
+                    elif (value := self._unwrapped(full_key, encoded_key, entry)) is not _MISS:
+                        values[full_key] = value
+                        saved += entry[3]
+                        continue
             elif isinstance(entry, HitrateError):
                 self._entry_failed(full_key, entry)
             missed.append(encoded_key)
@@ -175,13 +188,37 @@ class Cache(BaseCache[ValueT]):
             counters.seconds_saved += saved
         return values
 
-    def _load(self, entry: Entry, encoded_key: EncodedKey) -> ValueT:
+    def _unwrapped(self, full_key: FullKey, encoded_key: EncodedKey, entry: Entry) -> Any:
+        """Return the value of an entry in an envelope; ``_MISS`` if it is stale, or is an exception."""
+        try:
+            envelope, encoding = opened(entry[0])
+            if envelope.error or (envelope.fresh_until is not None and envelope.fresh_until <= self._clock()):
+                return _MISS
+            return self._restored((encoding, *entry[1:]), encoded_key, envelope.mark)
+        except DecodeError as error:
+            self._entry_failed(full_key, error)
+            return _MISS
+
+    def _restored(self, entry: Entry, encoded_key: EncodedKey, mark: str = "") -> Any:
+        """Return a value of its own for an entry out of its envelope.
+
+        Args:
+            entry: as the store gave it, and its encoding without an envelope.
+            encoded_key: its key.
+            mark: what the envelope said; it counts as part of the key.
+
+        Raises:
+            DecodeError: it cannot be restored exactly.
+        """
+        return self._load(entry, encoded_key, mark)
+
+    def _load(self, entry: Entry, encoded_key: EncodedKey, mark: str = "") -> ValueT:
         value: ValueT
         try:
             if self._binds:
-                value = self.serde.loads_bound(entry[:2], self._binding(encoded_key))  # type: ignore[attr-defined]
+                value = self.serde.loads_bound(entry[:2], self._binding(encoded_key, mark))  # type: ignore[attr-defined]
             else:
-                value = self.serde.loads_typed(entry[:2])
+                value = self._loads_typed(entry[:2])
         except DecodeError:
             raise
         except Exception as error:
@@ -194,10 +231,19 @@ class Cache(BaseCache[ValueT]):
             return error
         return DecodeError(f"{type(self.serde).__name__} could not decode it: {error!r}")
 
-    def _binding(self, encoded_key: EncodedKey) -> bytes:
+    def _binding(self, encoded_key: EncodedKey, mark: str = "") -> bytes:
         """Return one injective byte string for a full key, for serializers that bind a value to it."""
         name, key = encoded_key
-        return len(name).to_bytes(4, "big") + name + key
+        binding = len(name).to_bytes(4, "big") + name + key
+        # No namespace is as long as that, so what is in an envelope passes for no key's plain value.
+        return b"\xff\xff\xff\xff" + len(mark).to_bytes(4, "big") + mark.encode() + binding if mark else binding
+
+    def _restored_entry(self, entry: Entry, encoded_key: EncodedKey) -> Any:
+        """Return a value of its own for an entry that may be in an envelope."""
+        if type(entry[0]) is not str or not entry[0].startswith(MARK):
+            return self._restored(entry, encoded_key)
+        envelope, encoding = opened(entry[0])
+        return self._restored((encoding, *entry[1:]), encoded_key, envelope.mark)
 
     def _entry_failed(self, full_key: FullKey, error: HitrateError) -> None:
         namespace, key = full_key
@@ -276,11 +322,23 @@ class Cache(BaseCache[ValueT]):
     def _expiry(self, ttl: float | None, now: float) -> float | None:
         return expiry_of(self._default_ttl if ttl is None else ttl, now)
 
-    def _dump(self, value: ValueT, encoded_key: EncodedKey) -> tuple[str, bytes]:
+    def _prepared(
+        self, value: Any, encoded_key: EncodedKey, expiry: float | None, seconds: float, envelope: Envelope
+    ) -> Entry:
+        """Return what a store is to keep of a value that was computed.
+
+        Raises:
+            SerializationError: it cannot be stored exactly.
+        """
+        self._missed.pop(encoded_key, None)
+        encoding, payload = self._dump(value, encoded_key, envelope.mark)
+        return envelope.around(encoding), payload, expiry, seconds
+
+    def _dump(self, value: ValueT, encoded_key: EncodedKey, mark: str = "") -> tuple[str, bytes]:
         dumped: tuple[str, bytes]
         try:
             if self._binds:
-                dumped = self.serde.dumps_bound(value, self._binding(encoded_key))  # type: ignore[attr-defined]
+                dumped = self.serde.dumps_bound(value, self._binding(encoded_key, mark))  # type: ignore[attr-defined]
             else:
                 dumped = self.serde.dumps_typed(value)
         except SerializationError:
@@ -302,6 +360,7 @@ class Cache(BaseCache[ValueT]):
         if (
             not isinstance(encoding, str)
             or not encoding.isascii()
+            or encoding.startswith(MARK)
             or not isinstance(payload, (bytes, bytearray, memoryview))
         ):
             kinds = f"({type(encoding).__name__}, {type(payload).__name__})"
@@ -323,6 +382,129 @@ class Cache(BaseCache[ValueT]):
         self._counters.deletes += removed
         self._counters.sets += len(changes) - list(changes.values()).count(None)
 
+    # Computing
+
+    def get_or_compute(
+        self,
+        key: FullKey,
+        compute: Callable[[], ValueT],
+        ttl: float | None = None,
+        *,
+        lease: float | None = None,
+        stale: float | None = None,
+        early: float | None = None,
+    ) -> ValueT:
+        """Get the value of a key, or compute and store it; of those who miss it at once, one computes for all.
+
+        Whoever in this process asks for the key meanwhile, by threads or by tasks, waits and gets a copy of its own.
+        What cannot be stored is returned all the same. When the cache fails, the function runs.
+
+        Args:
+            key: a full key.
+            compute: returns the value. What it raises is raised to all who wait for it, and not stored.
+            ttl: seconds that the value stays fresh, as in ``set``.
+            lease: seconds that other processes on the same backend wait for this one to compute; then the next one
+                does. None if they need not wait.
+            stale: seconds after its expiry that the old value is returned, while it is computed anew in the background.
+            early: refresh in the background before the value expires, the likelier the longer it took to compute; 1.0
+                is a good start (XFetch). None to wait for the expiry.
+
+        Returns:
+            The value.
+
+        Raises:
+            TypeError: an argument has the wrong type.
+            ValueError: an argument is out of its range.
+            ReentrancyError: ``compute`` asks for this very key.
+            ClosedError: the cache is closed.
+        """
+        return self._computing.one(key, compute, self._terms(ttl, lease, stale, early))  # type: ignore[no-any-return]
+
+    async def aget_or_compute(
+        self,
+        key: FullKey,
+        compute: Callable[[], Awaitable[ValueT] | ValueT],
+        ttl: float | None = None,
+        *,
+        lease: float | None = None,
+        stale: float | None = None,
+        early: float | None = None,
+    ) -> ValueT:
+        """Asynchronously get the value of a key, or compute and store it; as ``get_or_compute``.
+
+        The function runs in a task of its own: a caller that is cancelled cancels nobody else, and the work goes on for
+        as long as anyone waits for it.
+
+        Args:
+            key: a full key.
+            compute: returns the value or an awaitable of it; called in the event loop.
+            ttl: seconds that the value stays fresh, as in ``set``.
+            lease: seconds that other processes wait for this one to compute.
+            stale: seconds after its expiry that the old value is returned while it is refreshed.
+            early: how eagerly it is refreshed before it expires.
+        """
+        return await self._computing.aone(key, compute, self._terms(ttl, lease, stale, early))  # type: ignore[no-any-return]
+
+    def get_or_compute_many(
+        self,
+        keys: Sequence[FullKey],
+        compute: Callable[[list[FullKey]], Mapping[FullKey, ValueT]],
+        ttl: float | None = None,
+        *,
+        lease: float | None = None,
+    ) -> dict[FullKey, ValueT]:
+        """Get the values of keys, and compute those that are missing in one call, each key once.
+
+        Args:
+            keys: full keys, any number of them.
+            compute: is given the missing keys that nobody else computes, and returns their values by key. What it
+                leaves out is left out of the result, too, and not stored.
+            ttl: seconds that the values stay fresh, as in ``set``.
+            lease: seconds that other processes wait for this one to compute; as in ``get_or_compute``.
+
+        Returns:
+            The values by key, in the order asked.
+        """
+        return self._computing.many(_listed(keys), compute, self._terms(ttl, lease))
+
+    async def aget_or_compute_many(
+        self,
+        keys: Sequence[FullKey],
+        compute: Callable[[list[FullKey]], Awaitable[Mapping[FullKey, ValueT]] | Mapping[FullKey, ValueT]],
+        ttl: float | None = None,
+        *,
+        lease: float | None = None,
+    ) -> dict[FullKey, ValueT]:
+        """Asynchronously get the values of keys, and compute those that are missing; as ``get_or_compute_many``.
+
+        Args:
+            keys: full keys, any number of them.
+            compute: returns the values by key or an awaitable of them; called in the event loop.
+            ttl: seconds that the values stay fresh, as in ``set``.
+            lease: seconds that other processes wait for this one to compute.
+        """
+        return await self._computing.amany(_listed(keys), compute, self._terms(ttl, lease))
+
+    @property
+    def _computing(self) -> Computing:
+        computing = self.__dict__.get("_computes")
+        if computing is None:
+            from hitrate.compute.computing import Computing
+
+            computing = self.__dict__.setdefault("_computes", Computing(self))  # one step: all threads have the same
+        return computing  # type: ignore[no-any-return]
+
+    def _terms(self, ttl: Any, lease: Any, stale: Any = None, early: Any = None) -> Any:
+        from hitrate.compute.terms import PLAIN, agreed
+
+        return PLAIN if ttl is lease is stale is early is None else agreed(ttl=ttl, lease=lease, stale=stale, early=early)
+
+    def _revoke(self, concerns: Callable[[FullKey], bool]) -> None:
+        """Have what is being computed for these keys not be stored: it began before they were removed."""
+        computing = self.__dict__.get("_computes")
+        if computing is not None:
+            computing.revoke(concerns)
+
     # Removing
 
     def delete(self, keys: Sequence[FullKey]) -> int:
@@ -338,7 +520,9 @@ class Cache(BaseCache[ValueT]):
             TypeError: a key is not a ``(tuple of str, str)``.
             ClosedError: the cache is closed.
         """
+        keys = _listed(keys)
         changes: Changes = dict.fromkeys(self._encode_keys(keys))
+        self._revoke(frozenset(keys).__contains__)
         try:
             removed = self._store.write(changes)
         except StoreError as error:
@@ -349,7 +533,9 @@ class Cache(BaseCache[ValueT]):
 
     async def adelete(self, keys: Sequence[FullKey]) -> int:
         """Asynchronously remove the given keys; as ``delete``."""
+        keys = _listed(keys)
         changes: Changes = dict.fromkeys(self._encode_keys(keys))
+        self._revoke(frozenset(keys).__contains__)
         try:
             removed = await self._store.awrite(changes)
         except StoreError as error:
@@ -372,6 +558,7 @@ class Cache(BaseCache[ValueT]):
         """
         names = self._encode_namespaces(namespaces)
         if names is None or names:
+            self._revoke(_in_namespaces(namespaces))
             try:
                 self._store.clear(names)
             except StoreError as error:
@@ -381,6 +568,7 @@ class Cache(BaseCache[ValueT]):
         """Asynchronously delete the cached values for the given namespaces; as ``clear``."""
         names = self._encode_namespaces(namespaces)
         if names is None or names:
+            self._revoke(_in_namespaces(namespaces))
             try:
                 await self._store.aclear(names)
             except StoreError as error:
@@ -398,6 +586,7 @@ class Cache(BaseCache[ValueT]):
             ClosedError: the cache is closed.
         """
         name = self._encode_prefix(prefix)
+        self._revoke(lambda key: key[0][: len(prefix)] == prefix)
         try:
             if name:
                 self._store.clear_under(name)
@@ -409,6 +598,7 @@ class Cache(BaseCache[ValueT]):
     async def aclear_under(self, prefix: Namespace) -> None:
         """Asynchronously delete the cached values of every namespace that begins with this one; as ``clear_under``."""
         name = self._encode_prefix(prefix)
+        self._revoke(lambda key: key[0][: len(prefix)] == prefix)
         try:
             if name:
                 await self._store.aclear_under(name)
@@ -462,13 +652,25 @@ class Cache(BaseCache[ValueT]):
         """Close the cache; what was acknowledged stays stored. Calling it again does nothing."""
         if not self._closed:
             self._closed = True
+            self._end_computing()
             self._store.close()
 
     async def aclose(self) -> None:
         """Asynchronously close the cache; as ``close``."""
         if not self._closed:
             self._closed = True
+            await self._aend_computing()
             await self._store.aclose()
+
+    def _end_computing(self) -> None:
+        computing = self.__dict__.get("_computes")
+        if computing is not None:
+            computing.close()
+
+    async def _aend_computing(self) -> None:
+        computing = self.__dict__.get("_computes")
+        if computing is not None:
+            await computing.aclose()
 
     def _refuse_closed(self) -> None:
         raise ClosedError(f"this {type(self).__name__} is closed; open another one")
@@ -495,6 +697,28 @@ class Cache(BaseCache[ValueT]):
 def _listed(keys: Iterable[FullKey]) -> Sequence[FullKey]:
     """Return the keys as something that can be walked twice."""
     return keys if type(keys) is list or type(keys) is tuple else list(keys)
+
+
+def _in_namespaces(namespaces: Sequence[Namespace] | None) -> Callable[[FullKey], bool]:
+    """Return a function that tells whether a key is in one of these namespaces, or in any for None."""
+    if namespaces is None:
+        return lambda key: True
+    names = frozenset(namespaces)
+    return lambda key: key[0] in names
+
+
+def _cautious(serde: SerializerProtocol) -> Callable[[tuple[str, bytes]], Any]:
+    """Return the ``loads_typed`` of a serializer; it raises when the encoding is in an envelope."""
+    loads = serde.loads_typed
+    if type(serde).__module__.startswith("hitrate."):
+        return loads  # it refuses what it does not know
+
+    def cautious(data: tuple[str, bytes]) -> Any:
+        if data[0].startswith(MARK):
+            raise DecodeError(f"unknown encoding {data[0]!r}")
+        return loads(data)
+
+    return cautious
 
 
 async def _raise(error: Exception) -> None:

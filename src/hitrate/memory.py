@@ -16,8 +16,9 @@ from random import getrandbits
 from typing import Any
 
 from hitrate.base import FullKey, Namespace, ValueT
-from hitrate.cache import Cache, _raise
-from hitrate.entry import DEFAULT_ENCODING
+from hitrate.cache import _MISS, Cache, _raise
+from hitrate.entry import DEFAULT_ENCODING, Entry
+from hitrate.envelope import MARK, Envelope
 from hitrate.errors import ClosedError, DecodeError, SerializationError
 from hitrate.failsafe import OnError
 from hitrate.keys import check_key, check_namespaces, check_pairs, encode_text, plain_key, refuse_pair
@@ -29,8 +30,6 @@ from hitrate.stores.memory import ENTRY_OVERHEAD, Held, MemoryStore, Space, foot
 _FLOAT_SIZE = sys.getsizeof(1.0)
 _FLOATS = "floats"
 """A list of floats, as far as the length of its payload tells; no encoding that leaves this file."""
-
-_MISS: Any = object()
 
 _HOT_BYTES = 1 << 19
 """Originals that hits copy, at most. A copy is faster than decoding only from what the processor has near: of 1,000
@@ -167,6 +166,8 @@ class InMemoryCache(Cache[ValueT]):
             else:
                 value = self._load(entry, full_key)  # type: ignore[arg-type]  # keys stay as they are
         except DecodeError as error:
+            if encoding.startswith(MARK):
+                return self._unwrapped(full_key, full_key, entry)  # type: ignore[arg-type]  # as above
             self._entry_failed(full_key, error)
             return _MISS
         if encoding == _FLOATS:
@@ -295,6 +296,22 @@ class InMemoryCache(Cache[ValueT]):
             return payload
         return encoding, payload, expiry, seconds, False
 
+    def _prepared(
+        self, value: Any, encoded_key: Any, expiry: float | None, seconds: float, envelope: Envelope
+    ) -> Entry:
+        if envelope.mark:
+            return super()._prepared(value, encoded_key, expiry, seconds, envelope)
+        encoding, payload, *_ = spelled_out(self._held(value, encoded_key, expiry))
+        return encoding, payload, expiry, seconds
+
+    def _restored(self, entry: Any, encoded_key: Any, mark: str = "") -> Any:
+        encoding, payload = entry[:2]
+        if encoding is None:
+            return payload
+        if callable(encoding):
+            return encoding(payload)
+        return self._proven_floats(payload) if encoding == _FLOATS else self._load(entry, encoded_key, mark)
+
     def aset(self, keys: Mapping[FullKey, tuple[ValueT, float | None]]) -> Coroutine[Any, Any, None]:
         """Asynchronously set the cached values for the given keys; as ``set``.
 
@@ -347,9 +364,13 @@ class InMemoryCache(Cache[ValueT]):
             self._refuse_closed()
         return None if namespaces is None else check_namespaces(namespaces)
 
-    def _binding(self, encoded_key: Any) -> bytes:
+    def _binding(self, encoded_key: Any, mark: str = "") -> bytes:
         namespace, key = encoded_key
-        return super()._binding((self._names[namespace], encode_text(key)))
+        return super()._binding((self._names[namespace], encode_text(key)), mark)
+
+    def _encode_prefix(self, prefix: Namespace) -> Any:
+        super()._encode_prefix(prefix)
+        return prefix
 
     def close(self) -> None:
         """Close the cache and let go of its entries. Calling it again does nothing."""

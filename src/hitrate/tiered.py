@@ -144,6 +144,7 @@ class TieredCache(Cache[ValueT]):
         """Close the cache and its tiers. Calling it again does nothing."""
         if not self._closed:
             self._closed = True
+            self._end_computing()
             self._store.close()
             for tier in self._tiers:
                 tier.close()
@@ -152,6 +153,7 @@ class TieredCache(Cache[ValueT]):
         """Asynchronously close the cache and its tiers; as ``close``."""
         if not self._closed:
             self._closed = True
+            await self._aend_computing()
             await self._store.aclose()
             for tier in self._tiers:
                 await tier.aclose()

@@ -26,7 +26,7 @@ from hitrate.stores.keeper import Keeper
 from hitrate.stores.memory import MemoryStore
 from hitrate.stores.tiered.flights import Flight, Flights
 from hitrate.stores.tiered.near import MemoryTier, until
-from hitrate.stores.tiered.plans import Plan, acarry_out, carry_out
+from hitrate.plans import Plan, acarry_out, carry_out
 from hitrate.stores.tiered.tier import Tier
 
 _AGAIN_SECONDS = 0.5

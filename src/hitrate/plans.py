@@ -1,16 +1,14 @@
-"""Plans: what an operation asks of which store, one after the other, written once for both faces."""
+"""Plans: what an operation asks of whom, one thing after the other, written once for both faces."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Generator
 from typing import Any, TypeVar
 
-from hitrate.stores.base import Store
-
 T = TypeVar("T")
 
-Call = tuple[Store, str, Any]
-"""A store, the name of its method in the sync face, and the argument."""
+Call = tuple[Any, str, Any]
+"""A store, or what else has both faces, the name of its method in the sync face, and the argument."""
 
 Plan = Generator[Call, Any, T]
 """Yields calls, is sent what they returned or thrown how they failed, and returns the result."""
@@ -33,7 +31,7 @@ def carry_out(plan: Plan[T]) -> T:
 
 
 async def acarry_out(plan: Plan[T]) -> T:
-    """Carry out a plan by the async faces of the stores."""
+    """Carry out a plan by the async faces of those it calls."""
     send: Callable[[Any], Call] = plan.send
     value: Any = None
     try:
