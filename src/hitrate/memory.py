@@ -20,7 +20,7 @@ from hitrate.cache import Cache, _raise
 from hitrate.entry import DEFAULT_ENCODING
 from hitrate.errors import ClosedError, DecodeError, SerializationError
 from hitrate.failsafe import OnError
-from hitrate.keys import check_key, check_namespaces, check_pairs, encode_text, plain_key, refuse_pair
+from hitrate.keys import check_key, check_namespace, check_namespaces, check_pairs, encode_text, plain_key, refuse_pair
 from hitrate.serde import MsgpackSerializer, SerializerProtocol, copier, is_immutable
 from hitrate.serde.packing import is_packed_floats, pack_floats
 from hitrate.stats import REMEMBERED_MISSES
@@ -346,6 +346,12 @@ class InMemoryCache(Cache[ValueT]):
         if self._closed:
             self._refuse_closed()
         return None if namespaces is None else check_namespaces(namespaces)
+
+    def _encode_prefix(self, prefix: Namespace) -> Any:
+        if self._closed:
+            self._refuse_closed()
+        check_namespace(prefix)
+        return prefix
 
     def _binding(self, encoded_key: Any) -> bytes:
         namespace, key = encoded_key

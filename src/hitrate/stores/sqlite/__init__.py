@@ -264,6 +264,15 @@ class SqliteStore(Store):
     async def aclear(self, namespaces: Sequence[bytes] | None) -> None:
         await self._worker.submit("clear", lambda: self.clear(namespaces))
 
+    def clear_under(self, prefix: bytes) -> None:
+        self._transact(lambda transaction: transaction.clear_under(prefix))
+        for watch in self._connections.watches:
+            watch.listener.cleared_under(prefix)
+        self._keeper.request()
+
+    async def aclear_under(self, prefix: bytes) -> None:
+        await self._worker.submit("clear", lambda: self.clear_under(prefix))
+
     # What changed
 
     def listen(self, listener: Listener) -> Channel:

@@ -12,6 +12,7 @@ import apsw
 
 from hitrate.entry import Entry, fingerprint
 from hitrate.errors import StoreError
+from hitrate.keys import after_all_under
 from hitrate.sieve import sweep
 from hitrate.stores.base import Changes
 from hitrate.stores.sqlite.connections import Handle
@@ -33,6 +34,8 @@ _SET_TOTALS = """UPDATE hitrate_entries SET total_entries = ?, total_bytes = ?
 _SIZED = f"SELECT id, length(key) + length(payload) + {ROW_OVERHEAD} FROM hitrate_entries"
 _EXPIRED = f"{_SIZED} WHERE expiry <= ? LIMIT ?"
 _CLEARED = f"{_SIZED} WHERE slot BETWEEN ? AND ? LIMIT ?"
+_CLEAR_UNDER = f"""INSERT OR REPLACE INTO hitrate_cleared SELECT base, base + {SLOTS - 1}
+    FROM hitrate_namespaces WHERE name >= ? AND name < ?"""
 _RING = f"""SELECT id, visited, length(key) + length(payload) + {ROW_OVERHEAD} FROM hitrate_entries
     WHERE id > ? ORDER BY id LIMIT 256"""
 
@@ -354,6 +357,12 @@ class Transaction:
             if base is not None:
                 self._execute("DELETE FROM hitrate_namespaces WHERE base = ?", (base,))
                 self._execute("INSERT OR REPLACE INTO hitrate_cleared VALUES (?, ?)", (base, base + SLOTS - 1))
+
+    def clear_under(self, prefix: bytes) -> None:
+        """Do ``clear`` for all namespaces whose names begin with a prefix."""
+        bounds = prefix, after_all_under(prefix)
+        self._execute(_CLEAR_UNDER, bounds)
+        self._execute("DELETE FROM hitrate_namespaces WHERE name >= ? AND name < ?", bounds)
 
     def remove_cleared(self, most: int) -> bool:
         """Delete a bounded number of cleared entries; tell whether any are left."""

@@ -119,6 +119,14 @@ class TieredStore(Store):
             else:
                 tier.debts.owe_namespaces(names)
 
+    def drop_under(self, prefix: bytes, level: int) -> None:
+        """Drop copies that tiers nearer than a level hold in namespaces that begin with a prefix. The lock is held."""
+        for tier in self._tiers[:level]:
+            if tier.instant:
+                tier.store.clear_under(prefix)
+            else:
+                tier.debts.owe_under(prefix)
+
     def _latest(self, level: int) -> float | None:
         """Return when a copy that a tier gets now expires at the latest."""
         if all(tier.is_told for tier in self._tiers[level + 1 :]):
@@ -324,32 +332,47 @@ class TieredStore(Store):
         return removed
 
     def clear(self, namespaces: Sequence[bytes] | None) -> None:
-        carry_out(self._clearing(namespaces))
+        carry_out(self._clearing_names(namespaces))
 
     async def aclear(self, namespaces: Sequence[bytes] | None) -> None:
-        await acarry_out(self._clearing(namespaces))
+        await acarry_out(self._clearing_names(namespaces))
 
-    def _clearing(self, names: Sequence[bytes] | None) -> Plan[None]:
-        """Clear all tiers, those in memory at once and again at the end."""
-        failed: list[StoreError] = []
+    def clear_under(self, prefix: bytes) -> None:
+        carry_out(self._clearing_under(prefix))
+
+    async def aclear_under(self, prefix: bytes) -> None:
+        await acarry_out(self._clearing_under(prefix))
+
+    def _clearing_names(self, names: Sequence[bytes] | None) -> Plan[None]:
         with self.lock:
             flight = self.flights.begin_clear(names if names is None else frozenset(names))
             # What a nearer tier that waits holds is not read until it is cleared, below or by a later call.
             self.drop_namespaces(names, self._far.level)
+        yield from self._clearing(flight, "clear", names, self._far.debts.owe_namespaces)
+
+    def _clearing_under(self, prefix: bytes) -> Plan[None]:
+        with self.lock:
+            flight = self.flights.begin_clear_under(prefix)
+            self.drop_under(prefix, self._far.level)
+        yield from self._clearing(flight, "clear_under", prefix, self._far.debts.owe_under)
+
+    def _clearing(self, flight: Flight, do: str, what: Any, owe: Callable[[Any], None]) -> Plan[None]:
+        """Clear the tiers that wait; those in memory are cleared already."""
+        failed: list[StoreError] = []
         try:
             for tier in reversed(self._tiers):
                 if tier.instant and tier is not self._far:
                     continue
                 try:
                     if tier is self._far:
-                        yield from self._giving(tier, "clear", names)
+                        yield from self._giving(tier, do, what)
                     else:
                         yield from self._settling(tier)
                 except StoreError as error:
                     failed.append(error)
                     if tier is self._far:
                         with self.lock:
-                            tier.debts.owe_namespaces(names)
+                            owe(what)
         finally:
             with self.lock:
                 self._regain()
@@ -389,7 +412,8 @@ class TieredStore(Store):
             debts.settling = True
             bill = debts.bill()
         try:
-            for do, what in (("clear", bill.names), ("write", dict.fromkeys(bill.keys))):
+            under = [("clear_under", prefix) for prefix in bill.prefixes]
+            for do, what in (("clear", bill.names), *under, ("write", dict.fromkeys(bill.keys))):
                 if what is None or what:
                     yield from self._asking(tier, do, what)
             with self.lock:
