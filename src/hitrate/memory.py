@@ -21,7 +21,7 @@ from hitrate.entry import DEFAULT_ENCODING, Entry
 from hitrate.envelope import MARK, Envelope
 from hitrate.errors import ClosedError, DecodeError, SerializationError
 from hitrate.failsafe import OnError
-from hitrate.keys import check_key, check_namespaces, check_pairs, encode_text, plain_key, refuse_pair
+from hitrate.keys import check_key, check_namespace, check_namespaces, check_pairs, encode_text, plain_key, refuse_pair
 from hitrate.serde import MsgpackSerializer, SerializerProtocol, copier, is_immutable
 from hitrate.serde.packing import is_packed_floats, pack_floats
 from hitrate.stats import REMEMBERED_MISSES
@@ -364,7 +364,17 @@ class InMemoryCache(Cache[ValueT]):
             self._refuse_closed()
         return None if namespaces is None else check_namespaces(namespaces)
 
+<<<<<<< HEAD
     def _binding(self, encoded_key: Any, mark: str = "") -> bytes:
+=======
+    def _encode_prefix(self, prefix: Namespace) -> Any:
+        if self._closed:
+            self._refuse_closed()
+        check_namespace(prefix)
+        return prefix
+
+    def _binding(self, encoded_key: Any) -> bytes:
+>>>>>>> lease-local
         namespace, key = encoded_key
         return super()._binding((self._names[namespace], encode_text(key)), mark)
 

@@ -7,8 +7,8 @@ from typing import Any, TypeVar
 
 T = TypeVar("T")
 
-Call = tuple[Any, str, Any]
-"""A store, or what else has both faces, the name of its method in the sync face, and the argument."""
+Call = tuple[Any, ...]
+"""A store, or what else has both faces, the name of its method in the sync face, and the arguments."""
 
 Plan = Generator[Call, Any, T]
 """Yields calls, is sent what they returned or thrown how they failed, and returns the result."""
@@ -20,9 +20,9 @@ def carry_out(plan: Plan[T]) -> T:
     value: Any = None
     try:
         while True:
-            store, do, argument = send(value)
+            store, do, *arguments = send(value)
             try:
-                value, send = getattr(store, do)(argument), plan.send
+                value, send = getattr(store, do)(*arguments), plan.send
             except BaseException as error:
                 value, send = error, plan.throw
     except StopIteration as end:
@@ -36,9 +36,9 @@ async def acarry_out(plan: Plan[T]) -> T:
     value: Any = None
     try:
         while True:
-            store, do, argument = send(value)
+            store, do, *arguments = send(value)
             try:
-                value, send = await getattr(store, f"a{do}")(argument), plan.send
+                value, send = await getattr(store, f"a{do}")(*arguments), plan.send
             except BaseException as error:
                 value, send = error, plan.throw
     except StopIteration as end:

@@ -21,7 +21,6 @@ from hitrate.errors import SerializationError, StoreError
 from hitrate.failsafe import log
 from hitrate.keys import EncodedKey
 from hitrate.plans import Plan
-from hitrate.stores.base import Store
 
 if TYPE_CHECKING:
     from hitrate.compute.computing import Computing
@@ -67,32 +66,6 @@ class Work:
         finally:
             led.reset(before)
         return computed  # type: ignore[no-any-return]
-
-
-class Hold:
-    """The leases that one run holds.
-
-    Args:
-        store: where they are.
-        seconds: how long they last.
-    """
-
-    def __init__(self, store: Store, seconds: float) -> None:
-        self._store = store
-        self._seconds = seconds
-        self._token = os.urandom(16)
-
-    def take(self, keys: Sequence[EncodedKey]) -> Sequence[float]:
-        return self._store.lease(keys, self._token, self._seconds)
-
-    async def atake(self, keys: Sequence[EncodedKey]) -> Sequence[float]:
-        return await self._store.alease(keys, self._token, self._seconds)
-
-    def settle(self, results: Mapping[EncodedKey, Entry | None]) -> Any:
-        return self._store.settle(results, self._token)
-
-    async def asettle(self, results: Mapping[EncodedKey, Entry | None]) -> Any:
-        return await self._store.asettle(results, self._token)
 
 
 class _Pause:
@@ -143,7 +116,7 @@ class Run:
         self._left = {flight.key: flight for flight in flights}
         keys = list(self._left)
         self._encoded: dict[FullKey, Any] = dict(zip(keys, self._cache._encode_keys(keys), strict=True))
-        self._hold: Hold | None = None
+        self._token: bytes | None = None
         self.outcomes: dict[FullKey, Outcome] = {}
 
     def plan(self) -> Plan[None]:
@@ -187,14 +160,14 @@ class Run:
 
     def _compute_under_lease(self, seconds: float) -> Plan[None]:
         """Compute what no other process computes; wait for what others do."""
-        hold = Hold(self._cache._store, seconds)
+        token = os.urandom(16)
         poll = _POLL_SECONDS
         held: list[FullKey] = []
         try:
             while self._left:
                 keys = list(self._left)
                 try:
-                    waits = yield hold, "take", [self._encoded[key] for key in keys]
+                    waits = yield self._cache._store, "lease", [self._encoded[key] for key in keys], token, seconds
                 except StoreError as error:  # without the store every process is on its own
                     self._cache._failsafe.failed("lease", error)
                     yield from self._compute(keys)
@@ -203,10 +176,10 @@ class Run:
                 if held:
                     found = [] if self._anew else (yield from self._look_again(held))
                     if found:
-                        yield from self._settle(hold, dict.fromkeys(found))
+                        yield from self._settle(token, dict.fromkeys(found))
                     mine, held = [key for key in held if key in self._left], []
                     if mine:
-                        yield from self._compute(mine, hold)
+                        yield from self._compute(mine, token)
                     continue
                 if not self._patient:
                     return
@@ -218,17 +191,18 @@ class Run:
             raise
         except BaseException:
             if held:
-                yield from self._settle(hold, dict.fromkeys(held))
+                yield from self._settle(token, dict.fromkeys(held))
             raise
 
-    def _settle(self, hold: Hold, results: Mapping[FullKey, Entry | None]) -> Plan[Any]:
+    def _settle(self, token: bytes, results: Mapping[FullKey, Entry | None]) -> Plan[Any]:
         try:
-            return (yield hold, "settle", {self._encoded[key]: entry for key, entry in results.items()})
+            entries = {self._encoded[key]: entry for key, entry in results.items()}
+            return (yield self._cache._store, "settle", entries, token)
         except StoreError as error:
             self._cache._failsafe.failed("write", error)
             return ()
 
-    def _compute(self, keys: list[FullKey], hold: Hold | None = None) -> Plan[None]:
+    def _compute(self, keys: list[FullKey], token: bytes | None = None) -> Plan[None]:
         """Compute the values of keys, store what may be stored, and land."""
         cache = self._cache
         flights = [self._left[key] for key in keys]
@@ -240,11 +214,11 @@ class Run:
         except GeneratorExit:
             raise
         except BaseException:  # whoever computes was cancelled, or cache_if failed
-            if hold is not None:
-                yield from self._settle(hold, dict.fromkeys(keys))
+            if token is not None:
+                yield from self._settle(token, dict.fromkeys(keys))
             raise
         try:
-            yield from self._store(keys, entries, hold)
+            yield from self._store(keys, entries, token)
         finally:
             for key in keys:
                 self._land(key, self._outcome(key, computed, entries.get(key)))
@@ -295,15 +269,15 @@ class Run:
             self._computing.not_stored(key, refusal)
             return None
 
-    def _store(self, keys: Sequence[FullKey], entries: dict[FullKey, Entry], hold: Hold | None) -> Plan[None]:
+    def _store(self, keys: Sequence[FullKey], entries: dict[FullKey, Entry], token: bytes | None) -> Plan[None]:
         """Store entries, unless their keys were removed since their flights began."""
         cache = self._cache
         if cache._closed:  # while it was computed
             return
         wanted = {key: entry for key, entry in entries.items() if not self._left[key].revoked}
         late: Any = ()
-        if hold is not None:
-            late = yield from self._settle(hold, {key: wanted.get(key) for key in keys})
+        if token is not None:
+            late = yield from self._settle(token, {key: wanted.get(key) for key in keys})
         elif wanted:
             try:
                 yield cache._store, "write", {self._encoded[key]: entry for key, entry in wanted.items()}

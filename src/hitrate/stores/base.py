@@ -47,7 +47,10 @@ class Listener(Protocol):
     """
 
     def changed(self, keys: Collection[EncodedKey]) -> None:
-        """These keys were written or removed. What was given to ``write`` is told as that very mapping."""
+        """These keys were written or removed, or may have been.
+
+        What was given to ``write`` or ``settle`` is told as that very mapping.
+        """
 
     def cleared(self, names: Sequence[bytes] | None) -> None:
         """These encoded namespaces were cleared, or all for None."""
