@@ -11,6 +11,7 @@ from hitrate.lazy import lazily
 
 if TYPE_CHECKING:
     from hitrate.base import BaseCache, FullKey, Namespace, ValueT
+    from hitrate.content.calls import stable_key
     from hitrate.errors import ClosedError, DecodeError, HitrateError, NewerFormatError, SerializationError, StoreError
     from hitrate.memory import InMemoryCache
     from hitrate.opening import open
@@ -41,6 +42,7 @@ _HOME = {
     "TieredCache": "tiered",
     "ValueT": "base",
     "open": "opening",
+    "stable_key": "content.calls",
 }
 
 __all__ = [
@@ -63,6 +65,7 @@ __all__ = [
     "TieredCache",
     "ValueT",
     "open",
+    "stable_key",
 ]
 
 
