@@ -364,22 +364,14 @@ class InMemoryCache(Cache[ValueT]):
             self._refuse_closed()
         return None if namespaces is None else check_namespaces(namespaces)
 
-<<<<<<< HEAD
     def _binding(self, encoded_key: Any, mark: str = "") -> bytes:
-=======
-    def _encode_prefix(self, prefix: Namespace) -> Any:
-        if self._closed:
-            self._refuse_closed()
-        check_namespace(prefix)
-        return prefix
-
-    def _binding(self, encoded_key: Any) -> bytes:
->>>>>>> lease-local
         namespace, key = encoded_key
         return super()._binding((self._names[namespace], encode_text(key)), mark)
 
     def _encode_prefix(self, prefix: Namespace) -> Any:
-        super()._encode_prefix(prefix)
+        if self._closed:
+            self._refuse_closed()
+        check_namespace(prefix)
         return prefix
 
     def close(self) -> None:
