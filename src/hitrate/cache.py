@@ -497,7 +497,9 @@ class Cache(BaseCache[ValueT]):
     def _terms(self, ttl: Any, lease: Any, stale: Any = None, early: Any = None) -> Any:
         from hitrate.compute.terms import PLAIN, agreed
 
-        return PLAIN if ttl is lease is stale is early is None else agreed(ttl=ttl, lease=lease, stale=stale, early=early)
+        return (
+            PLAIN if ttl is lease is stale is early is None else agreed(ttl=ttl, lease=lease, stale=stale, early=early)
+        )
 
     def _revoke(self, concerns: Callable[[FullKey], bool]) -> None:
         """Have what is being computed for these keys not be stored: it began before they were removed."""

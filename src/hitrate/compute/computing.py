@@ -7,6 +7,7 @@ import inspect
 import os
 import weakref
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from hitrate.base import FullKey
@@ -53,7 +54,7 @@ class Computing:
                 found = carry_out(self._looking(full_key, terms))
                 if found is not None:
                     if self._is_old(found, terms):
-                        self._refresher.submit(full_key, lambda: self._refresh(found, full_key, compute, terms))
+                        self._refresher.submit(full_key, partial(self._refresh, found, full_key, compute, terms))
                     return _taken(found)
             else:
                 for value in self.cache.get((full_key,)).values():
@@ -61,6 +62,11 @@ class Computing:
             value = self._flown(full_key, compute, terms, seen)
             if value is not _NOTHING:
                 return value
+
+    def missed(self, full_key: FullKey, compute: Callable[[], Any], terms: Terms, seen: int) -> Any:
+        """Return the value of a key that was missed, when so many flights had landed; as ``one`` then."""
+        value = self._flown(full_key, compute, terms, seen)
+        return self.one(full_key, compute, terms) if value is _NOTHING else value
 
     def anew(self, full_key: FullKey, compute: Callable[[], Any], terms: Terms) -> Any:
         """Compute the value of a key whether it is in the cache or not, and return it."""
@@ -98,7 +104,7 @@ class Computing:
                 found = await acarry_out(self._looking(full_key, terms))
                 if found is not None:
                     if self._is_old(found, terms):
-                        self._refresher.start(full_key, lambda: self._arefresh(found, full_key, compute, terms))
+                        self._refresher.start(full_key, partial(self._arefresh, found, full_key, compute, terms))
                     return _taken(found)
             else:
                 for value in (await self.cache.aget((full_key,))).values():
@@ -106,6 +112,11 @@ class Computing:
             value = await self._aflown(full_key, compute, terms, seen)
             if value is not _NOTHING:
                 return value
+
+    async def amissed(self, full_key: FullKey, compute: Callable[[], Any], terms: Terms, seen: int) -> Any:
+        """Return the value of a key that was missed, when so many flights had landed; as ``aone`` then."""
+        value = await self._aflown(full_key, compute, terms, seen)
+        return await self.aone(full_key, compute, terms) if value is _NOTHING else value
 
     async def aanew(self, full_key: FullKey, compute: Callable[[], Any], terms: Terms) -> Any:
         """Compute the value of a key whether it is in the cache or not, and return it."""

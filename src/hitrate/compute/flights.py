@@ -68,7 +68,18 @@ class Flight:
         waiting: how many wait for it.
     """
 
-    __slots__ = ("_callbacks", "_landed", "awaited", "companions", "key", "loop", "outcome", "revoked", "task", "waiting")
+    __slots__ = (
+        "_callbacks",
+        "_landed",
+        "awaited",
+        "companions",
+        "key",
+        "loop",
+        "outcome",
+        "revoked",
+        "task",
+        "waiting",
+    )
 
     def __init__(self, key: FullKey, loop: asyncio.AbstractEventLoop | None) -> None:
         self.key = key

@@ -18,8 +18,6 @@ from hitrate.compute.terms import Terms
 from hitrate.entry import Entry
 from hitrate.envelope import Envelope
 from hitrate.errors import SerializationError, StoreError
-from hitrate.failsafe import log
-from hitrate.keys import EncodedKey
 from hitrate.plans import Plan
 
 if TYPE_CHECKING:

@@ -1,7 +1,7 @@
 """Refreshing in the background: a bounded number of threads and tasks that end with the cache.
 
 Threads are daemons, so that they never keep the interpreter from ending, and end by themselves when there is nothing
-to do for a while. Each key is refreshed once at a time, and a refresh for which there is no room is left to a later call.
+to do for a while. Each key is refreshed once at a time; a refresh for which there is no room is left to a later call.
 """
 
 from __future__ import annotations

@@ -61,7 +61,7 @@ def agreed(
     """
     expiry_of(ttl, 0.0)
     if cache_if is not None and not callable(cache_if):
-        raise TypeError(f"cache_if is called with the value and tells whether to store it; {cache_if!r} cannot be called")
+        raise TypeError(f"cache_if tells by the value whether to store it; {cache_if!r} cannot be called")
     kinds = (cache_errors,) if isinstance(cache_errors, type) else tuple(cache_errors)
     for kind in kinds:
         if not (isinstance(kind, type) and issubclass(kind, Exception)):

@@ -21,12 +21,12 @@ from hitrate.entry import Entry
 from hitrate.errors import StoreError
 from hitrate.failsafe import log
 from hitrate.keys import EncodedKey
+from hitrate.plans import Plan, acarry_out, carry_out
 from hitrate.stores.base import Changes, Found, Store, Usage
 from hitrate.stores.keeper import Keeper
 from hitrate.stores.memory import MemoryStore
 from hitrate.stores.tiered.flights import Flight, Flights
 from hitrate.stores.tiered.near import MemoryTier, until
-from hitrate.plans import Plan, acarry_out, carry_out
 from hitrate.stores.tiered.tier import Tier
 
 _AGAIN_SECONDS = 0.5
