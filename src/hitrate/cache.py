@@ -6,9 +6,9 @@ Both faces share everything that does not wait; they differ by an ``await``.
 from __future__ import annotations
 
 import time
-from collections.abc import Awaitable, Callable, Coroutine, Iterable, Mapping, Sequence
+from collections.abc import Callable, Coroutine, Iterable, Mapping, Sequence
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, Self
+from typing import Any, Self
 
 from hitrate.base import BaseCache, FullKey, Namespace, ValueT
 from hitrate.entry import Entry, expiry_of
@@ -31,9 +31,6 @@ from hitrate.serde import BoundSerializer, SerializerProtocol
 from hitrate.stats import CacheStats, Counters, MissTimes
 from hitrate.stores.base import Changes, Found, Store, Usage
 
-if TYPE_CHECKING:
-    from hitrate.compute.computing import Computing
-
 _KNOWN_ENCODINGS = frozenset({"msgpack", "writes", "bytes", "null"})
 
 _DECODED_AT_ONCE = 256
@@ -43,7 +40,7 @@ _MISS: Any = object()
 
 
 class Cache(BaseCache[ValueT]):
-    """A cache whose entries a store keeps.
+    """A cache whose entries a store keeps. What the public caches add to it is in ``compute/cache.py``.
 
     Args:
         store: where the entries are.
@@ -382,131 +379,6 @@ class Cache(BaseCache[ValueT]):
         self._counters.deletes += removed
         self._counters.sets += len(changes) - list(changes.values()).count(None)
 
-    # Computing
-
-    def get_or_compute(
-        self,
-        key: FullKey,
-        compute: Callable[[], ValueT],
-        ttl: float | None = None,
-        *,
-        lease: float | None = None,
-        stale: float | None = None,
-        early: float | None = None,
-    ) -> ValueT:
-        """Get the value of a key, or compute and store it; of those who miss it at once, one computes for all.
-
-        Whoever in this process asks for the key meanwhile, by threads or by tasks, waits and gets a copy of its own.
-        What cannot be stored is returned all the same. When the cache fails, the function runs.
-
-        Args:
-            key: a full key.
-            compute: returns the value. What it raises is raised to all who wait for it, and not stored.
-            ttl: seconds that the value stays fresh, as in ``set``.
-            lease: seconds that other processes on the same backend wait for this one to compute; then the next one
-                does. None if they need not wait.
-            stale: seconds after its expiry that the old value is returned, while it is computed anew in the background.
-            early: refresh in the background before the value expires, the likelier the longer it took to compute; 1.0
-                is a good start (XFetch). None to wait for the expiry.
-
-        Returns:
-            The value.
-
-        Raises:
-            TypeError: an argument has the wrong type.
-            ValueError: an argument is out of its range.
-            ReentrancyError: ``compute`` asks for this very key.
-            ClosedError: the cache is closed.
-        """
-        return self._computing.one(key, compute, self._terms(ttl, lease, stale, early))  # type: ignore[no-any-return]
-
-    async def aget_or_compute(
-        self,
-        key: FullKey,
-        compute: Callable[[], Awaitable[ValueT] | ValueT],
-        ttl: float | None = None,
-        *,
-        lease: float | None = None,
-        stale: float | None = None,
-        early: float | None = None,
-    ) -> ValueT:
-        """Asynchronously get the value of a key, or compute and store it; as ``get_or_compute``.
-
-        The function runs in a task of its own: a caller that is cancelled cancels nobody else, and the work goes on for
-        as long as anyone waits for it.
-
-        Args:
-            key: a full key.
-            compute: returns the value or an awaitable of it; called in the event loop.
-            ttl: seconds that the value stays fresh, as in ``set``.
-            lease: seconds that other processes wait for this one to compute.
-            stale: seconds after its expiry that the old value is returned while it is refreshed.
-            early: how eagerly it is refreshed before it expires.
-        """
-        return await self._computing.aone(key, compute, self._terms(ttl, lease, stale, early))  # type: ignore[no-any-return]
-
-    def get_or_compute_many(
-        self,
-        keys: Sequence[FullKey],
-        compute: Callable[[list[FullKey]], Mapping[FullKey, ValueT]],
-        ttl: float | None = None,
-        *,
-        lease: float | None = None,
-    ) -> dict[FullKey, ValueT]:
-        """Get the values of keys, and compute those that are missing in one call, each key once.
-
-        Args:
-            keys: full keys, any number of them.
-            compute: is given the missing keys that nobody else computes, and returns their values by key. What it
-                leaves out is left out of the result, too, and not stored.
-            ttl: seconds that the values stay fresh, as in ``set``.
-            lease: seconds that other processes wait for this one to compute; as in ``get_or_compute``.
-
-        Returns:
-            The values by key, in the order asked.
-        """
-        return self._computing.many(_listed(keys), compute, self._terms(ttl, lease))
-
-    async def aget_or_compute_many(
-        self,
-        keys: Sequence[FullKey],
-        compute: Callable[[list[FullKey]], Awaitable[Mapping[FullKey, ValueT]] | Mapping[FullKey, ValueT]],
-        ttl: float | None = None,
-        *,
-        lease: float | None = None,
-    ) -> dict[FullKey, ValueT]:
-        """Asynchronously get the values of keys, and compute those that are missing; as ``get_or_compute_many``.
-
-        Args:
-            keys: full keys, any number of them.
-            compute: returns the values by key or an awaitable of them; called in the event loop.
-            ttl: seconds that the values stay fresh, as in ``set``.
-            lease: seconds that other processes wait for this one to compute.
-        """
-        return await self._computing.amany(_listed(keys), compute, self._terms(ttl, lease))
-
-    @property
-    def _computing(self) -> Computing:
-        computing = self.__dict__.get("_computes")
-        if computing is None:
-            from hitrate.compute.computing import Computing
-
-            computing = self.__dict__.setdefault("_computes", Computing(self))  # one step: all threads have the same
-        return computing  # type: ignore[no-any-return]
-
-    def _terms(self, ttl: Any, lease: Any, stale: Any = None, early: Any = None) -> Any:
-        from hitrate.compute.terms import PLAIN, agreed
-
-        return (
-            PLAIN if ttl is lease is stale is early is None else agreed(ttl=ttl, lease=lease, stale=stale, early=early)
-        )
-
-    def _revoke(self, concerns: Callable[[FullKey], bool]) -> None:
-        """Have what is being computed for these keys not be stored: it began before they were removed."""
-        computing = self.__dict__.get("_computes")
-        if computing is not None:
-            computing.revoke(concerns)
-
     # Removing
 
     def delete(self, keys: Sequence[FullKey]) -> int:
@@ -522,9 +394,7 @@ class Cache(BaseCache[ValueT]):
             TypeError: a key is not a ``(tuple of str, str)``.
             ClosedError: the cache is closed.
         """
-        keys = _listed(keys)
         changes: Changes = dict.fromkeys(self._encode_keys(keys))
-        self._revoke(frozenset(keys).__contains__)
         try:
             removed = self._store.write(changes)
         except StoreError as error:
@@ -535,9 +405,7 @@ class Cache(BaseCache[ValueT]):
 
     async def adelete(self, keys: Sequence[FullKey]) -> int:
         """Asynchronously remove the given keys; as ``delete``."""
-        keys = _listed(keys)
         changes: Changes = dict.fromkeys(self._encode_keys(keys))
-        self._revoke(frozenset(keys).__contains__)
         try:
             removed = await self._store.awrite(changes)
         except StoreError as error:
@@ -560,7 +428,6 @@ class Cache(BaseCache[ValueT]):
         """
         names = self._encode_namespaces(namespaces)
         if names is None or names:
-            self._revoke(_in_namespaces(namespaces))
             try:
                 self._store.clear(names)
             except StoreError as error:
@@ -570,7 +437,6 @@ class Cache(BaseCache[ValueT]):
         """Asynchronously delete the cached values for the given namespaces; as ``clear``."""
         names = self._encode_namespaces(namespaces)
         if names is None or names:
-            self._revoke(_in_namespaces(namespaces))
             try:
                 await self._store.aclear(names)
             except StoreError as error:
@@ -588,7 +454,6 @@ class Cache(BaseCache[ValueT]):
             ClosedError: the cache is closed.
         """
         name = self._encode_prefix(prefix)
-        self._revoke(lambda key: key[0][: len(prefix)] == prefix)
         try:
             if name:
                 self._store.clear_under(name)
@@ -600,7 +465,6 @@ class Cache(BaseCache[ValueT]):
     async def aclear_under(self, prefix: Namespace) -> None:
         """Asynchronously delete the cached values of every namespace that begins with this one; as ``clear_under``."""
         name = self._encode_prefix(prefix)
-        self._revoke(lambda key: key[0][: len(prefix)] == prefix)
         try:
             if name:
                 await self._store.aclear_under(name)
@@ -654,25 +518,13 @@ class Cache(BaseCache[ValueT]):
         """Close the cache; what was acknowledged stays stored. Calling it again does nothing."""
         if not self._closed:
             self._closed = True
-            self._end_computing()
             self._store.close()
 
     async def aclose(self) -> None:
         """Asynchronously close the cache; as ``close``."""
         if not self._closed:
             self._closed = True
-            await self._aend_computing()
             await self._store.aclose()
-
-    def _end_computing(self) -> None:
-        computing = self.__dict__.get("_computes")
-        if computing is not None:
-            computing.close()
-
-    async def _aend_computing(self) -> None:
-        computing = self.__dict__.get("_computes")
-        if computing is not None:
-            await computing.aclose()
 
     def _refuse_closed(self) -> None:
         raise ClosedError(f"this {type(self).__name__} is closed; open another one")
@@ -699,14 +551,6 @@ class Cache(BaseCache[ValueT]):
 def _listed(keys: Iterable[FullKey]) -> Sequence[FullKey]:
     """Return the keys as something that can be walked twice."""
     return keys if type(keys) is list or type(keys) is tuple else list(keys)
-
-
-def _in_namespaces(namespaces: Sequence[Namespace] | None) -> Callable[[FullKey], bool]:
-    """Return a function that tells whether a key is in one of these namespaces, or in any for None."""
-    if namespaces is None:
-        return lambda key: True
-    names = frozenset(namespaces)
-    return lambda key: key[0] in names
 
 
 def _cautious(serde: SerializerProtocol) -> Callable[[tuple[str, bytes]], Any]:

@@ -16,7 +16,8 @@ from random import getrandbits
 from typing import Any
 
 from hitrate.base import FullKey, Namespace, ValueT
-from hitrate.cache import _MISS, Cache, _raise
+from hitrate.cache import _MISS, _raise
+from hitrate.compute.cache import ComputingCache
 from hitrate.entry import DEFAULT_ENCODING, Entry
 from hitrate.envelope import MARK, Envelope
 from hitrate.errors import ClosedError, DecodeError, SerializationError
@@ -36,7 +37,7 @@ _HOT_BYTES = 1 << 19
 entries of 1 kB, whose objects take 5 MB, it took half as long again."""
 
 
-class InMemoryCache(Cache[ValueT]):
+class InMemoryCache(ComputingCache[ValueT]):
     """A cache in this process's memory.
 
     Args:

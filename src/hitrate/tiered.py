@@ -9,6 +9,7 @@ from typing import Any
 
 from hitrate.base import FullKey, ValueT
 from hitrate.cache import Cache, _listed
+from hitrate.compute.cache import ComputingCache
 from hitrate.errors import ClosedError, DecodeError, StoreError
 from hitrate.failsafe import OnError
 from hitrate.memory import InMemoryCache
@@ -16,7 +17,7 @@ from hitrate.stats import CacheStats
 from hitrate.stores.tiered import TieredStore
 
 
-class TieredCache(Cache[ValueT]):
+class TieredCache(ComputingCache[ValueT]):
     """Caches one behind the other, near to far: ``TieredCache(InMemoryCache(), SqliteCache(path="cache.db"))``.
 
     What counts is in the farthest tier; the nearer ones hold copies of it. A read looks in one after the other and
@@ -143,18 +144,14 @@ class TieredCache(Cache[ValueT]):
     def close(self) -> None:
         """Close the cache and its tiers. Calling it again does nothing."""
         if not self._closed:
-            self._closed = True
-            self._end_computing()
-            self._store.close()
+            super().close()
             for tier in self._tiers:
                 tier.close()
 
     async def aclose(self) -> None:
         """Asynchronously close the cache and its tiers; as ``close``."""
         if not self._closed:
-            self._closed = True
-            await self._aend_computing()
-            await self._store.aclose()
+            await super().aclose()
             for tier in self._tiers:
                 await tier.aclose()
 

@@ -22,7 +22,7 @@ from hitrate.keys import plain_key
 from hitrate.plans import Plan, acarry_out, carry_out
 
 if TYPE_CHECKING:
-    from hitrate.cache import Cache
+    from hitrate.compute.cache import ComputingCache
 
 _NOTHING: Any = object()
 
@@ -37,7 +37,7 @@ class Computing:
         flights: what is being computed.
     """
 
-    def __init__(self, cache: Cache[Any]) -> None:
+    def __init__(self, cache: ComputingCache[Any]) -> None:
         self.cache = cache
         self.flights = Flights()
         self._refresher = Refresher(type(cache).__name__)
@@ -265,10 +265,6 @@ class Computing:
 
     def _plain(self, full_key: FullKey) -> FullKey:
         return plain_key(full_key)
-
-    def revoke(self, concerns: Callable[[FullKey], bool]) -> None:
-        """Have what is being computed for these keys not be stored: they are being removed."""
-        self.flights.revoke(concerns)
 
     def not_stored(self, full_key: FullKey, error: SerializationError) -> None:
         """Log that a result cannot be stored, once for each type."""

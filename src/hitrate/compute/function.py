@@ -9,7 +9,7 @@ from functools import update_wrapper
 from typing import TYPE_CHECKING, Any, Concatenate, Generic, ParamSpec, Protocol, TypeVar, overload
 
 from hitrate.base import FullKey, Namespace
-from hitrate.cache import Cache
+from hitrate.compute.cache import ComputingCache
 from hitrate.compute.call_keys import ContentKeys, OwnKeys
 from hitrate.compute.identity import name_of, namespace_of, told_apart_by
 from hitrate.compute.terms import Terms, agreed
@@ -39,7 +39,7 @@ class _Memoised(Generic[P, R]):
     def __init__(
         self,
         function: Callable[P, Any],
-        cache: Cache[Any],
+        cache: ComputingCache[Any],
         namespace: Namespace,
         keys: Callable[[tuple[Any, ...], dict[str, Any]], FullKey],
         terms: Terms,
@@ -198,7 +198,7 @@ class Decorator(Protocol):
 
 
 def cached(
-    cache: Cache[Any],
+    cache: ComputingCache[Any],
     *,
     ttl: float | None = None,
     namespace: Namespace | None = None,
@@ -251,7 +251,7 @@ def cached(
             who takes it.
         ValueError: an argument is out of its range, or does not go with another.
     """
-    if not isinstance(cache, Cache):
+    if not isinstance(cache, ComputingCache):
         raise TypeError(
             f"cached takes a hitrate cache, as in @cached(cache), not {cache!r} of type {type(cache).__name__}"
         )
