@@ -12,6 +12,8 @@ from hitrate import PostgresCache
 from hitrate.errors import NewerFormatError, StoreError
 from hitrate.stores.postgres import schema
 
+COMPANIONS = ["_namespaces", "_counts", "_cleared", "_visited", "_state", "_leases"]
+
 
 def test_eight_processes_make_the_tables_at_once(postgres_url: str, table: str) -> None:
     tables = [f"{table}_{number}" for number in range(4)]
@@ -58,7 +60,7 @@ def test_a_name_that_is_no_text_is_refused(postgres_url: str) -> None:
         PostgresCache(postgres_url, table=wrong)
 
 
-@pytest.mark.parametrize("suffix", ["", "_namespaces", "_counts", "_cleared", "_visited", "_state"])
+@pytest.mark.parametrize("suffix", ["", *COMPANIONS])
 @pytest.mark.parametrize("kind", ["TABLE {} (id int)", "VIEW {} AS SELECT 1 AS id", "SEQUENCE {}"])
 def test_what_another_program_made_is_refused_and_left_alone(
     postgres_url: str, table: str, suffix: str, kind: str, caplog: pytest.LogCaptureFixture
@@ -87,12 +89,12 @@ def relations(url: str, table: str) -> list[Any]:
 def test_tables_of_a_newer_hitrate_are_refused_and_left_alone(postgres_url: str, table: str) -> None:
     with PostgresCache[Any](postgres_url, table=table, on_error="raise") as cache:
         cache.set({KEY: ("value", None)})
-    for name in [table, *(f"{table}_{each}" for each in ("namespaces", "counts", "cleared", "visited", "state"))]:
-        ask(postgres_url, f"COMMENT ON TABLE {name} IS 'hitrate cache, format 2'")
+    for name in [table, *(table + suffix for suffix in COMPANIONS)]:
+        ask(postgres_url, f"COMMENT ON TABLE {name} IS 'hitrate cache, format 3'")
     with PostgresCache[Any](postgres_url, table=table, on_error="raise") as cache:
-        with pytest.raises(NewerFormatError, match="format 2"):
+        with pytest.raises(NewerFormatError, match="format 3"):
             cache.get([KEY])
-        with pytest.raises(StoreError, match="format 2"):
+        with pytest.raises(StoreError, match="format 3"):
             cache.set({KEY: ("new", None)})
     with PostgresCache[Any](postgres_url, table=table) as cache:
         assert cache.get([KEY]) == {}
@@ -104,22 +106,20 @@ def test_tables_of_an_older_format_are_brought_to_this_one(
 ) -> None:
     with PostgresCache[Any](postgres_url, table=table, on_error="raise") as cache:
         cache.set({KEY: ("value", None)})
-    monkeypatch.setattr(schema, "FORMAT", 3)
+    monkeypatch.setattr(schema, "FORMAT", 4)
     monkeypatch.setattr(
-        schema, "MIGRATIONS", {1: ("ALTER TABLE {entries} ADD one int",), 2: ("ALTER TABLE {entries} ADD two int",)}
+        schema, "MIGRATIONS", {2: ("ALTER TABLE {entries} ADD one int",), 3: ("ALTER TABLE {entries} ADD two int",)}
     )
     with PostgresCache[Any](postgres_url, table=table, on_error="raise") as cache:
         assert cache.get([KEY]) == {KEY: "value"}
     assert ask(postgres_url, f"SELECT one, two FROM {table}") == [(None, None)]
-    assert ask(postgres_url, "SELECT obj_description(%s::regclass)", f"{table}_state") == [("hitrate cache, format 3",)]
+    assert ask(postgres_url, "SELECT obj_description(%s::regclass)", f"{table}_state") == [("hitrate cache, format 4",)]
 
 
 def test_tables_that_are_dropped_are_made_again(postgres_url: str, table: str) -> None:
     with PostgresCache[Any](postgres_url, table=table, on_error="raise") as cache:
         cache.set({KEY: ("value", None)})
-        names = ", ".join(
-            [table, *(f"{table}_{each}" for each in ("namespaces", "counts", "cleared", "visited", "state"))]
-        )
+        names = ", ".join([table, *(table + suffix for suffix in COMPANIONS)])
         ask(postgres_url, f"DROP TABLE {names}")
         assert cache.get([KEY]) == {}
         cache.set({KEY: ("anew", None)})

@@ -6,7 +6,8 @@ import asyncio
 import os
 import time
 import weakref
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
+from itertools import groupby
 from typing import Any, NamedTuple, TypeVar
 
 try:
@@ -23,14 +24,15 @@ from hitrate.keys import EncodedKey
 from hitrate.stores.base import Changes, Channel, Found, Listener, Store, Usage, check_limit
 from hitrate.stores.keeper import Keeper
 from hitrate.stores.postgres import names, schema
-from hitrate.stores.postgres.binary import BYTEA, array, read_int8
+from hitrate.stores.postgres.binary import read_int8
+from hitrate.stores.postgres.clearing import clear, clear_under
 from hitrate.stores.postgres.conversation import Conversation, ahold, hold
 from hitrate.stores.postgres.gathering import Lane
 from hitrate.stores.postgres.given import check_seconds, connections_of, may_prepare
+from hitrate.stores.postgres.leasing import Leaser, Settlement, Take
 from hitrate.stores.postgres.notifying import Notifications
 from hitrate.stores.postgres.reading import Reader
 from hitrate.stores.postgres.room import NO_LIMIT, Room, limits_of
-from hitrate.stores.postgres.rows import stored_name
 from hitrate.stores.postgres.schema import Durability
 from hitrate.stores.postgres.statements import Statements
 from hitrate.stores.postgres.wire import NOT_PREPARED, Call, Link, ServerError, TimedOut
@@ -49,10 +51,11 @@ _ANOTHER_CONNECTION = {"0A000", "25006", "57P01", "57P02", "57P05"}
 
 
 class _Lanes(NamedTuple):
-    """The queues of one event loop: reads, which so never wait for a write, and the rest in its order."""
+    """The queues of one event loop: reads, which so never wait for a write, the rest in its order, and leases."""
 
     reads: Lane
     writes: Lane
+    leases: Lane
 
 
 class PostgresStore(Store):
@@ -106,6 +109,7 @@ class PostgresStore(Store):
         clock = clock or time.time
         self._reader = Reader(self.statements, clock, own_clock, self._see if self._room.is_bounded else _ignore)
         self._writer = Writer(self.statements, clock, own_clock, self._room)
+        self._leaser = Leaser(self.statements, self._writer, self._room)
         self._breaker = Breaker(f"PostgreSQL, table {self._names.entries}")
         self._ready = False
         self._closed = False
@@ -153,35 +157,58 @@ class PostgresStore(Store):
         return removed
 
     def clear(self, namespaces: Sequence[bytes] | None) -> None:
-        self._hold(lambda: self._clear(namespaces))
-        self._keeper.request()
+        self._clear(clear(self.statements, namespaces))
 
     async def aclear(self, namespaces: Sequence[bytes] | None) -> None:
-        await self._lanes_here().writes.submit(_Clear(namespaces))
+        await self._aclear(clear(self.statements, namespaces))
+
+    def clear_under(self, prefix: bytes) -> None:
+        self._clear(clear_under(self.statements, prefix))
+
+    async def aclear_under(self, prefix: bytes) -> None:
+        await self._aclear(clear_under(self.statements, prefix))
+
+    def _clear(self, call: Call) -> None:
+        self._hold(lambda: _ask([call]))
         self._keeper.request()
 
-    def _clear(self, namespaces: Sequence[bytes] | None) -> Conversation[None]:
-        if namespaces is None:
-            yield (Call(self.statements.clearing.all),)
-        else:
-            named = sorted({stored_name(name) for name in namespaces})
-            yield (Call(self.statements.clearing.some, (array(BYTEA, named),)),)
+    async def _aclear(self, call: Call) -> None:
+        await self._lanes_here().writes.submit(call)
+        self._keeper.request()
 
-    async def _awrite(self, works: list[Any]) -> list[Any]:
-        """Do writes and clears in their order, writes that follow each other in one statement."""
+    async def _awrite(self, works: list[Changes | Call]) -> list[Any]:
+        """Do writes and clears in their order, those that follow each other together."""
         results: list[Any] = []
-        pending: list[Changes] = []
-        for work in [*works, None]:
-            if work is not None and not isinstance(work, _Clear):
-                pending.append(work)
-                continue
-            if pending:
-                together = pending
-                results += await self._ahold(lambda: self._writer.write(together))  # noqa: B023 - held before the next
-                pending = []
-            if work is not None:
-                named = work.namespaces
-                results.append(await self._ahold(lambda: self._clear(named)))  # noqa: B023
+        for clears, group in groupby(works, lambda work: isinstance(work, Call)):
+            some: list[Any] = list(group)
+            do = _ask if clears else self._writer.write
+            results += await self._ahold(lambda: do(some))  # noqa: B023 - held before the next
+        return results
+
+    # Leases
+
+    def lease(self, keys: Sequence[EncodedKey], token: bytes, seconds: float) -> Sequence[float]:
+        return self._hold(lambda: self._leaser.take([Take(keys, token, seconds)]))[0]
+
+    async def alease(self, keys: Sequence[EncodedKey], token: bytes, seconds: float) -> Sequence[float]:
+        left: Sequence[float] = await self._lanes_here().leases.submit(Take(keys, token, seconds))
+        return left
+
+    def settle(self, results: Changes, token: bytes) -> Collection[EncodedKey]:
+        return self._hold(lambda: self._leaser.settle([Settlement(results, token)]))[0]
+
+    async def asettle(self, results: Changes, token: bytes) -> Collection[EncodedKey]:
+        late: Collection[EncodedKey] = await self._lanes_here().leases.submit(Settlement(results, token))
+        return late
+
+    async def _alease(self, works: list[Take | Settlement]) -> list[Any]:
+        """Take and settle leases in their order, those that follow each other together."""
+        results: list[Any] = []
+        for kind, group in groupby(works, type):
+            some: list[Any] = list(group)
+            do: Callable[[list[Any]], Conversation[list[Any]]]
+            do = self._leaser.take if kind is Take else self._leaser.settle
+            results += await self._ahold(lambda: do(some))  # noqa: B023 - held before the next
         return results
 
     # What changed
@@ -322,7 +349,8 @@ class PostgresStore(Store):
         loop = asyncio.get_running_loop()
         lanes = self._lanes.get(loop)
         if lanes is None:
-            lanes = self._lanes[loop] = _Lanes(Lane(self._aread, _READS_AT_ONCE), Lane(self._awrite, 1))
+            lanes = _Lanes(Lane(self._aread, _READS_AT_ONCE), Lane(self._awrite, 1), Lane(self._alease, 1))
+            self._lanes[loop] = lanes
         return lanes
 
     def close(self) -> None:
@@ -341,10 +369,10 @@ class PostgresStore(Store):
         self._breaker.after_fork()
 
 
-class _Clear(NamedTuple):
-    """A clear that waits for its turn among writes."""
-
-    namespaces: Sequence[bytes] | None
+def _ask(calls: Sequence[Call]) -> Conversation[list[None]]:
+    """Have statements carried out that tell nothing."""
+    yield calls
+    return [None] * len(calls)
 
 
 def _keeps_connection(error: BaseException) -> bool:

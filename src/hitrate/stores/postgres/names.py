@@ -19,6 +19,7 @@ class Names(NamedTuple):
         cleared: numbers that were a namespace's, and whose entries are to be removed.
         visited: which entries were read since SIEVE's hand last came by.
         state: where SIEVE's hand is, and up to which number all namespaces were cleared.
+        leases: who is computing the value of which key.
     """
 
     entries: str
@@ -27,6 +28,7 @@ class Names(NamedTuple):
     cleared: str
     visited: str
     state: str
+    leases: str
 
 
 def quote(table: object) -> Names:
@@ -51,9 +53,7 @@ def quote(table: object) -> Names:
     def named(suffix: str) -> str:
         return sql.Identifier(*parts[:-1], parts[-1] + suffix).as_string(None)
 
-    return Names(
-        named(""), named("_namespaces"), named("_counts"), named("_cleared"), named("_visited"), named("_state")
-    )
+    return Names(named(""), *(named(f"_{field}") for field in Names._fields[1:]))
 
 
 def _encodes(text: str) -> bool:

@@ -12,14 +12,43 @@ from hitrate.failsafe import log
 from hitrate.stores.postgres.binary import TEXT, array
 from hitrate.stores.postgres.conversation import Conversation
 from hitrate.stores.postgres.names import Names
+from hitrate.stores.postgres.rows import LONGEST
 from hitrate.stores.postgres.statements import BEGIN, COMMIT, Statement, plain
 from hitrate.stores.postgres.wire import Call
 
 Durability = Literal["normal", "full"]
 
-FORMAT = 1
-MIGRATIONS: dict[int, tuple[str, ...]] = {}
+FORMAT = 2
+
+_LEASES = (
+    """CREATE {kind} TABLE {leases} (
+        id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+        namespace bigint NOT NULL,
+        taken double precision NOT NULL,
+        ends double precision NOT NULL,
+        token bytea NOT NULL,
+        key bytea NOT NULL,
+        UNIQUE (namespace, key)
+    )""",
+    "CREATE INDEX ON {leases} (ends)",
+)
+# The digests of long names do not tell what these begin with; the names themselves may be too long for an index.
+_LONG_NAMES = f"CREATE INDEX ON {{namespaces}} (substring(long_name, 1, {LONGEST})) WHERE long_name IS NOT NULL"
+
+MIGRATIONS: dict[int, tuple[str, ...]] = {
+    1: (
+        *_LEASES,
+        "ALTER TABLE {namespaces} ADD long_name bytea",
+        _LONG_NAMES,
+        # What the digests stand for is not known.
+        """WITH gone AS (DELETE FROM {namespaces} WHERE substring(name, 1, 1) = '\\xff' RETURNING id)
+            INSERT INTO {cleared} (id, at) SELECT id, date_part('epoch', statement_timestamp()) FROM gone""",
+    ),
+}
 """For each older format the statements that make the next one of it, with the names of ``Names`` to be filled in."""
+
+_SINCE = {"leases": 2}
+"""The format that a table came with, if it is not the first."""
 
 _COMMENT = "hitrate cache, format "
 ADVISORY_LOCK = 0x68697472617465  # one for the tables of all caches: they are made once
@@ -43,9 +72,11 @@ _TABLES = (
     """CREATE {kind} TABLE {namespaces} (
         name bytea PRIMARY KEY,
         id bigint GENERATED ALWAYS AS IDENTITY UNIQUE,
-        leaving double precision
+        leaving double precision,
+        long_name bytea
     )""",
     "CREATE INDEX ON {namespaces} (leaving) WHERE leaving IS NOT NULL",
+    _LONG_NAMES,
     # Room on the page for the next version of each row, which is changed at every write.
     """CREATE {kind} TABLE {counts} (
         shard integer PRIMARY KEY,
@@ -64,6 +95,7 @@ _TABLES = (
         hand bigint NOT NULL DEFAULT 0,
         floor bigint NOT NULL DEFAULT 0
     ) WITH (fillfactor = 20)""",
+    *_LEASES,
 )
 
 
@@ -82,12 +114,12 @@ def prepare(names: Names, durability: Durability) -> Conversation[None]:
         return
     yield (Call(BEGIN), Call(plain(f"SELECT pg_advisory_xact_lock({ADVISORY_LOCK})")))
     found = yield from _found(names, durability)  # another process may have been faster
+    filled = {**names._asdict(), "kind": "UNLOGGED" if durability == "normal" else ""}
     if found is None:
-        kind = "UNLOGGED" if durability == "normal" else ""
-        made = [text.format(kind=kind, **names._asdict()) for text in _TABLES]
+        made = [text.format(**filled) for text in _TABLES]
         yield [Call(plain(text)) for text in (*made, *_comments(names))]
     while found is not None and found < FORMAT:
-        yield [Call(plain(text.format(**names._asdict()))) for text in MIGRATIONS[found]]
+        yield [Call(plain(text.format(**filled))) for text in MIGRATIONS[found]]
         found += 1
         if found == FORMAT:
             yield [Call(plain(text)) for text in _comments(names)]
@@ -104,19 +136,20 @@ def _found(names: Names, durability: Durability) -> Conversation[int | None]:
             formats.append(None)
         else:
             formats.append(_format_of(name, kind, comment or b""))
-    if len(set(formats)) > 1:
-        missing = ", ".join(name for name, found in zip(names, formats, strict=True) if found is None)
+    found = formats[0]
+    if formats != [None if found is None or _SINCE.get(field, 1) > found else found for field in names._fields]:
+        missing = ", ".join(name for name, number in zip(names, formats, strict=True) if number is None)
         raise StoreError(
             f"of the tables of {names.entries} some are missing or of another format: {missing or 'mixed formats'}; "
             "drop them all, or give the cache another table"
         )
-    if formats[0] is not None and durability == "full" and result.get_value(0, 1) != b"p":
+    if found is not None and durability == "full" and result.get_value(0, 1) != b"p":
         log.warning(
             "the table %s is UNLOGGED: what it holds is lost if the server crashes. For durability='full' give the "
             "cache another table, or run ALTER TABLE ... SET LOGGED on it and its companions",
             names.entries,
         )
-    return formats[0]
+    return found
 
 
 def _format_of(name: str, kind: bytes, comment: bytes) -> int:

@@ -9,8 +9,9 @@ from __future__ import annotations
 
 import sys
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from operator import itemgetter
 from typing import NamedTuple
 
 from hitrate.errors import StoreError
@@ -36,8 +37,8 @@ from hitrate.stores.postgres.wire import Call, Result
 _PURGE_SECONDS = 1.0
 """How often a write looks for what others stored and has expired; what this process stored is looked for in time."""
 
-_ATTEMPTS = 4
-_ROWS_AT_ONCE = 20_000
+ATTEMPTS = 4
+ROWS_AT_ONCE = 20_000
 _BYTES_AT_ONCE = 32 << 20
 _LARGEST = 900 << 20
 _PAUSE_EVERY = 512
@@ -52,14 +53,26 @@ class Batch:
     """Changes of one or several callers, no key twice.
 
     Attributes:
+        long_names: the encoded namespaces of which ``rows`` have digests, by these.
         rows: what to store, in the order of names and keys in which all writers lock.
         size: bytes that they are counted as, all together.
         doomed: what to remove, in that order, each with the index of the caller who asked, None for nobody.
     """
 
+    long_names: dict[bytes, bytes] = field(default_factory=dict)
     rows: list[Row] = field(default_factory=list)
     size: int = 0
     doomed: list[tuple[bytes, bytes, int | None]] = field(default_factory=list)
+
+    @property
+    def doomed_keys(self) -> list[tuple[bytes, bytes]]:
+        """The names and keys of what to remove, in order."""
+        return [(name, key) for name, key, _ in self.doomed]
+
+    @property
+    def is_large(self) -> bool:
+        """Whether it is more than one statement takes."""
+        return len(self.rows) > ROWS_AT_ONCE or self.size > _BYTES_AT_ONCE
 
 
 class Told(NamedTuple):
@@ -108,21 +121,22 @@ class Writer:
         """Apply several callers' changes, each one's whole or not at all; return how many keys each removed."""
         removed = [0] * len(batches)
         for group in _groups(batches):
-            batch = yield from self._plan(group)
-            if batch.rows and (batch.doomed or len(batch.rows) > _ROWS_AT_ONCE or batch.size > _BYTES_AT_ONCE):
-                yield from self._write_at_once(batch, removed)
+            batch = yield from self.plan(group)
+            if batch.rows and (batch.doomed or batch.is_large):
+                yield from self.write_at_once(batch, removed)
             elif batch.rows:
                 yield from self._store(batch, removed)
             elif batch.doomed:
-                calls = (self._delete(batch), *self._purge_if_due())
-                results = yield calls
-                self._note_deleted(batch, results[0], removed)
-                self._note_purged(results[1:])
+                results = yield (*self._unlease(batch), self._delete(batch), *(purge := self.purge_if_due()))
+                deleted = len(results) - len(purge) - 1
+                self._note_deleted(batch, results[deleted], removed)
+                self.note_purged(results[deleted + 1 :])
         return removed
 
     # What is written
 
-    def _plan(self, group: list[tuple[int, Changes]]) -> Conversation[Batch]:
+    def plan(self, group: Sequence[tuple[int, Changes]]) -> Conversation[Batch]:
+        """Return what callers want written, as it is to be stored."""
         batch = Batch()
         rows, limits = batch.rows, self._room.limits
         largest = min(limits.bytes, _LARGEST)
@@ -132,7 +146,10 @@ class Writer:
                 if count % _PAUSE_EVERY == _PAUSE_EVERY - 1:
                     yield PAUSE
                 identity = next(identities)
-                short_name = name if len(name) <= LONGEST else stored_name(name)
+                short_name = name
+                if len(name) > LONGEST:
+                    short_name = stored_name(name)
+                    batch.long_names[short_name] = name
                 short_key = key if len(key) <= LONGEST else stored_key(key)
                 if entry is None:
                     batch.doomed.append((short_name, short_key, caller))
@@ -152,7 +169,7 @@ class Writer:
             del batch.rows[:dropped]
             self._room.count_evicted(dropped)
         batch.rows.sort()
-        batch.doomed.sort(key=lambda each: each[:2])
+        batch.doomed.sort(key=itemgetter(0, 1))
         return batch
 
     def _call(self, rows: Sequence[Row], size: int, *, exact: bool) -> Call:
@@ -161,16 +178,12 @@ class Writer:
         names, keys, values, expiries = zip(*rows, strict=True)
         distinct = list(dict.fromkeys(names))
         mixed = len(distinct) > 1
-        columns = None
-        if expiries.count(None) < len(rows):
-            since = 0.0 if self._own_clock else self._clock()
-            columns = array(FLOAT8, [None if expiry is None else float8(expiry - since) for expiry in expiries])
         parameters = [
             array(BYTEA, distinct) if mixed else distinct[0],
             array(BYTEA, keys),
             array(BYTEA, values),
-            columns,
-            self._now(),
+            self.expiries(expiries),
+            self.now(),
             int8(size),
             int8(limits.entries),
             int8(limits.bytes),
@@ -179,11 +192,23 @@ class Writer:
             parameters.append(array(BYTEA, names))
         return Call(self._statements.stores.rows[mixed, exact], parameters)
 
-    def _delete(self, batch: Batch) -> Call:
-        names, keys = _doomed_arrays(batch)
-        return Call(self._statements.removals.delete, (names, keys, self._now()))
+    def expiries(self, expiries: Sequence[float | None]) -> bytes | None:
+        """Return the column ``expiry`` as statements take it, None if nothing expires."""
+        if expiries.count(None) == len(expiries):
+            return None
+        since = 0.0 if self._own_clock else self._clock()
+        return array(FLOAT8, [None if expiry is None else float8(expiry - since) for expiry in expiries])
 
-    def _now(self) -> bytes | None:
+    def _delete(self, batch: Batch) -> Call:
+        return Call(self._statements.removals.delete, (*_arrays(batch.doomed_keys), self.now()))
+
+    def _unlease(self, batch: Batch) -> tuple[Call, ...]:
+        """End the leases of what is removed because somebody asked."""
+        asked = [(name, key) for name, key, caller in batch.doomed if caller is not None]
+        return (Call(self._statements.removals.unlease, _arrays(asked)),) if asked else ()
+
+    def now(self) -> bytes | None:
+        """The time, if it is the cache's own clock that tells it."""
         return float8(self._clock()) if self._own_clock else None
 
     # How it is written
@@ -192,8 +217,8 @@ class Writer:
         """Store rows by one statement; make namespaces and room as it turns out that they are needed."""
         statements, room, rows = self._statements, self._room, batch.rows
         far_call = near_call = None
-        purge = self._purge_if_due()
-        for _ in range(_ATTEMPTS):
+        purge = self.purge_if_due()
+        for _ in range(ATTEMPTS):
             exact = room.is_near or not room.is_far_from(len(rows), batch.size)
             if exact:
                 near_call = near_call or self._call(rows, batch.size, exact=True)
@@ -203,32 +228,42 @@ class Writer:
                 far_call = far_call or self._call(rows, batch.size, exact=False)
                 results = yield (far_call, *purge)
                 result, purged = results[0], results[1:]
-            self._note_purged(purged)
+            self.note_purged(purged)
             purge = ()
-            told = _told(result)
+            told = read_told(result)
             room.note(told.held, told.held_bytes)
             if told.stored == len(rows):
-                self._note_stored(rows, told)
+                self.note_stored(rows, told)
                 return
             if not told.known:
-                yield self._make_namespaces(rows)
+                yield self.make_namespaces([row[0] for row in rows], batch.long_names)
             elif exact:
-                yield from room.make(told.more, told.more_bytes, told.there, self._now())
+                yield from room.make(told.more, told.more_bytes, told.there, self.now())
             else:
                 room.is_near = True
-        yield from self._write_at_once(batch, removed)  # others have taken each room that was made
+        yield from self.write_at_once(batch, removed)  # others have taken each room that was made
 
-    def _write_at_once(self, batch: Batch, removed: list[int]) -> Conversation[None]:
-        """Store and remove in one transaction of several statements, as large or mixed batches need it."""
-        statements = self._statements
-        for _ in range(_ATTEMPTS):
-            calls = [Call(BEGIN), Call(statements.bounds.lock)]
+    def write_at_once(
+        self, planned: Batch, removed: list[int], begin: Callable[[Batch], Conversation[Batch]] | None = None
+    ) -> Conversation[None]:
+        """Store and remove in one transaction of several statements, as large or mixed batches need it.
+
+        Args:
+            planned: what to store and to remove.
+            removed: how many keys each caller removed, to be added to.
+            begin: what the transaction begins with; returns what of the batch is to be written.
+        """
+        statements, batch = self._statements, planned
+        for _ in range(ATTEMPTS):
+            yield (Call(BEGIN), Call(statements.bounds.lock))
+            if begin is not None:
+                batch = yield from begin(planned)
             if batch.doomed:
-                calls.append(Call(statements.removals.lock, _doomed_arrays(batch, batch.rows)))
-            yield calls
+                locked = sorted([*batch.doomed_keys, *((name, key) for name, key, _, _ in batch.rows)])
+                yield (*self._unlease(batch), Call(statements.removals.lock, _arrays(locked)))
             stored: list[tuple[list[Row], Told]] = []
             for part in _parts(batch.rows):
-                told = yield from self._store_part(part)
+                told = yield from self._store_part(part, batch.long_names)
                 stored.append((part, told))
                 if told.stored < len(part):
                     break
@@ -238,37 +273,46 @@ class Writer:
                     self._note_deleted(batch, result, removed)
                 yield (Call(COMMIT),)
                 for part, told in stored:
-                    self._note_stored(part, told)
+                    self.note_stored(part, told)
                 return
             yield (Call(ROLLBACK),)
-        raise StoreError(f"there was no room for {len(batch.rows)} entries after {_ATTEMPTS} attempts")
+        raise StoreError(f"there was no room for {len(batch.rows)} entries after {ATTEMPTS} attempts")
 
-    def _store_part(self, part: Sequence[Row]) -> Conversation[Told]:
+    def _store_part(self, part: Sequence[Row], long_names: Mapping[bytes, bytes]) -> Conversation[Told]:
         """Store a part of a batch, and make the namespaces and the room that it needs, in this transaction."""
-        for _ in range(_ATTEMPTS):
+        for _ in range(ATTEMPTS):
             (result,) = yield (self._call(part, _bytes_of(part), exact=True),)
-            told = _told(result)
+            told = read_told(result)
             if told.stored == len(part):
                 break
             if not told.known:
-                yield self._make_namespaces(part)
+                yield self.make_namespaces([row[0] for row in part], long_names)
             else:
-                yield from self._room.make_now(told.more, told.more_bytes, told.there, self._now())
+                yield from self._room.make_now(told.more, told.more_bytes, told.there, self.now())
         return told
 
-    def _make_namespaces(self, rows: Sequence[Row]) -> Sequence[Call]:
-        names = array(BYTEA, sorted({name for name, _, _, _ in rows}))
+    def make_namespaces(self, names: Iterable[bytes], long_names: Mapping[bytes, bytes]) -> Sequence[Call]:
+        """Return the calls after which namespaces have numbers to write to.
+
+        Args:
+            names: what stands for them, in any order.
+            long_names: the encoded namespaces that names are digests of.
+        """
+        distinct = sorted(set(names))
+        new = array(BYTEA, distinct), array(BYTEA, [long_names.get(name) for name in distinct])
         stores = self._statements.stores
-        return [Call(each, (names,)) for each in (stores.make_namespaces, stores.keep_namespaces)]
+        return Call(stores.make_namespaces, new), Call(stores.keep_namespaces, new[:1])
 
     # What is noted of it
 
-    def _purge_if_due(self) -> tuple[Call, ...]:
+    def purge_if_due(self) -> tuple[Call, ...]:
+        """Return the call that removes expired entries, if there may be some."""
         if time.monotonic() < self._purge_at and self._soonest > self._clock():
             return ()
-        return (Call(self._statements.removals.purge, (self._now(),)),)
+        return (Call(self._statements.removals.purge, (self.now(),)),)
 
-    def _note_purged(self, results: Sequence[Result]) -> None:
+    def note_purged(self, results: Sequence[Result]) -> None:
+        """Hear what the calls of ``purge_if_due`` have done."""
         for result in results:
             purged = read_int8(result.get_value(0, 0) or b"")
             self._room.note_purged(result)
@@ -277,7 +321,8 @@ class Writer:
             # As many as it may remove at a time: there may be more.
             self._purge_at = 0.0 if purged >= PURGED_PER_STEP else time.monotonic() + _PURGE_SECONDS
 
-    def _note_stored(self, rows: Sequence[Row], told: Told) -> None:
+    def note_stored(self, rows: Sequence[Row], told: Told) -> None:
+        """Hear what was stored."""
         self._room.expirations += told.expired
         for _, _, _, expiry in rows:
             if expiry is not None and expiry < self._soonest:
@@ -329,7 +374,7 @@ def _parts(rows: Sequence[Row]) -> Iterator[list[Row]]:
     part: list[Row] = []
     size = 0
     for row in rows:
-        if part and (len(part) >= _ROWS_AT_ONCE or size + len(row[2]) > _BYTES_AT_ONCE):
+        if part and (len(part) >= ROWS_AT_ONCE or size + len(row[2]) > _BYTES_AT_ONCE):
             yield part
             part, size = [], 0
         part.append(row)
@@ -338,15 +383,12 @@ def _parts(rows: Sequence[Row]) -> Iterator[list[Row]]:
         yield part
 
 
-def _doomed_arrays(batch: Batch, rows: Sequence[Row] = ()) -> tuple[bytes, bytes]:
-    """Return the names and keys of what is removed, and of some rows, in the order in which all writers lock."""
-    pairs = [each[:2] for each in batch.doomed]
-    if rows:
-        pairs = sorted([*pairs, *((name, key) for name, key, _, _ in rows)])
+def _arrays(pairs: Sequence[tuple[bytes, bytes]]) -> tuple[bytes, bytes]:
     return array(BYTEA, [name for name, _ in pairs]), array(BYTEA, [key for _, key in pairs])
 
 
-def _told(result: Result) -> Told:
+def read_told(result: Result) -> Told:
+    """Return what a statement that stores has told."""
     stored, held, held_bytes, more, more_bytes, expired = (
         read_int8(result.get_value(0, column) or b"") for column in range(1, 7)
     )

@@ -5,6 +5,7 @@ from __future__ import annotations
 from hitrate.stores.postgres.names import Names
 from hitrate.stores.postgres.statements.bounds import Bounds
 from hitrate.stores.postgres.statements.clearing import Clearing
+from hitrate.stores.postgres.statements.leases import Leases
 from hitrate.stores.postgres.statements.parts import ROW_OVERHEAD, STEP, Parts
 from hitrate.stores.postgres.statements.reads import Reads
 from hitrate.stores.postgres.statements.removals import Removals
@@ -29,3 +30,4 @@ class Statements:
         self.removals = Removals(parts)
         self.clearing = Clearing(parts)
         self.bounds = Bounds(parts)
+        self.leases = Leases(parts)

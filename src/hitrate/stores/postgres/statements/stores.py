@@ -13,7 +13,8 @@ from hitrate.stores.postgres.statements.statement import Statement, plain, prepa
 class Stores:
     """Attributes:
     rows: by whether there are several namespaces, and whether it counts exactly; see ``_store``.
-    make_namespaces: $1 names, in order; gives numbers to those that have none.
+    make_namespaces: $1 names, in order, $2 the names in full where those are digests; gives numbers to those that have
+        none.
     keep_namespaces: $1 names, in order; takes off the marks of those that were about to leave.
     """
 
@@ -21,7 +22,7 @@ class Stores:
         namespaces = parts.names.namespaces
         self.rows = {(mixed, exact): _store(parts, mixed, exact) for mixed in (False, True) for exact in (False, True)}
         self.make_namespaces = plain(
-            f"""INSERT INTO {namespaces} AS n (name) SELECT unnest($1::bytea[])
+            f"""INSERT INTO {namespaces} AS n (name, long_name) SELECT * FROM unnest($1::bytea[], $2::bytea[])
                 ON CONFLICT (name) DO UPDATE SET id = DEFAULT, leaving = NULL WHERE n.id <= {parts.floor}"""
         )
         self.keep_namespaces = plain(
@@ -62,9 +63,20 @@ def _store(parts: Parts, mixed: bool, exact: bool) -> Statement:
         f"""WITH told AS MATERIALIZED (SELECT {known} AS known, room.entries AS held, room.bytes AS held_bytes,
             cardinality($2::bytea[]) - there.entries AS more, $6::int8 - there.bytes AS more_bytes, there.ids
             FROM (SELECT {parts.totals} FROM {parts.names.counts}) AS room, {there} AS there),
-        stored AS (INSERT INTO {entries} AS e (namespace, key, value, expiry)
-            SELECT {namespace}, w.key, w.value, {expiry} FROM {source}
-            WHERE (SELECT known AND held + more <= $7::int8 AND held_bytes + more_bytes <= $8::int8 FROM told)
+        {
+            stored(
+                parts,
+                f'''SELECT {namespace}, w.key, w.value, {expiry} FROM {source}
+            WHERE (SELECT known AND held + more <= $7::int8 AND held_bytes + more_bytes <= $8::int8 FROM told)''',
+            )
+        }
+        SELECT known, stored, held, held_bytes, more, more_bytes, expired, ids FROM told, grown"""
+    )
+
+
+def stored(parts: Parts, rows: str) -> str:
+    """Upsert rows (namespace, key, value, expiry), as ``stored``, and count them, as ``grown``; $5 is the time."""
+    return f"""stored AS (INSERT INTO {parts.names.entries} AS e (namespace, key, value, expiry) {rows}
             ON CONFLICT (namespace, key) DO UPDATE SET value = excluded.value, expiry = excluded.expiry,
             replaced = (octet_length(e.key) + octet_length(e.value) + {ROW_OVERHEAD})
                 * CASE WHEN e.expiry <= {now("$5")} THEN -1 ELSE 1 END
@@ -72,6 +84,4 @@ def _store(parts: Parts, mixed: bool, exact: bool) -> Statement:
         grown AS (SELECT count(*) AS stored, count(*) - count(replaced) AS entries,
             coalesce(sum(size - coalesce(abs(replaced), 0)), 0)::int8 AS bytes,
             count(*) FILTER (WHERE replaced < 0) AS expired FROM stored),
-        {parts.counted("grown")}
-        SELECT known, stored, held, held_bytes, more, more_bytes, expired, ids FROM told, grown"""
-    )
+        {parts.counted("grown")}"""

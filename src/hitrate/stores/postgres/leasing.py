@@ -1,0 +1,235 @@
+"""Leases: taken by one statement, and settled by one that stores what was computed under them."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Collection, Iterator, Sequence
+from typing import NamedTuple, TypeVar
+
+from hitrate.errors import StoreError
+from hitrate.keys import EncodedKey
+from hitrate.stores.base import Changes
+from hitrate.stores.postgres.binary import BYTEA, FLOAT8, array, float8, int8, read_float8, read_int8, read_int8_array
+from hitrate.stores.postgres.conversation import PAUSE, Conversation
+from hitrate.stores.postgres.room import Room
+from hitrate.stores.postgres.rows import stored_key, stored_name
+from hitrate.stores.postgres.statements import Statements
+from hitrate.stores.postgres.statements.leases import PURGED_PER_CALL
+from hitrate.stores.postgres.wire import Call, Result
+from hitrate.stores.postgres.writing import ATTEMPTS, ROWS_AT_ONCE, Batch, Writer, read_told
+
+_PURGE_SECONDS = 1.0
+_LEAST_SECONDS = 0.001
+_PAUSE_EVERY = 512
+_TRUE = b"\x01"
+
+
+class Take(NamedTuple):
+    """A caller's wish for leases: see ``Store.lease``."""
+
+    keys: Sequence[EncodedKey]
+    token: bytes
+    seconds: float
+
+
+class Settlement(NamedTuple):
+    """What a caller has computed under leases: see ``Store.settle``."""
+
+    results: Changes
+    token: bytes
+
+    @property
+    def keys(self) -> Collection[EncodedKey]:
+        """The keys of the leases."""
+        return self.results.keys()
+
+
+Work = TypeVar("Work", Take, Settlement)
+Wanted = dict[tuple[bytes, bytes], tuple[int, EncodedKey]]
+"""What stands for names and keys, in the order in which all lock, each with its caller's index and the key itself."""
+
+
+class Leaser:
+    """Takes leases, and settles them.
+
+    Args:
+        statements: for the tables.
+        writer: plans what is stored, and stores what one statement does not take.
+        room: keeps the tables within limits.
+    """
+
+    def __init__(self, statements: Statements, writer: Writer, room: Room) -> None:
+        self._statements = statements
+        self._writer = writer
+        self._room = room
+        self._purge_at = 0.0
+
+    # Taking
+
+    def take(self, works: Sequence[Take]) -> Conversation[list[Sequence[float]]]:
+        """Take leases for several callers; return for each the seconds until other's end, 0.0 for what it has now."""
+        left: list[dict[EncodedKey, float]] = [{} for _ in works]
+        for group in _groups(works):
+            wanted = yield from _wanted(group)
+            pairs = list(wanted)
+            for start in range(0, len(pairs), ROWS_AT_ONCE):
+                some = {pair: wanted[pair] for pair in pairs[start : start + ROWS_AT_ONCE]}
+                seconds = yield from self._take(some, works)
+                for (caller, key), its in zip(some.values(), seconds, strict=True):
+                    left[caller][key] = its
+        return [[left[caller][key] for key in work.keys] for caller, work in enumerate(works)]
+
+    def _take(self, wanted: Wanted, works: Sequence[Take]) -> Conversation[list[float]]:
+        names, keys, tokens = owners = _owners(wanted, works)
+        seconds = array(FLOAT8, [float8(works[caller].seconds) for caller, _ in wanted.values()])
+        leases, now = self._statements.leases, self._writer.now()
+        calls = (
+            Call(leases.take, (names, keys, tokens, seconds, now)),
+            Call(leases.look, (*owners, now)),
+        )
+        for _ in range(ATTEMPTS):
+            _, looked, *purged = yield (*calls, *self._purge_if_due(now))
+            self._note_purged(purged)
+            found = [_left(looked, row) for row in range(looked.ntuples)]
+            if None not in found:
+                return [seconds for seconds in found if seconds is not None]
+            long_names = {name: full for (name, _), (_, (full, _)) in wanted.items() if name != full}
+            yield self._writer.make_namespaces([name for name, _ in wanted], long_names)
+        raise StoreError(f"the namespaces of {len(wanted)} leases were cleared as often as they were made")
+
+    def _purge_if_due(self, now: bytes | None) -> tuple[Call, ...]:
+        if time.monotonic() < self._purge_at:
+            return ()
+        return (Call(self._statements.leases.purge, (now,)),)
+
+    def _note_purged(self, results: Sequence[Result]) -> None:
+        for result in results:
+            purged = read_int8(result.get_value(0, 0) or b"")
+            self._room.note_emptied(result.get_value(0, 1))
+            self._purge_at = 0.0 if purged >= PURGED_PER_CALL else time.monotonic() + _PURGE_SECONDS
+
+    # Settling
+
+    def settle(self, works: Sequence[Settlement]) -> Conversation[list[list[EncodedKey]]]:
+        """Settle for several callers; return for each the keys whose lease was no longer its own."""
+        late: list[list[EncodedKey]] = [[] for _ in works]
+        for group in _groups(works):
+            wanted = yield from _wanted(group)
+            if not wanted:
+                continue
+            batch = yield from self._writer.plan([(caller, _entries(work.results)) for caller, work in group])
+            if batch.doomed or batch.is_large:
+                places = yield from self._settle_at_once(wanted, works, batch)
+            elif batch.rows:
+                places = yield from self._settle(wanted, works, batch)
+            else:
+                (result,) = yield (self._end(wanted, works),)
+                places = self._ended(result)
+            ours = set(places)
+            for place, (caller, key) in enumerate(wanted.values(), 1):
+                if place not in ours:
+                    late[caller].append(key)
+        return late
+
+    def _settle(self, wanted: Wanted, works: Sequence[Settlement], batch: Batch) -> Conversation[list[int]]:
+        """Settle by one statement; return the places of those that were held."""
+        writer, room, bounds = self._writer, self._room, self._statements.bounds
+        stored = {(name, key): (value, expiry) for name, key, value, expiry in batch.rows}
+        values, expiries = zip(*(stored.get(pair, (None, None)) for pair in wanted), strict=True)
+        columns = (*_owners(wanted, works), array(BYTEA, values), writer.now(), writer.expiries(expiries))
+        purge = writer.purge_if_due()
+        for _ in range(ATTEMPTS):
+            exact = room.is_near or not room.is_far_from(len(batch.rows), batch.size)
+            limits = room.limits if exact else room.far
+            call = Call(self._statements.leases.settle, (*columns, int8(limits.entries), int8(limits.bytes)))
+            before = (Call(bounds.lock),) if exact else ()
+            results = yield (*before, call, *purge)
+            result = results[len(before)]
+            writer.note_purged(results[len(before) + 1 :])
+            purge = ()
+            told = read_told(result)
+            room.note(told.held, told.held_bytes)
+            if result.get_value(0, 8) == _TRUE:
+                writer.note_stored(batch.rows, told)
+                room.note_emptied(result.get_value(0, 10))
+                return read_int8_array(result.get_value(0, 9))
+            if not told.known:
+                names = array(BYTEA, sorted({name for name, _ in wanted}))
+                yield (Call(self._statements.stores.keep_namespaces, (names,)),)
+            elif exact:
+                yield from room.make(told.more, told.more_bytes, told.there, writer.now())
+            else:
+                room.is_near = True
+        return (yield from self._settle_at_once(wanted, works, batch))  # others have taken each room that was made
+
+    def _settle_at_once(self, wanted: Wanted, works: Sequence[Settlement], batch: Batch) -> Conversation[list[int]]:
+        """Settle in one transaction of several statements."""
+        places: list[int] = []
+
+        def end(planned: Batch) -> Conversation[Batch]:
+            nonlocal places
+            (result,) = yield (self._end(wanted, works),)
+            places = self._ended(result)
+            held = set(places)
+            ours = {pair for place, pair in enumerate(wanted, 1) if place in held}
+            return Batch(
+                planned.long_names,
+                [row for row in planned.rows if row[:2] in ours],
+                planned.size,
+                [each for each in planned.doomed if each[:2] in ours],
+            )
+
+        yield from self._writer.write_at_once(batch, [0] * len(works), end)
+        return places
+
+    def _end(self, wanted: Wanted, works: Sequence[Settlement]) -> Call:
+        return Call(self._statements.leases.end, (*_owners(wanted, works), self._writer.now()))
+
+    def _ended(self, result: Result) -> list[int]:
+        self._room.note_emptied(result.get_value(0, 1))
+        return read_int8_array(result.get_value(0, 0))
+
+
+def _left(looked: Result, row: int) -> float | None:
+    """Return the seconds until another's lease ends, 0.0 if it is our own, None if the namespace had no number."""
+    if looked.get_value(row, 0) != _TRUE:
+        return None
+    if looked.get_value(row, 1) == _TRUE:
+        return 0.0
+    seconds = looked.get_value(row, 2)  # none if it has just ended
+    return _LEAST_SECONDS if seconds is None else max(read_float8(seconds), _LEAST_SECONDS)
+
+
+def _entries(results: Changes) -> Changes:
+    return {key: entry for key, entry in results.items() if entry is not None}
+
+
+def _groups(works: Sequence[Work]) -> Iterator[list[tuple[int, Work]]]:
+    """Yield works that follow each other, each with its place, of which no two have a key in common."""
+    group: list[tuple[int, Work]] = []
+    keys: set[EncodedKey] = set()
+    for caller, work in enumerate(works):
+        if group and not keys.isdisjoint(work.keys):
+            yield group
+            group, keys = [], set()
+        group.append((caller, work))
+        keys.update(work.keys)
+    if group:
+        yield group
+
+
+def _wanted(group: Sequence[tuple[int, Work]]) -> Conversation[Wanted]:
+    pairs = []
+    for caller, work in group:
+        for count, key in enumerate(work.keys, 1):
+            pairs.append(((stored_name(key[0]), stored_key(key[1])), (caller, key)))
+            if count % _PAUSE_EVERY == 0:
+                yield PAUSE
+    return dict(sorted(pairs))
+
+
+def _owners(wanted: Wanted, works: Sequence[Take] | Sequence[Settlement]) -> tuple[bytes, bytes, bytes]:
+    """Return the names, the keys and the tokens, as arrays."""
+    names, keys = zip(*wanted, strict=True)
+    tokens = [works[caller].token for caller, _ in wanted.values()]
+    return array(BYTEA, names), array(BYTEA, keys), array(BYTEA, tokens)
