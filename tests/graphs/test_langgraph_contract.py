@@ -22,7 +22,7 @@ from hitrate.testing.faces import Driver
 class GraphContract(CacheContract):
     ours: type[hitrate.BaseCache[Any]]
 
-    # How many keys there are concerns the stores, which are asked elsewhere; here it would take seconds and find nothing.
+    # How many keys there are concerns the stores, which are asked elsewhere: here it takes seconds and finds nothing.
     test_a_hundred_and_thirty_thousand_keys_in_one_call = None
 
     @pytest.mark.parametrize("place", ["first", "last"])
