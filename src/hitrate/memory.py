@@ -313,6 +313,11 @@ class InMemoryCache(ComputingCache[ValueT]):
             return encoding(payload)
         return self._proven_floats(payload) if encoding == _FLOATS else self._load(entry, encoded_key, mark)
 
+    @staticmethod
+    def _is_stored_form(encoding: Any) -> bool:
+        """Tell whether this is the name of an encoding, and not how only this cache holds a value."""
+        return type(encoding) is str and encoding != _FLOATS
+
     def aset(self, keys: Mapping[FullKey, tuple[ValueT, float | None]]) -> Coroutine[Any, Any, None]:
         """Asynchronously set the cached values for the given keys; as ``set``.
 

@@ -10,8 +10,10 @@ from typing import Any
 from hitrate.base import FullKey, ValueT
 from hitrate.cache import Cache, _listed
 from hitrate.compute.cache import ComputingCache
+from hitrate.entry import Entry
 from hitrate.errors import ClosedError, DecodeError, StoreError
 from hitrate.failsafe import OnError
+from hitrate.keys import EncodedKey
 from hitrate.memory import InMemoryCache
 from hitrate.stats import CacheStats
 from hitrate.stores.tiered import TieredStore
@@ -70,6 +72,7 @@ class TieredCache(ComputingCache[ValueT]):
             clock=clock,
         )
         super().__init__(store, serde=near.serde, default_ttl=default_ttl, on_error=on_error, clock=clock)
+        self._looks_in = (store, "look")
         self._near_get: Callable[[Sequence[FullKey]], dict[FullKey, Any]] = _nothing if self._near is None else near.get
         self._before = self._near_counts()
 
@@ -115,6 +118,11 @@ class TieredCache(ComputingCache[ValueT]):
             return self._near_get(keys)
         except (DecodeError, ClosedError):  # a farther tier may do better, and tells if it does not
             return {}
+
+    def _restored(self, entry: Entry, encoded_key: EncodedKey, mark: str = "") -> Any:
+        if self._near is not None and not self._near._is_stored_form(entry[0]):
+            return self._near._restored(entry, encoded_key)
+        return super()._restored(entry, encoded_key, mark)
 
     # The whole
 
