@@ -4,12 +4,17 @@ from __future__ import annotations
 
 import asyncio
 import random
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
+from contextlib import contextmanager
 from multiprocessing import Manager, get_context
+from multiprocessing.connection import Connection
+from multiprocessing.context import SpawnProcess
 from typing import Any
+from uuid import uuid4
 
 from hitrate import PostgresCache
+from hitrate.keys import EncodedKey
 
 BATCH = [(("batch",), str(number)) for number in range(10)]
 """Keys that are only ever set together, to one value."""
@@ -79,3 +84,71 @@ async def _ause(cache: PostgresCache[Any], number: int) -> None:
         assert (await cache.aget([own])).get(own, which) == which
 
     await asyncio.gather(*map(task, range(50)))
+
+
+# Leases
+
+
+@contextmanager
+def holder(url: str, table: str, key: EncodedKey, seconds: float) -> Iterator[tuple[SpawnProcess, Connection]]:
+    """Have another process take a lease; it settles with the bytes that it is sent, and tells what came too late."""
+    context = get_context("spawn")
+    ours, theirs = context.Pipe()
+    process = context.Process(target=_hold, args=(theirs, url, table, key, seconds))
+    process.start()
+    theirs.close()
+    try:
+        assert ours.recv() == [0.0]
+        yield process, ours
+    finally:
+        process.kill()
+        process.join()
+        ours.close()
+
+
+def _hold(pipe: Connection, url: str, table: str, key: EncodedKey, seconds: float) -> None:
+    token = uuid4().bytes
+    with PostgresCache[Any](url, table=table) as cache:
+        store: Any = cache._store
+        pipe.send(list(store.lease([key], token, seconds)))
+        pipe.send(list(store.settle({key: ("bytes", pipe.recv(), None, 0.0)}, token)))
+
+
+def take_at_once(barrier: Any, number: int, url: str, table: str, rounds: int) -> list[float]:
+    """Take the lease of one key after the other at the same moment as others; return what each call returned."""
+    with PostgresCache[Any](url, table=table) as cache:
+        store: Any = cache._store
+        taken = []
+        for step in range(rounds):
+            barrier.wait()
+            (left,) = store.lease([(b"\x05taken", b"%d" % step)], uuid4().bytes, 60)
+            taken.append(left)
+        return taken
+
+
+def settle_with_others(barrier: Any, number: int, url: str, table: str) -> str:
+    """Take leases in any order, and settle them, amid removals and clears; tell what was wrong."""
+    rng = random.Random(number)
+    name = b"\x07settled"
+    with PostgresCache[Any](url, table=table, timeout=30) as cache:
+        store: Any = cache._store
+        barrier.wait()
+        for step in range(60):
+            keys = rng.sample([(name, b"%d" % each) for each in range(30)], 10)
+            token = uuid4().bytes
+            left = store.lease(keys, token, 60)
+            ours = [key for key, seconds in zip(keys, left, strict=True) if seconds == 0.0]
+            choice = rng.random()
+            if choice < 0.2:
+                store.write(dict.fromkeys(keys[:5]))
+            elif choice < 0.25:
+                store.clear([name])
+            elif choice < 0.35:
+                store.write(dict.fromkeys(keys[:5], ("bytes", b"by hand", None, 0.0)))
+            results = {key: rng.choice([None, ("bytes", b"%d" % step, None, 0.0)]) for key in keys}
+            late = store.settle(results, token)
+            if not set(keys) - set(ours) <= set(late):
+                return "what was another's was settled"
+        if cache.stats().errors:
+            return "there were errors"
+    return "fine"

@@ -87,9 +87,11 @@ class Leaser:
             Call(leases.take, (names, keys, tokens, seconds, now)),
             Call(leases.look, (*owners, now)),
         )
+        purge = self._purge_if_due(now)
         for _ in range(ATTEMPTS):
-            _, looked, *purged = yield (*calls, *self._purge_if_due(now))
+            _, looked, *purged = yield (*calls, *purge)
             self._note_purged(purged)
+            purge = ()
             found = [_left(looked, row) for row in range(looked.ntuples)]
             if None not in found:
                 return [seconds for seconds in found if seconds is not None]

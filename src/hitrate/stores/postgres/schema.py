@@ -110,11 +110,12 @@ def prepare(names: Names, durability: Durability) -> Conversation[None]:
         NewerTable: a newer hitrate made them.
         StoreError: one of that name is another program's, or some are missing.
     """
-    if (yield from _found(names, durability)) == FORMAT:
+    found, _ = yield from _found(names, durability)
+    if found == FORMAT:
         return
     yield (Call(BEGIN), Call(plain(f"SELECT pg_advisory_xact_lock({ADVISORY_LOCK})")))
-    found = yield from _found(names, durability)  # another process may have been faster
-    filled = {**names._asdict(), "kind": "UNLOGGED" if durability == "normal" else ""}
+    found, logged = yield from _found(names, durability)  # another process may have been faster
+    filled = {**names._asdict(), "kind": "" if logged else "UNLOGGED"}
     if found is None:
         made = [text.format(**filled) for text in _TABLES]
         yield [Call(plain(text)) for text in (*made, *_comments(names))]
@@ -126,8 +127,8 @@ def prepare(names: Names, durability: Durability) -> Conversation[None]:
     yield (Call(COMMIT),)
 
 
-def _found(names: Names, durability: Durability) -> Conversation[int | None]:
-    """Return the format of the tables, None if there are none."""
+def _found(names: Names, durability: Durability) -> Conversation[tuple[int | None, bool]]:
+    """Return the format of the tables, None if there are none, and whether they are, or are to be, logged."""
     (result,) = yield (Call(Statement(_INSPECT), (array(TEXT, [name.encode() for name in names]),)),)
     formats: list[int | None] = []
     for row, name in enumerate(names):
@@ -143,13 +144,14 @@ def _found(names: Names, durability: Durability) -> Conversation[int | None]:
             f"of the tables of {names.entries} some are missing or of another format: {missing or 'mixed formats'}; "
             "drop them all, or give the cache another table"
         )
-    if found is not None and durability == "full" and result.get_value(0, 1) != b"p":
+    logged = durability == "full" if found is None else result.get_value(0, 1) == b"p"
+    if durability == "full" and not logged:
         log.warning(
             "the table %s is UNLOGGED: what it holds is lost if the server crashes. For durability='full' give the "
             "cache another table, or run ALTER TABLE ... SET LOGGED on it and its companions",
             names.entries,
         )
-    return found
+    return found, logged
 
 
 def _format_of(name: str, kind: bytes, comment: bytes) -> int:
