@@ -63,7 +63,7 @@ def _fast(obj: Any) -> bytes | None:
             if any(map(packed.__contains__, _EXTENDED)):
                 packb(obj, _default_with_care, OPTION)
         # All exponent bits of a double are set. It may be an infinity, or bytes of something else: the walk knows.
-        if (b"\xcb\x7f" in packed or b"\xcb\xff" in packed) and _search_nan(packed) is not None:
+        if 0xCB in packed and _search_nan(packed) is not None:
             return None
     except Exception:
         # The walk finds it again, and says where.

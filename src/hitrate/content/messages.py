@@ -3,43 +3,50 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from operator import itemgetter
 from typing import Any
 
-from langchain_core.messages import RemoveMessage
+from langchain_core.messages import BaseMessage, RemoveMessage
 
 from hitrate.content.classes import class_mark
 
 _OF_THE_RUN = frozenset({"id", "response_metadata", "usage_metadata"})
+_MOSTLY_EMPTY = {"additional_kwargs": {}, "name": None, "tool_calls": [], "invalid_tool_calls": []}
 _roles: dict[str, Any] = {}
 
 
-def message_state(cls: type) -> Callable[[Any], list[Any]]:
+def message_state(cls: type[BaseMessage]) -> Callable[[Any], list[Any]]:
     """Return the function that returns the content of a message.
 
     What is empty is left out, so that a field which another release of LangChain adds or drops changes no key.
     """
     # What is to be removed is what a RemoveMessage says.
-    left_out = (_OF_THE_RUN - {"id"} if issubclass(cls, RemoveMessage) else _OF_THE_RUN) | {"type"}
+    left_out = _OF_THE_RUN - {"id"} if issubclass(cls, RemoveMessage) else _OF_THE_RUN
+    names = [name for name in cls.__pydantic_fields__ if name not in left_out and name not in ("type", "content")]
+    get_all = itemgetter(*names)
+    empty = tuple(map(_MOSTLY_EMPTY.get, names)) if _MOSTLY_EMPTY.keys() >= {*names} else None
 
     def state(obj: Any) -> list[Any]:
         attributes = obj.__dict__
-        content = {
-            name: value
-            for name, value in attributes.items()
-            if value is not None
-            and name not in left_out
-            and (value or (type(value) is not list and type(value) is not dict))
-        }
-        role = attributes["type"]
-        more = content.get("additional_kwargs")
-        if more is not None and type(more) is dict and None in more.values():
-            # Such as "refusal", which is None in the messages of one provider and missing in all others.
-            content["additional_kwargs"] = {name: value for name, value in more.items() if value is not None}
+        role, values = attributes["type"], get_all(attributes)
         mark = _roles.get(role) or _mark_of(role)
+        content = {"content": attributes["content"]}
+        if empty is None or values != empty:
+            for name, value in zip(names, values, strict=True):
+                if value is not None and not _is_empty(value):
+                    content[name] = value
+            more = content.get("additional_kwargs")
+            if type(more) is dict and None in more.values():
+                # Such as "refusal", which is None in the messages of one provider and missing in all others.
+                content["additional_kwargs"] = {name: value for name, value in more.items() if value is not None}
         extra, private = obj.__pydantic_extra__, obj.__pydantic_private__
-        return [mark, content, extra, private] if extra or private else [mark, content]
+        return [mark, content, extra or None, private or None] if extra or private else [mark, content]
 
     return state
+
+
+def _is_empty(value: Any) -> bool:
+    return not value if type(value) is list or type(value) is dict else False
 
 
 def _mark_of(role: str) -> Any:
