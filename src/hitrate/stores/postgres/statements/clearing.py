@@ -32,7 +32,7 @@ class Clearing:
         entries, namespaces, cleared, floor = names.entries, names.namespaces, names.cleared, parts.floor
 
         def leased(namespace: str) -> str:
-            return f"EXISTS (SELECT FROM {names.leases} WHERE namespace = {namespace} AND ends > {now()})"
+            return f"EXISTS (SELECT FROM {names.leases} WHERE namespace = {namespace})"
 
         self.all = plain(
             f"""INSERT INTO {names.state} AS s (floor) SELECT coalesce(max(id), 0) FROM {namespaces}
