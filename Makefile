@@ -20,7 +20,7 @@ demo: .venv/.demo
 	@$(BIN)/python examples/demo.py
 
 test: .venv/.test
-	$(BIN)/python -m pytest --quiet
+	@.ci/test $(BIN)/python
 
 # What reads the code beside what runs it; each shows its output when it is done.
 check:

@@ -1,4 +1,4 @@
-"""The examples of the README run as they stand and print what it says."""
+"""The examples of the README, and of the pages that teach, run as they stand and print what is said."""
 
 from __future__ import annotations
 
@@ -11,14 +11,19 @@ import pytest
 
 ROOT = Path(__file__).parent.parent
 README = (ROOT / "README.md").read_text(encoding="utf-8")
-EXAMPLES = re.findall(r"```python\n(.*?)```\n\n```text\n(.*?)```", README, re.DOTALL)
+LESSON = (ROOT / "docs" / "compute-once.md").read_text(encoding="utf-8")
+
+
+def examples(text: str) -> list[tuple[str, str]]:
+    return re.findall(r"```python\n(.*?)```\n\n```text\n(.*?)```", text, re.DOTALL)
 
 
 def test_every_example_is_tested() -> None:
-    assert len(EXAMPLES) == README.count("```python") == 3
+    assert len(examples(README)) == README.count("```python") == 3
+    assert len(examples(LESSON)) == LESSON.count("```python") == 5
 
 
-@pytest.mark.parametrize(("code", "printed"), EXAMPLES, ids=["langgraph", "plain", "open"])
+@pytest.mark.parametrize(("code", "printed"), examples(README) + examples(LESSON))
 def test_an_example_prints_what_it_says(code: str, printed: str, tmp_path: Path) -> None:
     command = [sys.executable, "-W", "error", "-c", code]
     done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)

@@ -11,7 +11,17 @@ from hitrate.lazy import lazily
 
 if TYPE_CHECKING:
     from hitrate.base import BaseCache, FullKey, Namespace, ValueT
-    from hitrate.errors import ClosedError, DecodeError, HitrateError, NewerFormatError, SerializationError, StoreError
+    from hitrate.compute.function import cached
+    from hitrate.content.calls import stable_key
+    from hitrate.errors import (
+        ClosedError,
+        DecodeError,
+        HitrateError,
+        NewerFormatError,
+        ReentrancyError,
+        SerializationError,
+        StoreError,
+    )
     from hitrate.memory import InMemoryCache
     from hitrate.opening import open
     from hitrate.postgres import PostgresCache
@@ -33,6 +43,7 @@ _HOME = {
     "Namespace": "base",
     "NewerFormatError": "errors",
     "PostgresCache": "postgres",
+    "ReentrancyError": "errors",
     "RedisCache": "redis",
     "SerializationError": "errors",
     "SerializerProtocol": "serde",
@@ -40,7 +51,9 @@ _HOME = {
     "StoreError": "errors",
     "TieredCache": "tiered",
     "ValueT": "base",
+    "cached": "compute.function",
     "open": "opening",
+    "stable_key": "content.calls",
 }
 
 __all__ = [
@@ -56,13 +69,16 @@ __all__ = [
     "NewerFormatError",
     "PostgresCache",
     "RedisCache",
+    "ReentrancyError",
     "SerializationError",
     "SerializerProtocol",
     "SqliteCache",
     "StoreError",
     "TieredCache",
     "ValueT",
+    "cached",
     "open",
+    "stable_key",
 ]
 
 

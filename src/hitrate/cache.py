@@ -12,6 +12,7 @@ from typing import Any, Self
 
 from hitrate.base import BaseCache, FullKey, Namespace, ValueT
 from hitrate.entry import Entry, expiry_of
+from hitrate.envelope import MARK, Envelope, opened
 from hitrate.errors import ClosedError, DecodeError, HitrateError, SerializationError, StoreError
 from hitrate.failsafe import Failsafe, OnError
 from hitrate.keys import (
@@ -35,9 +36,11 @@ _KNOWN_ENCODINGS = frozenset({"msgpack", "writes", "bytes", "null"})
 _DECODED_AT_ONCE = 256
 """How many values a coroutine decodes before it lets the event loop serve others."""
 
+_MISS: Any = object()
+
 
 class Cache(BaseCache[ValueT]):
-    """A cache whose entries a store keeps.
+    """A cache whose entries a store keeps. What the public caches add to it is in ``compute/cache.py``.
 
     Args:
         store: where the entries are.
@@ -66,7 +69,9 @@ class Cache(BaseCache[ValueT]):
         self._missed = MissTimes()
         self._names = NamespaceEncoder()
         self._binds = isinstance(self.serde, BoundSerializer)
+        self._loads_typed = _cautious(self.serde)
         self._closed = False
+        self._looks_in: tuple[Any, str] = (store, "get")
 
     # Reading
 
@@ -146,7 +151,7 @@ class Cache(BaseCache[ValueT]):
                 try:
                     value = self._load(entry, encoded[0])
                 except DecodeError:
-                    pass  # told below
+                    pass  # it may be in an envelope; else it is told below
                 else:
                     counters.hits += 1
                     if entry[3]:
@@ -155,7 +160,7 @@ class Cache(BaseCache[ValueT]):
         values: dict[FullKey, ValueT] = {}
         saved = 0.0
         missed: list[EncodedKey] = []
-        loads = None if self._binds else self.serde.loads_typed
+        loads = None if self._binds else self._loads_typed
         for full_key, encoded_key, entry in zip(keys, encoded, found):  # noqa: B905 - strict costs a tenth of a hit
             if type(entry) is tuple:
                 try:
@@ -163,7 +168,12 @@ class Cache(BaseCache[ValueT]):
                     saved += entry[3]
                     continue
                 except Exception as error:
-                    self._entry_failed(full_key, self._decode_error(error))
+                    if not entry[0].startswith(MARK):
+                        self._entry_failed(full_key, self._decode_error(error))
+                    elif (value := self._unwrapped(full_key, encoded_key, entry)) is not _MISS:
+                        values[full_key] = value
+                        saved += entry[3]
+                        continue
             elif isinstance(entry, HitrateError):
                 self._entry_failed(full_key, entry)
             missed.append(encoded_key)
@@ -175,13 +185,37 @@ class Cache(BaseCache[ValueT]):
             counters.seconds_saved += saved
         return values
 
-    def _load(self, entry: Entry, encoded_key: EncodedKey) -> ValueT:
+    def _unwrapped(self, full_key: FullKey, encoded_key: EncodedKey, entry: Entry) -> Any:
+        """Return the value of an entry in an envelope; ``_MISS`` if it is stale, or is an exception."""
+        try:
+            envelope, encoding = opened(entry[0])
+            if envelope.error or (envelope.fresh_until is not None and envelope.fresh_until <= self._clock()):
+                return _MISS
+            return self._restored((encoding, *entry[1:]), encoded_key, envelope.mark)
+        except DecodeError as error:
+            self._entry_failed(full_key, error)
+            return _MISS
+
+    def _restored(self, entry: Entry, encoded_key: EncodedKey, mark: str = "") -> Any:
+        """Return a value of its own for an entry out of its envelope.
+
+        Args:
+            entry: as the store gave it, and its encoding without an envelope.
+            encoded_key: its key.
+            mark: what the envelope said; it counts as part of the key.
+
+        Raises:
+            DecodeError: it cannot be restored exactly.
+        """
+        return self._load(entry, encoded_key, mark)
+
+    def _load(self, entry: Entry, encoded_key: EncodedKey, mark: str = "") -> ValueT:
         value: ValueT
         try:
             if self._binds:
-                value = self.serde.loads_bound(entry[:2], self._binding(encoded_key))  # type: ignore[attr-defined]
+                value = self.serde.loads_bound(entry[:2], self._binding(encoded_key, mark))  # type: ignore[attr-defined]
             else:
-                value = self.serde.loads_typed(entry[:2])
+                value = self._loads_typed(entry[:2])
         except DecodeError:
             raise
         except Exception as error:
@@ -194,10 +228,19 @@ class Cache(BaseCache[ValueT]):
             return error
         return DecodeError(f"{type(self.serde).__name__} could not decode it: {error!r}")
 
-    def _binding(self, encoded_key: EncodedKey) -> bytes:
+    def _binding(self, encoded_key: EncodedKey, mark: str = "") -> bytes:
         """Return one injective byte string for a full key, for serializers that bind a value to it."""
         name, key = encoded_key
-        return len(name).to_bytes(4, "big") + name + key
+        binding = len(name).to_bytes(4, "big") + name + key
+        # No namespace is as long as that, so what is in an envelope passes for no key's plain value.
+        return b"\xff\xff\xff\xff" + len(mark).to_bytes(4, "big") + mark.encode() + binding if mark else binding
+
+    def _restored_entry(self, entry: Entry, encoded_key: EncodedKey) -> Any:
+        """Return a value of its own for an entry that may be in an envelope."""
+        if type(entry[0]) is not str or not entry[0].startswith(MARK):
+            return self._restored(entry, encoded_key)
+        envelope, encoding = opened(entry[0])
+        return self._restored((encoding, *entry[1:]), encoded_key, envelope.mark)
 
     def _entry_failed(self, full_key: FullKey, error: HitrateError) -> None:
         namespace, key = full_key
@@ -276,11 +319,23 @@ class Cache(BaseCache[ValueT]):
     def _expiry(self, ttl: float | None, now: float) -> float | None:
         return expiry_of(self._default_ttl if ttl is None else ttl, now)
 
-    def _dump(self, value: ValueT, encoded_key: EncodedKey) -> tuple[str, bytes]:
+    def _prepared(
+        self, value: Any, encoded_key: EncodedKey, expiry: float | None, seconds: float, envelope: Envelope
+    ) -> Entry:
+        """Return what a store is to keep of a value that was computed.
+
+        Raises:
+            SerializationError: it cannot be stored exactly.
+        """
+        self._missed.pop(encoded_key, None)
+        encoding, payload = self._dump(value, encoded_key, envelope.mark)
+        return envelope.around(encoding), payload, expiry, seconds
+
+    def _dump(self, value: ValueT, encoded_key: EncodedKey, mark: str = "") -> tuple[str, bytes]:
         dumped: tuple[str, bytes]
         try:
             if self._binds:
-                dumped = self.serde.dumps_bound(value, self._binding(encoded_key))  # type: ignore[attr-defined]
+                dumped = self.serde.dumps_bound(value, self._binding(encoded_key, mark))  # type: ignore[attr-defined]
             else:
                 dumped = self.serde.dumps_typed(value)
         except SerializationError:
@@ -302,6 +357,7 @@ class Cache(BaseCache[ValueT]):
         if (
             not isinstance(encoding, str)
             or not encoding.isascii()
+            or encoding.startswith(MARK)
             or not isinstance(payload, (bytes, bytearray, memoryview))
         ):
             kinds = f"({type(encoding).__name__}, {type(payload).__name__})"
@@ -495,6 +551,20 @@ class Cache(BaseCache[ValueT]):
 def _listed(keys: Iterable[FullKey]) -> Sequence[FullKey]:
     """Return the keys as something that can be walked twice."""
     return keys if type(keys) is list or type(keys) is tuple else list(keys)
+
+
+def _cautious(serde: SerializerProtocol) -> Callable[[tuple[str, bytes]], Any]:
+    """Return the ``loads_typed`` of a serializer; it raises when the encoding is in an envelope."""
+    loads = serde.loads_typed
+    if type(serde).__module__.startswith("hitrate."):
+        return loads  # it refuses what it does not know
+
+    def cautious(data: tuple[str, bytes]) -> Any:
+        if data[0].startswith(MARK):
+            raise DecodeError(f"unknown encoding {data[0]!r}")
+        return loads(data)
+
+    return cautious
 
 
 async def _raise(error: Exception) -> None:

@@ -39,3 +39,7 @@ class NewerFormatError(HitrateError):
 
 class ClosedError(HitrateError, RuntimeError):
     """The cache was used after ``close``."""
+
+
+class ReentrancyError(HitrateError, RuntimeError):
+    """Computing a value asked for that very value, and would have waited for itself for ever."""

@@ -50,6 +50,14 @@ def encode_namespace(namespace: Namespace) -> bytes:
     return b"".join(parts)
 
 
+def after_all_under(encoded: bytes) -> bytes:
+    """Return the first bytes, in their order, after all that begin with an encoded namespace, not the empty one.
+
+    Its last byte is of text or a length below 128, and so never 0xff.
+    """
+    return encoded[:-1] + bytes([encoded[-1] + 1])
+
+
 def decode_text(raw: bytes) -> str:
     """Return the str that ``encode_text`` was given."""
     return raw.decode("utf-8", "surrogatepass")

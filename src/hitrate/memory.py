@@ -16,11 +16,13 @@ from random import getrandbits
 from typing import Any
 
 from hitrate.base import FullKey, Namespace, ValueT
-from hitrate.cache import Cache, _raise
-from hitrate.entry import DEFAULT_ENCODING
+from hitrate.cache import _MISS, _raise
+from hitrate.compute.cache import ComputingCache
+from hitrate.entry import DEFAULT_ENCODING, Entry
+from hitrate.envelope import MARK, Envelope
 from hitrate.errors import ClosedError, DecodeError, SerializationError
 from hitrate.failsafe import OnError
-from hitrate.keys import check_key, check_namespaces, check_pairs, encode_text, plain_key, refuse_pair
+from hitrate.keys import check_key, check_namespace, check_namespaces, check_pairs, encode_text, plain_key, refuse_pair
 from hitrate.serde import MsgpackSerializer, SerializerProtocol, copier, is_immutable
 from hitrate.serde.packing import is_packed_floats, pack_floats
 from hitrate.stats import REMEMBERED_MISSES
@@ -30,14 +32,12 @@ _FLOAT_SIZE = sys.getsizeof(1.0)
 _FLOATS = "floats"
 """A list of floats, as far as the length of its payload tells; no encoding that leaves this file."""
 
-_MISS: Any = object()
-
 _HOT_BYTES = 1 << 19
 """Originals that hits copy, at most. A copy is faster than decoding only from what the processor has near: of 1,000
 entries of 1 kB, whose objects take 5 MB, it took half as long again."""
 
 
-class InMemoryCache(Cache[ValueT]):
+class InMemoryCache(ComputingCache[ValueT]):
     """A cache in this process's memory.
 
     Args:
@@ -167,6 +167,8 @@ class InMemoryCache(Cache[ValueT]):
             else:
                 value = self._load(entry, full_key)  # type: ignore[arg-type]  # keys stay as they are
         except DecodeError as error:
+            if encoding.startswith(MARK):
+                return self._unwrapped(full_key, full_key, entry)  # type: ignore[arg-type]  # as above
             self._entry_failed(full_key, error)
             return _MISS
         if encoding == _FLOATS:
@@ -295,6 +297,27 @@ class InMemoryCache(Cache[ValueT]):
             return payload
         return encoding, payload, expiry, seconds, False
 
+    def _prepared(
+        self, value: Any, encoded_key: Any, expiry: float | None, seconds: float, envelope: Envelope
+    ) -> Entry:
+        if envelope.mark:
+            return super()._prepared(value, encoded_key, expiry, seconds, envelope)
+        encoding, payload, *_ = spelled_out(self._held(value, encoded_key, expiry))
+        return encoding, payload, expiry, seconds
+
+    def _restored(self, entry: Any, encoded_key: Any, mark: str = "") -> Any:
+        encoding, payload = entry[:2]
+        if encoding is None:
+            return payload
+        if callable(encoding):
+            return encoding(payload)
+        return self._proven_floats(payload) if encoding == _FLOATS else self._load(entry, encoded_key, mark)
+
+    @staticmethod
+    def _is_stored_form(encoding: Any) -> bool:
+        """Tell whether this is the name of an encoding, and not how only this cache holds a value."""
+        return type(encoding) is str and encoding != _FLOATS
+
     def aset(self, keys: Mapping[FullKey, tuple[ValueT, float | None]]) -> Coroutine[Any, Any, None]:
         """Asynchronously set the cached values for the given keys; as ``set``.
 
@@ -347,9 +370,15 @@ class InMemoryCache(Cache[ValueT]):
             self._refuse_closed()
         return None if namespaces is None else check_namespaces(namespaces)
 
-    def _binding(self, encoded_key: Any) -> bytes:
+    def _binding(self, encoded_key: Any, mark: str = "") -> bytes:
         namespace, key = encoded_key
-        return super()._binding((self._names[namespace], encode_text(key)))
+        return super()._binding((self._names[namespace], encode_text(key)), mark)
+
+    def _encode_prefix(self, prefix: Namespace) -> Any:
+        if self._closed:
+            self._refuse_closed()
+        check_namespace(prefix)
+        return prefix
 
     def close(self) -> None:
         """Close the cache and let go of its entries. Calling it again does nothing."""

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from hitrate.base import ValueT
-from hitrate.cache import Cache
+from hitrate.compute.cache import ComputingCache
 from hitrate.failsafe import OnError
 from hitrate.serde import SerializerProtocol
 from hitrate.stores.postgres import PostgresStore
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     Pool: TypeAlias = ConnectionPool[Any] | AsyncConnectionPool[Any]
 
 
-class PostgresCache(Cache[ValueT]):
+class PostgresCache(ComputingCache[ValueT]):
     """Cache on PostgreSQL, for any number of threads, event loops, processes and machines at once.
 
     The tables are made when the cache is first used. Entries expire by the server's clock, which all that share a

@@ -7,13 +7,13 @@ from collections.abc import Callable
 from typing import Any
 
 from hitrate.base import ValueT
-from hitrate.cache import Cache
+from hitrate.compute.cache import ComputingCache
 from hitrate.failsafe import OnError
 from hitrate.serde import SerializerProtocol
 from hitrate.stores.redis import RedisStore
 
 
-class RedisCache(Cache[ValueT]):
+class RedisCache(ComputingCache[ValueT]):
     """A cache on a Redis or Valkey server or cluster, for any number of threads, event loops, processes and machines.
 
     Nothing is sent before the first call. The face that the client does not have is made from the same settings, and so

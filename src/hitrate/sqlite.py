@@ -8,14 +8,14 @@ from collections.abc import Callable, Coroutine, Mapping
 from typing import Any
 
 from hitrate.base import FullKey, ValueT
-from hitrate.cache import Cache
+from hitrate.compute.cache import ComputingCache
 from hitrate.failsafe import OnError
 from hitrate.serde import SerializerProtocol
 from hitrate.stores.sqlite import SqliteStore
 from hitrate.stores.sqlite.connections import Durability
 
 
-class SqliteCache(Cache[ValueT]):
+class SqliteCache(ComputingCache[ValueT]):
     """File-based cache using SQLite, for any number of threads, event loops and processes at once.
 
     Args:

@@ -9,14 +9,17 @@ from typing import Any
 
 from hitrate.base import FullKey, ValueT
 from hitrate.cache import Cache, _listed
+from hitrate.compute.cache import ComputingCache
+from hitrate.entry import Entry
 from hitrate.errors import ClosedError, DecodeError, StoreError
 from hitrate.failsafe import OnError
+from hitrate.keys import EncodedKey
 from hitrate.memory import InMemoryCache
 from hitrate.stats import CacheStats
 from hitrate.stores.tiered import TieredStore
 
 
-class TieredCache(Cache[ValueT]):
+class TieredCache(ComputingCache[ValueT]):
     """Caches one behind the other, near to far: ``TieredCache(InMemoryCache(), SqliteCache(path="cache.db"))``.
 
     What counts is in the farthest tier; the nearer ones hold copies of it. A read looks in one after the other and
@@ -69,6 +72,7 @@ class TieredCache(Cache[ValueT]):
             clock=clock,
         )
         super().__init__(store, serde=near.serde, default_ttl=default_ttl, on_error=on_error, clock=clock)
+        self._looks_in = (store, "look")
         self._near_get: Callable[[Sequence[FullKey]], dict[FullKey, Any]] = _nothing if self._near is None else near.get
         self._before = self._near_counts()
 
@@ -115,6 +119,11 @@ class TieredCache(Cache[ValueT]):
         except (DecodeError, ClosedError):  # a farther tier may do better, and tells if it does not
             return {}
 
+    def _restored(self, entry: Entry, encoded_key: EncodedKey, mark: str = "") -> Any:
+        if self._near is not None and not self._near._is_stored_form(entry[0]):
+            return self._near._restored(entry, encoded_key)
+        return super()._restored(entry, encoded_key, mark)
+
     # The whole
 
     def stats(self) -> CacheStats:
@@ -143,16 +152,14 @@ class TieredCache(Cache[ValueT]):
     def close(self) -> None:
         """Close the cache and its tiers. Calling it again does nothing."""
         if not self._closed:
-            self._closed = True
-            self._store.close()
+            super().close()
             for tier in self._tiers:
                 tier.close()
 
     async def aclose(self) -> None:
         """Asynchronously close the cache and its tiers; as ``close``."""
         if not self._closed:
-            self._closed = True
-            await self._store.aclose()
+            await super().aclose()
             for tier in self._tiers:
                 await tier.aclose()
 

@@ -473,9 +473,10 @@ def let_go_of_caches(path: str) -> None:
     """Use caches by both faces and forget them unclosed; say how many files and threads that has left."""
     import gc
 
+    from hitrate.stores import keeper
     from hitrate.stores.sqlite import worker
 
-    worker._IDLE_SECONDS = 0.05
+    worker._IDLE_SECONDS = keeper._LINGER_SECONDS = 0.05
 
     def count() -> tuple[int, int]:
         return len(os.listdir("/proc/self/fd")), threading.active_count()

@@ -167,7 +167,11 @@ def _fails_over(client: Any) -> bool:
         return False
 
 
-@pytest.mark.parametrize("client", [None, 17, b"redis://localhost", object(), {"host": "localhost"}], ids=repr)
+@pytest.mark.parametrize(
+    "client",
+    [None, 17, b"redis://localhost", object(), {"host": "localhost"}],
+    ids=lambda client: type(client).__name__,
+)
 def test_what_is_no_client_is_a_type_error(client: Any) -> None:
     with pytest.raises(TypeError, match="client is a URL"):
         RedisCache(client)

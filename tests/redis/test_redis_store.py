@@ -97,7 +97,8 @@ def test_names_of_different_prefixes_are_different_for_any_keys() -> None:
                     of = prefix, f"{number} {digits}" if spread else f"0 {digits}"
                     assert seen.setdefault(bucket.entry(digits), of)[0] == prefix
                     assert names.bucket_of_entry(bucket.entry(digits)) == number
-                for other in (bucket.everything, bucket.sweeping, bucket.lease, *bucket.index):
+                    assert names.bucket_of_entry(bucket.lease(bucket.entry(digits))) is None
+                for other in (bucket.everything, bucket.sweeping, bucket.sweeper, bucket.register, *bucket.index):
                     assert names.bucket_of_entry(other) is None
 
 
@@ -106,7 +107,8 @@ def test_the_names_of_a_bucket_lie_in_one_slot_and_the_buckets_are_spread() -> N
         names = Names(prefix.encode(), spread=True)
         assert len(names.buckets) == CLUSTER_BUCKETS
         for bucket in names.buckets:
-            every = [bucket.entry("a" * 32), bucket.namespace(b"x" * 16), bucket.everything, *bucket.index]
+            entry = bucket.entry("a" * 32)
+            every = [entry, bucket.lease(entry), bucket.namespace(b"x" * 16), bucket.everything, *bucket.index]
             assert {slot_of(name) for name in every} == {bucket.slot}
     parts = [bucket.slot * CLUSTER_BUCKETS // SLOTS for bucket in Names(b"hitrate:", spread=True).buckets]
     assert parts == list(range(CLUSTER_BUCKETS))

@@ -129,7 +129,6 @@ def test_what_cannot_be_exact_is_refused_wherever_it_is(name: str) -> None:
         (np.array([1, object()], object), "value[1]"),
         ({"\ud800": [object()]}, "[0]"),
     ],
-    ids=repr,
 )
 def test_a_refusal_says_where(value: Any, where: str) -> None:
     with pytest.raises(SerializationError) as caught:
@@ -154,7 +153,9 @@ def test_a_value_that_contains_itself_is_refused() -> None:
 
 @pytest.mark.parametrize("depth", [70, 300, 5000, 100_000])
 @pytest.mark.parametrize(
-    "wrap", [lambda x: [x], lambda x: (x,), lambda x: {"k": x}, lambda x: {1: x}, m.Point], ids=str
+    "wrap",
+    [lambda x: [x], lambda x: (x,), lambda x: {"k": x}, lambda x: {1: x}, m.Point],
+    ids=["list", "tuple", "dict", "dict of an int", "dataclass"],
 )
 def test_what_is_nested_too_deeply_is_refused_or_comes_back(wrap: Any, depth: int) -> None:
     value: Any = 1

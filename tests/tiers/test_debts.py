@@ -34,6 +34,18 @@ def test_a_namespace_is_doubted_until_it_is_cleared(debts):
     assert not debts
 
 
+def test_namespaces_under_a_prefix_are_doubted_until_they_are_cleared(debts):
+    debts.owe_under(b"n")
+    assert doubted(debts) == [A, B]
+    bill = debts.bill()
+    assert (bill.names, bill.prefixes, bill.keys) == ([], [b"n"], [])
+    debts.owe_under(b"o")
+    debts.settle(bill)
+    assert doubted(debts) == [C]
+    debts.settle(debts.bill())
+    assert not debts
+
+
 def test_everything_is_doubted_until_everything_is_cleared(debts):
     debts.owe([A])
     debts.owe_namespaces(None)
@@ -82,6 +94,15 @@ def test_very_many_keys_become_their_namespaces_and_these_become_everything(debt
     debts.owe_namespaces([b"n1"])
     assert doubted(debts) == [A, B]
     debts.owe_namespaces([b"n2"])
+    assert doubted(debts) == [A, B, C]
+
+
+def test_very_many_prefixes_become_everything(debts, monkeypatch):
+    monkeypatch.setattr(module, "PREFIXES_AT_MOST", 1)
+    debts.owe_under(b"n")
+    assert doubted(debts) == [A, B]
+    debts.owe_under(b"n1")
+    assert debts.bill().names is None
     assert doubted(debts) == [A, B, C]
 
 

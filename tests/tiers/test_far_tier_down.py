@@ -58,6 +58,8 @@ CHANGES = {
     "adelete": lambda cache: asyncio.run(cache.adelete([A])),
     "clear": lambda cache: cache.clear([A[0]]),
     "aclear": lambda cache: asyncio.run(cache.aclear([A[0]])),
+    "clear under": lambda cache: cache.clear_under(A[0]),
+    "aclear under": lambda cache: asyncio.run(cache.aclear_under(A[0])),
     "clear all": lambda cache: cache.clear(),
     "a TTL of nothing": lambda cache: cache.set({A: ("gone", 0)}),
 }

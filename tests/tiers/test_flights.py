@@ -50,13 +50,14 @@ def test_writes_one_after_the_other_are_kept(flights):
     assert flights.end(flights.begin_read([A])) == [A]
 
 
-@pytest.mark.parametrize("names", [[b"ns"], None])
+@pytest.mark.parametrize("clear", [("begin_clear", [b"ns"]), ("begin_clear", None), ("begin_clear_under", b"n")])
 @pytest.mark.parametrize("begin", ["begin_read", "begin_write"])
-def test_a_clear_spoils_what_it_overlaps_in_its_namespaces(flights, names, begin):
+def test_a_clear_spoils_what_it_overlaps_in_its_namespaces(flights, clear, begin):
     before = getattr(flights, begin)([A, C])
-    clear = flights.begin_clear(names)
+    do, what = clear
+    clear = getattr(flights, do)(what)
     during = getattr(flights, begin)([B, C]) if begin == "begin_read" else flights.begin_write([B])
-    kept = [C] if names else []
+    kept = [C] if what else []
     assert flights.end(before) == kept
     flights.end(clear)
     assert flights.end(during) == (kept if begin == "begin_read" else [])
@@ -77,5 +78,6 @@ def test_nothing_is_remembered_of_what_has_ended(flights):
     flights.end(flights.begin_read([A]))
     flights.end(flights.begin_write([A, B]))
     flights.end(flights.begin_clear(None))
+    flights.end(flights.begin_clear_under(b"n"))
     assert flights._by_key == {}
     assert flights._clears == []

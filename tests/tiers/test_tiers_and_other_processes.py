@@ -38,6 +38,8 @@ def test_an_overwrite_a_delete_and_a_clear_by_another_process_reach_the_next_rea
         other.tell("clear", ["other"])
         assert tiered.get([A, B]) == {}
     tiered.set({A: (1, None), B: (2, None)})
+    other.tell("clear under", ["other"])
+    assert tiered.get([A, B]) == {A: 1}
     other.tell("clear", None)
     assert tiered.get([A, B]) == {}
 

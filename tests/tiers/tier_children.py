@@ -25,6 +25,8 @@ def edit(path, tiered):
             cache.delete([((name,), key) for name, key in argument])
         elif do == "clear":
             cache.clear(argument and [(name,) for name in argument])
+        elif do == "clear under":
+            cache.clear_under(tuple(argument))
         print("done", flush=True)
     cache.close()
 

@@ -42,18 +42,19 @@ class Plan:
 
     Args:
         cls: the class.
-        fields: names of its fields and what is known of their types; a stored entry with another list is not restored.
+        fields: its family, the names of its fields and what is known of their types; a stored entry with another list
+            is not restored.
         dump: returns the state of an instance as a list that begins with the class's mark.
         restore: makes an instance of the state without running any code of the class.
         open: whether ``types=`` leaves it alone, because it is no user's class.
     """
 
-    __slots__ = ("cls", "dump", "mark", "open", "restore")
+    __slots__ = ("cls", "dump", "family", "mark", "open", "restore")
 
     def __init__(
         self,
         cls: type,
-        fields: Iterable[str],
+        fields: list[str],
         dump: Callable[[Any, str], list[Any]],
         restore: Callable[[list[Any]], Any],
         *,
@@ -62,6 +63,7 @@ class Plan:
         from hitrate.serde.classes import fingerprint_of, reference_to
 
         self.cls = cls
+        self.family = fields[0]
         self.mark = f"{reference_to(cls)}#{fingerprint_of(fields)}"
         self.dump = dump
         self.restore = restore

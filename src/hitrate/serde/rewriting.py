@@ -33,33 +33,45 @@ def rewrite(obj: Any, rules: dict[type, Rule], find: Callable[[type], Rule]) -> 
     Raises:
         SerializationError: something in the value cannot be stored exactly.
     """
-    return _Walk(rules, find).payload(obj)
+    return Walk(rules, find).payload(obj)
 
 
-class _Walk:
-    def __init__(self, rules: dict[type, Rule], find: Callable[[type], Rule]) -> None:
+class Walk:
+    """A walk through one value, with the path to where it is.
+
+    Args:
+        rules: how each known type is written.
+        find: finds, and adds to the rules, how another type is written; raises ``Refused``.
+        option: what ``packb`` is told.
+        root: how the value is called in messages.
+    """
+
+    def __init__(
+        self, rules: dict[type, Rule], find: Callable[[type], Rule], option: int = OPTION, root: str = "value"
+    ) -> None:
         self._rules = rules
         self._find = find
-        self._path = ["value"]
+        self._option = option
+        self._path = [root]
         self._above: set[int] = set()
         self._level = 0
 
     def payload(self, obj: Any) -> bytes:
         try:
-            return packb(self._tree(obj), None, OPTION)
+            return packb(self._tree(obj), None, self._option)
         except SerializationError:
             raise
         except Exception as exc:
             # A value nested too deeply for packb, or for the walk itself.
-            self._path = ["value"]
-            raise self._error(obj, _why(exc)) from exc
+            del self._path[1:]
+            raise self._error(obj, why(exc)) from exc
 
     def _tree(self, obj: Any) -> Any:
         cls = type(obj)
         if cls in _AS_IS:
             return obj
         if cls is str:
-            return obj if _is_text(obj) else Ext(SURROGATES, encode_surrogates(obj))
+            return obj if is_text(obj) else Ext(SURROGATES, encode_surrogates(obj))
         if cls is int and -(2**63) <= obj < 2**64:
             return obj
         if id(obj) in self._above:
@@ -75,15 +87,18 @@ class _Walk:
         except (SerializationError, RecursionError):
             raise
         except Exception as exc:
-            raise self._error(obj, _why(exc)) from exc
+            raise self._error(obj, why(exc)) from exc
         finally:
             self._above.discard(id(obj))
 
     def _dict(self, obj: dict[Any, Any], label: str) -> Any:
-        if all(type(key) is str and _is_text(key) for key in obj):
+        if all(type(key) is str and is_text(key) for key in obj):
             if label == ".{}":
                 return {key: self._at(f".{key}", each) for key, each in obj.items()}
-            return {key: self._at(f"[{_brief(key)}]", each) for key, each in obj.items()}
+            return {key: self._at(f"[{brief(key)}]", each) for key, each in obj.items()}
+        return self._odd_dict(obj)
+
+    def _odd_dict(self, obj: dict[Any, Any]) -> Any:
         flat = [part for pair in obj.items() for part in pair]
         return Ext(ODD_DICT, self._pack(flat, PAIRS))
 
@@ -96,7 +111,7 @@ class _Walk:
             tree = self._tree(state)
         elif style == PAIRS:
             tree = [
-                self._at(f"[{_brief(state[i - 1])}]" if i % 2 else f".key({_brief(each)})", each)
+                self._at(f"[{brief(state[i - 1])}]" if i % 2 else f".key({brief(each)})", each)
                 for i, each in enumerate(state)
             ]
         elif style == INNER:
@@ -104,7 +119,7 @@ class _Walk:
         else:
             assert style == FIELDS
             tree = [self._dict(each, ".{}") if type(each) is dict else self._tree(each) for each in state]
-        packed = packb(tree, None, OPTION)
+        packed = packb(tree, None, self._option)
         if self._level >= FREE and not is_shallow(packed):
             raise Refused("it is nested too deeply")
         self._level -= 1
@@ -129,7 +144,7 @@ class _Walk:
         )
 
 
-def _is_text(text: str) -> bool:
+def is_text(text: str) -> bool:
     try:
         text.encode()
     except UnicodeEncodeError:
@@ -137,14 +152,14 @@ def _is_text(text: str) -> bool:
     return True
 
 
-def _brief(key: object) -> str:
+def brief(key: object) -> str:
     try:
         return reprlib.repr(key)
     except Exception:
         return type(key).__qualname__
 
 
-def _why(exc: Exception) -> str:
+def why(exc: Exception) -> str:
     if isinstance(exc, RecursionError) or "Recursion limit" in str(exc):
         return "it is nested too deeply"
     return str(exc) or type(exc).__name__

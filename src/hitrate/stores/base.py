@@ -47,7 +47,10 @@ class Listener(Protocol):
     """
 
     def changed(self, keys: Collection[EncodedKey]) -> None:
-        """These keys were written or removed. What was given to ``write`` is told as that very mapping."""
+        """These keys were written or removed, or may have been.
+
+        What was given to ``write`` or ``settle`` is told as that very mapping.
+        """
 
     def cleared(self, names: Sequence[bytes] | None) -> None:
         """These encoded namespaces were cleared, or all for None."""
@@ -132,8 +135,8 @@ class Store(ABC):
     def lease(self, keys: Sequence[EncodedKey], token: bytes, seconds: float) -> Sequence[float]:
         """Take the right to compute the values of keys, each of them unless another token has it.
 
-        A lease ends when it is settled, when its key is removed or its namespace cleared, and when its seconds are over.
-        An entry that is written does not end it. It counts neither as an entry nor as bytes. Nobody waits here.
+        A lease ends when it is settled, when its key is removed or its namespace cleared, and when its seconds are
+        over. An entry that is written does not end it. It counts neither as an entry nor as bytes. Nobody waits here.
 
         Args:
             keys: encoded keys, none of them twice.
@@ -147,7 +150,7 @@ class Store(ABC):
         return [0.0] * len(keys)
 
     async def alease(self, keys: Sequence[EncodedKey], token: bytes, seconds: float) -> Sequence[float]:
-        """Do ``lease`` without blocking the event loop. Cancelling the wait may leave leases that run out by themselves."""
+        """Do ``lease`` without blocking the event loop. A wait that is cancelled may leave leases that run out."""
         return self.lease(keys, token, seconds)
 
     def settle(self, results: Changes, token: bytes) -> Collection[EncodedKey]:

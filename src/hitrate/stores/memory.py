@@ -249,10 +249,7 @@ class MemoryStore(Store):
 
     def clear(self, namespaces: Sequence[Any] | None) -> None:
         with self.lock:
-            names = list(self.spaces) if namespaces is None else namespaces
-            garbage = [space for name in names if (space := self.spaces.pop(name, None)) is not None]
-            for space in garbage:
-                self._bury(space)
+            garbage = self._take_out(list(self.spaces) if namespaces is None else namespaces)
             rest: list[Any] = []
             if namespaces is None:
                 rest, self._queue = self._queue.places, _Queue()
@@ -262,6 +259,16 @@ class MemoryStore(Store):
 
     async def aclear(self, namespaces: Sequence[Any] | None) -> None:
         self.clear(namespaces)
+
+    def clear_under(self, prefix: Any) -> None:
+        with self.lock:
+            length = len(prefix)
+            garbage = self._take_out([name for name in self.spaces if name[:length] == prefix])
+            self._queue.compact()
+        _free(garbage, [])
+
+    async def aclear_under(self, prefix: Any) -> None:
+        self.clear_under(prefix)
 
     def usage(self) -> Usage:
         with self.lock:
@@ -314,6 +321,13 @@ class MemoryStore(Store):
     def _settle_all(self) -> None:
         for space in [*self._roomy]:
             self._settle(space)
+
+    def _take_out(self, names: Sequence[Any]) -> list[Space]:
+        """Take out namespaces, with all that is in them."""
+        taken = [space for name in names if (space := self.spaces.pop(name, None)) is not None]
+        for space in taken:
+            self._bury(space)
+        return taken
 
     def _bury(self, space: Space) -> None:
         """Let nothing more into a namespace; its bytes go with it."""

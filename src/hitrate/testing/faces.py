@@ -29,6 +29,10 @@ class Driver(Protocol):
         """Call ``clear`` or ``aclear``."""
         ...
 
+    def clear_under(self, prefix: Namespace) -> None:
+        """Call ``clear_under`` or ``aclear_under``."""
+        ...
+
     def delete(self, keys: Sequence[FullKey]) -> int | None:
         """Call ``delete`` or ``adelete``."""
         ...
@@ -53,6 +57,9 @@ class SyncDriver:
 
     def clear(self, namespaces: Sequence[Namespace] | None = None) -> None:
         self.raw.clear(namespaces)
+
+    def clear_under(self, prefix: Namespace) -> None:
+        self.raw.clear_under(prefix)
 
     def delete(self, keys: Sequence[FullKey]) -> int | None:
         removed: int | None = self.raw.delete(keys)
@@ -84,6 +91,9 @@ class AsyncDriver:
 
     def clear(self, namespaces: Sequence[Namespace] | None = None) -> None:
         self._call("aclear", namespaces)
+
+    def clear_under(self, prefix: Namespace) -> None:
+        self._call("aclear_under", prefix)
 
     def delete(self, keys: Sequence[FullKey]) -> int | None:
         removed: int | None = self._call("adelete", keys)

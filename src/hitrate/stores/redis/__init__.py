@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 import time
 import weakref
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Collection, Sequence
 from typing import Any, TypeVar
 
 from hitrate.breaker import BreakerState
@@ -233,6 +233,28 @@ class RedisStore(Store):
 
     async def aclear(self, namespaces: Sequence[bytes] | None) -> None:
         await self._arun(self._holding.clear(namespaces))
+
+    def clear_under(self, prefix: bytes) -> None:
+        self._run(self._holding.clear_under(prefix))
+
+    async def aclear_under(self, prefix: bytes) -> None:
+        await self._arun(self._holding.clear_under(prefix))
+
+    # Leases
+
+    def lease(self, keys: Sequence[EncodedKey], token: bytes, seconds: float) -> Sequence[float]:
+        return self._run(self._holding.lease(keys, token, seconds)) if keys else []
+
+    async def alease(self, keys: Sequence[EncodedKey], token: bytes, seconds: float) -> Sequence[float]:
+        return await self._arun(self._holding.lease(keys, token, seconds)) if keys else []
+
+    def settle(self, results: Changes, token: bytes) -> Collection[EncodedKey]:
+        return self._run(self._holding.settle(results, token)) if results else ()
+
+    async def asettle(self, results: Changes, token: bytes) -> Collection[EncodedKey]:
+        return await self._arun(self._holding.settle(results, token)) if results else ()
+
+    # The whole
 
     def listen(self, listener: Listener) -> Channel | None:
         """Tell a listener of changes, if this is one server: a cluster's nodes may change unseen."""

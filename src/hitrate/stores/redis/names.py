@@ -60,11 +60,12 @@ class Bucket:
         slot: the slot of a cluster.
         everything: the name of the token of all entries.
         sweeping: the name of the mark that says that there is something to sweep.
-        lease: the name under which a process says that it sweeps.
+        sweeper: the name under which a process says that it sweeps.
+        register: the name of the register of namespaces.
         index: the names of a bounded cache's bookkeeping: entries, order, expiry, seen, totals of namespaces.
     """
 
-    __slots__ = ("base", "everything", "index", "joint", "lease", "slot", "sweeping")
+    __slots__ = ("base", "everything", "index", "joint", "register", "slot", "sweeper", "sweeping")
 
     def __init__(self, prefix: bytes, tag: str) -> None:
         self.base = prefix + b"{" + tag.encode() + b"}"
@@ -73,7 +74,8 @@ class Bucket:
         self.joint = f"${len(self.base) + 1 + _DIGITS}\r\n{self.base.decode('latin-1')}e"
         self.everything = self._single(b"g")
         self.sweeping = self._single(b"s")
-        self.lease = self._single(b"l")
+        self.sweeper = self._single(b"l")
+        self.register = self._single(b"r")
         self.index = [self._single(kind) for kind in (b"i", b"o", b"x", b"v", b"t")]
 
     def _single(self, kind: bytes) -> bytes:
@@ -82,6 +84,10 @@ class Bucket:
     def entry(self, digits: str) -> bytes:
         """Return the name of an entry."""
         return self.base + b"e" + digits.encode()
+
+    def lease(self, entry: bytes) -> bytes:
+        """Return the name of the lease of the entry of this name."""
+        return self.base + b"c" + entry[-_DIGITS:]
 
     def namespace(self, digest: bytes) -> bytes:
         """Return the name of the token of a namespace."""
@@ -97,6 +103,7 @@ class Space:
     """A namespace on the server.
 
     Attributes:
+        name: its encoding.
         digest: 16 bytes that stand for it.
         seed: what the hashes of its keys begin with.
         tokens: for each bucket the name of the namespace's token.
@@ -104,9 +111,10 @@ class Space:
             when they live, by ``time.monotonic``.
     """
 
-    __slots__ = ("_asking", "_reading", "digest", "known", "seed", "tokens")
+    __slots__ = ("_asking", "_reading", "digest", "known", "name", "seed", "tokens")
 
     def __init__(self, buckets: Sequence[Bucket], name: bytes) -> None:
+        self.name = name
         self.digest = digest_of(name)
         self.seed = int.from_bytes(self.digest[:8], "big")
         self.tokens = [bucket.namespace(self.digest) for bucket in buckets]

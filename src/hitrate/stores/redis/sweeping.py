@@ -88,7 +88,7 @@ class Sweeper:
                     return
                 if self._sweep_all():
                     self._run(self._unmark(marks))
-                self._run(self._ask(command(b"UNLINK", self._names.buckets[0].lease)))
+                self._run(self._ask(command(b"UNLINK", self._names.buckets[0].sweeper)))
         except (StoreError, ClosedError) as error:
             log.debug("what was cleared is removed later: %s", error)
             self._not_before = time.monotonic() + _LEASE_SECONDS
@@ -118,7 +118,7 @@ class Sweeper:
                 call.keys.extend((each.token, each.name))
         if calls:
             yield from self._servers.call(scripts.SWEEP, list(calls.values()))
-        yield from self._ask(command(b"PEXPIRE", self._names.buckets[0].lease, b"%d" % (_LEASE_SECONDS * 1000)))
+        yield from self._ask(command(b"PEXPIRE", self._names.buckets[0].sweeper, b"%d" % (_LEASE_SECONDS * 1000)))
         return cursor
 
     def _marks(self) -> Steps[list[bytes | None]]:
@@ -141,7 +141,7 @@ class Sweeper:
         yield from self._servers.call(scripts.UNMARK, calls)
 
     def _take_lease(self) -> Steps[bool]:
-        lease = self._names.buckets[0].lease
+        lease = self._names.buckets[0].sweeper
         life = b"%d" % (_LEASE_SECONDS * 1000)
         reply = yield from self._ask(command(b"SET", lease, os.urandom(8).hex().encode(), b"NX", b"PX", life))
         return reply is not None

@@ -56,6 +56,10 @@ class Group:
         self.dropped: list[bytes] = []
         self.tokens = b""
 
+    def names(self) -> list[bytes]:
+        """Return the names of all entries, in the order in which scripts are given them."""
+        return [name for name, _, _, _ in self.stored] + self.removed + self.dropped
+
     def longest(self) -> int:
         """Return the longest TTL in milliseconds, 0 for ever, -1 if nothing is stored."""
         ttls = {ttl for _, ttl, _, _ in self.stored}
@@ -102,7 +106,9 @@ def milliseconds_until(expiry: float | None, now: float) -> int:
     return 0 if left > _LONGEST else math.ceil(left)
 
 
-def batches_for(names: Names, changes: Changes, now: float, largest: float) -> Iterator[Batch]:
+def batches_for(
+    names: Names, changes: Changes, now: float, largest: float, most: int = ENTRIES_AT_ONCE
+) -> Iterator[Batch]:
     """Divide changes into batches: by bucket, and a bounded number of entries in each.
 
     Args:
@@ -110,10 +116,11 @@ def batches_for(names: Names, changes: Changes, now: float, largest: float) -> I
         changes: what is to be written.
         now: the time in seconds since the epoch, by the clock of the expiries.
         largest: bytes that an entry may take; what is larger is not stored, and leaves no older value behind.
+        most: entries in a batch.
     """
     items: Sequence[tuple[EncodedKey, Entry | None]] = list(changes.items())
-    for start in range(0, len(items), ENTRIES_AT_ONCE):
-        yield from _batches_for(names, items[start : start + ENTRIES_AT_ONCE], now, largest)
+    for start in range(0, len(items), most):
+        yield from _batches_for(names, items[start : start + most], now, largest)
 
 
 def _batches_for(
@@ -220,7 +227,9 @@ class WriteCommands:
             keys, counts = [self._bucket.everything], [self._clock]
             for group in groups:
                 if group.removed:
-                    keys += (group.space.tokens[self._batch.bucket], *group.removed)
+                    keys.append(group.space.tokens[self._batch.bucket])
+                    for name in group.removed:
+                        keys += (name, self._bucket.lease(name))
                     counts.append(b"%d" % len(group.removed))
             yield script_call(REMOVE, keys, counts, whole=self._whole)
 
@@ -260,19 +269,30 @@ _MULTI = packed([b"MULTI"])
 _EXEC = packed([b"EXEC"])
 
 
-def bounded_arguments(batch: Batch) -> tuple[list[bytes], list[bytes]]:
-    """Return the names and the arguments of a batch for the script that writes to a bounded cache."""
+def script_arguments(bucket: Bucket, batch: Batch, *, settles: bool) -> tuple[list[bytes], list[bytes]]:
+    """Return the names and the arguments of a batch for a script that writes it.
+
+    Args:
+        bucket: the bucket.
+        batch: what is to be written, under the tokens of its groups.
+        settles: whether it is stored under leases, and what would be removed stays as it is.
+    """
     keys: list[bytes] = []
     arguments: list[bytes] = []
     for group in batch.groups:
-        keys.append(group.space.tokens[batch.bucket])
-        count = len(group.stored) + len(group.removed) + len(group.dropped)
-        arguments += (group.tokens, b"%d" % count, b"%d" % group.longest())
+        space = group.space
+        keys.append(space.tokens[batch.bucket])
+        entries = group.names()
+        leases = len(entries) if settles else len(group.removed)
+        counts = (len(entries), len(entries) + leases, group.longest())
+        arguments += (space.name, group.tokens, *(b"%d" % count for count in counts))
         for name, ttl, key, entry in group.stored:
-            keys.append(name)
-            arguments += (b"%d" % ttl, b"".join(pack(entry, group.tokens, group.space.digest, key)))
-        for names, how in ((group.removed, b"-1"), (group.dropped, b"-2")):
-            for name in names:
-                keys.append(name)
-                arguments += (how, b"")
+            keys += (name, bucket.lease(name)) if settles else (name,)
+            arguments += (b"%d" % ttl, b"".join(pack(entry, group.tokens, space.digest, key)))
+        for name in group.removed:
+            keys += (name, bucket.lease(name))
+            arguments += (b"-3" if settles else b"-1", b"")
+        for name in group.dropped:
+            keys += (name, bucket.lease(name)) if settles else (name,)
+            arguments += (b"-2", b"")
     return keys, arguments

@@ -8,7 +8,7 @@ import sys
 import threading
 import time
 import weakref
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from typing import Any, NoReturn, TypeVar
 
 import apsw
@@ -198,9 +198,28 @@ class SqliteStore(Store):
 
     def _write_together(self, batches: list[Changes]) -> list[int]:
         """Apply several callers' changes in one transaction; return how many keys each removed."""
+        removed = self._apply(lambda transaction: batches)
+        for changes in batches:
+            self._tell(changes)
+        return removed
+
+    def _apply(self, choose: Callable[[Transaction], list[Changes]]) -> list[int]:
+        """Apply some changes, one or more, that are chosen within the transaction."""
         now = self._clock()
         purging = self._writes % _PURGE_EVERY == 0 or self._soonest <= now
         self._writes += 1
+
+        def do(transaction: Transaction) -> tuple[list[Changes], list[Outcome]]:
+            purged = 0
+            if purging:
+                purged = transaction.purge(now)
+                transaction.remove_cleared(CLEARED_PER_STEP)
+            batches = choose(transaction)
+            outcomes = [transaction.apply(changes, self._limits, self._take_seen) for changes in batches]
+            outcomes[0].expired = purged
+            return batches, outcomes
+
+        batches, outcomes = self._transact(do)
         soonest = min(
             (
                 entry[2]
@@ -210,19 +229,6 @@ class SqliteStore(Store):
             ),
             default=sys.float_info.max,
         )
-
-        def do(transaction: Transaction) -> list[Outcome]:
-            purged = 0
-            if purging:
-                purged = transaction.purge(now)
-                transaction.remove_cleared(CLEARED_PER_STEP)
-            outcomes = [transaction.apply(changes, self._limits, self._take_seen) for changes in batches]
-            outcomes[0].expired = purged
-            return outcomes
-
-        outcomes = self._transact(do)
-        for changes in batches:
-            self._tell(changes)
         expired = outcomes[0].expired
         if self._soonest <= now and not expired:
             self._soonest = sys.float_info.max
@@ -263,6 +269,45 @@ class SqliteStore(Store):
 
     async def aclear(self, namespaces: Sequence[bytes] | None) -> None:
         await self._worker.submit("clear", lambda: self.clear(namespaces))
+
+    def clear_under(self, prefix: bytes) -> None:
+        self._transact(lambda transaction: transaction.clear_under(prefix))
+        for watch in self._connections.watches:
+            watch.listener.cleared_under(prefix)
+        self._keeper.request()
+
+    async def aclear_under(self, prefix: bytes) -> None:
+        await self._worker.submit("clear", lambda: self.clear_under(prefix))
+
+    # Leases
+
+    def lease(self, keys: Sequence[EncodedKey], token: bytes, seconds: float) -> Sequence[float]:
+        if self._connections.in_memory:
+            return super().lease(keys, token, seconds)
+        # The clock is read when the file is this transaction's: a lease may have been taken while it waited.
+        return self._transact(lambda transaction: transaction.lease(keys, token, seconds, self._clock()))
+
+    async def alease(self, keys: Sequence[EncodedKey], token: bytes, seconds: float) -> Sequence[float]:
+        left: Sequence[float] = await self._worker.submit("lease", lambda: self.lease(keys, token, seconds))
+        return left
+
+    def settle(self, results: Changes, token: bytes) -> Collection[EncodedKey]:
+        if self._connections.in_memory:
+            return super().settle(results, token)
+        late: Collection[EncodedKey] = ()
+
+        def choose(transaction: Transaction) -> list[Changes]:
+            nonlocal late
+            late = frozenset(transaction.settle(results, token, self._clock()))
+            return [{key: entry for key, entry in results.items() if entry is not None and key not in late}]
+
+        self._apply(choose)
+        self._tell(results)
+        return late
+
+    async def asettle(self, results: Changes, token: bytes) -> Collection[EncodedKey]:
+        late: Collection[EncodedKey] = await self._worker.submit("settle", lambda: self.settle(results, token))
+        return late
 
     # What changed
 

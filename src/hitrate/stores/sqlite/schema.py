@@ -5,7 +5,8 @@ them by slot: the base of their namespace plus 40 bits of the key's hash. Keys a
 share a slot are just two rows. Giving a namespace another base makes all its entries unreachable at once; they are
 removed in small steps.
 
-Every name begins with ``hitrate_``: the tables of another program in the same file are left alone.
+Every name begins with ``hitrate_``, but for the table of leases: the tables of another program in the same file are
+left alone.
 """
 
 from __future__ import annotations
@@ -51,11 +52,28 @@ _TABLES = {
     "hitrate_state": "CREATE TABLE hitrate_state (name TEXT PRIMARY KEY, value INTEGER NOT NULL) WITHOUT ROWID",
 }
 
+LEASES = "leases_of_hitrate"
+"""The table of leases, which the first lease makes.
+
+Its name does not begin as the others do: an older hitrate leaves it alone as another program's and shares the file.
+"""
+
+LEASES_TABLE = f"""CREATE TABLE {LEASES} (
+        slot INTEGER NOT NULL,
+        key BLOB NOT NULL,
+        token BLOB NOT NULL,
+        taken REAL NOT NULL,
+        seconds REAL NOT NULL,
+        PRIMARY KEY (slot, key)
+    ) WITHOUT ROWID"""
+
 _OURS = {(name.encode(), sql.encode()) for name, sql in _TABLES.items()}
+_LATER = {(LEASES.encode(), LEASES_TABLE.encode())}
 
 # SQLite's names know no case, a trigger may bear the name of a table, and text need not be valid UTF-8.
-_DEFINITIONS = """SELECT CAST(name AS BLOB), CAST(sql AS BLOB) FROM sqlite_schema
-    WHERE 'hitrate_' IN (lower(substr(name, 1, 8)), lower(substr(tbl_name, 1, 8))) AND sql IS NOT NULL"""
+_DEFINITIONS = f"""SELECT CAST(name AS BLOB), CAST(sql AS BLOB) FROM sqlite_schema
+    WHERE ('hitrate_' IN (lower(substr(name, 1, 8)), lower(substr(tbl_name, 1, 8)))
+        OR '{LEASES}' IN (lower(name), lower(tbl_name))) AND sql IS NOT NULL"""
 
 
 class NotOurs(StoreError):
@@ -90,8 +108,9 @@ def check(con: apsw.Connection, path: str) -> bool:
         )
     if application_id == 0 and not found:
         return False
-    odd = set(found) ^ _OURS
-    if odd or len(found) != len(_OURS):
+    ours = _OURS | _LATER.intersection(found)
+    odd = set(found) ^ ours
+    if odd or len(found) != len(ours):
         names = ", ".join(sorted({name.decode(errors="replace") for name, _ in odd}))
         raise Tampered(f"{path} does not have hitrate's tables as hitrate makes them: {names}")
     return True

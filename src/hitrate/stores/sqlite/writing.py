@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import random
 from array import array
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -12,8 +12,10 @@ import apsw
 
 from hitrate.entry import Entry, fingerprint
 from hitrate.errors import StoreError
+from hitrate.keys import EncodedKey, after_all_under
 from hitrate.sieve import sweep
 from hitrate.stores.base import Changes
+from hitrate.stores.sqlite import leases
 from hitrate.stores.sqlite.connections import Handle
 from hitrate.stores.sqlite.rows import ROW_OVERHEAD, pack_key, size_of, slot_of, write_columns
 from hitrate.stores.sqlite.schema import BASES, SLOTS
@@ -33,6 +35,8 @@ _SET_TOTALS = """UPDATE hitrate_entries SET total_entries = ?, total_bytes = ?
 _SIZED = f"SELECT id, length(key) + length(payload) + {ROW_OVERHEAD} FROM hitrate_entries"
 _EXPIRED = f"{_SIZED} WHERE expiry <= ? LIMIT ?"
 _CLEARED = f"{_SIZED} WHERE slot BETWEEN ? AND ? LIMIT ?"
+_CLEAR_UNDER = f"""INSERT OR REPLACE INTO hitrate_cleared SELECT base, base + {SLOTS - 1}
+    FROM hitrate_namespaces WHERE name >= ? AND name < ?"""
 _RING = f"""SELECT id, visited, length(key) + length(payload) + {ROW_OVERHEAD} FROM hitrate_entries
     WHERE id > ? ORDER BY id LIMIT 256"""
 
@@ -186,6 +190,7 @@ class Transaction:
         self.last = 0
         self.commit: tuple[Any, int] = (None, 0)
         self._counted = (0, 0, 0)
+        self._bases: dict[bytes, int | None] = {}
 
     def __enter__(self) -> Transaction:
         self._execute("BEGIN IMMEDIATE")
@@ -221,19 +226,19 @@ class Transaction:
     def apply(self, changes: Changes, limits: Limits, take_seen: TakeSeen) -> Outcome:
         """Store and remove entries, after making room for them."""
         outcome = Outcome()
-        bases: dict[bytes, int | None] = {}
         kept: list[Kept] = []
+        unleased: list[leases.Place] = []
         for (name, key), entry in changes.items():
-            if name not in bases:
-                bases[name] = self._base(name)
-            base = bases[name]
+            base = self._base(name)
             if base is None:
                 if entry is None:
                     continue
-                base = bases[name] = self._new_base(name)
+                base = self._new_base(name)
             identity = fingerprint(name, key)
             packed = pack_key(key)
-            if entry is not None and (size := size_of(len(packed), len(entry[1]))) > limits.bytes:
+            if entry is None:
+                unleased.append((base + slot_of(identity), packed))
+            elif (size := size_of(len(packed), len(entry[1]))) > limits.bytes:
                 outcome.too_large.append((key, size))
                 entry = None
             kept.append((base + slot_of(identity), identity, packed, entry))
@@ -258,6 +263,7 @@ class Transaction:
         if self.bytes + grown > limits.bytes or self.entries + len(fresh) > limits.entries:
             outcome.evicted += self._evict(grown, len(fresh), limits, take_seen, replaced)
         self._store(kept, there, fresh)
+        leases.end(self._handle, unleased)
         if self.bytes > limits.bytes or self.entries > limits.entries:  # the batch alone is too much
             outcome.evicted += self._evict(0, 0, limits, take_seen, set())
         return outcome
@@ -290,6 +296,30 @@ class Transaction:
             self.last += len(inserted)
             self._counted = (self.entries, self.bytes, self.last)
 
+    # Leases
+
+    def lease(self, keys: Sequence[EncodedKey], token: bytes, seconds: float, now: float) -> list[float]:
+        """Take the leases of keys, as ``Store.lease``."""
+        places = []
+        for name, key in keys:
+            base = self._base(name)
+            places.append(self._place(name, key, self._new_base(name) if base is None else base))
+        return leases.take(self._handle, places, token, seconds, now)
+
+    def settle(self, keys: Iterable[EncodedKey], token: bytes, now: float) -> Collection[EncodedKey]:
+        """End the leases that a token has of keys; return the keys whose lease was not the token's any more."""
+        places: dict[EncodedKey, leases.Place | None] = {}
+        for name, key in keys:
+            base = self._base(name)
+            places[name, key] = None if base is None else self._place(name, key, base)
+        return leases.settle(self._handle, places, token, now)
+
+    @staticmethod
+    def _place(name: bytes, key: bytes, base: int) -> leases.Place:
+        return base + slot_of(fingerprint(name, key)), pack_key(key)
+
+    # Rows
+
     def _rows_at(self, slots: list[int]) -> dict[tuple[int, bytes], tuple[int, int]]:
         """Return the id and size of each row at the slots, by its slot and key."""
         if len(slots) == 1:
@@ -310,9 +340,10 @@ class Transaction:
     # Namespaces
 
     def _base(self, name: bytes) -> int | None:
-        for (base,) in self._execute(_BASE, (name,)).fetchall():
-            return int(base)
-        return None
+        if name not in self._bases:
+            rows = self._execute(_BASE, (name,)).fetchall()
+            self._bases[name] = int(rows[0][0]) if rows else None
+        return self._bases[name]
 
     def _new_base(self, name: bytes) -> int:
         """Give a namespace a range of slots that neither a namespace nor an entry uses."""
@@ -325,9 +356,10 @@ class Transaction:
                 OR EXISTS (SELECT 1 FROM hitrate_cleared WHERE first <= ?2 AND last >= ?1)""",
                 (base, base + SLOTS - 1),
             ).fetchall()[0][0]
-            if not used:
+            if not used and not leases.any_between(self._handle, base, base + SLOTS - 1):
                 self._execute("INSERT INTO hitrate_namespaces VALUES (?, ?)", (name, base))
                 self._set_state("next_base", number % BASES + 1)
+                self._bases[name] = base
                 return base
             number = random.randrange(BASES)
         raise StoreError(f"the file has no room for another namespace beside its {BASES:,}")
@@ -343,17 +375,22 @@ class Transaction:
     # Clearing
 
     def clear(self, names: Sequence[bytes] | None) -> None:
-        """Make the entries of namespaces unreachable, and note their slots for removal."""
+        """Make the entries of namespaces unreachable, their leases too, and note their slots for removal."""
         if names is None:
             self._execute("DELETE FROM hitrate_cleared")
             self._execute("INSERT INTO hitrate_cleared SELECT 0, max(slot) FROM hitrate_entries HAVING max(slot) >= 0")
             self._execute("DELETE FROM hitrate_namespaces")
             return
         for name in names:
-            base = self._base(name)
-            if base is not None:
+            for (base,) in self._execute(_BASE, (name,)).fetchall():
                 self._execute("DELETE FROM hitrate_namespaces WHERE base = ?", (base,))
                 self._execute("INSERT OR REPLACE INTO hitrate_cleared VALUES (?, ?)", (base, base + SLOTS - 1))
+
+    def clear_under(self, prefix: bytes) -> None:
+        """Do ``clear`` for all namespaces whose names begin with a prefix."""
+        bounds = prefix, after_all_under(prefix)
+        self._execute(_CLEAR_UNDER, bounds)
+        self._execute("DELETE FROM hitrate_namespaces WHERE name >= ? AND name < ?", bounds)
 
     def remove_cleared(self, most: int) -> bool:
         """Delete a bounded number of cleared entries; tell whether any are left."""

@@ -21,12 +21,12 @@ from hitrate.entry import Entry
 from hitrate.errors import StoreError
 from hitrate.failsafe import log
 from hitrate.keys import EncodedKey
+from hitrate.plans import Plan, acarry_out, carry_out
 from hitrate.stores.base import Changes, Found, Store, Usage
 from hitrate.stores.keeper import Keeper
 from hitrate.stores.memory import MemoryStore
 from hitrate.stores.tiered.flights import Flight, Flights
 from hitrate.stores.tiered.near import MemoryTier, until
-from hitrate.stores.tiered.plans import Plan, acarry_out, carry_out
 from hitrate.stores.tiered.tier import Tier
 
 _AGAIN_SECONDS = 0.5
@@ -119,6 +119,14 @@ class TieredStore(Store):
             else:
                 tier.debts.owe_namespaces(names)
 
+    def drop_under(self, prefix: bytes, level: int) -> None:
+        """Drop copies that tiers nearer than a level hold in namespaces that begin with a prefix. The lock is held."""
+        for tier in self._tiers[:level]:
+            if tier.instant:
+                tier.store.clear_under(prefix)
+            else:
+                tier.debts.owe_under(prefix)
+
     def _latest(self, level: int) -> float | None:
         """Return when a copy that a tier gets now expires at the latest."""
         if all(tier.is_told for tier in self._tiers[level + 1 :]):
@@ -128,12 +136,20 @@ class TieredStore(Store):
     # Reading
 
     def get(self, keys: Sequence[EncodedKey]) -> Sequence[Found]:
-        return carry_out(self._reading(keys))
+        return carry_out(self._reading(keys, self._start))
 
     async def aget(self, keys: Sequence[EncodedKey]) -> Sequence[Found]:
-        return await acarry_out(self._reading(keys))
+        return await acarry_out(self._reading(keys, self._start))
 
-    def _reading(self, keys: Sequence[EncodedKey]) -> Plan[Sequence[Found]]:
+    def look(self, keys: Sequence[EncodedKey]) -> Sequence[Found]:
+        """Do ``get`` in all tiers, also in those that the cache above has looked in."""
+        return carry_out(self._reading(keys, 0))
+
+    async def alook(self, keys: Sequence[EncodedKey]) -> Sequence[Found]:
+        """Do ``look`` without blocking the event loop."""
+        return await acarry_out(self._reading(keys, 0))
+
+    def _reading(self, keys: Sequence[EncodedKey], start: int) -> Plan[Sequence[Found]]:
         """Look in one tier after the other for what is still missing, and leave copies in the nearer ones."""
         missing = list(dict.fromkeys(keys))
         found: dict[EncodedKey, Found] = {}
@@ -144,7 +160,7 @@ class TieredStore(Store):
             self._expect(missing)
             flight = self.flights.begin_read(missing)
         try:
-            for tier in self._tiers[self._start :]:
+            for tier in self._tiers[start:]:
                 if tier.debts and time.monotonic() >= self._settle_at:
                     self._keeper.request()  # a read does not wait for it
                 try:
@@ -241,24 +257,17 @@ class TieredStore(Store):
 
     def _writing(self, changes: Changes) -> Plan[int]:
         """Write to the farthest tier first, and to those in memory as the flight ends."""
-        removed: int | None = None
+        removed: list[int] = []
         failed: list[StoreError] = []
         with self.lock:
             self._expect(changes)
             flight = self.flights.begin_write(changes)
         try:
-            for tier in reversed(self._tiers):
-                if tier.instant and tier is not self._far:
-                    continue
-                try:
-                    if tier is self._far:
-                        answer = yield from self._writing_far(changes)
-                    else:
-                        answer = yield from self._copying(tier, flight, self._copies_for(tier, changes))
-                except StoreError as error:
-                    failed.append(error)
-                else:
-                    removed = answer if removed is None else removed
+            try:
+                removed.append((yield from self._writing_far(changes)))
+            except StoreError as error:
+                failed.append(error)
+            removed += yield from self._passing_on(flight, changes, failed)
         except BaseException:
             with self.lock:
                 self.flights.spoil(changes)
@@ -267,7 +276,7 @@ class TieredStore(Store):
             there = self._end_write(flight, changes, taken=not failed)
         for failure in failed:
             self._report("write", failure)
-        return there if removed is None else removed
+        return removed[0] if removed else there
 
     def _writing_far(self, changes: Changes) -> Plan[Any]:
         tier = self._far
@@ -282,6 +291,17 @@ class TieredStore(Store):
         with self.lock:
             tier.debts.paid(changes, since)
         return answer
+
+    def _passing_on(self, flight: Flight, changes: Changes, failed: list[StoreError]) -> Plan[list[int]]:
+        """Leave what was written in the nearer tiers that wait; return how many keys that removed in each."""
+        removed = []
+        for tier in reversed(self._tiers[:-1]):
+            if not tier.instant:
+                try:
+                    removed.append((yield from self._copying(tier, flight, self._copies_for(tier, changes))))
+                except StoreError as error:
+                    failed.append(error)
+        return removed
 
     def _copies_for(self, tier: Tier, changes: Changes, *, taken: bool = True) -> Changes:
         """Return what a write leaves in a nearer tier, as a mapping of its own.
@@ -329,27 +349,42 @@ class TieredStore(Store):
     async def aclear(self, namespaces: Sequence[bytes] | None) -> None:
         await acarry_out(self._clearing(namespaces))
 
+    def clear_under(self, prefix: bytes) -> None:
+        carry_out(self._clearing_under(prefix))
+
+    async def aclear_under(self, prefix: bytes) -> None:
+        await acarry_out(self._clearing_under(prefix))
+
     def _clearing(self, names: Sequence[bytes] | None) -> Plan[None]:
-        """Clear all tiers, those in memory at once and again at the end."""
-        failed: list[StoreError] = []
         with self.lock:
             flight = self.flights.begin_clear(names if names is None else frozenset(names))
             # What a nearer tier that waits holds is not read until it is cleared, below or by a later call.
             self.drop_namespaces(names, self._far.level)
+        yield from self._clearing_tiers(flight, "clear", names, self._far.debts.owe_namespaces)
+
+    def _clearing_under(self, prefix: bytes) -> Plan[None]:
+        with self.lock:
+            flight = self.flights.begin_clear_under(prefix)
+            self.drop_under(prefix, self._far.level)
+        yield from self._clearing_tiers(flight, "clear_under", prefix, self._far.debts.owe_under)
+
+    def _clearing_tiers(self, flight: Flight, do: str, what: Any, owe: Callable[[Any], None]) -> Plan[None]:
+        """Clear the tiers that wait; those in memory are cleared already."""
+        failed: list[StoreError] = []
         try:
             for tier in reversed(self._tiers):
                 if tier.instant and tier is not self._far:
                     continue
                 try:
                     if tier is self._far:
-                        yield from self._giving(tier, "clear", names)
+                        yield from self._giving(tier, do, what)
                     else:
                         yield from self._settling(tier)
                 except StoreError as error:
                     failed.append(error)
                     if tier is self._far:
                         with self.lock:
-                            tier.debts.owe_namespaces(names)
+                            owe(what)
         finally:
             with self.lock:
                 self._regain()
@@ -357,13 +392,59 @@ class TieredStore(Store):
         for failure in failed:
             self._report("clear", failure)
 
+    # Leases
+
+    def lease(self, keys: Sequence[EncodedKey], token: bytes, seconds: float) -> Sequence[float]:
+        return carry_out(self._leasing(keys, token, seconds))
+
+    async def alease(self, keys: Sequence[EncodedKey], token: bytes, seconds: float) -> Sequence[float]:
+        return await acarry_out(self._leasing(keys, token, seconds))
+
+    def _leasing(self, keys: Sequence[EncodedKey], token: bytes, seconds: float) -> Plan[Sequence[float]]:
+        """Take leases where what counts is, after what would end them."""
+        yield from self._settling(self._far)
+        left: Sequence[float] = yield self._far.store, "lease", keys, token, seconds
+        return left
+
+    def settle(self, results: Changes, token: bytes) -> Collection[EncodedKey]:
+        return carry_out(self._settling_leases(results, token))
+
+    async def asettle(self, results: Changes, token: bytes) -> Collection[EncodedKey]:
+        return await acarry_out(self._settling_leases(results, token))
+
+    def _settling_leases(self, results: Changes, token: bytes) -> Plan[Collection[EncodedKey]]:
+        """Store results in the farthest tier, and in the others what it did not refuse."""
+        failed: list[StoreError] = []
+        # What is not known to be stored far is dropped near: it may be, and what is there may be another's by then.
+        given: Changes = {key: None for key, entry in results.items() if entry is not None}
+        with self.lock:
+            self._expect(given)
+            flight = self.flights.begin_write(given)
+            since = self._far.debts.now()
+        try:
+            late: Collection[EncodedKey] = yield from self._giving(self._far, "settle", results, token)
+            stored = {key: entry for key, entry in results.items() if entry is not None and key not in late}
+            with self.lock:
+                self._far.debts.paid(stored, since)
+            given = {**given, **stored}
+            yield from self._passing_on(flight, given, failed)
+        except BaseException:
+            with self.lock:
+                self.flights.spoil(given)
+            raise
+        finally:
+            self._end_write(flight, given, taken=not failed)
+        for failure in failed:
+            self._report("write", failure)
+        return late
+
     # What a tier is owed
 
-    def _giving(self, tier: Tier, do: str, what: Any) -> Plan[Any]:
+    def _giving(self, tier: Tier, do: str, what: Any, *more: Any) -> Plan[Any]:
         """Have a tier change something after what it was owed before; its echo is not news."""
         yield from self._settling(tier)
         try:
-            return (yield from self._asking(tier, do, what))
+            return (yield from self._asking(tier, do, what, *more))
         except StoreError:
             raise
         except BaseException:
@@ -371,10 +452,10 @@ class TieredStore(Store):
                 self.strays[id(what)] = what  # cancelled: it may be done all the same, later than what comes next
             raise
 
-    def _asking(self, tier: Tier, do: str, what: Any) -> Plan[Any]:
+    def _asking(self, tier: Tier, do: str, what: Any, *more: Any) -> Plan[Any]:
         self.own.add(id(what))
         try:
-            return (yield tier.store, do, what)
+            return (yield tier.store, do, what, *more)
         finally:
             self.own.discard(id(what))
 
@@ -389,7 +470,8 @@ class TieredStore(Store):
             debts.settling = True
             bill = debts.bill()
         try:
-            for do, what in (("clear", bill.names), ("write", dict.fromkeys(bill.keys))):
+            under = [("clear_under", prefix) for prefix in bill.prefixes]
+            for do, what in (("clear", bill.names), *under, ("write", dict.fromkeys(bill.keys))):
                 if what is None or what:
                     yield from self._asking(tier, do, what)
             with self.lock:

@@ -15,6 +15,7 @@ from hitrate.keys import EncodedKey
 
 KEYS_AT_MOST = 10_000
 NAMESPACES_AT_MOST = 1_000
+PREFIXES_AT_MOST = 100
 SETTLED_AT_ONCE = 1_000
 
 
@@ -24,6 +25,7 @@ class Bill:
 
     Attributes:
         names: namespaces to clear, None for all.
+        prefixes: what the namespaces begin with that are to be cleared too.
         keys: keys to remove.
         at: all of it was owed by then.
     """
@@ -31,6 +33,7 @@ class Bill:
     names: Sequence[bytes] | None
     keys: Sequence[EncodedKey]
     at: int
+    prefixes: Sequence[bytes] = ()
 
 
 class Debts:
@@ -42,17 +45,24 @@ class Debts:
     def __init__(self) -> None:
         self._keys: dict[EncodedKey, int] = {}
         self._names: dict[bytes, int] = {}
+        self._prefixes: dict[bytes, int] = {}
         self._all = 0
         self._under_way: Counter[EncodedKey] = Counter()
         self._time = 0
         self.settling = False
 
     def __bool__(self) -> bool:
-        return bool(self._all or self._names or self._keys)
+        return bool(self._all or self._names or self._prefixes or self._keys)
 
     def doubts(self, key: EncodedKey) -> bool:
         """Tell whether the tier may hold for a key what it should not."""
-        return bool(self._all) or key in self._keys or key[0] in self._names or key in self._under_way
+        return (
+            bool(self._all)
+            or key in self._keys
+            or key[0] in self._names
+            or key in self._under_way
+            or (bool(self._prefixes) and key[0].startswith(tuple(self._prefixes)))
+        )
 
     @property
     def any(self) -> bool:
@@ -79,8 +89,19 @@ class Debts:
                 self._names[name] = now
             if len(self._names) <= NAMESPACES_AT_MOST:
                 return
+        self._owe_all(now)
+
+    def owe_under(self, prefix: bytes) -> None:
+        """The tier may hold entries of namespaces that begin with a prefix and were cleared."""
+        now = self.now()
+        self._prefixes[prefix] = now
+        if len(self._prefixes) > PREFIXES_AT_MOST:
+            self._owe_all(now)
+
+    def _owe_all(self, now: int) -> None:
         self._keys.clear()
         self._names.clear()
+        self._prefixes.clear()
         self._all = now
 
     def now(self) -> int:
@@ -121,15 +142,14 @@ class Debts:
         """Return what to carry out next, a bounded part of it."""
         names = None if self._all else list(self._names)
         keys = [key for key, _ in zip(self._keys, range(SETTLED_AT_ONCE), strict=False)]
-        return Bill(names, keys, self.now())
+        return Bill(names, keys, self.now(), list(self._prefixes))
 
     def settle(self, bill: Bill) -> None:
         """Forget what was carried out, but not what has come to be owed since."""
-        if bill.names is None:
-            if self._all < bill.at:
-                self._all = 0
-        else:
-            for name in bill.names:
-                if self._names.get(name, bill.at) < bill.at:
-                    del self._names[name]
+        if bill.names is None and self._all < bill.at:
+            self._all = 0
+        for owed, settled in ((self._names, bill.names or ()), (self._prefixes, bill.prefixes)):
+            for name in settled:
+                if owed.get(name, bill.at) < bill.at:
+                    del owed[name]
         self.paid(bill.keys, bill.at)

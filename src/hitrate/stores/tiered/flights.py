@@ -21,19 +21,32 @@ class Flight:
     Attributes:
         keys: what it reads or writes; nothing for a clear.
         names: the namespaces it clears, None for all; nothing for a read or a write of keys.
+        prefix: it clears the namespaces that begin with it too.
         writes: whether it changes anything.
         spoiled: those of the keys that were written by another meanwhile.
         wholly: whether all of them were.
     """
 
-    __slots__ = ("keys", "names", "spoiled", "wholly", "writes")
+    __slots__ = ("keys", "names", "prefix", "spoiled", "wholly", "writes")
 
-    def __init__(self, keys: Collection[EncodedKey], names: Collection[bytes] | None, *, writes: bool) -> None:
+    def __init__(
+        self,
+        keys: Collection[EncodedKey],
+        names: Collection[bytes] | None,
+        *,
+        writes: bool,
+        prefix: bytes | None = None,
+    ) -> None:
         self.keys = keys
         self.names = names
+        self.prefix = prefix
         self.writes = writes
         self.spoiled: set[EncodedKey] = set()
         self.wholly = False
+
+    def clears(self, name: bytes) -> bool:
+        """Tell whether it clears a namespace."""
+        return self.names is None or name in self.names or (self.prefix is not None and name.startswith(self.prefix))
 
 
 class Flights:
@@ -59,12 +72,17 @@ class Flights:
         self._clears.append(flight)
         return flight
 
+    def begin_clear_under(self, prefix: bytes) -> Flight:
+        """Note a clear of all namespaces that begin with a prefix."""
+        self.spoil_under(prefix)
+        flight = Flight((), (), writes=True, prefix=prefix)
+        self._clears.append(flight)
+        return flight
+
     def _begin(self, flight: Flight) -> Flight:
         for key in flight.keys:
             others = self._by_key.setdefault(key, [])
-            if any(other.writes for other in others) or any(
-                clear.names is None or key[0] in clear.names for clear in self._clears
-            ):
+            if any(other.writes for other in others) or any(clear.clears(key[0]) for clear in self._clears):
                 flight.spoiled.add(key)
             others.append(flight)
         return flight
@@ -84,6 +102,10 @@ class Flights:
             return
         names = frozenset(names)
         self.spoil([key for key in self._by_key if key[0] in names])
+
+    def spoil_under(self, prefix: bytes) -> None:
+        """All namespaces that begin with a prefix were changed."""
+        self.spoil([key for key in self._by_key if key[0].startswith(prefix)])
 
     def end(self, flight: Flight) -> list[EncodedKey]:
         """Forget a flight; return its keys that are not spoiled."""

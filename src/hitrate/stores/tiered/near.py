@@ -47,6 +47,12 @@ class MemoryTier(Store):
     async def aclear(self, namespaces: Collection[bytes] | None) -> None:
         self.clear(namespaces)
 
+    def clear_under(self, prefix: bytes) -> None:
+        self._store.clear_under(self._names[prefix])
+
+    async def aclear_under(self, prefix: bytes) -> None:
+        self.clear_under(prefix)
+
     def usage(self) -> Usage:
         return self._store.usage()
 

@@ -68,6 +68,14 @@ class Tier:
                 whole.flights.spoil_namespaces(names)
                 whole.drop_namespaces(names, self.level)
 
+    def cleared_under(self, prefix: bytes) -> None:
+        """Drop the copies of what was cleared."""
+        whole = self._whole
+        with whole.lock:
+            if id(prefix) not in whole.own:
+                whole.flights.spoil_under(prefix)
+                whole.drop_under(prefix, self.level)
+
     def empty_nearer(self) -> None:
         """Drop all copies."""
         self.cleared(None)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from hitrate.testing.contract.at_once import AtOnce
 from hitrate.testing.contract.bounds import Bounds
-from hitrate.testing.contract.clearing import Clearing
+from hitrate.testing.contract.clearing import Clearing, ClearingUnder
 from hitrate.testing.contract.counters import Counters
 from hitrate.testing.contract.deleting import Deleting
 from hitrate.testing.contract.expiry import Expiry
@@ -47,7 +47,17 @@ class DocumentedContract(
 
 
 class CacheContract(
-    DocumentedContract, Deleting, Instants, Purging, Bounds, Counters, Failures, Lifecycle, BusyForks, FullModel
+    DocumentedContract,
+    Deleting,
+    ClearingUnder,
+    Instants,
+    Purging,
+    Bounds,
+    Counters,
+    Failures,
+    Lifecycle,
+    BusyForks,
+    FullModel,
 ):
     """Every promise of a hitrate cache: the documented ones, and those on bounds, counters, failures and closing.
 

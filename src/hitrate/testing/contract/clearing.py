@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from typing import Any
+
 import pytest
 
 from hitrate.base import FullKey, Namespace
 from hitrate.testing.contract.fixtures import Fixtures, MakeCache
+from hitrate.testing.contract.one_store import opposite
 from hitrate.testing.faces import Driver, Face
 from hitrate.testing.hostile import LOOKALIKES, STRINGS
 
@@ -14,6 +18,14 @@ FAMILY: list[Namespace] = [
     ("*",), ("%",), ("a*",), ("_",), ("a", "*"), ("[a]",), ("?",),
 ]  # fmt: skip
 """Namespaces of which each looks like a prefix of, a pattern for or an encoding of another."""
+
+BAD_PREFIXES: dict[str, tuple[Any, Any]] = {
+    "a str": ("a", "a"),
+    "a list": (["a"], ["a"]),
+    "None": (None, None),
+    "a list of namespaces": ([("a",)], [("a",)]),
+    "an int in it": (("a", 17), 17),
+}
 
 
 class Clearing(Fixtures):
@@ -97,6 +109,77 @@ class Clearing(Fixtures):
             cache.clear(None)
             assert left(cache) == []
             assert left(other) == before
+
+
+class ClearingUnder(Fixtures):
+    """clear_under and aclear_under"""
+
+    @pytest.fixture
+    def cache(self, new_cache: MakeCache, face: Face) -> Iterator[Driver]:
+        """A new cache that has the method."""
+        made = new_cache()
+        if not callable(getattr(made, "clear_under", None)):
+            pytest.skip("the cache does not offer `clear_under`")
+        with face.open(made) as driver:
+            yield driver
+
+    def test_exactly_what_begins_with_the_prefix_is_cleared(self, cache: Driver) -> None:
+        """The namespaces that begin with the prefix are cleared, part by part, itself included; no others are."""
+        fill(cache)
+        for prefix in [("a",), ("*",), ("",), ("%",), ("_",), ("b", "a"), ("unknown",), ("a", "b", "c", "d")]:
+            before = left(cache)
+            cache.clear_under(prefix)
+            wanted = [namespace for namespace in before if namespace[: len(prefix)] != prefix]
+            assert left(cache) == wanted, f"`clear_under({prefix!r})` left other namespaces than these"
+
+    def test_what_lies_deeper_is_cleared_alone(self, cache: Driver) -> None:
+        """A longer prefix leaves what it extends."""
+        before = fill(cache)
+        cache.clear_under(("a", "b"))
+        assert left(cache) == [namespace for namespace in before if namespace[:2] != ("a", "b")]
+
+    def test_the_empty_prefix_is_everything(self, cache: Driver) -> None:
+        """The empty tuple clears everything."""
+        fill(cache)
+        cache.clear_under(())
+        assert left(cache) == []
+
+    @pytest.mark.parametrize("kind", LOOKALIKES)
+    def test_hostile_prefixes_are_cleared_exactly(self, cache: Driver, kind: str) -> None:
+        """A prefix of any strings is cleared exactly."""
+        keys = list(dict.fromkeys(LOOKALIKES[kind]))
+        prefix = keys[0][0][:1]
+        cache.set({key: (number, None) for number, key in enumerate(keys)})
+        before = cache.get(keys)
+        cache.clear_under(prefix)
+        wanted = {key: value for key, value in before.items() if key[0][: len(prefix)] != prefix}
+        assert cache.get(keys) == wanted, "others went with it, or some of it stayed"
+
+    def test_many_namespaces_under_one_prefix(self, cache: Driver) -> None:
+        """Any number of namespaces lie under a prefix: 500 of them are misses afterwards, and can be set again."""
+        many: list[FullKey] = [(("many", str(number), "deep"), "key") for number in range(500)]
+        cache.set(dict.fromkeys([*many, key_in(("man",))], ("old", None)))
+        cache.clear_under(("many",))
+        assert cache.get([*many, key_in(("man",))]) == {key_in(("man",)): "old"}
+        cache.set({many[0]: ("new", None)})
+        assert cache.get(many) == {many[0]: "new"}
+
+    def test_what_one_face_clears_under_a_prefix_the_other_misses(self, cache: Driver, face: Face) -> None:
+        """What one face clears under a prefix, the other misses."""
+        with opposite(face).open(cache.raw) as other:
+            fill(other)
+            cache.clear_under(("a",))
+            assert other.get([key_in(("a", "b")), key_in(("b",))]) == {key_in(("b",)): ["b"]}
+
+    @pytest.mark.parametrize("what", BAD_PREFIXES)
+    def test_what_is_no_namespace_is_refused(self, cache: Driver, what: str) -> None:
+        """Anything but a tuple of str is a TypeError that names it; nothing is cleared."""
+        bad, named = BAD_PREFIXES[what]
+        before = fill(cache)
+        with pytest.raises(TypeError) as caught:
+            cache.clear_under(bad)
+        assert repr(named) in str(caught.value), f"the message does not name {named!r}"
+        assert left(cache) == before, "something was cleared"
 
 
 def key_in(namespace: Namespace) -> FullKey:

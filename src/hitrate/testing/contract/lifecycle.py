@@ -18,6 +18,7 @@ CALLS: dict[str, Callable[[Driver], object]] = {
     "get": lambda cache: cache.get([KEY]),
     "set": lambda cache: cache.set({KEY: (1, None)}),
     "clear": lambda cache: cache.clear(),
+    "clear_under": lambda cache: cache.clear_under(KEY[0]),
     "delete": lambda cache: cache.delete([KEY]),
 }
 

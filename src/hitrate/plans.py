@@ -1,16 +1,14 @@
-"""Plans: what an operation asks of which store, one after the other, written once for both faces."""
+"""Plans: what an operation asks of whom, one thing after the other, written once for both faces."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Generator
 from typing import Any, TypeVar
 
-from hitrate.stores.base import Store
-
 T = TypeVar("T")
 
-Call = tuple[Store, str, Any]
-"""A store, the name of its method in the sync face, and the argument."""
+Call = tuple[Any, ...]
+"""A store, or what else has both faces, the name of its method in the sync face, and the arguments."""
 
 Plan = Generator[Call, Any, T]
 """Yields calls, is sent what they returned or thrown how they failed, and returns the result."""
@@ -22,9 +20,9 @@ def carry_out(plan: Plan[T]) -> T:
     value: Any = None
     try:
         while True:
-            store, do, argument = send(value)
+            store, do, *arguments = send(value)
             try:
-                value, send = getattr(store, do)(argument), plan.send
+                value, send = getattr(store, do)(*arguments), plan.send
             except BaseException as error:
                 value, send = error, plan.throw
     except StopIteration as end:
@@ -33,14 +31,14 @@ def carry_out(plan: Plan[T]) -> T:
 
 
 async def acarry_out(plan: Plan[T]) -> T:
-    """Carry out a plan by the async faces of the stores."""
+    """Carry out a plan by the async faces of those it calls."""
     send: Callable[[Any], Call] = plan.send
     value: Any = None
     try:
         while True:
-            store, do, argument = send(value)
+            store, do, *arguments = send(value)
             try:
-                value, send = await getattr(store, f"a{do}")(argument), plan.send
+                value, send = await getattr(store, f"a{do}")(*arguments), plan.send
             except BaseException as error:
                 value, send = error, plan.throw
     except StopIteration as end:

@@ -1,0 +1,202 @@
+"""A cache that computes what it does not hold, once for all who ask at the same time."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+from hitrate.base import FullKey, Namespace, ValueT
+from hitrate.cache import Cache, _listed
+from hitrate.keys import check_namespaces
+
+if TYPE_CHECKING:
+    from hitrate.compute.computing import Computing
+
+
+class ComputingCache(Cache[ValueT]):
+    """A cache over a store that also computes; see ``Cache`` for the arguments."""
+
+    _computes: Computing | None = None
+
+    # Computing
+
+    def get_or_compute(
+        self,
+        key: FullKey,
+        compute: Callable[[], ValueT],
+        ttl: float | None = None,
+        *,
+        lease: float | None = None,
+        stale: float | None = None,
+        early: float | None = None,
+    ) -> ValueT:
+        """Get the value of a key, or compute and store it; of those who miss it at once, one computes for all.
+
+        Whoever in this process asks for the key meanwhile, by threads or by tasks, waits and gets a copy of its own.
+        What cannot be stored is returned all the same. When the cache fails, the function runs.
+
+        Args:
+            key: a full key.
+            compute: returns the value. What it raises is raised to all who wait for it, and not stored.
+            ttl: seconds that the value stays fresh, as in ``set``.
+            lease: seconds that other processes on the same backend wait for this one to compute; then the next one
+                does. None if they need not wait.
+            stale: seconds after its expiry that the old value is returned, while it is computed anew in the background.
+            early: refresh in the background before the value expires, the likelier the longer it took to compute; 1.0
+                is a good start (XFetch). None to wait for the expiry.
+
+        Returns:
+            The value.
+
+        Raises:
+            TypeError: an argument has the wrong type.
+            ValueError: an argument is out of its range.
+            ReentrancyError: ``compute`` asks for this very key.
+            ClosedError: the cache is closed.
+        """
+        return self._computing.one(key, compute, self._terms(ttl, lease, stale, early))  # type: ignore[no-any-return]
+
+    async def aget_or_compute(
+        self,
+        key: FullKey,
+        compute: Callable[[], Awaitable[ValueT] | ValueT],
+        ttl: float | None = None,
+        *,
+        lease: float | None = None,
+        stale: float | None = None,
+        early: float | None = None,
+    ) -> ValueT:
+        """Asynchronously get the value of a key, or compute and store it; as ``get_or_compute``.
+
+        The function runs in a task of its own: a caller that is cancelled cancels nobody else, and the work goes on for
+        as long as anyone waits for it.
+
+        Args:
+            key: a full key.
+            compute: returns the value or an awaitable of it; called in the event loop.
+            ttl: seconds that the value stays fresh, as in ``set``.
+            lease: seconds that other processes wait for this one to compute.
+            stale: seconds after its expiry that the old value is returned while it is refreshed.
+            early: how eagerly it is refreshed before it expires.
+        """
+        return await self._computing.aone(key, compute, self._terms(ttl, lease, stale, early))  # type: ignore[no-any-return]
+
+    def get_or_compute_many(
+        self,
+        keys: Sequence[FullKey],
+        compute: Callable[[list[FullKey]], Mapping[FullKey, ValueT]],
+        ttl: float | None = None,
+        *,
+        lease: float | None = None,
+    ) -> dict[FullKey, ValueT]:
+        """Get the values of keys, and compute those that are missing in one call, each key once.
+
+        Args:
+            keys: full keys, any number of them.
+            compute: is given the missing keys that nobody else computes, and returns their values by key. What it
+                leaves out is left out of the result, too, and not stored.
+            ttl: seconds that the values stay fresh, as in ``set``.
+            lease: seconds that other processes wait for this one to compute; as in ``get_or_compute``.
+
+        Returns:
+            The values by key, in the order asked.
+        """
+        return self._computing.many(_listed(keys), compute, self._terms(ttl, lease))
+
+    async def aget_or_compute_many(
+        self,
+        keys: Sequence[FullKey],
+        compute: Callable[[list[FullKey]], Awaitable[Mapping[FullKey, ValueT]] | Mapping[FullKey, ValueT]],
+        ttl: float | None = None,
+        *,
+        lease: float | None = None,
+    ) -> dict[FullKey, ValueT]:
+        """Asynchronously get the values of keys, and compute those that are missing; as ``get_or_compute_many``.
+
+        Args:
+            keys: full keys, any number of them.
+            compute: returns the values by key or an awaitable of them; called in the event loop.
+            ttl: seconds that the values stay fresh, as in ``set``.
+            lease: seconds that other processes wait for this one to compute.
+        """
+        return await self._computing.amany(_listed(keys), compute, self._terms(ttl, lease))
+
+    def _terms(self, ttl: Any, lease: Any, stale: Any = None, early: Any = None) -> Any:
+        from hitrate.compute.terms import PLAIN, agreed
+
+        if ttl is lease is stale is early is None:
+            return PLAIN
+        return agreed(ttl=ttl, lease=lease, stale=stale, early=early)
+
+    @property
+    def _computing(self) -> Computing:
+        """What computes, made when first used."""
+        if self._computes is None:
+            from hitrate.compute.computing import Computing
+
+            self.__dict__.setdefault("_computes", Computing(self))  # one step: all threads have the same
+        computing: Computing = self.__dict__["_computes"]
+        return computing
+
+    # Removing: what is being computed began before, and is not to be stored
+
+    def delete(self, keys: Sequence[FullKey]) -> int:
+        """Remove the given keys, and have what is being computed for them not be stored; else as ``Cache.delete``."""
+        keys = _listed(keys)
+        self._revoke(lambda key: key in keys)
+        return super().delete(keys)
+
+    async def adelete(self, keys: Sequence[FullKey]) -> int:
+        """Asynchronously remove the given keys; as ``delete``."""
+        keys = _listed(keys)
+        self._revoke(lambda key: key in keys)
+        return await super().adelete(keys)
+
+    def clear(self, namespaces: Sequence[Namespace] | None = None) -> None:
+        """Delete the cached values for the given namespaces, all of them for None; else as ``Cache.clear``.
+
+        What is being computed in them is not stored.
+        """
+        namespaces = None if namespaces is None else check_namespaces(namespaces)
+        self._revoke(lambda key: namespaces is None or key[0] in namespaces)
+        super().clear(namespaces)
+
+    async def aclear(self, namespaces: Sequence[Namespace] | None = None) -> None:
+        """Asynchronously delete the cached values for the given namespaces; as ``clear``."""
+        namespaces = None if namespaces is None else check_namespaces(namespaces)
+        self._revoke(lambda key: namespaces is None or key[0] in namespaces)
+        await super().aclear(namespaces)
+
+    def clear_under(self, prefix: Namespace) -> None:
+        """Delete the cached values of every namespace that begins with this one; else as ``Cache.clear_under``.
+
+        What is being computed in them is not stored.
+        """
+        self._revoke(lambda key: key[0][: len(prefix)] == prefix)
+        super().clear_under(prefix)
+
+    async def aclear_under(self, prefix: Namespace) -> None:
+        """Asynchronously delete the cached values of every namespace that begins with this one; as ``clear_under``."""
+        self._revoke(lambda key: key[0][: len(prefix)] == prefix)
+        await super().aclear_under(prefix)
+
+    def _revoke(self, concerns: Callable[[FullKey], bool]) -> None:
+        if self._computes is not None:
+            self._computes.flights.revoke(concerns)
+
+    # The end
+
+    def close(self) -> None:
+        """Close the cache and end what it computes in the background; what was acknowledged stays stored.
+
+        Calling it again does nothing.
+        """
+        if self._computes is not None:
+            self._computes.close()
+        super().close()
+
+    async def aclose(self) -> None:
+        """Asynchronously close the cache; as ``close``."""
+        if self._computes is not None:
+            await self._computes.aclose()
+        await super().aclose()

@@ -1,0 +1,97 @@
+"""The keys of a function's calls: equal arguments give one key, however they are passed."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable
+from typing import Any
+
+from hitrate.base import FullKey, Namespace
+from hitrate.content.calls import key_of
+from hitrate.content.options import KeyOptions
+
+_REMEMBERED = 1024
+_LONGEST = 256
+"""Arguments that are remembered have no more characters or bytes than this, so that they take little memory."""
+
+_HASHED_BY_CONTENT = frozenset({str, bytes, int, bool, type(None)})
+
+_NO_KEYWORDS: dict[str, Any] = {}
+
+
+class ContentKeys:
+    """Makes keys by what the arguments are.
+
+    Args:
+        function: whose calls are keyed.
+        namespace: the namespace of its entries.
+        options: what counts of the arguments.
+    """
+
+    def __init__(self, function: Callable[..., Any], namespace: Namespace, options: KeyOptions) -> None:
+        self._namespace = namespace
+        self._options = options
+        self._signature = inspect.signature(function)
+        parameters = self._signature.parameters.values()
+        positional = [each for each in parameters if each.kind in (each.POSITIONAL_ONLY, each.POSITIONAL_OR_KEYWORD)]
+        self._names = tuple(each.name for each in positional)
+        self._is_positional = all(each.kind is not each.KEYWORD_ONLY for each in parameters)
+        self._remembered: dict[Any, FullKey] = {}
+
+    def __call__(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> FullKey:
+        """Return the full key of a call.
+
+        Raises:
+            TypeError: the function does not take these arguments, or one of them cannot be part of a key.
+        """
+        if kwargs:
+            return self._namespace, self._key(args, kwargs)
+        # 1, 1.0 and True are equal, and one key of a dict.
+        try:
+            return self._remembered[args, *map(type, args)]
+        except (KeyError, TypeError):  # or they cannot be hashed
+            pass
+        full_key = (self._namespace, self._key(args, kwargs))
+        if _is_small(args):
+            if len(self._remembered) >= _REMEMBERED:
+                self._remembered.clear()
+            self._remembered[args, *map(type, args)] = full_key
+        return full_key
+
+    def _key(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> str:
+        if not kwargs and len(args) == len(self._names) and self._is_positional:
+            return key_of(self._names, args, _NO_KEYWORDS, self._options)
+        bound = self._signature.bind(*args, **kwargs)
+        bound.apply_defaults()
+        return key_of(self._names, bound.args, bound.kwargs, self._options)
+
+
+class OwnKeys:
+    """Makes keys by a function of the user's.
+
+    Args:
+        function: whose calls are keyed.
+        namespace: the namespace of its entries.
+        key: takes the arguments of a call and returns a str.
+    """
+
+    def __init__(self, function: Callable[..., Any], namespace: Namespace, key: Callable[..., str]) -> None:
+        self._name = getattr(function, "__qualname__", repr(function))
+        self._namespace = namespace
+        self._key = key
+
+    def __call__(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> FullKey:
+        """Return the full key of a call."""
+        key = self._key(*args, **kwargs)
+        if not isinstance(key, str):
+            raise TypeError(f"the key function of {self._name} is to return a str, and returned a {type(key).__name__}")
+        return self._namespace, key
+
+
+def _is_small(args: tuple[Any, ...]) -> bool:
+    length = 0
+    for each in args:
+        if type(each) not in _HASHED_BY_CONTENT:
+            return False
+        length += len(each) if isinstance(each, (str, bytes)) else 8
+    return length <= _LONGEST

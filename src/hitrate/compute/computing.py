@@ -1,0 +1,358 @@
+"""Computing what a cache does not hold, once: for one key or many, in both faces."""
+
+from __future__ import annotations
+
+import asyncio
+import inspect
+import os
+import weakref
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+from hitrate.base import FullKey
+from hitrate.compute.flights import AGAIN, Flight, Flights, Outcome
+from hitrate.compute.leading import Run, Work
+from hitrate.compute.looking import Look, look
+from hitrate.compute.refreshing import Refresher
+from hitrate.compute.terms import Terms, refresh_is_due
+from hitrate.errors import SerializationError, StoreError
+from hitrate.failsafe import log
+from hitrate.keys import plain_key
+from hitrate.plans import Plan, acarry_out, carry_out
+
+if TYPE_CHECKING:
+    from hitrate.compute.cache import ComputingCache
+
+_NOTHING: Any = object()
+
+
+class Computing:
+    """What computes for one cache.
+
+    Args:
+        cache: where the values are kept.
+
+    Attributes:
+        flights: what is being computed.
+    """
+
+    def __init__(self, cache: ComputingCache[Any]) -> None:
+        self.cache = cache
+        self.flights = Flights()
+        self._refresher = Refresher(type(cache).__name__)
+        self._types_logged: frozenset[str] = frozenset()
+        _all.add(self)
+
+    # One key
+
+    def one(self, full_key: FullKey, compute: Callable[[], Any], terms: Terms) -> Any:
+        """Return the value of a key, computing it on this thread if nobody else does."""
+        while True:
+            seen = self.flights.landed
+            if terms.looks_closer:
+                found = carry_out(self._looking(full_key, terms))
+                if found is not None:
+                    if self._is_old(found, terms):
+                        self._refresher.submit(full_key, partial(self._refresh, found, full_key, compute, terms))
+                    return _taken(found)
+            else:
+                for value in self.cache.get((full_key,)).values():
+                    return value
+            value = self._flown(full_key, compute, terms, seen)
+            if value is not _NOTHING:
+                return value
+
+    def missed(self, full_key: FullKey, compute: Callable[[], Any], terms: Terms, seen: int) -> Any:
+        """Return the value of a key that was missed, when so many flights had landed; as ``one`` then."""
+        value = self._flown(full_key, compute, terms, seen)
+        return self.one(full_key, compute, terms) if value is _NOTHING else value
+
+    def anew(self, full_key: FullKey, compute: Callable[[], Any], terms: Terms) -> Any:
+        """Compute the value of a key whether it is in the cache or not, and return it."""
+        return self._flown(full_key, compute, terms, anew=True)
+
+    def _flown(
+        self, full_key: FullKey, compute: Callable[[], Any], terms: Terms, seen: int = 0, *, anew: bool = False
+    ) -> Any:
+        """Return the value by a flight, of this thread or of others; ``_NOTHING`` if the cache is to be asked again."""
+        full_key = self._plain(full_key)
+        mine, others = self.flights.board([full_key], None, anew=anew)
+        if not mine:
+            return _value(self._wait(others)[full_key])
+        run = Run(self, mine, Work(lambda keys: {full_key: compute()}), terms, seen=seen, anew=anew)
+        carry_out(run.plan())
+        return _value(run.outcomes[full_key], leads=True)
+
+    def _wait(self, flights: Sequence[Flight]) -> dict[FullKey, Outcome]:
+        left = list(flights)
+        outcomes = {}
+        try:
+            while left:
+                outcomes[left[-1].key] = left[-1].wait()
+                self.flights.leave(left.pop())
+        finally:
+            for flight in left:
+                self.flights.leave(flight)
+        return outcomes
+
+    async def aone(self, full_key: FullKey, compute: Callable[[], Any], terms: Terms) -> Any:
+        """Return the value of a key, computing it in a task if nobody else does."""
+        while True:
+            seen = self.flights.landed
+            if terms.looks_closer:
+                found = await acarry_out(self._looking(full_key, terms))
+                if found is not None:
+                    if self._is_old(found, terms):
+                        self._refresher.start(full_key, partial(self._arefresh, found, full_key, compute, terms))
+                    return _taken(found)
+            else:
+                for value in (await self.cache.aget((full_key,))).values():
+                    return value
+            value = await self._aflown(full_key, compute, terms, seen)
+            if value is not _NOTHING:
+                return value
+
+    async def amissed(self, full_key: FullKey, compute: Callable[[], Any], terms: Terms, seen: int) -> Any:
+        """Return the value of a key that was missed, when so many flights had landed; as ``aone`` then."""
+        value = await self._aflown(full_key, compute, terms, seen)
+        return await self.aone(full_key, compute, terms) if value is _NOTHING else value
+
+    async def aanew(self, full_key: FullKey, compute: Callable[[], Any], terms: Terms) -> Any:
+        """Compute the value of a key whether it is in the cache or not, and return it."""
+        return await self._aflown(full_key, compute, terms, anew=True)
+
+    async def _aflown(
+        self, full_key: FullKey, compute: Callable[[], Any], terms: Terms, seen: int = 0, *, anew: bool = False
+    ) -> Any:
+        full_key = self._plain(full_key)
+        mine, others = self.flights.board([full_key], asyncio.get_running_loop(), anew=anew)
+        if not mine:
+            return _value((await self._await(others))[full_key])
+        run = Run(self, mine, Work(_one_awaited(full_key, compute)), terms, seen=seen, anew=anew)
+        outcomes = await self._await_own(run, mine)
+        return _value(outcomes[full_key], leads=True)
+
+    async def _await_own(self, run: Run, flights: list[Flight]) -> dict[FullKey, Outcome]:
+        """Have a task carry out flights: the caller may be cancelled, and the work goes on while anyone waits."""
+        task = asyncio.get_running_loop().create_task(_carried(run.plan()), name="hitrate-flight")
+        for flight in flights:
+            flight.task = task
+            flight.companions = flights
+        outcomes = await self._await(flights)
+        await asyncio.wait([task])  # it has nothing left to do but to end
+        failure = task.result()  # CancelledError, if it was cancelled and this caller was not
+        if failure is not None:
+            raise failure
+        return outcomes
+
+    async def _await(self, flights: Sequence[Flight]) -> dict[FullKey, Outcome]:
+        left = list(flights)
+        outcomes = {}
+        try:
+            while left:
+                outcomes[left[-1].key] = await left[-1].await_()
+                self.flights.leave(left.pop())
+        finally:
+            for flight in left:
+                self.flights.leave(flight, cancelled=True)
+        return outcomes
+
+    # Many keys
+
+    def many(
+        self, full_keys: Sequence[FullKey], compute: Callable[[list[FullKey]], Mapping[FullKey, Any]], terms: Terms
+    ) -> dict[FullKey, Any]:
+        """Return the values of keys, computing on this thread those that nobody else does."""
+        found: dict[FullKey, Any] = {}
+        missing = [*dict.fromkeys(map(self._plain, full_keys))]
+        while missing:
+            seen = self.flights.landed
+            found |= self.cache.get(missing)
+            missing = [key for key in missing if key not in found]
+            mine, others = self.flights.board(missing, None)
+            if mine:
+                run = Run(self, mine, Work(compute), terms, seen=seen)
+                try:
+                    carry_out(run.plan())
+                except BaseException:
+                    self._leave(others)
+                    raise
+                outcomes = run.outcomes
+            else:
+                outcomes = {}
+            missing = _sorted_out(found, outcomes, self._wait(others))
+        return _in_order(full_keys, found)
+
+    async def amany(
+        self, full_keys: Sequence[FullKey], compute: Callable[[list[FullKey]], Any], terms: Terms
+    ) -> dict[FullKey, Any]:
+        """Return the values of keys, computing in a task those that nobody else does."""
+        found: dict[FullKey, Any] = {}
+        missing = [*dict.fromkeys(map(self._plain, full_keys))]
+        while missing:
+            seen = self.flights.landed
+            found |= await self.cache.aget(missing)
+            missing = [key for key in missing if key not in found]
+            mine, others = self.flights.board(missing, asyncio.get_running_loop())
+            outcomes: dict[FullKey, Outcome] = {}
+            if mine:
+                run = Run(self, mine, Work(_many_awaited(compute)), terms, seen=seen)
+                try:
+                    outcomes = await self._await_own(run, mine)
+                except BaseException:
+                    self._leave(others)
+                    raise
+            missing = _sorted_out(found, outcomes, await self._await(others))
+        return _in_order(full_keys, found)
+
+    def _leave(self, flights: Sequence[Flight]) -> None:
+        for flight in flights:
+            self.flights.leave(flight, cancelled=True)
+
+    # Old values
+
+    def _looking(self, full_key: FullKey, terms: Terms) -> Plan[Look | None]:
+        """Look for the value of a key, which may be stale or an exception, and count it."""
+        cache = self.cache
+        (encoded,) = cache._encode_keys([full_key])
+        try:
+            (entry,) = yield *cache._looks_in, [encoded]
+        except StoreError as error:
+            cache._failsafe.failed("read", error)
+            entry = None
+        found = look(cache, full_key, encoded, entry, terms)
+        if found is None or not (found.fresh or terms.stale):
+            cache._counters.misses += 1
+            return None
+        cache._counters.hits += 1
+        if found.error is None:
+            cache._counters.seconds_saved += found.seconds
+        return found
+
+    def _is_old(self, found: Look, terms: Terms) -> bool:
+        """Tell whether a value is to be refreshed."""
+        if not found.fresh:
+            return True
+        return found.error is None and refresh_is_due(
+            self.cache._clock(), found.fresh_until, found.seconds, terms.early, terms.chance() if terms.early else 0.0
+        )
+
+    def _refreshing(self, found: Look, full_key: FullKey, flights: list[Flight], work: Work, terms: Terms) -> Run:
+        terms = terms._replace(cache_errors=())  # an old value is better
+        return Run(self, flights, work, terms, newer_than=found.fresh_until, patient=False)
+
+    def _refresh(self, found: Look, full_key: FullKey, compute: Callable[[], Any], terms: Terms) -> None:
+        """Replace an old value, unless somebody does already."""
+        full_key = self._plain(full_key)
+        mine, others = self.flights.board([full_key], None)
+        self._leave(others)
+        if mine:
+            run = self._refreshing(found, full_key, mine, Work(lambda keys: {full_key: compute()}), terms)
+            carry_out(run.plan())
+            _value(run.outcomes[full_key])
+
+    async def _arefresh(self, found: Look, full_key: FullKey, compute: Callable[[], Any], terms: Terms) -> None:
+        """Replace an old value, unless somebody does already."""
+        full_key = self._plain(full_key)
+        mine, others = self.flights.board([full_key], asyncio.get_running_loop())
+        self._leave(others)
+        if mine:
+            run = self._refreshing(found, full_key, mine, Work(_one_awaited(full_key, compute)), terms)
+            _value((await self._await_own(run, mine))[full_key])
+
+    # The whole
+
+    def _plain(self, full_key: FullKey) -> FullKey:
+        return plain_key(full_key)
+
+    def not_stored(self, full_key: FullKey, error: SerializationError) -> None:
+        """Log that a result cannot be stored, once for each type."""
+        self.cache._counters.errors += 1
+        if error.type_name in self._types_logged:
+            return
+        self._types_logged |= {error.type_name}
+        namespace, key = full_key
+        log.warning(
+            "%s: the result for namespace %r, key %r is returned and not cached, nor are others with a %s (logged "
+            "once): %s",
+            *(type(self.cache).__name__, namespace, key, error.type_name or "value of this kind", error),
+        )
+
+    def close(self) -> None:
+        """End what goes on in the background."""
+        self._refresher.close()
+
+    async def aclose(self) -> None:
+        """Do ``close`` without blocking the event loop."""
+        await self._refresher.aclose()
+
+    def after_fork_in_child(self) -> None:
+        """Forget what other threads are doing: they are not here."""
+        self.flights.after_fork_in_child()
+        self._refresher.after_fork_in_child()
+
+
+async def _carried(plan: Plan[None]) -> Exception | None:
+    """Carry out a plan in a task of its own; return how it failed, for whoever is there to be told."""
+    try:
+        await acarry_out(plan)
+    except Exception as error:
+        return error
+    return None
+
+
+def _one_awaited(full_key: FullKey, compute: Callable[[], Any]) -> Callable[[list[FullKey]], Any]:
+    async def computed(keys: list[FullKey]) -> Mapping[FullKey, Any]:
+        value = compute()
+        return {full_key: await value if inspect.isawaitable(value) else value}
+
+    return computed
+
+
+def _many_awaited(compute: Callable[[list[FullKey]], Any]) -> Callable[[list[FullKey]], Any]:
+    async def computed(keys: list[FullKey]) -> Any:
+        values = compute(keys)
+        return await values if inspect.isawaitable(values) else values
+
+    return computed
+
+
+def _value(outcome: Outcome, *, leads: bool = False) -> Any:
+    return _NOTHING if outcome is AGAIN else outcome.taken(leads=leads)
+
+
+def _taken(found: Look) -> Any:
+    if found.error is not None:
+        raise found.error
+    return found.value
+
+
+def _sorted_out(
+    found: dict[FullKey, Any], mine: Mapping[FullKey, Outcome], others: Mapping[FullKey, Outcome]
+) -> list[FullKey]:
+    """Add what was computed to what was found; return the keys to ask for again."""
+    again = []
+    for outcomes, leads in ((mine, True), (others, False)):
+        for key, outcome in outcomes.items():
+            value = _value(outcome, leads=leads)
+            if value is not _NOTHING:
+                found[key] = value
+            elif not leads:  # the function itself left out a key of its own
+                again.append(key)
+    return again
+
+
+def _in_order(full_keys: Sequence[FullKey], found: Mapping[FullKey, Any]) -> dict[FullKey, Any]:
+    return {key: found[plain] for key in full_keys if (plain := plain_key(key)) in found}
+
+
+_all: weakref.WeakSet[Computing] = weakref.WeakSet()
+
+
+def _after_fork_in_child() -> None:
+    for computing in list(_all):
+        computing.after_fork_in_child()
+
+
+os.register_at_fork(after_in_child=_after_fork_in_child)

@@ -1,0 +1,276 @@
+"""Single flight in a process: whoever misses a key that is being computed waits for that result.
+
+The idea and the name are those of groupcache's ``singleflight``. A flight is led by the thread, or carried out by the
+task, that found nothing; any number of threads and of tasks of any event loops wait for it. It is no longer found once
+it has landed, so what its keys are asked for afterwards is read from the cache or computed anew.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import threading
+from collections.abc import Callable
+from contextvars import ContextVar
+from typing import Any
+
+from hitrate.base import FullKey
+from hitrate.errors import ReentrancyError
+
+_lock = threading.Lock()
+"""Guards all flights and who waits for which; held for a few lines only, never over a wait or a computation."""
+
+_LOOK_SECONDS = 1.0
+"""How often those who wait for a task look whether its event loop still runs: a loop that was closed tells nobody."""
+
+led: ContextVar[tuple[Flight, ...]] = ContextVar("hitrate_flights", default=())
+"""The flights that this thread or task is computing, for those that it calls to know."""
+
+
+class Outcome:
+    """How a flight ended: with a value, with an exception, or with neither (``AGAIN``).
+
+    Args:
+        value: what was computed, the caller's own who led the flight.
+        copy: makes a value of their own for those who waited; None if the value is shared, since it has no copy.
+        error: what was raised.
+    """
+
+    __slots__ = ("copy", "error", "value")
+
+    def __init__(
+        self, value: Any = None, copy: Callable[[], Any] | None = None, error: BaseException | None = None
+    ) -> None:
+        self.value = value
+        self.copy = copy
+        self.error = error
+
+    def taken(self, *, leads: bool) -> Any:
+        """Return the value for a caller, or raise."""
+        if self.error is not None:
+            raise self.error
+        return self.value if leads or self.copy is None else self.copy()
+
+
+AGAIN = Outcome()
+"""Nothing was learnt (whoever computed was cancelled): those who wait are to ask again."""
+
+
+class Flight:
+    """The computation of one key that is under way.
+
+    Attributes:
+        key: the full key.
+        loop: the event loop whose task computes it; None if a thread does.
+        task: that task.
+        companions: the flights that the same task carries out, this one among them.
+        revoked: whether what it computes is not to be stored, since the key was removed or computed anew meanwhile.
+        waiting: how many wait for it.
+    """
+
+    __slots__ = (
+        "_callbacks",
+        "_landed",
+        "awaited",
+        "companions",
+        "key",
+        "loop",
+        "outcome",
+        "revoked",
+        "task",
+        "waiting",
+    )
+
+    def __init__(self, key: FullKey, loop: asyncio.AbstractEventLoop | None) -> None:
+        self.key = key
+        self.loop = loop
+        self.task: asyncio.Task[Any] | None = None
+        self.companions: list[Flight] = [self]
+        self.revoked = False
+        self.waiting = 0
+        self.outcome: Outcome | None = None
+        self.awaited: set[Flight] = set()  # the flights that whoever computes this one waits for
+        self._landed: threading.Event | None = None
+        self._callbacks: list[Callable[[], None]] = []
+
+    @property
+    def alive(self) -> bool:
+        """False if the event loop that was to carry it on does not run (any more)."""
+        return self.loop is None or self.loop.is_running()
+
+    def land(self, outcome: Outcome) -> None:
+        """End the flight and wake those who wait."""
+        with _lock:
+            if self.outcome is not None:
+                return
+            self.outcome = outcome
+            callbacks, self._callbacks = self._callbacks, []
+            landed = self._landed
+        if landed is not None:
+            landed.set()
+        for callback in callbacks:
+            callback()
+
+    def wait(self) -> Outcome:
+        """Wait on this thread until it has landed."""
+        with _lock:
+            if self.outcome is not None:
+                return self.outcome
+            if self._landed is None:
+                self._landed = threading.Event()
+            landed = self._landed
+        while not landed.wait(None if self.loop is None else _LOOK_SECONDS):
+            if not self.alive:
+                return AGAIN
+        assert self.outcome is not None
+        return self.outcome
+
+    async def await_(self) -> Outcome:
+        """Wait in a task until it has landed."""
+        loop = asyncio.get_running_loop()
+        woken: asyncio.Future[None] = loop.create_future()
+
+        def wake() -> None:
+            if not woken.done():
+                woken.set_result(None)
+
+        def landed() -> None:
+            try:
+                loop.call_soon_threadsafe(wake)
+            except RuntimeError:  # the loop of the one who waited was closed
+                pass
+
+        with _lock:
+            if self.outcome is not None:
+                return self.outcome
+            self._callbacks.append(landed)
+        if self.loop is None or self.loop is loop:
+            await woken
+        else:
+            while not woken.done():
+                await asyncio.wait([woken], timeout=_LOOK_SECONDS)
+                if self.outcome is None and not self.alive:
+                    return AGAIN
+        assert self.outcome is not None
+        return self.outcome
+
+
+class Flights:
+    """The flights of one cache.
+
+    Attributes:
+        landed: how many have landed. Whoever read it before looking into the cache, found nothing and then leads a
+            flight need not look again if it is unchanged.
+    """
+
+    def __init__(self) -> None:
+        self._flights: dict[FullKey, Flight] = {}
+        self.landed = 0
+
+    def board(
+        self, keys: list[FullKey], loop: asyncio.AbstractEventLoop | None, *, anew: bool = False
+    ) -> tuple[list[Flight], list[Flight]]:
+        """Take part in the flights of some keys; begin those that are not under way.
+
+        Args:
+            keys: full keys, none of them twice.
+            loop: the event loop whose task will carry out the flights that begin; None if this thread will.
+            anew: whether to begin them all: what is under way began too early.
+
+        Returns:
+            The flights that the caller is to lead, and those that others lead.
+
+        Raises:
+            ReentrancyError: the computation of one of these keys is what asks, and would wait for itself.
+        """
+        running = asyncio._get_running_loop() if loop is None else loop
+        mine: list[Flight] = []
+        others: list[Flight] = []
+        current = led.get()
+        with _lock:
+            for key in keys:
+                flight = self._flights.get(key)
+                if flight is None or not flight.alive:
+                    continue
+                if any(each in _awaited_by(flight) for each in current):
+                    raise _reentrancy(key, "computing its value asks for that value again, directly or by others")
+                if loop is None and flight.loop is not None and flight.loop is running and not anew:
+                    raise _reentrancy(key, "a task of this very event loop computes it; await aget_or_compute instead")
+            for key in keys:
+                flight = self._flights.get(key)
+                if flight is None or anew or not flight.alive:
+                    if flight is not None:
+                        flight.revoked = True
+                    flight = self._flights[key] = Flight(key, loop)
+                    flight.waiting = 0 if loop is None else 1  # a task computes it, and its caller waits as others do
+                    mine.append(flight)
+                else:
+                    flight.waiting += 1
+                    others.append(flight)
+                    for each in current:
+                        each.awaited.add(flight)
+        return mine, others
+
+    def leave(self, flight: Flight, *, cancelled: bool = False) -> None:
+        """Wait no more for a flight; when all who did were cancelled, so is its task."""
+        with _lock:
+            flight.waiting -= 1
+            for each in led.get():
+                each.awaited.discard(flight)
+            task = flight.task
+            if not cancelled or task is None or flight.outcome is not None:
+                return
+            if any(each.waiting > 0 and each.outcome is None for each in flight.companions):
+                return
+            for each in flight.companions:
+                if self._flights.get(each.key) is each:
+                    del self._flights[each.key]  # nobody is to wait for it from here on
+        try:
+            task.get_loop().call_soon_threadsafe(task.cancel)
+        except RuntimeError:  # its loop was closed, and it with it
+            pass
+
+    def remove(self, flight: Flight) -> None:
+        """Have a flight found no more. What it stored is stored by now."""
+        with _lock:
+            self.landed += 1
+            if self._flights.get(flight.key) is flight:
+                del self._flights[flight.key]
+
+    def under_way(self, key: FullKey) -> bool:
+        """Tell whether a key is being computed."""
+        flight = self._flights.get(key)
+        return flight is not None and flight.alive
+
+    def revoke(self, concerns: Callable[[FullKey], bool]) -> None:
+        """Have flights store nothing, since their keys are being removed."""
+        with _lock:
+            for key, flight in self._flights.items():
+                if concerns(key):
+                    flight.revoked = True
+
+    def after_fork_in_child(self) -> None:
+        """Forget the flights of threads that are not here."""
+        self._flights = {}
+
+
+def _awaited_by(flight: Flight) -> set[Flight]:
+    """Return a flight and all that it waits for, near and far. The lock is held."""
+    found = {flight}
+    level = [flight]
+    while level:
+        level = [other for each in level for other in each.awaited if other not in found]
+        found.update(level)
+    return found
+
+
+def _reentrancy(key: FullKey, why: str) -> ReentrancyError:
+    return ReentrancyError(f"namespace {key[0]!r}, key {key[1]!r} would wait for itself for ever: {why}")
+
+
+def _after_fork_in_child() -> None:
+    global _lock  # noqa: PLW0603
+    _lock = threading.Lock()  # a thread that is not here may have held it
+
+
+os.register_at_fork(after_in_child=_after_fork_in_child)

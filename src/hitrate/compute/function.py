@@ -1,0 +1,300 @@
+"""Functions whose results are cached."""
+
+from __future__ import annotations
+
+import asyncio
+import inspect
+from collections.abc import Callable, Coroutine
+from functools import update_wrapper
+from typing import TYPE_CHECKING, Any, Concatenate, Generic, ParamSpec, Protocol, TypeVar, overload
+
+from hitrate.base import FullKey, Namespace
+from hitrate.compute.cache import ComputingCache
+from hitrate.compute.call_keys import ContentKeys, OwnKeys
+from hitrate.compute.identity import name_of, namespace_of, told_apart_by
+from hitrate.compute.terms import Terms, agreed
+from hitrate.content.calls import stable_key
+from hitrate.content.options import KeyOptions
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+P = ParamSpec("P")
+Q = ParamSpec("Q")
+R = TypeVar("R")
+Self = TypeVar("Self")
+
+
+class _Memoised(Generic[P, R]):
+    """What the two kinds of cached functions share.
+
+    Attributes:
+        namespace: where its entries are.
+    """
+
+    __name__: str
+    __qualname__: str
+    __wrapped__: Callable[P, Any]
+
+    def __init__(
+        self,
+        function: Callable[P, Any],
+        cache: ComputingCache[Any],
+        namespace: Namespace,
+        keys: Callable[[tuple[Any, ...], dict[str, Any]], FullKey],
+        terms: Terms,
+    ) -> None:
+        update_wrapper(self, function)  # type: ignore[arg-type]  # it is one for functions
+        self.namespace = namespace
+        self._function: Callable[..., Any] = function
+        self._cache = cache
+        self._keys = keys
+        self._terms = terms
+        self._first: tuple[Any, ...] = ()
+        self._computing = cache._computing
+        self._flights = self._computing.flights
+        self._looks_closer = terms.looks_closer
+
+    def key_for(self, *args: P.args, **kwargs: P.kwargs) -> FullKey:
+        """Return the full key under which the result of a call is kept.
+
+        Raises:
+            TypeError: the function does not take these arguments, or one of them cannot be part of a key.
+        """
+        return self._keys(self._first + args, kwargs)
+
+    def _to_compute(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Callable[[], Any]:
+        return lambda: self._function(*args, **kwargs)
+
+    def _bound_to(self, instance: object) -> Any:
+        """Return this function as a method of an object."""
+        bound = object.__new__(type(self))
+        bound.__dict__.update(self.__dict__)
+        bound._first = (instance,)
+        bound.__wrapped__ = self._function.__get__(instance)
+        return bound
+
+    def __reduce__(self) -> str:
+        return self.__qualname__
+
+    def __repr__(self) -> str:
+        return f"<cached {self._function!r}>"
+
+
+class CachedFunction(_Memoised[P, R]):
+    """A function that is called once for equal arguments, and whose results come from a cache from then on.
+
+    Attributes:
+        namespace: where its entries are.
+    """
+
+    def __call__(self, *args: P.args, **kwargs: P.kwargs) -> R:
+        """Return the result for these arguments, from the cache or by calling the function."""
+        call = self._first + args if self._first else args
+        full_key = self._keys(call, kwargs)
+        if self._looks_closer:
+            compute = self._to_compute(call, kwargs)
+            return self._computing.one(full_key, compute, self._terms)  # type: ignore[no-any-return]
+        seen = self._flights.landed  # with less ado than `one`, for most calls end here
+        for value in self._cache.get((full_key,)).values():
+            return value  # type: ignore[no-any-return]
+        compute = self._to_compute(call, kwargs)
+        return self._computing.missed(full_key, compute, self._terms, seen)  # type: ignore[no-any-return]
+
+    def get(self, *args: P.args, **kwargs: P.kwargs) -> R | None:
+        """Return the result for these arguments if it is in the cache, else None; the function is not called."""
+        for value in self._cache.get([self.key_for(*args, **kwargs)]).values():
+            return value  # type: ignore[no-any-return]
+        return None
+
+    def refresh(self, *args: P.args, **kwargs: P.kwargs) -> R:
+        """Call the function for these arguments, store its result and return it."""
+        call = self._first + args
+        return self._computing.anew(self._keys(call, kwargs), self._to_compute(call, kwargs), self._terms)  # type: ignore[no-any-return]
+
+    def invalidate(self, *args: P.args, **kwargs: P.kwargs) -> bool:
+        """Remove the result for these arguments; tell whether there was one. What is being computed is not stored."""
+        return self._cache.delete([self.key_for(*args, **kwargs)]) > 0
+
+    def clear(self) -> None:
+        """Remove all results of this function."""
+        self._cache.clear([self.namespace])
+
+    @overload
+    def __get__(self, instance: None, owner: type[Any] | None = None) -> CachedFunction[P, R]: ...
+    @overload
+    def __get__(
+        self: CachedFunction[Concatenate[Self, Q], R], instance: Self, owner: type[Any] | None = None
+    ) -> CachedFunction[Q, R]: ...
+    def __get__(self, instance: Any, owner: type[Any] | None = None) -> Any:
+        return self if instance is None else self._bound_to(instance)
+
+
+class AsyncCachedFunction(_Memoised[P, R]):
+    """A coroutine function that runs once for equal arguments, and whose results come from a cache from then on.
+
+    Attributes:
+        namespace: where its entries are.
+    """
+
+    def __init__(self, *args: Any) -> None:
+        super().__init__(*args)
+        if hasattr(inspect, "markcoroutinefunction"):  # from Python 3.12
+            inspect.markcoroutinefunction(self)
+        else:
+            self._is_coroutine = asyncio.coroutines._is_coroutine  # type: ignore[attr-defined]
+
+    async def __call__(self, *args: P.args, **kwargs: P.kwargs) -> R:
+        """Return the result for these arguments, from the cache or by running the function."""
+        call = self._first + args if self._first else args
+        full_key = self._keys(call, kwargs)
+        if self._looks_closer:
+            compute = self._to_compute(call, kwargs)
+            return await self._computing.aone(full_key, compute, self._terms)  # type: ignore[no-any-return]
+        seen = self._flights.landed  # with less ado than `aone`, for most calls end here
+        for value in (await self._cache.aget((full_key,))).values():
+            return value  # type: ignore[no-any-return]
+        compute = self._to_compute(call, kwargs)
+        return await self._computing.amissed(full_key, compute, self._terms, seen)  # type: ignore[no-any-return]
+
+    async def get(self, *args: P.args, **kwargs: P.kwargs) -> R | None:
+        """Return the result for these arguments if it is in the cache, else None; the function does not run."""
+        for value in (await self._cache.aget([self.key_for(*args, **kwargs)])).values():
+            return value  # type: ignore[no-any-return]
+        return None
+
+    async def refresh(self, *args: P.args, **kwargs: P.kwargs) -> R:
+        """Run the function for these arguments, store its result and return it."""
+        call = self._first + args
+        return await self._computing.aanew(self._keys(call, kwargs), self._to_compute(call, kwargs), self._terms)  # type: ignore[no-any-return]
+
+    async def invalidate(self, *args: P.args, **kwargs: P.kwargs) -> bool:
+        """Remove the result for these arguments; tell whether there was one. What is being computed is not stored."""
+        return await self._cache.adelete([self.key_for(*args, **kwargs)]) > 0
+
+    async def clear(self) -> None:
+        """Remove all results of this function."""
+        await self._cache.aclear([self.namespace])
+
+    @overload
+    def __get__(self, instance: None, owner: type[Any] | None = None) -> AsyncCachedFunction[P, R]: ...
+    @overload
+    def __get__(
+        self: AsyncCachedFunction[Concatenate[Self, Q], R], instance: Self, owner: type[Any] | None = None
+    ) -> AsyncCachedFunction[Q, R]: ...
+    def __get__(self, instance: Any, owner: type[Any] | None = None) -> Any:
+        return self if instance is None else self._bound_to(instance)
+
+
+class Decorator(Protocol):
+    """Makes a function a cached one."""
+
+    @overload
+    def __call__(  # type: ignore[overload-overlap]  # the first that fits is the one
+        self, function: Callable[P, Coroutine[Any, Any, R]], /
+    ) -> AsyncCachedFunction[P, R]: ...
+    @overload
+    def __call__(self, function: Callable[P, R], /) -> CachedFunction[P, R]: ...
+
+
+def cached(
+    cache: ComputingCache[Any],
+    *,
+    ttl: float | None = None,
+    namespace: Namespace | None = None,
+    key: Callable[..., str] = stable_key,
+    version: str | int | None = None,
+    ignore: str | Iterable[str] = (),
+    only: str | Iterable[str] | None = None,
+    scope: Any = None,
+    cache_if: Callable[[Any], bool] | None = None,
+    cache_errors: type[Exception] | tuple[type[Exception], ...] = (),
+    error_ttl: float | None = None,
+    lease: float | None = None,
+    stale: float | None = None,
+    early: float | None = None,
+) -> Decorator:
+    """Keep the results of a function in a cache: ``@cached(cache, ttl=3600)``.
+
+    Calls with equal arguments run the function once, however many threads and tasks make them at the same time; the
+    others wait for its result. Every caller gets a value of its own. A coroutine function becomes one again.
+
+    The function that comes back has the signature, types and docstring of the one given, and ``get``, ``refresh``,
+    ``invalidate``, ``clear`` and ``key_for``.
+
+    Args:
+        cache: a hitrate cache.
+        ttl: seconds that a result stays fresh; None for ever, or for the cache's ``default_ttl``.
+        namespace: where its entries are; the module and qualified name of the function when not given.
+        key: called with the arguments of a call, returns a str; equal keys share a result. ``stable_key`` goes by the
+            content of the arguments, their names and defaults.
+        version: entries of another version are out of reach; ``"source"`` takes the function's own code for it.
+        ignore: names of parameters, or fields within them, that do not count in the key, as for ``stable_key``:
+            ``("self", "client")``.
+        only: names of those that alone count.
+        scope: what else counts, such as a tenant or a model.
+        cache_if: is given a result and tells whether to store it.
+        cache_errors: exceptions of these classes are stored, and raised again to equal calls.
+        error_ttl: seconds that they are.
+        lease: seconds that other processes on the same backend wait for this one to run the function; then the next
+            one does.
+        stale: seconds after its expiry that an old result is returned, while the function runs in the background; it is
+            also what is returned if the function then fails.
+        early: run the function in the background before a result expires, the likelier the longer it takes; 1.0 is a
+            good start (XFetch).
+
+    Returns:
+        A decorator.
+
+    Raises:
+        TypeError: an argument has the wrong type, or the function is a generator, whose result is used up by the first
+            who takes it.
+        ValueError: an argument is out of its range, or does not go with another.
+    """
+    if not isinstance(cache, ComputingCache):
+        raise TypeError(
+            f"cached takes a hitrate cache, as in @cached(cache), not {cache!r} of type {type(cache).__name__}"
+        )
+    terms = agreed(
+        ttl=ttl,
+        lease=lease,
+        stale=stale,
+        early=early,
+        cache_if=cache_if,
+        cache_errors=cache_errors,
+        error_ttl=error_ttl,
+    )
+    if not callable(key):
+        raise TypeError(f"key is a function of the arguments that returns a str; {key!r} cannot be called")
+    if key is not stable_key and (ignore or only is not None or scope is not None):
+        raise TypeError("ignore, only and scope are for stable_key; a key function of your own says what counts")
+    KeyOptions.of(ignore, only, scope)
+
+    def decorate(function: Callable[..., Any]) -> Any:
+        _check_function(function)
+        where = namespace_of(function, namespace, version)
+        keys: Callable[[tuple[Any, ...], dict[str, Any]], FullKey]
+        if key is stable_key:
+            apart = told_apart_by(function, named=namespace is None)
+            options = KeyOptions.of(ignore, only, (apart, scope) if apart else scope)
+            keys = ContentKeys(function, where, options)
+        else:
+            keys = OwnKeys(function, where, key)
+        kind = AsyncCachedFunction if _is_coroutine_function(function) else CachedFunction
+        return kind(function, cache, where, keys, terms)
+
+    return decorate
+
+
+def _check_function(function: Any) -> None:
+    if not callable(function):
+        raise TypeError(f"cached decorates a function, not {function!r} of type {type(function).__name__}")
+    if inspect.isgeneratorfunction(function) or inspect.isasyncgenfunction(function):
+        raise TypeError(
+            f"{'.'.join(name_of(function))} is a generator, whose items are used up by the first who takes them; "
+            f"cache a function that returns a list of them"
+        )
+
+
+def _is_coroutine_function(function: Callable[..., Any]) -> bool:
+    return inspect.iscoroutinefunction(function) or inspect.iscoroutinefunction(getattr(function, "__call__", None))  # noqa: B004

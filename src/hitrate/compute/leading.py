@@ -1,0 +1,291 @@
+"""Leading a flight: look again, take the lease, compute, store, and land it, in this order; a plan for both faces."""
+
+from __future__ import annotations
+
+import asyncio
+import inspect
+import os
+import time
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+from hitrate.base import FullKey
+from hitrate.compute.exceptions import described
+from hitrate.compute.flights import AGAIN, Flight, Outcome, led
+from hitrate.compute.looking import Look, look
+from hitrate.compute.terms import Terms
+from hitrate.entry import Entry
+from hitrate.envelope import Envelope
+from hitrate.errors import SerializationError, StoreError
+from hitrate.plans import Plan
+
+if TYPE_CHECKING:
+    from hitrate.compute.computing import Computing
+
+_POLL_SECONDS = 0.005
+"""How soon a waiter first asks again for what another process computes; each time it waits half as long again."""
+
+_POLL_SECONDS_AT_MOST = 0.1
+
+Computed = Mapping[FullKey, Any]
+
+
+class Work:
+    """A function that computes the values of keys, called in the context of their flights.
+
+    Args:
+        function: takes the keys and returns a value for each, or an awaitable of that.
+    """
+
+    def __init__(self, function: Callable[[list[FullKey]], Any]) -> None:
+        self._function = function
+
+    def run(self, flights: Sequence[Flight]) -> Computed | Exception:
+        """Compute on this thread; return the values, or what was raised."""
+        before = led.set((*led.get(), *flights))
+        try:
+            computed: Computed = self._function([flight.key for flight in flights])
+        except Exception as error:
+            return error
+        finally:
+            led.reset(before)
+        return computed
+
+    async def arun(self, flights: Sequence[Flight]) -> Computed | Exception:
+        """Compute in this task; return the values, or what was raised."""
+        before = led.set((*led.get(), *flights))
+        try:
+            computed = self._function([flight.key for flight in flights])
+            if inspect.isawaitable(computed):
+                computed = await computed
+        except Exception as error:
+            return error
+        finally:
+            led.reset(before)
+        return computed  # type: ignore[no-any-return]
+
+
+class _Pause:
+    def pause(self, seconds: float) -> None:
+        time.sleep(seconds)
+
+    async def apause(self, seconds: float) -> None:
+        await asyncio.sleep(seconds)
+
+
+_PAUSE = _Pause()
+
+
+class Run:
+    """One run for the flights that a caller leads.
+
+    Args:
+        computing: whose flights they are.
+        flights: those to land, none of a key twice.
+        work: computes their values.
+        terms: on which.
+        seen: how many flights had landed before the caller looked into the cache; None to look again in any case.
+        anew: whether what is in the cache is of no interest.
+        newer_than: of interest is only what is fresh for longer than this, in seconds since the epoch.
+        patient: whether to wait for what another process computes, or leave it to that.
+    """
+
+    def __init__(
+        self,
+        computing: Computing,
+        flights: Sequence[Flight],
+        work: Work,
+        terms: Terms,
+        *,
+        seen: int | None = None,
+        anew: bool = False,
+        newer_than: float | None = None,
+        patient: bool = True,
+    ) -> None:
+        self._computing = computing
+        self._cache = computing.cache
+        self._work = work
+        self._terms = terms
+        self._seen = seen
+        self._anew = anew
+        self._newer_than = newer_than
+        self._patient = patient
+        self._left = {flight.key: flight for flight in flights}
+        keys = list(self._left)
+        self._encoded: dict[FullKey, Any] = dict(zip(keys, self._cache._encode_keys(keys), strict=True))
+        self._token: bytes | None = None
+        self.outcomes: dict[FullKey, Outcome] = {}
+
+    def plan(self) -> Plan[None]:
+        """Land all flights, whatever happens."""
+        try:
+            if not self._anew and self._computing.flights.landed != self._seen:
+                yield from self._look_again(list(self._left))
+            if self._left and self._terms.lease is not None:
+                yield from self._compute_under_lease(self._terms.lease)
+            elif self._left:
+                yield from self._compute(list(self._left))
+        finally:
+            for key in list(self._left):
+                self._land(key, AGAIN)
+
+    def _land(self, key: FullKey, outcome: Outcome) -> None:
+        flight = self._left.pop(key)
+        self.outcomes[key] = outcome
+        self._computing.flights.remove(flight)
+        flight.land(outcome)
+
+    def _look_again(self, keys: Sequence[FullKey]) -> Plan[list[FullKey]]:
+        """Land what is in the cache by now; return the keys that it was found for."""
+        try:
+            found = yield self._cache._store, "get", [self._encoded[key] for key in keys]
+        except StoreError as error:
+            self._cache._failsafe.failed("read", error)
+            return []
+        landed = []
+        for key, each in zip(keys, found, strict=True):
+            seen = look(self._cache, key, self._encoded[key], each, self._terms)
+            if seen is not None and seen.fresh and not self._is_known(seen):
+                copy = partial(self._cache._restored_entry, each, self._encoded[key]) if seen.error is None else None
+                self._land(key, Outcome(seen.value, copy, seen.error))
+                landed.append(key)
+        return landed
+
+    def _is_known(self, seen: Look) -> bool:
+        """Tell whether an entry is the one that is to be replaced."""
+        return None not in (self._newer_than, seen.fresh_until) and seen.fresh_until <= self._newer_than  # type: ignore[operator]
+
+    def _compute_under_lease(self, seconds: float) -> Plan[None]:
+        """Compute what no other process computes; wait for what others do."""
+        token = os.urandom(16)
+        poll = _POLL_SECONDS
+        held: list[FullKey] = []
+        try:
+            while self._left:
+                keys = list(self._left)
+                try:
+                    waits = yield self._cache._store, "lease", [self._encoded[key] for key in keys], token, seconds
+                except StoreError as error:  # without the store every process is on its own
+                    self._cache._failsafe.failed("lease", error)
+                    yield from self._compute(keys)
+                    return
+                held = [key for key, wait in zip(keys, waits, strict=True) if not wait]
+                if held:
+                    found = [] if self._anew else (yield from self._look_again(held))
+                    if found:
+                        yield from self._settle(token, dict.fromkeys(found))
+                    mine, held = [key for key in held if key in self._left], []
+                    if mine:
+                        yield from self._compute(mine, token)
+                    continue
+                if not self._patient:
+                    return
+                yield _PAUSE, "pause", min(poll, *waits)
+                poll = min(poll * 1.5, _POLL_SECONDS_AT_MOST)
+                if not self._anew:
+                    yield from self._look_again(keys)
+        except GeneratorExit:
+            raise
+        except BaseException:
+            if held:
+                yield from self._settle(token, dict.fromkeys(held))
+            raise
+
+    def _settle(self, token: bytes, results: Mapping[FullKey, Entry | None]) -> Plan[Any]:
+        try:
+            entries = {self._encoded[key]: entry for key, entry in results.items()}
+            return (yield self._cache._store, "settle", entries, token)
+        except StoreError as error:
+            self._cache._failsafe.failed("write", error)
+            return ()
+
+    def _compute(self, keys: list[FullKey], token: bytes | None = None) -> Plan[None]:
+        """Compute the values of keys, store what may be stored, and land."""
+        cache = self._cache
+        flights = [self._left[key] for key in keys]
+        started = cache._clock()
+        try:
+            computed = yield self._work, "run", flights
+            now = cache._clock()
+            entries = self._entries(keys, computed, now, max(0.0, now - started))
+        except GeneratorExit:
+            raise
+        except BaseException:  # whoever computes was cancelled, or cache_if failed
+            if token is not None:
+                yield from self._settle(token, dict.fromkeys(keys))
+            raise
+        try:
+            yield from self._store(keys, entries, token)
+        finally:
+            for key in keys:
+                self._land(key, self._outcome(key, computed, entries.get(key)))
+
+    def _entries(
+        self, keys: Sequence[FullKey], computed: Computed | Exception, now: float, seconds: float
+    ) -> dict[FullKey, Entry]:
+        """Return what is to be stored."""
+        terms = self._terms
+        entries = {}
+        for key in keys:
+            entry = None
+            if isinstance(computed, Exception):
+                if isinstance(computed, terms.cache_errors):
+                    entry = self._entry(key, described(computed), now, seconds, error=True)
+            elif key in computed and (terms.cache_if is None or terms.cache_if(computed[key])):
+                entry = self._entry(key, computed[key], now, seconds)
+            if entry is not None:
+                entries[key] = entry
+        return entries
+
+    def _outcome(self, key: FullKey, computed: Computed | Exception, entry: Entry | None) -> Outcome:
+        if isinstance(computed, Exception):
+            return Outcome(error=computed)
+        if key not in computed:
+            return AGAIN
+        value = computed[key]
+        if entry is None and self._left[key].waiting:
+            entry = self._entry(key, value, self._cache._clock(), 0.0)
+        if entry is None:
+            return Outcome(value)
+        return Outcome(value, partial(self._cache._restored_entry, entry, self._encoded[key]))
+
+    def _entry(self, key: FullKey, value: Any, now: float, seconds: float, *, error: bool = False) -> Entry | None:
+        """Return what is to be stored for a value; None for nothing."""
+        cache, terms = self._cache, self._terms
+        expiry = cache._expiry(terms.error_ttl if error else terms.ttl, now)
+        fresh_until = None
+        if expiry is not None and terms.stale and not error:
+            fresh_until, expiry = expiry, expiry + terms.stale
+        if expiry is not None and expiry <= now:
+            return None
+        try:
+            if error and value is None:
+                raise SerializationError("an exception of this kind could not be raised again exactly")
+            return cache._prepared(value, self._encoded[key], expiry, seconds, Envelope(fresh_until, error))
+        except SerializationError as refusal:
+            self._computing.not_stored(key, refusal)
+            return None
+
+    def _store(self, keys: Sequence[FullKey], entries: dict[FullKey, Entry], token: bytes | None) -> Plan[None]:
+        """Store entries, unless their keys were removed since their flights began."""
+        cache = self._cache
+        if cache._closed:  # while it was computed
+            return
+        wanted = {key: entry for key, entry in entries.items() if not self._left[key].revoked}
+        late: Any = ()
+        if token is not None:
+            late = yield from self._settle(token, {key: wanted.get(key) for key in keys})
+        elif wanted:
+            try:
+                yield cache._store, "write", {self._encoded[key]: entry for key, entry in wanted.items()}
+            except StoreError as error:
+                cache._failsafe.failed("write", error)
+                return
+        cache._counters.sets += len(wanted) - len(late)
+        removed = [key for key in wanted if self._left[key].revoked]
+        if removed:  # while it was being stored
+            try:
+                yield cache._store, "write", dict.fromkeys(self._encoded[key] for key in removed)
+            except StoreError as error:
+                cache._failsafe.failed("delete", error)

@@ -1,0 +1,164 @@
+"""Refreshing in the background: a bounded number of threads and tasks that end with the cache.
+
+Threads are daemons, so that they never keep the interpreter from ending, and end by themselves when there is nothing
+to do for a while. Each key is refreshed once at a time; a refresh for which there is no room is left to a later call.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+import time
+from collections import deque
+from collections.abc import Callable, Coroutine
+from contextvars import copy_context
+from typing import Any
+
+from hitrate.base import FullKey
+from hitrate.failsafe import log
+
+_THREADS_AT_MOST = 4
+_TASKS_AT_MOST = 64
+_QUEUED_AT_MOST = 1024
+_LINGER_SECONDS = 5.0
+_CLOSE_SECONDS = 5.0
+"""How long ``close`` waits for a function that is running; a thread cannot be stopped."""
+
+
+class Refresher:
+    """Runs refreshes.
+
+    Args:
+        name: what the log lines call the cache.
+    """
+
+    def __init__(self, name: str) -> None:
+        self._name = name
+        self._reset()
+
+    def _reset(self) -> None:
+        self._changed = threading.Condition()  # guards all that follows
+        self._queue: deque[tuple[FullKey, Callable[[], None]]] = deque()
+        self._pending: set[FullKey] = set()
+        self._threads: set[threading.Thread] = set()
+        self._idle = 0
+        self._tasks: dict[FullKey, asyncio.Task[None]] = {}
+        self._closed = False
+
+    # Threads
+
+    def submit(self, key: FullKey, job: Callable[[], None]) -> None:
+        """Have a thread do a job soon, in the caller's context, unless one for this key is waiting or under way."""
+        context = copy_context()
+        with self._changed:
+            if self._closed or key in self._pending or len(self._queue) >= _QUEUED_AT_MOST:
+                return
+            self._pending.add(key)
+            self._queue.append((key, lambda: context.run(job)))
+            if self._idle >= len(self._queue):
+                self._changed.notify()
+                return
+            if len(self._threads) >= _THREADS_AT_MOST:
+                return
+            thread = threading.Thread(target=self._work, name="hitrate-refresh", daemon=True)
+            self._threads.add(thread)
+            try:
+                thread.start()
+            except RuntimeError as error:  # no thread is to be had, or the interpreter is about to exit
+                self._threads.discard(thread)
+                if not self._threads:
+                    self._queue.clear()
+                    self._pending.clear()
+                log.debug("%s: a refresh was left to a later call: %s", self._name, error)
+
+    def _work(self) -> None:
+        while True:
+            with self._changed:
+                self._idle += 1
+                self._changed.wait_for(lambda: self._queue or self._closed, _LINGER_SECONDS)
+                self._idle -= 1
+                if self._closed or not self._queue:
+                    self._threads.discard(threading.current_thread())
+                    self._changed.notify_all()
+                    return
+                key, job = self._queue.popleft()
+            try:
+                job()
+            except Exception as error:
+                self.failed(key, error)
+            finally:
+                with self._changed:
+                    self._pending.discard(key)
+            del job  # and what it holds
+
+    # Tasks
+
+    def start(self, key: FullKey, job: Callable[[], Coroutine[Any, Any, None]]) -> None:
+        """Have a task of the running event loop do a job, unless one for this key is under way."""
+        with self._changed:
+            if self._closed:
+                return
+            if key in self._tasks or len(self._tasks) >= _TASKS_AT_MOST:
+                # What a loop that was closed has left will never be done.
+                self._tasks = {key: task for key, task in self._tasks.items() if not task.get_loop().is_closed()}
+                if key in self._tasks or len(self._tasks) >= _TASKS_AT_MOST:
+                    return
+            task = asyncio.get_running_loop().create_task(self._do(key, job), name="hitrate-refresh")
+            self._tasks[key] = task
+        task.add_done_callback(lambda task: self._done(key, task))
+
+    async def _do(self, key: FullKey, job: Callable[[], Coroutine[Any, Any, None]]) -> None:
+        try:
+            await job()
+        except Exception as error:
+            self.failed(key, error)
+
+    def _done(self, key: FullKey, task: asyncio.Task[None]) -> None:
+        with self._changed:
+            if self._tasks.get(key) is task:
+                del self._tasks[key]
+
+    def failed(self, key: FullKey, error: Exception) -> None:
+        """Log that a value could not be refreshed. The old one is served until it expires for good."""
+        namespace, name = key
+        log.warning("%s: namespace %r, key %r could not be refreshed: %r", self._name, namespace, name, error)
+
+    # The end
+
+    def close(self) -> None:
+        """Start nothing more; cancel tasks, and wait for threads, a few seconds at most."""
+        self._stop()
+        deadline = time.monotonic() + _CLOSE_SECONDS
+        with self._changed:
+            others = self._threads - {threading.current_thread()}
+            if not self._changed.wait_for(lambda: not others & self._threads, deadline - time.monotonic()):
+                log.warning("%s: closed while %d refreshes were running", self._name, len(others & self._threads))
+
+    async def aclose(self) -> None:
+        """Do ``close`` without blocking the event loop."""
+        tasks = self._stop()
+        loop = asyncio.get_running_loop()
+        mine = [task for task in tasks if task.get_loop() is loop and task is not asyncio.current_task()]
+        if mine:
+            await asyncio.wait(mine)
+        if self._threads:
+            await asyncio.to_thread(self.close)
+
+    def _stop(self) -> list[asyncio.Task[None]]:
+        with self._changed:
+            self._closed = True
+            self._queue.clear()
+            self._changed.notify_all()
+            tasks = list(self._tasks.values())
+        for task in tasks:
+            try:
+                task.get_loop().call_soon_threadsafe(task.cancel)
+            except RuntimeError:  # its loop was closed, and it with it
+                pass
+        return tasks
+
+    def after_fork_in_child(self) -> None:
+        """Forget the threads and tasks, which are not here."""
+        closed = self._closed
+        self._reset()
+        self._closed = closed

@@ -1,0 +1,59 @@
+"""What of a call counts: fields left out or kept, and a scope; checked once, when they are given."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any, Final
+
+from hitrate.content.canonical import encode
+from hitrate.content.selection import Tree, merged, tree_of
+
+VERSION: Final = 1
+"""Of the encoding: it is part of what is hashed, so that a change of the encoding changes every key."""
+
+
+class KeyOptions:
+    """The options of a key, checked and ready for use.
+
+    Attributes:
+        header: what is hashed before the arguments: the version of the encoding, and the scope if there is one.
+        ignore: the fields that are left out, None if there are none.
+        only: the fields that are kept, None for all.
+    """
+
+    __slots__ = ("header", "ignore", "of_argument", "only")
+
+    def __init__(self, header: bytes, ignore: Tree | None, only: Tree | None) -> None:
+        """Use ``of``."""
+        self.header: bytes = header
+        self.ignore: Tree | None = ignore
+        self.only: Tree | None = only
+        tree = ignore or only or {}
+        self.of_argument: dict[str, Tree] = {name: merged(tree, sub) for name, sub in tree.items() if sub is not None}
+
+    @classmethod
+    def of(
+        cls, ignore: str | Iterable[str] = (), only: str | Iterable[str] | None = None, scope: Any = None
+    ) -> KeyOptions:
+        """Return the options of ``stable_key``.
+
+        Raises:
+            TypeError: one is of the wrong type, ``ignore`` and ``only`` are given together, or the scope cannot be
+                part of a key.
+            ValueError: a name is none, or ``only`` has none.
+        """
+        left_out = tree_of("ignore", ignore)
+        if only is None:
+            kept = None
+        elif left_out:
+            raise TypeError("ignore= and only= are given together: one says what is left out, the other what is not")
+        else:
+            kept = tree_of("only", only)
+            if not kept:
+                raise ValueError("only= names nothing, so that every call would have the same key")
+        header = encode([VERSION] if scope is None else [VERSION, scope], "the scope")
+        return cls(header, left_out or None, kept)
+
+
+PLAIN: Final = KeyOptions.of()
+"""No options."""

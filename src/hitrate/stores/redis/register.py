@@ -1,0 +1,82 @@
+"""The register on the server: which namespaces have tokens, in order, so that those under a prefix can be cleared.
+
+Each bucket has its own. Whoever does not know the tokens of a namespace has it entered by the same step of the server
+that tells them, so what can be reached is in there. A register that is lost, as a server does that is out of memory, is
+noticed: the token of all entries is missing in it.
+"""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Mapping
+
+from hitrate.stores.redis import scripts
+from hitrate.stores.redis.names import Names, digest_of
+from hitrate.stores.redis.servers import Servers, Steps
+from hitrate.stores.redis.wire import ScriptCall
+
+PAGE = 1_000
+"""Namespaces that one step of the server returns, or clears."""
+
+_TIDY_EVERY = 64
+_LOOKED_AT = 4  # for each that was entered: at most a fourth of a register is of namespaces that have expired
+
+_NAMESPACE = b"n"
+
+
+class Register:
+    """The registers of a cache.
+
+    Args:
+        servers: where they are.
+        names: the names of the cache.
+    """
+
+    def __init__(self, servers: Servers, names: Names) -> None:
+        self._servers = servers
+        self._names = names
+        self._due = random.randrange(_TIDY_EVERY)  # processes that are over soon do their part too
+
+    def pages(self, prefix: bytes, after: Mapping[int, bytes | None]) -> Steps[dict[int, list[bytes] | None]]:
+        """Return the next namespaces under a prefix, a page at most of each bucket; None for a register that was lost.
+
+        Args:
+            prefix: what their encodings begin with; not empty.
+            after: the buckets, each with the namespace that was the last of the page before, None for the first page.
+        """
+        last = b"(" + _end_of(_NAMESPACE + prefix)
+        calls = []
+        for number, name in after.items():
+            bucket = self._names.buckets[number]
+            first = b"[" + _NAMESPACE + prefix if name is None else b"(" + _NAMESPACE + name
+            calls.append(ScriptCall(number, [bucket.everything, bucket.register], [first, last, b"%d" % PAGE]))
+        found = yield from self._servers.call(scripts.PAGE, calls)
+        return {
+            number: None if page is None else [member[1:] for member in page]
+            for number, page in zip(after, found, strict=True)
+        }
+
+    def entered(self, numbers: list[int]) -> Steps[None]:
+        """Note in which buckets namespaces were entered; strike out from time to time what has expired.
+
+        Args:
+            numbers: the number of the bucket, for each of them.
+        """
+        self._due += len(numbers)
+        if self._due < _TIDY_EVERY:
+            return
+        looked_at = min(self._due * _LOOKED_AT, PAGE)
+        self._due -= looked_at // _LOOKED_AT
+        number = random.choice(numbers)
+        bucket = self._names.buckets[number]
+        glance = ScriptCall(number, [bucket.register], [b"%d" % random.getrandbits(31), b"%d" % looked_at])
+        (members,) = yield from self._servers.call(scripts.GLANCE, [glance])
+        names = [member[1:] for member in members if member[:1] == _NAMESPACE]
+        tokens = [bucket.namespace(digest_of(name)) for name in names]
+        yield from self._servers.call(scripts.TIDY, [ScriptCall(number, [bucket.register, *tokens], names)])
+
+
+def _end_of(beginning: bytes) -> bytes:
+    """Return the first bytes, in order, that come after all that begin with some."""
+    kept = beginning.rstrip(b"\xff")
+    return kept[:-1] + bytes([kept[-1] + 1])

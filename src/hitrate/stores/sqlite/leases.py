@@ -1,0 +1,109 @@
+"""Leases: whose it is to compute the value of a key, in a table of their own that the first lease makes.
+
+A lease lies at the slot of its key. Clearing gives a namespace another base, and so puts its leases out of reach with
+its entries; removing a key removes its lease; storing an entry does not look here. All of it happens in transactions
+that write, one at a time, so that the moment of each is read within it.
+
+An older hitrate takes the table for another program's and goes on sharing the file. What it clears ends leases all the
+same, and what it deletes one by one does not.
+"""
+
+from __future__ import annotations
+
+from array import array
+from collections.abc import Collection, Iterable, Mapping, Sequence
+
+import apsw
+
+from hitrate.keys import EncodedKey
+from hitrate.stores.sqlite.connections import Handle
+from hitrate.stores.sqlite.schema import LEASES, LEASES_TABLE
+
+Place = tuple[int, bytes]
+"""Where a key lies: its slot, and the packed key."""
+
+Lease = tuple[bytes, float, float]
+"""A token, when it took the lease, and for how many seconds."""
+
+LOOKED_AT = 64
+
+_AT_SLOTS = f"""SELECT slot, key, token, taken, seconds
+    FROM carray(?1) AS wanted CROSS JOIN {LEASES} ON slot = wanted.value
+    WHERE typeof(key) = 'blob' AND typeof(token) = 'blob' AND typeof(taken) = 'real' AND typeof(seconds) = 'real'"""
+_TAKE = f"INSERT OR REPLACE INTO {LEASES} VALUES (?, ?, ?, ?, ?)"
+_END = f"DELETE FROM {LEASES} WHERE slot = ? AND key = ?"
+_PURGE = f"""DELETE FROM {LEASES} WHERE (slot, key) IN (
+    SELECT slot, key FROM (SELECT * FROM {LEASES} WHERE slot >= ?2 ORDER BY slot LIMIT ?3)
+    WHERE (?1 - taken >= 0 AND ?1 - taken < seconds) IS NOT TRUE)"""
+
+
+def take(handle: Handle, places: Sequence[Place], token: bytes, seconds: float, now: float) -> list[float]:
+    """Lease each place to a token unless another has it; return 0.0, or the seconds until the other's lease ends."""
+    if not _is_there(handle):
+        handle.execute(LEASES_TABLE)
+    _purge(handle, places, now)
+    there = _at(handle, places)
+    left = [_left(there[place], token, now) if place in there else 0.0 for place in places]
+    taken = [(*place, token, now, seconds) for place, its in zip(places, left, strict=True) if not its]
+    if taken:
+        handle.con.executemany(_TAKE, taken)
+    return left
+
+
+def settle(
+    handle: Handle, places: Mapping[EncodedKey, Place | None], token: bytes, now: float
+) -> Collection[EncodedKey]:
+    """End a token's leases; return the keys whose lease was not the token's any more."""
+    there = _at(handle, [place for place in places.values() if place is not None]) if _is_there(handle) else {}
+    late = []
+    for key, place in places.items():
+        lease = there.get(place) if place is not None else None
+        if lease is None or lease[0] != token:
+            late.append(key)
+            continue
+        handle.execute(_END, place)
+        if not 0 <= now - lease[1] < lease[2]:
+            late.append(key)
+    return late
+
+
+def end(handle: Handle, places: Sequence[Place]) -> None:
+    """End the leases of keys that are removed."""
+    if places and _is_there(handle):
+        ended = set(places).intersection(_at(handle, places))
+        if ended:
+            handle.con.executemany(_END, ended)
+
+
+def any_between(handle: Handle, first: int, last: int) -> bool:
+    """Tell whether a lease is left at one of some slots."""
+    found = f"SELECT EXISTS (SELECT 1 FROM {LEASES} WHERE slot BETWEEN ? AND ?)"
+    return _is_there(handle) and bool(handle.execute(found, (first, last)).fetchall()[0][0])
+
+
+def _is_there(handle: Handle) -> bool:
+    found = "SELECT EXISTS (SELECT 1 FROM sqlite_schema WHERE name = ?)"
+    return bool(handle.execute(found, (LEASES,)).fetchall()[0][0])
+
+
+def _at(handle: Handle, places: Iterable[Place]) -> dict[Place, Lease]:
+    """Return the token, the moment and the seconds of the leases at some places, and perhaps at others.
+
+    A row that was written by hand, with something else in it, is none.
+    """
+    slots = array("q", [slot for slot, _ in places])
+    rows = handle.execute(_AT_SLOTS, (apsw.carray(slots),)) if slots else ()
+    return {(slot, key): (token, taken, seconds) for slot, key, token, taken, seconds in rows}
+
+
+def _left(lease: Lease, token: bytes, now: float) -> float:
+    """Return the seconds that another's lease has left; 0.0 for none, and for a lease of the token itself."""
+    its_token, taken, seconds = lease
+    passed = now - taken
+    return seconds - passed if its_token != token and 0 <= passed < seconds else 0.0
+
+
+def _purge(handle: Handle, places: Sequence[Place], now: float) -> None:
+    """Remove leases that have ended: of a bounded number, those that lie next, and those of the oldest namespaces."""
+    for slot in (places[0][0], 0) if places else ():
+        handle.execute(_PURGE, (now, slot, LOOKED_AT + len(places)))
