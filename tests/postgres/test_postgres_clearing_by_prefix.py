@@ -12,7 +12,7 @@ import psycopg
 import pytest
 from postgres_days import ask, assert_sound, eventually, within
 
-from hitrate import PostgresCache
+from hitrate import InMemoryCache, PostgresCache, TieredCache
 from hitrate.base import Namespace
 from hitrate.keys import EncodedKey, encode_namespace
 from hitrate.stores.postgres.rows import LONGEST
@@ -193,6 +193,23 @@ def test_other_processes_that_have_copies_are_told(postgres_url: str, table: str
             assert told.everything == 0
         finally:
             channel.close()
+
+
+def test_near_tiers_of_other_processes_follow(postgres_url: str, table: str) -> None:
+    def tiers() -> TieredCache[Any]:
+        return TieredCache(InMemoryCache(), PostgresCache[Any](postgres_url, table=table), on_error="raise")
+
+    with tiers() as cache, tiers() as other:
+        inside = [(("app", str(number), "l" * 80 * (number % 2)), "key") for number in range(500)]
+        outside = [(("apps", str(number)), "key") for number in range(10)]
+        keys = [*inside, *outside]
+        store: Any = cache._store
+        eventually(lambda: cache.get(inside[:1]) == {} and store._far.is_told)
+        for number in range(3):
+            cache.set(dict.fromkeys(keys, (number, None)))
+            eventually(lambda: len(cache.get(keys)) == len(cache.tiers[0].get(keys)) == len(keys))
+            other.clear_under(("app",))
+            eventually(lambda number=number: cache.get(keys) == dict.fromkeys(outside, number))
 
 
 @pytest.mark.parametrize(("durability", "persistence"), [("normal", "u"), ("full", "p")])

@@ -226,7 +226,12 @@ def test_no_session_is_left_changed(postgres_url: str, table: str) -> None:
             cache.set({(("n",), str(number)): (number, 60), KEY: (number, None)})
             cache.get([KEY, OTHER])
             cache.delete([OTHER])
+            store: Any = cache._store
+            leased, token = [(b"\x05lease", b"%d" % number)], b"t" * 16
+            store.lease(leased, token, 60)
+            store.settle(dict.fromkeys(leased, ("bytes", b"value", None, 0.0)), token)
         cache.clear([("n",)])
+        cache.clear_under(("n",))
         cache.clear()
         cache.stats()
         with pool.connection() as connection:

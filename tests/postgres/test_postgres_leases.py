@@ -17,7 +17,7 @@ from postgres_children import holder, in_processes, settle_with_others, take_at_
 from postgres_days import ask, assert_sound, backends, eventually, within
 from tests.lease_contract import KEY, NAME, OTHER, LeaseContract, entry, token
 
-from hitrate import PostgresCache
+from hitrate import InMemoryCache, PostgresCache, TieredCache
 from hitrate.errors import StoreError
 from hitrate.keys import EncodedKey, encode_namespace
 from hitrate.stores.base import Changes, Store
@@ -27,7 +27,7 @@ from hitrate.testing import Clock
 KEYS = [(NAME, b"%d" % number) for number in range(10)]
 
 
-def store_of(cache: PostgresCache[Any]) -> Any:
+def store_of(cache: Any) -> Any:
     return cache._store
 
 
@@ -91,6 +91,16 @@ class TestLeasesWithLimits(LeaseContract):
     def stores(self, postgres_url: str, table: str) -> Iterator[tuple[Store, Store]]:
         options: Any = {"table": table, "max_entries": 3_000}
         with PostgresCache[Any](postgres_url, **options) as one, PostgresCache[Any](postgres_url, **options) as two:
+            yield store_of(one), store_of(two)
+
+
+class TestLeasesOfTiersOverPostgreSQL(LeaseContract):
+    @pytest.fixture
+    def stores(self, postgres_url: str, table: str) -> Iterator[tuple[Store, Store]]:
+        def tiers() -> TieredCache[Any]:
+            return TieredCache(InMemoryCache(), PostgresCache[Any](postgres_url, table=table), staleness=0)
+
+        with tiers() as one, tiers() as two:
             yield store_of(one), store_of(two)
 
 

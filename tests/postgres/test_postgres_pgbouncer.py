@@ -12,7 +12,7 @@ import shutil
 import socket
 import subprocess
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from itertools import count
 from pathlib import Path
@@ -20,12 +20,14 @@ from typing import Any
 
 import psycopg
 import pytest
-from postgres_children import BATCH, in_processes, use_with_others
+from postgres_children import BATCH, in_processes, settle_with_others, use_with_others
 from postgres_days import KEY, assert_sound
 from psycopg.conninfo import conninfo_to_dict, make_conninfo
+from tests.lease_contract import LeaseContract
 
 from hitrate import PostgresCache
-from hitrate.testing import CacheContract
+from hitrate.stores.base import Store
+from hitrate.testing import CacheContract, Clock
 
 PGBOUNCER = os.environ.get("HITRATE_PGBOUNCER") or shutil.which("pgbouncer")
 
@@ -90,6 +92,29 @@ class TestPostgresCacheBehindPgBouncer(CacheContract):
             return PostgresCache(bouncer, table=f"{table}_{next(numbers)}", clock=clock, timeout=60, **options)
 
         return make
+
+
+class TestLeasesBehindPgBouncer(LeaseContract):
+    @pytest.fixture
+    def stores(self, bouncer: str, table: str, clock: Clock) -> Iterator[tuple[Store, Store]]:
+        with (
+            PostgresCache[Any](bouncer, table=table, clock=clock, timeout=60) as one,
+            PostgresCache[Any](bouncer, table=table, clock=clock, timeout=60) as two,
+        ):
+            yield one._store, two._store  # type: ignore[misc]
+
+    @pytest.fixture
+    def later(self, clock: Clock) -> Callable[[float], None]:
+        return clock.advance
+
+    @pytest.fixture
+    def clock(self) -> Clock:
+        return Clock()
+
+
+def test_eight_processes_settle_behind_pgbouncer(postgres_url: str, bouncer: str, table: str) -> None:
+    assert in_processes(8, settle_with_others, bouncer, table) == ["fine"] * 8
+    assert_sound(postgres_url, table)
 
 
 def test_that_statements_do_not_stay_prepared_is_found_out(bouncer: str, table: str) -> None:

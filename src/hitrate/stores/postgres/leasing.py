@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Sequence
+from operator import attrgetter
 from typing import NamedTuple, TypeVar
 
 from hitrate.errors import StoreError
 from hitrate.keys import EncodedKey
 from hitrate.stores.base import Changes
+from hitrate.stores.postgres.batches import ROWS_AT_ONCE, Batch, arrays, groups
 from hitrate.stores.postgres.binary import BYTEA, FLOAT8, array, float8, int8, read_float8, read_int8, read_int8_array
 from hitrate.stores.postgres.conversation import PAUSE, Conversation
 from hitrate.stores.postgres.room import Room
@@ -16,7 +18,7 @@ from hitrate.stores.postgres.rows import stored_key, stored_name
 from hitrate.stores.postgres.statements import Statements
 from hitrate.stores.postgres.statements.leases import PURGED_PER_CALL
 from hitrate.stores.postgres.wire import Call, Result
-from hitrate.stores.postgres.writing import ATTEMPTS, ROWS_AT_ONCE, Batch, Writer, read_told
+from hitrate.stores.postgres.writing import ATTEMPTS, Writer, read_told
 
 _PURGE_SECONDS = 1.0
 _LEAST_SECONDS = 0.001
@@ -69,7 +71,7 @@ class Leaser:
     def take(self, works: Sequence[Take]) -> Conversation[list[Sequence[float]]]:
         """Take leases for several callers; return for each the seconds until other's end, 0.0 for what it has now."""
         left: list[dict[EncodedKey, float]] = [{} for _ in works]
-        for group in _groups(works):
+        for group in groups(works, attrgetter("keys")):
             wanted = yield from _wanted(group)
             pairs = list(wanted)
             for start in range(0, len(pairs), ROWS_AT_ONCE):
@@ -115,7 +117,7 @@ class Leaser:
     def settle(self, works: Sequence[Settlement]) -> Conversation[list[list[EncodedKey]]]:
         """Settle for several callers; return for each the keys whose lease was no longer its own."""
         late: list[list[EncodedKey]] = [[] for _ in works]
-        for group in _groups(works):
+        for group in groups(works, attrgetter("keys")):
             wanted = yield from _wanted(group)
             if not wanted:
                 continue
@@ -206,20 +208,6 @@ def _entries(results: Changes) -> Changes:
     return {key: entry for key, entry in results.items() if entry is not None}
 
 
-def _groups(works: Sequence[Work]) -> Iterator[list[tuple[int, Work]]]:
-    """Yield works that follow each other, each with its place, of which no two have a key in common."""
-    group: list[tuple[int, Work]] = []
-    keys: set[EncodedKey] = set()
-    for caller, work in enumerate(works):
-        if group and not keys.isdisjoint(work.keys):
-            yield group
-            group, keys = [], set()
-        group.append((caller, work))
-        keys.update(work.keys)
-    if group:
-        yield group
-
-
 def _wanted(group: Sequence[tuple[int, Work]]) -> Conversation[Wanted]:
     pairs = []
     for caller, work in group:
@@ -232,6 +220,4 @@ def _wanted(group: Sequence[tuple[int, Work]]) -> Conversation[Wanted]:
 
 def _owners(wanted: Wanted, works: Sequence[Take] | Sequence[Settlement]) -> tuple[bytes, bytes, bytes]:
     """Return the names, the keys and the tokens, as arrays."""
-    names, keys = zip(*wanted, strict=True)
-    tokens = [works[caller].token for caller, _ in wanted.values()]
-    return array(BYTEA, names), array(BYTEA, keys), array(BYTEA, tokens)
+    return *arrays(list(wanted)), array(BYTEA, [works[caller].token for caller, _ in wanted.values()])

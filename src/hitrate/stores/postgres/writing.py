@@ -9,15 +9,14 @@ from __future__ import annotations
 
 import sys
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from operator import itemgetter
 from typing import NamedTuple
 
 from hitrate.errors import StoreError
 from hitrate.failsafe import log
-from hitrate.keys import EncodedKey
 from hitrate.stores.base import Changes
+from hitrate.stores.postgres.batches import Batch, Row, arrays, beyond, bytes_of, groups, parts
 from hitrate.stores.postgres.binary import (
     BYTEA,
     FLOAT8,
@@ -28,7 +27,7 @@ from hitrate.stores.postgres.binary import (
     read_int8_array,
 )
 from hitrate.stores.postgres.conversation import PAUSE, Conversation
-from hitrate.stores.postgres.room import Limits, Room
+from hitrate.stores.postgres.room import Room
 from hitrate.stores.postgres.rows import LONGEST, fingerprints_of, stored_key, stored_name, write_value
 from hitrate.stores.postgres.statements import BEGIN, COMMIT, ROLLBACK, ROW_OVERHEAD, Statements
 from hitrate.stores.postgres.statements.removals import PURGED_PER_STEP
@@ -38,41 +37,8 @@ _PURGE_SECONDS = 1.0
 """How often a write looks for what others stored and has expired; what this process stored is looked for in time."""
 
 ATTEMPTS = 4
-ROWS_AT_ONCE = 20_000
-_BYTES_AT_ONCE = 32 << 20
 _LARGEST = 900 << 20
 _PAUSE_EVERY = 512
-
-
-Row = tuple[bytes, bytes, bytes, float | None]
-"""An entry to store: what stands for its namespace and its key, the column ``value``, and its expiry."""
-
-
-@dataclass(slots=True)
-class Batch:
-    """Changes of one or several callers, no key twice.
-
-    Attributes:
-        long_names: the encoded namespaces of which ``rows`` have digests, by these.
-        rows: what to store, in the order of names and keys in which all writers lock.
-        size: bytes that they are counted as, all together.
-        doomed: what to remove, in that order, each with the index of the caller who asked, None for nobody.
-    """
-
-    long_names: dict[bytes, bytes] = field(default_factory=dict)
-    rows: list[Row] = field(default_factory=list)
-    size: int = 0
-    doomed: list[tuple[bytes, bytes, int | None]] = field(default_factory=list)
-
-    @property
-    def doomed_keys(self) -> list[tuple[bytes, bytes]]:
-        """The names and keys of what to remove, in order."""
-        return [(name, key) for name, key, _ in self.doomed]
-
-    @property
-    def is_large(self) -> bool:
-        """Whether it is more than one statement takes."""
-        return len(self.rows) > ROWS_AT_ONCE or self.size > _BYTES_AT_ONCE
 
 
 class Told(NamedTuple):
@@ -120,7 +86,7 @@ class Writer:
     def write(self, batches: Sequence[Changes]) -> Conversation[list[int]]:
         """Apply several callers' changes, each one's whole or not at all; return how many keys each removed."""
         removed = [0] * len(batches)
-        for group in _groups(batches):
+        for group in groups(batches, lambda changes: changes.keys(), _stores):
             batch = yield from self.plan(group)
             if batch.rows and (batch.doomed or batch.is_large):
                 yield from self.write_at_once(batch, removed)
@@ -164,7 +130,7 @@ class Writer:
                     batch.size += size
         if len(batch.rows) > limits.entries or batch.size > limits.bytes:
             # The batch alone is too much: what comes last stays.
-            dropped = _beyond(batch.rows, limits)
+            dropped = beyond(batch.rows, limits)
             batch.doomed += [(name, key, None) for name, key, _, _ in batch.rows[:dropped]]
             del batch.rows[:dropped]
             self._room.count_evicted(dropped)
@@ -200,12 +166,12 @@ class Writer:
         return array(FLOAT8, [None if expiry is None else float8(expiry - since) for expiry in expiries])
 
     def _delete(self, batch: Batch) -> Call:
-        return Call(self._statements.removals.delete, (*_arrays(batch.doomed_keys), self.now()))
+        return Call(self._statements.removals.delete, (*arrays(batch.doomed_keys), self.now()))
 
     def _unlease(self, batch: Batch) -> tuple[Call, ...]:
         """End the leases of what is removed because somebody asked."""
         asked = [(name, key) for name, key, caller in batch.doomed if caller is not None]
-        return (Call(self._statements.removals.unlease, _arrays(asked)),) if asked else ()
+        return (Call(self._statements.removals.unlease, arrays(asked)),) if asked else ()
 
     def now(self) -> bytes | None:
         """The time, if it is the cache's own clock that tells it."""
@@ -260,9 +226,9 @@ class Writer:
                 batch = yield from begin(planned)
             if batch.doomed:
                 locked = sorted([*batch.doomed_keys, *((name, key) for name, key, _, _ in batch.rows)])
-                yield (*self._unlease(batch), Call(statements.removals.lock, _arrays(locked)))
+                yield (*self._unlease(batch), Call(statements.removals.lock, arrays(locked)))
             stored: list[tuple[list[Row], Told]] = []
-            for part in _parts(batch.rows):
+            for part in parts(batch.rows):
                 told = yield from self._store_part(part, batch.long_names)
                 stored.append((part, told))
                 if told.stored < len(part):
@@ -281,7 +247,7 @@ class Writer:
     def _store_part(self, part: Sequence[Row], long_names: Mapping[bytes, bytes]) -> Conversation[Told]:
         """Store a part of a batch, and make the namespaces and the room that it needs, in this transaction."""
         for _ in range(ATTEMPTS):
-            (result,) = yield (self._call(part, _bytes_of(part), exact=True),)
+            (result,) = yield (self._call(part, bytes_of(part), exact=True),)
             told = read_told(result)
             if told.stored == len(part):
                 break
@@ -337,54 +303,9 @@ class Writer:
         self._room.note_emptied(result.get_value(0, 2))
 
 
-def _bytes_of(rows: Sequence[Row]) -> int:
-    return sum([len(key) + len(value) for _, key, value, _ in rows]) + ROW_OVERHEAD * len(rows)
-
-
-def _groups(batches: Sequence[Changes]) -> Iterator[list[tuple[int, Changes]]]:
-    """Yield batches that follow each other, of which no two have a key in common, and all store or all remove."""
-    group: list[tuple[int, Changes]] = []
-    keys: set[EncodedKey] = set()
-    kind: bool | None = None
-    for caller, changes in enumerate(batches):
-        stores = all(entry is not None for entry in changes.values())
-        if group and (stores is not kind or not keys.isdisjoint(changes)):
-            yield group
-            group, keys = [], set()
-        kind = stores
-        group.append((caller, changes))
-        keys.update(changes)
-    if group:
-        yield group
-
-
-def _beyond(rows: Sequence[Row], limits: Limits) -> int:
-    """Return how many rows at the beginning of a batch have no room beside those that come after."""
-    left_entries, left_bytes = limits.entries, limits.bytes
-    for place in range(len(rows) - 1, -1, -1):
-        left_entries -= 1
-        left_bytes -= _bytes_of(rows[place : place + 1])
-        if left_entries < 0 or left_bytes < 0:
-            return place + 1
-    return 0
-
-
-def _parts(rows: Sequence[Row]) -> Iterator[list[Row]]:
-    """Yield rows in parts that one statement takes."""
-    part: list[Row] = []
-    size = 0
-    for row in rows:
-        if part and (len(part) >= ROWS_AT_ONCE or size + len(row[2]) > _BYTES_AT_ONCE):
-            yield part
-            part, size = [], 0
-        part.append(row)
-        size += len(row[2])
-    if part:
-        yield part
-
-
-def _arrays(pairs: Sequence[tuple[bytes, bytes]]) -> tuple[bytes, bytes]:
-    return array(BYTEA, [name for name, _ in pairs]), array(BYTEA, [key for _, key in pairs])
+def _stores(changes: Changes) -> bool:
+    """Tell whether changes are nothing but entries to store."""
+    return None not in changes.values()
 
 
 def read_told(result: Result) -> Told:

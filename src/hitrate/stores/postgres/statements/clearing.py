@@ -32,7 +32,7 @@ class Clearing:
         entries, namespaces, cleared, floor = names.entries, names.namespaces, names.cleared, parts.floor
 
         def leased(namespace: str) -> str:
-            return f"EXISTS (SELECT FROM {names.leases} WHERE namespace = {namespace} AND ends > {now()})"
+            return f"EXISTS (SELECT FROM {names.leases} WHERE namespace = {namespace})"
 
         self.all = plain(
             f"""INSERT INTO {names.state} AS s (floor) SELECT coalesce(max(id), 0) FROM {namespaces}
@@ -67,8 +67,9 @@ class Clearing:
                     SELECT id FROM {entries} WHERE namespace = x.id ORDER BY key LIMIT {STEP} FOR UPDATE SKIP LOCKED
                 ) AS e LIMIT {STEP}),
                 {parts.gone("SELECT id FROM noted", locked=True)},
-                done AS (UPDATE {cleared} SET emptied = true WHERE (SELECT entries FROM lost) < {STEP}
-                    AND id = ANY(ARRAY({notes} FOR UPDATE SKIP LOCKED)) RETURNING id)
+                done AS (UPDATE {cleared} AS x SET emptied = true WHERE (SELECT entries FROM lost) < {STEP}
+                    AND id = ANY(ARRAY({notes} FOR UPDATE SKIP LOCKED)) AND NOT EXISTS (SELECT FROM {entries}
+                        WHERE namespace = x.id AND id <> ALL(ARRAY(SELECT id FROM gone))) RETURNING id)
                 SELECT (SELECT entries FROM lost), (SELECT count(*) FROM done)"""
         )
         below = f"SELECT id FROM {entries} WHERE namespace <= {floor} ORDER BY namespace, key LIMIT {STEP}"
