@@ -111,7 +111,7 @@ class Function:
                 return {name: {"name": name, "by": self.number} for name in names}
             case "raise":
                 raise LookupError(f"by {self.number}")
-            case "lock":
+            case "keep file":
                 return dict.fromkeys(names, Unstorable())
         raise AssertionError(f"told {told!r}")
 
@@ -165,7 +165,7 @@ def _carried_out(
     if do == "clear_under":
         return cache.clear_under(("computed",))
     if do == "stats":
-        return cache.stats()._asdict() if hasattr(cache.stats(), "_asdict") else vars(cache.stats())
+        return {"errors": cache.stats().errors}
     if face == "async":
         return asyncio.run(_acomputed(function, cache, do, names, terms))
     return _computed(function, cache, do, names, terms)
