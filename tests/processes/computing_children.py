@@ -7,6 +7,8 @@ import json
 import logging
 import os
 import sys
+import time
+from collections.abc import Coroutine
 from pathlib import Path
 from typing import Any
 
@@ -92,23 +94,29 @@ class Function:
 
     Args:
         number: of this process.
+
+    Attributes:
+        gate: the file that it goes on by, in the background, where nobody tells it how.
     """
 
     def __init__(self, number: int) -> None:
         self.number = number
+        self.gate: Path | None = None
 
     def run(self, names: list[str]) -> dict[str, Any]:
         say("computing", names)
-        return self._result(sys.stdin.readline(), names)
+        while self.gate is not None and not self.gate.exists():
+            time.sleep(0.005)  # between two looks
+        return self._result("finish" if self.gate else sys.stdin.readline(), names)
 
     async def arun(self, names: list[str]) -> dict[str, Any]:
-        say("computing", names)
-        return self._result(await asyncio.to_thread(sys.stdin.readline), names)
+        return await asyncio.to_thread(self.run, names)
 
     def _result(self, told: str, names: list[str]) -> dict[str, Any]:
         match told.strip():
             case "finish":
-                return {name: {"name": name, "by": self.number} for name in names}
+                more = {"refreshed": True} if self.gate else {}
+                return {name: {"name": name, "by": self.number, **more} for name in names}
             case "raise":
                 raise LookupError(f"by {self.number}")
             case "keep file":
@@ -152,9 +160,11 @@ def _carried_out(
     names: list[str],
     *,
     face: str = "sync",
+    gate: str | None = None,
     **terms: Any,
 ) -> Any:
     cache = opened(where)
+    function.gate = None if gate is None else Path(gate)
     keys = [key_of(name) for name in names]
     if do == "get":
         return {name: value for (_, name), value in cache.get(keys).items()}
@@ -167,7 +177,7 @@ def _carried_out(
     if do == "stats":
         return {"errors": cache.stats().errors}
     if face == "async":
-        return asyncio.run(_acomputed(function, cache, do, names, terms))
+        return asyncio.run(_with_refreshes(_acomputed(function, cache, do, names, terms)))
     return _computed(function, cache, do, names, terms)
 
 
@@ -188,6 +198,15 @@ def _computed(function: Function, cache: Any, do: str, names: list[str], terms: 
 
         return compute(name)
     return cache.get_or_compute(key_of(name), lambda: function.run([name])[name], **terms)
+
+
+async def _with_refreshes(work: Coroutine[Any, Any, Any]) -> Any:
+    """Await work, say that it is done, and let end what it began in the background."""
+    result = await work
+    say("served", json.loads(json.dumps(result, default=repr)))
+    for task in asyncio.all_tasks() - {asyncio.current_task()}:
+        await task
+    return result
 
 
 async def _acomputed(function: Function, cache: Any, do: str, names: list[str], terms: dict[str, Any]) -> Any:

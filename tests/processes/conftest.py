@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -14,6 +15,8 @@ from processes.teams import Team, team_of
 __all__ = ["cluster_url", "new_prefix", "postgres_url", "redis_url", "server", "table"]
 
 Where = dict[str, Any]
+
+START = 1_000_000.0
 
 BACKENDS = ("sqlite", "redis", "cluster", "postgres", "tiered")
 
@@ -48,3 +51,19 @@ def eight() -> Iterator[Team]:
     """Eight processes that the tests of a module use one after the other."""
     with team_of(8) as team:
         yield team
+
+
+@pytest.fixture(params=["sqlite", "tiered"])
+def moving(
+    request: pytest.FixtureRequest, backend: Callable[[str], dict[str, Any]], tmp_path: Path
+) -> tuple[dict[str, Any], Callable[[float], None]]:
+    """A backend whose clock stands, for all processes, at what a file says; and what sets that."""
+    clock = tmp_path / "clock"
+
+    def set_to(now: float) -> None:
+        new = tmp_path / "clock.new"
+        new.write_text(repr(now))
+        new.rename(clock)
+
+    set_to(START)
+    return {**backend(request.param), "clock": str(clock)}, set_to
