@@ -76,7 +76,7 @@ def assert_missed(path: Path, *, errors: int) -> None:
         "checksum = -1",
         "checksum = -checksum",
         "checksum = 'text'",
-        "checksum = checksum + 0.5",
+        "checksum = 0.5",
         "checksum = zeroblob(8)",
         "encoding = 1",
         "encoding = 2",
