@@ -15,7 +15,7 @@ from hitrate.stores.redis.names import Names, digest_of
 from hitrate.stores.redis.servers import Servers, Steps
 from hitrate.stores.redis.wire import ScriptCall
 
-PAGE = 1_000
+PAGE = 250
 """Namespaces that one step of the server returns, or clears."""
 
 _TIDY_EVERY = 64
