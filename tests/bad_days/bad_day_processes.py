@@ -12,17 +12,26 @@ from pathlib import Path
 from typing import Any
 
 HERE = str(Path(__file__).parent)
-_MAIN = "import json, sys, bad_day_children as children; getattr(children, sys.argv[1])(*json.loads(sys.argv[2]))"
+_MAIN = "import json, sys, {} as children; getattr(children, sys.argv[1])(*json.loads(sys.argv[2]))"
 
 
 class Other(subprocess.Popen[str]):
-    """A Python process that runs one function of ``bad_day_children``, with every warning an error."""
+    """A Python process that runs one function of ``bad_day_children``, with every warning an error.
+
+    Attributes:
+        module: where the function is.
+        folder: where the module is.
+    """
+
+    module = "bad_day_children"
+    folder = HERE
 
     def __init__(self, function: str, *args: Any, **options: Any) -> None:
-        command = [sys.executable, "-W", "error", "-c", _MAIN, function, json.dumps(args, default=str)]
+        main = _MAIN.format(self.module)
+        command = [sys.executable, "-W", "error", "-c", main, function, json.dumps(args, default=str)]
         super().__init__(
             command,
-            cwd=HERE,
+            cwd=self.folder,
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,

@@ -13,7 +13,7 @@ from hitrate import RedisCache
 from hitrate.stores.redis import RedisStore
 from hitrate.stores.redis.names import CLUSTER_BUCKETS, SLOTS, Names, slot_of
 from hitrate.stores.redis.writing import milliseconds_until
-from servers.valkey import Server, running, wait_until
+from servers.valkey import Server, commands_of, running, wait_until
 
 A, B = ((("store",), name) for name in "ab")
 
@@ -122,20 +122,6 @@ def test_a_prefix_that_would_scatter_a_bucket_is_refused() -> None:
 # What goes over the wire
 
 
-def commands_of(client: Any, do: Callable[[], Any]) -> list[str]:
-    """Return the commands that a server is sent while something is done."""
-    with client.monitor() as monitor:
-        do()
-        client.echo("the end")
-        commands = []
-        for entry in monitor.listen():
-            if entry["command"] == "ECHO the end":
-                return [each for each in commands if not each.startswith(("CLIENT", "HELLO", "MONITOR"))]
-            if entry["client_type"] != "lua":
-                commands.append(entry["command"].split(" ")[0])
-    raise AssertionError("it never ended")
-
-
 def test_no_command_looks_through_the_server_in_a_callers_path(new_cache: Any, client: Any) -> None:
     cache = new_cache()
     keys = [((f"n{number % 3}",), str(number)) for number in range(100)]
@@ -147,6 +133,7 @@ def test_no_command_looks_through_the_server_in_a_callers_path(new_cache: Any, c
         cache.set({A: ("value", 60), B: ("value", None)})
         cache._store._sweeper.stop()
         cache.clear([("n1",)])
+        cache.clear_under(("n2",))
         cache.clear()
 
     sent = set(commands_of(client, everything))
@@ -258,7 +245,7 @@ def test_a_clear_holds_for_a_process_that_knows_the_old_tokens(new_cache: Any) -
     one, two = new_cache(), new_cache()
     one.set({A: ("old", None)})
     two.set({B: ("old", None)})
-    for clear in (lambda: one.clear(), lambda: one.clear([A[0]])):
+    for clear in (lambda: one.clear(), lambda: one.clear([A[0]]), lambda: one.clear_under(A[0])):
         clear()
         assert two.get([A, B]) == {}
         two.set({B: ("new", None)})  # under tokens that are no longer current, and so once more

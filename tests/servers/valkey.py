@@ -178,6 +178,20 @@ def running_cluster(replicas: int = 0) -> Iterator[list[Server]]:
             server.remove()
 
 
+def commands_of(client: Any, do: Callable[[], Any]) -> list[str]:
+    """Return the commands that a server is sent while something is done."""
+    with client.monitor() as monitor:
+        do()
+        client.echo("the end")
+        commands = []
+        for entry in monitor.listen():
+            if entry["command"] == "ECHO the end":
+                return [each for each in commands if not each.startswith(("CLIENT", "HELLO", "MONITOR"))]
+            if entry["client_type"] != "lua":
+                commands.append(entry["command"].split(" ")[0])
+    raise AssertionError("it never ended")
+
+
 @pytest.fixture(scope="session")
 def redis_url() -> Iterator[str]:
     """The server that most tests share: HITRATE_REDIS_URL, or one that is started here."""

@@ -6,9 +6,9 @@ from collections.abc import Iterable, Mapping
 from hashlib import blake2b
 from typing import Any
 
-from hitrate.content.canonical import LEFT_OUT, encode_call
+from hitrate.content.canonical import encode_call
 from hitrate.content.options import PLAIN, KeyOptions
-from hitrate.content.selection import Tree, kept, without
+from hitrate.content.selection import LEFT_OUT, Tree, kept, without
 
 _DIGEST_SIZE = 16
 

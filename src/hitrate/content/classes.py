@@ -11,36 +11,15 @@ import sys
 from collections.abc import Callable
 from typing import Any
 
-from hitrate.serde.classes import ancestry
-from hitrate.serde.registry import FIELDS, Encode, Pack, Plan, plan_for
+from ormsgpack import Ext
+
+from hitrate.serde.classes import CLASS, ancestry
+from hitrate.serde.registry import Plan, plan_for
 
 State = Callable[[Any], list[Any]]
-"""Returns the name of an instance's class, then its content; the dicts in the list are its fields."""
+"""Returns an extension with the name of an instance's class, then its content; dicts in the list are its fields."""
 
 _states: dict[type, State] = {}
-
-
-class Selected:
-    """The state of an instance of which fields were left out."""
-
-    __slots__ = ("state",)
-
-    def __init__(self, state: list[Any]) -> None:
-        self.state = state
-
-
-def instance_encoder(cls: type) -> Encode:
-    """Return how the instances of a user class are written.
-
-    Raises:
-        Refused: it is of no known family, or cannot be told by its name.
-    """
-    state = state_of(cls)
-
-    def encode(obj: Any, pack: Pack) -> bytes:
-        return pack(state(obj), FIELDS)
-
-    return encode
 
 
 def state_of(cls: type) -> State:
@@ -56,25 +35,32 @@ def state_of(cls: type) -> State:
     return state
 
 
+def class_mark(name: str) -> Ext:
+    """Return what an instance of the class of a name begins with."""
+    return Ext(CLASS, name.encode("utf-8", "surrogatepass"))
+
+
 def _state(cls: type, plan: Plan) -> State:
-    name, dump = plan.mark.rpartition("#")[0], plan.dump
+    mark: Any = class_mark(plan.mark.rpartition("#")[0])
+    dump = plan.dump
     derived = _cached_properties(cls)
 
     def plain(obj: Any) -> list[Any]:
-        return dump(obj, name)
+        return dump(obj, mark)
 
     def model(obj: Any) -> list[Any]:
-        _, _, extra, private, attributes = dump(obj, name)
-        return [name, extra or None, private or None, _without(attributes, derived)]
+        _, _, extra, private, attributes = dump(obj, mark)
+        return [mark, _without(attributes, derived), extra or None, private or None]
 
     def root_model(obj: Any) -> list[Any]:
-        return [name, _without(dump(obj, name)[2], derived)]
+        return [mark, _without(dump(obj, mark)[2], derived)]
 
     def with_cached_properties(obj: Any) -> list[Any]:
-        return [_without(each, derived) if type(each) is dict else each for each in dump(obj, name)]
+        return [_without(each, derived) if type(each) is dict else each for each in dump(obj, mark)]
 
     def named_tuple(obj: Any) -> list[Any]:
-        return [name, dict(zip(cls._fields, dump(obj, name)[1], strict=True))]  # type: ignore[attr-defined]
+        fields: Any = cls
+        return [mark, dict(zip(fields._fields, dump(obj, mark)[1], strict=True))]
 
     special = {"model": model, "root model": root_model, "namedtuple": named_tuple}
     return special.get(plan.family) or (with_cached_properties if derived else plain)

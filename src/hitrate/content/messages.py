@@ -3,34 +3,53 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from operator import itemgetter
 from typing import Any
 
-from langchain_core.messages import RemoveMessage
+from langchain_core.messages import BaseMessage, RemoveMessage
+
+from hitrate.content.classes import class_mark
 
 _OF_THE_RUN = frozenset({"id", "response_metadata", "usage_metadata"})
+_MOSTLY_EMPTY = {"additional_kwargs": {}, "name": None, "tool_calls": [], "invalid_tool_calls": []}
+_roles: dict[str, Any] = {}
 
 
-def message_state(cls: type) -> Callable[[Any], list[Any]]:
+def message_state(cls: type[BaseMessage]) -> Callable[[Any], list[Any]]:
     """Return the function that returns the content of a message.
 
     What is empty is left out, so that a field which another release of LangChain adds or drops changes no key.
     """
     # What is to be removed is what a RemoveMessage says.
     left_out = _OF_THE_RUN - {"id"} if issubclass(cls, RemoveMessage) else _OF_THE_RUN
+    names = [name for name in cls.__pydantic_fields__ if name not in left_out and name not in ("type", "content")]
+    get_all = itemgetter(*names)
+    empty = tuple(map(_MOSTLY_EMPTY.get, names)) if _MOSTLY_EMPTY.keys() >= {*names} else None
 
     def state(obj: Any) -> list[Any]:
         attributes = obj.__dict__
-        content: dict[str, Any] = {}
-        for name, value in attributes.items():
-            if value is None or name in left_out or ((type(value) is list or type(value) is dict) and not value):
-                continue
-            content[name] = value
-        # A colon with nothing before it: no class is called so.
-        role = content.pop("type", "")
-        more = content.get("additional_kwargs")
-        if type(more) is dict and None in more.values():
-            # Such as "refusal", which is None in the messages of one provider and missing in all others.
-            content["additional_kwargs"] = {name: value for name, value in more.items() if value is not None}
-        return [f":{role}", content, obj.__pydantic_extra__ or None, obj.__pydantic_private__ or None]
+        role, values = attributes["type"], get_all(attributes)
+        mark = _roles.get(role) or _mark_of(role)
+        content = {"content": attributes["content"]}
+        if empty is None or values != empty:
+            for name, value in zip(names, values, strict=True):
+                if value is not None and not _is_empty(value):
+                    content[name] = value
+            more = content.get("additional_kwargs")
+            if type(more) is dict and None in more.values():
+                # Such as "refusal", which is None in the messages of one provider and missing in all others.
+                content["additional_kwargs"] = {name: value for name, value in more.items() if value is not None}
+        extra, private = obj.__pydantic_extra__, obj.__pydantic_private__
+        return [mark, content, extra or None, private or None] if extra or private else [mark, content]
 
     return state
+
+
+def _is_empty(value: Any) -> bool:
+    return not value if type(value) is list or type(value) is dict else False
+
+
+def _mark_of(role: str) -> Any:
+    # No class has a name that begins with a colon.
+    mark = _roles[role] = class_mark(f":{role}")
+    return mark

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any, Final
 
+from ormsgpack import packb
+
 from hitrate.content.canonical import encode
 from hitrate.content.selection import Tree, merged, tree_of
 
@@ -51,7 +53,7 @@ class KeyOptions:
             kept = tree_of("only", only)
             if not kept:
                 raise ValueError("only= names nothing, so that every call would have the same key")
-        header = encode([VERSION] if scope is None else [VERSION, scope], "the scope")
+        header = packb([VERSION]) if scope is None else packb([VERSION, None])[:-1] + encode(scope, "the scope")
         return cls(header, left_out or None, kept)
 
 

@@ -9,7 +9,7 @@ from itertools import chain
 from typing import Any
 from uuid import UUID
 
-from hitrate.content.canonical import NAN, OVERRIDES
+from hitrate.content.rules import NAN, OVERRIDES
 from hitrate.serde.registry import Pack, Refused
 
 _TWO_DOUBLES = struct.Struct(">dd")

@@ -10,12 +10,35 @@ from collections import Counter, OrderedDict, defaultdict
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from hitrate.content.canonical import LEFT_OUT
-from hitrate.content.classes import Selected, state_of
+from ormsgpack import Ext
+
+from hitrate.content.classes import state_of
+from hitrate.content.rules import TREES
 from hitrate.serde.registry import Refused
 
 Tree = dict[str, "Tree | None"]
 """By the first part of a path what follows it; None where a path ends."""
+
+
+class _Selected:
+    """The content of an instance of which fields were left out."""
+
+    __slots__ = ("state",)
+
+    def __init__(self, state: list[Any]) -> None:
+        self.state = state
+
+
+class _LeftOut:
+    """Stands for a positional argument, or an item, of which nothing was kept."""
+
+    __slots__ = ()
+
+
+LEFT_OUT = _LeftOut()
+_LEFT_OUT_CODE = 100
+TREES[_LeftOut] = lambda obj, pack: Ext(_LEFT_OUT_CODE, b"")
+TREES[_Selected] = lambda obj, pack: obj.state
 
 _DICTS = frozenset({dict, OrderedDict, defaultdict, Counter})
 _ATOMS = frozenset({str, int, float, bool, bytes, type(None)})
@@ -76,7 +99,7 @@ def without(value: Any, tree: Tree) -> Any:
         state = state_of(cls)(value)
     except Refused:
         return value  # whoever encodes it says why
-    return Selected([without(each, tree) if type(each) is dict else each for each in state])
+    return _Selected([without(each, tree) if type(each) is dict else each for each in state])
 
 
 def kept(value: Any, tree: Tree) -> Any:
@@ -106,4 +129,4 @@ def kept(value: Any, tree: Tree) -> Any:
     content = [kept(each, tree) if type(each) is dict else None for each in state[1:]]
     if all(each is None or each is LEFT_OUT for each in content):
         return LEFT_OUT
-    return Selected([state[0], *(None if each is LEFT_OUT else each for each in content)])
+    return _Selected([state[0], *(None if each is LEFT_OUT else each for each in content)])

@@ -26,7 +26,7 @@ _MAX_NESTING = 16
 _MAX_EMPTY = 1 << 16
 
 
-def _describe(dtype: np.dtype[Any]) -> Any:
+def describe(dtype: np.dtype[Any]) -> Any:
     """Return a dtype as nested lists of str and int.
 
     Raises:
@@ -102,13 +102,18 @@ def _shape_of(stored: Any) -> tuple[int, ...]:
     return shape
 
 
+def holds_objects(array: np.ndarray[Any, Any]) -> bool:
+    """Tell whether the elements are any Python objects, so that they are to be written one by one."""
+    return array.dtype == object and array.dtype.char == "O" and not array.dtype.metadata
+
+
 def _encode_array(obj: np.ndarray[Any, Any], pack: Pack) -> bytes:
-    if obj.dtype == object and obj.dtype.char == "O" and not obj.dtype.metadata:
+    if holds_objects(obj):
         return pack([None, [*obj.shape], obj.ravel().tolist(), obj.flags.fnc], INNER)
     if obj.itemsize == 0 and obj.size > _MAX_EMPTY:
         raise Refused("it has too many elements of no size")
     content = obj.tobytes("F" if obj.flags.fnc else "C")
-    return pack([_describe(obj.dtype), [*obj.shape], content, obj.flags.fnc], INNER)
+    return pack([describe(obj.dtype), [*obj.shape], content, obj.flags.fnc], INNER)
 
 
 def _decode_array(data: bytes, hook: Hook) -> Any:
@@ -134,13 +139,20 @@ def _object_array(shape: tuple[int, ...], items: list[Any], order: Any) -> Any:
     return made
 
 
+def text_of(scalar: Any) -> str | bytes | None:
+    """Return the text of a scalar that is one: as an array it would lose its trailing NULs."""
+    if type(scalar) is np.str_:
+        return str.__str__(scalar)
+    if type(scalar) is np.bytes_:
+        return bytes.__getitem__(scalar, slice(None))
+    return None
+
+
 def _encode_scalar(obj: Any, pack: Pack) -> bytes:
-    # As arrays, texts would lose their trailing NULs.
-    if type(obj) is np.str_:
-        return pack([None, str.__str__(obj)], INNER)
-    if type(obj) is np.bytes_:
-        return pack([None, bytes.__getitem__(obj, slice(None))], INNER)
-    return pack([_describe(obj.dtype), obj.tobytes()], INNER)
+    text = text_of(obj)
+    if text is not None:
+        return pack([None, text], INNER)
+    return pack([describe(obj.dtype), obj.tobytes()], INNER)
 
 
 def _decode_scalar(data: bytes, hook: Hook) -> Any:
@@ -159,7 +171,7 @@ def _decode_scalar(data: bytes, hook: Hook) -> Any:
     return made
 
 
-_SCALARS = {*np.sctypeDict.values(), np.longlong, np.ulonglong, np.int_, np.uint, np.intc, np.uintc} - {np.object_}
+SCALARS = {*np.sctypeDict.values(), np.longlong, np.ulonglong, np.int_, np.uint, np.intc, np.uintc} - {np.object_}
 
 register(ARRAY, _decode_array, types=[np.ndarray], encode=_encode_array)
-register(SCALAR, _decode_scalar, types=_SCALARS, encode=_encode_scalar)
+register(SCALAR, _decode_scalar, types=SCALARS, encode=_encode_scalar)

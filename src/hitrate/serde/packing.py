@@ -108,16 +108,15 @@ def is_packed_floats(packed: bytes) -> bool:
 _FLOATS_AT_LEAST = 64
 
 
-def packer(rules: dict[type, Rule], find: Callable[[type], Rule], option: int = OPTION) -> Pack:
+def packer(rules: dict[type, Rule], find: Callable[[type], Rule]) -> Pack:
     """Return the function that packs a whole value.
 
     Args:
         rules: how each known type is written.
         find: finds, and adds to the rules, how another type is written; raises ``Refused``.
-        option: what ``packb`` is told.
     """
-    pack = _packer(rules, find, option, checked=False)
-    pack_checked = _packer(rules, find, option, checked=True)
+    pack = _packer(rules, find, checked=False)
+    pack_checked = _packer(rules, find, checked=True)
 
     def pack_whole(state: Any, style: int = 0, /) -> bytes:
         packed = pack(state)
@@ -132,7 +131,7 @@ def packer(rules: dict[type, Rule], find: Callable[[type], Rule], option: int = 
     return pack_whole
 
 
-def _packer(rules: dict[type, Rule], find: Callable[[type], Rule], option: int, *, checked: bool) -> Pack:
+def _packer(rules: dict[type, Rule], find: Callable[[type], Rule], *, checked: bool) -> Pack:
     """Return a function that packs a value with all that is nested in it, looking for impostors or not."""
 
     def too_deep(state: Any, style: int = 0, /) -> bytes:
@@ -140,13 +139,11 @@ def _packer(rules: dict[type, Rule], find: Callable[[type], Rule], option: int, 
 
     below: Pack = too_deep
     for level in range(DOCUMENTS, -1, -1):
-        below = _level(rules, find, below, option, bounded=level >= FREE, checked=checked)
+        below = _level(rules, find, below, bounded=level >= FREE, checked=checked)
     return below
 
 
-def _level(
-    rules: dict[type, Rule], find: Callable[[type], Rule], below: Pack, option: int, *, bounded: bool, checked: bool
-) -> Pack:
+def _level(rules: dict[type, Rule], find: Callable[[type], Rule], below: Pack, *, bounded: bool, checked: bool) -> Pack:
     get = rules.get
 
     def default(obj: Any) -> Ext:
@@ -154,12 +151,12 @@ def _level(
         return Ext(rule[0], rule[1](obj, below))
 
     def pack(state: Any, style: int = 0, /) -> bytes:
-        return packb(state, default, option)
+        return packb(state, default, OPTION)
 
     def pack_with_care(state: Any, style: int = 0, /) -> bytes:
         if checked and holds_impostor(state):
             raise Refused("it holds a type that msgpack would silently change")
-        packed = packb(state, default, option)
+        packed = packb(state, default, OPTION)
         if bounded and not is_shallow(packed):
             raise Refused("it is nested too deeply")
         return packed

@@ -42,28 +42,23 @@ class Walk:
     Args:
         rules: how each known type is written.
         find: finds, and adds to the rules, how another type is written; raises ``Refused``.
-        option: what ``packb`` is told.
-        root: how the value is called in messages.
     """
 
-    def __init__(
-        self, rules: dict[type, Rule], find: Callable[[type], Rule], option: int = OPTION, root: str = "value"
-    ) -> None:
+    def __init__(self, rules: dict[type, Rule], find: Callable[[type], Rule]) -> None:
         self._rules = rules
         self._find = find
-        self._option = option
-        self._path = [root]
+        self._path = ["value"]
         self._above: set[int] = set()
         self._level = 0
 
     def payload(self, obj: Any) -> bytes:
         try:
-            return packb(self._tree(obj), None, self._option)
+            return packb(self._tree(obj), None, OPTION)
         except SerializationError:
             raise
         except Exception as exc:
             # A value nested too deeply for packb, or for the walk itself.
-            del self._path[1:]
+            self._path = ["value"]
             raise self._error(obj, why(exc)) from exc
 
     def _tree(self, obj: Any) -> Any:
@@ -82,14 +77,17 @@ class Walk:
                 return [self._at(f"[{i}]", each) for i, each in enumerate(obj)]
             if cls is dict:
                 return self._dict(obj, "[{}]")
-            rule = self._rules.get(cls) or self._find(cls)
-            return Ext(rule[0], rule[1](obj, self._pack))
+            return self._other(obj)
         except (SerializationError, RecursionError):
             raise
         except Exception as exc:
             raise self._error(obj, why(exc)) from exc
         finally:
             self._above.discard(id(obj))
+
+    def _other(self, obj: Any) -> Any:
+        rule = self._rules.get(type(obj)) or self._find(type(obj))
+        return Ext(rule[0], rule[1](obj, self._pack))
 
     def _dict(self, obj: dict[Any, Any], label: str) -> Any:
         if all(type(key) is str and is_text(key) for key in obj):
@@ -119,7 +117,7 @@ class Walk:
         else:
             assert style == FIELDS
             tree = [self._dict(each, ".{}") if type(each) is dict else self._tree(each) for each in state]
-        packed = packb(tree, None, self._option)
+        packed = packb(tree, None, OPTION)
         if self._level >= FREE and not is_shallow(packed):
             raise Refused("it is nested too deeply")
         self._level -= 1

@@ -221,7 +221,7 @@ class RedisStore(Store):
                 request = write_one(self._names.buckets[0], space, key, entry, known, self._now())
                 if request is not None:
                     stored, current = self._only.call(request, 2, 1)
-                    if stored == b"OK" and current == [None, known[0][:8], known[0][8:]]:
+                    if stored == b"OK" and current == [None, None, known[0][:8], known[0][8:]]:
                         return 0
         return self._run(self._holding.write(changes)) if changes else 0
 

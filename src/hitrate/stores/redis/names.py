@@ -157,7 +157,9 @@ def asking_for(bucket: Bucket, number: int, spaces: Sequence[Space]) -> bytes:
         number: its number.
         spaces: the namespaces.
     """
-    names = [b"MGET", bucket.sweeping, bucket.everything, *(space.tokens[number] for space in spaces)]
+    tokens = [space.tokens[number] for space in spaces]
+    # The register has nothing to answer. A server that evicts what was not asked for lately is to keep it.
+    names = [b"MGET", bucket.sweeping, bucket.register, bucket.everything, *tokens]
     return b"*%d\r\n%b" % (len(names), b"".join(map(bulk, names)))
 
 

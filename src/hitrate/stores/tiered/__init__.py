@@ -136,10 +136,10 @@ class TieredStore(Store):
     # Reading
 
     def get(self, keys: Sequence[EncodedKey]) -> Sequence[Found]:
-        return carry_out(self._reading(keys, self._start))
+        return carry_out(self._reading(keys))
 
     async def aget(self, keys: Sequence[EncodedKey]) -> Sequence[Found]:
-        return await acarry_out(self._reading(keys, self._start))
+        return await acarry_out(self._reading(keys))
 
     def look(self, keys: Sequence[EncodedKey]) -> Sequence[Found]:
         """Do ``get`` in all tiers, also in those that the cache above has looked in."""
@@ -149,7 +149,7 @@ class TieredStore(Store):
         """Do ``look`` without blocking the event loop."""
         return await acarry_out(self._reading(keys, 0))
 
-    def _reading(self, keys: Sequence[EncodedKey], start: int) -> Plan[Sequence[Found]]:
+    def _reading(self, keys: Sequence[EncodedKey], start: int | None = None) -> Plan[Sequence[Found]]:
         """Look in one tier after the other for what is still missing, and leave copies in the nearer ones."""
         missing = list(dict.fromkeys(keys))
         found: dict[EncodedKey, Found] = {}
@@ -160,7 +160,7 @@ class TieredStore(Store):
             self._expect(missing)
             flight = self.flights.begin_read(missing)
         try:
-            for tier in self._tiers[start:]:
+            for tier in self._tiers[self._start if start is None else start :]:
                 if tier.debts and time.monotonic() >= self._settle_at:
                     self._keeper.request()  # a read does not wait for it
                 try:

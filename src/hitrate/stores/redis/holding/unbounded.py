@@ -44,7 +44,7 @@ class Unbounded(Holding):
         for batch, result in zip(batches, results, strict=True):
             for each in result:
                 refuse_error(each)
-            sweeping, everything, *tokens = result[-1]
+            sweeping, _, everything, *tokens = result[-1]
             if sweeping is not None:
                 self._sweep()
             if any(group.removed for group in batch.groups):

@@ -1,6 +1,7 @@
 """What the server does in one step: scripts in Lua, put together from parts.
 
-When it is out of memory the server refuses the first command of a script that needs some, and so the whole script.
+When it is out of memory the server refuses the first command of a script that needs some, and so the whole script,
+unless that has changed something before: what needs memory comes first where it can.
 """
 
 from __future__ import annotations

@@ -62,15 +62,17 @@ while KEYS[key] do
     if not held[entry] then lost[#lost + 1] = entry end
   end
   if #lost == count or longest < 0 or tokens == ARGV[arg + 1] then
+    for entry = 1, count do
+      local name, ttl, value = KEYS[key + 2 * entry - 1], ARGV[arg + 3 + 2 * entry], ARGV[arg + 4 + 2 * entry]
+      if held[entry] then
+        if ttl == '0' then redis.call('SET', name, value)
+        elseif ttl == '-2' then redis.call('UNLINK', name)
+        elseif ttl ~= '-3' then redis.call('SET', name, value, 'PX', ttl) end
+      end
+    end
     if #lost < count and longest >= 0 then keep_token(KEYS[key], longest) end
     for entry = 1, count do
-      local name, ttl = KEYS[key + 2 * entry - 1], ARGV[arg + 3 + 2 * entry]
-      if held[entry] then
-        if ttl == '0' then redis.call('SET', name, ARGV[arg + 4 + 2 * entry])
-        elseif ttl == '-2' then redis.call('UNLINK', name)
-        elseif ttl ~= '-3' then redis.call('SET', name, ARGV[arg + 4 + 2 * entry], 'PX', ttl) end
-        redis.call('UNLINK', KEYS[key + 2 * entry])
-      end
+      if held[entry] then redis.call('UNLINK', KEYS[key + 2 * entry]) end
     end
     results[#results + 1] = lost
   else

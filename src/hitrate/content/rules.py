@@ -1,0 +1,59 @@
+"""The table of how each type is written in a key: the serializer's, where its form is canonical, and our own."""
+
+from __future__ import annotations
+
+import struct
+import sys
+from collections.abc import Callable
+from importlib import import_module
+from typing import Any
+
+from ormsgpack import Ext
+
+from hitrate.content.classes import state_of
+from hitrate.serde.containers import TUPLE
+from hitrate.serde.registry import ENCODERS, Encode, Pack, discover, load_core
+
+TreeOf = Callable[[Any, Pack], Any]
+"""Returns what stands for an object: an extension, or a list that begins with one and goes on with any values."""
+
+TREES: dict[type, TreeOf] = {}
+OVERRIDES: dict[type, Encode] = {}
+"""How types are written whose stored form is not canonical; with the serializer's code."""
+
+NAN: float = struct.unpack(">d", b"\x7f\xf8\0\0\0\0\0\0")[0]
+"""The one that stands for all."""
+
+_OPTIONAL = {"numpy": "arrays"}
+_TUPLE = Ext(TUPLE, b"")
+
+
+def tree_for(cls: type) -> TreeOf:
+    """Find how a type is written, and remember it.
+
+    Raises:
+        Refused: it cannot be part of a key.
+    """
+    load_core()
+    discover()
+    import_module("hitrate.content.plain")
+    for library, module in _OPTIONAL.items():
+        if library in sys.modules:
+            import_module(f"hitrate.content.{module}")
+    rule = ENCODERS.get(cls)
+    if rule is None:
+        state = state_of(cls)
+        made: TreeOf = lambda obj, pack: state(obj)  # noqa: E731
+    else:
+        made = _extension(rule[0], OVERRIDES.get(cls, rule[1]))
+    return TREES.setdefault(cls, made)
+
+
+def _extension(code: int, encode: Encode) -> TreeOf:
+    def tree(obj: Any, pack: Pack) -> Any:
+        return Ext(code, encode(obj, pack))
+
+    return tree
+
+
+TREES[tuple] = lambda obj, pack: [_TUPLE, *obj]

@@ -1,0 +1,76 @@
+"""Classes whose instances are arguments."""
+
+from __future__ import annotations
+
+import enum
+import functools
+from dataclasses import dataclass, field
+from typing import Any, NamedTuple
+
+from pydantic import BaseModel, PrivateAttr
+
+
+class Colour(enum.Enum):
+    RED = "r"
+
+
+class Mode(enum.Flag):
+    READ = 1
+    WRITE = 2
+
+
+class Word(enum.StrEnum):
+    YES = "yes"
+
+
+class Size(enum.IntEnum):
+    BIG = 3
+
+
+@dataclass
+class Point:
+    x: Any
+    y: Any = 0
+
+    @functools.cached_property
+    def length(self) -> float:
+        return float(self.x)
+
+
+@dataclass
+class OtherPoint:
+    x: Any
+    y: Any = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Slotted:
+    x: Any
+    later: Any = field(default=None, compare=False)
+
+
+class Pair(NamedTuple):
+    left: Any
+    right: Any = None
+
+
+class Person(BaseModel):
+    name: Any
+    age: Any = None
+    _note: Any = PrivateAttr(default=None)
+
+    @functools.cached_property
+    def shout(self) -> str:
+        return str(self.name).upper()
+
+
+class MyStr(str):
+    pass
+
+
+class MyInt(int):
+    pass
+
+
+class MyDict(dict[Any, Any]):
+    pass

@@ -1,0 +1,81 @@
+"""Holders of a lease that die, hang, fail, or compute what cannot be stored."""
+
+from __future__ import annotations
+
+import signal
+import time
+from typing import Any
+
+from processes.teams import Team, team_of
+
+LEASE = 2.0
+
+
+def begun(team: Team, where: dict[str, Any], lease: float, *others: int) -> None:
+    """Have the first of a team compute a key, and others wait for that, on the threads of some and in tasks of some."""
+    team.said.clear()
+    for number in (0, *others):
+        team.ask("get", where, "key", of=number)  # opens the cache: the lease is not to run out over that
+    team.order("one", where, "key", to=[0], lease=lease)
+    team.wait("computing")
+    for number in others:
+        team.order_too("one", where, "key", to=[number], face="sync" if number % 2 else "async", lease=lease)
+    team.wait("waiting", len(others))
+
+
+def test_a_holder_that_is_killed_is_replaced_within_its_lease_and_a_second(where: dict[str, Any]) -> None:
+    with team_of(4) as team:
+        begun(team, where, LEASE, 1, 2, 3)
+        killed = time.monotonic()
+        team.signal(0, signal.SIGKILL)
+        _, (successor, _) = team.wait("computing", 2)
+        assert time.monotonic() - killed <= LEASE + 1
+        team.tell(successor, "finish")
+        returned = team.wait("returned", 3)
+        assert [value["by"] for _, value in returned] == [successor] * 3
+        assert len(team.said["computing"]) == 2
+
+
+def test_a_holder_that_was_paused_past_its_lease_returns_its_value_and_overwrites_nothing(
+    eight: Team, where: dict[str, Any]
+) -> None:
+    begun(eight, where, LEASE, 1, 2)
+    eight.signal(0, signal.SIGSTOP)
+    _, (successor, _) = eight.wait("computing", 2)
+    eight.tell(successor, "finish")
+    assert [value["by"] for _, value in eight.wait("returned", 2)] == [successor] * 2
+    eight.signal(0, signal.SIGCONT)
+    eight.tell(0, "finish")
+    assert eight.wait("returned", 3)[2] == (0, {"name": "key", "by": 0})
+    assert [eight.ask("get", where, "key", of=number)["key"]["by"] for number in range(3)] == [successor] * 3
+
+
+def test_a_holder_that_resumes_while_its_successor_computes_stores_nothing(eight: Team, where: dict[str, Any]) -> None:
+    begun(eight, where, LEASE, 1)
+    eight.signal(0, signal.SIGSTOP)
+    eight.wait("computing", 2)
+    eight.signal(0, signal.SIGCONT)
+    eight.tell(0, "finish")
+    assert eight.wait("returned") == [(0, {"name": "key", "by": 0})]
+    assert eight.ask("get", where, "key", of=0) == {}
+    eight.tell(1, "finish")
+    eight.wait("returned", 2)
+    assert eight.ask("get", where, "key", of=0)["key"]["by"] == 1
+
+
+def test_a_computation_that_raises_frees_its_lease_at_once(eight: Team, where: dict[str, Any]) -> None:
+    begun(eight, where, 600, *range(1, 8))
+    eight.tell(0, "raise")
+    assert eight.wait("raised") == [(0, "by 0")]
+    _, (successor, _) = eight.wait("computing", 2)
+    eight.tell(successor, "finish")
+    assert [value["by"] for _, value in eight.wait("returned", 7)] == [successor] * 7
+
+
+def test_a_value_that_cannot_be_stored_frees_its_lease_at_once(eight: Team, where: dict[str, Any]) -> None:
+    begun(eight, where, 600, *range(1, 8))
+    eight.tell(0, "keep file")
+    assert eight.wait("returned") == [(0, "unstorable")]
+    _, (successor, _) = eight.wait("computing", 2)
+    eight.tell(successor, "finish")
+    assert [value["by"] for _, value in eight.wait("returned", 8)[1:]] == [successor] * 7

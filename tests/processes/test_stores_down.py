@@ -1,0 +1,83 @@
+"""A store that goes down while somebody waits for a lease: the function runs, and nothing hangs."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from tests.servers.postgres import PostgresServer
+from tests.servers.valkey import Server, running_cluster
+
+from processes.teams import Team, team_of
+
+
+def both_wait(team: Team, where: dict[str, Any]) -> None:
+    """Have the first of a team compute, and the others wait for that, on a thread and in a task."""
+    team.order("one", where, "key", to=[0], lease=600)
+    team.wait("computing")
+    team.order_too("one", where, "key", to=[1], lease=600)
+    team.order_too("one", where, "key", to=[2], face="async", lease=600)
+    team.wait("waiting", 2)
+
+
+def each_computes(team: Team) -> None:
+    """See that all three run the function, and that each returns what it computed."""
+    computing = team.wait("computing", 3)
+    assert sorted(number for number, _ in computing) == [0, 1, 2]
+    for number in range(3):
+        team.tell(number, "finish")
+    returned = team.wait("returned", 3)
+    assert sorted(returned) == [(number, {"name": "key", "by": number}) for number in range(3)]
+
+
+def test_a_valkey_server_that_stops(server: Server) -> None:
+    where = {"kind": "redis", "at": server.url}
+    with team_of(3) as team:
+        both_wait(team, where)
+        server.stop()
+        each_computes(team)
+
+
+def test_a_valkey_server_that_hangs(server: Server) -> None:
+    where = {"kind": "redis", "at": server.url}
+    with team_of(3) as team:
+        both_wait(team, where)
+        server.pause()
+        each_computes(team)
+
+
+def test_a_node_of_a_cluster_that_stops() -> None:
+    with running_cluster() as servers, team_of(3) as team:
+        where = {"kind": "cluster", "at": servers[0].url}
+        both_wait(team, where)
+        for each in servers:
+            each.stop()
+        each_computes(team)
+
+
+def test_a_postgresql_server_that_stops() -> None:
+    server = PostgresServer()
+    try:
+        with team_of(3) as team:
+            both_wait(team, {"kind": "postgres", "at": server.url})
+            server.stop()
+            each_computes(team)
+    finally:
+        server.remove()
+
+
+@pytest.mark.parametrize("kind", ["sqlite", "tiered"])
+def test_a_file_that_is_deleted(eight: Team, backend: Callable[[str], dict[str, Any]], kind: str) -> None:
+    where = backend(kind)
+    both_wait(eight, where)
+    for path in Path(where["at"]).parent.glob("cache.db*"):
+        path.unlink()
+    # Who opens a new file first leases there.
+    _, (first, _) = eight.wait("computing", 2)
+    eight.tell(first, "finish")
+    assert [value["by"] for _, value in eight.wait("returned", 2)] == [first] * 2
+    eight.tell(0, "finish")
+    assert eight.wait("returned", 3)[2] == (0, {"name": "key", "by": 0})
+    assert len(eight.said["computing"]) == 2
