@@ -214,7 +214,7 @@ def test_triggers_that_were_dropped_are_made_again(clock):
                 tables = connection.execute("SELECT relname FROM pg_class WHERE starts_with(relname, 'hitrate')")
                 named = [name for (name,) in tables if name in ("hitrate", "hitrate_namespaces", "hitrate_state")]
                 connection.execute(f"DROP TABLE {', '.join(named)} CASCADE")
-                for table in ("counts", "cleared", "visited"):
+                for table in ("counts", "cleared", "visited", "leases"):
                     connection.execute(f"DROP TABLE hitrate_{table}")
             cache.set({A: (1, None)})
             eventually(lambda: told(cache) and in_near(cache, A))

@@ -133,10 +133,14 @@ class NotifiedSession(Session):
         self._echo = f"hitrate_{uuid4().hex}"
         self._heard_of = False
         self._socket = socket.socket(fileno=os.dup(link.pgconn.socket))  # as one that knows when it was closed
-        self._hold(messages.arrange(durability), _OPEN_SECONDS)
-        self._hold(_say(f'LISTEN "{messages.channel}"'), push.SILENT_SECONDS)
-        self._hold(_say(f'LISTEN "{self._echo}"'), push.SILENT_SECONDS)
-        self._ask()
+        try:
+            self._hold(messages.arrange(durability), _OPEN_SECONDS)
+            self._hold(_say(f'LISTEN "{messages.channel}"'), push.SILENT_SECONDS)
+            self._hold(_say(f'LISTEN "{self._echo}"'), push.SILENT_SECONDS)
+            self._ask()
+        except BaseException:
+            self._socket.close()
+            raise
 
     def listen(self) -> None:
         if self._wait(push.HEARTBEAT_SECONDS):
