@@ -11,7 +11,7 @@ from langchain_core.messages import BaseMessage, RemoveMessage
 from hitrate.content.classes import class_mark
 
 _OF_THE_RUN = frozenset({"id", "response_metadata", "usage_metadata"})
-_MOSTLY_EMPTY = {"additional_kwargs": {}, "name": None, "tool_calls": [], "invalid_tool_calls": []}
+_MOSTLY_EMPTY: dict[str, Any] = {"additional_kwargs": {}, "name": None, "tool_calls": [], "invalid_tool_calls": []}
 _roles: dict[str, Any] = {}
 
 
