@@ -144,8 +144,8 @@ values: st.SearchStrategy[Any] = st.recursive(
         st.dictionaries(scalars, inner, max_size=4),
         st.frozensets(scalars, max_size=4),
         st.builds(m.Point, inner, inner),
-        st.builds(m.Pair, inner),
-        st.builds(m.Person, name=inner),
+        st.builds(m.Pair, inner, inner),
+        st.builds(m.Person, name=inner, age=inner),
     ),
     max_leaves=12,
 )
