@@ -41,3 +41,10 @@ def test_a_key_is_what_the_documentation_says() -> None:
     assert stable_key(1, scope="s") == key(b"\x92\x01\xa1s\x92\x91\x01\x80")
     assert stable_key((1,), {2, 1}) == key(b"\x91\x01\x92\x92\x92\xc7\0\x02\x01\xd5\x04\x01\x02\x80")
     assert stable_key({2: "b", 1: "a"}) == key(b"\x91\x01\x92\x91\xc7\x06\x03\x01\xa1a\x02\xa1b\x80")
+
+
+def test_the_example_of_the_documentation_holds() -> None:
+    text = (HERE.parents[1] / "docs" / "stable-keys.md").read_text(encoding="utf-8")
+    example = text.partition("```python\n")[2].partition("```")[0]
+    assert "assert" in example
+    exec(example, {})
