@@ -55,6 +55,7 @@ class Cell:
             "postgres": "PostgreSQL",
             "tiered": "Tiers",
             "import": "Import",
+            "keys": "Keys",
         }
         return groups[self.name.split(".")[0]]
 
@@ -238,7 +239,19 @@ def _imports() -> list[Cell]:
     ]
 
 
-CELLS = {cell.name: cell for cell in (*_memory(), *_sqlite(), *_redis(), *_postgres(), *_tiered(), *_imports())}
+def _keys() -> list[Cell]:
+    def cell(arguments: str, title: str, asked: float | None) -> Cell:
+        return Cell(f"keys.{arguments}", title, asked, None, "keys", {"arguments": arguments}, part="key")
+
+    return [
+        cell("state", "the key of a state with 20 messages", 1),
+        cell("small", "the key of an int, a str and a small dict", None),
+    ]
+
+
+CELLS = {
+    cell.name: cell for cell in (*_memory(), *_sqlite(), *_redis(), *_postgres(), *_tiered(), *_keys(), *_imports())
+}
 
 
 def choose(words: list[str]) -> list[Cell]:

@@ -34,36 +34,37 @@ class Payload:
     loads: Callable[[bytes], Any]
 
 
-def _text(rng: Random, length: int) -> str:
+def text(rng: Random, length: int) -> str:
+    """Return a text of letters and spaces."""
     return "".join(rng.choices(string.ascii_letters + "      ", k=length))
 
 
 def _writes(number: int, rng: Random) -> Any:
     from langchain_core.messages import AIMessage
 
-    return deque([("messages", [AIMessage(_text(rng, 200))]), ("branch:to:b", None)])
+    return deque([("messages", [AIMessage(text(rng, 200))]), ("branch:to:b", None)])
 
 
 def _nested(number: int, rng: Random) -> dict[str, Any]:
     return {
         "id": number,
-        "title": _text(rng, 20),
+        "title": text(rng, 20),
         "score": rng.random(),
-        "tags": [_text(rng, 6) for _ in range(5)],
-        "body": _text(rng, 560),
+        "tags": [text(rng, 6) for _ in range(5)],
+        "body": text(rng, 560),
         "meta": {
-            "author": _text(rng, 12),
+            "author": text(rng, 12),
             "year": 2026,
             "ok": True,
             "none": None,
             "at": {"x": rng.random(), "y": [1, 2, 3]},
         },
-        "items": [{"k": k, "v": _text(rng, 14)} for k in range(10)],
+        "items": [{"k": k, "v": text(rng, 14)} for k in range(10)],
     }
 
 
 def _string(number: int, rng: Random) -> str:
-    return _text(rng, 20_000)
+    return text(rng, 20_000)
 
 
 def _floats(number: int, rng: Random) -> list[float]:
@@ -71,7 +72,7 @@ def _floats(number: int, rng: Random) -> list[float]:
 
 
 def _row(number: int, rng: Random) -> dict[str, Any]:
-    return {"id": number, "score": rng.random(), "label": _text(rng, 60), "tags": ["a", "b"]}
+    return {"id": number, "score": rng.random(), "label": text(rng, 60), "tags": ["a", "b"]}
 
 
 def _dumps_writes(writes: Any) -> bytes:

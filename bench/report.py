@@ -27,6 +27,7 @@ _COLUMNS = {
     "PostgreSQL": ("psycopg + ormsgpack",),
     "Tiers": ("SqliteCache alone",),
     "Import": (),
+    "Keys": (),
 }
 
 _HOW = """\

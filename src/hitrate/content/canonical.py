@@ -85,7 +85,7 @@ def _pack(state: Any, style: int = 0, /) -> bytes:
 
 def _default_with_care(obj: Any) -> Any:
     tree = (_get(type(obj)) or tree_for(type(obj)))(obj, _pack_with_care)
-    if holds_impostor(tree) and type(tree) is list:
+    if type(tree) is list and holds_impostor(tree[1:]):
         raise Refused("it holds a type that msgpack would silently change")
     return tree
 

@@ -16,8 +16,11 @@ from ormsgpack import Ext
 from hitrate.serde.classes import CLASS, ancestry
 from hitrate.serde.registry import Plan, plan_for
 
-State = Callable[[Any], list[Any]]
-"""Returns an extension with the name of an instance's class, then its content; dicts in the list are its fields."""
+State = Callable[[Any, Any], list[Any]]
+"""Returns an extension with the name of an instance's class, then its content; dicts in the list are its fields.
+
+The second argument is not used: a state serves as a rule as it is.
+"""
 
 _states: dict[type, State] = {}
 
@@ -45,20 +48,20 @@ def _state(cls: type, plan: Plan) -> State:
     dump = plan.dump
     derived = _cached_properties(cls)
 
-    def plain(obj: Any) -> list[Any]:
+    def plain(obj: Any, pack: Any) -> list[Any]:
         return dump(obj, mark)
 
-    def model(obj: Any) -> list[Any]:
+    def model(obj: Any, pack: Any) -> list[Any]:
         _, _, extra, private, attributes = dump(obj, mark)
         return [mark, _without(attributes, derived), extra or None, private or None]
 
-    def root_model(obj: Any) -> list[Any]:
+    def root_model(obj: Any, pack: Any) -> list[Any]:
         return [mark, _without(dump(obj, mark)[2], derived)]
 
-    def with_cached_properties(obj: Any) -> list[Any]:
+    def with_cached_properties(obj: Any, pack: Any) -> list[Any]:
         return [_without(each, derived) if type(each) is dict else each for each in dump(obj, mark)]
 
-    def named_tuple(obj: Any) -> list[Any]:
+    def named_tuple(obj: Any, pack: Any) -> list[Any]:
         fields: Any = cls
         return [mark, dict(zip(fields._fields, dump(obj, mark)[1], strict=True))]
 

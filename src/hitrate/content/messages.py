@@ -11,11 +11,11 @@ from langchain_core.messages import BaseMessage, RemoveMessage
 from hitrate.content.classes import class_mark
 
 _OF_THE_RUN = frozenset({"id", "response_metadata", "usage_metadata"})
-_MOSTLY_EMPTY = {"additional_kwargs": {}, "name": None, "tool_calls": [], "invalid_tool_calls": []}
+_MOSTLY_EMPTY: dict[str, Any] = {"additional_kwargs": {}, "name": None, "tool_calls": [], "invalid_tool_calls": []}
 _roles: dict[str, Any] = {}
 
 
-def message_state(cls: type[BaseMessage]) -> Callable[[Any], list[Any]]:
+def message_state(cls: type[BaseMessage]) -> Callable[[Any, Any], list[Any]]:
     """Return the function that returns the content of a message.
 
     What is empty is left out, so that a field which another release of LangChain adds or drops changes no key.
@@ -26,27 +26,27 @@ def message_state(cls: type[BaseMessage]) -> Callable[[Any], list[Any]]:
     get_all = itemgetter(*names)
     empty = tuple(map(_MOSTLY_EMPTY.get, names)) if _MOSTLY_EMPTY.keys() >= {*names} else None
 
-    def state(obj: Any) -> list[Any]:
+    def state(obj: Any, pack: Any) -> list[Any]:
         attributes = obj.__dict__
         role, values = attributes["type"], get_all(attributes)
         mark = _roles.get(role) or _mark_of(role)
         content = {"content": attributes["content"]}
         if empty is None or values != empty:
-            for name, value in zip(names, values, strict=True):
-                if value is not None and not _is_empty(value):
+            for name, value in zip(names, values):  # noqa: B905 - one for each, and strict takes time
+                kind = type(value)
+                # Not asked whether it is true: an array is neither.
+                if kind is str or (value is not None and ((kind is not list and kind is not dict) or value)):
                     content[name] = value
             more = content.get("additional_kwargs")
-            if type(more) is dict and None in more.values():
+            if type(more) is dict and any(value is None for value in more.values()):
                 # Such as "refusal", which is None in the messages of one provider and missing in all others.
                 content["additional_kwargs"] = {name: value for name, value in more.items() if value is not None}
+                if not content["additional_kwargs"]:
+                    del content["additional_kwargs"]
         extra, private = obj.__pydantic_extra__, obj.__pydantic_private__
         return [mark, content, extra or None, private or None] if extra or private else [mark, content]
 
     return state
-
-
-def _is_empty(value: Any) -> bool:
-    return not value if type(value) is list or type(value) is dict else False
 
 
 def _mark_of(role: str) -> Any:

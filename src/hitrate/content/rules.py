@@ -41,11 +41,7 @@ def tree_for(cls: type) -> TreeOf:
         if library in sys.modules:
             import_module(f"hitrate.content.{module}")
     rule = ENCODERS.get(cls)
-    if rule is None:
-        state = state_of(cls)
-        made: TreeOf = lambda obj, pack: state(obj)  # noqa: E731
-    else:
-        made = _extension(rule[0], OVERRIDES.get(cls, rule[1]))
+    made: TreeOf = state_of(cls) if rule is None else _extension(rule[0], OVERRIDES.get(cls, rule[1]))
     return TREES.setdefault(cls, made)
 
 

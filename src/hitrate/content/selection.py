@@ -96,7 +96,7 @@ def without(value: Any, tree: Tree) -> Any:
                     made[name] = without(made[name], sub)
         return made
     try:
-        state = state_of(cls)(value)
+        state = state_of(cls)(value, None)
     except Refused:
         return value  # whoever encodes it says why
     return _Selected([without(each, tree) if type(each) is dict else each for each in state])
@@ -123,7 +123,7 @@ def kept(value: Any, tree: Tree) -> Any:
                     del made[name]
         return made or LEFT_OUT
     try:
-        state = state_of(cls)(value)
+        state = state_of(cls)(value, None)
     except Refused:
         return LEFT_OUT
     content = [kept(each, tree) if type(each) is dict else None for each in state[1:]]
