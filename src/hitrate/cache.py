@@ -24,6 +24,7 @@ from hitrate.keys import (
     check_pairs,
     encode_namespace,
     encode_text,
+    plain_key,
     refuse_key,
     refuse_pair,
 )
@@ -524,7 +525,7 @@ class Cache(BaseCache[ValueT]):
         """
         keys = _listed(keys)
         changes: Changes = dict.fromkeys(self._encode_keys(keys))
-        self._revoke(frozenset(keys).__contains__)
+        self._revoke(_among(keys))
         try:
             removed = self._store.write(changes)
         except StoreError as error:
@@ -537,7 +538,7 @@ class Cache(BaseCache[ValueT]):
         """Asynchronously remove the given keys; as ``delete``."""
         keys = _listed(keys)
         changes: Changes = dict.fromkeys(self._encode_keys(keys))
-        self._revoke(frozenset(keys).__contains__)
+        self._revoke(_among(keys))
         try:
             removed = await self._store.awrite(changes)
         except StoreError as error:
@@ -701,11 +702,16 @@ def _listed(keys: Iterable[FullKey]) -> Sequence[FullKey]:
     return keys if type(keys) is list or type(keys) is tuple else list(keys)
 
 
+def _among(keys: Iterable[FullKey]) -> Callable[[FullKey], bool]:
+    """Return a function that tells whether a key is one of these."""
+    return frozenset(map(plain_key, keys)).__contains__
+
+
 def _in_namespaces(namespaces: Sequence[Namespace] | None) -> Callable[[FullKey], bool]:
     """Return a function that tells whether a key is in one of these namespaces, or in any for None."""
     if namespaces is None:
         return lambda key: True
-    names = frozenset(namespaces)
+    names = frozenset(tuple(map(str.__str__, namespace)) for namespace in namespaces)
     return lambda key: key[0] in names
 
 
