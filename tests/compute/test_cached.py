@@ -284,7 +284,9 @@ def test_static_and_class_methods(cache: Any) -> None:
 
 
 def test_two_functions_of_one_namespace_are_told_apart(cache: Any) -> None:
-    one = cached(cache, namespace=("shared",))(functools.wraps(Plain.method)(lambda a: a))
+    @cached(cache, namespace=("shared",))
+    def one(a: int) -> int:
+        return a
 
     @cached(cache, namespace=("shared",))
     def two(a: int) -> int:

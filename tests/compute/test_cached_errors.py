@@ -128,7 +128,6 @@ def test_what_could_not_be_exact_is_not_described(error: Exception) -> None:
     [
         ("builtins.ValueError", ("a",), {}),
         ("os.system", ("true",), {}),
-        ("builtins.LookupError", ["a"], {}),
         ("builtins.LookupError", ("a",)),
         ("builtins.LookupError", ("a",), {1: 2}),
         "builtins.LookupError",

@@ -8,6 +8,7 @@ from enum import StrEnum
 from pathlib import Path
 from typing import Any
 
+import apsw
 import pytest
 
 from compute.callers import KEY, OTHER, AsyncGated, Caller, Gated, auntil, flying, run, until, waiting
@@ -67,12 +68,9 @@ def test_a_clock_put_back_while_it_computes_saves_no_negative_seconds(cache: Any
 
 def test_a_cache_that_is_down_runs_the_function_once_for_all(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(connections, "BUSY_SECONDS", 0.05)
-    path.write_bytes(b"")
+    other = apsw.Connection(str(path))
+    other.execute("CREATE TABLE t (a); DROP TABLE t; BEGIN EXCLUSIVE; CREATE TABLE t (a)")
     with SqliteCache[Any](path=path) as cache:
-        import apsw
-
-        other = apsw.Connection(str(path))
-        other.execute("PRAGMA locking_mode=EXCLUSIVE; BEGIN EXCLUSIVE; CREATE TABLE t (a)")
         for lease in (None, 10):
             compute = Gated()
             callers = [Caller(lambda c=compute, n=lease: cache.get_or_compute(KEY, c, lease=n)) for _ in range(4)]
@@ -86,8 +84,6 @@ def test_a_cache_that_is_down_runs_the_function_once_for_all(path: Path, monkeyp
 
 
 def test_a_cache_that_is_down_and_is_to_raise_raises(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    import apsw
-
     monkeypatch.setattr(connections, "BUSY_SECONDS", 0.05)
     with SqliteCache[Any](path=path, on_error="raise") as cache:
         cache.set({OTHER: (1, None)})

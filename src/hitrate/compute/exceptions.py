@@ -42,14 +42,14 @@ def restored(stored: Any, kinds: Sequence[type[Exception]]) -> Exception | None:
         kinds: the classes that it may have, or have as a base.
     """
     match stored:
-        case (str(name), tuple(args), dict(state)):
+        case (str(name), (tuple() | list()) as args, dict(state)) if all(isinstance(each, str) for each in state):
             for kind in _with_subclasses(kinds):
                 if _name(kind) == name:
                     # The interpreter's own part of it only.
                     builtin = next(base for base in kind.__mro__ if base.__module__ == "builtins")
                     try:
                         error: Exception = builtin.__new__(kind, *args)
-                        error.args = args
+                        error.args = tuple(args)
                         vars(error).update(state)
                     except Exception:  # these are not its args, nor is that its state
                         return None
