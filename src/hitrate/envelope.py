@@ -6,6 +6,7 @@ serializer knows an encoding of such a name, so an entry in an envelope never pa
 
 from __future__ import annotations
 
+import math
 from typing import NamedTuple
 
 from hitrate.errors import DecodeError
@@ -64,9 +65,11 @@ def opened(encoding: str) -> tuple[Envelope, str]:
                 fresh_until = float(each.removeprefix(_FRESH))
             except ValueError:
                 break
+            if not math.isfinite(fresh_until):
+                fresh_until = None
         elif each == _ERROR:
             error = True
     envelope = Envelope(fresh_until, error)
-    if not mark or envelope.around(inner) != encoding:  # NaN and other spellings included
+    if not mark or envelope.around(inner) != encoding:  # other spellings included
         raise DecodeError(f"unknown encoding {encoding!r}")
     return envelope, inner

@@ -29,7 +29,9 @@ MAKERS: dict[str, Callable[..., Any]] = {
     ),
     "graph": lambda path, **options: hitrate.langgraph.InMemoryCache(**options),
     "jsonplus": _json_plus,
-    "encrypted": lambda path, **options: SqliteCache(path=path, serde=EncryptedSerializer(key=os.urandom(32)), **options),
+    "encrypted": lambda path, **options: SqliteCache(
+        path=path, serde=EncryptedSerializer(key=os.urandom(32)), **options
+    ),
 }
 
 

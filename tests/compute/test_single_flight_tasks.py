@@ -6,8 +6,22 @@ import asyncio
 from typing import Any
 
 import pytest
-from compute.callers import DEADLINE, KEY, OTHER, AsyncGated, Caller, Gated, Loop, auntil, flying, loop, run, until, waiting
 
+from compute.callers import (
+    DEADLINE,
+    KEY,
+    OTHER,
+    AsyncGated,
+    Caller,
+    Gated,
+    Loop,
+    auntil,
+    flying,
+    loop,
+    run,
+    until,
+    waiting,
+)
 from hitrate import ReentrancyError
 from hitrate.compute import flights
 

@@ -7,8 +7,8 @@ import threading
 from typing import Any
 
 import pytest
-from compute.callers import KEY, OTHER, Caller, Gated, flying, until, waiting
 
+from compute.callers import KEY, OTHER, Caller, Gated, flying, until, waiting
 from hitrate import InMemoryCache, ReentrancyError
 
 
@@ -40,7 +40,9 @@ def test_every_caller_has_a_value_of_its_own(any_cache: Any, ttl: float | None) 
     assert kept == ({} if ttl is not None and ttl <= 0 else {KEY: {"rows": [[1], [2]]}})
 
 
-@pytest.mark.parametrize("value", [None, 0, "", "text", b"", (), [], [1.5, 2.5], [bytearray(8), bytearray(8)], {"a": (1,)}])
+@pytest.mark.parametrize(
+    "value", [None, 0, "", "text", b"", (), [], [1.5, 2.5], [bytearray(8), bytearray(8)], {"a": (1,)}]
+)
 def test_waiters_get_what_was_computed(memory: Any, value: Any) -> None:
     compute = Gated(lambda: value)
     callers = [Caller(lambda: memory.get_or_compute(KEY, compute)) for _ in range(4)]

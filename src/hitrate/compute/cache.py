@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from hitrate.base import FullKey, Namespace, ValueT
 from hitrate.cache import Cache, _listed
-from hitrate.keys import check_namespaces
+from hitrate.keys import check_namespaces, plain_key
 
 if TYPE_CHECKING:
     from hitrate.compute.computing import Computing
@@ -143,13 +143,15 @@ class ComputingCache(Cache[ValueT]):
     def delete(self, keys: Sequence[FullKey]) -> int:
         """Remove the given keys, and have what is being computed for them not be stored; else as ``Cache.delete``."""
         keys = _listed(keys)
-        self._revoke(lambda key: key in keys)
+        if self._computes is not None:
+            self._computes.flights.revoke(frozenset(map(plain_key, keys)).__contains__)
         return super().delete(keys)
 
     async def adelete(self, keys: Sequence[FullKey]) -> int:
         """Asynchronously remove the given keys; as ``delete``."""
         keys = _listed(keys)
-        self._revoke(lambda key: key in keys)
+        if self._computes is not None:
+            self._computes.flights.revoke(frozenset(map(plain_key, keys)).__contains__)
         return await super().adelete(keys)
 
     def clear(self, namespaces: Sequence[Namespace] | None = None) -> None:
@@ -157,14 +159,16 @@ class ComputingCache(Cache[ValueT]):
 
         What is being computed in them is not stored.
         """
-        namespaces = None if namespaces is None else check_namespaces(namespaces)
-        self._revoke(lambda key: namespaces is None or key[0] in namespaces)
+        if self._computes is not None:
+            namespaces = None if namespaces is None else check_namespaces(namespaces)
+            self._computes.flights.revoke(_in_namespaces(namespaces))
         super().clear(namespaces)
 
     async def aclear(self, namespaces: Sequence[Namespace] | None = None) -> None:
         """Asynchronously delete the cached values for the given namespaces; as ``clear``."""
-        namespaces = None if namespaces is None else check_namespaces(namespaces)
-        self._revoke(lambda key: namespaces is None or key[0] in namespaces)
+        if self._computes is not None:
+            namespaces = None if namespaces is None else check_namespaces(namespaces)
+            self._computes.flights.revoke(_in_namespaces(namespaces))
         await super().aclear(namespaces)
 
     def clear_under(self, prefix: Namespace) -> None:
@@ -172,17 +176,15 @@ class ComputingCache(Cache[ValueT]):
 
         What is being computed in them is not stored.
         """
-        self._revoke(lambda key: key[0][: len(prefix)] == prefix)
+        if self._computes is not None:
+            self._computes.flights.revoke(lambda key: key[0][: len(prefix)] == prefix)
         super().clear_under(prefix)
 
     async def aclear_under(self, prefix: Namespace) -> None:
         """Asynchronously delete the cached values of every namespace that begins with this one; as ``clear_under``."""
-        self._revoke(lambda key: key[0][: len(prefix)] == prefix)
-        await super().aclear_under(prefix)
-
-    def _revoke(self, concerns: Callable[[FullKey], bool]) -> None:
         if self._computes is not None:
-            self._computes.flights.revoke(concerns)
+            self._computes.flights.revoke(lambda key: key[0][: len(prefix)] == prefix)
+        await super().aclear_under(prefix)
 
     # The end
 
@@ -200,3 +202,11 @@ class ComputingCache(Cache[ValueT]):
         if self._computes is not None:
             await self._computes.aclose()
         await super().aclose()
+
+
+def _in_namespaces(namespaces: Sequence[Namespace] | None) -> Callable[[FullKey], bool]:
+    """Return a function that tells whether a key is in one of these namespaces, or in any for None."""
+    if namespaces is None:
+        return lambda key: True
+    names = frozenset(tuple(map(str.__str__, namespace)) for namespace in namespaces)
+    return lambda key: key[0] in names

@@ -31,7 +31,13 @@ class ContentKeys:
     def __init__(self, function: Callable[..., Any], namespace: Namespace, options: KeyOptions) -> None:
         self._namespace = namespace
         self._options = options
-        self._signature = inspect.signature(function)
+        self._name = getattr(function, "__qualname__", repr(function))
+        try:
+            self._signature = inspect.signature(function)
+        except ValueError as error:
+            raise TypeError(
+                f"{self._name} tells no signature by which equal calls could be known; wrap it in a function of yours"
+            ) from error
         parameters = self._signature.parameters.values()
         positional = [each for each in parameters if each.kind in (each.POSITIONAL_ONLY, each.POSITIONAL_OR_KEYWORD)]
         self._names = tuple(each.name for each in positional)
@@ -61,7 +67,10 @@ class ContentKeys:
     def _key(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> str:
         if not kwargs and len(args) == len(self._names) and self._is_positional:
             return key_of(self._names, args, _NO_KEYWORDS, self._options)
-        bound = self._signature.bind(*args, **kwargs)
+        try:
+            bound = self._signature.bind(*args, **kwargs)
+        except TypeError as error:
+            raise TypeError(f"{self._name}() {error}") from None
         bound.apply_defaults()
         return key_of(self._names, bound.args, bound.kwargs, self._options)
 

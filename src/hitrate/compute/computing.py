@@ -11,7 +11,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from hitrate.base import FullKey
-from hitrate.compute.flights import AGAIN, Flight, Flights, Outcome
+from hitrate.compute.flights import AGAIN, LEFT_OUT, Flight, Flights, Outcome, led
 from hitrate.compute.leading import Run, Work
 from hitrate.compute.looking import Look, look
 from hitrate.compute.refreshing import Refresher
@@ -136,6 +136,7 @@ class Computing:
     async def _await_own(self, run: Run, flights: list[Flight]) -> dict[FullKey, Outcome]:
         """Have a task carry out flights: the caller may be cancelled, and the work goes on while anyone waits."""
         task = asyncio.get_running_loop().create_task(_carried(run.plan()), name="hitrate-flight")
+        task.add_done_callback(lambda task: run.abandon())  # it may be cancelled before its first step
         for flight in flights:
             flight.task = task
             flight.companions = flights
@@ -166,6 +167,8 @@ class Computing:
         """Return the values of keys, computing on this thread those that nobody else does."""
         found: dict[FullKey, Any] = {}
         missing = [*dict.fromkeys(map(self._plain, full_keys))]
+        if not missing:
+            self.cache.get(missing)  # raises if it is closed
         while missing:
             seen = self.flights.landed
             found |= self.cache.get(missing)
@@ -190,6 +193,8 @@ class Computing:
         """Return the values of keys, computing in a task those that nobody else does."""
         found: dict[FullKey, Any] = {}
         missing = [*dict.fromkeys(map(self._plain, full_keys))]
+        if not missing:
+            await self.cache.aget(missing)  # raises if it is closed
         while missing:
             seen = self.flights.landed
             found |= await self.cache.aget(missing)
@@ -222,13 +227,17 @@ class Computing:
             cache._failsafe.failed("read", error)
             entry = None
         found = look(cache, full_key, encoded, entry, terms)
-        if found is None or not (found.fresh or terms.stale):
+        if found is None or not (found.fresh or self._may_be_served(found, terms)):
             cache._counters.misses += 1
             return None
         cache._counters.hits += 1
         if found.error is None:
             cache._counters.seconds_saved += found.seconds
         return found
+
+    def _may_be_served(self, found: Look, terms: Terms) -> bool:
+        """Tell whether a value that has expired may still be served, by these terms and not those it was stored on."""
+        return found.fresh_until is not None and self.cache._clock() < found.fresh_until + terms.stale
 
     def _is_old(self, found: Look, terms: Terms) -> bool:
         """Tell whether a value is to be refreshed."""
@@ -244,6 +253,7 @@ class Computing:
 
     def _refresh(self, found: Look, full_key: FullKey, compute: Callable[[], Any], terms: Terms) -> None:
         """Replace an old value, unless somebody does already."""
+        led.set(())  # in a context of its own: the computation that saw the old value does not wait for it
         full_key = self._plain(full_key)
         mine, others = self.flights.board([full_key], None)
         self._leave(others)
@@ -254,6 +264,7 @@ class Computing:
 
     async def _arefresh(self, found: Look, full_key: FullKey, compute: Callable[[], Any], terms: Terms) -> None:
         """Replace an old value, unless somebody does already."""
+        led.set(())  # as above
         full_key = self._plain(full_key)
         mine, others = self.flights.board([full_key], asyncio.get_running_loop())
         self._leave(others)
@@ -319,7 +330,7 @@ def _many_awaited(compute: Callable[[list[FullKey]], Any]) -> Callable[[list[Ful
 
 
 def _value(outcome: Outcome, *, leads: bool = False) -> Any:
-    return _NOTHING if outcome is AGAIN else outcome.taken(leads=leads)
+    return _NOTHING if outcome is AGAIN or outcome is LEFT_OUT else outcome.taken(leads=leads)
 
 
 def _taken(found: Look) -> Any:
@@ -338,7 +349,7 @@ def _sorted_out(
             value = _value(outcome, leads=leads)
             if value is not _NOTHING:
                 found[key] = value
-            elif not leads:  # the function itself left out a key of its own
+            elif outcome is AGAIN:
                 again.append(key)
     return again
 

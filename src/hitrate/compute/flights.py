@@ -15,13 +15,16 @@ from contextvars import ContextVar
 from typing import Any
 
 from hitrate.base import FullKey
-from hitrate.errors import ReentrancyError
+from hitrate.errors import DecodeError, ReentrancyError
 
 _lock = threading.Lock()
 """Guards all flights and who waits for which; held for a few lines only, never over a wait or a computation."""
 
 _LOOK_SECONDS = 1.0
 """How often those who wait for a task look whether its event loop still runs: a loop that was closed tells nobody."""
+
+_blocked: dict[asyncio.AbstractEventLoop, list[Flight]] = {}
+"""The flights that event loops wait for in calls that block them: until then none of their tasks goes on."""
 
 led: ContextVar[tuple[Flight, ...]] = ContextVar("hitrate_flights", default=())
 """The flights that this thread or task is computing, for those that it calls to know."""
@@ -49,11 +52,19 @@ class Outcome:
         """Return the value for a caller, or raise."""
         if self.error is not None:
             raise self.error
-        return self.value if leads or self.copy is None else self.copy()
+        if leads or self.copy is None:
+            return self.value
+        try:
+            return self.copy()
+        except DecodeError:  # a serializer that stores what it cannot restore
+            return self.value
 
 
 AGAIN = Outcome()
 """Nothing was learnt (whoever computed was cancelled): those who wait are to ask again."""
+
+LEFT_OUT = Outcome()
+"""The function that computes many left this one out."""
 
 
 class Flight:
@@ -89,7 +100,7 @@ class Flight:
         self.revoked = False
         self.waiting = 0
         self.outcome: Outcome | None = None
-        self.awaited: set[Flight] = set()  # the flights that whoever computes this one waits for
+        self.awaited: list[Flight] = []  # the flights that whoever computes this one waits for, once for each wait
         self._landed: threading.Event | None = None
         self._callbacks: list[Callable[[], None]] = []
 
@@ -110,6 +121,11 @@ class Flight:
             landed.set()
         for callback in callbacks:
             callback()
+
+    def forget_others(self) -> None:
+        """Forget who waits: after a fork they are not here, nor can a lock that one of them held be had."""
+        self._landed, self._callbacks = None, []
+        self.waiting = 0
 
     def wait(self) -> Outcome:
         """Wait on this thread until it has landed."""
@@ -183,7 +199,7 @@ class Flights:
         Raises:
             ReentrancyError: the computation of one of these keys is what asks, and would wait for itself.
         """
-        running = asyncio._get_running_loop() if loop is None else loop
+        blocked = asyncio._get_running_loop() if loop is None else None
         mine: list[Flight] = []
         others: list[Flight] = []
         current = led.get()
@@ -192,10 +208,14 @@ class Flights:
                 flight = self._flights.get(key)
                 if flight is None or not flight.alive:
                     continue
-                if any(each in _awaited_by(flight) for each in current):
-                    raise _reentrancy(key, "computing its value asks for that value again, directly or by others")
-                if loop is None and flight.loop is not None and flight.loop is running and not anew:
-                    raise _reentrancy(key, "a task of this very event loop computes it; await aget_or_compute instead")
+                if current or blocked is not None:
+                    awaited = _awaited_by(flight)
+                    if any(each in awaited for each in current):
+                        raise _reentrancy(key, "computing its value asks for that value again, directly or by others")
+                    if blocked is not None and not anew and any(each.loop is blocked for each in awaited):
+                        raise _reentrancy(
+                            key, "a task of this very event loop computes it; await aget_or_compute instead"
+                        )
             for key in keys:
                 flight = self._flights.get(key)
                 if flight is None or anew or not flight.alive:
@@ -208,7 +228,9 @@ class Flights:
                     flight.waiting += 1
                     others.append(flight)
                     for each in current:
-                        each.awaited.add(flight)
+                        each.awaited.append(flight)
+                    if blocked is not None:
+                        _blocked.setdefault(blocked, []).append(flight)
         return mine, others
 
     def leave(self, flight: Flight, *, cancelled: bool = False) -> None:
@@ -216,13 +238,19 @@ class Flights:
         with _lock:
             flight.waiting -= 1
             for each in led.get():
-                each.awaited.discard(flight)
+                if flight in each.awaited:
+                    each.awaited.remove(flight)
+            if _blocked and (loop := asyncio._get_running_loop()) in _blocked and flight in _blocked[loop]:
+                _blocked[loop].remove(flight)
+                if not _blocked[loop]:
+                    del _blocked[loop]
             task = flight.task
             if not cancelled or task is None or flight.outcome is not None:
                 return
             if any(each.waiting > 0 and each.outcome is None for each in flight.companions):
                 return
             for each in flight.companions:
+                each.revoked = True  # a removal of its key would not find it any more
                 if self._flights.get(each.key) is each:
                     del self._flights[each.key]  # nobody is to wait for it from here on
         try:
@@ -251,6 +279,8 @@ class Flights:
 
     def after_fork_in_child(self) -> None:
         """Forget the flights of threads that are not here."""
+        for flight in self._flights.values():
+            flight.forget_others()
         self._flights = {}
 
 
@@ -259,7 +289,12 @@ def _awaited_by(flight: Flight) -> set[Flight]:
     found = {flight}
     level = [flight]
     while level:
-        level = [other for each in level for other in each.awaited if other not in found]
+        level = [
+            other
+            for each in level
+            for other in (*each.awaited, *(_blocked.get(each.loop, ()) if _blocked and each.loop is not None else ()))
+            if other not in found
+        ]
         found.update(level)
     return found
 
@@ -271,6 +306,7 @@ def _reentrancy(key: FullKey, why: str) -> ReentrancyError:
 def _after_fork_in_child() -> None:
     global _lock  # noqa: PLW0603
     _lock = threading.Lock()  # a thread that is not here may have held it
+    _blocked.clear()
 
 
 os.register_at_fork(after_in_child=_after_fork_in_child)

@@ -74,8 +74,8 @@ class _Memoised(Generic[P, R]):
         bound.__wrapped__ = self._function.__get__(instance)
         return bound
 
-    def __reduce__(self) -> str:
-        return self.__qualname__
+    def __reduce__(self) -> str | tuple[Any, ...]:
+        return (getattr, (*self._first, self.__name__)) if self._first else self.__qualname__
 
     def __repr__(self) -> str:
         return f"<cached {self._function!r}>"

@@ -5,15 +5,15 @@ from __future__ import annotations
 import ast
 import inspect
 from collections.abc import Callable
+from functools import partial
 from hashlib import blake2b
 from textwrap import dedent
-from types import CodeType
+from types import CodeType, MethodType
 from typing import Any
 
 from hitrate.base import Namespace
+from hitrate.content.calls import stable_key
 from hitrate.keys import check_namespace
-
-_PLAIN = frozenset({str, bytes, int, float, bool, type(None)})
 
 
 def namespace_of(function: Callable[..., Any], namespace: Namespace | None, version: str | int | None) -> Namespace:
@@ -53,13 +53,26 @@ def name_of(function: Callable[..., Any]) -> Namespace:
 def told_apart_by(function: Callable[..., Any], *, named: bool) -> tuple[Any, ...]:
     """Return what is to count in the keys of a function because its namespace does not tell it.
 
-    Two functions made by one ``def`` differ by the values that they close over, and two lambdas of a module by their
-    code alone. Of what a function closes over only plain values count, as they are now: others may change.
+    Two functions made by one ``def`` differ by the values that they close over, two lambdas of a module by their code
+    alone, two partial objects by the arguments that they hold, and two bound methods by their objects. Of what a
+    function closes over, the values count that can be part of a key, as they are now; a client or a lock does not.
 
     Args:
         function: the function.
         named: whether the namespace is its name.
+
+    Raises:
+        TypeError: a partial object or a bound method holds what cannot be part of a key.
     """
+    if isinstance(function, partial):
+        inner = told_apart_by(function.func, named=False)
+        return ("partial", *inner, list(function.args), dict(function.keywords))
+    if isinstance(function, MethodType):
+        of = function.__self__
+        inner = told_apart_by(function.__func__, named=named)
+        return ("method", *inner, name_of(of) if isinstance(of, type) else of)
+    if not named and not hasattr(function, "__qualname__"):
+        return ("object", function)  # that can be called
     name = ("", "") if named else name_of(function)
     code = getattr(function, "__code__", None)
     digest = _code_digest(code) if isinstance(code, CodeType) and "<lambda>" in code.co_name else ""
@@ -69,8 +82,11 @@ def told_apart_by(function: Callable[..., Any], *, named: bool) -> tuple[Any, ..
             value = cell.cell_contents
         except ValueError:  # not there yet, as a function that calls itself
             continue
-        if type(value) in _PLAIN:
-            closed_over[free] = value
+        try:
+            stable_key(value)
+        except (TypeError, RecursionError):
+            continue
+        closed_over[free] = value
     return (*name, digest, closed_over) if any((*name, digest, closed_over)) else ()
 
 

@@ -8,16 +8,17 @@ import os
 import time
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
+from types import AsyncGeneratorType, CoroutineType, GeneratorType
 from typing import TYPE_CHECKING, Any
 
 from hitrate.base import FullKey
 from hitrate.compute.exceptions import described
-from hitrate.compute.flights import AGAIN, Flight, Outcome, led
+from hitrate.compute.flights import AGAIN, LEFT_OUT, Flight, Outcome, led
 from hitrate.compute.looking import Look, look
 from hitrate.compute.terms import Terms
 from hitrate.entry import Entry
 from hitrate.envelope import Envelope
-from hitrate.errors import SerializationError, StoreError
+from hitrate.errors import ClosedError, SerializationError, StoreError
 from hitrate.plans import Plan
 
 if TYPE_CHECKING:
@@ -112,23 +113,28 @@ class Run:
         self._newer_than = newer_than
         self._patient = patient
         self._left = {flight.key: flight for flight in flights}
-        keys = list(self._left)
-        self._encoded: dict[FullKey, Any] = dict(zip(keys, self._cache._encode_keys(keys), strict=True))
-        self._token: bytes | None = None
+        self._encoded: dict[FullKey, Any] = {}
+        self._refused: set[FullKey] = set()
         self.outcomes: dict[FullKey, Outcome] = {}
 
     def plan(self) -> Plan[None]:
         """Land all flights, whatever happens."""
         try:
+            keys = list(self._left)
+            self._encoded.update(zip(keys, self._cache._encode_keys(keys), strict=True))  # raises if it was closed
             if not self._anew and self._computing.flights.landed != self._seen:
-                yield from self._look_again(list(self._left))
+                yield from self._look_again(keys)
             if self._left and self._terms.lease is not None:
                 yield from self._compute_under_lease(self._terms.lease)
             elif self._left:
                 yield from self._compute(list(self._left))
         finally:
-            for key in list(self._left):
-                self._land(key, AGAIN)
+            self.abandon()
+
+    def abandon(self) -> None:
+        """Land what has not landed: whoever waits for it is to ask again."""
+        for key in list(self._left):
+            self._land(key, AGAIN)
 
     def _land(self, key: FullKey, outcome: Outcome) -> None:
         flight = self._left.pop(key)
@@ -142,6 +148,8 @@ class Run:
             found = yield self._cache._store, "get", [self._encoded[key] for key in keys]
         except StoreError as error:
             self._cache._failsafe.failed("read", error)
+            return []
+        except ClosedError:  # meanwhile
             return []
         landed = []
         for key, each in zip(keys, found, strict=True):
@@ -168,6 +176,9 @@ class Run:
                     waits = yield self._cache._store, "lease", [self._encoded[key] for key in keys], token, seconds
                 except StoreError as error:  # without the store every process is on its own
                     self._cache._failsafe.failed("lease", error)
+                    yield from self._compute(keys)
+                    return
+                except ClosedError:  # meanwhile
                     yield from self._compute(keys)
                     return
                 held = [key for key, wait in zip(keys, waits, strict=True) if not wait]
@@ -198,7 +209,9 @@ class Run:
             return (yield self._cache._store, "settle", entries, token)
         except StoreError as error:
             self._cache._failsafe.failed("write", error)
-            return ()
+            return results
+        except ClosedError:  # meanwhile
+            return results
 
     def _compute(self, keys: list[FullKey], token: bytes | None = None) -> Plan[None]:
         """Compute the values of keys, store what may be stored, and land."""
@@ -207,17 +220,26 @@ class Run:
         started = cache._clock()
         try:
             computed = yield self._work, "run", flights
-            now = cache._clock()
-            entries = self._entries(keys, computed, now, max(0.0, now - started))
         except GeneratorExit:
             raise
-        except BaseException:  # whoever computes was cancelled, or cache_if failed
+        except BaseException:  # whoever computes was cancelled
             if token is not None:
                 yield from self._settle(token, dict.fromkeys(keys))
             raise
+        now = cache._clock()
         try:
-            yield from self._store(keys, entries, token)
+            entries = self._entries(keys, computed, now, max(0.0, now - started))
+        except Exception as error:  # of cache_if, or because of what was returned
+            computed, entries = error, {}
+        # A value that was computed anew and is not to be kept leaves no older one behind.
+        outdated = (
+            [] if isinstance(computed, Exception) or not self._anew else [key for key in keys if key not in entries]
+        )
+        try:
+            yield from self._store(keys, entries, outdated, token)
         finally:
+            for flight in flights:
+                self._computing.flights.remove(flight)  # from here on it is known how many wait for a value
             for key in keys:
                 self._land(key, self._outcome(key, computed, entries.get(key)))
 
@@ -227,13 +249,20 @@ class Run:
         """Return what is to be stored."""
         terms = self._terms
         entries = {}
+        if not isinstance(computed, (Exception, Mapping)):
+            raise TypeError(
+                f"the function that computes {len(keys)} keys is to return a mapping of them to their values, not a "
+                f"{type(computed).__name__}"
+            )
         for key in keys:
             entry = None
             if isinstance(computed, Exception):
                 if isinstance(computed, terms.cache_errors):
                     entry = self._entry(key, described(computed), now, seconds, error=True)
-            elif key in computed and (terms.cache_if is None or terms.cache_if(computed[key])):
-                entry = self._entry(key, computed[key], now, seconds)
+            elif key in computed:
+                _refuse_what_is_used_up(key, computed[key])
+                if terms.cache_if is None or terms.cache_if(computed[key]):
+                    entry = self._entry(key, computed[key], now, seconds)
             if entry is not None:
                 entries[key] = entry
         return entries
@@ -242,10 +271,10 @@ class Run:
         if isinstance(computed, Exception):
             return Outcome(error=computed)
         if key not in computed:
-            return AGAIN
+            return LEFT_OUT
         value = computed[key]
-        if entry is None and self._left[key].waiting:
-            entry = self._entry(key, value, self._cache._clock(), 0.0)
+        if entry is None and self._left[key].waiting and key not in self._refused:
+            entry = self._prepared(key, value, None, 0.0, Envelope())  # what is not stored is not shared either
         if entry is None:
             return Outcome(value)
         return Outcome(value, partial(self._cache._restored_entry, entry, self._encoded[key]))
@@ -254,38 +283,70 @@ class Run:
         """Return what is to be stored for a value; None for nothing."""
         cache, terms = self._cache, self._terms
         expiry = cache._expiry(terms.error_ttl if error else terms.ttl, now)
+        if expiry is not None and expiry <= now:
+            return None
         fresh_until = None
         if expiry is not None and terms.stale and not error:
             fresh_until, expiry = expiry, expiry + terms.stale
-        if expiry is not None and expiry <= now:
-            return None
+        return self._prepared(key, value, expiry, seconds, Envelope(fresh_until, error))
+
+    def _prepared(
+        self, key: FullKey, value: Any, expiry: float | None, seconds: float, envelope: Envelope
+    ) -> Entry | None:
+        """Return a value as a store keeps it; None if that cannot be exact, which is logged."""
         try:
-            if error and value is None:
+            if envelope.error and value is None:
                 raise SerializationError("an exception of this kind could not be raised again exactly")
-            return cache._prepared(value, self._encoded[key], expiry, seconds, Envelope(fresh_until, error))
+            return self._cache._prepared(value, self._encoded[key], expiry, seconds, envelope)
         except SerializationError as refusal:
+            self._refused.add(key)
             self._computing.not_stored(key, refusal)
             return None
 
-    def _store(self, keys: Sequence[FullKey], entries: dict[FullKey, Entry], token: bytes | None) -> Plan[None]:
-        """Store entries, unless their keys were removed since their flights began."""
+    def _store(
+        self, keys: Sequence[FullKey], entries: dict[FullKey, Entry], outdated: list[FullKey], token: bytes | None
+    ) -> Plan[None]:
+        """Store entries, unless their keys were removed since their flights began, and remove what is outdated."""
         cache = self._cache
         if cache._closed:  # while it was computed
             return
         wanted = {key: entry for key, entry in entries.items() if not self._left[key].revoked}
-        late: Any = ()
+        written: dict[FullKey, Entry | None] = dict.fromkeys(outdated)
         if token is not None:
+            if written:
+                yield from self._write("delete", written)
             late = yield from self._settle(token, {key: wanted.get(key) for key in keys})
-        elif wanted:
-            try:
-                yield cache._store, "write", {self._encoded[key]: entry for key, entry in wanted.items()}
-            except StoreError as error:
-                cache._failsafe.failed("write", error)
+            cache._counters.sets += max(0, len(wanted) - len(late))
+        elif written or wanted:
+            if not (yield from self._write("write", written | wanted)):
                 return
-        cache._counters.sets += len(wanted) - len(late)
+            cache._counters.sets += len(wanted)
         removed = [key for key in wanted if self._left[key].revoked]
         if removed:  # while it was being stored
-            try:
-                yield cache._store, "write", dict.fromkeys(self._encoded[key] for key in removed)
-            except StoreError as error:
-                cache._failsafe.failed("delete", error)
+            yield from self._write("delete", dict.fromkeys(removed))
+
+    def _write(self, doing: str, changes: Mapping[FullKey, Entry | None]) -> Plan[bool]:
+        """Have the store write; tell whether it did."""
+        try:
+            yield self._cache._store, "write", {self._encoded[key]: entry for key, entry in changes.items()}
+        except StoreError as error:
+            self._cache._failsafe.failed(doing, error)
+            return False
+        except ClosedError:  # meanwhile
+            return False
+        return True
+
+
+def _refuse_what_is_used_up(key: FullKey, value: Any) -> None:
+    """Raise a TypeError for what is of use only once, and so cannot be had by all who wait for it."""
+    if isinstance(value, CoroutineType):
+        value.close()
+        raise TypeError(
+            f"the function for namespace {key[0]!r}, key {key[1]!r} returned a coroutine, which can be awaited once; "
+            f"use aget_or_compute, or decorate the coroutine function itself"
+        )
+    if isinstance(value, (GeneratorType, AsyncGeneratorType)):
+        raise TypeError(
+            f"the function for namespace {key[0]!r}, key {key[1]!r} returned a generator, whose items are used up by "
+            f"the first who takes them; return a list of them"
+        )

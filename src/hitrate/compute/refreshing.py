@@ -21,6 +21,7 @@ _THREADS_AT_MOST = 4
 _TASKS_AT_MOST = 64
 _QUEUED_AT_MOST = 1024
 _LINGER_SECONDS = 5.0
+_SECONDS_BETWEEN_LINES = 60.0
 _CLOSE_SECONDS = 5.0
 """How long ``close`` waits for a function that is running; a thread cannot be stopped."""
 
@@ -34,6 +35,7 @@ class Refresher:
 
     def __init__(self, name: str) -> None:
         self._name = name
+        self._last_line = -_SECONDS_BETWEEN_LINES
         self._reset()
 
     def _reset(self) -> None:
@@ -84,7 +86,7 @@ class Refresher:
                 key, job = self._queue.popleft()
             try:
                 job()
-            except Exception as error:
+            except BaseException as error:  # SystemExit, too: this thread is to serve others
                 self.failed(key, error)
             finally:
                 with self._changed:
@@ -118,8 +120,12 @@ class Refresher:
             if self._tasks.get(key) is task:
                 del self._tasks[key]
 
-    def failed(self, key: FullKey, error: Exception) -> None:
-        """Log that a value could not be refreshed. The old one is served until it expires for good."""
+    def failed(self, key: FullKey, error: BaseException) -> None:
+        """Log, at most once a minute, that a value could not be refreshed. The old one is served until it expires."""
+        now = time.monotonic()
+        if now - self._last_line < _SECONDS_BETWEEN_LINES:
+            return
+        self._last_line = now
         namespace, name = key
         log.warning("%s: namespace %r, key %r could not be refreshed: %r", self._name, namespace, name, error)
 
