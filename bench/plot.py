@@ -76,7 +76,7 @@ def _panels(cells: list[dict[str, Any]]) -> dict[str, list[dict[str, Any]]]:
     for cell in cells:
         if cell["score_is"] == "faster":
             panels.setdefault(f"{cell['group']}: times as fast as LangGraph (right is better)", []).append(cell)
-    less = [cell for cell in cells if cell["score_is"] != "faster"]
+    less = [cell for cell in cells if cell["score_is"] != "faster" and cell["asked"] is not None]
     return {**panels, "Part taken of what is allowed (left is better)": less} if less else panels
 
 

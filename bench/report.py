@@ -65,6 +65,8 @@ def markdown(results: dict[str, Any]) -> str:
             parts += [f"## {group}", "", *_table(chosen, columns), ""]
     parts += [_slower(cells, "LangGraph"), "", _slower(cells, "diskcache"), ""]
     parts += ["![Ratios to LangGraph, with what was asked and aimed at](results.svg)", ""]
+    if any("course" in cell for cell in cells.values()):
+        parts += ["![Callers that are held up when 1,000 keys expire at one moment](early.svg)", ""]
     parts += ["## All contenders", "", *_medians(cells), ""]
     parts += ["## How it is measured", "", _how(), "", *_payloads(), "", *_notes(), ""]
     parts += [

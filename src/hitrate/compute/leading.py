@@ -193,12 +193,13 @@ class Run:
             raise
 
     def _settle(self, token: bytes, results: Mapping[FullKey, Entry | None]) -> Plan[Any]:
+        """Store results and end leases; return the encoded keys for which that was too late, or failed."""
+        entries = {self._encoded[key]: entry for key, entry in results.items()}
         try:
-            entries = {self._encoded[key]: entry for key, entry in results.items()}
             return (yield self._cache._store, "settle", entries, token)
         except StoreError as error:
             self._cache._failsafe.failed("write", error)
-            return ()
+            return entries
 
     def _compute(self, keys: list[FullKey], token: bytes | None = None) -> Plan[None]:
         """Compute the values of keys, store what may be stored, and land."""
@@ -282,7 +283,8 @@ class Run:
             except StoreError as error:
                 cache._failsafe.failed("write", error)
                 return
-        cache._counters.sets += len(wanted) - len(late)
+        late = set(late)  # those of results that were not to be stored among them
+        cache._counters.sets += sum(self._encoded[key] not in late for key in wanted)
         removed = [key for key in wanted if self._left[key].revoked]
         if removed:  # while it was being stored
             try:
