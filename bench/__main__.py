@@ -45,9 +45,10 @@ def main(arguments: list[str] | None = None) -> int:
             _write(options.out, results)
             shown.end("\n    ".join(line(name, cell) for name, cell in measured.items()))
     if not options.no_plot:
-        from bench.plot import draw
+        from bench.plot import draw, draw_early
 
         draw(results, options.out / "results.svg")
+        draw_early(results, options.out / "early.svg")
     print(f"written: {options.out / 'results.md'}")
     return 0
 

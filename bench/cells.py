@@ -54,6 +54,7 @@ class Cell:
             "redis": "Redis",
             "postgres": "PostgreSQL",
             "tiered": "Tiers",
+            "once": "Compute once",
             "import": "Import",
             "keys": "Keys",
         }
@@ -217,6 +218,57 @@ def _tiered() -> list[Cell]:
     return [cell("M", 4), cell("D", 3)]
 
 
+def _once() -> list[Cell]:
+    def beyond(where: str, face: str, title: str) -> Cell:
+        name = f"once.beyond.{where}.{face}"
+        return Cell(name, title, 1.5, None, "beyond", {"where": where}, part=face, score="own")
+
+    def runs(name: str, title: str, **what: Any) -> Cell:
+        return Cell(f"once.{name}", title, 1, None, "runs", what, part="runs", score="own", unit="runs")
+
+    def early(name: str, title: str, asked: float | None) -> Cell:
+        load = {"keys": 1000, "rate": 20.0, "seconds": 1.0}
+        return Cell(
+            f"once.{name}",
+            title,
+            asked,
+            None,
+            "early",
+            load,
+            part=title.rpartition(", ")[2],
+            score="own",
+            unit="callers",
+        )
+
+    hit = Cell("once.hit", "a hit through cached", 3, None, "memoised", part="hit", against="diskcache")
+    beside = replace(hit, asked=2, score="smaller")
+    return [
+        hit,
+        replace(beside, name="once.hit.copy", title="a hit through cached, at cachebox's", against="cachebox"),
+        replace(
+            beside,
+            name="once.hit.deepcopy",
+            title="a hit through cached, at cachebox's with deep copies",
+            against="cachebox, deep copies",
+        ),
+        beyond("memory", "sync", "a hit through cached, beyond key and get"),
+        beyond("memory", "async", "an awaited hit through cached, beyond key and aget"),
+        beyond("file", "sync", "SQLite: a hit through cached, beyond key and get"),
+        beyond("file", "async", "SQLite: an awaited hit through cached, beyond key and aget"),
+        runs("threads16", "16 threads cold on one key", by="threads", count=16),
+        runs("threads1000", "1,000 threads cold on one key", by="threads", count=1000, who="hitrate"),
+        runs("tasks10000", "10,000 tasks cold on one key", by="tasks", count=10_000),
+        runs("processes.sqlite", "8 processes cold on one key, SQLite", by="processes", count=8, backend="sqlite"),
+        runs("processes.redis", "8 processes cold on one key, Valkey", by="processes", count=8, backend="redis"),
+        runs(
+            "processes.postgres", "8 processes cold on one key, PostgreSQL", by="processes", count=8, backend="postgres"
+        ),
+        early("early", "1,000 keys expire under load: callers held up, early=1", 5),
+        early("early.2", "1,000 keys expire under load: callers held up, early=2", 5),
+        early("early.without", "1,000 keys expire under load: callers held up, without", None),
+    ]
+
+
 def _imports() -> list[Cell]:
     package = {"hitrate": "import hitrate", "LangGraph": "import langgraph.cache.base"}
     caches = {
@@ -250,7 +302,11 @@ def _keys() -> list[Cell]:
 
 
 CELLS = {
-    cell.name: cell for cell in (*_memory(), *_sqlite(), *_redis(), *_postgres(), *_tiered(), *_keys(), *_imports())
+    cell.name: cell
+    for cell in (
+        *(*_memory(), *_sqlite(), *_redis(), *_postgres(), *_tiered()),
+        *(*_once(), *_keys(), *_imports()),
+    )
 }
 
 

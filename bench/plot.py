@@ -46,12 +46,37 @@ def draw(results: dict[str, Any], path: Path) -> None:
         figure.savefig(path, metadata={"Date": None} if path.suffix == ".svg" else None, dpi=110)
 
 
+def draw_early(results: dict[str, Any], path: Path) -> None:
+    """Draw, if it was measured, how many callers are held up around the moment at which many keys expire."""
+    cells = [cell for cell in results["cells"].values() if "course" in cell]
+    if not cells:
+        return
+    with mpl.rc_context(
+        {"font.size": 10, "svg.fonttype": "none", "svg.hashsalt": "bench", "font.family": "sans-serif"}
+    ):
+        figure = Figure(figsize=(8, 3.6), layout="constrained")
+        ax = figure.subplots()
+        times = [step / 10 for step in range(-20, 30)]
+        for cell in cells:
+            counts = [cell["course"].get(f"{at:.1f}", 0.0) for at in times]
+            after = number(cell["score"]["value"])
+            ax.step(times, counts, where="post", label=f"{cell['title'].rpartition(', ')[2]}: {after} callers in all")
+        ax.set_title("1,000 keys expire at one moment, each asked for 20 times a second", loc="left", fontsize=10.5)
+        ax.set_xlabel("seconds from the moment of expiry; a value takes one second to compute")
+        ax.set_ylabel("callers in 0.1 s who compute or wait")
+        ax.axvline(0, color=_INK, linewidth=0.9)
+        ax.grid(color=_GRID, linewidth=0.5)
+        ax.spines[["top", "right"]].set_visible(False)
+        ax.legend(frameon=False)
+        figure.savefig(path, metadata={"Date": None} if path.suffix == ".svg" else None, dpi=110)
+
+
 def _panels(cells: list[dict[str, Any]]) -> dict[str, list[dict[str, Any]]]:
     panels: dict[str, list[dict[str, Any]]] = {}
     for cell in cells:
         if cell["score_is"] == "faster":
             panels.setdefault(f"{cell['group']}: times as fast as LangGraph (right is better)", []).append(cell)
-    less = [cell for cell in cells if cell["score_is"] != "faster"]
+    less = [cell for cell in cells if cell["score_is"] != "faster" and cell["asked"] is not None]
     return {**panels, "Part taken of what is allowed (left is better)": less} if less else panels
 
 

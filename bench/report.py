@@ -6,6 +6,7 @@ from typing import Any
 
 from bench.cells import CELLS
 from bench.contenders import FILES, MEMORY, POSTGRES, REDIS, TIERS
+from bench.contenders.memoised import MEMOISERS
 from bench.payloads import PAYLOADS
 from bench.score import verdict
 
@@ -19,13 +20,15 @@ _RAW = (
     "psycopg + ormsgpack",
     "SqliteCache alone",
 )
-_OTHERS = ("diskcache", "cachetools TTLCache", "cachetools LRUCache", *_RAW)
+_MEMOISED = ("diskcache", "cachebox", "cachebox, deep copies", "cachetools, lock=")
+_OTHERS = ("diskcache", "cachetools TTLCache", "cachetools LRUCache", *_RAW, *_MEMOISED[1:])
 _COLUMNS = {
     "In memory": _OTHERS[1:4],
     "SQLite file": ("diskcache", "sqlite3 + ormsgpack", "apsw + ormsgpack"),
     "Redis": ("socket + hiredis + ormsgpack",),
     "PostgreSQL": ("psycopg + ormsgpack",),
     "Tiers": ("SqliteCache alone",),
+    "Compute once": _MEMOISED,
     "Import": (),
     "Keys": (),
 }
@@ -63,6 +66,8 @@ def markdown(results: dict[str, Any]) -> str:
             parts += [f"## {group}", "", *_table(chosen, columns), ""]
     parts += [_slower(cells, "LangGraph"), "", _slower(cells, "diskcache"), ""]
     parts += ["![Ratios to LangGraph, with what was asked and aimed at](results.svg)", ""]
+    if any("course" in cell for cell in cells.values()):
+        parts += ["![Callers that are held up when 1,000 keys expire at one moment](early.svg)", ""]
     parts += ["## All contenders", "", *_medians(cells), ""]
     parts += ["## How it is measured", "", _how(), "", *_payloads(), "", *_notes(), ""]
     parts += [
@@ -182,6 +187,6 @@ def _payloads() -> list[str]:
 
 
 def _notes() -> list[str]:
-    every = (MEMORY, FILES, REDIS, POSTGRES, TIERS)
+    every = (MEMORY, FILES, REDIS, POSTGRES, TIERS, MEMOISERS)
     notes = {kind.name: kind.note for kinds in every for kind in kinds.values() if kind.note}
     return ["Contenders:", "", *(f"- {name}: {note}" for name, note in notes.items())]

@@ -61,7 +61,16 @@ def run(cells: list[Cell], options: Options, progress: Callable[[str], None]) ->
         "folder": options.folder,
     }
     samples = _samples(order, progress)
-    return {cell.name: {**summarise(cell, samples[cell.part]), "quick": options.quick} for cell in cells}
+    return {
+        cell.name: {**summarise(cell, samples[cell.part]), "quick": options.quick, **_course(cell, samples)}
+        for cell in cells
+    }
+
+
+def _course(cell: Cell, samples: dict[str, dict[str, list[float]]]) -> dict[str, Any]:
+    """Return how a number came about over time, of experiments that tell."""
+    course = samples.get(f"{cell.part} by time")
+    return {} if course is None else {"course": {at: numbers[0] for at, numbers in course.items()}}
 
 
 def _samples(order: dict[str, Any], progress: Callable[[str], None]) -> dict[str, dict[str, list[float]]]:

@@ -175,7 +175,7 @@ def _carried_out(
     if do == "clear_under":
         return cache.clear_under(("computed",))
     if do == "stats":
-        return {"errors": cache.stats().errors}
+        return {"sets": cache.stats().sets}
     if face == "async":
         return asyncio.run(_with_refreshes(_acomputed(function, cache, do, names, terms)))
     return _computed(function, cache, do, names, terms)

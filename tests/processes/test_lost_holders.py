@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import signal
 import time
+from collections.abc import Callable
 from typing import Any
 
 from processes.teams import Team, team_of
@@ -79,3 +80,16 @@ def test_a_value_that_cannot_be_stored_frees_its_lease_at_once(eight: Team, wher
     _, (successor, _) = eight.wait("computing", 2)
     eight.tell(successor, "finish")
     assert [value["by"] for _, value in eight.wait("returned", 8)[1:]] == [successor] * 7
+
+
+def test_only_what_was_stored_counts_as_set(backend: Callable[[str], dict[str, Any]], eight: Team) -> None:
+    where = backend("sqlite")
+    begun(eight, where, LEASE, 1)
+    eight.signal(0, signal.SIGSTOP)
+    eight.wait("computing", 2)
+    eight.tell(1, "finish")
+    eight.wait("returned")
+    eight.signal(0, signal.SIGCONT)
+    eight.tell(0, "keep file")
+    eight.wait("returned", 2)
+    assert [eight.ask("stats", where, of=number)["sets"] for number in (0, 1)] == [0, 1]

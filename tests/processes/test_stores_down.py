@@ -10,6 +10,7 @@ import pytest
 from tests.servers.postgres import PostgresServer
 from tests.servers.valkey import Server, running_cluster
 
+from bad_days.bad_day_processes import other
 from processes.teams import Team, team_of
 
 
@@ -69,15 +70,25 @@ def test_a_postgresql_server_that_stops() -> None:
 
 
 @pytest.mark.parametrize("kind", ["sqlite", "tiered"])
-def test_a_file_that_is_deleted(eight: Team, backend: Callable[[str], dict[str, Any]], kind: str) -> None:
+def test_a_file_that_is_deleted_is_shared_by_those_who_have_it_open(
+    eight: Team, backend: Callable[[str], dict[str, Any]], kind: str
+) -> None:
     where = backend(kind)
     both_wait(eight, where)
     for path in Path(where["at"]).parent.glob("cache.db*"):
         path.unlink()
-    # Who opens a new file first leases there.
-    _, (first, _) = eight.wait("computing", 2)
-    eight.tell(first, "finish")
-    assert [value["by"] for _, value in eight.wait("returned", 2)] == [first] * 2
     eight.tell(0, "finish")
-    assert eight.wait("returned", 3)[2] == (0, {"name": "key", "by": 0})
-    assert len(eight.said["computing"]) == 2
+    assert [value["by"] for _, value in eight.wait("returned", 3)] == [0] * 3
+    assert len(eight.said["computing"]) == 1
+
+
+@pytest.mark.parametrize("kind", ["sqlite", "tiered"])
+def test_a_file_that_stays_locked(backend: Callable[[str], dict[str, Any]], kind: str) -> None:
+    where = backend(kind)
+    with team_of(3) as team:
+        both_wait(team, where)
+        with other("hold_the_lock", where["at"], "BEGIN IMMEDIATE") as locker:
+            assert locker.line() == "held"
+            each_computes(team)
+            locker.tell("let go")
+            locker.line()

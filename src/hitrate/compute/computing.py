@@ -42,6 +42,7 @@ class Computing:
         self.flights = Flights()
         self._refresher = Refresher(type(cache).__name__)
         self._types_logged: frozenset[str] = frozenset()
+        self._overdue_logged = False
         _all.add(self)
 
     # One key
@@ -288,6 +289,17 @@ class Computing:
             "%s: the result for namespace %r, key %r is returned and not cached, nor are others with a %s (logged "
             "once): %s",
             *(type(self.cache).__name__, namespace, key, error.type_name or "value of this kind", error),
+        )
+
+    def came_late(self, full_key: FullKey, seconds: float, lease: float | None) -> None:
+        """Log, once, that a result came after its lease was over."""
+        if self._overdue_logged:
+            return
+        self._overdue_logged = True
+        log.warning(
+            "%s: namespace %r, key %r took %.3g s to compute, and its lease was over after %s s: the result is returned "
+            "and not cached, for another may have computed it since; give a longer lease (logged once)",
+            *(type(self.cache).__name__, *full_key, seconds, lease),
         )
 
     def close(self) -> None:

@@ -115,6 +115,7 @@ class Run:
         self._left = {flight.key: flight for flight in flights}
         self._encoded: dict[FullKey, Any] = {}
         self._refused: set[FullKey] = set()
+        self._seconds = 0.0  # that computing took
         self.outcomes: dict[FullKey, Outcome] = {}
 
     def plan(self) -> Plan[None]:
@@ -204,14 +205,15 @@ class Run:
             raise
 
     def _settle(self, token: bytes, results: Mapping[FullKey, Entry | None]) -> Plan[Any]:
+        """Store results and end leases; return the encoded keys for which that was too late, or failed."""
+        entries = {self._encoded[key]: entry for key, entry in results.items()}
         try:
-            entries = {self._encoded[key]: entry for key, entry in results.items()}
             return (yield self._cache._store, "settle", entries, token)
         except StoreError as error:
             self._cache._failsafe.failed("write", error)
-            return results
+            return entries
         except ClosedError:  # meanwhile
-            return results
+            return entries
 
     def _compute(self, keys: list[FullKey], token: bytes | None = None) -> Plan[None]:
         """Compute the values of keys, store what may be stored, and land."""
@@ -228,7 +230,8 @@ class Run:
             raise
         now = cache._clock()
         try:
-            entries = self._entries(keys, computed, now, max(0.0, now - started))
+            self._seconds = max(0.0, now - started)
+            entries = self._entries(keys, computed, now, self._seconds)
         except Exception as error:  # of cache_if, or because of what was returned
             computed, entries = error, {}
         # A value that was computed anew and is not to be kept leaves no older one behind.
@@ -316,7 +319,11 @@ class Run:
             if written:
                 yield from self._write("delete", written)
             late = yield from self._settle(token, {key: wanted.get(key) for key in keys})
-            cache._counters.sets += max(0, len(wanted) - len(late))
+            late = set(late)  # those of results that were not to be stored among them
+            cache._counters.sets += sum(self._encoded[key] not in late for key in wanted)
+            overdue = [key for key in wanted if self._encoded[key] in late]
+            if overdue and self._seconds >= (self._terms.lease or 0.0):
+                self._computing.came_late(overdue[0], self._seconds, self._terms.lease)
         elif written or wanted:
             if not (yield from self._write("write", written | wanted)):
                 return

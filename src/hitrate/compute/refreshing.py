@@ -18,7 +18,8 @@ from hitrate.base import FullKey
 from hitrate.failsafe import log
 
 _THREADS_AT_MOST = 4
-_TASKS_AT_MOST = 64
+_TASKS_AT_MOST = 1024
+"""As many as may be due at one moment: a task that waits for an answer from afar costs little."""
 _QUEUED_AT_MOST = 1024
 _LINGER_SECONDS = 5.0
 _SECONDS_BETWEEN_LINES = 60.0

@@ -117,8 +117,8 @@ class Holding(ABC):
     def _settle(self, batches: Sequence[Batch], token: bytes) -> Steps[tuple[list[bytes], list[Batch]]]:
         """Store batches; return the names of what was not leased, and what is to be stored again under other tokens."""
 
-    # Clearing: the tokens are taken away, and what carries them is of the past at once. The sweeper removes it. Only its
-    # mark may be refused, by a server that is out of memory.
+    # Clearing: the tokens are taken away, and what carries them is of the past at once. The sweeper removes it. Only
+    # its mark may be refused, by a server that is out of memory.
 
     def clear(self, namespaces: Sequence[bytes] | None) -> Steps[None]:
         """Clear namespaces, or all for None."""
