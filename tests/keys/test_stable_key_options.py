@@ -124,7 +124,6 @@ def test_a_scope_makes_another_key_and_meets_no_argument() -> None:
         ({"ignore": "a..b"}, ValueError, "'a..b'"),
         ({"scope": object()}, TypeError, "the scope cannot"),
     ],
-    ids=str,
 )
 def test_nonsense_is_refused(options: Any, error: type[Exception], words: str) -> None:
     with pytest.raises(error, match=words):

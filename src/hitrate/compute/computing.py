@@ -297,8 +297,8 @@ class Computing:
             return
         self._overdue_logged = True
         log.warning(
-            "%s: namespace %r, key %r took %.3g s to compute, and its lease was over after %s s: the result is returned "
-            "and not cached, for another may have computed it since; give a longer lease (logged once)",
+            "%s: namespace %r, key %r took %.3g s to compute, and its lease was over after %s s: the result is "
+            "returned and not cached, for another may have computed it since; give a longer lease (logged once)",
             *(type(self.cache).__name__, *full_key, seconds, lease),
         )
 
