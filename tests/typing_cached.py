@@ -1,4 +1,4 @@
-"""What type checkers must make of cached functions: ``mypy --strict`` and pyright read this file, and nothing runs it."""
+"""What type checkers make of cached functions: ``mypy --strict`` and pyright read this file, and nothing runs it."""
 
 from __future__ import annotations
 
