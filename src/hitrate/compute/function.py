@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import inspect
 from collections.abc import Callable, Coroutine
-from functools import update_wrapper
+from functools import partial, update_wrapper
 from typing import TYPE_CHECKING, Any, Concatenate, Generic, ParamSpec, Protocol, TypeVar, overload
 
 from hitrate.base import FullKey, Namespace
@@ -64,7 +64,7 @@ class _Memoised(Generic[P, R]):
         return self._keys(self._first + args, kwargs)
 
     def _to_compute(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Callable[[], Any]:
-        return lambda: self._function(*args, **kwargs)
+        return partial(self._function, *args, **kwargs)  # takes no frame, and recursion goes deeper
 
     def _bound_to(self, instance: object) -> Any:
         """Return this function as a method of an object."""
