@@ -12,6 +12,7 @@ from random import Random
 from typing import Any
 
 from bench.contenders import Calls, Contender, Durability, Missing, open_contender
+from bench.contenders.memoised import MEMOISERS, Memoiser
 from bench.payloads import FullKey, Payload, fresh, new_key
 
 Samples = dict[str, dict[str, list[float]]]
@@ -48,6 +49,23 @@ class Conditions:
                     continue
                 stack.callback(contender.close)
                 opened[name] = contender
+            yield opened
+
+    @contextmanager
+    def memoisers(self, *names: str) -> Iterator[dict[str, Memoiser]]:
+        """Open decorators, all or some, each over a cache in a folder of its own, and close these afterwards."""
+        with ExitStack() as stack:
+            opened = {}
+            for name in names or MEMOISERS:
+                folder = self.folder / f"memoiser-{len(opened)}"
+                folder.mkdir(exist_ok=True)
+                try:
+                    opened[name] = MEMOISERS[name](folder)
+                except ImportError as error:
+                    if not self.allow_missing:
+                        raise Missing(name, error) from error
+                    continue
+                stack.callback(opened[name].close)
             yield opened
 
     def entries(self, payload: Payload, number: int) -> dict[FullKey, Any]:

@@ -2,10 +2,6 @@
 
 from __future__ import annotations
 
-from contextlib import ExitStack
-
-from bench.contenders import Missing
-from bench.contenders.memoised import MEMOISERS
 from bench.experiments.base import Conditions, Samples
 from bench.timing import Effort, Lane, take_turns
 
@@ -24,18 +20,9 @@ def measure(conditions: Conditions) -> Samples:
         conditions: how to run.
     """
     effort = Effort(rounds=15, block=0.003) if conditions.quick else Effort(rounds=60, block=0.006)
-    with ExitStack() as stack:
+    with conditions.memoisers() as memoisers:
         lanes = []
-        for number, (name, kind) in enumerate(MEMOISERS.items()):
-            folder = conditions.folder / f"{number}"
-            folder.mkdir()
-            try:
-                memoiser = kind(folder)
-            except ImportError as error:
-                if not conditions.allow_missing:
-                    raise Missing(name, error) from error
-                continue
-            stack.callback(memoiser.close)
+        for name, memoiser in memoisers.items():
             decorated = memoiser.over(answer)
             for _ in range(3):
                 for argument in range(_ARGUMENTS):

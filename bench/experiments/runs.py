@@ -11,8 +11,6 @@ from collections.abc import Callable
 from contextlib import ExitStack
 from typing import Any
 
-from bench.contenders import Missing
-from bench.contenders.memoised import MEMOISERS
 from bench.experiments.base import Conditions, Samples
 from bench.experiments.children import start
 
@@ -36,20 +34,10 @@ def measure(conditions: Conditions, *, by: str, count: int, who: str = "all", ba
     if by == "tasks":
         return {"runs": {"hitrate": [asyncio.run(_by_tasks(count)) for _ in range(rounds)]}}
     samples: dict[str, list[float]] = {}
-    for number, (name, kind) in enumerate(MEMOISERS.items()):
-        if who not in ("all", name):
-            continue
-        conditions.progress(name)
-        folder = conditions.folder / f"{number}"
-        folder.mkdir()
-        try:
-            memoiser = kind(folder)
-        except ImportError as error:
-            if not conditions.allow_missing:
-                raise Missing(name, error) from error
-            continue
-        samples[name] = [_by_threads(memoiser.over, count, asked) for asked in range(rounds)]
-        memoiser.close()
+    with conditions.memoisers(*([] if who == "all" else [who])) as memoisers:
+        for name, memoiser in memoisers.items():
+            conditions.progress(name)
+            samples[name] = [_by_threads(memoiser.over, count, asked) for asked in range(rounds)]
     return {"runs": samples}
 
 
