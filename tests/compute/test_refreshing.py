@@ -144,7 +144,8 @@ def test_at_most_four_threads_refresh(cache: Any, clock: Clock) -> None:
     assert gate.runs == 20
 
 
-def test_tasks_that_refresh_are_bounded(cache: Any, clock: Clock) -> None:
+def test_tasks_that_refresh_are_bounded(cache: Any, clock: Clock, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(refreshing, "_TASKS_AT_MOST", 64)
     keys = [(KEY[0], str(n)) for n in range(100)]
 
     async def main() -> None:
