@@ -26,6 +26,9 @@ class ContentKeys:
         function: whose calls are keyed.
         namespace: the namespace of its entries.
         options: what counts of the arguments.
+
+    Attributes:
+        remembered: the keys of some calls without keyword arguments, by the arguments and the type of each.
     """
 
     def __init__(self, function: Callable[..., Any], namespace: Namespace, options: KeyOptions) -> None:
@@ -42,7 +45,7 @@ class ContentKeys:
         positional = [each for each in parameters if each.kind in (each.POSITIONAL_ONLY, each.POSITIONAL_OR_KEYWORD)]
         self._names = tuple(each.name for each in positional)
         self._is_positional = all(each.kind is not each.KEYWORD_ONLY for each in parameters)
-        self._remembered: dict[Any, FullKey] = {}
+        self.remembered: dict[Any, FullKey] = {}
 
     def __call__(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> FullKey:
         """Return the full key of a call.
@@ -54,14 +57,14 @@ class ContentKeys:
             return self._namespace, self._key(args, kwargs)
         # 1, 1.0 and True are equal, and one key of a dict.
         try:
-            return self._remembered[args, *map(type, args)]
+            return self.remembered[args, *map(type, args)]
         except (KeyError, TypeError):  # or they cannot be hashed
             pass
         full_key = (self._namespace, self._key(args, kwargs))
         if _is_small(args):
-            if len(self._remembered) >= _REMEMBERED:
-                self._remembered.clear()
-            self._remembered[args, *map(type, args)] = full_key
+            if len(self.remembered) >= _REMEMBERED:
+                self.remembered.clear()
+            self.remembered[args, *map(type, args)] = full_key
         return full_key
 
     def _key(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> str:
