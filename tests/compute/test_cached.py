@@ -299,6 +299,26 @@ def test_two_functions_of_one_namespace_are_told_apart(cache: Any) -> None:
     assert [one(1), two(1), three(1)] == [1, -1, 10]
 
 
+def test_what_a_function_itself_changes_does_not_tell_it_apart(cache: Any) -> None:
+    """A list of its calls is state: the same function, decorated again when it has some, finds its entries."""
+    calls: list[int] = []
+    total = 0
+
+    def decorated() -> Any:
+        @cached(cache)
+        def double(x: int) -> int:
+            nonlocal total
+            total += 1
+            calls.append(x)
+            return 2 * x
+
+        return double
+
+    assert decorated()(2) == 4
+    assert decorated()(2) == 4
+    assert (calls, total) == ([2], 1)
+
+
 def test_two_closures_of_one_def_are_told_apart(cache: Any) -> None:
     def make(factor: Any) -> Any:
         @cached(cache)

@@ -3,17 +3,28 @@
 from __future__ import annotations
 
 import ast
+import dis
 import inspect
 from collections.abc import Callable
 from functools import partial
 from hashlib import blake2b
 from textwrap import dedent
-from types import CodeType, MethodType
+from types import CellType, CodeType, MethodType
 from typing import Any
 
 from hitrate.base import Namespace
 from hitrate.content.calls import stable_key
 from hitrate.keys import check_namespace
+from hitrate.serde import is_immutable
+
+_CHANGES = frozenset(
+    {
+        *("add", "append", "appendleft", "clear", "discard", "extend", "insert", "pop", "popitem", "popleft"),
+        *("remove", "reverse", "setdefault", "sort", "update"),
+    }
+)
+_CHANGING = frozenset({"STORE_SUBSCR", "DELETE_SUBSCR", "STORE_SLICE", "STORE_ATTR", "DELETE_ATTR"})
+"""How code changes an object that it closes over: by these methods, and by these instructions."""
 
 
 def namespace_of(function: Callable[..., Any], namespace: Namespace | None, version: str | int | None) -> Namespace:
@@ -55,7 +66,8 @@ def told_apart_by(function: Callable[..., Any], *, named: bool) -> tuple[Any, ..
 
     Two functions made by one ``def`` differ by the values that they close over, two lambdas of a module by their code
     alone, two partial objects by the arguments that they hold, and two bound methods by their objects. Of what a
-    function closes over, the values count that can be part of a key, as they are now; a client or a lock does not.
+    function closes over, the values count that can be part of a key, as they are now. A client or a lock does not, nor
+    does what the function itself changes, as a list of its calls: that is its state, and no setting.
 
     Args:
         function: the function.
@@ -76,18 +88,29 @@ def told_apart_by(function: Callable[..., Any], *, named: bool) -> tuple[Any, ..
     name = ("", "") if named else name_of(function)
     code = getattr(function, "__code__", None)
     digest = _code_digest(code) if isinstance(code, CodeType) and "<lambda>" in code.co_name else ""
-    closed_over = {}
-    for free, cell in zip(getattr(code, "co_freevars", ()), getattr(function, "__closure__", None) or (), strict=False):
+    closed_over = _settings(code, function.__closure__ or ()) if isinstance(code, CodeType) else {}
+    return (*name, digest, closed_over) if any((*name, digest, closed_over)) else ()
+
+
+def _settings(code: CodeType, cells: tuple[CellType, ...]) -> dict[str, Any]:
+    """Return by name what a function closes over, can be part of a key, and is not changed by the function."""
+    instructions = list(dis.get_instructions(code))
+    rebound = {each.argval for each in instructions if each.opname in ("STORE_DEREF", "DELETE_DEREF")}
+    changes = not _CHANGES.isdisjoint(code.co_names) or any(each.opname in _CHANGING for each in instructions)
+    settings = {}
+    for name, cell in zip(code.co_freevars, cells, strict=True):
         try:
             value = cell.cell_contents
         except ValueError:  # not there yet, as a function that calls itself
+            continue
+        if name in rebound or (changes and not is_immutable(value)):
             continue
         try:
             stable_key(value)
         except (TypeError, RecursionError):
             continue
-        closed_over[free] = value
-    return (*name, digest, closed_over) if any((*name, digest, closed_over)) else ()
+        settings[name] = value
+    return settings
 
 
 def _source_digest(function: Callable[..., Any]) -> str:
