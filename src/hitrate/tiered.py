@@ -8,7 +8,7 @@ from dataclasses import replace
 from typing import Any
 
 from hitrate.base import FullKey, ValueT
-from hitrate.cache import Cache, _listed
+from hitrate.cache import _MISS, Cache, _listed
 from hitrate.compute.cache import ComputingCache
 from hitrate.entry import Entry
 from hitrate.errors import ClosedError, DecodeError, StoreError
@@ -74,6 +74,7 @@ class TieredCache(ComputingCache[ValueT]):
         super().__init__(store, serde=near.serde, default_ttl=default_ttl, on_error=on_error, clock=clock)
         self._looks_in = (store, "look")
         self._near_get: Callable[[Sequence[FullKey]], dict[FullKey, Any]] = _nothing if self._near is None else near.get
+        self._near_hit: Callable[[FullKey], Any] = _missed if self._near is None else self._near._hit
         self._before = self._near_counts()
 
     @property
@@ -91,6 +92,14 @@ class TieredCache(ComputingCache[ValueT]):
         store = self._store
         if not store.in_step():
             store.catch_up()
+        if len(keys) == 1:
+            (key,) = keys
+            try:
+                value = self._near_hit(key)
+                if value is not _MISS:
+                    return {key: value}
+            except (LookupError, TypeError, ValueError, ClosedError):  # below it is told what is wrong, if anything is
+                pass
         try:
             values: dict[FullKey, ValueT] = self._near_get(keys)
         except (DecodeError, ClosedError):  # a farther tier may do better, and tells if it does not
@@ -174,6 +183,11 @@ def _merged(keys: Sequence[FullKey], near: dict[FullKey, ValueT], far: dict[Full
 def _nothing(keys: Sequence[FullKey]) -> dict[FullKey, Any]:
     """Stand for the reads of a nearest tier that is not in memory: it is read as the farther ones are."""
     return {}
+
+
+def _missed(key: FullKey) -> Any:
+    """Stand for a hit in such a tier."""
+    return _MISS
 
 
 def _check_tiers(tiers: Sequence[Any]) -> None:
