@@ -192,7 +192,7 @@ class InMemoryCache(ComputingCache[ValueT]):
             else:
                 value = self._load(entry, full_key)  # type: ignore[arg-type]  # keys stay as they are
         except DecodeError as error:
-            if encoding.startswith(MARK):
+            if encoding is not None and encoding.startswith(MARK):
                 return self._unwrapped(full_key, full_key, entry)  # type: ignore[arg-type]  # as above
             self._entry_failed(full_key, error)
             return _MISS

@@ -17,7 +17,7 @@ class ComputingCache(Cache[ValueT]):
     """A cache over a store that also computes; see ``Cache`` for the arguments."""
 
     _computes: Computing | None = None
-    _hit: Callable[[FullKey], Any] | None = None
+    _hit: Any = None
     """Serves a hit with less ado than ``get``, for a cache whose hits cost next to nothing."""
 
     # Computing
