@@ -18,7 +18,7 @@ class ComputingCache(Cache[ValueT]):
 
     _computes: Computing | None = None
     _hit: Any = None
-    """Serves a hit with less ado than ``get``, for a cache whose hits cost next to nothing."""
+    """Serves a hit with less ado than ``get``, in a cache whose hits cost next to nothing; None in others."""
 
     # Computing
 
