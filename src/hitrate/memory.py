@@ -281,7 +281,8 @@ class InMemoryCache(ComputingCache[ValueT]):
                         held: Held = self._pack(value)
                     else:
                         held = self._held(value, full_key, None)
-                    taken = size_of(key, held) if type(held) is tuple else len(held) + len(key) + ENTRY_OVERHEAD
+                    # As `size_of` has it for what is held at first.
+                    taken = len(held[1] if type(held) is tuple else held) + len(key) + ENTRY_OVERHEAD
                     # One step.
                     room = space.room - taken
                     if room >= 0:

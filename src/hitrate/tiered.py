@@ -73,6 +73,7 @@ class TieredCache(ComputingCache[ValueT]):
         )
         super().__init__(store, serde=near.serde, default_ttl=default_ttl, on_error=on_error, clock=clock)
         self._looks_in = (store, "look")
+        self._in_step = store.in_step
         self._near_get: Callable[[Sequence[FullKey]], dict[FullKey, Any]] = _nothing if self._near is None else near.get
         self._near_hit: Callable[[FullKey], Any] = _missed if self._near is None else self._near._hit
         self._before = self._near_counts()
@@ -89,11 +90,10 @@ class TieredCache(ComputingCache[ValueT]):
         # With less ado than `aget`, for most reads end here.
         if type(keys) is not list:
             keys = _listed(keys)
-        store = self._store
-        if not store.in_step():
-            store.catch_up()
+        if not self._in_step():
+            self._store.catch_up()
         if len(keys) == 1:
-            (key,) = keys
+            key = keys[0]
             try:
                 value = self._near_hit(key)
                 if value is not _MISS:
@@ -121,7 +121,7 @@ class TieredCache(ComputingCache[ValueT]):
 
     def _near_values(self, keys: Sequence[FullKey]) -> dict[FullKey, ValueT]:
         """Return what the nearest tier has in memory, in the form that serves hits best."""
-        if not self._store.in_step():
+        if not self._in_step():
             self._store.catch_up()
         try:
             return self._near_get(keys)
