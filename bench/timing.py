@@ -59,7 +59,8 @@ def no_collections() -> Iterator[None]:
 
 def calls_per_block(lane: Lane, seconds: float) -> int:
     """Return how many calls of a lane take about so long; it is warm afterwards."""
-    time_calls(lane.block(1))  # what a first call imports is not to pass for the time of each
+    if lane.most > 1:
+        time_calls(lane.block(1))  # what a first call imports is not to pass for the time of each
     number = 1
     while True:
         elapsed = time_calls(lane.block(number)) / 1e9
