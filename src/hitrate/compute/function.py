@@ -293,7 +293,8 @@ def cached(
         keys: Callable[[tuple[Any, ...], dict[str, Any]], FullKey]
         if key is stable_key:
             apart = told_apart_by(function, named=namespace is None)
-            options = KeyOptions.of(ignore, only, (apart, scope) if apart else scope)
+            # By its own key, for it is hashed with each call and may be large.
+            options = KeyOptions.of(ignore, only, (stable_key(scope=apart), scope) if apart else scope)
             keys = ContentKeys(function, where, options)
         else:
             keys = OwnKeys(function, where, key)

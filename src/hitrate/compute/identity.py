@@ -92,8 +92,8 @@ def told_apart_by(function: Callable[..., Any], *, named: bool) -> tuple[Any, ..
     return (*name, digest, closed_over) if any((*name, digest, closed_over)) else ()
 
 
-def _settings(code: CodeType, cells: tuple[CellType, ...]) -> dict[str, Any]:
-    """Return by name what a function closes over, can be part of a key, and is not changed by the function."""
+def _settings(code: CodeType, cells: tuple[CellType, ...]) -> dict[str, str]:
+    """Return by name the keys of what a function closes over, can be part of a key, and is not changed by it."""
     instructions = list(dis.get_instructions(code))
     rebound = {each.argval for each in instructions if each.opname in ("STORE_DEREF", "DELETE_DEREF")}
     changes = not _CHANGES.isdisjoint(code.co_names) or any(each.opname in _CHANGING for each in instructions)
@@ -106,10 +106,9 @@ def _settings(code: CodeType, cells: tuple[CellType, ...]) -> dict[str, Any]:
         if name in rebound or (changes and not is_immutable(value)):
             continue
         try:
-            stable_key(value)
+            settings[name] = stable_key(value)  # in the place of the value, which may be large
         except (TypeError, RecursionError):
             continue
-        settings[name] = value
     return settings
 
 
