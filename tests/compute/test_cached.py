@@ -7,7 +7,6 @@ import copy
 import functools
 import inspect
 import pickle
-import sys
 import threading
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -32,8 +31,7 @@ def test_it_looks_like_the_function() -> None:
 
 def test_a_coroutine_function_is_one_still() -> None:
     assert asyncio.iscoroutinefunction(cached_samples.adouble)
-    if sys.version_info >= (3, 12):
-        assert inspect.iscoroutinefunction(cached_samples.adouble)
+    assert inspect.iscoroutinefunction(cached_samples.adouble)
     assert not asyncio.iscoroutinefunction(cached_samples.double)
     assert inspect.iscoroutine(one := cached_samples.adouble(1))
     assert run(one) == 2

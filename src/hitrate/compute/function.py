@@ -160,6 +160,10 @@ class AsyncCachedFunction(_Memoised[P, R]):
             inspect.markcoroutinefunction(self)
         else:
             self._is_coroutine = asyncio.coroutines._is_coroutine  # type: ignore[attr-defined]
+            # `inspect` believes what has all that a function has.
+            for name in ("__code__", "__defaults__", "__kwdefaults__"):
+                if hasattr(self._function, name):
+                    setattr(self, name, getattr(self._function, name))
 
     async def __call__(self, *args: P.args, **kwargs: P.kwargs) -> R:
         """Return the result for these arguments, from the cache or by running the function."""
