@@ -25,9 +25,9 @@ from hitrate.stores.sqlite.connections import (
     Durability,
     Handle,
     open_files,
-    prepare_path,
 )
 from hitrate.stores.sqlite.ownership import own_path
+from hitrate.stores.sqlite.paths import prepare_path
 from hitrate.stores.sqlite.reading import read_many, read_one
 from hitrate.stores.sqlite.rows import ROW_OVERHEAD
 from hitrate.stores.sqlite.worker import Worker

@@ -7,17 +7,13 @@ operation is under way, and both sides open new ones.
 
 from __future__ import annotations
 
-import fcntl
 import os
 import random
-import stat
 import threading
 import time
 import weakref
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from functools import partial
-from pathlib import Path
 from typing import Any, Literal
 
 import apsw
@@ -26,6 +22,7 @@ from hitrate.errors import ClosedError, StoreError
 from hitrate.failsafe import log
 from hitrate.stores.sqlite import schema
 from hitrate.stores.sqlite.commits import CommitWatch
+from hitrate.stores.sqlite.paths import inode_of, make_private, one_process_at_a_time
 from hitrate.stores.sqlite.snapshots import Ender, Snapshot, wal_index
 
 Durability = Literal["normal", "full"]
@@ -68,7 +65,7 @@ class Handle:
         """Close the connection. Calling it again does nothing."""
         if self._open:
             self._open = False
-            if self.inode is not None and _inode(self._path) != self.inode:
+            if self.inode is not None and inode_of(self._path) != self.inode:
                 # The file was set aside. SQLite, tidying up, might delete the -wal and -shm of the one in its place.
                 self.con.config(apsw.SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 1)
             self.con.close(True)
@@ -133,13 +130,13 @@ class Connections:
     def _connect(self, *, make: bool = True) -> Handle:
         with _opening:
             if make and not self.in_memory:
-                _make_private(self.path)
+                make_private(self.path)
             logged = not self.in_memory and os.path.exists(f"{self.path}-wal")
             if logged and os.path.getsize(self.path) == 0:  # waiting for those who have it open would be in vain
                 raise schema.Tampered(f"{self.path} is empty beside its -wal file")
             con = apsw.Connection(self.path, apsw.SQLITE_OPEN_READWRITE)
             self._all.add(con)  # from here on a fork waits for it
-            handle = Handle(con, self.path, None if self.in_memory else _inode(self.path))
+            handle = Handle(con, self.path, None if self.in_memory else inode_of(self.path))
         try:
             con.set_busy_handler(self.wait)
             # Closing a file that turns out not to be ours must not fold its -wal file into it.
@@ -205,7 +202,7 @@ class Connections:
         now = time.monotonic()
         if now >= self._look_at and not self.in_memory:
             self._look_at = now + _LOOK_SECONDS
-            if _inode(self.path) != inode:
+            if inode_of(self.path) != inode:
                 self._replace_idle([])
                 raise StoreError(f"{self.path} was removed or replaced by another file")
         if pages < self.wal_pages:  # it has begun anew
@@ -258,11 +255,11 @@ class Connections:
         """
         if not self._repair or self.in_memory:
             raise StoreError(f"{self.path} is damaged: {error}") from error
-        seen = handle.inode if handle is not None else _inode(self.path)
+        seen = handle.inode if handle is not None else inode_of(self.path)
         self._replace_idle([])
         try:
-            with _one_process_at_a_time(os.path.dirname(self.path)):
-                if seen is None or _inode(self.path) != seen:
+            with one_process_at_a_time(os.path.dirname(self.path)):
+                if seen is None or inode_of(self.path) != seen:
                     return
                 if handle is None and self._is_sound():
                     return
@@ -434,95 +431,8 @@ class _Closed:
 def open_files() -> Iterator[tuple[int, int]]:
     """Yield the device and inode of each file that a cache of this process has open."""
     for pool in list(_pools):
-        if not pool.in_memory and not isinstance(pool.idle, _Closed) and (inode := _inode(pool.path)) is not None:
+        if not pool.in_memory and not isinstance(pool.idle, _Closed) and (inode := inode_of(pool.path)) is not None:
             yield inode
-
-
-def _inode(path: str) -> tuple[int, int] | None:
-    try:
-        found = os.stat(path)
-    except OSError:
-        return None
-    return found.st_dev, found.st_ino
-
-
-@contextmanager
-def _one_process_at_a_time(folder: str) -> Iterator[None]:
-    """Keep out other processes that lock the same folder."""
-    descriptor = os.open(folder, os.O_RDONLY)
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX)
-        try:
-            yield
-        finally:
-            fcntl.flock(descriptor, fcntl.LOCK_UN)  # closing would not do: a child forked meanwhile has it open too
-    finally:
-        os.close(descriptor)
-
-
-def _make_private(path: str) -> None:
-    """Create the file for its owner alone, unless it is there; SQLite gives its -wal and -shm the same mode."""
-    if os.path.exists(path):
-        return
-    with _one_process_at_a_time(os.path.dirname(path)):  # not between the files of one that is being set aside
-        try:
-            os.close(os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600))
-        except FileExistsError:
-            pass
-
-
-def prepare_path(path: Any) -> str:
-    """Return the path of a cache's file after checking it and making the folders it lies in, for their owner alone.
-
-    Args:
-        path: a str or os.PathLike, or ``:memory:``.
-
-    Raises:
-        TypeError: it is neither.
-        ValueError: it is empty, holds a NUL or cannot be written in UTF-8.
-        OSError: it is a folder, no regular file, or cannot be read and written here.
-    """
-    if not isinstance(path, (str, os.PathLike)):
-        raise TypeError(f"path is a str or os.PathLike, not {path!r} of type {type(path).__name__}")
-    text = os.fspath(path)
-    if not isinstance(text, str):
-        raise TypeError(f"path is a str or an os.PathLike of str, not {text!r}")
-    if not text or "\0" in text:
-        raise ValueError(f"path is to name a file, which {text!r} cannot")
-    if text == ":memory:":
-        return text
-    try:
-        text.encode()
-    except UnicodeEncodeError as error:
-        raise ValueError(f"path {text!r} cannot be written in UTF-8, as SQLite wants it") from error
-    text = os.path.realpath(text)
-    missing = []
-    folder = Path(text).parent
-    while not folder.exists():
-        missing.append(folder)
-        folder = folder.parent
-    for each in reversed(missing):
-        try:
-            each.mkdir(0o700)
-        except FileExistsError:  # another process was faster
-            pass
-    try:
-        mode = os.stat(text).st_mode
-    except FileNotFoundError:
-        _writable(os.path.dirname(text), text)
-        return text
-    if stat.S_ISDIR(mode):
-        raise IsADirectoryError(f"path {text!r} is a folder; give the file in it that the cache is to use")
-    if not stat.S_ISREG(mode):
-        raise OSError(f"path {text!r} is not a regular file")
-    _writable(text, text)
-    _writable(os.path.dirname(text), text)  # for the files beside it
-    return text
-
-
-def _writable(needed: str, path: str) -> None:
-    if not os.access(needed, os.R_OK | os.W_OK):
-        raise PermissionError(f"path {path!r} cannot be used: no permission to read and write {needed!r}")
 
 
 _pools: weakref.WeakSet[Connections] = weakref.WeakSet()

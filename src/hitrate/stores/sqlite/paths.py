@@ -1,0 +1,99 @@
+"""The path of a file: what it may be, its folders, and the file made for its owner alone."""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import stat
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+
+def inode_of(path: str) -> tuple[int, int] | None:
+    """Return the device and inode of a file, None if it is not there."""
+    try:
+        found = os.stat(path)
+    except OSError:
+        return None
+    return found.st_dev, found.st_ino
+
+
+@contextmanager
+def one_process_at_a_time(folder: str) -> Iterator[None]:
+    """Keep out other processes that lock the same folder."""
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX)
+        try:
+            yield
+        finally:
+            fcntl.flock(descriptor, fcntl.LOCK_UN)  # closing would not do: a child forked meanwhile has it open too
+    finally:
+        os.close(descriptor)
+
+
+def make_private(path: str) -> None:
+    """Create the file for its owner alone, unless it is there; SQLite gives its -wal and -shm the same mode."""
+    if os.path.exists(path):
+        return
+    with one_process_at_a_time(os.path.dirname(path)):  # not between the files of one that is being set aside
+        try:
+            os.close(os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600))
+        except FileExistsError:
+            pass
+
+
+def prepare_path(path: Any) -> str:
+    """Return the path of a cache's file after checking it and making the folders it lies in, for their owner alone.
+
+    Args:
+        path: a str or os.PathLike, or ``:memory:``.
+
+    Raises:
+        TypeError: it is neither.
+        ValueError: it is empty, holds a NUL or cannot be written in UTF-8.
+        OSError: it is a folder, no regular file, or cannot be read and written here.
+    """
+    if not isinstance(path, (str, os.PathLike)):
+        raise TypeError(f"path is a str or os.PathLike, not {path!r} of type {type(path).__name__}")
+    text = os.fspath(path)
+    if not isinstance(text, str):
+        raise TypeError(f"path is a str or an os.PathLike of str, not {text!r}")
+    if not text or "\0" in text:
+        raise ValueError(f"path is to name a file, which {text!r} cannot")
+    if text == ":memory:":
+        return text
+    try:
+        text.encode()
+    except UnicodeEncodeError as error:
+        raise ValueError(f"path {text!r} cannot be written in UTF-8, as SQLite wants it") from error
+    text = os.path.realpath(text)
+    missing = []
+    folder = Path(text).parent
+    while not folder.exists():
+        missing.append(folder)
+        folder = folder.parent
+    for each in reversed(missing):
+        try:
+            each.mkdir(0o700)
+        except FileExistsError:  # another process was faster
+            pass
+    try:
+        mode = os.stat(text).st_mode
+    except FileNotFoundError:
+        _writable(os.path.dirname(text), text)
+        return text
+    if stat.S_ISDIR(mode):
+        raise IsADirectoryError(f"path {text!r} is a folder; give the file in it that the cache is to use")
+    if not stat.S_ISREG(mode):
+        raise OSError(f"path {text!r} is not a regular file")
+    _writable(text, text)
+    _writable(os.path.dirname(text), text)  # for the files beside it
+    return text
+
+
+def _writable(needed: str, path: str) -> None:
+    if not os.access(needed, os.R_OK | os.W_OK):
+        raise PermissionError(f"path {path!r} cannot be used: no permission to read and write {needed!r}")
