@@ -77,7 +77,7 @@ class Computing:
         self, full_key: FullKey, compute: Callable[[], Any], terms: Terms, seen: int = 0, *, anew: bool = False
     ) -> Any:
         """Return the value by a flight, of this thread or of others; ``_NOTHING`` if the cache is to be asked again."""
-        full_key = self._plain(full_key)
+        full_key = plain_key(full_key)
         mine, others = self.flights.board([full_key], None, anew=anew)
         if not mine:
             return _value(self._wait(others)[full_key])
@@ -126,7 +126,7 @@ class Computing:
     async def _aflown(
         self, full_key: FullKey, compute: Callable[[], Any], terms: Terms, seen: int = 0, *, anew: bool = False
     ) -> Any:
-        full_key = self._plain(full_key)
+        full_key = plain_key(full_key)
         mine, others = self.flights.board([full_key], asyncio.get_running_loop(), anew=anew)
         if not mine:
             return _value((await self._await(others))[full_key])
@@ -167,7 +167,7 @@ class Computing:
     ) -> dict[FullKey, Any]:
         """Return the values of keys, computing on this thread those that nobody else does."""
         found: dict[FullKey, Any] = {}
-        missing = [*dict.fromkeys(map(self._plain, full_keys))]
+        missing = [*dict.fromkeys(map(plain_key, full_keys))]
         if not missing:
             self.cache.get(missing)  # raises if it is closed
         while missing:
@@ -193,7 +193,7 @@ class Computing:
     ) -> dict[FullKey, Any]:
         """Return the values of keys, computing in a task those that nobody else does."""
         found: dict[FullKey, Any] = {}
-        missing = [*dict.fromkeys(map(self._plain, full_keys))]
+        missing = [*dict.fromkeys(map(plain_key, full_keys))]
         if not missing:
             await self.cache.aget(missing)  # raises if it is closed
         while missing:
@@ -255,7 +255,7 @@ class Computing:
     def _refresh(self, found: Look, full_key: FullKey, compute: Callable[[], Any], terms: Terms) -> None:
         """Replace an old value, unless somebody does already."""
         led.set(())  # in a context of its own: the computation that saw the old value does not wait for it
-        full_key = self._plain(full_key)
+        full_key = plain_key(full_key)
         mine, others = self.flights.board([full_key], None)
         self._leave(others)
         if mine:
@@ -266,7 +266,7 @@ class Computing:
     async def _arefresh(self, found: Look, full_key: FullKey, compute: Callable[[], Any], terms: Terms) -> None:
         """Replace an old value, unless somebody does already."""
         led.set(())  # as above
-        full_key = self._plain(full_key)
+        full_key = plain_key(full_key)
         mine, others = self.flights.board([full_key], asyncio.get_running_loop())
         self._leave(others)
         if mine:
@@ -274,9 +274,6 @@ class Computing:
             _value((await self._await_own(run, mine))[full_key])
 
     # The whole
-
-    def _plain(self, full_key: FullKey) -> FullKey:
-        return plain_key(full_key)
 
     def not_stored(self, full_key: FullKey, error: SerializationError) -> None:
         """Log that a result cannot be stored, once for each type."""
