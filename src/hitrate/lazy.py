@@ -7,6 +7,21 @@ from importlib import import_module
 from typing import Any
 
 
+def imported(module: str, name: str) -> object:
+    """Return a name of a module, which is imported if it was not.
+
+    Raises:
+        ImportError: importing it raised an AttributeError, which is the cause. Out of a package's ``__getattr__`` it
+            would mean that there is no such name: ``from package import name`` would drop it and say "cannot import
+            name", and ``hasattr`` would be False. Any other error comes out as it is.
+    """
+    try:
+        value: object = getattr(import_module(module), name)
+    except AttributeError as error:
+        raise ImportError(f"{module} cannot be imported: {type(error).__name__}: {error}", name=module) from error
+    return value
+
+
 def lazily(names: dict[str, Any], homes: Mapping[str, str]) -> tuple[Callable[[str], object], Callable[[], list[str]]]:
     """Return ``__getattr__`` and ``__dir__`` for a package (PEP 562).
 
@@ -20,7 +35,7 @@ def lazily(names: dict[str, Any], homes: Mapping[str, str]) -> tuple[Callable[[s
         home = homes.get(name)
         if home is None:
             raise AttributeError(f"module {package!r} has no attribute {name!r}")
-        value = names[name] = getattr(import_module(f"{package}.{home}"), name)
+        value = names[name] = imported(f"{package}.{home}", name)
         return value
 
     def names_of() -> list[str]:

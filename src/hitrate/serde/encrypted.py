@@ -13,7 +13,9 @@ from hitrate.serde.protocol import BoundSerializer, SerializerProtocol
 try:
     from cryptography.exceptions import InvalidTag
     from cryptography.hazmat.primitives.ciphers.aead import AESGCM
-except ImportError as exc:
+except ModuleNotFoundError as exc:
+    if exc.name not in ("cryptography", "cryptography.exceptions"):  # it is there, and broken
+        raise
     raise ImportError("EncryptedSerializer needs the crypto extra: pip install 'hitrate[crypto]'") from exc
 
 _PREFIX = "aesgcm+"

@@ -16,8 +16,10 @@ elif TYPE_CHECKING:
     from backports import zstd
 else:
     try:
-        from backports import zstd
-    except ImportError as exc:
+        import backports.zstd as zstd  # "from backports" would take a broken one for a missing name
+    except ModuleNotFoundError as exc:
+        if exc.name not in ("backports", "backports.zstd"):  # it is there, and broken
+            raise
         raise ImportError("ZstdSerializer needs the zstd extra: pip install 'hitrate[zstd]'") from exc
 
 _PREFIX = "zstd+"

@@ -16,6 +16,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from hitrate.lazy import imported
 from hitrate.testing.clock import Clock, WallClock
 
 if TYPE_CHECKING:
@@ -30,8 +31,5 @@ def __getattr__(name: str) -> object:
     from hitrate.testing.needs import register_contract
 
     register_contract()
-    from hitrate.testing import contract
-
-    value: object = getattr(contract, name)
-    globals()[name] = value
+    value = globals()[name] = imported("hitrate.testing.contract", name)
     return value

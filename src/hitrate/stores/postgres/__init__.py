@@ -13,6 +13,8 @@ from typing import Any, NamedTuple, TypeVar
 try:
     import psycopg
 except ModuleNotFoundError as error:
+    if error.name != "psycopg":  # it is there, and what it needs itself is not
+        raise
     raise ModuleNotFoundError(
         "PostgresCache needs psycopg: pip install 'hitrate[postgres]'", name=error.name
     ) from error

@@ -32,8 +32,9 @@ def connections_of(given: Any, connect_timeout: float, most: int) -> Connections
         return Connections(OwnPool(Settings(given, None, connect_timeout), most))
     try:
         from psycopg_pool import AsyncConnectionPool, ConnectionPool
-    except ModuleNotFoundError:
-        pass
+    except ModuleNotFoundError as error:
+        if error.name != "psycopg_pool":  # it is there, and what it needs itself is not
+            raise
     else:
         if isinstance(given, ConnectionPool | AsyncConnectionPool):
             own = OwnPool(Settings(given.conninfo, given.kwargs, connect_timeout), most)

@@ -12,12 +12,14 @@ def driver(name: str) -> ModuleType:
     """Import a driver.
 
     Raises:
-        ModuleNotFoundError: it is not installed; the message names the extra.
+        ModuleNotFoundError: it is not installed; the message names the extra. An error inside it comes out as it is.
     """
     try:
         return import_module(name)
     except ModuleNotFoundError as error:
-        raise ModuleNotFoundError(f"the Redis cache needs {name}: pip install 'hitrate[redis]'") from error
+        if error.name != name:  # the driver is there, and what it needs itself is not
+            raise
+        raise ModuleNotFoundError(f"the Redis cache needs {name}: pip install 'hitrate[redis]'", name=name) from error
 
 
 hiredis = driver("hiredis")
