@@ -14,6 +14,7 @@ from langgraph.graph import START, StateGraph
 from langgraph.types import CachePolicy, Command, interrupt
 from sample_graphs import Run, Work, counting_documents, one_node
 
+import releases
 from hitrate.testing import Clock
 
 
@@ -173,7 +174,8 @@ class TestStopsAndSubgraphs:
 
         builder = StateGraph(Work)
         builder.add_node("prepare", prepare, cache_policy=CachePolicy())
-        builder.add_node("ask", ask, cache_policy=CachePolicy())
+        policy = CachePolicy() if releases.LANGGRAPH >= releases.INTERRUPTED_WITH_CACHE else None
+        builder.add_node("ask", ask, cache_policy=policy)
         builder.add_edge(START, "prepare").add_edge("prepare", "ask")
         graph = builder.compile(cache=cache, checkpointer=InMemorySaver())
 

@@ -12,10 +12,13 @@ from pathlib import Path
 import pytest
 import stable_key_vectors
 
+import releases
 from hitrate import stable_key
 
 HERE = Path(__file__).parent
 EXPECTED = json.loads((HERE / "stable_key_vectors.json").read_text())
+if releases.LANGGRAPH < releases.TIMEOUTS:  # a Send without the field ``timeout``
+    EXPECTED["send"] = "66cf02dcaf67376631550638e4a70998"
 
 
 def test_keys_are_the_published_ones() -> None:

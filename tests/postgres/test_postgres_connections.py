@@ -15,6 +15,7 @@ from postgres_children import BATCH, in_processes, use_with_others
 from postgres_days import KEY, OTHER, ask, assert_sound, backends, eventually, within
 from psycopg_pool import AsyncConnectionPool, ConnectionPool
 
+import releases
 from hitrate import PostgresCache
 from hitrate.errors import StoreError
 from hitrate.testing.forking import in_child
@@ -109,7 +110,9 @@ def test_a_closed_pool_is_a_miss(postgres_url: str, table: str) -> None:
         assert cache.stats().errors == 2
 
 
-@pytest.mark.parametrize("options", [{"conninfo": lambda: ""}, {"kwargs": dict}])
+@pytest.mark.parametrize(
+    "options", [{}, *([{"conninfo": lambda: ""}, {"kwargs": dict}] if releases.POOL >= releases.POOL_FUNCTIONS else [])]
+)
 def test_a_pool_s_settings_may_be_functions(postgres_url: str, table: str, options: dict[str, Any]) -> None:
     given = {"conninfo": postgres_url, **options}
     if callable(given["conninfo"]):

@@ -22,10 +22,12 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 from langchain_core.documents import Document
 from langchain_core.messages import AIMessage, AIMessageChunk, HumanMessage, SystemMessage, ToolMessage
-from langgraph.types import Command, Interrupt, Overwrite, Send, TimeoutPolicy
+from langgraph import types as langgraph_types
+from langgraph.types import Command, Interrupt, Send
 from pydantic import SecretBytes, SecretStr
 from serde_equality import same
 
+import releases
 from hitrate.serde import MsgpackSerializer, copier
 
 serde = MsgpackSerializer()
@@ -104,8 +106,13 @@ INSTANCES: list[Any] = [
     *(HumanMessage([{"type": "text", "text": "x"}]), SystemMessage("x", name="n"), AIMessageChunk("c")),
     *(ToolMessage("x", tool_call_id="1", artifact={1: (2,)}), Document("text", metadata={"a": (1,)})),
     *(Send("n", {"a": (1,)}), Command(goto=[Send("a", 1)], update={"x": {1}}), Interrupt("v", id="i")),
-    *(Overwrite([1]), TimeoutPolicy(run_timeout=3.0), Interrupt({"a": 1}, id="i", response_schema={"type": "object"})),
 ]
+if releases.LANGGRAPH >= releases.OVERWRITE:
+    INSTANCES.append(langgraph_types.Overwrite([1]))
+if releases.LANGGRAPH >= releases.TIMEOUTS:
+    INSTANCES += [langgraph_types.TimeoutPolicy(run_timeout=3.0), Send("n", 1, timeout=3.0)]
+if releases.LANGGRAPH >= releases.RESPONSE_SCHEMA:
+    INSTANCES.append(Interrupt({"a": 1}, id="i", response_schema={"type": "object"}))
 ARRAYS: list[Any] = [
     *(np.arange(6).reshape(2, 3), np.asfortranarray(np.arange(6.0).reshape(2, 3)), np.array(5), np.zeros((0, 3))),
     *(np.array(["a", "bcd"]), np.array([b"a\0b"]), np.array(["2026-01-01", "NaT"], "M8[D]"), np.array([1], "m8[25s]")),

@@ -14,6 +14,7 @@ from langchain_core.messages import AIMessage
 from langgraph.types import Interrupt
 from pydantic import BaseModel
 
+import releases
 from hitrate.errors import SerializationError
 from hitrate.serde import MsgpackSerializer
 
@@ -92,7 +93,9 @@ REFUSED: dict[str, Any] = {
     "array of objects that are none": np.array([object()], object),
     "array of records with objects": np.zeros(1, [("a", "O")]),
     "array of dtype with metadata": np.zeros(1, np.dtype("i4", metadata={"a": 1})),
-    "a class in an interrupt": Interrupt(1, response_schema=int),
+    "a class in an interrupt": (
+        Interrupt(1, response_schema=int) if releases.LANGGRAPH >= releases.RESPONSE_SCHEMA else Interrupt(int)
+    ),
 }
 
 

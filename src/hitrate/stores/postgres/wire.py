@@ -116,7 +116,8 @@ class Link:
         self.prepared.add(statement.name)
 
     def _send(self, call: Call, prepare: bool) -> None:
-        (text, name), parameters = call
+        (text, name), given = call
+        parameters = list(given)  # psycopg 3.2 takes nothing else
         if prepare and name in self.prepared:
             self.pgconn.send_query_prepared(name, parameters, _FORMATS[len(parameters)], _BINARY)
         else:
