@@ -12,7 +12,7 @@ unexport PYTHONPATH PYTHONHOME VIRTUAL_ENV
 help:
 	@echo "make demo    run a LangGraph graph over real documents twice: cold, and from the cache"
 	@echo "make test    run all tests"
-	@echo "make check   ruff, mypy, pyright, and the tests on the other Pythons of this machine"
+	@echo "make check   ruff, mypy, pyright, the tests on other Pythons, the main ones on the lowest releases allowed"
 	@echo "make bench   compare with other caches; writes docs/bench"
 	@echo "make clean   remove what the others made"
 
@@ -37,7 +37,8 @@ types: .venv/.dev
 	$(BIN)/pyright --pythonpath $(BIN)/python
 	$(BIN)/python .ci/public_types.py
 
-test-others:
+# The extra dev has uv, which resolves the lowest releases.
+test-others: .venv/.dev
 	@.ci/test-others $(BIN)/python
 
 bench: .venv/.bench
