@@ -8,7 +8,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Coroutine, Iterable, Mapping, Sequence
 from types import TracebackType
-from typing import Any, Self
+from typing import Any, NoReturn, Self
 
 from hitrate.base import TTL, BaseCache, FullKey, Namespace, ValueT
 from hitrate.entry import Entry, expiry_of, seconds_of
@@ -532,6 +532,13 @@ class Cache(BaseCache[ValueT]):
     def __bool__(self) -> bool:
         """Return True, whatever the cache holds: LangGraph takes a falsy cache for none."""
         return True
+
+    def __reduce__(self) -> NoReturn:
+        """Refuse to be copied or pickled."""
+        raise TypeError(
+            f"a {type(self).__name__} is neither copied nor pickled, for its connections, threads and locks belong to "
+            f"this process: open it in each process, and pass the same cache around within one"
+        )
 
     def __enter__(self) -> Self:
         return self
