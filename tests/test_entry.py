@@ -67,7 +67,7 @@ def test_a_ttl_of_any_kind_is_a_plain_number_of_seconds(span):
     assert type(expiry_of(ttl, 1000.0)) is float  # its repr is part of the checksum
 
 
-@pytest.mark.parametrize("ttl", [np.float32("nan"), np.float64("nan"), np.timedelta64("NaT")])
+@pytest.mark.parametrize("ttl", [np.float32("nan"), np.float64("nan"), np.timedelta64("NaT", "s")])
 def test_a_nan_of_any_kind_is_a_value_error(ttl):
     with pytest.raises(ValueError, match="NaN"):
         expiry_of(ttl, 0.0)

@@ -63,19 +63,24 @@ def test_a_conditional_edge_keeps_its_targets(memory: Any, kind: str) -> None:
     ]
 
 
-@pytest.mark.parametrize("parameter", ["runtime", "config", "writer", "store"])
-def test_what_a_graph_injects_is_told_and_can_be_left_out(memory: Any, parameter: str) -> None:
-    node = getattr(hosted_samples, f"with_{parameter}")
+def _answer(node: Any) -> Any:
+    builder = StateGraph(State, context_schema=Context)
+    builder.add_node("node", node)
+    builder.add_edge(START, "node")
+    return builder.compile(store=InMemoryStore()).invoke({"question": "x"}, context=Context("ada"))["answer"]
 
-    def answer(node: Any) -> Any:
-        builder = StateGraph(State, context_schema=Context)
-        builder.add_node("node", node)
-        builder.add_edge(START, "node")
-        return builder.compile(store=InMemoryStore()).invoke({"question": "x"}, context=Context("ada"))["answer"]
 
+@pytest.mark.parametrize("parameter", ["runtime", "config", "store"])
+def test_what_a_graph_injects_is_told(memory: Any, parameter: str) -> None:
     with pytest.raises(TypeError, match=rf"(?s)argument {parameter} cannot be part of a key.*ignore="):
-        answer(cached(memory)(node))
-    assert answer(cached(memory, ignore=parameter)(node)) == "ada"
+        _answer(cached(memory)(getattr(hosted_samples, f"with_{parameter}")))
+
+
+@pytest.mark.parametrize("parameter", ["runtime", "config", "writer", "store"])
+def test_what_a_graph_injects_can_be_left_out(memory: Any, parameter: str) -> None:
+    node = cached(memory, ignore=parameter)(getattr(hosted_samples, f"with_{parameter}"))
+    assert _answer(node) == _answer(node) == "ada"
+    assert memory.stats().sets == 1
 
 
 def test_tasks_and_entrypoints(memory: Any) -> None:
