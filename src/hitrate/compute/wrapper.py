@@ -103,7 +103,7 @@ class FunctionWrapper:
         found = _at(module, name)
         if found is self:
             return str(name)
-        for other, value in vars(sys.modules.get(module)).items() if module in sys.modules else ():
+        for other, value in list(getattr(sys.modules.get(module), "__dict__", {}).items()):
             if value is self:
                 return str(other)
         from pickle import PicklingError
@@ -175,15 +175,16 @@ class BoundMethod:  # its docstring is its function's
         return BoundMethod(self.__func__, deepcopy(self.__self__, memo))
 
     def __reduce__(self) -> tuple[Any, ...]:
-        owner = self.__self__ if isinstance(self.__self__, type) else type(self.__self__)
-        for name in (self.__func__.__name__, *dir(owner)):
-            if getattr(self.__self__, name, None) == self:
+        classes = (*getattr(self.__self__, "__mro__", ()), *type(self.__self__).__mro__)
+        for name, value in [item for each in classes for item in vars(each).items()]:
+            function = value.__func__ if isinstance(value, classmethod) else value
+            if function is self.__func__ and getattr(self.__self__, name, None) == self:
                 return getattr, (self.__self__, name)
         from pickle import PicklingError
 
         raise PicklingError(
-            f"the cached method {self.__func__.__qualname__} is pickled by its name, and no attribute of its "
-            f"{owner.__qualname__} leads back to it; pickle the object, and ask that for the method"
+            f"the cached method {self.__func__.__qualname__} is pickled by its name, and no attribute of the "
+            f"{type(self.__self__).__qualname__} leads back to it; pickle the object, and ask that for the method"
         )
 
     def __repr__(self) -> str:
