@@ -34,6 +34,7 @@ lint: .venv/.dev
 
 types: .venv/.dev
 	$(BIN)/mypy
+	MYPYPATH=src $(BIN)/mypy --config-file= --python-version 3.11 --cache-dir .mypy_cache/default tests/typing_*.py
 	$(BIN)/pyright --pythonpath $(BIN)/python
 	$(BIN)/python .ci/public_types.py
 

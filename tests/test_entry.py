@@ -1,12 +1,25 @@
 """Entries: until when they are fresh, and what their checksum is bound to."""
 
+import enum
 import math
+from datetime import datetime, timedelta
+from decimal import Decimal
+from fractions import Fraction
 
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from hitrate.entry import checksum, expiry_of, fingerprint
+from hitrate.entry import checksum, expiry_of, fingerprint, seconds_of
+
+
+class Span(timedelta):
+    pass
+
+
+class Seconds(enum.IntEnum):
+    MINUTE = 60
 
 
 @pytest.mark.parametrize("ttl", [None, math.inf, pytest.param(10**400, id="huge")])
@@ -31,7 +44,40 @@ def test_nan_is_a_value_error():
         expiry_of(math.nan, 0.0)
 
 
-@pytest.mark.parametrize("ttl", ["1", b"1", True, [1], 1j])
+SPANS = {
+    "timedelta": (timedelta(minutes=1, microseconds=5), 60.000005),
+    "a day ago": (timedelta(days=-1), -86400.0),
+    "its subclass": (Span(minutes=1), 60.0),
+    "fraction": (Fraction(1, 4), 0.25),
+    "enum": (Seconds.MINUTE, 60),
+    **{kind.__name__: (kind(60), 60) for kind in (np.int8, np.uint16, np.int64, np.uint64)},
+    **{kind.__name__: (kind(0.25), 0.25) for kind in (np.float16, np.float32, np.float64, np.longdouble)},
+    "timedelta64": (np.timedelta64(60, "s"), 60.0),
+    "timedelta64 in ns": (np.timedelta64(1500, "ns"), 1.5e-6),
+    "timedelta64 in days": (np.timedelta64(2, "D"), 172800.0),
+}
+
+
+@pytest.mark.parametrize("span", SPANS)
+def test_a_ttl_of_any_kind_is_a_plain_number_of_seconds(span):
+    ttl, seconds = SPANS[span]
+    assert seconds_of("a TTL", ttl) == seconds
+    assert type(seconds_of("a TTL", ttl)) in (int, float)
+    assert expiry_of(ttl, 1000.0) == 1000.0 + seconds
+    assert type(expiry_of(ttl, 1000.0)) is float  # its repr is part of the checksum
+
+
+@pytest.mark.parametrize("ttl", [np.float32("nan"), np.float64("nan"), np.timedelta64("NaT", "s")])
+def test_a_nan_of_any_kind_is_a_value_error(ttl):
+    with pytest.raises(ValueError, match="NaN"):
+        expiry_of(ttl, 0.0)
+
+
+WRONG = ["1", b"1", True, [1], 1j, np.True_, np.str_("1"), np.complex64(1), np.array(1), Decimal(1), None.__class__]
+WRONG += [np.timedelta64(1, "Y"), np.datetime64("2026-01-01"), datetime(2026, 1, 1)]
+
+
+@pytest.mark.parametrize("ttl", WRONG, ids=repr)
 def test_a_ttl_that_is_no_number_is_a_type_error(ttl):
     with pytest.raises(TypeError):
         expiry_of(ttl, 0.0)

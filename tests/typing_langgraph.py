@@ -11,6 +11,7 @@ from langgraph.checkpoint.memory import InMemorySaver
 from langgraph.checkpoint.serde.jsonplus import JsonPlusSerializer
 from langgraph.func import entrypoint
 from langgraph.graph import StateGraph
+from langgraph.types import CachePolicy
 
 import hitrate
 from hitrate.base import FullKey
@@ -24,6 +25,16 @@ class State(TypedDict):
     number: int
 
 
+@hitrate.cached(InMemoryCache())
+def node(state: State) -> State:
+    return state
+
+
+@hitrate.cached(InMemoryCache())
+async def anode(state: State) -> State:
+    return state
+
+
 def a_graph_takes_them(builder: StateGraph[State]) -> None:
     in_memory: InMemoryCache[Writes] = InMemoryCache()
     on_disk: SqliteCache[Writes] = SqliteCache(path=Path("cache.db"))
@@ -32,6 +43,19 @@ def a_graph_takes_them(builder: StateGraph[State]) -> None:
     builder.compile(cache=InMemoryCache())
     builder.compile(cache=SqliteCache(path="cache.db"))
     builder.compile(cache=RedisCache("redis://localhost"))
+
+
+def a_graph_takes_cached_functions(builder: StateGraph[State]) -> None:
+    builder.add_node("node", node, cache_policy=CachePolicy(key_func=hitrate.stable_key, ttl=60))
+    builder.add_node("anode", anode)
+
+
+def caches_need_no_annotation() -> None:
+    in_memory, on_disk = InMemoryCache(), SqliteCache(path="cache.db")
+    assert_type(in_memory, InMemoryCache[Any])
+    assert_type(on_disk, SqliteCache[Any])
+    theirs: LangGraphCache[Writes] = in_memory
+    del theirs
 
 
 @entrypoint(cache=InMemoryCache())

@@ -4,12 +4,25 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Generic, TypeVar
+from datetime import timedelta
+from typing import TYPE_CHECKING, Any, Generic, SupportsFloat, TypeAlias
 
 if TYPE_CHECKING:
+    from typing_extensions import TypeVar
+
     from hitrate.serde import SerializerProtocol
 
-ValueT = TypeVar("ValueT")
+    ValueT = TypeVar("ValueT", default=Any)
+    """The type of a cache's values; of a cache that does not say, any."""
+else:
+    # A default is known to ``typing`` from Python 3.13 on. When the program runs nobody asks for it.
+    from typing import TypeVar
+
+    ValueT = TypeVar("ValueT")
+
+TTL: TypeAlias = float | SupportsFloat | timedelta
+"""A span of time: a number of seconds, NumPy's numbers included, or a timedelta."""
+
 Namespace = tuple[str, ...]
 FullKey = tuple[Namespace, str]
 

@@ -8,10 +8,10 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Coroutine, Iterable, Mapping, Sequence
 from types import TracebackType
-from typing import Any, Self
+from typing import Any, NoReturn, Self
 
-from hitrate.base import BaseCache, FullKey, Namespace, ValueT
-from hitrate.entry import Entry, expiry_of
+from hitrate.base import TTL, BaseCache, FullKey, Namespace, ValueT
+from hitrate.entry import Entry, expiry_of, seconds_of
 from hitrate.envelope import MARK, Envelope, opened
 from hitrate.errors import ClosedError, DecodeError, HitrateError, SerializationError, StoreError
 from hitrate.failsafe import Failsafe, OnError
@@ -45,7 +45,7 @@ class Cache(BaseCache[ValueT]):
     Args:
         store: where the entries are.
         serde: turns values into bytes and back; ``MsgpackSerializer`` when not given.
-        default_ttl: seconds that an entry set with a TTL of None stays fresh; None for ever.
+        default_ttl: seconds (or a timedelta) that an entry set with a TTL of None stays fresh; None for ever.
         on_error: ``"miss"`` turns failures of the world into misses and dropped writes, ``"raise"`` raises them.
         clock: returns the seconds since the epoch.
     """
@@ -55,14 +55,14 @@ class Cache(BaseCache[ValueT]):
         store: Store,
         *,
         serde: SerializerProtocol | None = None,
-        default_ttl: float | None = None,
+        default_ttl: TTL | None = None,
         on_error: OnError = "miss",
         clock: Callable[[], float] = time.time,
     ) -> None:
         super().__init__(serde=serde)
         expiry_of(default_ttl, 0.0)
         self._store = store
-        self._default_ttl = default_ttl
+        self._default_ttl = None if default_ttl is None else seconds_of("default_ttl", default_ttl)
         self._clock = clock
         self._counters = Counters()
         self._failsafe = Failsafe(on_error, self._counters, type(self).__name__)
@@ -250,12 +250,12 @@ class Cache(BaseCache[ValueT]):
 
     # Writing
 
-    def set(self, pairs: Mapping[FullKey, tuple[ValueT, float | None]]) -> None:
+    def set(self, pairs: Mapping[FullKey, tuple[ValueT, TTL | None]]) -> None:
         """Set the cached values for the given keys and TTLs, all of them or none.
 
         Args:
-            pairs: for each full key the value and its TTL in seconds. A TTL of None or inf never expires (or expires
-                after ``default_ttl``, if one was given, for None); 0 or less removes the key.
+            pairs: for each full key the value and its TTL, seconds or a timedelta. None or inf never expires (or
+                expires after ``default_ttl``, if one was given, for None); 0 or less removes the key.
 
         Raises:
             TypeError: a key, pair or TTL has the wrong type.
@@ -271,7 +271,7 @@ class Cache(BaseCache[ValueT]):
         else:
             self._count_write(changes, removed)
 
-    def aset(self, pairs: Mapping[FullKey, tuple[ValueT, float | None]]) -> Coroutine[Any, Any, None]:
+    def aset(self, pairs: Mapping[FullKey, tuple[ValueT, TTL | None]]) -> Coroutine[Any, Any, None]:
         """Asynchronously set the cached values for the given keys and TTLs; as ``set``.
 
         The values are serialised when this is called, not when the result is awaited: what happens to them in between
@@ -291,7 +291,7 @@ class Cache(BaseCache[ValueT]):
         else:
             self._count_write(changes, removed)
 
-    def _serialise(self, pairs: Mapping[FullKey, tuple[ValueT, float | None]]) -> Changes:
+    def _serialise(self, pairs: Mapping[FullKey, tuple[ValueT, TTL | None]]) -> Changes:
         """Check and serialise a whole batch before anything of it is stored."""
         check_pairs(pairs)
         encoded = self._encode_keys(pairs)
@@ -316,7 +316,7 @@ class Cache(BaseCache[ValueT]):
             changes[encoded_key] = (encoding, payload, expiry, seconds)
         return changes
 
-    def _expiry(self, ttl: float | None, now: float) -> float | None:
+    def _expiry(self, ttl: TTL | None, now: float) -> float | None:
         return expiry_of(self._default_ttl if ttl is None else ttl, now)
 
     def _prepared(
@@ -532,6 +532,13 @@ class Cache(BaseCache[ValueT]):
     def __bool__(self) -> bool:
         """Return True, whatever the cache holds: LangGraph takes a falsy cache for none."""
         return True
+
+    def __reduce__(self) -> NoReturn:
+        """Refuse to be copied or pickled."""
+        raise TypeError(
+            f"a {type(self).__name__} is neither copied nor pickled, for its connections, threads and locks belong to "
+            f"this process: open it in each process, and pass the same cache around within one"
+        )
 
     def __enter__(self) -> Self:
         return self

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable
+from datetime import timedelta
+from numbers import Integral, Real
 from typing import Any
 
 from xxhash import xxh3_64_intdigest
@@ -20,24 +22,59 @@ ENCODING_CODES = {DEFAULT_ENCODING: 0, "writes": 1, "bytes": 2, "null": 3}
 _SALTS = {DEFAULT_ENCODING: 0, "writes": 0x9E3779B97F4A7C15}
 
 
+def number_of(value: Any) -> float | None:
+    """Return a number, NumPy's included, as an int or a float of Python; None for anything else."""
+    kind = type(value)
+    if kind is float or kind is int:
+        return value  # type: ignore[no-any-return]
+    # NumPy registers its numbers with ``numbers``, its spans of time among them.
+    if kind is bool or not isinstance(value, Real) or kind.__name__ == "timedelta64":
+        return None
+    return int(value) if isinstance(value, Integral) else float(value)
+
+
+def seconds_of(name: str, value: Any) -> float:
+    """Return a span of time in seconds, as an int or a float.
+
+    Args:
+        name: what it is called in an error.
+        value: a number of seconds, NumPy's included, or a timedelta.
+
+    Raises:
+        TypeError: it is neither.
+    """
+    kind = type(value)
+    if isinstance(value, timedelta):
+        return value.total_seconds()
+    if kind.__module__ == "numpy" and kind.__name__ == "timedelta64":
+        try:
+            return float(value / kind(1, "s"))
+        except TypeError:  # months and years, which have no length
+            pass
+    number = number_of(value)
+    if number is None:
+        raise TypeError(f"{name} is a number of seconds, a timedelta or None, not {value!r} of type {kind.__name__}")
+    return number
+
+
 def expiry_of(ttl: Any, now: float) -> float | None:
     """Return when an entry that is stored now expires.
 
     Args:
-        ttl: seconds, int or float; None or inf never expires.
+        ttl: seconds, as a number or a timedelta; None or inf never expires.
         now: the time in seconds since the epoch.
 
     Returns:
         Seconds since the epoch, or None for never. A TTL of 0 or less gives an instant that has passed.
 
     Raises:
-        TypeError: the TTL is neither a number nor None.
+        TypeError: the TTL is neither a number, a timedelta nor None.
         ValueError: the TTL is NaN.
     """
     if ttl is None:
         return None
-    if isinstance(ttl, bool) or not isinstance(ttl, (int, float)):
-        raise TypeError(f"a TTL is a number of seconds or None, not {ttl!r} of type {type(ttl).__name__}")
+    if type(ttl) is not int and type(ttl) is not float:
+        ttl = seconds_of("a TTL", ttl)
     if ttl != ttl:  # math.isnan does not take every int
         raise ValueError("a TTL cannot be NaN; use None for an entry that never expires")
     try:

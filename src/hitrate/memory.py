@@ -15,7 +15,7 @@ from operator import call
 from random import getrandbits
 from typing import Any
 
-from hitrate.base import FullKey, Namespace, ValueT
+from hitrate.base import TTL, FullKey, Namespace, ValueT
 from hitrate.cache import _MISS, _raise
 from hitrate.compute.cache import ComputingCache
 from hitrate.entry import DEFAULT_ENCODING, Entry
@@ -45,7 +45,7 @@ class InMemoryCache(ComputingCache[ValueT]):
         max_bytes: bytes held at most, None for no limit. What a hit has shown to be worth holding as an object counts
             with the memory of that object.
         max_entries: entries held at most, None for no limit.
-        default_ttl: seconds that an entry set with a TTL of None stays fresh; None for ever.
+        default_ttl: seconds (or a timedelta) that an entry set with a TTL of None stays fresh; None for ever.
         on_error: ``"miss"`` turns an entry that cannot be decoded into a miss, ``"raise"`` raises.
         clock: returns the seconds since the epoch.
     """
@@ -58,7 +58,7 @@ class InMemoryCache(ComputingCache[ValueT]):
         serde: SerializerProtocol | None = None,
         max_bytes: int | None = 1 << 30,
         max_entries: int | None = None,
-        default_ttl: float | None = None,
+        default_ttl: TTL | None = None,
         on_error: OnError = "miss",
         clock: Callable[[], float] = time.time,
     ) -> None:
@@ -256,11 +256,11 @@ class InMemoryCache(ComputingCache[ValueT]):
             decode = self._decoders[encoding] = lambda payload: loads((encoding, payload))
         return decode
 
-    def set(self, keys: Mapping[FullKey, tuple[ValueT, float | None]]) -> None:
+    def set(self, keys: Mapping[FullKey, tuple[ValueT, TTL | None]]) -> None:
         """Set the cached values for the given keys.
 
         Args:
-            keys: for each full key the value and its TTL in seconds. A TTL of None or inf never expires (or expires
+            keys: for each full key the value and its TTL, seconds or a timedelta. None or inf never expires (or expires
                 after ``default_ttl``, if one was given, for None); 0 or less removes the key.
 
         Raises:
@@ -344,7 +344,7 @@ class InMemoryCache(ComputingCache[ValueT]):
         """Tell whether this is the name of an encoding, and not how only this cache holds a value."""
         return type(encoding) is str and encoding != _FLOATS
 
-    def aset(self, keys: Mapping[FullKey, tuple[ValueT, float | None]]) -> Coroutine[Any, Any, None]:
+    def aset(self, keys: Mapping[FullKey, tuple[ValueT, TTL | None]]) -> Coroutine[Any, Any, None]:
         """Asynchronously set the cached values for the given keys; as ``set``.
 
         The values are taken as they are when this is called, not when the result is awaited, and are readable from then
@@ -356,7 +356,7 @@ class InMemoryCache(ComputingCache[ValueT]):
             return _raise(error)
         return _done()
 
-    def _snapshot(self, pairs: Mapping[FullKey, tuple[ValueT, float | None]]) -> list[tuple[Any, Any, Held | None]]:
+    def _snapshot(self, pairs: Mapping[FullKey, tuple[ValueT, TTL | None]]) -> list[tuple[Any, Any, Held | None]]:
         """Check and snapshot a whole batch before anything of it is stored."""
         if self._closed:
             self._refuse_closed()

@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, TypeAlias
 
-from hitrate.base import ValueT
+from hitrate.base import TTL, ValueT
 from hitrate.compute.cache import ComputingCache
 from hitrate.failsafe import OnError
 from hitrate.serde import SerializerProtocol
@@ -36,7 +36,7 @@ class PostgresCache(ComputingCache[ValueT]):
             logged ones. It counts when the tables are made.
         max_bytes: bytes held at most (10 GiB), None for no limit.
         max_entries: entries held at most, None for no limit.
-        default_ttl: seconds that an entry set with a TTL of None stays fresh; None for ever.
+        default_ttl: seconds (or a timedelta) that an entry set with a TTL of None stays fresh; None for ever.
         on_error: ``"miss"`` turns failures of the server into misses and dropped writes, ``"raise"`` raises them.
         clock: returns the seconds since the epoch. Any but ``time.time`` decides what is expired, in place of the
             server's clock.
@@ -61,7 +61,7 @@ class PostgresCache(ComputingCache[ValueT]):
         durability: Durability = "normal",
         max_bytes: int | None = 10 << 30,
         max_entries: int | None = None,
-        default_ttl: float | None = None,
+        default_ttl: TTL | None = None,
         on_error: OnError = "miss",
         clock: Callable[[], float] = time.time,
         timeout: float = 5.0,

@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable
 from typing import Any
 
-from hitrate.base import ValueT
+from hitrate.base import TTL, ValueT
 from hitrate.compute.cache import ComputingCache
 from hitrate.failsafe import OnError
 from hitrate.serde import SerializerProtocol
@@ -27,7 +27,7 @@ class RedisCache(ComputingCache[ValueT]):
         max_bytes: bytes held at most, None for what the server allows. With a limit the entries are counted on the
             server, which makes writes slower; in a cluster they then lie on one node. Every process gives the same.
         max_entries: entries held at most, None for no limit; as ``max_bytes``.
-        default_ttl: seconds that an entry set with a TTL of None stays fresh; None for ever.
+        default_ttl: seconds (or a timedelta) that an entry set with a TTL of None stays fresh; None for ever.
         on_error: ``"miss"`` turns failures of the server into misses and dropped writes, ``"raise"`` raises them.
         timeout: seconds that a call may take; one of more than 10,000 keys takes as many times as long.
         connect_timeout: seconds to connect in, and for each reply while connecting.
@@ -48,7 +48,7 @@ class RedisCache(ComputingCache[ValueT]):
         prefix: str = "hitrate:",
         max_bytes: int | None = None,
         max_entries: int | None = None,
-        default_ttl: float | None = None,
+        default_ttl: TTL | None = None,
         on_error: OnError = "miss",
         timeout: float = 2.0,
         connect_timeout: float = 1.0,

@@ -7,7 +7,7 @@ import time
 from collections.abc import Callable, Coroutine, Mapping
 from typing import Any
 
-from hitrate.base import FullKey, ValueT
+from hitrate.base import TTL, FullKey, ValueT
 from hitrate.compute.cache import ComputingCache
 from hitrate.failsafe import OnError
 from hitrate.serde import SerializerProtocol
@@ -26,7 +26,7 @@ class SqliteCache(ComputingCache[ValueT]):
             flushes each write to the disk.
         max_bytes: bytes held at most, None for no limit.
         max_entries: entries held at most, None for no limit.
-        default_ttl: seconds that an entry set with a TTL of None stays fresh; None for ever.
+        default_ttl: seconds (or a timedelta) that an entry set with a TTL of None stays fresh; None for ever.
         on_error: ``"miss"`` turns failures of the file into misses and dropped writes, sets a damaged file aside and
             starts another; ``"raise"`` raises them and leaves the file.
         clock: returns the seconds since the epoch.
@@ -46,7 +46,7 @@ class SqliteCache(ComputingCache[ValueT]):
         durability: Durability = "normal",
         max_bytes: int | None = 10 << 30,
         max_entries: int | None = None,
-        default_ttl: float | None = None,
+        default_ttl: TTL | None = None,
         on_error: OnError = "miss",
         clock: Callable[[], float] = time.time,
     ) -> None:
@@ -60,10 +60,10 @@ class SqliteCache(ComputingCache[ValueT]):
         )
         super().__init__(store, serde=serde, default_ttl=default_ttl, on_error=on_error, clock=clock)
 
-    def set(self, mapping: Mapping[FullKey, tuple[ValueT, float | None]]) -> None:
+    def set(self, mapping: Mapping[FullKey, tuple[ValueT, TTL | None]]) -> None:
         """Set the cached values for the given keys and TTLs, all of them or none; as ``Cache.set``."""
         super().set(mapping)
 
-    def aset(self, mapping: Mapping[FullKey, tuple[ValueT, float | None]]) -> Coroutine[Any, Any, None]:
+    def aset(self, mapping: Mapping[FullKey, tuple[ValueT, TTL | None]]) -> Coroutine[Any, Any, None]:
         """Asynchronously set the cached values for the given keys and TTLs; as ``set``."""
         return super().aset(mapping)

@@ -7,10 +7,10 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import Any
 
-from hitrate.base import FullKey, ValueT
+from hitrate.base import TTL, FullKey, ValueT
 from hitrate.cache import _MISS, Cache, _listed
 from hitrate.compute.cache import ComputingCache
-from hitrate.entry import Entry
+from hitrate.entry import Entry, seconds_of
 from hitrate.errors import ClosedError, DecodeError, StoreError
 from hitrate.failsafe import OnError
 from hitrate.keys import EncodedKey
@@ -37,9 +37,9 @@ class TieredCache(ComputingCache[ValueT]):
 
     Args:
         tiers: hitrate caches, two or more, near to far, all with the same serializer.
-        staleness: seconds that a copy is used at most while a farther tier does not tell of changes; 0 or None for not
-            at all.
-        default_ttl: seconds that an entry set with a TTL of None stays fresh; None for ever.
+        staleness: seconds (or a timedelta) that a copy is used at most while a farther tier does not tell of changes;
+            0 or None for not at all.
+        default_ttl: seconds (or a timedelta) that an entry set with a TTL of None stays fresh; None for ever.
         on_error: ``"miss"`` turns the failure of a tier into misses and dropped writes of that tier; ``"raise"`` raises
             it, after the other tiers did their part.
         clock: returns the seconds since the epoch.
@@ -55,8 +55,8 @@ class TieredCache(ComputingCache[ValueT]):
     def __init__(
         self,
         *tiers: Cache[Any],
-        staleness: float | None = 5.0,
-        default_ttl: float | None = None,
+        staleness: TTL | None = 5.0,
+        default_ttl: TTL | None = None,
         on_error: OnError = "miss",
         clock: Callable[[], float] = time.time,
     ) -> None:
@@ -209,8 +209,7 @@ def _check_tiers(tiers: Sequence[Any]) -> None:
 def _seconds(staleness: Any) -> float:
     if staleness is None:
         return 0.0
-    if isinstance(staleness, bool) or not isinstance(staleness, (int, float)):
-        raise TypeError(f"staleness is a number of seconds or None, not {staleness!r}")
-    if not staleness >= 0:
+    seconds = seconds_of("staleness", staleness)
+    if not seconds >= 0:
         raise ValueError(f"staleness is 0 seconds or more, or None, not {staleness!r}")
-    return float(staleness)
+    return float(seconds)

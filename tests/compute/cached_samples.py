@@ -19,3 +19,7 @@ def double(number: int, *, by: int = 2) -> int:
 async def adouble(number: int) -> int:
     """Return it times two, later."""
     return number * 2
+
+
+def triple(number: int) -> int:
+    return number * 3

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from hitrate.base import FullKey, Namespace, ValueT
+from hitrate.base import TTL, FullKey, Namespace, ValueT
 from hitrate.cache import Cache, _listed
 from hitrate.keys import check_namespaces, plain_key
 
@@ -26,10 +26,10 @@ class ComputingCache(Cache[ValueT]):
         self,
         key: FullKey,
         compute: Callable[[], ValueT],
-        ttl: float | None = None,
+        ttl: TTL | None = None,
         *,
-        lease: float | None = None,
-        stale: float | None = None,
+        lease: TTL | None = None,
+        stale: TTL | None = None,
         early: float | None = None,
     ) -> ValueT:
         """Get the value of a key, or compute and store it; of those who miss it at once, one computes for all.
@@ -40,7 +40,7 @@ class ComputingCache(Cache[ValueT]):
         Args:
             key: a full key.
             compute: returns the value. What it raises is raised to all who wait for it, and not stored.
-            ttl: seconds that the value stays fresh, as in ``set``.
+            ttl: seconds, or a timedelta, that the value stays fresh, as in ``set``.
             lease: seconds that other processes on the same backend wait for this one to compute; then the next one
                 does. None if they need not wait.
             stale: seconds after its expiry that the old value is returned, while it is computed anew in the background.
@@ -62,10 +62,10 @@ class ComputingCache(Cache[ValueT]):
         self,
         key: FullKey,
         compute: Callable[[], Awaitable[ValueT] | ValueT],
-        ttl: float | None = None,
+        ttl: TTL | None = None,
         *,
-        lease: float | None = None,
-        stale: float | None = None,
+        lease: TTL | None = None,
+        stale: TTL | None = None,
         early: float | None = None,
     ) -> ValueT:
         """Asynchronously get the value of a key, or compute and store it; as ``get_or_compute``.
@@ -76,7 +76,7 @@ class ComputingCache(Cache[ValueT]):
         Args:
             key: a full key.
             compute: returns the value or an awaitable of it; called in the event loop.
-            ttl: seconds that the value stays fresh, as in ``set``.
+            ttl: seconds, or a timedelta, that the value stays fresh, as in ``set``.
             lease: seconds that other processes wait for this one to compute.
             stale: seconds after its expiry that the old value is returned while it is refreshed.
             early: how eagerly it is refreshed before it expires.
@@ -87,9 +87,9 @@ class ComputingCache(Cache[ValueT]):
         self,
         keys: Sequence[FullKey],
         compute: Callable[[list[FullKey]], Mapping[FullKey, ValueT]],
-        ttl: float | None = None,
+        ttl: TTL | None = None,
         *,
-        lease: float | None = None,
+        lease: TTL | None = None,
     ) -> dict[FullKey, ValueT]:
         """Get the values of keys, and compute those that are missing in one call, each key once.
 
@@ -97,7 +97,7 @@ class ComputingCache(Cache[ValueT]):
             keys: full keys, any number of them.
             compute: is given the missing keys that nobody else computes, and returns their values by key. What it
                 leaves out is left out of the result, too, and not stored.
-            ttl: seconds that the values stay fresh, as in ``set``.
+            ttl: seconds, or a timedelta, that the values stay fresh, as in ``set``.
             lease: seconds that other processes wait for this one to compute; as in ``get_or_compute``.
 
         Returns:
@@ -109,16 +109,16 @@ class ComputingCache(Cache[ValueT]):
         self,
         keys: Sequence[FullKey],
         compute: Callable[[list[FullKey]], Awaitable[Mapping[FullKey, ValueT]] | Mapping[FullKey, ValueT]],
-        ttl: float | None = None,
+        ttl: TTL | None = None,
         *,
-        lease: float | None = None,
+        lease: TTL | None = None,
     ) -> dict[FullKey, ValueT]:
         """Asynchronously get the values of keys, and compute those that are missing; as ``get_or_compute_many``.
 
         Args:
             keys: full keys, any number of them.
             compute: returns the values by key or an awaitable of them; called in the event loop.
-            ttl: seconds that the values stay fresh, as in ``set``.
+            ttl: seconds, or a timedelta, that the values stay fresh, as in ``set``.
             lease: seconds that other processes wait for this one to compute.
         """
         return await self._computing.amany(_listed(keys), compute, self._terms(ttl, lease))
@@ -136,7 +136,7 @@ class ComputingCache(Cache[ValueT]):
         if self._computes is None:
             from hitrate.compute.computing import Computing
 
-            self.__dict__.setdefault("_computes", Computing(self))  # one step: all threads have the same
+            vars(self).setdefault("_computes", Computing(self))  # one step: all threads have the same
         computing: Computing = self.__dict__["_computes"]
         return computing
 

@@ -2,134 +2,114 @@
 
 from __future__ import annotations
 
-import asyncio
 import inspect
-from collections.abc import Callable, Coroutine
-from functools import partial, update_wrapper
-from typing import TYPE_CHECKING, Any, Concatenate, Generic, ParamSpec, Protocol, TypeVar, overload
+from collections.abc import Callable
+from functools import cached_property, partial
+from typing import TYPE_CHECKING, Any
 
-from hitrate.base import FullKey, Namespace
+from hitrate.base import TTL, FullKey, Namespace
 from hitrate.cache import _MISS
+from hitrate.compute.bound_classes import BoundClasses
 from hitrate.compute.cache import ComputingCache
 from hitrate.compute.call_keys import ContentKeys, OwnKeys
 from hitrate.compute.identity import name_of, namespace_of, told_apart_by
 from hitrate.compute.terms import Terms, agreed
+from hitrate.compute.wrapper import FunctionWrapper
 from hitrate.content.calls import stable_key
 from hitrate.content.options import KeyOptions
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-P = ParamSpec("P")
-Q = ParamSpec("Q")
-R = TypeVar("R")
-Self = TypeVar("Self")
+    from hitrate.compute.protocol import Decorator
 
 
-class _Memoised(Generic[P, R]):
+class _Cached(FunctionWrapper):
     """What the two kinds of cached functions share.
 
     Attributes:
         namespace: where its entries are.
     """
 
-    __name__: str
-    __qualname__: str
-    __wrapped__: Callable[P, Any]
+    __slots__ = (
+        *("_cache", "_classes", "_computing", "_flights", "_hit", "_keys", "_looks_closer", "_remembered", "_terms"),
+        "namespace",
+    )
 
     def __init__(
         self,
-        function: Callable[P, Any],
+        function: Callable[..., Any],
         cache: ComputingCache[Any],
         namespace: Namespace,
         keys: Callable[[tuple[Any, ...], dict[str, Any]], FullKey],
         terms: Terms,
     ) -> None:
-        update_wrapper(self, function)  # type: ignore[arg-type]  # it is one for functions
+        super().__init__(function)
         self.namespace = namespace
-        self._function: Callable[..., Any] = function
         self._cache = cache
         self._keys = keys
         self._terms = terms
-        self._first: tuple[Any, ...] = ()
         self._computing = cache._computing
         self._flights = self._computing.flights
         self._looks_closer = terms.looks_closer
-        self._remembered = getattr(keys, "remembered", {})
+        self._remembered: dict[Any, FullKey] = getattr(keys, "remembered", {})
         self._hit = None if self._looks_closer else cache._hit
+        self._classes = BoundClasses(self) if isinstance(keys, ContentKeys) else None
 
-    def key_for(self, *args: P.args, **kwargs: P.kwargs) -> FullKey:
+    def key_for(self, *args: Any, **kwargs: Any) -> FullKey:
         """Return the full key under which the result of a call is kept.
 
         Raises:
             TypeError: the function does not take these arguments, or one of them cannot be part of a key.
         """
-        return self._keys(self._first + args, kwargs)
+        if args and isinstance(args[0], type) and self._classes is not None:
+            args = (self._classes[args[0]], *args[1:])
+        return self._keys(args, kwargs)
 
     def _to_compute(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Callable[[], Any]:
         return partial(self._function, *args, **kwargs)  # takes no frame, and recursion goes deeper
 
-    def _bound_to(self, instance: object) -> Any:
-        """Return this function as a method of an object."""
-        bound = object.__new__(type(self))
-        bound.__dict__.update(self.__dict__)
-        bound._first = (instance,)
-        bound.__wrapped__ = self._function.__get__(instance)
-        return bound
 
-    def __reduce__(self) -> str | tuple[Any, ...]:
-        return (getattr, (*self._first, self.__name__)) if self._first else self.__qualname__
+class _Function(_Cached):
+    """A cached function."""
 
-    def __repr__(self) -> str:
-        return f"<cached {self._function!r}>"
+    __slots__ = ()
 
-
-class CachedFunction(_Memoised[P, R]):
-    """A function that is called once for equal arguments, and whose results come from a cache from then on.
-
-    Attributes:
-        namespace: where its entries are.
-    """
-
-    def __call__(self, *args: P.args, **kwargs: P.kwargs) -> R:
+    def __call__(self, *args, **kwargs):  # type: ignore[no-untyped-def]  # see FunctionWrapper.__call__
         """Return the result for these arguments, from the cache or by calling the function."""
-        call = self._first + args if self._first else args
         if self._hit is not None and not kwargs:
             try:
                 # As ``_keys`` does; to map takes a quarter of the whole hit.
-                if len(call) == 1:
-                    full_key = self._remembered[call, type(call[0])]
-                elif len(call) == 2:
-                    full_key = self._remembered[call, type(call[0]), type(call[1])]
+                if len(args) == 1:
+                    full_key = self._remembered[args, type(args[0])]
+                elif len(args) == 2:
+                    full_key = self._remembered[args, type(args[0]), type(args[1])]
                 else:
-                    full_key = self._remembered[call, *map(type, call)]
+                    full_key = self._remembered[args, *map(type, args)]
                 value = self._hit(full_key)
                 if value is not _MISS:
-                    return value  # type: ignore[no-any-return]
+                    return value
             except (KeyError, TypeError):  # it is not remembered, or cannot be
                 pass
-        full_key = self._keys(call, kwargs)
+        full_key = self.key_for(*args, **kwargs) if args and isinstance(args[0], type) else self._keys(args, kwargs)
         if self._looks_closer:
-            compute = self._to_compute(call, kwargs)
-            return self._computing.one(full_key, compute, self._terms)  # type: ignore[no-any-return]
+            return self._computing.one(full_key, self._to_compute(args, kwargs), self._terms)
         seen = self._flights.landed  # with less ado than `one`, for most calls end here
         for value in self._cache.get((full_key,)).values():
-            return value  # type: ignore[no-any-return]
-        compute = self._to_compute(call, kwargs)
-        return self._computing.missed(full_key, compute, self._terms, seen)  # type: ignore[no-any-return]
+            return value
+        return self._computing.missed(full_key, self._to_compute(args, kwargs), self._terms, seen)
 
-    def get(self, *args: P.args, **kwargs: P.kwargs) -> R | None:
+    def get(self, *args: Any, **kwargs: Any) -> Any:
         """Return the result for these arguments if it is in the cache, else None; the function is not called."""
         for value in self._cache.get([self.key_for(*args, **kwargs)]).values():
-            return value  # type: ignore[no-any-return]
+            return value
         return None
 
-    def refresh(self, *args: P.args, **kwargs: P.kwargs) -> R:
+    def refresh(self, *args: Any, **kwargs: Any) -> Any:
         """Call the function for these arguments, store its result and return it."""
-        call = self._first + args
-        return self._computing.anew(self._keys(call, kwargs), self._to_compute(call, kwargs), self._terms)  # type: ignore[no-any-return]
+        return self._computing.anew(self.key_for(*args, **kwargs), self._to_compute(args, kwargs), self._terms)
 
-    def invalidate(self, *args: P.args, **kwargs: P.kwargs) -> bool:
+    def invalidate(self, *args: Any, **kwargs: Any) -> bool:
         """Remove the result for these arguments; tell whether there was one. What is being computed is not stored."""
         return self._cache.delete([self.key_for(*args, **kwargs)]) > 0
 
@@ -137,59 +117,33 @@ class CachedFunction(_Memoised[P, R]):
         """Remove all results of this function."""
         self._cache.clear([self.namespace])
 
-    @overload
-    def __get__(self, instance: None, owner: type[Any] | None = None) -> CachedFunction[P, R]: ...
-    @overload
-    def __get__(
-        self: CachedFunction[Concatenate[Self, Q], R], instance: Self, owner: type[Any] | None = None
-    ) -> CachedFunction[Q, R]: ...
-    def __get__(self, instance: Any, owner: type[Any] | None = None) -> Any:
-        return self if instance is None else self._bound_to(instance)
 
+class _CoroutineFunction(_Cached):
+    """A cached coroutine function."""
 
-class AsyncCachedFunction(_Memoised[P, R]):
-    """A coroutine function that runs once for equal arguments, and whose results come from a cache from then on.
+    __slots__ = ()
 
-    Attributes:
-        namespace: where its entries are.
-    """
-
-    def __init__(self, *args: Any) -> None:
-        super().__init__(*args)
-        if hasattr(inspect, "markcoroutinefunction"):  # from Python 3.12
-            inspect.markcoroutinefunction(self)
-        else:
-            self._is_coroutine = asyncio.coroutines._is_coroutine  # type: ignore[attr-defined]
-            # `inspect` believes what has all that a function has.
-            for name in ("__code__", "__defaults__", "__kwdefaults__"):
-                if hasattr(self._function, name):
-                    setattr(self, name, getattr(self._function, name))
-
-    async def __call__(self, *args: P.args, **kwargs: P.kwargs) -> R:
+    async def __call__(self, *args, **kwargs):  # type: ignore[no-untyped-def]  # see FunctionWrapper.__call__
         """Return the result for these arguments, from the cache or by running the function."""
-        call = self._first + args if self._first else args
-        full_key = self._keys(call, kwargs)
+        full_key = self.key_for(*args, **kwargs) if args and isinstance(args[0], type) else self._keys(args, kwargs)
         if self._looks_closer:
-            compute = self._to_compute(call, kwargs)
-            return await self._computing.aone(full_key, compute, self._terms)  # type: ignore[no-any-return]
+            return await self._computing.aone(full_key, self._to_compute(args, kwargs), self._terms)
         seen = self._flights.landed  # with less ado than `aone`, for most calls end here
         for value in (await self._cache.aget((full_key,))).values():
-            return value  # type: ignore[no-any-return]
-        compute = self._to_compute(call, kwargs)
-        return await self._computing.amissed(full_key, compute, self._terms, seen)  # type: ignore[no-any-return]
+            return value
+        return await self._computing.amissed(full_key, self._to_compute(args, kwargs), self._terms, seen)
 
-    async def get(self, *args: P.args, **kwargs: P.kwargs) -> R | None:
+    async def get(self, *args: Any, **kwargs: Any) -> Any:
         """Return the result for these arguments if it is in the cache, else None; the function does not run."""
         for value in (await self._cache.aget([self.key_for(*args, **kwargs)])).values():
-            return value  # type: ignore[no-any-return]
+            return value
         return None
 
-    async def refresh(self, *args: P.args, **kwargs: P.kwargs) -> R:
+    async def refresh(self, *args: Any, **kwargs: Any) -> Any:
         """Run the function for these arguments, store its result and return it."""
-        call = self._first + args
-        return await self._computing.aanew(self._keys(call, kwargs), self._to_compute(call, kwargs), self._terms)  # type: ignore[no-any-return]
+        return await self._computing.aanew(self.key_for(*args, **kwargs), self._to_compute(args, kwargs), self._terms)
 
-    async def invalidate(self, *args: P.args, **kwargs: P.kwargs) -> bool:
+    async def invalidate(self, *args: Any, **kwargs: Any) -> bool:
         """Remove the result for these arguments; tell whether there was one. What is being computed is not stored."""
         return await self._cache.adelete([self.key_for(*args, **kwargs)]) > 0
 
@@ -197,31 +151,11 @@ class AsyncCachedFunction(_Memoised[P, R]):
         """Remove all results of this function."""
         await self._cache.aclear([self.namespace])
 
-    @overload
-    def __get__(self, instance: None, owner: type[Any] | None = None) -> AsyncCachedFunction[P, R]: ...
-    @overload
-    def __get__(
-        self: AsyncCachedFunction[Concatenate[Self, Q], R], instance: Self, owner: type[Any] | None = None
-    ) -> AsyncCachedFunction[Q, R]: ...
-    def __get__(self, instance: Any, owner: type[Any] | None = None) -> Any:
-        return self if instance is None else self._bound_to(instance)
-
-
-class Decorator(Protocol):
-    """Makes a function a cached one."""
-
-    @overload
-    def __call__(  # type: ignore[overload-overlap]  # the first that fits is the one
-        self, function: Callable[P, Coroutine[Any, Any, R]], /
-    ) -> AsyncCachedFunction[P, R]: ...
-    @overload
-    def __call__(self, function: Callable[P, R], /) -> CachedFunction[P, R]: ...
-
 
 def cached(
     cache: ComputingCache[Any],
     *,
-    ttl: float | None = None,
+    ttl: TTL | None = None,
     namespace: Namespace | None = None,
     key: Callable[..., str] = stable_key,
     version: str | int | None = None,
@@ -230,9 +164,9 @@ def cached(
     scope: Any = None,
     cache_if: Callable[[Any], bool] | None = None,
     cache_errors: type[Exception] | tuple[type[Exception], ...] = (),
-    error_ttl: float | None = None,
-    lease: float | None = None,
-    stale: float | None = None,
+    error_ttl: TTL | None = None,
+    lease: TTL | None = None,
+    stale: TTL | None = None,
     early: float | None = None,
 ) -> Decorator:
     """Keep the results of a function in a cache: ``@cached(cache, ttl=3600)``.
@@ -245,7 +179,8 @@ def cached(
 
     Args:
         cache: a hitrate cache.
-        ttl: seconds that a result stays fresh; None for ever, or for the cache's ``default_ttl``.
+        ttl: seconds that a result stays fresh, as a number or a timedelta, as all that are in seconds here; None for
+            ever, or for the cache's ``default_ttl``.
         namespace: where its entries are; the module and qualified name of the function when not given.
         key: called with the arguments of a call, returns a str; equal keys share a result. ``stable_key`` goes by the
             content of the arguments, their names and defaults.
@@ -302,13 +237,19 @@ def cached(
             keys = ContentKeys(function, where, options)
         else:
             keys = OwnKeys(function, where, key)
-        kind = AsyncCachedFunction if _is_coroutine_function(function) else CachedFunction
+        kind = _CoroutineFunction if _is_coroutine_function(function) else _Function
         return kind(function, cache, where, keys, terms)
 
     return decorate
 
 
 def _check_function(function: Any) -> None:
+    if isinstance(function, (classmethod, staticmethod, property, cached_property)):
+        name = type(function).__name__
+        raise TypeError(
+            f"cached decorates a function, not a {name}: write @{name} above @cached(...), so that cached is given the "
+            f"function"
+        )
     if not callable(function):
         raise TypeError(f"cached decorates a function, not {function!r} of type {type(function).__name__}")
     if inspect.isgeneratorfunction(function) or inspect.isasyncgenfunction(function):

@@ -7,7 +7,7 @@ import random
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
-from hitrate.entry import expiry_of
+from hitrate.entry import expiry_of, number_of, seconds_of
 
 
 class Terms(NamedTuple):
@@ -71,21 +71,30 @@ def agreed(
     if error_ttl is not None and not kinds:
         raise ValueError("error_ttl is for the exceptions named in cache_errors, and there are none")
     return Terms(
-        ttl=ttl,
+        ttl=None if ttl is None else seconds_of("a TTL", ttl),
         lease=None if lease is None else _seconds("lease", lease, above=0.0),
         stale=0.0 if stale is None else _seconds("stale", stale),
-        early=0.0 if early is None else _seconds("early", early, unit="a number"),
+        early=0.0 if early is None else _eagerness(early),
         cache_if=cache_if,
         cache_errors=kinds,
         error_ttl=None if error_ttl is None else _seconds("error_ttl", error_ttl),
     )
 
 
-def _seconds(name: str, value: Any, *, above: float | None = None, unit: str = "a number of seconds") -> float:
-    if isinstance(value, bool) or not isinstance(value, (int, float)):
-        raise TypeError(f"{name} is {unit} or None, not {value!r} of type {type(value).__name__}")
+def _seconds(name: str, value: Any, *, above: float | None = None) -> float:
+    return _finite(name, value, seconds_of(name, value), "a number of seconds", above=above)
+
+
+def _eagerness(value: Any) -> float:
+    number = number_of(value)
+    if number is None:
+        raise TypeError(f"early is a number or None, not {value!r} of type {type(value).__name__}")
+    return _finite("early", value, number, "a number")
+
+
+def _finite(name: str, value: Any, number: float, unit: str, *, above: float | None = None) -> float:
     try:
-        number = float(value)
+        number = float(number)
     except OverflowError:
         number = math.inf
     if not (math.isfinite(number) and (number >= 0.0 if above is None else number > above)):

@@ -16,7 +16,7 @@ class InMemoryCache(GraphCache[ValueT], Memory[ValueT]):
         serde: turns values into bytes and back; ``MsgpackSerializer`` when not given.
         max_bytes: bytes held at most (1 GiB), None for no limit.
         max_entries: entries held at most, None for no limit.
-        default_ttl: seconds that an entry set with a TTL of None stays fresh; None for ever.
+        default_ttl: seconds (or a timedelta) that an entry set with a TTL of None stays fresh; None for ever.
         on_error: ``"miss"`` turns an entry that cannot be decoded into a miss, ``"raise"`` raises.
         clock: returns the seconds since the epoch.
     """

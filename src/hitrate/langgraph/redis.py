@@ -19,7 +19,7 @@ class RedisCache(GraphCache[ValueT], Redis[ValueT]):
         prefix: what the names of this cache begin with. Caches with different prefixes share nothing.
         max_bytes: bytes held at most, None for what the server allows; every process gives the same.
         max_entries: entries held at most, None for no limit; every process gives the same.
-        default_ttl: seconds that an entry set with a TTL of None stays fresh; None for ever.
+        default_ttl: seconds (or a timedelta) that an entry set with a TTL of None stays fresh; None for ever.
         on_error: ``"miss"`` turns failures of the server into misses and dropped writes, ``"raise"`` raises them.
         timeout: seconds that a call may take; one of more than 10,000 keys takes as many times as long.
         connect_timeout: seconds to connect in, and for each reply while connecting.

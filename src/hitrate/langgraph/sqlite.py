@@ -18,7 +18,7 @@ class SqliteCache(GraphCache[ValueT], Sqlite[ValueT]):
         durability: ``"normal"`` keeps acknowledged writes when the process dies, ``"full"`` when the machine does.
         max_bytes: bytes held at most (10 GiB), None for no limit.
         max_entries: entries held at most, None for no limit.
-        default_ttl: seconds that an entry set with a TTL of None stays fresh; None for ever.
+        default_ttl: seconds (or a timedelta) that an entry set with a TTL of None stays fresh; None for ever.
         on_error: ``"miss"`` turns failures of the file into misses and dropped writes, ``"raise"`` raises them.
         clock: returns the seconds since the epoch.
     """

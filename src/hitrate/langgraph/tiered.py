@@ -15,9 +15,9 @@ class TieredCache(GraphCache[ValueT], Tiered[ValueT]):
 
     Args:
         tiers: hitrate caches, two or more, near to far, all with the same serializer.
-        staleness: seconds that a copy is used at most while a farther tier does not tell of changes; 0 or None for not
-            at all.
-        default_ttl: seconds that an entry set with a TTL of None stays fresh; None for ever.
+        staleness: seconds (or a timedelta) that a copy is used at most while a farther tier does not tell of changes;
+            0 or None for not at all.
+        default_ttl: seconds (or a timedelta) that an entry set with a TTL of None stays fresh; None for ever.
         on_error: ``"miss"`` turns the failure of a tier into misses and dropped writes of that tier; ``"raise"`` raises
             it.
         clock: returns the seconds since the epoch.

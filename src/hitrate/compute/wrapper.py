@@ -1,0 +1,199 @@
+"""A callable object that passes for the function it wraps, and for a method where it is bound to an object.
+
+A real function would have to do without ``service.method.get(1)``: what is bound to an object is a method, whose
+attributes are those of its function, and these do not know the object. So this is an object of a class of its own
+that answers as a function does wherever it is asked what it is, as ``wrapt`` does.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable
+from copy import deepcopy
+from functools import update_wrapper
+from types import FunctionType, MethodType
+from typing import Any
+
+_OWN_CALLS = ("clear", "get", "invalidate", "key_for", "refresh")
+
+
+class FunctionWrapper:
+    """Passes for the function that it wraps: for ``inspect``, ``help`` and hosts that ask what they were given.
+
+    What is its own is in slots, and only what a function would have in ``__dict__``: ``functools.wraps`` copies that.
+
+    Args:
+        function: any callable.
+    """
+
+    __slots__ = ("__dict__", "__weakref__", "_function")
+
+    def __init__(self, function: Callable[..., Any]) -> None:
+        update_wrapper(self, function)
+        for name in _OWN_CALLS:  # an attribute of the function would come before the method of that name
+            self.__dict__.pop(name, None)
+        self._function = function
+        if not hasattr(function, "__code__"):
+            self._describe_object(function)
+
+    def _describe_object(self, function: Callable[..., Any]) -> None:
+        """Have what an object that can be called lacks: a name, and the annotations of its ``__call__``."""
+        called: Any = getattr(function, "__call__")  # noqa: B004, B009 - mypy knows no such attribute
+        self.__annotations__ = dict(getattr(called, "__annotations__", ()))
+        if hasattr(called, "__code__"):
+            self.__wrapped__ = called  # so that annotations that are strings are looked up in its module
+        for name in ("__name__", "__qualname__"):
+            self.__dict__.setdefault(name, getattr(type(function), name))
+
+    @property
+    def __class__(self) -> Any:  # what isinstance goes by, beside the type
+        return FunctionType
+
+    @__class__.setter
+    def __class__(self, cls: Any) -> None:
+        raise TypeError("the class of a cached function cannot be set")
+
+    # What functions have, and objects that can be called have not: there ours tells how it is called
+
+    @property
+    def __code__(self) -> Any:
+        return self._as_function.__code__
+
+    @property
+    def __globals__(self) -> Any:
+        return self._as_function.__globals__
+
+    @property
+    def __builtins__(self) -> Any:
+        return self._as_function.__builtins__
+
+    @property
+    def __closure__(self) -> Any:
+        return self._as_function.__closure__
+
+    @property
+    def __defaults__(self) -> Any:
+        return self._as_function.__defaults__
+
+    @property
+    def __kwdefaults__(self) -> Any:
+        return self._as_function.__kwdefaults__
+
+    @property
+    def _as_function(self) -> Any:
+        return self._function if hasattr(self._function, "__code__") else type(self).__call__
+
+    def __call__(self, *args, **kwargs):  # type: ignore[no-untyped-def]  # LangGraph takes its hints for the function's
+        """Call the function."""
+        raise NotImplementedError
+
+    def __get__(self, instance: Any, owner: type[Any] | None = None) -> Any:
+        return self if instance is None else BoundMethod(self, instance)
+
+    # Copies and pickles: as of functions, it is the same one, and is found by its name
+
+    def __copy__(self) -> Any:
+        return self
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> Any:
+        return self
+
+    def __reduce__(self) -> str:
+        module, name = self.__module__, self.__dict__["__qualname__"]
+        found = _at(module, name)
+        if found is self:
+            return str(name)
+        for other, value in list(getattr(sys.modules.get(module), "__dict__", {}).items()):
+            if value is self:
+                return str(other)
+        from pickle import PicklingError
+
+        if "<locals>" in name:
+            raise PicklingError(
+                f"the cached function {name} cannot be pickled, for it is made inside a function, where another "
+                f"process does not find it; define it at the top of a module"
+            )
+        there = f"there is nothing in {module}" if found is None else "that is another object"
+        raise PicklingError(
+            f"the cached function {name} is pickled by its name, {module}.{name}, and {there}; "
+            f"decorate the function with @cached(...) where it is defined, or assign the cached one to a name in "
+            f"the module {module}"
+        )
+
+    def __repr__(self) -> str:
+        return f"<cached {self._function!r}>"
+
+
+class BoundMethod:  # its docstring is its function's
+    # A cached function that is bound to an object, or to a class: passes for a method, and has the function's calls.
+
+    __slots__ = ("__dict__", "__func__", "__self__", "__weakref__")
+
+    def __init__(self, function: Any, instance: Any) -> None:
+        self.__func__ = function
+        self.__self__ = instance
+        self.__dict__ = function.__dict__  # the name, docstring and annotations, and what else a method takes from it
+
+    @property
+    def __class__(self) -> Any:
+        return MethodType
+
+    @__class__.setter
+    def __class__(self, cls: Any) -> None:
+        raise TypeError("the class of a cached method cannot be set")
+
+    def __call__(self, *args, **kwargs):  # type: ignore[no-untyped-def]  # as above
+        return self.__func__(self.__self__, *args, **kwargs)
+
+    def get(self, *args: Any, **kwargs: Any) -> Any:
+        return self.__func__.get(self.__self__, *args, **kwargs)
+
+    def refresh(self, *args: Any, **kwargs: Any) -> Any:
+        return self.__func__.refresh(self.__self__, *args, **kwargs)
+
+    def invalidate(self, *args: Any, **kwargs: Any) -> Any:
+        return self.__func__.invalidate(self.__self__, *args, **kwargs)
+
+    def key_for(self, *args: Any, **kwargs: Any) -> Any:
+        return self.__func__.key_for(self.__self__, *args, **kwargs)
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self.__func__, name)
+
+    def __eq__(self, other: object) -> Any:
+        if type(other) is not BoundMethod:
+            return NotImplemented
+        return self.__func__ is other.__func__ and self.__self__ is other.__self__
+
+    def __hash__(self) -> int:
+        return hash((id(self.__func__), id(self.__self__)))
+
+    def __copy__(self) -> Any:
+        return self
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> Any:
+        return BoundMethod(self.__func__, deepcopy(self.__self__, memo))
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        classes = (*getattr(self.__self__, "__mro__", ()), *type(self.__self__).__mro__)
+        for name, value in [item for each in classes for item in vars(each).items()]:
+            function = value.__func__ if isinstance(value, classmethod) else value
+            if function is self.__func__ and getattr(self.__self__, name, None) == self:
+                return getattr, (self.__self__, name)
+        from pickle import PicklingError
+
+        raise PicklingError(
+            f"the cached method {self.__func__.__qualname__} is pickled by its name, and no attribute of the "
+            f"{type(self.__self__).__qualname__} leads back to it; pickle the object, and ask that for the method"
+        )
+
+    def __repr__(self) -> str:
+        return f"<bound {self.__func__!r} of {self.__self__!r}>"
+
+
+def _at(module: str, qualified_name: str) -> Any:
+    """Return what is at a qualified name in a module that was imported, None if nothing is."""
+    found: Any = sys.modules.get(module)
+    for name in qualified_name.split("."):
+        found = getattr(found, name, None)
+    return found
