@@ -383,6 +383,7 @@ class InMemoryCache(ComputingCache[ValueT]):
                 batch.append((namespace, key, self._held(value, full_key, expiry)))
             except SerializationError as error:
                 self._cannot_store(full_key, error)
+                batch.append((namespace, key, None))  # the value it was to replace is not to be served in its place
         return batch
 
     def _encode_keys(self, keys: Iterable[FullKey]) -> list[Any]:

@@ -20,6 +20,7 @@ from typing import Any, NoReturn
 from hitrate import InMemoryCache, SqliteCache
 from hitrate.base import FullKey
 from hitrate.errors import StoreError
+from hitrate.stores import withholding
 
 MEMBERS: list[FullKey] = [(("batch",), f"member {number}") for number in range(5)]
 
@@ -71,11 +72,13 @@ def noise(number: int, size: int) -> bytes:
 def fill_the_disk(path: str, on_error: Any, lift: bool) -> None:
     """Write until the disk is full and beyond; say which single keys and which batches were stored."""
     drop_warnings_on_purpose()
+    withholding._AGAIN_SECONDS = 0.0
     cache: SqliteCache[Any] = SqliteCache(path=path, on_error=on_error)
     cache.set({(("first",), str(number)): (noise(number, 500), None) for number in range(20)})
     limit_files(400_000)
     stored: list[int] = []
     batches: list[int] = []
+    latest = -1
     raised = 0
     for number in range(120):
         errors = cache.stats().errors
@@ -89,8 +92,11 @@ def fill_the_disk(path: str, on_error: Any, lift: bool) -> None:
         else:
             if cache.stats().errors == errors:
                 (stored if number % 3 else batches).append(number)
+        latest = latest if number % 3 else number
         found = cache.get(MEMBERS)
-        assert [found[key]["batch"] for key in found] == batches[-1:] * len(found), "half a batch"
+        # What was not taken leaves the old batch only to a caller that was told.
+        served = on_error == "raise" or batches[-1:] == [latest]
+        assert [found[key]["batch"] for key in found] == (batches[-1:] * len(MEMBERS) if served else [])
         for check in stored[::7]:
             assert cache.get([(("single",), str(check))]) == {(("single",), str(check)): noise(check, 5000)}
         assert len(cache.get([(("first",), str(first)) for first in range(20)])) == 20
@@ -102,8 +108,36 @@ def fill_the_disk(path: str, on_error: Any, lift: bool) -> None:
         cache.set({(("single",), "after"): (noise(1000, 5000), None)})
         assert cache.get([(("single",), "after")])
         assert cache.stats().errors == errors
-    say({"stored": stored, "batches": batches, "errors": errors, "entries": cache.stats().entries})
+    say({"stored": stored, "batches": batches, "errors": errors, "entries": cache.stats().entries, "served": served})
     cache.close()
+
+
+def remove_on_a_full_disk(path: str) -> None:
+    """Remove what is stored while nothing can be written, and then when something can."""
+    drop_warnings_on_purpose()
+    withholding._AGAIN_SECONDS = 0.0
+    entries: dict[FullKey, Any] = {(("kept",), "a"): 0}
+    removals: list[tuple[FullKey, Callable[[SqliteCache[Any]], Any]]] = [
+        ((("a",), "deleted"), lambda cache: cache.delete([(("a",), "deleted")])),
+        ((("b",), "cleared"), lambda cache: cache.clear([("b",)])),
+        ((("c", "d"), "cleared"), lambda cache: cache.clear_under(("c",))),
+        ((("e",), "overwritten"), lambda cache: cache.set({(("e",), "overwritten"): ("new", None)})),
+        ((("e",), "removed"), lambda cache: cache.set({(("e",), "removed"): ("new", 0)})),
+    ]
+    entries |= {key: 1 for key, _ in removals}
+    with SqliteCache[Any](path=path) as cache, SqliteCache[Any](path=path) as other:
+        cache.set({key: (value, None) for key, value in entries.items()})
+        limit_files(0)
+        for number, (key, remove) in enumerate(removals):
+            assert cache.get([key]) == {key: 1}
+            remove(cache)
+            assert cache.get([key]) == {}
+            assert other.get([key]) == {key: 1}
+            assert cache.stats().errors == number + 1
+        assert cache.get(list(entries)) == {(("kept",), "a"): 0}
+        limit_files(-1)
+        cache.set({(("kept",), "b"): (0, None)})
+        assert other.get(list(entries)) == cache.get(list(entries)) == {(("kept",), "a"): 0}
 
 
 def open_on_a_full_disk(path: str) -> None:
