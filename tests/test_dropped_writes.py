@@ -28,6 +28,12 @@ A, B, C = ((NAMESPACE, name) for name in "abc")
 LARGE = "x" * 300_000
 
 
+@contextmanager
+def opened(face: Face, cache: Any) -> Iterator[Driver]:
+    with cache, face.open(cache) as driver:
+        yield driver
+
+
 # A server that is full
 
 
@@ -105,7 +111,7 @@ def test_on_error_raise_tells_the_caller_and_leaves_the_old_value(small_server: 
 
 
 def test_a_full_farthest_tier_does_not_serve_the_old_value(small_server: Server, fill: Any, face: Face) -> None:
-    with face.open(TieredCache(InMemoryCache(max_bytes=100_000), RedisCache(small_server.unix_url))) as cache:
+    with opened(face, TieredCache(InMemoryCache(max_bytes=100_000), RedisCache(small_server.unix_url))) as cache:
         cache.set({A: ("old", None)})
         fill()
         cache.set({A: (LARGE, None)})  # too large for the nearer one
@@ -115,7 +121,7 @@ def test_a_full_farthest_tier_does_not_serve_the_old_value(small_server: Server,
 def test_a_server_that_is_read_only_does_not_have_its_old_values_served(face: Face) -> None:
     server = PostgresServer()
     try:
-        with face.open(PostgresCache(server.url)) as cache:
+        with opened(face, PostgresCache(server.url)) as cache:
             cache.set({A: ("old", None), B: ("old", None), C: ("other", None)})
             with psycopg.connect(server.url, autocommit=True) as con:
                 con.execute("ALTER SYSTEM SET default_transaction_read_only = on")
@@ -180,7 +186,7 @@ def writes(cache: Driver) -> dict[str, Callable[[], Any]]:
 @pytest.mark.usefixtures("settles_at_once")
 @pytest.mark.parametrize("what", list(writes(None)))  # type: ignore[arg-type]
 def test_what_cannot_be_removed_is_not_served(path: Path, face: Face, what: str) -> None:
-    with face.open(SqliteCache(path=path)) as cache, SqliteCache[Any](path=path) as other:
+    with opened(face, SqliteCache(path=path)) as cache, SqliteCache[Any](path=path) as other:
         cache.set({A: ("old", None), B: ("old", None), (("other",), "a"): ("other", None)})
         with locked(path):
             assert cache.get([A, B]) == {A: "old", B: "old"}
@@ -198,7 +204,7 @@ def test_what_cannot_be_removed_is_not_served(path: Path, face: Face, what: str)
 
 @pytest.mark.usefixtures("settles_at_once")
 def test_what_is_set_again_is_served_at_once(path: Path, face: Face) -> None:
-    with face.open(SqliteCache(path=path)) as cache:
+    with opened(face, SqliteCache(path=path)) as cache:
         cache.set({A: ("old", None), B: ("old", None)})
         with locked(path):
             cache.set({A: ("dropped", None)})
@@ -299,7 +305,7 @@ def test_a_value_that_graphs_leave_out_leaves_no_old_one(
         "sqlite": lambda: module.SqliteCache(path=path),
         "tiered": lambda: module.TieredCache(module.InMemoryCache(), module.SqliteCache(path=path)),
     }[kind]()
-    with face.open(cache) as driver, caplog.at_level(logging.WARNING, "hitrate"):
+    with opened(face, cache) as driver, caplog.at_level(logging.WARNING, "hitrate"):
         driver.set({A: ("old", None), B: ("old", None)})
         driver.set({A: (threading.Lock(), None), C: ("new", None)})
         assert driver.get([A, B, C]) == {B: "old", C: "new"}

@@ -6,12 +6,12 @@ Both faces share everything that does not wait; they differ by an ``await``.
 from __future__ import annotations
 
 import threading
-import time
 from collections.abc import Callable, Collection, Coroutine, Iterable, Mapping, Sequence
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
 
 from hitrate.base import BaseCache, FullKey, Namespace, ValueT
+from hitrate.clock import wall_clock
 from hitrate.entry import Entry, expiry_of
 from hitrate.envelope import MARK, Envelope, opened
 from hitrate.errors import ClosedError, DecodeError, HitrateError, SerializationError, StoreError
@@ -62,7 +62,7 @@ class Cache(BaseCache[ValueT]):
         serde: SerializerProtocol | None = None,
         default_ttl: float | None = None,
         on_error: OnError = "miss",
-        clock: Callable[[], float] = time.time,
+        clock: Callable[[], float] = wall_clock,
     ) -> None:
         super().__init__(serde=serde)
         expiry_of(default_ttl, 0.0)

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import os
-import time
 from collections.abc import Callable, Coroutine, Mapping
 from typing import Any
 
 from hitrate.base import FullKey, ValueT
+from hitrate.clock import wall_clock
 from hitrate.compute.cache import ComputingCache
 from hitrate.failsafe import OnError
 from hitrate.serde import SerializerProtocol
@@ -29,7 +29,7 @@ class SqliteCache(ComputingCache[ValueT]):
         default_ttl: seconds that an entry set with a TTL of None stays fresh; None for ever.
         on_error: ``"miss"`` turns failures of the file into misses and dropped writes, sets a damaged file aside and
             starts another; ``"raise"`` raises them and leaves the file.
-        clock: returns the seconds since the epoch.
+        clock: returns the seconds since the epoch; what ``time.time`` is when it is asked, if not given.
 
     Raises:
         TypeError: the path is neither a str nor an os.PathLike.
@@ -48,7 +48,7 @@ class SqliteCache(ComputingCache[ValueT]):
         max_entries: int | None = None,
         default_ttl: float | None = None,
         on_error: OnError = "miss",
-        clock: Callable[[], float] = time.time,
+        clock: Callable[[], float] = wall_clock,
     ) -> None:
         store = SqliteStore(
             path,
