@@ -56,6 +56,46 @@ def open_without_privilege(paths: list[str]) -> None:
     say(told)
 
 
+def as_user(user: int, group: int, groups: list[int] | None = None) -> None:
+    """Go on as another user, if this one may; what is needed is imported before."""
+    SqliteCache(path=":memory:").close()
+    SqliteCache(path=":memory:", mode=0o660).close()
+    importlib.import_module("hitrate.stores.sqlite.read_only")
+    os.setgroups(groups or [])
+    os.setgid(group)
+    os.setuid(user)
+    os.umask(0o002)
+
+
+def use_as(user: int, group: int, groups: list[int], path: str, options: dict[str, Any], name: str) -> None:
+    """Open a file as another user, set an entry and say all that is there; or say what was raised."""
+    drop_warnings_on_purpose()
+    as_user(user, group, groups)
+    try:
+        with SqliteCache[Any](path=path, **options) as cache:
+            cache.set({(("users",), name): (name, None)})
+            found = cache.get([(("users",), str(number)) for number in range(10)])
+            say({"found": sorted(found.values()), "errors": cache.stats().errors})
+    except Exception as error:
+        say({"error": type(error).__name__, "text": str(error)})
+
+
+def replace_when_told(user: int, group: int, path: str, options: dict[str, Any]) -> None:
+    """Have a file open as another user while it is damaged, and go on with the new one."""
+    drop_warnings_on_purpose()
+    as_user(user, group)
+    with SqliteCache[Any](path=path, **options) as cache:
+        cache.set({(("users",), "0"): ("0", None)})
+        say("open")
+        sys.stdin.readline()
+        with open(path, "rb+") as file:
+            file.write(b"no database" * 2000)
+        for _ in range(10):
+            with SqliteCache[Any](path=path, **options) as other:
+                other.set({(("users",), "1"): ("1", None)})
+        say({"mode": os.stat(path).st_mode & 0o777, "group": os.stat(path).st_gid})
+
+
 # A full disk
 
 

@@ -29,6 +29,7 @@ from hitrate.stores.sqlite.connections import (
 from hitrate.stores.sqlite.ownership import own_path
 from hitrate.stores.sqlite.paths import prepare_path
 from hitrate.stores.sqlite.reading import read_many, read_one
+from hitrate.stores.sqlite.rights import check_mode, check_rights, explained, no_permission
 from hitrate.stores.sqlite.rows import ROW_OVERHEAD
 from hitrate.stores.sqlite.worker import Worker
 from hitrate.stores.sqlite.writing import (
@@ -65,6 +66,7 @@ class SqliteStore(Store):
         max_entries: entries held at most, None for no limit.
         repair: whether a damaged file is set aside and a new one started.
         clock: returns the seconds since the epoch.
+        mode: the permissions that the file is made with, less the umask; None for its owner alone.
     """
 
     def __init__(
@@ -76,21 +78,22 @@ class SqliteStore(Store):
         max_entries: int | None,
         repair: bool,
         clock: Callable[[], float],
+        mode: int | None = None,
     ) -> None:
         check_limit("max_bytes", max_bytes)
         check_limit("max_entries", max_entries)
         if durability not in ("normal", "full"):
             raise ValueError(f"durability is 'normal' or 'full', not {durability!r}")
-        self.path = prepare_path(path)
-        if self.path != ":memory:":
-            self.path = own_path(self.path, set(open_files()))
+        self._mode = check_mode(mode)
+        with explained(path):
+            self._connections = self._connections_to(path, durability, self._mode, repair=repair)
+        self.path = self._connections.path
         self._clock = clock
         self._limits = Limits(
             entries=sys.maxsize if max_entries is None else max_entries,
             bytes=sys.maxsize if max_bytes is None else max_bytes,
         )
         self._repairs = repair
-        self._connections = Connections(self.path, durability, repair=repair)
         self._write_lock = threading.Lock()  # one writer of this process at a time: a queue, where SQLite would poll
         self._worker = Worker(self.get, self._write_together)
         self._keeper = Keeper(self._keep)
@@ -100,14 +103,25 @@ class SqliteStore(Store):
         self._soonest = sys.float_info.max
         self._evictions = 0
         self._expirations = 0
-        self._open_first()
+        with explained(self.path):
+            self._open_first()
         _stores.add(self)
+
+    def _connections_to(self, path: Any, durability: Durability, mode: int, *, repair: bool) -> Connections:
+        where = prepare_path(path, mode)
+        if where != ":memory:":
+            where = own_path(where, set(open_files()))
+            check_rights(where, mode)
+        return Connections(where, durability, repair=repair, mode=mode)
 
     def _open_first(self) -> None:
         """Open the file, so that a path that will not do is told at once; a busy file may do later."""
         try:
             handle = self._connections.idle.pop() if self._connections.in_memory else self._connections.open()
         except apsw.CantOpenError as error:
+            for beside in (self.path, f"{self.path}-wal", f"{self.path}-shm"):
+                if os.path.exists(beside) and not os.access(beside, os.R_OK | os.W_OK):
+                    raise PermissionError(no_permission(self.path, beside)) from error
             raise OSError(f"path {self.path!r} cannot be opened as a database: {error}") from error
         except schema.NotOurs as error:
             raise ValueError(str(error)) from error

@@ -22,7 +22,8 @@ from hitrate.errors import ClosedError, StoreError
 from hitrate.failsafe import log
 from hitrate.stores.sqlite import schema
 from hitrate.stores.sqlite.commits import CommitWatch
-from hitrate.stores.sqlite.paths import inode_of, make_private, one_process_at_a_time
+from hitrate.stores.sqlite.paths import inode_of, make_file, make_in_place_of, one_process_at_a_time
+from hitrate.stores.sqlite.rights import PRIVATE, check_rights
 from hitrate.stores.sqlite.snapshots import Ender, Snapshot, wal_index
 
 Durability = Literal["normal", "full"]
@@ -82,6 +83,7 @@ class Connections:
         path: the file, or ``:memory:`` for one connection that all threads share in turn.
         durability: ``"full"`` flushes each commit to the disk; ``"normal"`` loses the latest ones to a power failure.
         repair: whether a damaged file is set aside and a new one started.
+        mode: the permissions that the file is made with, less the umask.
 
     Attributes:
         idle: the handles that nobody uses. Take one by ``pop`` (IndexError: ``open`` one) and give it back by
@@ -93,12 +95,13 @@ class Connections:
         checkpoint_at: how many do now.
     """
 
-    def __init__(self, path: str, durability: Durability, *, repair: bool) -> None:
+    def __init__(self, path: str, durability: Durability, *, repair: bool, mode: int = PRIVATE) -> None:
         self.path = path
         self.in_memory = path == ":memory:"
         self.idle: Any = []
         self._durability = durability
         self._repair = repair
+        self._mode = mode
         self._lock = threading.Lock()
         self.commits = 0
         self.watches: list[CommitWatch] = []
@@ -130,7 +133,9 @@ class Connections:
     def _connect(self, *, make: bool = True) -> Handle:
         with _opening:
             if make and not self.in_memory:
-                make_private(self.path)
+                make_file(self.path, self._mode)
+            if not self.in_memory:
+                check_rights(self.path, self._mode)
             logged = not self.in_memory and os.path.exists(f"{self.path}-wal")
             if logged and os.path.getsize(self.path) == 0:  # waiting for those who have it open would be in vain
                 raise schema.Tampered(f"{self.path} is empty beside its -wal file")
@@ -143,8 +148,7 @@ class Connections:
             con.config(apsw.SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, logged)
             made = schema.check(con, self.path)
             con.config(apsw.SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 0)
-            con.config(apsw.SQLITE_DBCONFIG_ENABLE_TRIGGER, 0)  # nothing that the file holds is run
-            con.config(apsw.SQLITE_DBCONFIG_ENABLE_VIEW, 0)
+            self._restrict(con)
             if not made:
                 schema.create(con, self.path)  # before the -wal file, so that the file itself tells at once whose it is
             self._use_wal(con)
@@ -152,12 +156,8 @@ class Connections:
                 ("synchronous", self._durability),
                 ("wal_autocheckpoint", 0),  # the keeper's work, off the writer's path
                 ("journal_size_limit", 64 << 20),  # a -wal file that grew longer is cut when it begins anew
-                ("cache_size", -48_000),
-                ("trusted_schema", 0),
-                ("cell_size_check", 1),
             ):
                 con.pragma(name, value)
-            con.config(apsw.SQLITE_DBCONFIG_DEFENSIVE, 1)
             con.set_wal_hook(partial(self._committed, handle.inode))
             if not self.in_memory:
                 handle.execute(
@@ -168,6 +168,15 @@ class Connections:
             self._close(handle)
             raise
         return handle
+
+    @staticmethod
+    def _restrict(con: apsw.Connection) -> None:
+        """Let nothing that the file holds be run, and hold so much of it in memory."""
+        con.config(apsw.SQLITE_DBCONFIG_ENABLE_TRIGGER, 0)
+        con.config(apsw.SQLITE_DBCONFIG_ENABLE_VIEW, 0)
+        for name, value in (("cache_size", -48_000), ("trusted_schema", 0), ("cell_size_check", 1)):
+            con.pragma(name, value)
+        con.config(apsw.SQLITE_DBCONFIG_DEFENSIVE, 1)
 
     def _use_wal(self, con: apsw.Connection) -> None:
         """Switch to a write-ahead log, for which SQLite does not wait when others open the file too."""
@@ -265,12 +274,15 @@ class Connections:
                     return
                 when = time.strftime("%Y%m%dT%H%M%S")
                 name = f"{self.path}.damaged-{when}-{os.getpid()}-{random.randrange(1 << 32):08x}"
+                before = os.stat(self.path)
                 os.rename(self.path, name)
                 for suffix in ("-wal", "-shm"):
                     try:
                         os.rename(self.path + suffix, name + suffix)
                     except FileNotFoundError:
                         pass
+                if before.st_mode & 0o020:
+                    make_in_place_of(self.path, before)
         except OSError as obstacle:
             raise StoreError(f"{self.path} is damaged ({error}) and cannot be set aside: {obstacle}") from error
         log.warning("%s was damaged (%s); it is now %s, and a new file is started", self.path, error, name)
