@@ -21,6 +21,7 @@ from hitrate import InMemoryCache, SqliteCache
 from hitrate.base import FullKey
 from hitrate.errors import StoreError
 from hitrate.stores import withholding
+from hitrate.stores.sqlite import connections
 
 MEMBERS: list[FullKey] = [(("batch",), f"member {number}") for number in range(5)]
 
@@ -94,6 +95,28 @@ def replace_when_told(user: int, group: int, path: str, options: dict[str, Any])
             with SqliteCache[Any](path=path, **options) as other:
                 other.set({(("users",), "1"): ("1", None)})
         say({"mode": os.stat(path).st_mode & 0o777, "group": os.stat(path).st_gid})
+
+
+def keep_setting(path: str) -> None:
+    """Have a file open; when told, set until that works again."""
+    drop_warnings_on_purpose()
+    connections._LOOK_SECONDS = 0.0
+    key = (("bad", "days"), "theirs")
+    with SqliteCache[Any](path=path) as cache:
+        cache.set({key: ("before", None)})
+        say("set")
+        sys.stdin.readline()
+        while cache.get([key]) != {key: "works"}:
+            cache.set({key: ("works", None)})
+        say("works")
+        sys.stdin.readline()
+
+
+def leave_a_wal(path: str) -> None:
+    """End without closing."""
+    cache: SqliteCache[Any] = SqliteCache(path=path)
+    cache.set({(("bad", "days"), "a"): (1, None)})
+    os._exit(0)
 
 
 # A full disk

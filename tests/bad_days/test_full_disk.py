@@ -17,7 +17,7 @@ from hitrate import SqliteCache
 @pytest.mark.parametrize("lift", [True, False])
 def test_on_a_full_disk_writes_are_dropped_whole_and_reads_go_on(path: Path, on_error: Any, lift: bool) -> None:
     told = run("fill_the_disk", path, on_error, lift)
-    assert told["errors"] > 10
+    assert told["errors"] > (10 if on_error == "raise" else 2)  # what is removed makes room
     assert told["stored"]
     assert told["batches"]
     with SqliteCache[Any](path=path, on_error="raise") as cache:  # another process, with room again

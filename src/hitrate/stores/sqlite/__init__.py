@@ -184,7 +184,8 @@ class SqliteStore(Store):
             _, entries, size = read_totals(handle.execute)
             cleared, cleared_size = handle.execute(_CLEARED_USAGE).fetchall()[0]
         finally:
-            handle.execute("COMMIT")
+            if handle.con.in_transaction:  # an error may have rolled back already, and is what is to be told
+                handle.execute("COMMIT")
         return Usage(entries - cleared, size - int(cleared_size), self._evictions, self._expirations)
 
     # Writing

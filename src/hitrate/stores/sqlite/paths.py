@@ -12,8 +12,16 @@ from typing import Any
 
 from hitrate.stores.sqlite.rights import PRIVATE, folder_mode, no_permission
 
+Inode = tuple[int, int] | None
+"""The device and inode of a file; None for none."""
 
-def inode_of(path: str) -> tuple[int, int] | None:
+
+def inodes_of(path: str) -> tuple[Inode, ...]:
+    """Return those of a database, of its -wal and of its -shm."""
+    return inode_of(path), inode_of(f"{path}-wal"), inode_of(f"{path}-shm")
+
+
+def inode_of(path: str) -> Inode:
     """Return the device and inode of a file, None if it is not there."""
     try:
         found = os.stat(path)

@@ -25,7 +25,6 @@ from hitrate.stores.sqlite.connections import Connections, Durability, Handle, o
 from hitrate.stores.sqlite.ownership import own_path
 from hitrate.stores.sqlite.paths import checked_path, inode_of
 from hitrate.stores.sqlite.rights import check_rights, no_permission
-from hitrate.stores.sqlite.snapshots import Snapshot, wal_index
 
 _LOOK_SECONDS = 0.1
 
@@ -76,8 +75,7 @@ class ReadOnlyConnections(Connections):
                 raise schema.NotOurs(f"{self.path} is empty, and so no file of a cache that could be read")
             self._restrict(con)
             if logged:
-                handle.execute("SELECT 0 FROM hitrate_state").fetchall()
-                handle.snapshot = Snapshot(handle.execute, wal_index(self.path))
+                self._begin_reading(handle)
         except BaseException as error:
             self._close(handle)
             if isinstance(error, apsw.CantOpenError) and logged:

@@ -124,7 +124,8 @@ def _read(con: apsw.Connection) -> tuple[int, int, list[Any]]:
     try:
         return _read(con)
     finally:
-        con.execute("ROLLBACK")
+        if con.in_transaction:  # an error may have rolled back already, and is what is to be told
+            con.execute("ROLLBACK")
 
 
 def create(con: apsw.Connection, path: str) -> None:
