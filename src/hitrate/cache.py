@@ -553,18 +553,18 @@ class Cache(BaseCache[ValueT]):
         except StoreError as error:
             self._failsafe.failed("stats", error)
             usage = Usage(0, 0, 0, 0)
-        entries, size, evictions, expirations = usage
         return CacheStats(
             hits=counters.hits,
             misses=counters.misses,
             sets=counters.sets,
             deletes=counters.deletes,
-            evictions=evictions,
-            expirations=expirations,
+            evictions=usage.evictions,
+            expirations=usage.expirations,
             errors=counters.errors,
-            entries=entries,
-            bytes=size,
+            entries=usage.entries,
+            bytes=usage.bytes,
             seconds_saved=counters.seconds_saved,
+            disk_bytes=usage.disk_bytes,
             breaker=self._store.breaker,
         )
 

@@ -163,6 +163,12 @@ class ReadOnlySqliteStore(SqliteStore):
     def _refuse(self) -> NoReturn:
         raise ReadOnlyError(f"{self.path} was opened with read_only=True, and nothing is written to it")
 
+    def _tidy_up(self) -> None:
+        """Leave everything as it is."""
+
+    def _shorten_wal(self) -> None:
+        """Leave it as it is."""
+
     def _keep(self) -> bool:
         self._seen = set()  # for whom this is: no visited bit is written
         return False

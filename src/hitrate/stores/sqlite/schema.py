@@ -130,6 +130,7 @@ def _read(con: apsw.Connection) -> tuple[int, int, list[Any]]:
 
 def create(con: apsw.Connection, path: str) -> None:
     """Make the tables, unless another process has made them meanwhile."""
+    con.pragma("auto_vacuum", "incremental")  # so that room can be given back; it counts for a new file alone
     con.execute("BEGIN IMMEDIATE")
     try:
         if not check(con, path):
