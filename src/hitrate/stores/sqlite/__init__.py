@@ -377,8 +377,8 @@ class SqliteStore(Store):
 
     def _give_back(self) -> bool:
         """Give back some of the pages that removed entries left; tell whether there are more."""
-        self._keeper.rest(_REST_SECONDS)
         if self._transact(lambda transaction: transaction.give_back()):
+            self._keeper.rest(_REST_SECONDS)
             return True
         self._removed = 0
         self._fold()  # which cuts the file
