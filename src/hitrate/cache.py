@@ -5,12 +5,13 @@ Both faces share everything that does not wait; they differ by an ``await``.
 
 from __future__ import annotations
 
-import time
-from collections.abc import Callable, Coroutine, Iterable, Mapping, Sequence
+import threading
+from collections.abc import Callable, Collection, Coroutine, Iterable, Mapping, Sequence
 from types import TracebackType
-from typing import Any, NoReturn, Self
+from typing import TYPE_CHECKING, Any, NoReturn, Self
 
 from hitrate.base import TTL, BaseCache, FullKey, Namespace, ValueT
+from hitrate.clock import wall_clock
 from hitrate.entry import Entry, expiry_of, seconds_of
 from hitrate.envelope import MARK, Envelope, opened
 from hitrate.errors import ClosedError, DecodeError, HitrateError, SerializationError, StoreError
@@ -27,9 +28,13 @@ from hitrate.keys import (
     refuse_key,
     refuse_pair,
 )
+from hitrate.plans import Plan, acarry_out, carry_out
 from hitrate.serde import BoundSerializer, SerializerProtocol
 from hitrate.stats import CacheStats, Counters, MissTimes
 from hitrate.stores.base import Changes, Found, Store, Usage
+
+if TYPE_CHECKING:
+    from hitrate.stores.withholding import WithholdingStore
 
 _KNOWN_ENCODINGS = frozenset({"msgpack", "writes", "bytes", "null"})
 
@@ -57,7 +62,7 @@ class Cache(BaseCache[ValueT]):
         serde: SerializerProtocol | None = None,
         default_ttl: TTL | None = None,
         on_error: OnError = "miss",
-        clock: Callable[[], float] = time.time,
+        clock: Callable[[], float] = wall_clock,
     ) -> None:
         super().__init__(serde=serde)
         expiry_of(default_ttl, 0.0)
@@ -72,6 +77,7 @@ class Cache(BaseCache[ValueT]):
         self._loads_typed = _cautious(self.serde)
         self._closed = False
         self._looks_in: tuple[Any, str] = (store, "get")
+        self._exchanging = threading.RLock()  # guards which store is asked
 
     # Reading
 
@@ -267,7 +273,7 @@ class Cache(BaseCache[ValueT]):
         try:
             removed = self._store.write(changes)
         except StoreError as error:
-            self._failsafe.failed("write", error)
+            carry_out(self._dropped("write", error, changes))
         else:
             self._count_write(changes, removed)
 
@@ -287,7 +293,7 @@ class Cache(BaseCache[ValueT]):
         try:
             removed = await self._store.awrite(changes)
         except StoreError as error:
-            self._failsafe.failed("write", error)
+            await acarry_out(self._dropped("write", error, changes))
         else:
             self._count_write(changes, removed)
 
@@ -311,6 +317,7 @@ class Cache(BaseCache[ValueT]):
                 encoding, payload = self._dump(value, encoded_key)
             except SerializationError as error:
                 self._cannot_store(full_key, error)
+                changes[encoded_key] = None  # the value it was to replace is not to be served as if it were this one
                 continue
             seconds = missed.seconds_since(encoded_key, now) if missed else 0.0
             changes[encoded_key] = (encoding, payload, expiry, seconds)
@@ -398,7 +405,7 @@ class Cache(BaseCache[ValueT]):
         try:
             removed = self._store.write(changes)
         except StoreError as error:
-            self._failsafe.failed("delete", error)
+            carry_out(self._dropped("delete", error, changes))
             return 0
         self._counters.deletes += removed
         return removed
@@ -409,7 +416,7 @@ class Cache(BaseCache[ValueT]):
         try:
             removed = await self._store.awrite(changes)
         except StoreError as error:
-            self._failsafe.failed("delete", error)
+            await acarry_out(self._dropped("delete", error, changes))
             return 0
         self._counters.deletes += removed
         return removed
@@ -431,7 +438,7 @@ class Cache(BaseCache[ValueT]):
             try:
                 self._store.clear(names)
             except StoreError as error:
-                self._failsafe.failed("clear", error)
+                self._not_cleared(error, lambda store: store.owe_namespaces(names))
 
     async def aclear(self, namespaces: Sequence[Namespace] | None = None) -> None:
         """Asynchronously delete the cached values for the given namespaces; as ``clear``."""
@@ -440,7 +447,7 @@ class Cache(BaseCache[ValueT]):
             try:
                 await self._store.aclear(names)
             except StoreError as error:
-                self._failsafe.failed("clear", error)
+                self._not_cleared(error, lambda store: store.owe_namespaces(names))
 
     def clear_under(self, prefix: Namespace) -> None:
         """Delete the cached values of every namespace that begins with this one.
@@ -460,7 +467,7 @@ class Cache(BaseCache[ValueT]):
             else:
                 self._store.clear(None)
         except StoreError as error:
-            self._failsafe.failed("clear", error)
+            self._not_cleared(error, lambda store: store.owe_under(name) if name else store.owe_namespaces(None))
 
     async def aclear_under(self, prefix: Namespace) -> None:
         """Asynchronously delete the cached values of every namespace that begins with this one; as ``clear_under``."""
@@ -471,7 +478,54 @@ class Cache(BaseCache[ValueT]):
             else:
                 await self._store.aclear(None)
         except StoreError as error:
-            self._failsafe.failed("clear", error)
+            self._not_cleared(error, lambda store: store.owe_under(name) if name else store.owe_namespaces(None))
+
+    # What a store did not take
+
+    def _dropped(self, doing: str, error: StoreError, keys: Collection[EncodedKey]) -> Plan[None]:
+        """Count a write or a removal that the store did not take, and have what it holds for these keys not be served.
+
+        What was to be replaced is removed, for a store that is full can do that; where it cannot, its keys are misses
+        in this process until it does.
+
+        Raises:
+            StoreError: the given error, with ``on_error="raise"``; then the caller knows that old values are there.
+        """
+        self._failsafe.failed(doing, error)
+        if keys:
+            store = self._withholding(lambda store: store.owe(keys))
+            yield from store.settling(keys)
+
+    def _not_cleared(self, error: StoreError, owe: Callable[[WithholdingStore], None]) -> None:
+        """Count a clearing that the store did not take, and have what it was to clear not be served.
+
+        Raises:
+            StoreError: the given error, with ``on_error="raise"``.
+        """
+        self._failsafe.failed("clear", error)
+        self._withholding(owe)
+
+    def _withholding(self, owe: Callable[[WithholdingStore], None]) -> WithholdingStore:
+        from hitrate.stores.withholding import WithholdingStore
+
+        with self._exchanging:
+            store = self._store
+            if not isinstance(store, WithholdingStore):
+                store = WithholdingStore(store, self._serve_all)
+            owe(store)
+            self._exchange(store)
+        return store
+
+    def _serve_all(self, store: WithholdingStore) -> None:
+        """Ask the store itself again: there is nothing to withhold any more."""
+        with self._exchanging:
+            if store is self._store and not store.owes:
+                self._exchange(store.store)
+
+    def _exchange(self, store: Store) -> None:
+        self._store = store
+        if self._looks_in[1] == "get":
+            self._looks_in = store, "get"
 
     def _encode_prefix(self, prefix: Namespace) -> bytes:
         if self._closed:
@@ -499,18 +553,18 @@ class Cache(BaseCache[ValueT]):
         except StoreError as error:
             self._failsafe.failed("stats", error)
             usage = Usage(0, 0, 0, 0)
-        entries, size, evictions, expirations = usage
         return CacheStats(
             hits=counters.hits,
             misses=counters.misses,
             sets=counters.sets,
             deletes=counters.deletes,
-            evictions=evictions,
-            expirations=expirations,
+            evictions=usage.evictions,
+            expirations=usage.expirations,
             errors=counters.errors,
-            entries=entries,
-            bytes=size,
+            entries=usage.entries,
+            bytes=usage.bytes,
             seconds_saved=counters.seconds_saved,
+            disk_bytes=usage.disk_bytes,
             breaker=self._store.breaker,
         )
 

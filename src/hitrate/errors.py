@@ -33,6 +33,10 @@ class StoreError(HitrateError):
     """The backend failed: it is down, locked, full or damaged. Reads were misses, writes were dropped."""
 
 
+class ReadOnlyError(StoreError):
+    """A write to a cache that was opened with ``read_only=True``; it was dropped."""
+
+
 class NewerFormatError(HitrateError):
     """The file was written by a newer hitrate; it was left untouched."""
 

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import logging
+import math
 import time
 from typing import Literal
 
-from hitrate.errors import HitrateError
+from hitrate.errors import HitrateError, ReadOnlyError
 from hitrate.stats import Counters
 
 OnError = Literal["miss", "raise"]
@@ -50,5 +51,6 @@ class Failsafe:
         kind = f"{doing} {type(error).__name__}"
         now = time.monotonic()
         if now - self._last_line.get(kind, -_SECONDS_BETWEEN_LINES) >= _SECONDS_BETWEEN_LINES:
-            self._last_line[kind] = now
+            # That a cache is read-only is its program's wish, and is said once.
+            self._last_line[kind] = math.inf if isinstance(error, ReadOnlyError) else now
             log.warning("%s: %s failed, going on without the cache: %s", self._name, doing, error)

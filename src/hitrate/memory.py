@@ -17,6 +17,7 @@ from typing import Any
 
 from hitrate.base import TTL, FullKey, Namespace, ValueT
 from hitrate.cache import _MISS, _raise
+from hitrate.clock import OtherTime, wall_clock
 from hitrate.compute.cache import ComputingCache
 from hitrate.entry import DEFAULT_ENCODING, Entry
 from hitrate.envelope import MARK, Envelope
@@ -47,7 +48,7 @@ class InMemoryCache(ComputingCache[ValueT]):
         max_entries: entries held at most, None for no limit.
         default_ttl: seconds (or a timedelta) that an entry set with a TTL of None stays fresh; None for ever.
         on_error: ``"miss"`` turns an entry that cannot be decoded into a miss, ``"raise"`` raises.
-        clock: returns the seconds since the epoch.
+        clock: returns the seconds since the epoch; what ``time.time`` is when it is asked, if not given.
     """
 
     _store: MemoryStore
@@ -60,10 +61,11 @@ class InMemoryCache(ComputingCache[ValueT]):
         max_entries: int | None = None,
         default_ttl: TTL | None = None,
         on_error: OnError = "miss",
-        clock: Callable[[], float] = time.time,
+        clock: Callable[[], float] = wall_clock,
     ) -> None:
         store = MemoryStore(max_bytes=max_bytes, max_entries=max_entries, clock=clock)
         super().__init__(store, serde=serde, default_ttl=default_ttl, on_error=on_error, clock=clock)
+        self._time: Any = time if clock is wall_clock else OtherTime(clock)
         self._spaces: dict[Any, Space] = store.spaces
         # Only our own serializer is known to be exact, and so to allow sharing and copying in the place of decoding.
         self._exact = type(self.serde) is MsgpackSerializer
@@ -108,7 +110,7 @@ class InMemoryCache(ComputingCache[ValueT]):
                                 values[full_key] = value
                             continue
                 elif type(held) is tuple and type(held[0]) is not str:
-                    if held[2] is None or held[2] > self._clock():
+                    if held[2] is None or held[2] > self._time.time():
                         values[full_key] = held[1] if held[0] is None else held[0](held[1])
                         if not held[4]:
                             self._store.visit(space, key, held)
@@ -125,7 +127,7 @@ class InMemoryCache(ComputingCache[ValueT]):
                             saved += held[3]
                         continue
                 misses += 1
-                missed[full_key] = self._clock()
+                missed[full_key] = self._time.time()
         except (TypeError, ValueError):
             for full_key in keys:
                 check_key(full_key)
@@ -163,7 +165,7 @@ class InMemoryCache(ComputingCache[ValueT]):
         if type(make) is str or not held[4]:
             return _MISS
         expiry = held[2]
-        if expiry is not None and expiry <= self._clock():
+        if expiry is not None and expiry <= self._time.time():
             return _MISS
         counters = self._counters
         counters.hits += 1
@@ -178,7 +180,7 @@ class InMemoryCache(ComputingCache[ValueT]):
         hit in 64 does, but for the first of an entry; where it was to go on decoding, it is so for the whole namespace.
         """
         encoding, payload, expiry, seconds, visited = entry = spelled_out(held)
-        if expiry is not None and expiry <= self._clock():
+        if expiry is not None and expiry <= self._time.time():
             self._store.expire(space, full_key[1], held)
             return _MISS
         value: Any
@@ -383,6 +385,7 @@ class InMemoryCache(ComputingCache[ValueT]):
                 batch.append((namespace, key, self._held(value, full_key, expiry)))
             except SerializationError as error:
                 self._cannot_store(full_key, error)
+                batch.append((namespace, key, None))  # the value it was to replace is not to be served in its place
         return batch
 
     def _encode_keys(self, keys: Iterable[FullKey]) -> list[Any]:

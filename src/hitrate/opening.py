@@ -22,6 +22,11 @@ _REDIS_NAMES = {"valkey": "redis", "valkeys": "rediss"}
 # A plus sign may be in a password or a path: what joins two tiers stands before a scheme.
 _JOINT = re.compile(r"\+(?=(?:" + "|".join(_CLASSES) + r"):)")
 
+
+def _flag(text: str) -> bool:
+    return {"1": True, "true": True, "yes": True, "0": False, "false": False, "no": False}[text.lower()]
+
+
 _FROM_TEXT: dict[str, Callable[[str], Any]] = {
     "max_bytes": int,
     "max_entries": int,
@@ -32,6 +37,8 @@ _FROM_TEXT: dict[str, Callable[[str], Any]] = {
     "on_error": str,
     "prefix": str,
     "table": str,
+    "mode": lambda text: int(text, 8),
+    "read_only": _flag,
 }
 
 
@@ -42,8 +49,8 @@ def open(url: str | Sequence[str], **options: Any) -> Cache[Any]:
     ``unix://`` as redis-py reads them, ``postgresql://`` as libpq does. Several, joined by ``+`` or in a list, are the
     tiers of a ``TieredCache``, near to far: ``memory:+redis://localhost``.
 
-    Options of a cache may stand in its query: ``sqlite:///file.db?max_bytes=1000000&durability=full``; what is no
-    option of hitrate is left to the driver.
+    Options of a cache may stand in its query: ``sqlite:///file.db?max_bytes=1000000&durability=full``,
+    ``sqlite:///file.db?mode=660`` (octal) or ``?read_only=1``; what is no option of hitrate is left to the driver.
 
     Args:
         url: one URL, or a sequence of them.
@@ -126,8 +133,9 @@ def _plan(home: ModuleType, url: str) -> tuple[Any, dict[str, Any], dict[str, An
             continue
         try:
             options[name] = None if text.lower() == "none" else _FROM_TEXT[name](text)
-        except ValueError:
-            raise ValueError(f"{name}={text!r} in the URL of a {_CLASSES[scheme]} is no number") from None
+        except (ValueError, KeyError):
+            wanted = "neither 1 nor 0" if name == "read_only" else "no number"
+            raise ValueError(f"{name}={text!r} in the URL of a {_CLASSES[scheme]} is {wanted}") from None
     if scheme in ("memory", "sqlite"):
         if rest:
             raise ValueError(f"a {_CLASSES[scheme]} has no option {rest[0][0]!r} that a URL can give")

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from hitrate.base import TTL, ValueT
+from hitrate.clock import is_machines, wall_clock
 from hitrate.compute.cache import ComputingCache
 from hitrate.failsafe import OnError
 from hitrate.serde import SerializerProtocol
@@ -38,8 +38,8 @@ class PostgresCache(ComputingCache[ValueT]):
         max_entries: entries held at most, None for no limit.
         default_ttl: seconds (or a timedelta) that an entry set with a TTL of None stays fresh; None for ever.
         on_error: ``"miss"`` turns failures of the server into misses and dropped writes, ``"raise"`` raises them.
-        clock: returns the seconds since the epoch. Any but ``time.time`` decides what is expired, in place of the
-            server's clock.
+        clock: returns the seconds since the epoch. Any but the machine's decides what is expired, in place of the
+            server's clock; so does a test's function in the place of ``time.time`` when the cache is opened.
         timeout: seconds that an operation may take, waiting for a connection included.
         connect_timeout: seconds that opening a connection may take, 2 at least.
         max_connections: connections that the cache opens at most in this process, beside those of a given pool.
@@ -63,7 +63,7 @@ class PostgresCache(ComputingCache[ValueT]):
         max_entries: int | None = None,
         default_ttl: TTL | None = None,
         on_error: OnError = "miss",
-        clock: Callable[[], float] = time.time,
+        clock: Callable[[], float] = wall_clock,
         timeout: float = 5.0,
         connect_timeout: float = 5.0,
         max_connections: int = 10,
@@ -75,7 +75,7 @@ class PostgresCache(ComputingCache[ValueT]):
             durability=durability,
             max_bytes=max_bytes,
             max_entries=max_entries,
-            clock=None if clock is time.time else clock,
+            clock=None if is_machines(clock) else clock,
             timeout=timeout,
             connect_timeout=connect_timeout,
             max_connections=max_connections,

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable
 from typing import Any
 
 from hitrate.base import TTL, ValueT
+from hitrate.clock import is_machines, wall_clock
 from hitrate.compute.cache import ComputingCache
 from hitrate.failsafe import OnError
 from hitrate.serde import SerializerProtocol
@@ -32,7 +32,8 @@ class RedisCache(ComputingCache[ValueT]):
         timeout: seconds that a call may take; one of more than 10,000 keys takes as many times as long.
         connect_timeout: seconds to connect in, and for each reply while connecting.
         clock: returns the seconds since the epoch. TTLs are the server's to keep; given another clock than the
-            machine's, a cache also takes for expired what is so by that clock.
+            machine's, or a test's function in the place of ``time.time``, a cache also takes for expired what is so by
+            that clock.
 
     Raises:
         TypeError: the client is none of these.
@@ -52,7 +53,7 @@ class RedisCache(ComputingCache[ValueT]):
         on_error: OnError = "miss",
         timeout: float = 2.0,
         connect_timeout: float = 1.0,
-        clock: Callable[[], float] = time.time,
+        clock: Callable[[], float] = wall_clock,
     ) -> None:
         store = RedisStore(
             client,
@@ -61,6 +62,6 @@ class RedisCache(ComputingCache[ValueT]):
             max_entries=max_entries,
             timeout=timeout,
             connect_timeout=connect_timeout,
-            clock=None if clock is time.time else clock,
+            clock=None if is_machines(clock) else clock,
         )
         super().__init__(store, serde=serde, default_ttl=default_ttl, on_error=on_error, clock=clock)

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import os
-import time
 from collections.abc import Callable, Coroutine, Mapping
 from typing import Any
 
 from hitrate.base import TTL, FullKey, ValueT
+from hitrate.clock import wall_clock
 from hitrate.compute.cache import ComputingCache
 from hitrate.failsafe import OnError
 from hitrate.serde import SerializerProtocol
@@ -19,8 +19,8 @@ class SqliteCache(ComputingCache[ValueT]):
     """File-based cache using SQLite, for any number of threads, event loops and processes at once.
 
     Args:
-        path: the file, a str or os.PathLike; it and folders that are missing are made, for their owner alone.
-            ``:memory:`` is a cache in memory of its own.
+        path: the file, a str or os.PathLike; it and folders that are missing are made, for their owner alone unless
+            ``mode`` is given. ``:memory:`` is a cache in memory of its own.
         serde: turns values into bytes and back; ``MsgpackSerializer`` when not given.
         durability: ``"normal"`` survives a killed process, and loses the latest writes to a power failure; ``"full"``
             flushes each write to the disk.
@@ -29,12 +29,20 @@ class SqliteCache(ComputingCache[ValueT]):
         default_ttl: seconds (or a timedelta) that an entry set with a TTL of None stays fresh; None for ever.
         on_error: ``"miss"`` turns failures of the file into misses and dropped writes, sets a damaged file aside and
             starts another; ``"raise"`` raises them and leaves the file.
-        clock: returns the seconds since the epoch.
+        mode: permissions of the files that are made, less the umask: ``0o660`` for a group that shares them, in a
+            folder that is the group's (``chmod g+ws``). It also says whose files are used that others made: those
+            of the group, or with ``0o666`` anyone's. None for the owner alone.
+        read_only: read a file that was built before, also on a disk that cannot be written. Nothing is ever written: a
+            set, delete or clear is dropped, counted in ``stats().errors`` and logged once (and raised as a
+            ``ReadOnlyError`` with ``on_error="raise"``).
+        clock: returns the seconds since the epoch; what ``time.time`` is when it is asked, if not given.
 
     Raises:
         TypeError: the path is neither a str nor an os.PathLike.
-        ValueError: the path is empty, or names the database of another program.
+        ValueError: the path is empty, or names the database of another program; a mode that makes no sense.
         OSError: the path is a folder, or cannot be read and written.
+        PermissionError: a file there belongs to another user, or others may write to it; the message says what to do.
+        FileNotFoundError: ``read_only`` is given, and the file is not there.
         NewerFormatError: a newer hitrate wrote the file.
     """
 
@@ -48,15 +56,18 @@ class SqliteCache(ComputingCache[ValueT]):
         max_entries: int | None = None,
         default_ttl: TTL | None = None,
         on_error: OnError = "miss",
-        clock: Callable[[], float] = time.time,
+        mode: int | None = None,
+        read_only: bool = False,
+        clock: Callable[[], float] = wall_clock,
     ) -> None:
-        store = SqliteStore(
+        store = (_read_only_store() if read_only else SqliteStore)(
             path,
             durability=durability,
             max_bytes=max_bytes,
             max_entries=max_entries,
             repair=on_error != "raise",
             clock=clock,
+            mode=mode,
         )
         super().__init__(store, serde=serde, default_ttl=default_ttl, on_error=on_error, clock=clock)
 
@@ -67,3 +78,9 @@ class SqliteCache(ComputingCache[ValueT]):
     def aset(self, mapping: Mapping[FullKey, tuple[ValueT, TTL | None]]) -> Coroutine[Any, Any, None]:
         """Asynchronously set the cached values for the given keys and TTLs; as ``set``."""
         return super().aset(mapping)
+
+
+def _read_only_store() -> type[SqliteStore]:
+    from hitrate.stores.sqlite.read_only import ReadOnlySqliteStore
+
+    return ReadOnlySqliteStore

@@ -28,6 +28,7 @@ class CacheStats:
         entries: entries held now.
         bytes: bytes held now: keys, payloads and a fixed overhead an entry.
         seconds_saved: seconds that hits spared, by the time each value took from its miss to its set.
+        disk_bytes: bytes on this machine's disk: of an SQLite file and its -wal, free pages included; 0 elsewhere.
         breaker: of a cache across a network, ``"open"`` while its server fails and is only tried now and then,
             ``"half-open"`` during such a try, and otherwise ``"closed"``, as of every other cache.
     """
@@ -42,6 +43,7 @@ class CacheStats:
     entries: int = 0
     bytes: int = 0
     seconds_saved: float = 0.0
+    disk_bytes: int = 0
     breaker: BreakerState = "closed"
 
     @property

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import Any
 
 from hitrate.base import TTL, FullKey, ValueT
 from hitrate.cache import _MISS, Cache, _listed
+from hitrate.clock import wall_clock
 from hitrate.compute.cache import ComputingCache
 from hitrate.entry import Entry, seconds_of
 from hitrate.errors import ClosedError, DecodeError, StoreError
@@ -42,7 +42,7 @@ class TieredCache(ComputingCache[ValueT]):
         default_ttl: seconds (or a timedelta) that an entry set with a TTL of None stays fresh; None for ever.
         on_error: ``"miss"`` turns the failure of a tier into misses and dropped writes of that tier; ``"raise"`` raises
             it, after the other tiers did their part.
-        clock: returns the seconds since the epoch.
+        clock: returns the seconds since the epoch; what ``time.time`` is when it is asked, if not given.
 
     Raises:
         TypeError: a tier is not a hitrate cache, or an option is of the wrong type.
@@ -58,7 +58,7 @@ class TieredCache(ComputingCache[ValueT]):
         staleness: TTL | None = 5.0,
         default_ttl: TTL | None = None,
         on_error: OnError = "miss",
-        clock: Callable[[], float] = time.time,
+        clock: Callable[[], float] = wall_clock,
     ) -> None:
         _check_tiers(tiers)
         self._tiers = tiers

@@ -20,6 +20,8 @@ from typing import Any, NoReturn
 from hitrate import InMemoryCache, SqliteCache
 from hitrate.base import FullKey
 from hitrate.errors import StoreError
+from hitrate.stores import withholding
+from hitrate.stores.sqlite import connections
 
 MEMBERS: list[FullKey] = [(("batch",), f"member {number}") for number in range(5)]
 
@@ -55,6 +57,68 @@ def open_without_privilege(paths: list[str]) -> None:
     say(told)
 
 
+def as_user(user: int, group: int, groups: list[int] | None = None) -> None:
+    """Go on as another user, if this one may; what is needed is imported before."""
+    SqliteCache(path=":memory:").close()
+    SqliteCache(path=":memory:", mode=0o660).close()
+    importlib.import_module("hitrate.stores.sqlite.read_only")
+    os.setgroups(groups or [])
+    os.setgid(group)
+    os.setuid(user)
+    os.umask(0o002)
+
+
+def use_as(user: int, group: int, groups: list[int], path: str, options: dict[str, Any], name: str) -> None:
+    """Open a file as another user, set an entry and say all that is there; or say what was raised."""
+    drop_warnings_on_purpose()
+    as_user(user, group, groups)
+    try:
+        with SqliteCache[Any](path=path, **options) as cache:
+            cache.set({(("users",), name): (name, None)})
+            found = cache.get([(("users",), str(number)) for number in range(10)])
+            say({"found": sorted(found.values()), "errors": cache.stats().errors})
+    except Exception as error:
+        say({"error": type(error).__name__, "text": str(error)})
+
+
+def replace_when_told(user: int, group: int, path: str, options: dict[str, Any]) -> None:
+    """Have a file open as another user while it is damaged, and go on with the new one."""
+    drop_warnings_on_purpose()
+    as_user(user, group)
+    with SqliteCache[Any](path=path, **options) as cache:
+        cache.set({(("users",), "0"): ("0", None)})
+        say("open")
+        sys.stdin.readline()
+        with open(path, "rb+") as file:
+            file.write(b"no database" * 2000)
+        for _ in range(10):
+            with SqliteCache[Any](path=path, **options) as other:
+                other.set({(("users",), "1"): ("1", None)})
+        say({"mode": os.stat(path).st_mode & 0o777, "group": os.stat(path).st_gid})
+
+
+def keep_setting(path: str) -> None:
+    """Have a file open; when told, set until that works again."""
+    drop_warnings_on_purpose()
+    connections._LOOK_SECONDS = 0.0
+    key = (("bad", "days"), "theirs")
+    with SqliteCache[Any](path=path) as cache:
+        cache.set({key: ("before", None)})
+        say("set")
+        sys.stdin.readline()
+        while cache.get([key]) != {key: "works"}:
+            cache.set({key: ("works", None)})
+        say("works")
+        sys.stdin.readline()
+
+
+def leave_a_wal(path: str) -> None:
+    """End without closing."""
+    cache: SqliteCache[Any] = SqliteCache(path=path)
+    cache.set({(("bad", "days"), "a"): (1, None)})
+    os._exit(0)
+
+
 # A full disk
 
 
@@ -71,11 +135,13 @@ def noise(number: int, size: int) -> bytes:
 def fill_the_disk(path: str, on_error: Any, lift: bool) -> None:
     """Write until the disk is full and beyond; say which single keys and which batches were stored."""
     drop_warnings_on_purpose()
+    withholding._AGAIN_SECONDS = 0.0
     cache: SqliteCache[Any] = SqliteCache(path=path, on_error=on_error)
     cache.set({(("first",), str(number)): (noise(number, 500), None) for number in range(20)})
     limit_files(400_000)
     stored: list[int] = []
     batches: list[int] = []
+    latest = -1
     raised = 0
     for number in range(120):
         errors = cache.stats().errors
@@ -89,8 +155,11 @@ def fill_the_disk(path: str, on_error: Any, lift: bool) -> None:
         else:
             if cache.stats().errors == errors:
                 (stored if number % 3 else batches).append(number)
+        latest = latest if number % 3 else number
         found = cache.get(MEMBERS)
-        assert [found[key]["batch"] for key in found] == batches[-1:] * len(found), "half a batch"
+        # What was not taken leaves the old batch only to a caller that was told.
+        served = on_error == "raise" or batches[-1:] == [latest]
+        assert [found[key]["batch"] for key in found] == (batches[-1:] * len(MEMBERS) if served else [])
         for check in stored[::7]:
             assert cache.get([(("single",), str(check))]) == {(("single",), str(check)): noise(check, 5000)}
         assert len(cache.get([(("first",), str(first)) for first in range(20)])) == 20
@@ -102,8 +171,36 @@ def fill_the_disk(path: str, on_error: Any, lift: bool) -> None:
         cache.set({(("single",), "after"): (noise(1000, 5000), None)})
         assert cache.get([(("single",), "after")])
         assert cache.stats().errors == errors
-    say({"stored": stored, "batches": batches, "errors": errors, "entries": cache.stats().entries})
+    say({"stored": stored, "batches": batches, "errors": errors, "entries": cache.stats().entries, "served": served})
     cache.close()
+
+
+def remove_on_a_full_disk(path: str) -> None:
+    """Remove what is stored while nothing can be written, and then when something can."""
+    drop_warnings_on_purpose()
+    withholding._AGAIN_SECONDS = 0.0
+    entries: dict[FullKey, Any] = {(("kept",), "a"): 0}
+    removals: list[tuple[FullKey, Callable[[SqliteCache[Any]], Any]]] = [
+        ((("a",), "deleted"), lambda cache: cache.delete([(("a",), "deleted")])),
+        ((("b",), "cleared"), lambda cache: cache.clear([("b",)])),
+        ((("c", "d"), "cleared"), lambda cache: cache.clear_under(("c",))),
+        ((("e",), "overwritten"), lambda cache: cache.set({(("e",), "overwritten"): ("new", None)})),
+        ((("e",), "removed"), lambda cache: cache.set({(("e",), "removed"): ("new", 0)})),
+    ]
+    entries |= {key: 1 for key, _ in removals}
+    with SqliteCache[Any](path=path) as cache, SqliteCache[Any](path=path) as other:
+        cache.set({key: (value, None) for key, value in entries.items()})
+        limit_files(0)
+        for number, (key, remove) in enumerate(removals):
+            assert cache.get([key]) == {key: 1}
+            remove(cache)
+            assert cache.get([key]) == {}
+            assert other.get([key]) == {key: 1}
+            assert cache.stats().errors == number + 1
+        assert cache.get(list(entries)) == {(("kept",), "a"): 0}
+        limit_files(-1)
+        cache.set({(("kept",), "b"): (0, None)})
+        assert other.get(list(entries)) == cache.get(list(entries)) == {(("kept",), "a"): 0}
 
 
 def open_on_a_full_disk(path: str) -> None:

@@ -2,8 +2,8 @@
 
 import pytest
 
-from hitrate.stores.tiered import debts as module
-from hitrate.stores.tiered.debts import Debts
+from hitrate.stores import debts as module
+from hitrate.stores.debts import Debts
 
 A, B, C = (b"ns", b"a"), (b"ns", b"b"), (b"other", b"c")
 

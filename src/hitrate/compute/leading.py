@@ -210,7 +210,7 @@ class Run:
         try:
             return (yield self._cache._store, "settle", entries, token)
         except StoreError as error:
-            self._cache._failsafe.failed("write", error)
+            yield from self._cache._dropped("write", error, [key for key, entry in entries.items() if entry])
             return entries
         except ClosedError:  # meanwhile
             return entries
@@ -234,10 +234,13 @@ class Run:
             entries = self._entries(keys, computed, now, self._seconds)
         except Exception as error:  # of cache_if, or because of what was returned
             computed, entries = error, {}
-        # A value that was computed anew and is not to be kept leaves no older one behind.
-        outdated = (
-            [] if isinstance(computed, Exception) or not self._anew else [key for key in keys if key not in entries]
-        )
+        # A value that was computed anew and is not to be kept leaves no older one behind; a refresh leaves none if its
+        # value cannot be kept.
+        outdated = [
+            key
+            for key in (() if isinstance(computed, Exception) else keys)
+            if key not in entries and (self._anew or (self._newer_than is not None and key in self._refused))
+        ]
         try:
             yield from self._store(keys, entries, outdated, token)
         finally:
@@ -315,11 +318,13 @@ class Run:
             return
         wanted = {key: entry for key, entry in entries.items() if not self._left[key].revoked}
         written: dict[FullKey, Entry | None] = dict.fromkeys(outdated)
+        late: set[Any] = set()
         if token is not None:
             if written:
                 yield from self._write("delete", written)
-            late = yield from self._settle(token, {key: wanted.get(key) for key in keys})
-            late = set(late)  # those of results that were not to be stored among them
+            late.update(
+                (yield from self._settle(token, {key: wanted.get(key) for key in keys}))
+            )  # not only wanted ones
             cache._counters.sets += sum(self._encoded[key] not in late for key in wanted)
             overdue = [key for key in wanted if self._encoded[key] in late]
             if overdue and self._seconds >= (self._terms.lease or 0.0):
@@ -328,8 +333,9 @@ class Run:
             if not (yield from self._write("write", written | wanted)):
                 return
             cache._counters.sets += len(wanted)
-        removed = [key for key in wanted if self._left[key].revoked]
-        if removed:  # while it was being stored
+        # Those that were removed while they were being stored, and those computed anew that came too late.
+        removed = [k for k in wanted if self._left[k].revoked or (self._anew and self._encoded[k] in late)]
+        if removed:
             yield from self._write("delete", dict.fromkeys(removed))
 
     def _write(self, doing: str, changes: Mapping[FullKey, Entry | None]) -> Plan[bool]:
@@ -337,7 +343,7 @@ class Run:
         try:
             yield self._cache._store, "write", {self._encoded[key]: entry for key, entry in changes.items()}
         except StoreError as error:
-            self._cache._failsafe.failed(doing, error)
+            yield from self._cache._dropped(doing, error, [self._encoded[key] for key in changes])
             return False
         except ClosedError:  # meanwhile
             return False

@@ -18,5 +18,5 @@ class InMemoryCache(GraphCache[ValueT], Memory[ValueT]):
         max_entries: entries held at most, None for no limit.
         default_ttl: seconds (or a timedelta) that an entry set with a TTL of None stays fresh; None for ever.
         on_error: ``"miss"`` turns an entry that cannot be decoded into a miss, ``"raise"`` raises.
-        clock: returns the seconds since the epoch.
+        clock: returns the seconds since the epoch; what ``time.time`` is when it is asked, if not given.
     """

@@ -20,5 +20,7 @@ class SqliteCache(GraphCache[ValueT], Sqlite[ValueT]):
         max_entries: entries held at most, None for no limit.
         default_ttl: seconds (or a timedelta) that an entry set with a TTL of None stays fresh; None for ever.
         on_error: ``"miss"`` turns failures of the file into misses and dropped writes, ``"raise"`` raises them.
-        clock: returns the seconds since the epoch.
+        mode: permissions of the files that are made, less the umask; None for the owner alone, ``0o660`` for a group.
+        read_only: read a file that was built before, and drop what is written.
+        clock: returns the seconds since the epoch; what ``time.time`` is when it is asked, if not given.
     """

@@ -20,5 +20,5 @@ class TieredCache(GraphCache[ValueT], Tiered[ValueT]):
         default_ttl: seconds (or a timedelta) that an entry set with a TTL of None stays fresh; None for ever.
         on_error: ``"miss"`` turns the failure of a tier into misses and dropped writes of that tier; ``"raise"`` raises
             it.
-        clock: returns the seconds since the epoch.
+        clock: returns the seconds since the epoch; what ``time.time`` is when it is asked, if not given.
     """

@@ -32,12 +32,14 @@ class Usage(NamedTuple):
         bytes: bytes held: keys, payloads and a fixed overhead an entry.
         evictions: entries removed for room.
         expirations: entries removed because their TTL had passed.
+        disk_bytes: bytes of this machine's disk that it takes, 0 for none.
     """
 
     entries: int
     bytes: int
     evictions: int
     expirations: int
+    disk_bytes: int = 0
 
 
 class Listener(Protocol):

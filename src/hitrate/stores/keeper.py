@@ -19,10 +19,12 @@ class Keeper:
 
     Args:
         job: does a bounded step of the work and tells whether there is more.
+        when_idle: called once nothing has been asked for during some seconds.
     """
 
-    def __init__(self, job: Callable[[], bool]) -> None:
+    def __init__(self, job: Callable[[], bool], when_idle: Callable[[], None] = lambda: None) -> None:
         self._job = job
+        self._when_idle = when_idle
         self._wanted = threading.Event()
         self._stopped = threading.Event()
         self._lock = threading.Lock()  # guards the start and the end of the thread
@@ -45,6 +47,10 @@ class Keeper:
                 else:
                     self._thread = thread
 
+    def rest(self, seconds: float) -> None:
+        """Let others go on first, in the middle of the job."""
+        self._stopped.wait(seconds)
+
     def stop(self) -> None:
         """Wait until the step under way is done; start no other."""
         self._stopped.set()
@@ -57,6 +63,10 @@ class Keeper:
     def _run(self) -> None:
         while True:
             if not self._wanted.wait(_LINGER_SECONDS):
+                try:
+                    self._when_idle()
+                except Exception as error:
+                    log.debug("housekeeping was put off: %s", error)
                 with self._lock:
                     thread, self._thread = self._thread, None
                     if not self._wanted.is_set():

@@ -20,6 +20,7 @@ except ModuleNotFoundError as error:
     ) from error
 
 from hitrate.breaker import Breaker, BreakerState
+from hitrate.clock import is_replaced, wall_clock
 from hitrate.errors import ClosedError, StoreError
 from hitrate.failsafe import log
 from hitrate.keys import EncodedKey
@@ -105,10 +106,12 @@ class PostgresStore(Store):
         self._prepare = prepare and may_prepare(conninfo_or_pool)
         self._prepared_in_vain = 0
         self._connections = connections_of(conninfo_or_pool, connect_timeout, max_connections)
+        if clock is None and is_replaced():
+            clock = wall_clock
         own_clock = clock is not None
         self.statements = Statements(self._names, own_clock=own_clock)
         self._room = Room(self.statements, limits_of(max_entries, max_bytes), self._tell_of_eviction)
-        clock = clock or time.time
+        clock = clock or wall_clock
         self._reader = Reader(self.statements, clock, own_clock, self._see if self._room.is_bounded else _ignore)
         self._writer = Writer(self.statements, clock, own_clock, self._room)
         self._leaser = Leaser(self.statements, self._writer, self._room)

@@ -7,12 +7,12 @@ in how they exchange the one for the other.
 from __future__ import annotations
 
 import os
-import time
 import weakref
 from collections.abc import Awaitable, Callable, Collection, Sequence
 from typing import Any, TypeVar
 
 from hitrate.breaker import BreakerState
+from hitrate.clock import is_replaced, wall_clock
 from hitrate.errors import StoreError
 from hitrate.keys import EncodedKey
 from hitrate.stores.base import Changes, Channel, Found, Listener, Store, Usage, check_limit
@@ -83,8 +83,8 @@ class RedisStore(Store):
         else:
             self._holding = Unbounded(self._servers, self._names, clock, self._sweeper.request)
         self._bounded = bounded
-        self._clock = clock
-        self._now = clock or time.time
+        self._given_clock = clock
+        self._now = clock or wall_clock
         self._time_left = time_left
         self._only: Node | None = None  # where the usual calls go, with less ado
         if isinstance(self._servers, OneServer) and not bounded and not time_left:
@@ -183,6 +183,11 @@ class RedisStore(Store):
         if self._clock is not None or self._bounded:
             return (yield from self._after_read(keys, found))
         return found
+
+    @property
+    def _clock(self) -> Callable[[], float] | None:
+        """What entries expire by, beside the server's clock; None if the two are the same."""
+        return wall_clock if self._given_clock is None and is_replaced() else self._given_clock
 
     @staticmethod
     def _expired(found: Sequence[Found], now: float) -> list[int]:

@@ -29,6 +29,8 @@ from hitrate.stores.sqlite.connections import (
 from hitrate.stores.sqlite.ownership import own_path
 from hitrate.stores.sqlite.paths import prepare_path
 from hitrate.stores.sqlite.reading import read_many, read_one
+from hitrate.stores.sqlite.rights import check_mode, check_rights, explained, no_permission
+from hitrate.stores.sqlite.room import SPARE_PAGES, WAL_BYTES, bytes_on_disk, truncate_wal, wal_bytes
 from hitrate.stores.sqlite.rows import ROW_OVERHEAD
 from hitrate.stores.sqlite.worker import Worker
 from hitrate.stores.sqlite.writing import (
@@ -50,6 +52,9 @@ _LONG = 4  # times the pages that ask for a checkpoint
 _CHECKPOINT_NOW_PAGES = 40_000  # the keeper does not keep up: the writer pays, so that the -wal file stays bounded
 _PURGE_EVERY = 64  # writes, to find what other processes left; what this one knows of goes when it is due
 _SEEN_AT_MOST = 50_000
+_REMOVED_AT_ONCE = 1_000  # entries; room is looked for after so many
+_REST_SECONDS = 0.002  # between two steps of giving back room: others write meanwhile
+_TIDY_SECONDS = 0.25
 
 _CLEARED_USAGE = f"""SELECT count(*), total(length(key) + length(payload) + {ROW_OVERHEAD})
     FROM hitrate_cleared CROSS JOIN hitrate_entries ON slot BETWEEN first AND last"""
@@ -65,6 +70,7 @@ class SqliteStore(Store):
         max_entries: entries held at most, None for no limit.
         repair: whether a damaged file is set aside and a new one started.
         clock: returns the seconds since the epoch.
+        mode: the permissions that the file is made with, less the umask; None for its owner alone.
     """
 
     def __init__(
@@ -76,38 +82,51 @@ class SqliteStore(Store):
         max_entries: int | None,
         repair: bool,
         clock: Callable[[], float],
+        mode: int | None = None,
     ) -> None:
         check_limit("max_bytes", max_bytes)
         check_limit("max_entries", max_entries)
         if durability not in ("normal", "full"):
             raise ValueError(f"durability is 'normal' or 'full', not {durability!r}")
-        self.path = prepare_path(path)
-        if self.path != ":memory:":
-            self.path = own_path(self.path, set(open_files()))
+        self._mode = check_mode(mode)
+        with explained(path):
+            self._connections = self._connections_to(path, durability, self._mode, repair=repair)
+        self.path = self._connections.path
         self._clock = clock
         self._limits = Limits(
             entries=sys.maxsize if max_entries is None else max_entries,
             bytes=sys.maxsize if max_bytes is None else max_bytes,
         )
         self._repairs = repair
-        self._connections = Connections(self.path, durability, repair=repair)
         self._write_lock = threading.Lock()  # one writer of this process at a time: a queue, where SQLite would poll
         self._worker = Worker(self.get, self._write_together)
-        self._keeper = Keeper(self._keep)
+        self._keeper = Keeper(self._keep, self._shorten_wal)
         self._known = Known()  # guarded by the write lock
+        self._removed = 0  # entries, since room was last looked for
         self._seen: set[int] = set()
         self._writes = 0
         self._soonest = sys.float_info.max
         self._evictions = 0
         self._expirations = 0
-        self._open_first()
+        with explained(self.path):
+            self._open_first()
         _stores.add(self)
+
+    def _connections_to(self, path: Any, durability: Durability, mode: int, *, repair: bool) -> Connections:
+        where = prepare_path(path, mode)
+        if where != ":memory:":
+            where = own_path(where, set(open_files()))
+            check_rights(where, mode)
+        return Connections(where, durability, repair=repair, mode=mode)
 
     def _open_first(self) -> None:
         """Open the file, so that a path that will not do is told at once; a busy file may do later."""
         try:
             handle = self._connections.idle.pop() if self._connections.in_memory else self._connections.open()
         except apsw.CantOpenError as error:
+            for beside in (self.path, f"{self.path}-wal", f"{self.path}-shm"):
+                if os.path.exists(beside) and not os.access(beside, os.R_OK | os.W_OK):
+                    raise PermissionError(no_permission(self.path, beside)) from error
             raise OSError(f"path {self.path!r} cannot be opened as a database: {error}") from error
         except schema.NotOurs as error:
             raise ValueError(str(error)) from error
@@ -117,12 +136,14 @@ class SqliteStore(Store):
         self._connections.idle.append(handle)
         try:
             left = self._use(lambda handle: handle.execute("SELECT EXISTS (SELECT 1 FROM hitrate_cleared)").fetchall())
+            free = self._use(lambda handle: handle.execute("PRAGMA freelist_count").fetchall())
         except StoreError as error:
             if not self._repairs:
                 raise
             log.warning("%s", error)
         else:
-            if left[0][0]:
+            if left[0][0] or free[0][0] > SPARE_PAGES:
+                self._removed = _REMOVED_AT_ONCE
                 self._keeper.request()
 
     # Reading
@@ -170,8 +191,10 @@ class SqliteStore(Store):
             _, entries, size = read_totals(handle.execute)
             cleared, cleared_size = handle.execute(_CLEARED_USAGE).fetchall()[0]
         finally:
-            handle.execute("COMMIT")
-        return Usage(entries - cleared, size - int(cleared_size), self._evictions, self._expirations)
+            if handle.con.in_transaction:  # an error may have rolled back already, and is what is to be told
+                handle.execute("COMMIT")
+        disk = 0 if self._connections.in_memory else bytes_on_disk(self.path)
+        return Usage(entries - cleared, size - int(cleared_size), self._evictions, self._expirations, disk)
 
     # Writing
 
@@ -234,6 +257,9 @@ class SqliteStore(Store):
             self._soonest = sys.float_info.max
         self._soonest = min(self._soonest, soonest, now if expired == PURGED_PER_WRITE else soonest)
         self._expirations += expired
+        self._removed += expired + sum(outcome.removed for outcome in outcomes)
+        if self._removed >= _REMOVED_AT_ONCE or expired == PURGED_PER_WRITE:
+            self._keeper.request()
         for outcome in outcomes:
             if outcome.evicted:
                 self._count_evictions(outcome.evicted)
@@ -263,6 +289,7 @@ class SqliteStore(Store):
 
     def clear(self, namespaces: Sequence[bytes] | None) -> None:
         self._transact(lambda transaction: transaction.clear(namespaces))
+        self._removed = _REMOVED_AT_ONCE
         for watch in self._connections.watches:
             watch.listener.cleared(namespaces)
         self._keeper.request()
@@ -272,6 +299,7 @@ class SqliteStore(Store):
 
     def clear_under(self, prefix: bytes) -> None:
         self._transact(lambda transaction: transaction.clear_under(prefix))
+        self._removed = _REMOVED_AT_ONCE
         for watch in self._connections.watches:
             watch.listener.cleared_under(prefix)
         self._keeper.request()
@@ -330,15 +358,38 @@ class SqliteStore(Store):
         """Do a step of what need not be done by a caller; tell whether there is more."""
         if self._connections.wal_pages >= self._connections.checkpoint_at:
             self._fold()
+        now = self._clock()
 
         def do(transaction: Transaction) -> bool:
             if len(self._seen) > _SEEN_AT_MOST:
                 seen = self._take_seen()
                 if transaction.is_nearly_full(self._limits):
                     transaction.mark(seen)
-            return transaction.remove_cleared(CLEARED_PER_STEP)
+            more = transaction.remove_cleared(CLEARED_PER_STEP)
+            purged = transaction.purge(now)
+            self._expirations += purged
+            return more or purged == PURGED_PER_WRITE
 
-        return self._transact(do)
+        if self._transact(do):
+            self._removed = _REMOVED_AT_ONCE
+            return True
+        return self._removed >= _REMOVED_AT_ONCE and self._give_back()
+
+    def _give_back(self) -> bool:
+        """Give back some of the pages that removed entries left; tell whether there are more."""
+        if self._transact(lambda transaction: transaction.give_back()):
+            self._keeper.rest(_REST_SECONDS)
+            return True
+        self._removed = 0
+        self._fold()  # which cuts the file
+        return False
+
+    def _shorten_wal(self) -> None:
+        """Cut a -wal file that has not been written to for a while."""
+        if not self._connections.in_memory and wal_bytes(self.path) > WAL_BYTES:
+            self._connections.end_snapshots()
+            with self._write_lock:
+                self._use(truncate_wal, self._connections.wait)
 
     def _fold(self) -> None:
         """Fold the -wal file into the database, and let it begin anew.
@@ -425,7 +476,20 @@ class SqliteStore(Store):
 
     def close(self) -> None:
         self._keeper.stop()
+        self._tidy_up()
         self._connections.close()
+
+    def _tidy_up(self) -> None:
+        """Give back room for a moment, and what is in the -wal file if others keep it; the last one removes it."""
+        if isinstance(self._connections.idle, list) and not self._connections.in_memory:
+            until = time.monotonic() + _TIDY_SECONDS
+            self._connections.waited_in_vain()  # a file that another process keeps locked is not waited for
+            try:
+                while self._removed >= _REMOVED_AT_ONCE and self._keep() and time.monotonic() < until:
+                    pass
+                self._shorten_wal()
+            except (StoreError, ClosedError) as error:
+                log.debug("room was not given back: %s", error)
 
     async def aclose(self) -> None:
         await asyncio.to_thread(self.close)
@@ -435,7 +499,7 @@ class SqliteStore(Store):
         self._write_lock = threading.Lock()
         self._known = Known()
         self._worker = Worker(self.get, self._write_together)
-        self._keeper = Keeper(self._keep)
+        self._keeper = Keeper(self._keep, self._shorten_wal)
 
 
 def _checkpoint(handle: Handle) -> None:
@@ -448,11 +512,10 @@ def _checkpoint(handle: Handle) -> None:
 
 def _restart(handle: Handle, patience: float, usual_wait: Callable[[int], bool]) -> None:
     """Fold the rest with writers kept out, and wait so many seconds for readers, so that the next write begins anew."""
-    until = time.monotonic() + patience
 
     def wait(tries: int) -> bool:
         time.sleep(0.0001)
-        return time.monotonic() < until
+        return tries * 0.0001 < patience  # and not by a clock, which a test may have stopped
 
     handle.con.set_busy_handler(wait)
     try:

@@ -22,8 +22,9 @@ from hitrate.errors import ClosedError, StoreError
 from hitrate.failsafe import log
 from hitrate.stores.sqlite import schema
 from hitrate.stores.sqlite.commits import CommitWatch
-from hitrate.stores.sqlite.paths import inode_of, make_private, one_process_at_a_time
-from hitrate.stores.sqlite.snapshots import Ender, Snapshot, wal_index
+from hitrate.stores.sqlite.paths import Inode, inode_of, inodes_of, make_file, make_in_place_of, one_process_at_a_time
+from hitrate.stores.sqlite.rights import PRIVATE, check_rights
+from hitrate.stores.sqlite.snapshots import Ender, Snapshot, has_removed_shm, wal_index
 
 Durability = Literal["normal", "full"]
 
@@ -37,6 +38,8 @@ CHECKPOINT_PAGES = {"normal": 4000, "full": 1000}
 """Pages in the -wal file that ask for a checkpoint. A read finds its page among 4,000 in one step (a segment of the
 wal-index). Where every commit is flushed, a checkpoint of many pages would be in its way."""
 
+_NOT_THEIRS = "is not the one that others have open: theirs was removed, and what it held is lost"
+
 _QUIET_SECONDS = BUSY_SECONDS + 5.0
 _LOOK_SECONDS = 0.1
 
@@ -49,14 +52,15 @@ class Handle:
 
     Attributes:
         snapshot: its read transaction.
+        files: device and inode of the database, the -wal and the -shm that it has open; of those that are known.
     """
 
-    __slots__ = ("_open", "_path", "con", "execute", "inode", "snapshot")
+    __slots__ = ("_open", "_path", "con", "execute", "files", "snapshot")
 
     def __init__(self, con: apsw.Connection, path: str, inode: tuple[int, int] | None) -> None:
         self.con = con
         self.execute: Callable[..., Any] = con.cursor().execute
-        self.inode = inode
+        self.files: tuple[Inode, ...] = () if inode is None else (inode,)
         self.snapshot = Snapshot(self.execute, None)
         self._path = path
         self._open = True
@@ -65,8 +69,9 @@ class Handle:
         """Close the connection. Calling it again does nothing."""
         if self._open:
             self._open = False
-            if self.inode is not None and inode_of(self._path) != self.inode:
-                # The file was set aside. SQLite, tidying up, might delete the -wal and -shm of the one in its place.
+            if self.files and inodes_of(self._path)[: len(self.files)] != self.files:
+                # One was set aside or removed. SQLite, tidying up, might delete those of the file in its place, or copy
+                # into it what is in another -wal.
                 self.con.config(apsw.SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 1)
             self.con.close(True)
 
@@ -82,6 +87,7 @@ class Connections:
         path: the file, or ``:memory:`` for one connection that all threads share in turn.
         durability: ``"full"`` flushes each commit to the disk; ``"normal"`` loses the latest ones to a power failure.
         repair: whether a damaged file is set aside and a new one started.
+        mode: the permissions that the file is made with, less the umask.
 
     Attributes:
         idle: the handles that nobody uses. Take one by ``pop`` (IndexError: ``open`` one) and give it back by
@@ -93,12 +99,13 @@ class Connections:
         checkpoint_at: how many do now.
     """
 
-    def __init__(self, path: str, durability: Durability, *, repair: bool) -> None:
+    def __init__(self, path: str, durability: Durability, *, repair: bool, mode: int = PRIVATE) -> None:
         self.path = path
         self.in_memory = path == ":memory:"
         self.idle: Any = []
         self._durability = durability
         self._repair = repair
+        self._mode = mode
         self._lock = threading.Lock()
         self.commits = 0
         self.watches: list[CommitWatch] = []
@@ -130,7 +137,9 @@ class Connections:
     def _connect(self, *, make: bool = True) -> Handle:
         with _opening:
             if make and not self.in_memory:
-                make_private(self.path)
+                make_file(self.path, self._mode)
+            if not self.in_memory:
+                check_rights(self.path, self._mode)
             logged = not self.in_memory and os.path.exists(f"{self.path}-wal")
             if logged and os.path.getsize(self.path) == 0:  # waiting for those who have it open would be in vain
                 raise schema.Tampered(f"{self.path} is empty beside its -wal file")
@@ -143,8 +152,7 @@ class Connections:
             con.config(apsw.SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, logged)
             made = schema.check(con, self.path)
             con.config(apsw.SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 0)
-            con.config(apsw.SQLITE_DBCONFIG_ENABLE_TRIGGER, 0)  # nothing that the file holds is run
-            con.config(apsw.SQLITE_DBCONFIG_ENABLE_VIEW, 0)
+            self._restrict(con)
             if not made:
                 schema.create(con, self.path)  # before the -wal file, so that the file itself tells at once whose it is
             self._use_wal(con)
@@ -152,22 +160,53 @@ class Connections:
                 ("synchronous", self._durability),
                 ("wal_autocheckpoint", 0),  # the keeper's work, off the writer's path
                 ("journal_size_limit", 64 << 20),  # a -wal file that grew longer is cut when it begins anew
-                ("cache_size", -48_000),
-                ("trusted_schema", 0),
-                ("cell_size_check", 1),
             ):
                 con.pragma(name, value)
-            con.config(apsw.SQLITE_DBCONFIG_DEFENSIVE, 1)
-            con.set_wal_hook(partial(self._committed, handle.inode))
             if not self.in_memory:
-                handle.execute(
-                    "SELECT 0 FROM hitrate_state"
-                ).fetchall()  # SQLite opens the -shm file for the first read
-                handle.snapshot = Snapshot(handle.execute, wal_index(self.path))
-        except BaseException:
+                self._begin_reading(handle)
+            con.set_wal_hook(partial(self._committed, handle.files))
+        except BaseException as error:
+            others = isinstance(error, apsw.Error) and not self.in_memory and self._has_anothers_wal()
             self._close(handle)
+            if others:
+                raise schema.Tampered(f"{self.path}-wal {_NOT_THEIRS}") from error
             raise
         return handle
+
+    def _begin_reading(self, handle: Handle) -> None:
+        """Have SQLite open the -wal and -shm, as it does for the first read, and see that they belong together."""
+        handle.execute("SELECT 0 FROM hitrate_state").fetchall()
+        if self._has_anothers_wal():
+            raise schema.Tampered(f"{self.path}-wal {_NOT_THEIRS}")
+        handle.files = inodes_of(self.path)
+        handle.snapshot = Snapshot(handle.execute, wal_index(self.path), partial(self._check_files, handle.files))
+
+    def _has_anothers_wal(self) -> bool:
+        index = wal_index(self.path)
+        return has_removed_shm(self.path) if index is None else not index.is_of(f"{self.path}-wal")
+
+    def _check_files(self, files: tuple[Inode, ...]) -> None:
+        """See that the files at the path are those that a connection has open.
+
+        Raises:
+            StoreError: the database is not. What was committed is lost to whoever opens the path from now on.
+            Tampered: the -wal or the -shm is not. What was committed since may be lost, and older values come back.
+        """
+        found = inodes_of(self.path)[: len(files)]
+        if found[:1] != files[:1]:
+            self._replace_idle([])
+            raise StoreError(f"{self.path} was removed or replaced by another file")
+        if found != files:
+            raise schema.Tampered(f"the -wal or -shm beside {self.path} was removed or replaced while it was open")
+
+    @staticmethod
+    def _restrict(con: apsw.Connection) -> None:
+        """Let nothing that the file holds be run, and hold so much of it in memory."""
+        con.config(apsw.SQLITE_DBCONFIG_ENABLE_TRIGGER, 0)
+        con.config(apsw.SQLITE_DBCONFIG_ENABLE_VIEW, 0)
+        for name, value in (("cache_size", -48_000), ("trusted_schema", 0), ("cell_size_check", 1)):
+            con.pragma(name, value)
+        con.config(apsw.SQLITE_DBCONFIG_DEFENSIVE, 1)
 
     def _use_wal(self, con: apsw.Connection) -> None:
         """Switch to a write-ahead log, for which SQLite does not wait when others open the file too."""
@@ -192,19 +231,17 @@ class Connections:
         """Wait only briefly for a while: who keeps the file locked that long may do so for each of many writes."""
         self._impatient_until = time.monotonic() + _IMPATIENT_FOR_SECONDS
 
-    def _committed(self, inode: tuple[int, int] | None, con: apsw.Connection, database: str, pages: int) -> int:
-        """Note how long the -wal file is; now and then see whether the file is still the one at the path.
+    def _committed(self, files: tuple[Inode, ...], con: apsw.Connection, database: str, pages: int) -> int:
+        """Note how long the -wal file is; now and then see whether the files are still those at the path.
 
         Raises:
-            StoreError: it is not. What was committed is lost to whoever opens the path from now on.
+            StoreError: they are not; as ``_check_files``.
         """
         self.commits += 1
         now = time.monotonic()
         if now >= self._look_at and not self.in_memory:
             self._look_at = now + _LOOK_SECONDS
-            if inode_of(self.path) != inode:
-                self._replace_idle([])
-                raise StoreError(f"{self.path} was removed or replaced by another file")
+            self._check_files(files)
         if pages < self.wal_pages:  # it has begun anew
             self.checkpoint_at = self.checkpoint_pages
         self.wal_pages = pages
@@ -255,7 +292,7 @@ class Connections:
         """
         if not self._repair or self.in_memory:
             raise StoreError(f"{self.path} is damaged: {error}") from error
-        seen = handle.inode if handle is not None else inode_of(self.path)
+        seen = handle.files[0] if handle is not None else inode_of(self.path)
         self._replace_idle([])
         try:
             with one_process_at_a_time(os.path.dirname(self.path)):
@@ -265,12 +302,15 @@ class Connections:
                     return
                 when = time.strftime("%Y%m%dT%H%M%S")
                 name = f"{self.path}.damaged-{when}-{os.getpid()}-{random.randrange(1 << 32):08x}"
+                before = os.stat(self.path)
                 os.rename(self.path, name)
                 for suffix in ("-wal", "-shm"):
                     try:
                         os.rename(self.path + suffix, name + suffix)
                     except FileNotFoundError:
                         pass
+                if before.st_mode & 0o020:
+                    make_in_place_of(self.path, before)
         except OSError as obstacle:
             raise StoreError(f"{self.path} is damaged ({error}) and cannot be set aside: {obstacle}") from error
         log.warning("%s was damaged (%s); it is now %s, and a new file is started", self.path, error, name)

@@ -1,4 +1,4 @@
-"""The path of a file: what it may be, its folders, and the file made for its owner alone."""
+"""The path of a file: what it may be, its folders, and how the file is made."""
 
 from __future__ import annotations
 
@@ -10,8 +10,18 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from hitrate.stores.sqlite.rights import PRIVATE, folder_mode, no_permission
 
-def inode_of(path: str) -> tuple[int, int] | None:
+Inode = tuple[int, int] | None
+"""The device and inode of a file; None for none."""
+
+
+def inodes_of(path: str) -> tuple[Inode, ...]:
+    """Return those of a database, of its -wal and of its -shm."""
+    return inode_of(path), inode_of(f"{path}-wal"), inode_of(f"{path}-shm")
+
+
+def inode_of(path: str) -> Inode:
     """Return the device and inode of a file, None if it is not there."""
     try:
         found = os.stat(path)
@@ -34,27 +44,36 @@ def one_process_at_a_time(folder: str) -> Iterator[None]:
         os.close(descriptor)
 
 
-def make_private(path: str) -> None:
-    """Create the file for its owner alone, unless it is there; SQLite gives its -wal and -shm the same mode."""
+def make_file(path: str, mode: int) -> None:
+    """Create the file, unless it is there, with a mode less the umask; SQLite gives its -wal and -shm the same."""
     if os.path.exists(path):
         return
     with one_process_at_a_time(os.path.dirname(path)):  # not between the files of one that is being set aside
         try:
-            os.close(os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600))
+            os.close(os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY, mode))
         except FileExistsError:
             pass
 
 
-def prepare_path(path: Any) -> str:
-    """Return the path of a cache's file after checking it and making the folders it lies in, for their owner alone.
+def make_in_place_of(path: str, before: os.stat_result) -> None:
+    """Create the file in the place of one that was set aside, for those who shared that one."""
+    descriptor = os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY, PRIVATE)
+    try:
+        if before.st_gid != os.fstat(descriptor).st_gid:
+            os.fchown(descriptor, -1, before.st_gid)
+        os.fchmod(descriptor, PRIVATE | stat.S_IMODE(before.st_mode) & 0o666)
+    except PermissionError:  # it was another group's, and is ours alone now
+        pass
+    finally:
+        os.close(descriptor)
 
-    Args:
-        path: a str or os.PathLike, or ``:memory:``.
+
+def checked_path(path: Any) -> str:
+    """Return the absolute path of a cache's file, or ``:memory:``.
 
     Raises:
-        TypeError: it is neither.
+        TypeError: it is neither a str nor an os.PathLike.
         ValueError: it is empty, holds a NUL or cannot be written in UTF-8.
-        OSError: it is a folder, no regular file, or cannot be read and written here.
     """
     if not isinstance(path, (str, os.PathLike)):
         raise TypeError(f"path is a str or os.PathLike, not {path!r} of type {type(path).__name__}")
@@ -69,7 +88,24 @@ def prepare_path(path: Any) -> str:
         text.encode()
     except UnicodeEncodeError as error:
         raise ValueError(f"path {text!r} cannot be written in UTF-8, as SQLite wants it") from error
-    text = os.path.realpath(text)
+    return os.path.realpath(text)
+
+
+def prepare_path(path: Any, mode: int) -> str:
+    """Return the path of a cache's file after checking it and making the folders it lies in.
+
+    Args:
+        path: a str or os.PathLike, or ``:memory:``.
+        mode: the permissions of the file; a folder that is made is for those who may read it.
+
+    Raises:
+        TypeError: the path is neither.
+        ValueError: it is empty, holds a NUL or cannot be written in UTF-8.
+        OSError: it is a folder, no regular file, or cannot be read and written here.
+    """
+    text = checked_path(path)
+    if text == ":memory:":
+        return text
     missing = []
     folder = Path(text).parent
     while not folder.exists():
@@ -77,7 +113,7 @@ def prepare_path(path: Any) -> str:
         folder = folder.parent
     for each in reversed(missing):
         try:
-            each.mkdir(0o700)
+            each.mkdir(folder_mode(mode))
         except FileExistsError:  # another process was faster
             pass
     try:
@@ -96,4 +132,4 @@ def prepare_path(path: Any) -> str:
 
 def _writable(needed: str, path: str) -> None:
     if not os.access(needed, os.R_OK | os.W_OK):
-        raise PermissionError(f"path {path!r} cannot be used: no permission to read and write {needed!r}")
+        raise PermissionError(no_permission(path, needed))

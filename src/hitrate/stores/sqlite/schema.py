@@ -124,11 +124,13 @@ def _read(con: apsw.Connection) -> tuple[int, int, list[Any]]:
     try:
         return _read(con)
     finally:
-        con.execute("ROLLBACK")
+        if con.in_transaction:  # an error may have rolled back already, and is what is to be told
+            con.execute("ROLLBACK")
 
 
 def create(con: apsw.Connection, path: str) -> None:
     """Make the tables, unless another process has made them meanwhile."""
+    con.pragma("auto_vacuum", "incremental")  # so that room can be given back; it counts for a new file alone
     con.execute("BEGIN IMMEDIATE")
     try:
         if not check(con, path):

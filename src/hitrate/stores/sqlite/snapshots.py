@@ -12,6 +12,7 @@ checkpoint of this process, and by a thread that looks every tenth of a second.
 from __future__ import annotations
 
 import os
+import sys
 import threading
 import time
 from collections.abc import Callable
@@ -21,6 +22,8 @@ from weakref import WeakValueDictionary, finalize
 _HEADER_LENGTH = 100
 _COMMITS_AT = 8
 _TICK_SECONDS = 0.1
+_LOOK_SECONDS = 0.1
+_TRIES = 5
 _STREAK_SECONDS = 0.05
 _STREAK = 16
 """A transaction is kept open after so many reads in a row: to start the thread that ends it takes as long as ten."""
@@ -52,6 +55,30 @@ class WalIndex:
         self.header: Any = (ctypes.c_char * _HEADER_LENGTH).from_address(address)
         self.commits: Any = ctypes.c_uint32.from_address(address + _COMMITS_AT)
 
+    def is_of(self, wal: str) -> bool:
+        """Tell whether a -wal file may be the one that this describes: whether it holds what is said to be in it.
+
+        Args:
+            wal: its path.
+        """
+        for _ in range(_TRIES):
+            header = self.header.raw
+            frames = int.from_bytes(header[16:20], sys.byteorder)
+            page = int.from_bytes(header[14:16], sys.byteorder)
+            if not frames:
+                return True
+            try:
+                with open(wal, "rb") as file:
+                    salt = file.read(24)[16:]
+                    size = file.seek(0, os.SEEK_END)
+            except FileNotFoundError:
+                salt, size = b"", 0
+            if salt == header[32:40] and size >= 32 + frames * (24 + (65536 if page == 1 else page)):
+                return True
+            if self.header.raw == header:  # nobody wrote meanwhile
+                return False
+        return True
+
 
 _mapped: WeakValueDictionary[tuple[int, int], WalIndex] = WeakValueDictionary()
 
@@ -81,12 +108,32 @@ def wal_index(path: str) -> WalIndex | None:
     return None
 
 
+def has_removed_shm(path: str) -> bool:
+    """Tell whether this process has a -shm open that is no longer there: new connections would share it, too.
+
+    Args:
+        path: of the database.
+    """
+    try:
+        names = os.listdir("/proc/self/fd")
+    except OSError:  # no /proc
+        return False
+    for name in names:
+        try:
+            if os.readlink(f"/proc/self/fd/{name}") == f"{path}-shm (deleted)":
+                return True
+        except OSError:  # closed meanwhile
+            continue
+    return False
+
+
 class Snapshot:
     """The read transaction of one connection, and whether it is still the latest.
 
     Args:
         execute: of the connection.
         index: the wal-index; None if it cannot be seen, and then no transaction is kept open.
+        check: called by a read now and then; raises if the files are no longer those at the path.
 
     Attributes:
         index: the wal-index.
@@ -94,10 +141,14 @@ class Snapshot:
         header: its bytes at the start of the transaction, empty while they are not known; None while none is open.
     """
 
-    __slots__ = ("_before", "_execute", "_last", "_streak", "current", "header", "index")
+    __slots__ = ("_before", "_check", "_execute", "_last", "_look_at", "_streak", "current", "header", "index")
 
-    def __init__(self, execute: Callable[..., Any], index: WalIndex | None) -> None:
+    def __init__(
+        self, execute: Callable[..., Any], index: WalIndex | None, check: Callable[[], None] | None = None
+    ) -> None:
         self._execute = execute
+        self._check = check
+        self._look_at = 0.0
         self.index = index
         self._before = b""
         self._streak = 0
@@ -113,6 +164,9 @@ class Snapshot:
             return
         else:
             now = time.monotonic()
+            if now >= self._look_at and self._check is not None:
+                self._look_at = now + _LOOK_SECONDS
+                self._check()
             self._streak = self._streak + 1 if now - self._last < _STREAK_SECONDS else 0
             self._last = now
             if self._streak < _STREAK or not ender.started():

@@ -17,6 +17,7 @@ from hitrate.sieve import sweep
 from hitrate.stores.base import Changes
 from hitrate.stores.sqlite import leases
 from hitrate.stores.sqlite.connections import Handle
+from hitrate.stores.sqlite.room import give_back
 from hitrate.stores.sqlite.rows import ROW_OVERHEAD, pack_key, size_of, slot_of, write_columns
 from hitrate.stores.sqlite.schema import BASES, SLOTS
 
@@ -401,6 +402,10 @@ class Transaction:
                 self._execute("DELETE FROM hitrate_cleared WHERE first = ?", (first,))
             return True
         return False
+
+    def give_back(self) -> bool:
+        """Give back a bounded number of free pages; tell whether there are more to give."""
+        return give_back(self._execute)
 
     # Expiry and eviction
 

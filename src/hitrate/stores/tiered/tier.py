@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from hitrate.keys import EncodedKey
 from hitrate.stores.base import Channel, Store
-from hitrate.stores.tiered.debts import Debts
+from hitrate.stores.debts import Debts
 from hitrate.stores.tiered.near import MemoryTier
 
 if TYPE_CHECKING:

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import math
 import os
-import time
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
+from hitrate.clock import is_replaced, wall_clock
 from hitrate.errors import StoreError
 from hitrate.failsafe import log
 from hitrate.keys import EncodedKey
@@ -44,7 +44,7 @@ class Holding(ABC):
     ) -> None:
         self._servers = servers
         self._names = names
-        self._clock = clock
+        self._given_clock = clock
         self._sweep = sweep
         self._register = Register(servers, names)
         self.evictions = 0
@@ -52,7 +52,7 @@ class Holding(ABC):
 
     def write(self, changes: Changes) -> Steps[int]:
         """Apply changes; return how many keys were removed."""
-        batches = list(batches_for(self._names, changes, (self._clock or time.time)(), self._largest()))
+        batches = list(batches_for(self._names, changes, (self._clock or wall_clock)(), self._largest()))
         removed = 0
         for _ in range(_ROUNDS):
             counted, batches = yield from self._write(batches)
@@ -103,7 +103,7 @@ class Holding(ABC):
 
     def settle(self, results: Changes, token: bytes) -> Steps[list[EncodedKey]]:
         """Store what was computed under leases; return the keys that were no longer leased to the token."""
-        now = (self._clock or time.time)()
+        now = (self._clock or wall_clock)()
         batches = list(batches_for(self._names, results, now, self._largest(), LEASES_AT_ONCE))
         lost: set[bytes] = set()
         for _ in range(_ROUNDS):
@@ -208,6 +208,10 @@ class Holding(ABC):
     def _call(self, script: Script, calls: Sequence[ScriptCall]) -> Steps[list[Any]]:
         """Call a script for each bucket; return its results."""
         return self._servers.call(script, calls)
+
+    @property
+    def _clock(self) -> Callable[[], float] | None:
+        return wall_clock if self._given_clock is None and is_replaced() else self._given_clock
 
     def _clock_argument(self) -> bytes:
         """Return the time by our own clock as the scripts take it."""

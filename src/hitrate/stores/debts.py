@@ -1,8 +1,8 @@
-"""What a tier still holds and should not: removals and overwrites that it did not take.
+"""What a store still holds and should not: removals and overwrites that it did not take.
 
-A tier that was down holds what was deleted, cleared or overwritten meanwhile. What it is owed is not read from it until
-it has been removed there. Of very many keys only their namespaces are remembered, and of very many of these nothing
-but that everything is to go.
+A store that was down, a tier or the only one of a cache, holds what was deleted, cleared or overwritten meanwhile. What
+it is owed is not read from it until it has been removed there. Of very many keys only their namespaces are remembered,
+and of very many of these nothing but that everything is to go.
 """
 
 from __future__ import annotations
@@ -63,6 +63,11 @@ class Debts:
             or key in self._under_way
             or (bool(self._prefixes) and key[0].startswith(tuple(self._prefixes)))
         )
+
+    def latest(self, key: EncodedKey) -> int:
+        """Return when something last came to be owed that concerns a key; 0 for never."""
+        prefixes = [time for prefix, time in self._prefixes.items() if key[0].startswith(prefix)]
+        return max(self._all, self._keys.get(key, 0), self._names.get(key[0], 0), *prefixes)
 
     @property
     def any(self) -> bool:

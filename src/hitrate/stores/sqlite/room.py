@@ -1,0 +1,66 @@
+"""Giving room back to the disk: free pages in steps of a few milliseconds, and a -wal file that nobody fills any more.
+
+What is removed leaves pages of the file free, which new entries fill. Where there are many more than that takes, they
+are given back (``PRAGMA incremental_vacuum``: pages from the end of the file move into free ones, and the file is cut).
+That takes a file that was made for it; one of an older hitrate keeps its size.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from typing import Any
+
+import apsw
+
+from hitrate.stores.sqlite.connections import Handle
+
+PAGES_PER_STEP = 64
+SPARE_PAGES = 256
+_SPARE_SHARE = 8
+WAL_BYTES = 4 << 20
+"""What may stay in a -wal file that nobody writes to: to lengthen it anew takes longer than to write over it."""
+
+
+def give_back(execute: Any) -> bool:
+    """Give back a bounded number of free pages, within a write transaction; tell whether there are more to give.
+
+    An eighth of the pages in use is kept free, and a megabyte: a cache that stays as full as it is takes them again.
+    """
+    ((free,),) = execute("PRAGMA freelist_count").fetchall()
+    if free <= SPARE_PAGES:
+        return False
+    ((pages,),) = execute("PRAGMA page_count").fetchall()
+    surplus = free - max(SPARE_PAGES, (pages - free) // _SPARE_SHARE)
+    if surplus <= 0 or execute("PRAGMA auto_vacuum").fetchall() != [(2,)]:
+        return False
+    execute(f"PRAGMA incremental_vacuum({min(surplus, PAGES_PER_STEP)})").fetchall()
+    return bool(surplus > PAGES_PER_STEP)
+
+
+def truncate_wal(handle: Handle, usual_wait: Callable[[int], bool]) -> None:
+    """Fold the -wal file into the database and cut it to nothing, unless somebody is in the way."""
+    handle.con.set_busy_handler(None)
+    try:
+        handle.con.wal_checkpoint(mode=apsw.SQLITE_CHECKPOINT_TRUNCATE)
+    except apsw.BusyError:
+        pass
+    finally:
+        handle.con.set_busy_handler(usual_wait)
+
+
+def bytes_on_disk(path: str) -> int:
+    """Return the size of a database and of its -wal."""
+    return _size(path) + wal_bytes(path)
+
+
+def wal_bytes(path: str) -> int:
+    """Return the size of the -wal of a database."""
+    return _size(f"{path}-wal")
+
+
+def _size(path: str) -> int:
+    try:
+        return os.stat(path).st_size
+    except OSError:
+        return 0

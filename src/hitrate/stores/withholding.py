@@ -1,0 +1,252 @@
+"""What a store holds and should not, because it did not take a write or a removal: this process does not serve it.
+
+A full server or disk refuses a new value and still has the old one. The cache puts this in the place of its store when
+that happens, and it stays there until the store has removed everything that is not to be served. Keys that are owed
+are misses meanwhile; a later write of theirs pays. What is owed is bounded (``debts.py``).
+"""
+
+from __future__ import annotations
+
+import os
+import threading
+import time
+import weakref
+from collections.abc import Callable, Collection, Iterable, Sequence
+from typing import TYPE_CHECKING, Any
+
+from hitrate.errors import ClosedError, StoreError
+from hitrate.failsafe import log
+from hitrate.keys import EncodedKey
+from hitrate.plans import Plan, acarry_out, carry_out
+from hitrate.stores.base import Changes, Channel, Found, Listener, Store, Usage
+from hitrate.stores.debts import KEYS_AT_MOST, Bill, Debts
+
+if TYPE_CHECKING:
+    from hitrate.breaker import BreakerState
+
+_AGAIN_SECONDS = 1.0
+"""How long a store that did not remove what it should is left alone before it is asked again."""
+
+
+class WithholdingStore(Store):
+    """A store whose reads leave out what it should no longer hold.
+
+    Args:
+        store: the one that holds it.
+        when_done: called with this object once there is nothing to withhold any more.
+    """
+
+    def __init__(self, store: Store, when_done: Callable[[WithholdingStore], None]) -> None:
+        self.store = store
+        self._when_done = when_done
+        self._debts = Debts()
+        self._written: dict[EncodedKey, None] = {}  # taken since their namespace came to be owed: these are served
+        self._settle_at = 0.0
+        self._lock = threading.RLock()  # guards all above; a finaliser may come back here on the thread that holds it
+        _all.add(self)
+
+    # What comes to be owed
+
+    def owe(self, keys: Collection[EncodedKey]) -> None:
+        """What is held for these keys is not to be served."""
+        with self._lock:
+            self._debts.owe(keys)
+            self._forget_written(frozenset(keys).__contains__)
+
+    def owe_namespaces(self, names: Sequence[bytes] | None) -> None:
+        """What is held in these namespaces, or in any for None, is not to be served."""
+        with self._lock:
+            self._debts.owe_namespaces(names)
+            self._forget_written(lambda key: names is None or key[0] in names)
+
+    def owe_under(self, prefix: bytes) -> None:
+        """What is held in namespaces whose encoding begins with this one is not to be served."""
+        with self._lock:
+            self._debts.owe_under(prefix)
+            self._forget_written(lambda key: key[0].startswith(prefix))
+
+    def _forget_written(self, concerned: Callable[[EncodedKey], bool]) -> None:
+        for key in [key for key in self._written if concerned(key)]:
+            del self._written[key]
+
+    def _doubts(self, key: EncodedKey) -> bool:
+        return key not in self._written and self._debts.doubts(key)
+
+    # What is paid
+
+    def settling(self, owed: Collection[EncodedKey] = ()) -> Plan[None]:
+        """Remove some of what is owed, unless another is at it or the store failed to a moment ago.
+
+        Args:
+            owed: keys that have just come to be owed. Where they cannot be removed, those that the store does not hold
+                are forgotten: of an outage no more is to be remembered than need be.
+        """
+        since = self._now()
+        yield from self._removing()
+        if owed:
+            with self._lock:
+                left = [key for key in owed if self._debts.doubts(key)]
+            if left:
+                try:
+                    found = yield self.store, "get", left
+                except (StoreError, ClosedError):
+                    return
+                self._paid([key for key, each in zip(left, found, strict=True) if each is None], since)
+        self._end_if_done()
+
+    def _removing(self) -> Plan[None]:
+        debts = self._debts
+        with self._lock:
+            if debts.settling or not debts or time.monotonic() < self._settle_at:
+                return
+            debts.settling = True
+            bill = debts.bill()
+        try:
+            if bill.names is None or bill.names:
+                yield self.store, "clear", bill.names
+            for prefix in bill.prefixes:
+                yield self.store, "clear_under", prefix
+            if bill.keys:
+                yield self.store, "write", dict.fromkeys(bill.keys)
+        except (StoreError, ClosedError) as error:
+            self._settle_at = time.monotonic() + _AGAIN_SECONDS
+            log.debug("what is not served could not be removed yet: %s", error)
+        else:
+            self._settled(bill)
+        finally:
+            debts.settling = False
+
+    def _settled(self, bill: Bill) -> None:
+        with self._lock:
+            self._debts.settle(bill)
+
+    def _paid(self, keys: Iterable[EncodedKey], since: int) -> None:
+        """Serve again what is held for keys: it was written by an operation that began at this time."""
+        with self._lock:
+            keys = list(keys)
+            self._debts.paid(keys, since)
+            self._written |= dict.fromkeys(key for key in keys if 0 < self._debts.latest(key) < since)
+            if len(self._written) > KEYS_AT_MOST:
+                self._written.clear()
+
+    def _now(self) -> int:
+        with self._lock:
+            return self._debts.now()
+
+    def _end_if_done(self) -> None:
+        if not self._debts:
+            self._when_done(self)
+
+    @property
+    def owes(self) -> bool:
+        """Whether there is something that is not to be served."""
+        return bool(self._debts)
+
+    # Reading
+
+    def get(self, keys: Sequence[EncodedKey]) -> Sequence[Found]:
+        return carry_out(self._reading(keys))
+
+    async def aget(self, keys: Sequence[EncodedKey]) -> Sequence[Found]:
+        return await acarry_out(self._reading(keys))
+
+    def _reading(self, keys: Sequence[EncodedKey]) -> Plan[Sequence[Found]]:
+        with self._lock:
+            asked = [key for key in keys if not self._doubts(key)]
+        found = dict(zip(asked, (yield self.store, "get", asked), strict=True)) if asked else {}
+        return [found.get(key) for key in keys]
+
+    # Writing
+
+    def write(self, changes: Changes) -> int:
+        return carry_out(self._writing(changes))
+
+    async def awrite(self, changes: Changes) -> int:
+        return await acarry_out(self._writing(changes))
+
+    def _writing(self, changes: Changes) -> Plan[int]:
+        yield from self.settling()
+        since = self._now()
+        removed: int = yield self.store, "write", changes
+        self._paid(changes, since)
+        self._end_if_done()
+        return removed
+
+    def clear(self, namespaces: Sequence[bytes] | None) -> None:
+        carry_out(self._clearing("clear", namespaces))
+
+    async def aclear(self, namespaces: Sequence[bytes] | None) -> None:
+        await acarry_out(self._clearing("clear", namespaces))
+
+    def clear_under(self, prefix: bytes) -> None:
+        carry_out(self._clearing("clear_under", prefix))
+
+    async def aclear_under(self, prefix: bytes) -> None:
+        await acarry_out(self._clearing("clear_under", prefix))
+
+    def _clearing(self, do: str, what: Any) -> Plan[None]:
+        yield from self.settling()
+        since = self._now()
+        yield self.store, do, what
+        self._settled(Bill(what, (), since) if do == "clear" else Bill((), (), since, (what,)))
+        self._end_if_done()
+
+    # Leases
+
+    def lease(self, keys: Sequence[EncodedKey], token: bytes, seconds: float) -> Sequence[float]:
+        return carry_out(self._leasing(keys, token, seconds))
+
+    async def alease(self, keys: Sequence[EncodedKey], token: bytes, seconds: float) -> Sequence[float]:
+        return await acarry_out(self._leasing(keys, token, seconds))
+
+    def _leasing(self, keys: Sequence[EncodedKey], token: bytes, seconds: float) -> Plan[Sequence[float]]:
+        yield from self.settling()  # before: to remove a key ends its lease
+        left: Sequence[float] = yield self.store, "lease", keys, token, seconds
+        return left
+
+    def settle(self, results: Changes, token: bytes) -> Collection[EncodedKey]:
+        return carry_out(self._settling_leases(results, token))
+
+    async def asettle(self, results: Changes, token: bytes) -> Collection[EncodedKey]:
+        return await acarry_out(self._settling_leases(results, token))
+
+    def _settling_leases(self, results: Changes, token: bytes) -> Plan[Collection[EncodedKey]]:
+        since = self._now()
+        late: Collection[EncodedKey] = yield self.store, "settle", results, token
+        self._paid([key for key, entry in results.items() if entry is not None and key not in late], since)
+        self._end_if_done()
+        return late
+
+    # The whole
+
+    def usage(self) -> Usage:
+        return self.store.usage()
+
+    def listen(self, listener: Listener) -> Channel | None:
+        return self.store.listen(listener)
+
+    @property
+    def breaker(self) -> BreakerState:
+        return self.store.breaker
+
+    def close(self) -> None:
+        self.store.close()
+
+    async def aclose(self) -> None:
+        await self.store.aclose()
+
+    def after_fork_in_child(self) -> None:
+        """Let go of what another thread of the parent may have held."""
+        self._lock = threading.RLock()
+        self._debts.settling = False
+
+
+_all: weakref.WeakSet[WithholdingStore] = weakref.WeakSet()
+
+
+def _after_fork_in_child() -> None:
+    for store in list(_all):
+        store.after_fork_in_child()
+
+
+os.register_at_fork(after_in_child=_after_fork_in_child)
