@@ -61,11 +61,11 @@ class _Setting(Generic[T]):
 
 
 class scope(_Setting[str]):
-    """Count in every key that hitrate makes while this is open: ``with hitrate.scope(tenant): graph.invoke(...)``.
+    """Count in every key that hitrate makes while this is open: ``with hitrate.scope(tenant): ...``.
 
     It counts for policies, cached functions, middleware, the LLM cache and ``stable_key``, also in the threads and
-    tasks that LangGraph and asyncio start meanwhile. Scopes within scopes add up. Keys that the program makes by itself for
-    ``get``, ``set`` and ``get_or_compute`` are not changed.
+    tasks that LangGraph and asyncio start meanwhile. Scopes within scopes add up. Keys that the program makes itself
+    for ``get``, ``set`` and ``get_or_compute`` are not changed.
 
     Args:
         parts: a tenant, a user, a locale or whatever else results depend on; anything with a stable key.

@@ -13,6 +13,9 @@ from hitrate.content.selection import tree_of
 
 _Named = dict[str, Any]
 
+_INJECTED = frozenset({"config", "previous", "runtime", "store", "writer"})
+"""Parameters that LangGraph fills in, so that their defaults say nothing."""
+
 
 class Names:
     """The names that the options of a policy give, and those that inputs have.
@@ -48,6 +51,9 @@ class Names:
             bound = self._signature.bind_partial(*args, **kwargs)
         except TypeError:  # the call itself will tell
             return args, kwargs
+        bound.apply_defaults()
+        for name in _INJECTED & bound.arguments.keys() - kwargs.keys():
+            del bound.arguments[name]
         return bound.args, bound.kwargs
 
     def check(self, args: tuple[Any, ...], kwargs: _Named) -> None:
