@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from hitrate.opening import open
     from hitrate.postgres import PostgresCache
     from hitrate.redis import RedisCache
+    from hitrate.runs import bypass, refresh, scope
     from hitrate.serde import MsgpackSerializer, SerializerProtocol
     from hitrate.sqlite import SqliteCache
     from hitrate.stats import CacheStats
@@ -53,8 +54,11 @@ _HOME = {
     "StoreError": "errors",
     "TieredCache": "tiered",
     "ValueT": "base",
+    "bypass": "runs",
     "cached": "compute.function",
     "open": "opening",
+    "refresh": "runs",
+    "scope": "runs",
     "stable_key": "content.calls",
 }
 
@@ -79,8 +83,11 @@ __all__ = [
     "StoreError",
     "TieredCache",
     "ValueT",
+    "bypass",
     "cached",
     "open",
+    "refresh",
+    "scope",
     "stable_key",
 ]
 

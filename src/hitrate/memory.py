@@ -146,7 +146,7 @@ class InMemoryCache(ComputingCache[ValueT]):
 
     async def aget(self, keys: Sequence[FullKey]) -> dict[FullKey, ValueT]:
         """Asynchronously get the cached values for the given keys; as ``get``, which never waits here."""
-        return self.get(keys)
+        return InMemoryCache.get(self, keys)  # not that of a subclass, which has been here already
 
     def _hit(self, full_key: FullKey) -> Any:
         """Return the value of a key whose entry is in the form that serves its hits best; ``_MISS`` for any other.

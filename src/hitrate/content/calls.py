@@ -6,9 +6,12 @@ from collections.abc import Iterable, Mapping
 from hashlib import blake2b
 from typing import Any
 
+from ormsgpack import packb
+
 from hitrate.content.canonical import encode_call
 from hitrate.content.options import PLAIN, KeyOptions
 from hitrate.content.selection import LEFT_OUT, Tree, kept, without
+from hitrate.runs import current_scope
 
 _DIGEST_SIZE = 16
 
@@ -24,7 +27,8 @@ def stable_key(
 
     Equal means equal in value and type, all the way down: ``1``, ``1.0``, ``True`` and ``"1"`` have different keys. The
     order of dicts and sets does not count, nor does the identity of objects. LangChain messages count by role, content
-    and tool calls. Keyword arguments count by their name. See ``docs/stable-keys.md`` for each type.
+    and tool calls. Keyword arguments count by their name. A scope that is open (``hitrate.scope``) counts, too. See
+    ``docs/stable-keys.md`` for each type.
 
     Args:
         args: any values that hitrate's serializer understands.
@@ -48,7 +52,18 @@ def stable_key(
     return key_of((), args, kwargs, KeyOptions.of(ignore, only, scope))
 
 
-def key_of(names: tuple[str, ...], args: tuple[Any, ...], kwargs: Mapping[str, Any], options: KeyOptions) -> str:
+def content_key(*args: Any) -> str:
+    """Return the ``stable_key`` of arguments by their content alone, whatever scope is open."""
+    return key_of((), args, {}, PLAIN, run="")
+
+
+def key_of(
+    names: tuple[str, ...],
+    args: tuple[Any, ...],
+    kwargs: Mapping[str, Any],
+    options: KeyOptions,
+    run: str | None = None,
+) -> str:
     """Return the key of a call.
 
     Args:
@@ -57,6 +72,7 @@ def key_of(names: tuple[str, ...], args: tuple[Any, ...], kwargs: Mapping[str, A
         args: the positional arguments.
         kwargs: the keyword arguments.
         options: what counts.
+        run: the scope of the run, that which is open when not given.
 
     Returns:
         32 hexadecimal digits.
@@ -82,7 +98,9 @@ def key_of(names: tuple[str, ...], args: tuple[Any, ...], kwargs: Mapping[str, A
     elif options.only is not None:
         parts = _kept(parts, options.only, options.of_argument, names)
     packed = encode_call(parts, len(names))
-    return blake2b(options.header + packed, digest_size=_DIGEST_SIZE).hexdigest()
+    run = current_scope() if run is None else run
+    header = options.header + packb(run) if run else options.header
+    return blake2b(header + packed, digest_size=_DIGEST_SIZE).hexdigest()
 
 
 def _without(parts: list[Any], tree: Tree, of_argument: dict[str, Tree]) -> list[Any]:

@@ -19,8 +19,10 @@ from typing import TYPE_CHECKING
 from hitrate.lazy import lazily
 
 if TYPE_CHECKING:
+    from hitrate.langgraph.attaching import attach
     from hitrate.langgraph.memory import InMemoryCache
     from hitrate.langgraph.opening import open
+    from hitrate.langgraph.policies import policy
     from hitrate.langgraph.postgres import PostgresCache
     from hitrate.langgraph.redis import RedisCache
     from hitrate.langgraph.sqlite import SqliteCache
@@ -32,10 +34,12 @@ _HOME = {
     "RedisCache": "redis",
     "SqliteCache": "sqlite",
     "TieredCache": "tiered",
+    "attach": "attaching",
     "open": "opening",
+    "policy": "policies",
 }
 
-__all__ = ["InMemoryCache", "PostgresCache", "RedisCache", "SqliteCache", "TieredCache", "open"]
+__all__ = ["InMemoryCache", "PostgresCache", "RedisCache", "SqliteCache", "TieredCache", "attach", "open", "policy"]
 
 
 __getattr__, __dir__ = lazily(globals(), _HOME)

@@ -1,6 +1,10 @@
-"""What makes a cache one for graphs: LangGraph's base class, and a value that cannot be stored is no failure."""
+"""What makes a cache one for graphs: LangGraph's base class, and what only a cache of its tasks has to see to."""
 
 from __future__ import annotations
+
+from collections import deque
+from collections.abc import Coroutine, Mapping, Sequence
+from typing import Any
 
 from langgraph.cache.base import BaseCache as LangGraphCache
 
@@ -8,15 +12,95 @@ from hitrate.base import FullKey, ValueT
 from hitrate.cache import Cache
 from hitrate.errors import SerializationError
 from hitrate.failsafe import log
+from hitrate.langgraph.messages import renew, take_kept_ids, with_kept_ids
+from hitrate.langgraph.tasks import Tasks, are_of_a_graph, caller
+from hitrate.langgraph.unkeyed import is_unkeyed
+from hitrate.runs import BYPASS, USE, current_mode
+
+_OF_ONE_RUN = frozenset({"__resume__", "__interrupt__", "__error__"})
+"""The channels of an answer that a person gave to this run, of a question that is still open, and of a failure."""
 
 
 class GraphCache(Cache[ValueT], LangGraphCache[ValueT]):  # pyright: ignore[reportIncompatibleVariableOverride]
-    """A cache that leaves out what it cannot store, so that the run goes on.
+    """A cache of the results of tasks; it leaves out what it cannot store, so that the run goes on.
 
     A class for a store inherits from this one first, and then from hitrate's class for that store.
+
+    Attributes:
+        new_message_ids: whether the messages of a hit get new ids, so that they follow those that are in a thread
+            already in place of replacing them. True unless set.
     """
 
+    new_message_ids: bool = True
     _types_logged: frozenset[str] = frozenset()
+
+    def get(self, keys: Sequence[FullKey]) -> dict[FullKey, ValueT]:
+        """Get the cached values for the given keys; for a graph, once for each of its tasks."""
+        if not are_of_a_graph(keys):
+            return super().get(keys)
+        mode, tasks = current_mode(), self._tasks.asking(keys, caller())
+        found = super().get(_to_ask(keys, tasks)) if mode == USE else {}
+        return self._answered(found, tasks, mode)
+
+    def aget(self, keys: Sequence[FullKey]) -> Coroutine[Any, Any, dict[FullKey, ValueT]]:
+        """Asynchronously get the cached values for the given keys; as ``get``."""
+        if not are_of_a_graph(keys):
+            return super().aget(keys)
+        return self._aget(keys, self._tasks.asking(keys, caller()), current_mode())
+
+    async def _aget(
+        self, keys: Sequence[FullKey], tasks: Mapping[FullKey, Any] | None, mode: int
+    ) -> dict[FullKey, ValueT]:
+        found = await super().aget(_to_ask(keys, tasks)) if mode == USE else {}
+        return self._answered(found, tasks, mode)
+
+    def _answered(
+        self, found: dict[FullKey, ValueT], tasks: Mapping[FullKey, Any] | None, mode: int
+    ) -> dict[FullKey, ValueT]:
+        """Note who will bring a result, and make what was found the run's own."""
+        if tasks is not None:
+            self._tasks.note((task for key, task in tasks.items() if key not in found), mode)
+        for value in found.values():
+            kept = take_kept_ids(value)
+            if self.new_message_ids:
+                renew(value, kept)
+        return found
+
+    def set(self, pairs: Mapping[FullKey, tuple[ValueT, float | None]]) -> None:
+        """Set the cached values for the given keys and TTLs; of a graph's, those that are good for other runs."""
+        kept = self._to_keep(pairs)
+        if kept is not None:
+            super().set(kept)
+
+    def aset(self, pairs: Mapping[FullKey, tuple[ValueT, float | None]]) -> Coroutine[Any, Any, None]:
+        """Asynchronously set the cached values for the given keys and TTLs; as ``set``."""
+        kept = self._to_keep(pairs)
+        return _nothing() if kept is None else super().aset(kept)
+
+    def _to_keep(
+        self, pairs: Mapping[FullKey, tuple[ValueT, float | None]]
+    ) -> Mapping[FullKey, tuple[ValueT, float | None]] | None:
+        """Return what is to be stored; None if nothing is."""
+        if not isinstance(pairs, Mapping) or not are_of_a_graph([*pairs]):
+            return pairs
+        kept: dict[FullKey, tuple[ValueT, float | None]] = {}
+        for full_key, pair in pairs.items():
+            known = self._tasks.take(full_key)
+            if BYPASS in (known.mode, current_mode()) or is_unkeyed(full_key):
+                continue
+            if type(pair) is tuple and len(pair) == 2:
+                value, ttl = pair
+                if not _is_of_one_run(value):
+                    kept[full_key] = (with_kept_ids(value, known.ids), ttl)
+            else:
+                kept[full_key] = pair  # which is refused, and told why
+        return kept or None
+
+    @property
+    def _tasks(self) -> Tasks:
+        """The tasks that asked, made when first used."""
+        tasks: Tasks = self.__dict__.get("_graph_tasks") or self.__dict__.setdefault("_graph_tasks", Tasks())
+        return tasks
 
     def _cannot_store(self, full_key: FullKey, error: SerializationError) -> None:
         """Leave the entry out of its batch: count it, and log it if it is the first with this type."""
@@ -29,3 +113,18 @@ class GraphCache(Cache[ValueT], LangGraphCache[ValueT]):  # pyright: ignore[repo
             "%s: the result of namespace %r, key %r is not cached, nor are others with a %s (logged once): %s",
             *(type(self).__name__, namespace, key, error.type_name, error),
         )
+
+
+def _to_ask(keys: Sequence[FullKey], tasks: Mapping[FullKey, Any] | None) -> Sequence[FullKey]:
+    return keys if tasks is None else [*tasks]
+
+
+def _is_of_one_run(writes: Any) -> bool:
+    """Tell whether what a task wrote says how it was interrupted or failed, or what a person answered."""
+    return type(writes) is deque and any(
+        type(write) is tuple and len(write) == 2 and write[0] in _OF_ONE_RUN for write in writes
+    )
+
+
+async def _nothing() -> None:
+    pass

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from hitrate.base import ValueT
+from collections.abc import Coroutine, Mapping
+from typing import Any
+
+from hitrate.base import FullKey, ValueT
 from hitrate.langgraph.base import GraphCache
 from hitrate.memory import InMemoryCache as Memory
 
@@ -20,3 +23,13 @@ class InMemoryCache(GraphCache[ValueT], Memory[ValueT]):
         on_error: ``"miss"`` turns an entry that cannot be decoded into a miss, ``"raise"`` raises.
         clock: returns the seconds since the epoch; what ``time.time`` is when it is asked, if not given.
     """
+
+    # LangGraph's classes have a parameter of another name each.
+
+    def set(self, keys: Mapping[FullKey, tuple[ValueT, float | None]]) -> None:
+        """Set the cached values for the given keys and TTLs; of a graph's, those that are good for other runs."""
+        super().set(keys)
+
+    def aset(self, keys: Mapping[FullKey, tuple[ValueT, float | None]]) -> Coroutine[Any, Any, None]:
+        """Asynchronously set the cached values for the given keys and TTLs; as ``set``."""
+        return super().aset(keys)

@@ -1,0 +1,94 @@
+"""Policies: by what of its input a node's or a task's result is found again."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from datetime import timedelta
+from typing import Any
+
+from langgraph.types import CachePolicy
+
+from hitrate.content.calls import key_of
+from hitrate.content.options import KeyOptions
+from hitrate.failsafe import log
+from hitrate.langgraph.fields import Names, last_messages
+from hitrate.langgraph.unkeyed import unkeyed
+from hitrate.runs import current_scope
+
+_LOGGED = 100
+"""Reasons that one policy logs, at most."""
+
+
+def policy(
+    func: Callable[..., Any] | None = None,
+    *,
+    only: str | Iterable[str] | None = None,
+    ignore: str | Iterable[str] = (),
+    scope: Any = None,
+    version: str | int | None = None,
+    ttl: float | timedelta | None = None,
+    messages: int | None = None,
+    require_scope: bool = False,
+) -> CachePolicy[Callable[..., str]]:
+    """Return a policy by content: ``builder.add_node("ask", ask, cache_policy=policy(ask, only="question"))``.
+
+    It never fails a run: an input that has no stable key runs uncached, which is logged once for each place in it.
+    Messages count by what they say, and not by their ids.
+
+    Args:
+        func: the node's or task's function. It tells apart nodes that LangGraph has under one name: every coroutine
+            function, partial objects and objects that can be called; also two functions made by one ``def``.
+        only: names of the fields of the input, or of the parameters of a task, that alone count.
+        ignore: names of those that do not count.
+        scope: what else counts, such as a model; what is to count for a run is for ``hitrate.scope``.
+        version: the results of other versions are out of reach. With it the code of ``func`` does not count.
+        ttl: seconds that a result stays fresh; None for ever, or for the cache's ``default_ttl``.
+        messages: how many messages of each list of messages in the input count, the last ones; None for all.
+        require_scope: whether a run without an open ``hitrate.scope`` is not cached, which is logged once.
+
+    Raises:
+        TypeError: an argument has the wrong type.
+        ValueError: an argument is out of its range. Raised by the first run: a name in ``only`` or ``ignore`` is not
+            that of a field or parameter.
+    """
+    names = Names(func, only, ignore)
+    if messages is not None and (type(messages) is not int or messages < 1):
+        raise ValueError(f"messages is a number of messages from 1 up, or None for all, not {messages!r}")
+    apart = None if func is None else identity_of(func, version)
+    told = tuple(each for each in (apart, version, scope) if each is not None)
+    options = KeyOptions.of(ignore, only, told or None)
+    logged: set[str] = set()
+
+    def key(*args: Any, **kwargs: Any) -> str:
+        if require_scope and not current_scope():
+            _log_once(logged, names.of_function, "no hitrate.scope is open, and this policy demands one")
+            return unkeyed()
+        positional, keywords = names.bound(args, kwargs)
+        names.check(positional, keywords)
+        if messages is not None:
+            positional = tuple(last_messages(each, messages) for each in positional)
+            keywords = {name: last_messages(each, messages) for name, each in keywords.items()}
+        try:
+            return key_of(names.positional, positional, keywords, options)
+        except Exception as error:  # whatever the input is, the run goes on
+            _log_once(logged, names.of_function, str(error))
+            return unkeyed()
+
+    return CachePolicy(key_func=key, ttl=seconds_of(ttl))
+
+
+def _log_once(logged: set[str], function: str, why: str) -> None:
+    if why not in logged and len(logged) < _LOGGED:
+        logged.add(why)
+        log.warning("%s runs uncached (logged once): %s", function, why)
+
+
+def identity_of(func: Callable[..., Any], version: str | int | None) -> Any:
+    from hitrate.compute.identity import name_of, told_apart_by
+
+    named = hasattr(func, "__qualname__")
+    return [*(name_of(func) if named else ()), *told_apart_by(func, named=named)]
+
+
+def seconds_of(ttl: Any) -> Any:
+    return ttl.total_seconds() if isinstance(ttl, timedelta) else ttl

@@ -1,0 +1,62 @@
+"""What a person answered to one run is asked again in another; a failure is no result."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from langgraph.checkpoint.memory import InMemorySaver
+from langgraph.func import entrypoint, task
+from langgraph.graph import START, StateGraph
+from langgraph.types import CachePolicy, Command, interrupt
+from sample_graphs import Run, Work, one_node
+
+
+def thread(name: str) -> dict[str, Any]:
+    return {"configurable": {"thread_id": name}}
+
+
+def test_an_approval_is_asked_again_in_another_thread(cache: Any, run: Run) -> None:
+    def approve(state: Work) -> Work:
+        return {"items": [interrupt("ok?")]}
+
+    builder = StateGraph(Work)
+    builder.add_node("approve", approve, cache_policy=CachePolicy(key_func=lambda state: str(state["number"])))
+    graph = builder.add_edge(START, "approve").compile(cache=cache, checkpointer=InMemorySaver())
+    run(graph, {"number": 1}, config=thread("a"))
+    assert run(graph, Command(resume="yes"), config=thread("a"))["items"] == ["yes"]
+    asked = run(graph, {"number": 1}, config=thread("b"))
+    assert "__interrupt__" in asked
+    assert not asked.get("items")
+    assert run(graph, Command(resume="no"), config=thread("b"))["items"] == ["no"]
+    assert cache.stats().sets == 0
+
+
+def test_a_task_that_asked_is_asked_again(cache: Any) -> None:
+    @task(cache_policy=CachePolicy())
+    def approve(number: int) -> Any:
+        return interrupt(f"pay {number}?")
+
+    @entrypoint(cache=cache, checkpointer=InMemorySaver())
+    def flow(number: int) -> Any:
+        return approve(number).result()
+
+    flow.invoke(1, thread("a"))
+    assert flow.invoke(Command(resume="yes"), thread("a")) == "yes"
+    assert "__interrupt__" in flow.invoke(1, thread("b"))
+
+
+def test_nodes_beside_it_are_kept(cache: Any, run: Run) -> None:
+    graph = one_node(lambda state: {"items": ["value"]}, cache)
+    run(graph, {"number": 1})
+    assert cache.stats().sets == 1
+
+
+@pytest.mark.parametrize("channel", ["__error__", "__interrupt__", "__resume__"])
+def test_what_says_how_a_run_went_is_not_kept(cache: Any, channel: str) -> None:
+    """LangGraph before 1.2.15 hands over the writes of tasks that failed or were interrupted."""
+    from collections import deque
+
+    key = (("__pregel_ns_writes", "m.f", "f"), "0" * 32)
+    cache.set({key: (deque([("items", [1]), (channel, ("x",))]), None)})
+    assert cache.get([key]) == {}

@@ -1,0 +1,143 @@
+"""Messages that come from the cache are new ones in their thread; what edits or removes a message still does."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import Counter
+from typing import Any
+
+import pytest
+from langchain_core.language_models.fake_chat_models import GenericFakeChatModel
+from langchain_core.messages import AIMessage, AnyMessage, HumanMessage, RemoveMessage
+from langgraph.checkpoint.memory import InMemorySaver
+from langgraph.graph import START, MessagesState, StateGraph
+from langgraph.types import CachePolicy, Send
+from sample_graphs import Run
+
+LAST = CachePolicy(key_func=lambda state: state["messages"][-1].content)
+
+
+def chat(node: Any, cache: Any, policy: CachePolicy[Any] = LAST, **options: Any) -> Any:
+    builder = StateGraph(MessagesState)
+    builder.add_node("answer", node, cache_policy=policy)
+    return builder.add_edge(START, "answer").compile(cache=cache, **options)
+
+
+def ask(run: Run, graph: Any, *questions: str, thread: str = "1") -> list[AnyMessage]:
+    for question in questions:
+        state = run(graph, {"messages": [HumanMessage(question)]}, config={"configurable": {"thread_id": thread}})
+    return state["messages"]
+
+
+def answering(calls: Counter[str]) -> Any:
+    model = GenericFakeChatModel(messages=iter([AIMessage(f"answer {number}") for number in range(9)]))
+
+    def answer(state: MessagesState) -> Any:
+        calls["answer"] += 1
+        return {"messages": [model.invoke(state["messages"])]}
+
+    return answer
+
+
+def test_a_question_that_is_asked_again_has_its_answer_again(cache: Any, run: Run, calls: Counter[str]) -> None:
+    graph = chat(answering(calls), cache, checkpointer=InMemorySaver())
+    messages = ask(run, graph, "hi", "how", "hi", "hi")
+    assert [each.content for each in messages] == (
+        ["hi", "answer 0", "how", "answer 1", "hi", "answer 0", "hi", "answer 0"]
+    )
+    assert len({each.id for each in messages}) == len(messages)
+    assert calls["answer"] == 2
+
+
+def test_of_messages_without_an_id_too(cache: Any, run: Run) -> None:
+    graph = chat(lambda state: {"messages": [AIMessage("fine")]}, cache, checkpointer=InMemorySaver())
+    messages = ask(run, graph, "hi", "how", "hi", "hi")
+    assert [each.content for each in messages] == ["hi", "fine", "how", "fine", "hi", "fine", "hi", "fine"]
+
+
+def test_parallel_hits_of_one_key_are_two_messages(cache: Any, run: Run, calls: Counter[str]) -> None:
+    def answer(state: Any) -> Any:
+        calls["answer"] += 1
+        return {"messages": [AIMessage("fine", id=f"made-{calls['answer']}")]}
+
+    builder = StateGraph(MessagesState)
+    builder.add_node("ask", lambda state: {})
+    builder.add_node("answer", answer, cache_policy=CachePolicy(key_func=lambda given: given["question"]))
+    builder.add_node("again", answer, cache_policy=CachePolicy(key_func=lambda state: "again"))
+    builder.add_edge(START, "ask")
+    builder.add_conditional_edges("ask", lambda state: [Send("answer", {"question": "a"})], ["answer"])
+    graph = builder.add_edge("answer", "again").compile(cache=cache)
+    cold = run(graph, {"messages": []})["messages"]
+    warm = run(graph, {"messages": []})["messages"]
+    assert len(cold) == len(warm) == 2
+    assert {each.id for each in cold}.isdisjoint(each.id for each in warm)
+    assert calls["answer"] == 2
+
+
+def test_an_edited_message_replaces_the_one_it_edits(cache: Any, run: Run, calls: Counter[str]) -> None:
+    def redact(state: MessagesState) -> Any:
+        calls["redact"] += 1
+        last = state["messages"][-1]
+        return {"messages": [HumanMessage("***", id=last.id), AIMessage("redacted", id="made")]}
+
+    graph = chat(redact, cache)
+    given = {"messages": [HumanMessage("secret", id="question")]}
+    for _ in range(3):
+        messages = run(graph, given)["messages"]
+        assert [each.content for each in messages] == ["***", "redacted"]
+        assert messages[0].id == "question"
+    assert calls["redact"] == 1
+    assert messages[1].id != "made"
+
+
+def test_a_removed_message_is_removed(cache: Any, run: Run, calls: Counter[str]) -> None:
+    def forget(state: MessagesState) -> Any:
+        calls["forget"] += 1
+        return {"messages": [RemoveMessage(id=state["messages"][0].id)]}
+
+    graph = chat(forget, cache)
+    given = {"messages": [HumanMessage("first", id="1"), HumanMessage("second", id="2")]}
+    for _ in range(3):
+        assert [each.content for each in run(graph, given)["messages"]] == ["second"]
+    assert calls["forget"] == 1
+
+
+def test_a_hit_is_streamed_with_its_new_id(cache: Any, calls: Counter[str]) -> None:
+    graph = chat(answering(calls), cache, checkpointer=InMemorySaver())
+
+    async def streamed() -> AnyMessage:
+        config = {"configurable": {"thread_id": "1"}}
+        given = {"messages": [HumanMessage("hi")]}
+        (chunk,) = [each async for each in graph.astream(given, config, stream_mode="updates") if "answer" in each]
+        (message,) = chunk["answer"]["messages"]
+        return message  # type: ignore[no-any-return]
+
+    first, second = asyncio.run(streamed()), asyncio.run(streamed())
+    state = graph.get_state({"configurable": {"thread_id": "1"}}).values["messages"]
+    assert [first.id, second.id] == [state[1].id, state[3].id]
+    assert first.id != second.id
+    assert calls["answer"] == 1
+
+
+@pytest.mark.parametrize("times", [2, 3])
+def test_no_item_of_openai_stands_twice_in_a_history(cache: Any, run: Run, times: int) -> None:
+    content = [
+        {"type": "reasoning", "id": "rs_1", "summary": []},
+        {"type": "text", "text": "fine", "id": "msg_1"},
+        {"type": "function_call", "id": "fc_1", "call_id": "call_1", "name": "f", "arguments": "{}"},
+    ]
+    made = AIMessage(content, id="resp_1", additional_kwargs={"reasoning": {"id": "rs_1", "summary": []}})  # type: ignore[arg-type]
+    made.response_metadata["id"] = "resp_1"
+    graph = chat(lambda state: {"messages": [made.model_copy(deep=True)]}, cache, checkpointer=InMemorySaver())
+    messages = ask(run, graph, *["hi"] * times)
+    assert len(messages) == 2 * times
+    text = repr(messages)
+    assert all(text.count(f"'{item}'") <= 2 for item in ("rs_1", "msg_1", "fc_1", "resp_1"))
+    assert [block["type"] for block in messages[-1].content] == ["text", "function_call"]
+
+
+def test_it_can_be_turned_off(cache: Any, run: Run) -> None:
+    cache.new_message_ids = False
+    graph = chat(lambda state: {"messages": [AIMessage("fine", id="made")]}, cache)
+    for _ in range(2):
+        assert run(graph, {"messages": [HumanMessage("hi")]})["messages"][1].id == "made"
