@@ -32,6 +32,11 @@ def current_mode() -> int:
     return _mode.get()
 
 
+def is_particular() -> bool:
+    """Tell whether a scope, a bypass or a refresh is open."""
+    return bool(_scope.get()) or _mode.get() != USE
+
+
 class _Setting(Generic[T]):
     """Sets a context variable for a ``with`` block."""
 

@@ -6,8 +6,9 @@ import inspect
 from collections.abc import Callable
 from typing import Any
 
+from hitrate import runs
 from hitrate.base import FullKey, Namespace
-from hitrate.content.calls import key_of
+from hitrate.content.calls import content_key, key_of
 from hitrate.content.options import KeyOptions
 
 _REMEMBERED = 1024
@@ -53,7 +54,7 @@ class ContentKeys:
         Raises:
             TypeError: the function does not take these arguments, or one of them cannot be part of a key.
         """
-        if kwargs:
+        if kwargs or (runs.is_used and runs.current_scope()):
             return self._namespace, self._key(args, kwargs)
         # 1, 1.0 and True are equal, and one key of a dict.
         try:
@@ -97,7 +98,8 @@ class OwnKeys:
         key = self._key(*args, **kwargs)
         if not isinstance(key, str):
             raise TypeError(f"the key function of {self._name} is to return a str, and returned a {type(key).__name__}")
-        return self._namespace, key
+        scope = runs.current_scope() if runs.is_used else ""
+        return self._namespace, content_key(scope, key) if scope else key
 
 
 def _is_small(args: tuple[Any, ...]) -> bool:

@@ -10,6 +10,7 @@ from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
+from hitrate import runs
 from hitrate.base import FullKey
 from hitrate.compute.flights import AGAIN, LEFT_OUT, Flight, Flights, Outcome, led
 from hitrate.compute.leading import Run, Work
@@ -49,6 +50,8 @@ class Computing:
 
     def one(self, full_key: FullKey, compute: Callable[[], Any], terms: Terms) -> Any:
         """Return the value of a key, computing it on this thread if nobody else does."""
+        if runs.is_used and (mode := runs.current_mode()):
+            return compute() if mode == runs.BYPASS else self.anew(full_key, compute, terms)
         while True:
             seen = self.flights.landed
             if terms.looks_closer:
@@ -99,6 +102,11 @@ class Computing:
 
     async def aone(self, full_key: FullKey, compute: Callable[[], Any], terms: Terms) -> Any:
         """Return the value of a key, computing it in a task if nobody else does."""
+        if runs.is_used and (mode := runs.current_mode()):
+            if mode == runs.REFRESH:
+                return await self.aanew(full_key, compute, terms)
+            computed = await _one_awaited(full_key, compute)([full_key])
+            return computed[full_key]
         while True:
             seen = self.flights.landed
             if terms.looks_closer:
@@ -168,15 +176,20 @@ class Computing:
         """Return the values of keys, computing on this thread those that nobody else does."""
         found: dict[FullKey, Any] = {}
         missing = [*dict.fromkeys(map(plain_key, full_keys))]
+        mode = runs.current_mode()
+        if mode == runs.BYPASS:
+            return _in_order(full_keys, compute(missing) if missing else found)
+        anew = mode == runs.REFRESH
         if not missing:
             self.cache.get(missing)  # raises if it is closed
         while missing:
             seen = self.flights.landed
-            found |= self.cache.get(missing)
-            missing = [key for key in missing if key not in found]
-            mine, others = self.flights.board(missing, None)
+            if not anew:
+                found |= self.cache.get(missing)
+                missing = [key for key in missing if key not in found]
+            mine, others = self.flights.board(missing, None, anew=anew)
             if mine:
-                run = Run(self, mine, Work(compute), terms, seen=seen)
+                run = Run(self, mine, Work(compute), terms, seen=seen, anew=anew)
                 try:
                     carry_out(run.plan())
                 except BaseException:
@@ -194,16 +207,21 @@ class Computing:
         """Return the values of keys, computing in a task those that nobody else does."""
         found: dict[FullKey, Any] = {}
         missing = [*dict.fromkeys(map(plain_key, full_keys))]
+        mode = runs.current_mode()
+        if mode == runs.BYPASS:
+            return _in_order(full_keys, await _many_awaited(compute)(missing) if missing else found)
+        anew = mode == runs.REFRESH
         if not missing:
             await self.cache.aget(missing)  # raises if it is closed
         while missing:
             seen = self.flights.landed
-            found |= await self.cache.aget(missing)
-            missing = [key for key in missing if key not in found]
-            mine, others = self.flights.board(missing, asyncio.get_running_loop())
+            if not anew:
+                found |= await self.cache.aget(missing)
+                missing = [key for key in missing if key not in found]
+            mine, others = self.flights.board(missing, asyncio.get_running_loop(), anew=anew)
             outcomes: dict[FullKey, Outcome] = {}
             if mine:
-                run = Run(self, mine, Work(_many_awaited(compute)), terms, seen=seen)
+                run = Run(self, mine, Work(_many_awaited(compute)), terms, seen=seen, anew=anew)
                 try:
                     outcomes = await self._await_own(run, mine)
                 except BaseException:

@@ -8,7 +8,7 @@ from typing import Any
 
 from langgraph.cache.base import BaseCache as LangGraphCache
 
-from hitrate.base import FullKey, ValueT
+from hitrate.base import TTL, FullKey, ValueT
 from hitrate.cache import Cache
 from hitrate.errors import SerializationError
 from hitrate.failsafe import log
@@ -66,24 +66,24 @@ class GraphCache(Cache[ValueT], LangGraphCache[ValueT]):  # pyright: ignore[repo
                 renew(value, kept)
         return found
 
-    def set(self, pairs: Mapping[FullKey, tuple[ValueT, float | None]]) -> None:
+    def set(self, pairs: Mapping[FullKey, tuple[ValueT, TTL | None]]) -> None:
         """Set the cached values for the given keys and TTLs; of a graph's, those that are good for other runs."""
         kept = self._to_keep(pairs)
         if kept is not None:
             super().set(kept)
 
-    def aset(self, pairs: Mapping[FullKey, tuple[ValueT, float | None]]) -> Coroutine[Any, Any, None]:
+    def aset(self, pairs: Mapping[FullKey, tuple[ValueT, TTL | None]]) -> Coroutine[Any, Any, None]:
         """Asynchronously set the cached values for the given keys and TTLs; as ``set``."""
         kept = self._to_keep(pairs)
         return _nothing() if kept is None else super().aset(kept)
 
     def _to_keep(
-        self, pairs: Mapping[FullKey, tuple[ValueT, float | None]]
-    ) -> Mapping[FullKey, tuple[ValueT, float | None]] | None:
+        self, pairs: Mapping[FullKey, tuple[ValueT, TTL | None]]
+    ) -> Mapping[FullKey, tuple[ValueT, TTL | None]] | None:
         """Return what is to be stored; None if nothing is."""
         if not isinstance(pairs, Mapping) or not are_of_a_graph([*pairs]):
             return pairs
-        kept: dict[FullKey, tuple[ValueT, float | None]] = {}
+        kept: dict[FullKey, tuple[ValueT, TTL | None]] = {}
         for full_key, pair in pairs.items():
             known = self._tasks.take(full_key)
             if BYPASS in (known.mode, current_mode()) or is_unkeyed(full_key):

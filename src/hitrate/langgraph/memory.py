@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Coroutine, Mapping
 from typing import Any
 
-from hitrate.base import FullKey, ValueT
+from hitrate.base import TTL, FullKey, ValueT
 from hitrate.langgraph.base import GraphCache
 from hitrate.memory import InMemoryCache as Memory
 
@@ -26,10 +26,10 @@ class InMemoryCache(GraphCache[ValueT], Memory[ValueT]):
 
     # LangGraph's classes have a parameter of another name each.
 
-    def set(self, keys: Mapping[FullKey, tuple[ValueT, float | None]]) -> None:
+    def set(self, keys: Mapping[FullKey, tuple[ValueT, TTL | None]]) -> None:
         """Set the cached values for the given keys and TTLs; of a graph's, those that are good for other runs."""
         super().set(keys)
 
-    def aset(self, keys: Mapping[FullKey, tuple[ValueT, float | None]]) -> Coroutine[Any, Any, None]:
+    def aset(self, keys: Mapping[FullKey, tuple[ValueT, TTL | None]]) -> Coroutine[Any, Any, None]:
         """Asynchronously set the cached values for the given keys and TTLs; as ``set``."""
         return super().aset(keys)

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from datetime import timedelta
 from typing import Any
 
 from langgraph.types import CachePolicy
 
+from hitrate.base import TTL
 from hitrate.content.calls import key_of
 from hitrate.content.options import KeyOptions
+from hitrate.entry import expiry_of
 from hitrate.failsafe import log
 from hitrate.langgraph.fields import Names, last_messages
 from hitrate.langgraph.unkeyed import unkeyed
@@ -26,7 +27,7 @@ def policy(
     ignore: str | Iterable[str] = (),
     scope: Any = None,
     version: str | int | None = None,
-    ttl: float | timedelta | None = None,
+    ttl: TTL | None = None,
     messages: int | None = None,
     require_scope: bool = False,
 ) -> CachePolicy[Callable[..., str]]:
@@ -42,7 +43,7 @@ def policy(
         ignore: names of those that do not count.
         scope: what else counts, such as a model; what is to count for a run is for ``hitrate.scope``.
         version: the results of other versions are out of reach. With it the code of ``func`` does not count.
-        ttl: seconds that a result stays fresh; None for ever, or for the cache's ``default_ttl``.
+        ttl: seconds that a result stays fresh, as a number or a timedelta; None for ever, or for the cache's ``default_ttl``.
         messages: how many messages of each list of messages in the input count, the last ones; None for all.
         require_scope: whether a run without an open ``hitrate.scope`` is not cached, which is logged once.
 
@@ -51,6 +52,7 @@ def policy(
         ValueError: an argument is out of its range. Raised by the first run: a name in ``only`` or ``ignore`` is not
             that of a field or parameter.
     """
+    expiry_of(ttl, 0.0)  # raises
     names = Names(func, only, ignore)
     if messages is not None and (type(messages) is not int or messages < 1):
         raise ValueError(f"messages is a number of messages from 1 up, or None for all, not {messages!r}")
@@ -74,7 +76,7 @@ def policy(
             _log_once(logged, names.of_function, str(error))
             return unkeyed()
 
-    return CachePolicy(key_func=key, ttl=seconds_of(ttl))
+    return CachePolicy(key_func=key, ttl=ttl)  # type: ignore[arg-type]  # the cache takes what else is one
 
 
 def _log_once(logged: set[str], function: str, why: str) -> None:
@@ -88,7 +90,3 @@ def identity_of(func: Callable[..., Any], version: str | int | None) -> Any:
 
     named = hasattr(func, "__qualname__")
     return [*(name_of(func) if named else ()), *told_apart_by(func, named=named)]
-
-
-def seconds_of(ttl: Any) -> Any:
-    return ttl.total_seconds() if isinstance(ttl, timedelta) else ttl

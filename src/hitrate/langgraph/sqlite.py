@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Coroutine, Mapping
 from typing import Any
 
-from hitrate.base import FullKey, ValueT
+from hitrate.base import TTL, FullKey, ValueT
 from hitrate.langgraph.base import GraphCache
 from hitrate.sqlite import SqliteCache as Sqlite
 
@@ -30,10 +30,10 @@ class SqliteCache(GraphCache[ValueT], Sqlite[ValueT]):
 
     # LangGraph's classes have a parameter of another name each.
 
-    def set(self, mapping: Mapping[FullKey, tuple[ValueT, float | None]]) -> None:
+    def set(self, mapping: Mapping[FullKey, tuple[ValueT, TTL | None]]) -> None:
         """Set the cached values for the given keys and TTLs; of a graph's, those that are good for other runs."""
         super().set(mapping)
 
-    def aset(self, mapping: Mapping[FullKey, tuple[ValueT, float | None]]) -> Coroutine[Any, Any, None]:
+    def aset(self, mapping: Mapping[FullKey, tuple[ValueT, TTL | None]]) -> Coroutine[Any, Any, None]:
         """Asynchronously set the cached values for the given keys and TTLs; as ``set``."""
         return super().aset(mapping)
