@@ -52,7 +52,7 @@ def _state(cls: type, plan: Plan) -> State:
         return dump(obj, mark)
 
     def model(obj: Any, pack: Any) -> list[Any]:
-        _, _, extra, private, attributes = dump(obj, mark)
+        _, _, extra, private, attributes = dump(obj, mark)[:5]
         return [mark, _without(attributes, derived), extra or None, private or None]
 
     def root_model(obj: Any, pack: Any) -> list[Any]:

@@ -60,8 +60,10 @@ class Plan:
         *,
         open: bool = False,
     ) -> None:
-        from hitrate.serde.classes import fingerprint_of, reference_to
+        from hitrate.serde.classes import attribute, fingerprint_of, reference_to
 
+        if attribute(cls, "__del__") is not None:
+            raise Refused("its __del__ would run for whatever was stored in its name")
         self.cls = cls
         self.family = fields[0]
         self.mark = f"{reference_to(cls)}#{fingerprint_of(fields)}"
@@ -74,8 +76,18 @@ ENCODERS: dict[type, Rule] = {}
 DECODERS: dict[int, Decode] = {}
 PLANNERS: list[Callable[[type], Plan | None]] = []
 
-_CORE = ("containers", "scalars", "times", "texts", "namedtuples", "enums", "dataclasses_")
-_OPTIONAL = {"numpy": "numpy_", "pydantic": "pydantic_", "langgraph.types": "langgraph_"}
+_CORE = (
+    *("containers", "scalars", "times", "texts", "namedtuples", "enums", "aliases"),
+    # A dataclass that derives from a built-in type is first of all one of that type.
+    *("subclasses", "exceptions", "wrappers", "dataclasses_"),
+)
+_OPTIONAL = {
+    "numpy": "numpy_",
+    "pydantic_core": "urls",
+    "pydantic": "pydantic_",
+    "langgraph.types": "langgraph_",
+    "langgraph.store.base": "store_items",
+}
 _loaded: set[str] = set()
 
 
