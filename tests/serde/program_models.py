@@ -260,7 +260,7 @@ class Order(Generic[T]):
 @dataclass
 class Lazy:
     x: int
-    size: Any = field(init=False, repr=False)
+    size: Any = field(init=False, repr=False, compare=False)
 
 
 @dataclass

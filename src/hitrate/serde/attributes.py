@@ -108,17 +108,16 @@ class Declared:
         optional: those that an instance may lack; with another missing it is neither stored nor restored.
 
     Attributes:
-        count: how many they are.
+        names: all of them, in order.
         get_all: takes a dict and raises KeyError if one is missing; the fastest way to see that none is.
     """
 
-    __slots__ = ("_names", "_optional", "count", "get_all")
+    __slots__ = ("_optional", "get_all", "names")
 
     def __init__(self, names: Iterable[str], optional: Collection[str] = ()) -> None:
-        self._names = [*names]
+        self.names = [*names]
         self._optional = frozenset(optional)
-        self.count = len(self._names)
-        self.get_all: Callable[[Any], Any] = itemgetter(*self._names) if self._names else _nothing
+        self.get_all: Callable[[Any], Any] = itemgetter(*self.names) if self.names else _nothing
 
     def missing(self, attributes: dict[str, Any]) -> list[str]:
         """Return the names that are not there.
@@ -126,7 +125,7 @@ class Declared:
         Raises:
             Refused: one of them may not be missing.
         """
-        names = [name for name in self._names if name not in attributes]
+        names = [name for name in self.names if name not in attributes]
         for name in names:
             if name not in self._optional:
                 raise Refused(f"its field {name!r} is not set")

@@ -170,6 +170,11 @@ class Classes:
         mark = state[0] if state else None
         if type(mark) is not str:
             raise DecodeError("a stored instance does not name its class")
+        known = self.known.get(mark)
+        if known is not None:
+            module_name, module, get_class, name, known_class, restore = known
+            if sys.modules.get(module_name) is module and get_class(name) is known_class:
+                return restore(state)
         ref = mark.rpartition("#")[0]
         cls = find_class(ref)
         if cls is None:

@@ -172,8 +172,8 @@ class _Plan:
         assert make_state is not None
         self.decoding += _DECODE_INSTANCE
         self.copying += _COPY_INSTANCE
-        restore = plan.restore
-        return lambda: restore(make_state())
+        again = plan.again
+        return lambda: again(make_state())
 
 
 def _assembled(copy: Make, parts: list[tuple[Any, Make]]) -> Make:

@@ -8,7 +8,7 @@ from collections.abc import Collection, Iterable
 from typing import Any
 
 from hitrate.errors import DecodeError
-from hitrate.serde.attributes import Attributes, Declared, check_names, dataclass_fields, described_fields
+from hitrate.serde.attributes import Attributes, Declared, dataclass_fields, described_fields
 from hitrate.serde.classes import attribute
 from hitrate.serde.registry import Plan, Refused, register_classes
 
@@ -53,21 +53,45 @@ def plain_plan(
     required = {*(names or slots)}.difference(optional)
     in_slots = Declared(slots, slots.keys() - required)
     in_dict = Declared([name for name in names if name not in slots], optional)
-    new, filled_of, fill, put_dict = object.__new__, attributes.filled, attributes.fill, attributes.put_dict
+    new, put_dict, names_of_slots = object.__new__, attributes.put_dict, [*slots]
+    getters = [(name, member.__get__) for name, member in slots.items()]
+    setters = [member.__set__ for member in slots.values()]
 
     def dump(obj: Any, mark: str) -> list[Any]:
-        filled, others = filled_of(obj), obj.__dict__ if has_dict else None
-        missing = in_slots.missing(filled) if len(filled) != in_slots.count else []
+        others = obj.__dict__ if has_dict else None
+        missing: list[str] = []
+        try:
+            filled = {name: get(obj) for name, get in getters}
+        except AttributeError:
+            filled = attributes.filled(obj)
+            missing = in_slots.missing(filled)
         if others is not None:
             missing += in_dict.missing(others)
         return [mark, filled, others, missing] if missing else [mark, filled, others]
 
     def restore(state: list[Any]) -> Any:
-        _, filled, others, *rest = state
-        missing = rest[0] if rest else ()
+        filled = state[1]
+        if len(state) != 3 or has_dict or type(filled) is not dict or [*filled] != names_of_slots:
+            return restore_with_care(*state)
+        if state[2] is not None:
+            raise DecodeError("stored attributes are none")
+        made: Any = new(cls)
+        for put, value in zip(setters, filled.values()):  # noqa: B905 - one for each, and strict takes time
+            put(made, value)
+        return made
+
+    def again(state: list[Any]) -> Any:
+        made: Any = new(cls)
+        for name, value in state[1].items():
+            slots[name].__set__(made, value)
+        if has_dict:
+            put_dict(made, state[2])
+        return made
+
+    def restore_with_care(_: str, filled: Any, others: Any, missing: Any = ()) -> Any:
         in_slots.check(filled, [name for name in missing if name in slots])
         made: Any = new(cls)
-        fill(made, filled)
+        attributes.fill(made, filled)
         if has_dict:
             in_dict.check(others, [name for name in missing if name not in slots])
             put_dict(made, others)
@@ -75,12 +99,12 @@ def plain_plan(
             raise DecodeError("stored attributes are none")
         return made
 
-    return Plan(cls, [*fields, "slots", *slots], dump, restore, open=open)
+    return Plan(cls, [*fields, "slots", *slots], dump, restore, again=again, open=open)
 
 
 def _plan_of_dict(cls: type, fields: list[str], attributes: Attributes, declared: Declared, *, open: bool) -> Plan:
-    new, put_dict, get_all, count = object.__new__, attributes.put_dict, declared.get_all, declared.count
-    if not attributes.has_dict and count:
+    new, put_dict, get_all, names = object.__new__, attributes.put_dict, declared.get_all, declared.names
+    if not attributes.has_dict and names:
         raise Refused("its fields are not where they were declared")
 
     def dump(obj: Any, mark: str) -> list[Any]:
@@ -92,23 +116,19 @@ def _plan_of_dict(cls: type, fields: list[str], attributes: Attributes, declared
         return [mark, attributes]
 
     def restore(state: list[Any]) -> Any:
-        _, attributes, *missing = state
-        if type(attributes) is not dict:
-            raise DecodeError("stored attributes are none")
-        if missing:
-            declared.check(attributes, *missing)
-        else:
-            try:
-                get_all(attributes)
-            except KeyError as exc:
-                raise DecodeError(f"a stored instance lacks its field {exc}") from None
-            if len(attributes) != count:
-                check_names(attributes)
+        attributes = state[1]
+        if len(state) != 2 or type(attributes) is not dict or [*attributes] != names:
+            declared.check(*state[1:])
         made: Any = new(cls)
         put_dict(made, attributes)
         return made
 
-    return Plan(cls, fields, dump, restore, open=open)
+    def again(state: list[Any]) -> Any:
+        made: Any = new(cls)
+        put_dict(made, state[1])
+        return made
+
+    return Plan(cls, fields, dump, restore, again=again, open=open)
 
 
 register_classes(_plan)

@@ -25,6 +25,10 @@ _OF_UNICODE = {
 }
 
 
+# Whoever prints a SyntaxError counts on these.
+_OF_SYNTAX = {"filename": str, "text": str, "lineno": int, "offset": int, "end_lineno": int, "end_offset": int}
+
+
 def native_base(cls: type) -> Any:
     """Return the exception of the interpreter that a class is or derives from."""
     return next(base for base in ancestry(cls) if base.__module__ == "builtins")
@@ -69,13 +73,19 @@ def exception_state(cls: type) -> tuple[list[str], Callable[[Any, str], list[Any
                 found[name] = value
         return found
 
+    def may_be(besides: dict[str, Any]) -> bool:
+        if base in _OF_UNICODE or issubclass(base, BaseExceptionGroup) or not besides.keys() <= members.keys():
+            return False
+        kinds = _OF_SYNTAX if issubclass(base, SyntaxError) else {}
+        return all(type(value) is kinds.get(name, type(value)) for name, value in besides.items())
+
     def dump(obj: Any, mark: str) -> list[Any]:
         args, others, filled = _args.__get__(obj), obj.__dict__, attributes.filled(obj)
         declared.missing(others)
         blank, own = native(make(args)), native(obj)
         besides = {name: value for name, value in own.items() if not _is_same(value, blank.get(name))}
-        if blank.keys() - own.keys() or (besides and not _may_be_set(base)):
-            raise Refused(f"its {', '.join(besides) or 'fields'} are not those of its args")
+        if blank.keys() - own.keys() or (besides and not may_be(besides)):
+            raise Refused(f"its {', '.join(besides) or 'fields'} cannot be set to what they are")
         return [mark, [*args], others, besides, filled] if besides or filled else [mark, [*args], others]
 
     def restore(state: list[Any]) -> Any:
@@ -85,7 +95,7 @@ def exception_state(cls: type) -> tuple[list[str], Callable[[Any, str], list[Any
             raise DecodeError("the stored state of an exception is none")
         check_names(others)
         declared.check({name: others[name] for name in dataclass_fields(cls) if name in others} if fields else {})
-        if besides and not (_may_be_set(base) and besides.keys() <= members.keys()):
+        if besides and not may_be(besides):
             raise DecodeError("the stored fields of an exception are none")
         made = make(tuple(args))
         for name, value in besides.items():
@@ -129,11 +139,6 @@ def _maker(cls: type, base: Any) -> Any:
     if unicode_args is not None:
         return make_unicode
     return make_group if issubclass(base, BaseExceptionGroup) else make
-
-
-def _may_be_set(base: type) -> bool:
-    """Tell whether the interpreter takes any value for the fields of a built-in exception."""
-    return base not in _OF_UNICODE and not issubclass(base, BaseExceptionGroup)
 
 
 def _is_same(value: Any, other: Any) -> bool:

@@ -86,6 +86,8 @@ def _dtype_of(spec: Any, nesting: int = 0) -> np.dtype[Any]:
     if kind != "struct":
         raise DecodeError("a stored dtype is none")
     names, formats, offsets, titles, itemsize, aligned = parts
+    if not all(names):
+        raise DecodeError("a stored dtype has a field without a name")
     fields: Any = {
         "names": names,
         "formats": [_dtype_of(each, nesting + 1) for each in formats],

@@ -56,7 +56,7 @@ def _plan_of_model(cls: type[BaseModel], fields: list[str]) -> Plan:
         if each.default is not PydanticUndefined or each.default_factory is not None
     ]
     private_declared = Declared(with_default, with_default)
-    get_all, count, get_all_private = declared.get_all, declared.count, private_declared.get_all
+    get_all, get_all_private = declared.get_all, private_declared.get_all
 
     def dump(obj: Any, mark: str) -> list[Any]:
         private, attributes = _get_private(obj), obj.__dict__
@@ -69,25 +69,22 @@ def _plan_of_model(cls: type[BaseModel], fields: list[str]) -> Plan:
             state.append(declared.missing(attributes) + private_declared.missing(private or {}))
         return state
 
+    def with_missing(mark: Any, names: Any, extra: Any, private: Any, attributes: Any, missing: Any) -> Any:
+        absent = listed(missing)
+        declared.check(attributes, [name for name in absent if name not in with_default])
+        private_declared.check(private or {}, [name for name in absent if name in with_default])
+        return mark, names, extra, private, attributes
+
     def restore(state: list[Any]) -> Any:
-        _, names, extra, private, attributes, *missing = state
+        _, names, extra, private, attributes = state if len(state) == 5 else with_missing(*state)
         if type(attributes) is not dict or type(names) is not list:
             raise DecodeError("the stored state of a model is none")
         if (extra is not None and type(extra) is not dict) or (private is not None and type(private) is not dict):
             raise DecodeError("the stored state of a model is none")
-        if missing:
-            absent = listed(*missing)
-            declared.check(attributes, [name for name in absent if name not in with_default])
-            private_declared.check(private or {}, [name for name in absent if name in with_default])
-        else:
-            try:
-                get_all(attributes)
-                if with_default:
-                    get_all_private(private or {})
-            except KeyError as exc:
-                raise DecodeError(f"a stored model lacks its field {exc}") from None
-            if len(attributes) != count:
-                check_names(attributes)
+        if [*attributes] != names_of_fields and len(state) == 5:
+            declared.check(attributes)
+        if with_default and len(state) == 5:
+            private_declared.check(private or {})
         made: Any = new(cls)
         put_dict(made, attributes)
         put_set(made, {*names})
@@ -95,7 +92,15 @@ def _plan_of_model(cls: type[BaseModel], fields: list[str]) -> Plan:
         put_private(made, private)
         return made
 
-    return Plan(cls, ["model", *fields], dump, restore)
+    def again(state: list[Any]) -> Any:
+        made: Any = new(cls)
+        put_dict(made, state[4])
+        put_set(made, {*state[1]})
+        put_extra(made, state[2])
+        put_private(made, state[3])
+        return made
+
+    return Plan(cls, ["model", *fields], dump, restore, again=again)
 
 
 def _dump_root(obj: Any, mark: str) -> list[Any]:
