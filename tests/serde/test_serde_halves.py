@@ -125,9 +125,9 @@ def see_whole(value: Any, seen: set[int]) -> None:
     seen.add(id(value))
     repr(value), str(value)
     try:
-        value == value  # noqa: B015, PLR0124 - that it can be asked
+        value == value  # noqa: B015 - that it can be asked
     except InvalidOperation:
-        assert "sNaN" in str(value)  # noqa: PT017 - a signalling NaN is made to do that
+        assert "sNaN" in str(value)
     try:
         hash(value)
     except (TypeError, ValueError) as exc:
