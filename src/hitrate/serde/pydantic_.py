@@ -20,6 +20,9 @@ _put_set, _put_extra, _put_private = (_STATE[name].__set__ for name in _SLOTS)
 _put_dict = _STATE["__dict__"].__set__
 
 
+_WHOLE = 5  # parts of the state of a model that lacks nothing
+
+
 def _plan(cls: type) -> Plan | None:
     if cls is SecretStr or cls is SecretBytes:
         return _secret_plan(cls)
@@ -56,41 +59,41 @@ def _plan_of_model(cls: type[BaseModel], fields: list[str]) -> Plan:
         if each.default is not PydanticUndefined or each.default_factory is not None
     ]
     private_declared = Declared(with_default, with_default)
-    get_all, get_all_private = declared.get_all, private_declared.get_all
+    # What a model has that may go unchecked: nothing, unless it is to have private attributes.
+    without_private = None if not with_default else ...
 
     def dump(obj: Any, mark: str) -> list[Any]:
         private, attributes = _get_private(obj), obj.__dict__
         state = [mark, [*_get_set(obj)], _get_extra(obj), private, attributes]
-        try:
-            get_all(attributes)
-            if with_default:
-                get_all_private(private or {})
-        except KeyError:
-            state.append(declared.missing(attributes) + private_declared.missing(private or {}))
+        if [*attributes] != names_of_fields or with_default:
+            missing = declared.missing(attributes) + private_declared.missing(private or {})
+            if missing:
+                state.append(missing)
         return state
 
-    def with_missing(mark: Any, names: Any, extra: Any, private: Any, attributes: Any, missing: Any) -> Any:
-        absent = listed(missing)
-        declared.check(attributes, [name for name in absent if name not in with_default])
-        private_declared.check(private or {}, [name for name in absent if name in with_default])
-        return mark, names, extra, private, attributes
-
     def restore(state: list[Any]) -> Any:
-        _, names, extra, private, attributes = state if len(state) == 5 else with_missing(*state)
+        _, names, extra, private, attributes = state if len(state) == _WHOLE else see_missing(*state)
         if type(attributes) is not dict or type(names) is not list:
             raise DecodeError("the stored state of a model is none")
-        if (extra is not None and type(extra) is not dict) or (private is not None and type(private) is not dict):
-            raise DecodeError("the stored state of a model is none")
-        if [*attributes] != names_of_fields and len(state) == 5:
+        if [*attributes] != names_of_fields and len(state) == _WHOLE:
             declared.check(attributes)
-        if with_default and len(state) == 5:
-            private_declared.check(private or {})
+        if extra is not None or private is not without_private:
+            if (extra is not None and type(extra) is not dict) or (private is not None and type(private) is not dict):
+                raise DecodeError("the stored state of a model is none")
+            if len(state) == _WHOLE:
+                private_declared.check(private or {})
         made: Any = new(cls)
         put_dict(made, attributes)
         put_set(made, {*names})
         put_extra(made, extra)
         put_private(made, private)
         return made
+
+    def see_missing(mark: Any, names: Any, extra: Any, private: Any, attributes: Any, missing: Any) -> Any:
+        absent = listed(missing)
+        declared.check(attributes, [name for name in absent if name not in with_default])
+        private_declared.check(private or {}, [name for name in absent if name in with_default])
+        return mark, names, extra, private, attributes
 
     def again(state: list[Any]) -> Any:
         made: Any = new(cls)
