@@ -80,7 +80,7 @@ def _plan_of_model(cls: type[BaseModel], fields: list[str]) -> Plan:
         if extra is not None or private is not without_private:
             if (extra is not None and type(extra) is not dict) or (private is not None and type(private) is not dict):
                 raise DecodeError("the stored state of a model is none")
-            if len(state) == _WHOLE:
+            if private is not without_private and [*(private or ())] != with_default and len(state) == _WHOLE:
                 private_declared.check(private or {})
         made: Any = new(cls)
         put_dict(made, attributes)
