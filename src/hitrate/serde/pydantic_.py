@@ -60,7 +60,7 @@ def _plan_of_model(cls: type[BaseModel], fields: list[str]) -> Plan:
     ]
     private_declared = Declared(with_default, with_default)
     # What a model has that may go unchecked: nothing, unless it is to have private attributes.
-    without_private = None if not with_default else ...
+    without_private: Any = None if not with_default else ...
 
     def dump(obj: Any, mark: str) -> list[Any]:
         private, attributes = _get_private(obj), obj.__dict__
