@@ -5,7 +5,7 @@ from __future__ import annotations
 import enum
 import functools
 from dataclasses import dataclass, field
-from typing import Any, NamedTuple
+from typing import Any, Generic, NamedTuple, TypeVar
 
 from pydantic import BaseModel, PrivateAttr
 
@@ -74,3 +74,16 @@ class MyInt(int):
 
 class MyDict(dict[Any, Any]):
     pass
+
+
+T = TypeVar("T")
+
+
+class Page(BaseModel, Generic[T]):
+    x: T
+
+
+def with_attribute(value: Any) -> Any:
+    """Return a value that was given an attribute."""
+    value.note = "n"
+    return value

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import array
 import datetime as dt
 import ipaddress
 import re
+import types
 import uuid
 from collections import Counter, OrderedDict, defaultdict, deque
 from decimal import Decimal
@@ -18,6 +20,8 @@ import stable_key_models as m
 from langchain_core.documents import Document
 from langchain_core.messages import AIMessage, HumanMessage, RemoveMessage, ToolMessage
 from langgraph.types import Send
+from pydantic import HttpUrl
+from pydantic_core import MultiHostUrl, TzInfo, Url
 
 import hitrate
 
@@ -70,6 +74,17 @@ INPUTS: dict[str, tuple[Any, ...]] = {
     "remove": (RemoveMessage(id="7"),),
     "document": (Document("text", metadata={"page": 1}),),
     "send": (Send("node", {"a": 1}),),
+    "str subclass": (m.MyStr("x"), AIMessage("x").text),
+    "dict subclass": (m.MyDict(b=1, a=[2]),),
+    "int subclass with attributes": (m.with_attribute(m.MyInt(1)),),
+    "exception": (ValueError("x", 1), OSError(2, "gone", "file")),
+    "namespace": (types.SimpleNamespace(b=1, a=2),),
+    "view of a mapping": (types.MappingProxyType({"b": 1, "a": 2}),),
+    "machine array": (array.array("h", [1, -1]),),
+    "type with arguments": (list[int],),
+    "zone of pydantic": (TzInfo(3600),),
+    "url": (HttpUrl("http://a.b/c"), Url("x://y"), MultiHostUrl("x://a:1,b:2/c")),
+    "generic model": (m.Page[list[int]](x=[1]),),
 }
 
 

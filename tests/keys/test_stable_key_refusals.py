@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 import threading
-from collections import UserDict
 from typing import Any
 
 import numpy as np
@@ -58,8 +57,7 @@ def test_a_positional_argument_is_named_if_its_name_is_known() -> None:
 @pytest.mark.parametrize(
     "value",
     [
-        *(m.MyStr("x"), m.MyInt(1), m.MyDict(), {m.MyStr("x"): 1}, memoryview(b"x"), [memoryview(b"x")]),
-        *(UserDict(a=1), len, int, (i for i in ()), object(), LOCK, ValueError(), {"a": {m.MyInt(1)}}),
+        *(memoryview(b"x"), [memoryview(b"x")], len, int, (i for i in ()), object(), LOCK, ValueError(LOCK)),
         *(np.ma.array([1]), np.dtype("i4"), type("Local", (), {})()),
     ],
     ids=lambda value: type(value).__name__,

@@ -49,17 +49,19 @@ def _state(cls: type, plan: Plan) -> State:
     derived = _cached_properties(cls)
 
     def plain(obj: Any, pack: Any) -> list[Any]:
-        return dump(obj, mark)
+        state = dump(obj, mark)
+        # The names of what was never set: that it is not there says as much.
+        return state[:-1] if len(state) > 2 and type(state[-1]) is list else state
 
     def model(obj: Any, pack: Any) -> list[Any]:
-        _, _, extra, private, attributes = dump(obj, mark)
+        _, _, extra, private, attributes = dump(obj, mark)[:5]
         return [mark, _without(attributes, derived), extra or None, private or None]
 
     def root_model(obj: Any, pack: Any) -> list[Any]:
         return [mark, _without(dump(obj, mark)[2], derived)]
 
     def with_cached_properties(obj: Any, pack: Any) -> list[Any]:
-        return [_without(each, derived) if type(each) is dict else each for each in dump(obj, mark)]
+        return [_without(each, derived) if type(each) is dict else each for each in plain(obj, None)]
 
     def named_tuple(obj: Any, pack: Any) -> list[Any]:
         fields: Any = cls

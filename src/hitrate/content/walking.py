@@ -29,9 +29,8 @@ class KeyWalk(Walk):
     """
 
     def __init__(self, option: int, root: str) -> None:
-        super().__init__({}, _no_rule)
+        super().__init__({}, _no_rule, root=root)
         self._option = option
-        self._path = [root]
 
     def value(self, obj: Any) -> bytes:
         """Return the encoding of a value.

@@ -48,6 +48,11 @@ def reference_to(cls: type) -> str:
     Raises:
         Refused: looking that up does not lead back to the class.
     """
+    origin, arguments = generic_arguments(cls)
+    if origin is not None:
+        from hitrate.serde.generics import reference_to_model
+
+        return reference_to_model(origin, arguments)
     ref = f"{cls.__module__}:{cls.__qualname__}"
     if "<locals>" in ref:
         raise Refused("it is defined inside a function, where it cannot be found again")
@@ -56,8 +61,20 @@ def reference_to(cls: type) -> str:
     return ref
 
 
+def generic_arguments(cls: type) -> tuple[type | None, tuple[Any, ...]]:
+    """Return the generic pydantic model and the arguments that a class was made of, None if it was written out."""
+    metadata = _class_dict(cls).get("__pydantic_generic_metadata__")
+    if type(metadata) is not dict or metadata["origin"] is None:
+        return None, ()
+    return metadata["origin"], metadata["args"]
+
+
 def find_class(ref: str) -> type | None:
     """Return the class of a reference, or None if no imported module has it."""
+    if "[" in ref:
+        from hitrate.serde.generics import find_model
+
+        return find_model(ref)
     module_name, _, qualname = ref.partition(":")
     module = sys.modules.get(module_name)
     if not issubclass(type(module), types.ModuleType):
@@ -153,6 +170,11 @@ class Classes:
         mark = state[0] if state else None
         if type(mark) is not str:
             raise DecodeError("a stored instance does not name its class")
+        known = self.known.get(mark)
+        if known is not None:
+            module_name, module, get_class, name, known_class, restore = known
+            if sys.modules.get(module_name) is module and get_class(name) is known_class:
+                return restore(state)
         ref = mark.rpartition("#")[0]
         cls = find_class(ref)
         if cls is None:
@@ -179,9 +201,9 @@ class Classes:
 
 
 def _place_of(plan: Plan) -> Place | None:
-    """Return where a class is found, None if inside another class."""
+    """Return where a class is found, None if inside another class or in no module's dict."""
     module_name, _, name = plan.mark.rpartition("#")[0].partition(":")
-    if "." in name:
+    if "." in name or "[" in name:
         return None
     module = sys.modules[module_name]
     return module_name, module, _module_dict(module).get, name

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 import re
+import sys
 from typing import Any
 
 import numpy as np
@@ -22,6 +23,8 @@ SCALAR = 81
 # Byte order, kind and size, or the unit of a time; q, Q, l and L name the C integer that another of the size shadows.
 _PLAIN = re.compile(r"[<>|=](?:[biufcSUVmM][0-9]{1,10}(?:\[[0-9]{0,9}[A-Za-z]{1,7}\])?|[qQlL])", re.ASCII)
 _MAX_NESTING = 16
+# Kinds of elements, records of them included, that not any bytes make.
+_CHECKED = "UbV"
 # Elements of no size take no bytes to store, however many; going through them takes time.
 _MAX_EMPTY = 1 << 16
 
@@ -83,6 +86,8 @@ def _dtype_of(spec: Any, nesting: int = 0) -> np.dtype[Any]:
     if kind != "struct":
         raise DecodeError("a stored dtype is none")
     names, formats, offsets, titles, itemsize, aligned = parts
+    if not all(names):
+        raise DecodeError("a stored dtype has a field without a name")
     fields: Any = {
         "names": names,
         "formats": [_dtype_of(each, nesting + 1) for each in formats],
@@ -93,6 +98,18 @@ def _dtype_of(spec: Any, nesting: int = 0) -> np.dtype[Any]:
         fields["titles"] = titles
     whole: np.dtype[Any] = np.dtype(fields, align=aligned is True)
     return whole
+
+
+def _is_whole(array: np.ndarray[Any, Any]) -> bool:
+    """Tell whether reading the elements works: any bytes are numbers, but not any are characters or booleans."""
+    if array.dtype.names is not None:
+        return all(_is_whole(array[name]) for name in array.dtype.names)
+    if array.dtype.kind == "U" and array.size and array.itemsize:
+        points = np.ascontiguousarray(array).view(np.dtype(np.uint32).newbyteorder(array.dtype.byteorder))
+        return int(points.max()) <= sys.maxunicode
+    if array.dtype.kind == "b" and array.size:
+        return int(array.view(np.uint8).max()) <= 1
+    return True
 
 
 def _shape_of(stored: Any) -> tuple[int, ...]:
@@ -112,6 +129,8 @@ def _encode_array(obj: np.ndarray[Any, Any], pack: Pack) -> bytes:
         return pack([None, [*obj.shape], obj.ravel().tolist(), obj.flags.fnc], INNER)
     if obj.itemsize == 0 and obj.size > _MAX_EMPTY:
         raise Refused("it has too many elements of no size")
+    if obj.dtype.kind in _CHECKED and not _is_whole(obj):
+        raise Refused("it holds bytes that are no characters or no booleans")
     content = obj.tobytes("F" if obj.flags.fnc else "C")
     return pack([describe(obj.dtype), [*obj.shape], content, obj.flags.fnc], INNER)
 
@@ -126,7 +145,10 @@ def _decode_array(data: bytes, hook: Hook) -> Any:
         raise DecodeError("a stored array has too many elements of no size")
     if type(content) is not bytes or dtype.hasobject or math.prod(shape) * dtype.itemsize != len(content):
         raise DecodeError("a stored array does not fill its shape")
-    return np.ndarray(shape, dtype, content, order=order).copy("K")  # type: ignore[arg-type]
+    made = np.ndarray(shape, dtype, content, order=order)  # type: ignore[arg-type]
+    if dtype.kind in _CHECKED and not _is_whole(made):
+        raise DecodeError("a stored array holds what are no characters or no booleans")
+    return made.copy("K")
 
 
 def _object_array(shape: tuple[int, ...], items: list[Any], order: Any) -> Any:
@@ -165,9 +187,12 @@ def _decode_scalar(data: bytes, hook: Hook) -> Any:
     dtype = _dtype_of(spec)
     if type(content) is not bytes or dtype.hasobject or dtype.itemsize != len(content):
         raise DecodeError("a stored scalar has another size")
-    made = np.ndarray((), dtype, content).copy()[()]
+    whole = np.ndarray((), dtype, content).copy()
+    made = whole[()]
     if isinstance(made, np.ndarray):
         raise DecodeError("a stored scalar is an array")
+    if dtype.kind in _CHECKED and not _is_whole(whole):
+        raise DecodeError("a stored scalar holds what are no characters or no booleans")
     return made
 
 

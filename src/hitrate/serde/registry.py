@@ -46,10 +46,11 @@ class Plan:
             is not restored.
         dump: returns the state of an instance as a list that begins with the class's mark.
         restore: makes an instance of the state without running any code of the class.
+        again: as ``restore``, for a state of ``dump`` in this process, which need not be checked.
         open: whether ``types=`` leaves it alone, because it is no user's class.
     """
 
-    __slots__ = ("cls", "dump", "family", "mark", "open", "restore")
+    __slots__ = ("again", "cls", "dump", "family", "mark", "open", "restore")
 
     def __init__(
         self,
@@ -58,15 +59,19 @@ class Plan:
         dump: Callable[[Any, str], list[Any]],
         restore: Callable[[list[Any]], Any],
         *,
+        again: Callable[[list[Any]], Any] | None = None,
         open: bool = False,
     ) -> None:
-        from hitrate.serde.classes import fingerprint_of, reference_to
+        from hitrate.serde.classes import attribute, fingerprint_of, reference_to
 
+        if attribute(cls, "__del__") is not None:
+            raise Refused("its __del__ would run for whatever was stored in its name")
         self.cls = cls
         self.family = fields[0]
         self.mark = f"{reference_to(cls)}#{fingerprint_of(fields)}"
         self.dump = dump
         self.restore = restore
+        self.again = again or restore
         self.open = open
 
 
@@ -74,8 +79,18 @@ ENCODERS: dict[type, Rule] = {}
 DECODERS: dict[int, Decode] = {}
 PLANNERS: list[Callable[[type], Plan | None]] = []
 
-_CORE = ("containers", "scalars", "times", "texts", "namedtuples", "enums", "dataclasses_")
-_OPTIONAL = {"numpy": "numpy_", "pydantic": "pydantic_", "langgraph.types": "langgraph_"}
+_CORE = (
+    *("containers", "scalars", "times", "texts", "namedtuples", "enums", "aliases"),
+    # A dataclass that derives from a built-in type is first of all one of that type.
+    *("subclasses", "exceptions", "wrappers", "dataclasses_"),
+)
+_OPTIONAL = {
+    "numpy": "numpy_",
+    "pydantic_core": "urls",
+    "pydantic": "pydantic_",
+    "langgraph.types": "langgraph_",
+    "langgraph.store.base": "store_items",
+}
 _loaded: set[str] = set()
 
 
@@ -100,8 +115,17 @@ def register(code: int, decode: Decode, *, types: Iterable[type] = (), encode: E
 
 
 def register_classes(plan_for: Callable[[type], Plan | None]) -> None:
-    """Add a family of user classes: a function that returns the plan of a class, or None if it is of another."""
+    """Add a family of user classes: a function that returns the plan of a class, or None if it is of another.
+
+    Which family a class is of does not depend on what was imported first: those of the standard library are asked in
+    the order of ``_CORE``, before all others.
+    """
     PLANNERS.append(plan_for)
+    PLANNERS.sort(key=lambda each: _rank(each.__module__.rpartition(".")[2]))
+
+
+def _rank(module: str) -> int:
+    return _CORE.index(module) if module in _CORE else len(_CORE)
 
 
 def discover() -> bool:

@@ -7,6 +7,7 @@ and it is where refusals get their words: only here is it known which part of th
 from __future__ import annotations
 
 import reprlib
+from collections import deque
 from collections.abc import Callable
 from typing import Any
 
@@ -33,7 +34,18 @@ def rewrite(obj: Any, rules: dict[type, Rule], find: Callable[[type], Rule]) -> 
     Raises:
         SerializationError: something in the value cannot be stored exactly.
     """
-    return Walk(rules, find).payload(obj)
+    try:
+        return Walk(rules, find).payload(obj)
+    except SerializationError:
+        # What a LangGraph node leaves: the part of the state that cannot be stored is better named by its channel.
+        if type(obj) is deque and all(map(_is_write, obj)):
+            for channel, value in obj:
+                Walk(rules, find, root=f"state[{brief(channel)}]").payload(value)
+        raise
+
+
+def _is_write(item: Any) -> bool:
+    return type(item) is tuple and len(item) == 2 and type(item[0]) is str
 
 
 class Walk:
@@ -42,12 +54,14 @@ class Walk:
     Args:
         rules: how each known type is written.
         find: finds, and adds to the rules, how another type is written; raises ``Refused``.
+        root: how the value is called in messages.
     """
 
-    def __init__(self, rules: dict[type, Rule], find: Callable[[type], Rule]) -> None:
+    def __init__(self, rules: dict[type, Rule], find: Callable[[type], Rule], *, root: str = "value") -> None:
         self._rules = rules
         self._find = find
-        self._path = ["value"]
+        self._root = root
+        self._path = [root]
         self._above: set[int] = set()
         self._level = 0
 
@@ -58,7 +72,7 @@ class Walk:
             raise
         except Exception as exc:
             # A value nested too deeply for packb, or for the walk itself.
-            self._path = ["value"]
+            self._path = [self._root]
             raise self._error(obj, why(exc)) from exc
 
     def _tree(self, obj: Any) -> Any:

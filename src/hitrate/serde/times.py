@@ -24,6 +24,9 @@ _DATETIME = struct.Struct(">HBBBBBIB")
 _DATE = struct.Struct(">HBB")
 _TIME = struct.Struct(">BBBIB")
 _TIMEDELTA = struct.Struct(">iII")
+ZONES: set[type] = {timezone, ZoneInfo}
+"""The types that a stored time may have a time zone of."""
+
 # ZoneInfo reads the file of this name, so it must not be able to leave the directory of time zones.
 _ZONE_KEY = re.compile(r"[A-Za-z0-9_+\-]+(?:/[A-Za-z0-9_+\-]+)*", re.ASCII)
 
@@ -32,11 +35,11 @@ def _encode_zone(zone: tzinfo | None, pack: Pack) -> bytes:
     return b"" if zone is None else pack([zone], INNER)
 
 
-def _decode_zone(data: bytes, hook: Hook) -> tzinfo | None:
+def _decode_zone(data: bytes, hook: Hook) -> Any:
     if not data:
         return None
     (zone,) = listed(unpackb(data, ext_hook=hook))
-    if type(zone) is not timezone and type(zone) is not ZoneInfo:
+    if type(zone) not in ZONES:
         raise DecodeError("a stored time zone is none")
     return zone
 
