@@ -12,7 +12,8 @@ from ormsgpack import Ext
 
 from hitrate.content.classes import state_of
 from hitrate.serde.containers import TUPLE
-from hitrate.serde.registry import ENCODERS, Encode, Pack, discover, load_core
+from hitrate.serde.registry import Encode, Pack, load_core, rule_of
+from hitrate.serde.taught import TAUGHT, encode_key
 
 TreeOf = Callable[[Any, Pack], Any]
 """Returns what stands for an object: an extension, or a list that begins with one and goes on with any values."""
@@ -35,12 +36,13 @@ def tree_for(cls: type) -> TreeOf:
         Refused: it cannot be part of a key.
     """
     load_core()
-    discover()
+    rule = rule_of(cls)
     import_module("hitrate.content.plain")
     for library, module in _OPTIONAL.items():
         if library in sys.modules:
             import_module(f"hitrate.content.{module}")
-    rule = ENCODERS.get(cls)
+    if rule is not None and rule[0] == TAUGHT:
+        return TREES.setdefault(cls, _extension(TAUGHT, encode_key))
     made: TreeOf = state_of(cls) if rule is None else _extension(rule[0], OVERRIDES.get(cls, rule[1]))
     return TREES.setdefault(cls, made)
 

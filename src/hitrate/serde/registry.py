@@ -72,10 +72,16 @@ class Plan:
 
 ENCODERS: dict[type, Rule] = {}
 DECODERS: dict[int, Decode] = {}
+FINDERS: list[Callable[[type], Rule | None]] = []
+"""Find the encoding of a type that has no entry above: one made at run time, or taught by the program."""
 PLANNERS: list[Callable[[type], Plan | None]] = []
 
-_CORE = ("containers", "scalars", "times", "texts", "namedtuples", "enums", "dataclasses_")
-_OPTIONAL = {"numpy": "numpy_", "pydantic": "pydantic_", "langgraph.types": "langgraph_"}
+_CORE = ("containers", "scalars", "times", "texts", "namedtuples", "enums", "dataclasses_", "taught")
+_OPTIONAL = {
+    "numpy": "numpy_",
+    "pydantic": "pydantic_",
+    "langgraph.types": "langgraph_",
+}
 _loaded: set[str] = set()
 
 
@@ -119,6 +125,18 @@ def load_core() -> None:
     """Import the families of the standard library."""
     for module in _CORE:
         import_module(f"hitrate.serde.{module}")
+
+
+def rule_of(cls: type) -> Rule | None:
+    """Return how a type with an encoding of its own is written; None for user classes, which are restored by name."""
+    discover()
+    rule = ENCODERS.get(cls)
+    if rule is None:
+        for find in FINDERS:
+            rule = find(cls)
+            if rule is not None:
+                break
+    return rule
 
 
 def plan_for(cls: type) -> Plan:
