@@ -81,6 +81,8 @@ _OPTIONAL = {
     "numpy": "numpy_",
     "pydantic": "pydantic_",
     "langgraph.types": "langgraph_",
+    "attr": "attrs_",
+    "msgspec": "msgspec_",
 }
 _loaded: set[str] = set()
 
