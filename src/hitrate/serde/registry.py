@@ -83,6 +83,9 @@ _OPTIONAL = {
     "langgraph.types": "langgraph_",
     "attr": "attrs_",
     "msgspec": "msgspec_",
+    "uuid_utils": "uuid_utils_",
+    "pytz": "pytz_",
+    "dateutil.tz": "dateutil_",
 }
 _loaded: set[str] = set()
 
