@@ -87,7 +87,7 @@ REFUSED: dict[str, Any] = {
     "attributes on an ordered dict": with_attribute(OrderedDict()),
     "attributes on a named tuple": with_attribute(SubPair(1)),
     "parametrised model": parametrised(),
-    "masked array": np.ma.array([1]),
+    "masked array of objects": np.ma.array([object()], dtype=object),
     "matrix": np.asarray([[1]]).view(np.matrix),
     "record array": np.rec.array([(1, 2)], dtype=[("a", "i4"), ("b", "i4")]),
     "array of objects that are none": np.array([object()], object),

@@ -79,6 +79,7 @@ PLANNERS: list[Callable[[type], Plan | None]] = []
 _CORE = ("containers", "scalars", "times", "texts", "namedtuples", "enums", "dataclasses_", "taught")
 _OPTIONAL = {
     "numpy": "numpy_",
+    "numpy.ma": "masked",
     "pydantic": "pydantic_",
     "langgraph.types": "langgraph_",
     "attr": "attrs_",
