@@ -80,6 +80,7 @@ _CORE = ("containers", "scalars", "times", "texts", "namedtuples", "enums", "dat
 _OPTIONAL = {
     "numpy": "numpy_",
     "numpy.ma": "masked",
+    "pandas": "pandas_",
     "pydantic": "pydantic_",
     "langgraph.types": "langgraph_",
     "attr": "attrs_",
