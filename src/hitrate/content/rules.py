@@ -25,7 +25,7 @@ OVERRIDES: dict[type, Encode] = {}
 NAN: float = struct.unpack(">d", b"\x7f\xf8\0\0\0\0\0\0")[0]
 """The one that stands for all."""
 
-_OPTIONAL = {"numpy": "arrays", "numpy.ma": "masked", "pandas": "pandas_frames"}
+_OPTIONAL = {"numpy": "arrays", "numpy.ma": "masked", "pandas": "pandas_frames", "polars": "polars_frames"}
 _TUPLE = Ext(TUPLE, b"")
 
 

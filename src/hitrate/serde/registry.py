@@ -81,6 +81,7 @@ _OPTIONAL = {
     "numpy": "numpy_",
     "numpy.ma": "masked",
     "pandas": "pandas_",
+    "polars": "polars_",
     "pydantic": "pydantic_",
     "langgraph.types": "langgraph_",
     "attr": "attrs_",
