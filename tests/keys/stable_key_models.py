@@ -7,6 +7,8 @@ import functools
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
+import attrs
+import msgspec
 from pydantic import BaseModel, PrivateAttr
 
 
@@ -74,3 +76,14 @@ class MyInt(int):
 
 class MyDict(dict[Any, Any]):
     pass
+
+
+@attrs.frozen
+class Corner:
+    x: Any
+    y: Any = 0
+
+
+class Struct(msgspec.Struct):
+    x: Any
+    y: Any = 0

@@ -29,6 +29,7 @@ SCALARS: list[Any] = [
         pd.Timestamp(2024, 10, 27, 2, 30, fold=1, tzinfo=ROME),
     ),
     *(pd.Timestamp(np.datetime64(2**40, "s")), pd.Timestamp.min, pd.Timestamp.max),
+    *(pd.Timestamp("2024-06-01", tz=ROME).as_unit(unit) for unit in ("s", "ms", "us", "ns")),
     *(pd.Timedelta(1), pd.Timedelta(days=-3), pd.Timedelta(np.timedelta64(5, "s")), pd.Timedelta.max),
     *(pd.Period("2024-03", "M"), pd.Period("2024", "Y"), pd.Period("2024-01-01 05", "h"), pd.Period("2024-01-01", "W")),
     *(pd.Period("2024-01-01", "2D"), pd.Period("2024Q1", "Q-NOV")),
@@ -41,6 +42,7 @@ SCALARS: list[Any] = [
 ]
 
 ARRAYS: list[Any] = [
+    *(pd.array(DAYS.as_unit(unit)) for unit in ("s", "ms", "us", "ns")),
     *(pd.array([1, None], dtype="Int64"), pd.array([1, 2], dtype="UInt8"), pd.array([1.5, None], dtype="Float32")),
     *(
         pd.array([True, None], dtype="boolean"),

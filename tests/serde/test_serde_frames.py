@@ -134,6 +134,11 @@ SAME: list[tuple[str, Any, Any]] = [
     ),
     ("under the mask", pd.arrays.IntegerArray(np.array([1, 7]), np.array([False, True])), pd.array([1, None], "Int64")),
     (
+        "storage of strings",
+        pd.array(["a", None], dtype=pd.StringDtype("python")),
+        pd.array(["a", None], dtype=pd.StringDtype("pyarrow")),
+    ),
+    (
         "strings in chunks",
         pd.concat([pd.Series(["a"], dtype="string"), pd.Series(["b"], dtype="string")], ignore_index=True),
         pd.Series(["a", "b"], dtype="string"),

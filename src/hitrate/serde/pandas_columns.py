@@ -88,7 +88,9 @@ def _write_categories(column: Any, buffer: Buffer) -> Any:
 def _write_strings(column: Any, buffer: Buffer) -> Any:
     dtype = column.dtype
     texts = column.to_numpy(dtype=object, na_value=None).tolist()
-    return {"kind": "texts", "storage": dtype.storage, "nan": dtype.na_value is not pd.NA, "texts": texts}
+    state = {"kind": "texts", "nan": dtype.na_value is not pd.NA, "texts": texts}
+    # In a key it does not count: it is the layout in memory, and depends on whether pyarrow is installed.
+    return {**state, "storage": dtype.storage} if buffer is stored else state
 
 
 def _write_masked(column: Any, buffer: Buffer) -> Any:

@@ -62,7 +62,8 @@ def can_be_zoned(first: Any, last: Any) -> bool:
         first: the earliest, as NumPy has it.
         last: the latest.
     """
-    return bool(first >= _FIRST and last <= _LAST)
+    # In seconds, since in nanoseconds those years are out of range.
+    return bool(first.astype(_FIRST.dtype) >= _FIRST and last.astype(_LAST.dtype) <= _LAST)
 
 
 def _scalar_of(kind: str, unit: Any, number: Any) -> Any:
