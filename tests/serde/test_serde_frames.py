@@ -245,3 +245,21 @@ def test_pandas_works_without_pyarrow() -> None:
     """
     done = subprocess.run([sys.executable, "-c", textwrap.dedent(script)], capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
+
+
+def test_a_release_of_a_library_that_is_not_known_spoils_no_other_type() -> None:
+    script = """
+        import logging, sys, types
+        sys.modules["polars"] = types.ModuleType("polars")
+        told = []
+        logging.getLogger("hitrate").addFilter(lambda record: told.append(record.getMessage()))
+        import pandas as pd
+        from hitrate import MsgpackSerializer, stable_key
+        serde = MsgpackSerializer()
+        for _ in range(2):
+            assert serde.loads_typed(serde.dumps_typed(pd.Series([1]))).tolist() == [1]
+            assert stable_key(pd.Series([1])) == stable_key(pd.Series([1]))
+        assert len(told) == 1 and "types of polars are not stored" in told[0], told
+    """
+    done = subprocess.run([sys.executable, "-c", textwrap.dedent(script)], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import struct
-import sys
 from collections.abc import Callable
 from importlib import import_module
 from typing import Any
@@ -12,7 +11,7 @@ from ormsgpack import Ext
 
 from hitrate.content.classes import state_of
 from hitrate.serde.containers import TUPLE
-from hitrate.serde.registry import Encode, Pack, load_core, rule_of
+from hitrate.serde.registry import LOADED, Encode, Pack, load_core, rule_of
 from hitrate.serde.taught import TAUGHT, encode_key
 
 TreeOf = Callable[[Any, Pack], Any]
@@ -39,7 +38,7 @@ def tree_for(cls: type) -> TreeOf:
     rule = rule_of(cls)
     import_module("hitrate.content.plain")
     for library, module in _OPTIONAL.items():
-        if library in sys.modules:
+        if library in LOADED:
             import_module(f"hitrate.content.{module}")
     if rule is not None and rule[0] == TAUGHT:
         return TREES.setdefault(cls, _extension(TAUGHT, encode_key))

@@ -30,7 +30,8 @@ def string_dtype(storage: str, *, nan: bool) -> Any:
     return pd.StringDtype(storage, na_value=np.nan) if nan else pd.StringDtype(storage)
 
 
-_STRINGS = {string_dtype("python", nan=nan).construct_array_type() for nan in (False, True)}
+_HAS_NAN = "na_value" in pd.StringDtype.__init__.__code__.co_varnames  # from pandas 2.3 on
+_STRINGS = {string_dtype("python", nan=nan).construct_array_type() for nan in {False, _HAS_NAN}}
 _STRINGS.add(pd.arrays.ArrowStringArray)
 
 

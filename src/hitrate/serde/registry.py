@@ -7,6 +7,7 @@ itself has imported that library: nothing that is read from a store can cause an
 
 from __future__ import annotations
 
+import logging
 import sys
 from collections.abc import Callable, Iterable
 from importlib import import_module
@@ -90,7 +91,10 @@ _OPTIONAL = {
     "pytz": "pytz_",
     "dateutil.tz": "dateutil_",
 }
-_loaded: set[str] = set()
+_tried: set[str] = set()
+LOADED: set[str] = set()
+"""The optional libraries whose types are known."""
+_log = logging.getLogger("hitrate")
 
 
 def register(code: int, decode: Decode, *, types: Iterable[type] = (), encode: Encode | None = None) -> None:
@@ -122,10 +126,17 @@ def discover() -> bool:
     """Import the families whose library the program has imported; return whether there was one."""
     found = False
     for library, module in _OPTIONAL.items():
-        if module not in _loaded and library in sys.modules:
-            import_module(f"hitrate.serde.{module}")
-            _loaded.add(module)
-            found = True
+        if library not in _tried and library in sys.modules:
+            if getattr(getattr(sys.modules[library], "__spec__", None), "_initializing", False):
+                continue  # it is being imported at this moment
+            try:
+                import_module(f"hitrate.serde.{module}")
+                LOADED.add(library)
+                found = True
+            except (ImportError, AttributeError, TypeError, ValueError) as exc:
+                # A release of the library that we do not know must not keep all other types from being stored.
+                _log.warning("types of %s are not stored: this release of it is not supported (%s)", library, exc)
+            _tried.add(library)
     return found
 
 
