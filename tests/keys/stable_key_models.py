@@ -7,6 +7,8 @@ import functools
 from dataclasses import dataclass, field
 from typing import Any, Generic, NamedTuple, TypeVar
 
+import attrs
+import msgspec
 from pydantic import BaseModel, PrivateAttr
 
 
@@ -87,3 +89,12 @@ def with_attribute(value: Any) -> Any:
     """Return a value that was given an attribute."""
     value.note = "n"
     return value
+@attrs.frozen
+class Corner:
+    x: Any
+    y: Any = 0
+
+
+class Struct(msgspec.Struct):
+    x: Any
+    y: Any = 0

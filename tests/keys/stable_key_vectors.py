@@ -16,7 +16,12 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 import numpy as np
+import pandas as pd
+import polars as pl
+import pytz
 import stable_key_models as m
+import uuid_utils
+from dateutil import tz
 from langchain_core.documents import Document
 from langchain_core.messages import AIMessage, HumanMessage, RemoveMessage, ToolMessage
 from langgraph.types import Send
@@ -25,6 +30,20 @@ from pydantic_core import MultiHostUrl, TzInfo, Url
 
 import hitrate
 
+MASKED: Any = np.ma.array([1.5, 2.5], mask=[0, 1], dtype="<f8")
+ROME: Any = pytz.timezone("Europe/Rome")
+FRAME = pd.DataFrame(
+    {
+        "n": np.array([1, 2], "<i8"),
+        "x": pd.array([1, None], dtype="Int64"),
+        "s": pd.array(["a", None], dtype="string"),
+        "o": pd.Series(["a", 1], dtype=object),
+        "c": pd.Categorical(["b", "a"]),
+        "t": pd.DatetimeIndex(np.array([0, 1], "M8[ns]")).tz_localize("UTC"),
+    },
+    index=pd.MultiIndex.from_tuples([("a", 1), ("b", 2)], names=["l", None]),
+    columns=pd.Index(["n", "x", "s", "o", "c", "t"], dtype=object),
+)
 CALL = {"name": "weather", "args": {"city": "Oslo"}, "id": "call_1"}
 INPUTS: dict[str, tuple[Any, ...]] = {
     "nothing": (),
@@ -73,6 +92,19 @@ INPUTS: dict[str, tuple[Any, ...]] = {
     "messages": ([HumanMessage("hi"), AIMessage("", tool_calls=[CALL]), ToolMessage("sun", tool_call_id="call_1")],),
     "remove": (RemoveMessage(id="7"),),
     "document": (Document("text", metadata={"page": 1}),),
+    "attrs": (m.Corner(1, [2]),),
+    "struct": (m.Struct(1, [2]),),
+    "masked array": (MASKED,),
+    "dtype": (np.dtype([("a", "<i4"), ("b", "<f8", (2,))]),),
+    "pytz": (ROME.localize(dt.datetime(2026, 7, 1)), pytz.UTC),
+    "dateutil": (tz.UTC, tz.tzoffset("X", 3600), tz.gettz("Europe/Rome")),
+    "uuid of uuid_utils": (uuid_utils.UUID(int=5),),
+    "frame": (FRAME,),
+    "series": (pd.Series([1.5, float("nan")], index=pd.Index([2, 1], name="i"), name=("a", 1)),),
+    "timestamp": (pd.Timestamp(np.datetime64(5, "ns")), pd.Timedelta(np.timedelta64(5, "s")), pd.NaT, pd.NA),
+    "period": (pd.Period("2026-03", "M"), pd.Interval(1, 2), pd.RangeIndex(3), pd.offsets.Day(2)),
+    "polars frame": (pl.DataFrame({"a": pl.Series([1, None]), "s": ["x", "y"], "l": [[1.5], []]}),),
+    "polars series": (pl.Series("t", [5, None], dtype=pl.Datetime("ms", "UTC")),),
     "send": (Send("node", {"a": 1}),),
     "str subclass": (m.MyStr("x"), AIMessage("x").text),
     "dict subclass": (m.MyDict(b=1, a=[2]),),

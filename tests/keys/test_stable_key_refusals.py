@@ -58,7 +58,7 @@ def test_a_positional_argument_is_named_if_its_name_is_known() -> None:
     "value",
     [
         *(memoryview(b"x"), [memoryview(b"x")], len, int, (i for i in ()), object(), LOCK, ValueError(LOCK)),
-        *(np.ma.array([1]), np.dtype("i4"), type("Local", (), {})()),
+        *(np.rec.array([(1, 2)]), np.dtype([("a", "O")]), type("Local", (), {})()),
     ],
     ids=lambda value: type(value).__name__,
 )

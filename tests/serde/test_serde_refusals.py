@@ -66,7 +66,7 @@ REFUSED: dict[str, Any] = {
     "factory of its own": defaultdict(lambda: 1),
     "attributes on an ordered dict": with_attribute(OrderedDict()),
     "attributes on a named tuple": with_attribute(SubPair(1)),
-    "masked array": np.ma.array([1]),
+    "masked array of objects": np.ma.array([object()], dtype=object),
     "matrix": np.asarray([[1]]).view(np.matrix),
     "record array": np.rec.array([(1, 2)], dtype=[("a", "i4"), ("b", "i4")]),
     "array of objects that are none": np.array([object()], object),

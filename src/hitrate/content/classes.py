@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import functools
 import sys
+import types
 from collections.abc import Callable
 from typing import Any
 
@@ -73,7 +74,18 @@ def _state(cls: type, plan: Plan) -> State:
 
 def _cached_properties(cls: type) -> list[str]:
     found = {name: member for base in reversed(ancestry(cls)) for name, member in vars(base).items()}
-    return [name for name, member in found.items() if isinstance(member, functools.cached_property)]
+    plain = [name for name, member in found.items() if isinstance(member, functools.cached_property)]
+    return plain + [name for base in ancestry(cls) for name in _cached_properties_in_slots(base)]
+
+
+def _cached_properties_in_slots(cls: type) -> list[str]:
+    """Return the slots that attrs made for cached properties, which it fills from a ``__getattr__`` of its own."""
+    space = vars(cls)
+    code = getattr(space.get("__getattr__"), "__code__", None)
+    if code is None or not code.co_filename.startswith("<attrs generated getattr"):
+        return []
+    fields = {field.name for field in space["__attrs_attrs__"]}
+    return [name for name, member in space.items() if type(member) is types.MemberDescriptorType and name not in fields]
 
 
 def _without(attributes: dict[str, Any], names: list[str]) -> dict[str, Any]:

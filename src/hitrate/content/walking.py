@@ -14,7 +14,7 @@ from ormsgpack import Ext, packb
 from hitrate.content.rules import NAN, TREES, tree_for
 from hitrate.errors import SerializationError
 from hitrate.serde.containers import ODD_DICT
-from hitrate.serde.registry import INNER, ITEMS
+from hitrate.serde.registry import INNER, ITEMS, PAIRS
 from hitrate.serde.rewriting import Walk, brief, is_text, why
 
 _ADVICE = "Leave it out with ignore=, say with only= what counts, or use a key function of your own"
@@ -85,7 +85,10 @@ class KeyWalk(Walk):
         return [mark, *(self._dict(each, ".{}") if type(each) is dict else self._tree(each) for each in content)]
 
     def _pack(self, state: Any, style: int = ITEMS, /) -> bytes:
-        tree = [self._tree(each) for each in state] if style == INNER else self._tree(state)
+        if style == PAIRS:
+            tree: Any = self._pairs(state)
+        else:
+            tree = [self._tree(each) for each in state] if style == INNER else self._tree(state)
         return packb(tree, None, self._option)
 
     def _odd_dict(self, obj: dict[Any, Any]) -> Any:

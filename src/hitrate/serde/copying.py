@@ -21,7 +21,7 @@ from fractions import Fraction
 from typing import Any
 from uuid import UUID
 
-from hitrate.serde.registry import Refused, load_core, plan_for
+from hitrate.serde.registry import Refused, load_core, plan_for, rule_of
 from hitrate.serde.subclasses import content_of, holds_only_content
 
 Make = Callable[[], Any]
@@ -163,6 +163,8 @@ class _Plan:
         return lambda: copy("K")
 
     def _instance(self, value: Any) -> Make:
+        if rule_of(type(value)) is not None:
+            raise _NoCopy
         try:
             plan = plan_for(type(value))
             state = plan.dump(value, plan.mark)

@@ -19,6 +19,7 @@ from hitrate.serde.registry import INNER, Hook, Pack, Refused, listed, register
 
 ARRAY = 80
 SCALAR = 81
+DTYPE = 82
 
 # Byte order, kind and size, or the unit of a time; q, Q, l and L name the C integer that another of the size shadows.
 _PLAIN = re.compile(r"[<>|=](?:[biufcSUVmM][0-9]{1,10}(?:\[[0-9]{0,9}[A-Za-z]{1,7}\])?|[qQlL])", re.ASCII)
@@ -196,7 +197,19 @@ def _decode_scalar(data: bytes, hook: Hook) -> Any:
     return made
 
 
+def _encode_dtype(obj: np.dtype[Any], pack: Pack) -> bytes:
+    # Objects are the one kind of element that an array of its own encoding has.
+    return pack([None if obj.char == "O" and not obj.metadata else describe(obj)])
+
+
+def _decode_dtype(data: bytes, hook: Hook) -> Any:
+    (spec,) = listed(unpackb(data, ext_hook=hook))
+    return np.dtype(object) if spec is None else _dtype_of(spec)
+
+
+DTYPES: set[type] = {getattr(np.dtypes, name) for name in np.dtypes.__all__}
 SCALARS = {*np.sctypeDict.values(), np.longlong, np.ulonglong, np.int_, np.uint, np.intc, np.uintc} - {np.object_}
 
 register(ARRAY, _decode_array, types=[np.ndarray], encode=_encode_array)
 register(SCALAR, _decode_scalar, types=SCALARS, encode=_encode_scalar)
+register(DTYPE, _decode_dtype, types=DTYPES, encode=_encode_dtype)

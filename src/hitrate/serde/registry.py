@@ -7,6 +7,7 @@ itself has imported that library: nothing that is read from a store can cause an
 
 from __future__ import annotations
 
+import logging
 import sys
 from collections.abc import Callable, Iterable
 from importlib import import_module
@@ -77,21 +78,34 @@ class Plan:
 
 ENCODERS: dict[type, Rule] = {}
 DECODERS: dict[int, Decode] = {}
+FINDERS: list[Callable[[type], Rule | None]] = []
+"""Find the encoding of a type that has no entry above: one made at run time, or taught by the program."""
 PLANNERS: list[Callable[[type], Plan | None]] = []
 
 _CORE = (
     *("containers", "scalars", "times", "texts", "namedtuples", "enums", "aliases"),
     # A dataclass that derives from a built-in type is first of all one of that type.
-    *("subclasses", "exceptions", "wrappers", "dataclasses_"),
+    *("subclasses", "exceptions", "wrappers", "dataclasses_", "taught"),
 )
 _OPTIONAL = {
     "numpy": "numpy_",
+    "numpy.ma": "masked",
+    "pandas": "pandas_",
+    "polars": "polars_",
     "pydantic_core": "urls",
     "pydantic": "pydantic_",
     "langgraph.types": "langgraph_",
     "langgraph.store.base": "store_items",
+    "attr": "attrs_",
+    "msgspec": "msgspec_",
+    "uuid_utils": "uuid_utils_",
+    "pytz": "pytz_",
+    "dateutil.tz": "dateutil_",
 }
-_loaded: set[str] = set()
+_tried: set[str] = set()
+LOADED: set[str] = set()
+"""The optional libraries whose types are known."""
+_log = logging.getLogger("hitrate")
 
 
 def register(code: int, decode: Decode, *, types: Iterable[type] = (), encode: Encode | None = None) -> None:
@@ -132,10 +146,17 @@ def discover() -> bool:
     """Import the families whose library the program has imported; return whether there was one."""
     found = False
     for library, module in _OPTIONAL.items():
-        if module not in _loaded and library in sys.modules:
-            import_module(f"hitrate.serde.{module}")
-            _loaded.add(module)
-            found = True
+        if library not in _tried and library in sys.modules:
+            if getattr(getattr(sys.modules[library], "__spec__", None), "_initializing", False):
+                continue  # it is being imported at this moment
+            try:
+                import_module(f"hitrate.serde.{module}")
+                LOADED.add(library)
+                found = True
+            except (ImportError, AttributeError, TypeError, ValueError) as exc:
+                # A release of the library that we do not know must not keep all other types from being stored.
+                _log.warning("types of %s are not stored: this release of it is not supported (%s)", library, exc)
+            _tried.add(library)
     return found
 
 
@@ -143,6 +164,18 @@ def load_core() -> None:
     """Import the families of the standard library."""
     for module in _CORE:
         import_module(f"hitrate.serde.{module}")
+
+
+def rule_of(cls: type) -> Rule | None:
+    """Return how a type with an encoding of its own is written; None for user classes, which are restored by name."""
+    discover()
+    rule = ENCODERS.get(cls)
+    if rule is None:
+        for find in FINDERS:
+            rule = find(cls)
+            if rule is not None:
+                break
+    return rule
 
 
 def plan_for(cls: type) -> Plan:

@@ -122,10 +122,7 @@ class Walk:
         if style == ITEMS:
             tree = self._tree(state)
         elif style == PAIRS:
-            tree = [
-                self._at(f"[{brief(state[i - 1])}]" if i % 2 else f".key({brief(each)})", each)
-                for i, each in enumerate(state)
-            ]
+            tree = self._pairs(state)
         elif style == INNER:
             tree = [self._tree(each) for each in state]
         else:
@@ -136,6 +133,12 @@ class Walk:
             raise Refused("it is nested too deeply")
         self._level -= 1
         return packed
+
+    def _pairs(self, flat: list[Any]) -> list[Any]:
+        return [
+            self._at(f"[{brief(flat[i - 1])}]" if i % 2 else f".key({brief(each)})", each)
+            for i, each in enumerate(flat)
+        ]
 
     def _at(self, label: str, obj: Any) -> Any:
         self._path.append(label)

@@ -24,11 +24,18 @@ _DATETIME = struct.Struct(">HBBBBBIB")
 _DATE = struct.Struct(">HBB")
 _TIME = struct.Struct(">BBBIB")
 _TIMEDELTA = struct.Struct(">iII")
-ZONES: set[type] = {timezone, ZoneInfo}
-"""The types that a stored time may have a time zone of."""
-
 # ZoneInfo reads the file of this name, so it must not be able to leave the directory of time zones.
 _ZONE_KEY = re.compile(r"[A-Za-z0-9_+\-]+(?:/[A-Za-z0-9_+\-]+)*", re.ASCII)
+
+
+def is_zone_key(text: str) -> bool:
+    """Tell whether a text may be a key of the time zone database: no absolute path, and none that leads upwards."""
+    return len(text) <= 100 and _ZONE_KEY.fullmatch(text) is not None
+
+
+def is_zone(value: Any) -> bool:
+    """Tell whether a restored value is a time zone; no class of a user is one that was restored."""
+    return issubclass(type(value), tzinfo)
 
 
 def _encode_zone(zone: tzinfo | None, pack: Pack) -> bytes:
@@ -39,9 +46,9 @@ def _decode_zone(data: bytes, hook: Hook) -> Any:
     if not data:
         return None
     (zone,) = listed(unpackb(data, ext_hook=hook))
-    if type(zone) not in ZONES:
+    if not is_zone(zone):
         raise DecodeError("a stored time zone is none")
-    return zone
+    return zone  # type: ignore[no-any-return]
 
 
 def _encode_datetime(obj: datetime, pack: Pack) -> bytes:
@@ -91,14 +98,14 @@ def _decode_timezone(data: bytes, hook: Hook) -> Any:
 
 
 def _encode_zoneinfo(obj: ZoneInfo, pack: Pack) -> bytes:
-    if obj.key is None or _ZONE_KEY.fullmatch(obj.key) is None:
+    if obj.key is None or not is_zone_key(obj.key):
         raise Refused("it has no key of the time zone database")
     return obj.key.encode()
 
 
 def _decode_zoneinfo(data: bytes, hook: Hook) -> Any:
     key = data.decode("ascii")
-    if len(key) > 100 or _ZONE_KEY.fullmatch(key) is None:
+    if not is_zone_key(key):
         raise DecodeError("a stored time zone key is none")
     return ZoneInfo(key)
 

@@ -15,7 +15,6 @@ from hitrate.errors import DecodeError
 from hitrate.serde.attributes import Attributes
 from hitrate.serde.classes import ancestry
 from hitrate.serde.registry import Hook, Pack, Plan, Refused, register, register_classes
-from hitrate.serde.times import ZONES
 
 ZONE = 46
 URL = 47
@@ -92,4 +91,3 @@ register(ZONE, _decode_zone, types=[TzInfo], encode=_encode_zone)
 register(URL, _decode_url, types=[Url], encode=_encode_url)
 register(MULTI_HOST_URL, _decode_multi_host_url, types=[MultiHostUrl], encode=_encode_url)
 register_classes(_plan)
-ZONES.add(TzInfo)
