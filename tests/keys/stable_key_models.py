@@ -89,6 +89,8 @@ def with_attribute(value: Any) -> Any:
     """Return a value that was given an attribute."""
     value.note = "n"
     return value
+
+
 @attrs.frozen
 class Corner:
     x: Any

@@ -48,7 +48,7 @@ def _decode_zone(data: bytes, hook: Hook) -> Any:
     (zone,) = listed(unpackb(data, ext_hook=hook))
     if not is_zone(zone):
         raise DecodeError("a stored time zone is none")
-    return zone  # type: ignore[no-any-return]
+    return zone
 
 
 def _encode_datetime(obj: datetime, pack: Pack) -> bytes:
