@@ -10,6 +10,8 @@ from collections.abc import Iterator, Sequence
 from types import GetSetDescriptorType, MemberDescriptorType
 from typing import Any
 
+from hitrate.modules import canonical_name
+
 _OF_THE_RAISE = frozenset(
     {"__traceback__", "__context__", "__cause__", "__suppress_context__", "__dict__", "__weakref__"}
 )
@@ -66,7 +68,7 @@ def _fields(kind: type) -> Iterator[str]:
 
 
 def _name(kind: type) -> str:
-    return f"{kind.__module__}.{kind.__qualname__}"
+    return f"{canonical_name(kind.__module__)}.{kind.__qualname__}"
 
 
 def _with_subclasses(kinds: Sequence[type[Exception]]) -> Iterator[type[Exception]]:

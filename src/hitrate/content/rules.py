@@ -12,7 +12,7 @@ from ormsgpack import Ext
 
 from hitrate.content.classes import state_of
 from hitrate.serde.containers import TUPLE
-from hitrate.serde.registry import ENCODERS, Encode, Pack, discover, load_core
+from hitrate.serde.registry import ENCODERS, Encode, Pack, Refused, discover, load_core
 
 TreeOf = Callable[[Any, Pack], Any]
 """Returns what stands for an object: an extension, or a list that begins with one and goes on with any values."""
@@ -24,6 +24,7 @@ OVERRIDES: dict[type, Encode] = {}
 NAN: float = struct.unpack(">d", b"\x7f\xf8\0\0\0\0\0\0")[0]
 """The one that stands for all."""
 
+_DESCRIBED = ("class_objects", "named", "functions")
 _OPTIONAL = {"numpy": "arrays"}
 _TUPLE = Ext(TUPLE, b"")
 
@@ -40,8 +41,23 @@ def tree_for(cls: type) -> TreeOf:
     for library, module in _OPTIONAL.items():
         if library in sys.modules:
             import_module(f"hitrate.content.{module}")
+    described = [import_module(f"hitrate.content.{module}") for module in _DESCRIBED]
+    if cls in TREES:
+        return TREES[cls]
     rule = ENCODERS.get(cls)
-    made: TreeOf = state_of(cls) if rule is None else _extension(rule[0], OVERRIDES.get(cls, rule[1]))
+    if rule is not None:
+        return TREES.setdefault(cls, _extension(rule[0], OVERRIDES.get(cls, rule[1])))
+    *of_types, of_functions = described
+    for each in of_types:
+        made = each.rule_for(cls)
+        if made is not None:
+            return TREES.setdefault(cls, made)
+    try:
+        made = of_functions.with_class(cls, state_of(cls))
+    except Refused:
+        made = of_functions.rule_for(cls)
+        if made is None:
+            raise
     return TREES.setdefault(cls, made)
 
 

@@ -26,12 +26,16 @@ class KeyWalk(Walk):
     Args:
         option: what ``packb`` is told.
         root: how the value is called in messages; empty for the arguments of a call, which have names.
+
+    Attributes:
+        why: what was wrong, once something was.
     """
 
     def __init__(self, option: int, root: str) -> None:
         super().__init__({}, _no_rule)
         self._option = option
         self._path = [root]
+        self.why = ""
 
     def value(self, obj: Any) -> bytes:
         """Return the encoding of a value.
@@ -40,6 +44,20 @@ class KeyWalk(Walk):
             TypeError: something in it cannot be part of a key.
         """
         return self._document(lambda: self._tree(obj))
+
+    def part(self, obj: Any) -> bytes:
+        """Return the encoding of a part of a description.
+
+        Raises:
+            SerializationError: something in it cannot be part of a key; its cause says why.
+        """
+        try:
+            return packb(self._tree(obj), None, self._option)
+        except SerializationError:
+            raise
+        except Exception as exc:
+            self._path = self._path[:1]
+            raise self._error(obj, why(exc)) from exc
 
     def call(self, parts: list[Any], first: int) -> bytes:
         """Return the encoding of the arguments of a call; raises as ``value`` does.
@@ -100,6 +118,7 @@ class KeyWalk(Walk):
         return Ext(ODD_DICT, b"".join(key + value for key, value in sorted(pairs)))
 
     def _error(self, obj: Any, why: str) -> SerializationError:
+        self.why = why
         error = super()._error(obj, why)
         return SerializationError(
             f"{self._argument()} cannot be part of a key: {error.where} is of type {error.type_name}: {why}. {_ADVICE}",
