@@ -1,8 +1,8 @@
 """What code says: the digest of a function's source, comments, docstrings, layout and decorators aside.
 
-The text is looked up where the code says it is, and believed only if it compiles to the very code that runs: a file
-may have been edited since, and a cell of a notebook run again. Where there is no such text, the byte code is taken, which
-is another one in each version of Python.
+The text is looked up where the code says it is, and believed only if it compiles to the very code that runs: a file may
+have been edited since, and a cell of a notebook run again. Where there is no such text the byte code is taken, which is
+another one in each version of Python.
 """
 
 from __future__ import annotations
