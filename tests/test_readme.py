@@ -20,7 +20,7 @@ def examples(text: str) -> list[tuple[str, str]]:
 
 def test_every_example_is_tested() -> None:
     assert len(examples(README)) == README.count("```python") == 3
-    assert len(examples(LESSON)) == LESSON.count("```python") == 8
+    assert len(examples(LESSON)) == LESSON.count("```python") == 10
 
 
 @pytest.mark.parametrize(("code", "printed"), examples(README) + examples(LESSON))
