@@ -371,3 +371,39 @@ def test_functions_of_installed_packages_that_share_a_name(memory: Any) -> None:
     ]
     assert [f("a") for f in decorated] == ["one a", "one a", "two a", "two a"]
     assert memory.stats().sets == 4
+
+
+NOT_GIVEN = object()
+
+
+def test_a_default_that_says_not_given(cache: Any) -> None:
+    @cached(cache)
+    def get(key: str, default: Any = NOT_GIVEN) -> list[Any]:
+        return [key, "no default" if default is NOT_GIVEN else default]
+
+    assert [get("a"), get("a", 1), get("a", default=2), get(key="a")] == [
+        ["a", "no default"],
+        ["a", 1],
+        ["a", 2],
+        ["a", "no default"],
+    ]
+
+
+def test_functions_that_lead_back_to_one_another(cache: Any) -> None:
+    def family(count: int, order: Any) -> Any:
+        members: dict[Any, Any] = {}
+
+        def member(number: int) -> Any:
+            def call(x: int) -> int:
+                return members[(number * 7 + 3) % count](x - 1) + number if x else number
+
+            return call
+
+        for number in order:
+            members[number] = member(number)
+        return members[0]
+
+    keys = [stable_key(family(9, order)) for order in (range(9), range(8, -1, -1))]
+    assert keys[0] == keys[1] != stable_key(family(10, range(10)))
+    for count in (30, 31):
+        assert cached(cache)(family(count, range(count)))(5) == family(count, range(count))(5)

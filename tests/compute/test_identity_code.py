@@ -73,11 +73,9 @@ def test_code_without_a_text(cache: Any) -> None:
     assert [cached(cache)(each)(1) for each in made] == [[2], [3]]
 
 
-LAMBDAS = (
-    "fs = [lambda x: x + 1, lambda x: x + 2, (lambda: lambda x: x + 3)(), *(lambda x, n=n: x * n for n in (4, 5))]\n"
-)
-    "fs = [lambda x: x + 1, lambda x: x + 2, (lambda: lambda x: x + 3)(), *(lambda x, n=n: x * n for n in (4, 5))]\n"
-)
+LAMBDAS = """
+fs = [lambda x: x + 1, lambda x: x + 2, (lambda: lambda x: x + 3)(), *(lambda x, n=n: x * n for n in (4, 5))]
+"""
 
 
 def test_lambdas_of_one_line(cache: Any) -> None:

@@ -80,6 +80,10 @@ class EmptyCell:
 EMPTY = EmptyCell()
 
 
+_Place = tuple[int, Options]
+"""The id of an object, and how it is described."""
+
+
 class Description:
     """What is known while one thing is described, with all that it leads to.
 
@@ -96,16 +100,20 @@ class Description:
         self.options = options
         self.later: list[tuple[str, str, CellType, Options]] = []
         self.without_content: dict[str, Any] = {}
-        self._above: list[int] = []
-        self._highest = 0  # in _above, of what was referred to
-        self._known: dict[tuple[int, Options], tuple[Any, Ext | NoContent]] = {}
+        self._open: dict[_Place, int] = {}
+        self._highest = 0
+        self._known: dict[_Place, tuple[Any, Ext | NoContent]] = {}
+        self._held: list[Any] = []  # so that no other object gets the id of one that was seen
 
     def is_whole(self, obj: Any) -> bool:
         """Tell whether an object is what is described, and no part of something else."""
-        return self._above == [id(obj)]
+        return len(self._open) == 1 and (id(obj), self.options) in self._open
 
     def describe(self, obj: Any, said: Callable[[Any, Description], Said]) -> Ext:
         """Return what stands for an object: the digest of its description.
+
+        Objects that lead back to one another are found in one pass (Tarjan 1972): one is open until all that lead back
+        to it, or to what is open before it, were described, and stands until then for itself by its place.
 
         Args:
             obj: the object.
@@ -120,25 +128,31 @@ class Description:
             if isinstance(known, NoContent):
                 raise known
             return known
-        depth = len(self._above)
-        if id(obj) in self._above:
-            at = self._above.index(id(obj))
+        if place in self._open:
+            at = self._open[place]
             self._highest = min(self._highest, at)
-            return Ext(_ABOVE, packb(depth - at))
-        outer, self._highest = self._highest, depth
-        self._above.append(id(obj))
+            return Ext(_ABOVE, packb(len(self._open) - at))
+        at = len(self._open)
+        outer, self._highest = self._highest, at
+        self._open[place] = at
+        self._held.append(obj)
         try:
             made = Ext(_DESCRIBED, self._digest(*said(obj, self)))
-        except NoContent as exc:
-            self._known[place] = (obj, exc)
+        except BaseException as exc:
+            self._close(at)
+            self._highest = outer
+            if isinstance(exc, NoContent):
+                self._known[place] = (obj, exc)
             raise
-        finally:
-            self._above.pop()
-            closed = self._highest >= depth
-            self._highest = min(self._highest, outer)
-        if closed:  # it is the same wherever it is met
+        if self._highest == at:  # it leads to nothing that is open, and is the same wherever it is met
+            self._close(at)
             self._known[place] = (obj, made)
+        self._highest = min(self._highest, outer)
         return made
+
+    def _close(self, at: int) -> None:
+        while len(self._open) > at:
+            self._open.popitem()
 
     def encode(self, part: Part, owner: str) -> bytes | None:
         """Return the encoding of a part; None if it is left out.
@@ -152,7 +166,13 @@ class Description:
         if part.options is not None:
             self.options = part.options
         try:
-            return encode_fast(part.value) or self._encode_slowly(part, owner)
+            count, highest = len(self._open), self._highest
+            packed = encode_fast(part.value)
+            if packed is None:
+                self._close(count)  # for it is walked once more
+                self._highest = highest
+                packed = self._encode_slowly(part, owner)
+            return packed
         except NoContent as exc:
             if not self.options.is_lenient:
                 raise NoContent(str(exc), ((owner, part), *exc.path)) from exc.__cause__

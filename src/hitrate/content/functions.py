@@ -70,12 +70,12 @@ def _parts(function: types.FunctionType, code: CodeType, description: Descriptio
             value = EMPTY
         yield Part(name, _own_of(value, package), _CLOSES_OVER)
     defaults = function.__defaults__ or ()
-    for name, value in zip(
-        code.co_varnames[code.co_argcount - len(defaults) : code.co_argcount], defaults, strict=True
-    ):
-        yield Part(name, value, _DEFAULT)
-    for name, value in sorted((function.__kwdefaults__ or {}).items()):
-        yield Part(name, value, _DEFAULT)
+    positional = zip(code.co_varnames[code.co_argcount - len(defaults) : code.co_argcount], defaults, strict=True)
+    lenient = description.options._replace(is_lenient=True)
+    # The defaults of what an installed module defines are as its code is, and object() says no more than "not given".
+    is_fixed = package is not None and "<locals>" not in code.co_qualname
+    for name, value in (*positional, *sorted((function.__kwdefaults__ or {}).items())):
+        yield Part(name, _own_of(value, package), _DEFAULT, lenient if is_fixed or type(value) is object else None)
     wrapped = vars(function).get("__wrapped__")
     if wrapped is not None:
         yield Part("__wrapped__", wrapped, _WRAPS)

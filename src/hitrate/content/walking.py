@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from operator import itemgetter
 from typing import Any
 
 from ormsgpack import Ext, packb
@@ -108,14 +109,18 @@ class KeyWalk(Walk):
         return packb(tree, None, self._option)
 
     def _odd_dict(self, obj: dict[Any, Any]) -> Any:
-        pairs = []
+        items = []
         for key, value in obj.items():
             self._path.append(f".key({brief(key)})")
-            encoded_key = self._pack(key)
-            self._path[-1] = f"[{brief(key)}]"
-            pairs.append((encoded_key, self._pack(value)))
+            items.append((self._pack(key), key, value))
             self._path.pop()
-        return Ext(ODD_DICT, b"".join(key + value for key, value in sorted(pairs)))
+        # The values in the order of the keys too: a description counts what it met before.
+        parts = []
+        for encoded, key, value in sorted(items, key=itemgetter(0)):
+            self._path.append(f"[{brief(key)}]")
+            parts += [encoded, self._pack(value)]
+            self._path.pop()
+        return Ext(ODD_DICT, b"".join(parts))
 
     def _error(self, obj: Any, why: str) -> SerializationError:
         self.why = why
