@@ -42,7 +42,7 @@ class ContentKeys:
         self.identity = identity
         self._namespace = namespace
         self._of_function: KeyOptions | None = None
-        if identity.is_complete:
+        if identity.is_complete:  # else at the first call
             self._of_function = options.of_function(identity.digest())
         self._name = getattr(function, "__qualname__", repr(function))
         try:
@@ -109,7 +109,7 @@ class ContentKeys:
     def _complete(self) -> KeyOptions:
         """Return the options with the function's identity, once what it closes over is there."""
         options = self.options.of_function(self.identity.digest())
-        if self.identity.has_values():
+        if self.identity.is_complete:
             self._of_function = options
         return options
 

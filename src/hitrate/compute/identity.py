@@ -97,12 +97,13 @@ class Identity:
         with describing(description):
             self._digest = self._encoded(description, Part("function", function, "is"))
         self._later = description.later
+        self._complete = None if self._later else self._digest
         self.without_content: Final = description.without_content
 
     @property
     def is_complete(self) -> bool:
-        """Whether all variables that the function closes over had a value when it was made."""
-        return not self._later
+        """Whether all variables that the function closes over had a value by the last ``digest``."""
+        return self._complete is not None
 
     def digest(self) -> bytes:
         """Return the digest; with what closed-over variables hold by now that had no value when it was made.
@@ -110,28 +111,24 @@ class Identity:
         Raises:
             TypeError: one of them holds what has no content to go by.
         """
-        if not self._later:
-            return self._digest
+        if self._complete is not None:
+            return self._complete
         hasher = blake2b(self._digest, digest_size=_DIGEST_SIZE)
+        is_complete = True
         for owner, name, cell, options in self._later:
             description = Description(options)
             try:
                 part = Part(name, cell.cell_contents, "closes over")
             except ValueError:
                 hasher.update(b"\xc0")
+                is_complete = False
                 continue
             with describing(description):
                 hasher.update(self._encoded(description, part, owner))
+            is_complete = is_complete and not description.later
+        if is_complete:
+            self._complete = hasher.digest()
         return hasher.digest()
-
-    def has_values(self) -> bool:
-        """Tell whether all variables have a value by now."""
-        for _, _, cell, _ in self._later:
-            try:
-                cell.cell_contents  # noqa: B018
-            except ValueError:
-                return False
-        return True
 
     def _encoded(self, description: Description, part: Part, owner: str = "") -> bytes:
         try:

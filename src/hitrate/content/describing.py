@@ -165,8 +165,8 @@ class Description:
             return None
         if part.options is not None:
             self.options = part.options
+        count, highest = len(self._open), self._highest
         try:
-            count, highest = len(self._open), self._highest
             packed = encode_fast(part.value)
             if packed is None:
                 self._close(count)  # for it is walked once more
@@ -176,6 +176,8 @@ class Description:
         except NoContent as exc:
             if not self.options.is_lenient:
                 raise NoContent(str(exc), ((owner, part), *exc.path)) from exc.__cause__
+            self._close(count)
+            self._highest = highest
             self.without_content[part.name] = part.value
             return None
         finally:
