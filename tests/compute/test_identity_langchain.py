@@ -4,7 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
+import langchain_anthropic
+import langchain_openai
 import pytest
+from langchain.chat_models import init_chat_model
 from langchain_core.embeddings import DeterministicFakeEmbedding
 from langchain_core.language_models.fake_chat_models import (
     FakeListChatModel,
@@ -54,8 +57,8 @@ def lookup(query: str) -> str:
 
 def models(provider: str, **options: Any) -> Any:
     if provider == "openai":
-        return pytest.importorskip("langchain_openai").ChatOpenAI(**{"model": "m-1", "api_key": "secret", **options})
-    made = pytest.importorskip("langchain_anthropic").ChatAnthropic
+        return langchain_openai.ChatOpenAI(**{"model": "m-1", "api_key": "secret", **options})
+    made = langchain_anthropic.ChatAnthropic
     return made(**{"model": "m-1", "api_key": "secret", **options})
 
 
@@ -108,8 +111,7 @@ def test_models_for_tests_chains_and_embeddings() -> None:
 
 
 def test_init_chat_model() -> None:
-    make = pytest.importorskip("langchain.chat_models").init_chat_model
-    pytest.importorskip("langchain_openai")
+    make = init_chat_model
     apart = [
         make("openai:m-1", api_key="k"),
         make("openai:m-2", api_key="k"),
