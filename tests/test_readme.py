@@ -21,7 +21,7 @@ def examples(text: str) -> list[tuple[str, str]]:
 
 def test_every_example_is_tested() -> None:
     assert len(examples(README)) == README.count("```python") == 3
-    assert len(examples(LESSON)) == LESSON.count("```python") == 8
+    assert len(examples(LESSON)) == LESSON.count("```python") == 10
     assert len(examples(OWN_TYPES)) == OWN_TYPES.count("```python") == 1
 
 

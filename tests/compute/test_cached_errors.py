@@ -30,7 +30,7 @@ def failing(cache: Any, error: Exception, **options: Any) -> tuple[Any, Gated]:
 
     gate = Gated(fail, is_open=True)
 
-    @cached(cache, **options)
+    @cached(cache, ignore="error", **options)
     def f(a: int = 1) -> Any:
         return gate()
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import enum
 import functools
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any, Generic, NamedTuple, TypeVar
 
@@ -100,3 +101,37 @@ class Corner:
 class Struct(msgspec.Struct):
     x: Any
     y: Any = 0
+
+
+def scaled(x: float, by: float = 2) -> float:
+    """Return it times a number."""
+    return x * by
+
+
+def scaling(by: Any) -> Callable[[float], Any]:
+    def scale(x: float) -> Any:
+        return x * by
+
+    return scale
+
+
+DOUBLED = lambda x, *, y=[1]: f"{x!r:>{y}} {x}"  # noqa: E731
+
+
+class Scale:
+    """Can be called."""
+
+    unit = "m"
+
+    def __init__(self, by: float) -> None:
+        self.by = by
+
+    def __call__(self, x: float) -> float:
+        return x * self.by
+
+    def run(self, x: float) -> float:
+        return self(x)
+
+    @classmethod
+    def made(cls) -> Scale:
+        return cls(1)

@@ -4,15 +4,19 @@ from __future__ import annotations
 
 import array
 import datetime as dt
+import functools
 import ipaddress
+import logging
+import operator
 import re
 import types
 import uuid
 from collections import Counter, OrderedDict, defaultdict, deque
+from collections.abc import Callable
 from decimal import Decimal
 from fractions import Fraction
 from pathlib import PurePosixPath
-from typing import Any
+from typing import Annotated, Any, Literal
 from zoneinfo import ZoneInfo
 
 import numpy as np
@@ -23,7 +27,9 @@ import stable_key_models as m
 import uuid_utils
 from dateutil import tz
 from langchain_core.documents import Document
+from langchain_core.language_models.fake_chat_models import FakeListChatModel
 from langchain_core.messages import AIMessage, HumanMessage, RemoveMessage, ToolMessage
+from langchain_core.prompts import ChatPromptTemplate
 from langgraph.types import Send
 from pydantic import HttpUrl
 from pydantic_core import MultiHostUrl, TzInfo, Url
@@ -117,6 +123,20 @@ INPUTS: dict[str, tuple[Any, ...]] = {
     "zone of pydantic": (TzInfo(3600),),
     "url": (HttpUrl("http://a.b/c"), Url("x://y"), MultiHostUrl("x://a:1,b:2/c")),
     "generic model": (m.Page[list[int]](x=[1]),),
+    "function": (m.scaled,),
+    "closure": (m.scaling(2), [m.scaling([3])]),
+    "lambda": (m.DOUBLED,),
+    "own class": (m.Scale, m.Point, m.Colour),
+    "class": (int, OrderedDict, HumanMessage),
+    "partial": (functools.partial(len, [1]), functools.partial(m.scaled, by=3)),
+    "method": (m.Scale(2).run, m.Scale.made),
+    "builtin": (len, "a".upper, str.upper, operator.itemgetter(1, "a")),
+    "callable object": (m.Scale(3),),
+    "module and logger": (re, logging.getLogger("a.b")),
+    "annotation": (list[int], dict[str, "int | None"], Annotated[int, "x"], Literal["a"], Callable[[int], str]),
+    "numpy function": (np.add, np.mean),
+    "chat model": (FakeListChatModel(responses=["a"]),),
+    "prompt": (ChatPromptTemplate.from_messages([("system", "a {x}")]),),
 }
 
 

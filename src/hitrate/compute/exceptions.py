@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import Any
 
+from hitrate.modules import canonical_name
 from hitrate.serde.exceptions import exception_state
 
 Described = tuple[Any, ...]
@@ -48,7 +49,7 @@ def restored(stored: Any, kinds: Sequence[type[Exception]]) -> Exception | None:
 
 
 def _name(kind: type) -> str:
-    return f"{kind.__module__}.{kind.__qualname__}"
+    return f"{canonical_name(kind.__module__)}.{kind.__qualname__}"
 
 
 def _with_subclasses(kinds: Sequence[type[Exception]]) -> Iterator[type[Exception]]:

@@ -34,8 +34,11 @@ def state_of(cls: type) -> State:
     """
     state = _states.get(cls)
     if state is None:
-        plan = plan_for(cls)
-        state = _states[cls] = _message_state(cls) or _state(cls, plan)
+        state = _component_state(cls)
+        if state is None:
+            plan = plan_for(cls)
+            state = _message_state(cls) or _state(cls, plan)
+        _states[cls] = state
     return state
 
 
@@ -101,3 +104,11 @@ def _message_state(cls: type) -> State | None:
     from hitrate.content.messages import message_state
 
     return message_state(cls)
+
+
+def _component_state(cls: type) -> State | None:
+    if "langchain_core.runnables" not in sys.modules and "langchain_core.embeddings" not in sys.modules:
+        return None
+    from hitrate.content.langchain_ import component_state
+
+    return component_state(cls)

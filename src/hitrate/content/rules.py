@@ -11,7 +11,7 @@ from ormsgpack import Ext
 
 from hitrate.content.classes import state_of
 from hitrate.serde.containers import TUPLE
-from hitrate.serde.registry import LOADED, Encode, Pack, load_core, rule_of
+from hitrate.serde.registry import LOADED, Encode, Pack, Refused, load_core, rule_of
 from hitrate.serde.taught import TAUGHT, encode_key
 
 TreeOf = Callable[[Any, Pack], Any]
@@ -24,6 +24,7 @@ OVERRIDES: dict[type, Encode] = {}
 NAN: float = struct.unpack(">d", b"\x7f\xf8\0\0\0\0\0\0")[0]
 """The one that stands for all."""
 
+_DESCRIBED = ("class_objects", "named", "functions")
 _OPTIONAL = {"numpy": "arrays", "numpy.ma": "masked", "pandas": "pandas_frames", "polars": "polars_frames"}
 _TUPLE = Ext(TUPLE, b"")
 
@@ -42,7 +43,21 @@ def tree_for(cls: type) -> TreeOf:
             import_module(f"hitrate.content.{module}")
     if rule is not None and rule[0] == TAUGHT:
         return TREES.setdefault(cls, _extension(TAUGHT, encode_key))
-    made: TreeOf = state_of(cls) if rule is None else _extension(rule[0], OVERRIDES.get(cls, rule[1]))
+    *of_types, of_functions = (import_module(f"hitrate.content.{module}") for module in _DESCRIBED)
+    if cls in TREES:
+        return TREES[cls]
+    for each in of_types:
+        made = each.rule_for(cls)
+        if made is not None:
+            return TREES.setdefault(cls, made)
+    if rule is not None:
+        return TREES.setdefault(cls, _extension(rule[0], OVERRIDES.get(cls, rule[1])))
+    try:
+        made = of_functions.with_class(cls, state_of(cls))
+    except Refused:
+        made = of_functions.rule_for(cls)
+        if made is None:
+            raise
     return TREES.setdefault(cls, made)
 
 

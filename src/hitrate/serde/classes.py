@@ -17,6 +17,7 @@ from typing import Any
 from ormsgpack import unpackb
 
 from hitrate.errors import DecodeError
+from hitrate.modules import canonical_name, loaded_name, module_dict
 from hitrate.serde.registry import FIELDS, Encode, Hook, Pack, Plan, Refused, listed, plan_for
 
 CLASS = 1
@@ -24,9 +25,7 @@ CLASS = 1
 Place = tuple[str, types.ModuleType, Callable[[str], Any], str]
 Known = tuple[str, types.ModuleType, Callable[[str], Any], str, type, Callable[[list[Any]], Any]]
 
-# The slots of the C types themselves: a module's __getattr__, a lazy module's __getattribute__ or a metaclass cannot
-# interfere, and a proxy's __class__ is not asked.
-_module_dict: Callable[[Any], dict[str, Any]] = vars(types.ModuleType)["__dict__"].__get__
+# The slots of the C types themselves: a metaclass cannot interfere, and a proxy's __class__ is not asked.
 _class_dict: Callable[[type], types.MappingProxyType[str, Any]] = vars(type)["__dict__"].__get__
 
 ancestry: Callable[[type], tuple[type, ...]] = vars(type)["__mro__"].__get__
@@ -53,9 +52,12 @@ def reference_to(cls: type) -> str:
         from hitrate.serde.generics import reference_to_model
 
         return reference_to_model(origin, arguments)
-    ref = f"{cls.__module__}:{cls.__qualname__}"
-    if "<locals>" in ref:
+    if "<locals>" in cls.__qualname__:
         raise Refused("it is defined inside a function, where it cannot be found again")
+    ref = name_of_class(cls)
+    if find_class(ref) is cls:
+        return ref
+    ref = f"{cls.__module__}:{cls.__qualname__}"  # of a program that is loaded a second time, as the module it is
     if find_class(ref) is not cls:
         raise Refused("its module and name do not lead back to it")
     return ref
@@ -69,6 +71,11 @@ def generic_arguments(cls: type) -> tuple[type | None, tuple[Any, ...]]:
     return metadata["origin"], metadata["args"]
 
 
+def name_of_class(cls: type) -> str:
+    """Return the ``module:qualname`` of a class, whether that leads back to it or not."""
+    return f"{canonical_name(cls.__module__)}:{cls.__qualname__}"
+
+
 def find_class(ref: str) -> type | None:
     """Return the class of a reference, or None if no imported module has it."""
     if "[" in ref:
@@ -76,10 +83,10 @@ def find_class(ref: str) -> type | None:
 
         return find_model(ref)
     module_name, _, qualname = ref.partition(":")
-    module = sys.modules.get(module_name)
+    module = sys.modules.get(module_name) or sys.modules.get(loaded_name(module_name))
     if not issubclass(type(module), types.ModuleType):
         return None
-    space: Any = _module_dict(module)
+    space: Any = module_dict(module)
     found: Any = None
     for name in qualname.split("."):
         if space is None:
@@ -106,7 +113,7 @@ def describe(annotation: Any) -> str:
         inner = ",".join(describe(each) for each in typing.get_args(annotation))
         return f"{describe(origin)}[{inner}]"
     if isinstance(annotation, type):
-        return f"{annotation.__module__}.{annotation.__qualname__}"
+        return f"{canonical_name(annotation.__module__)}.{annotation.__qualname__}"
     if isinstance(annotation, typing.ForwardRef):
         return annotation.__forward_arg__
     if annotation is None or isinstance(annotation, (bool, int, float, bytes)):
@@ -205,5 +212,6 @@ def _place_of(plan: Plan) -> Place | None:
     module_name, _, name = plan.mark.rpartition("#")[0].partition(":")
     if "." in name or "[" in name:
         return None
+    module_name = loaded_name(module_name)
     module = sys.modules[module_name]
-    return module_name, module, _module_dict(module).get, name
+    return module_name, module, module_dict(module).get, name
