@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 import os
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Container
 from contextvars import ContextVar
 from typing import Any
 
@@ -31,7 +31,7 @@ led: ContextVar[tuple[Flight, ...]] = ContextVar("hitrate_flights", default=())
 
 
 class Outcome:
-    """How a flight ended: with a value, with an exception, or with neither (``AGAIN``).
+    """How a flight ended: with a value, with an exception, or with neither (``AGAIN``, ``APART``).
 
     Args:
         value: what was computed, the caller's own who led the flight.
@@ -62,6 +62,9 @@ class Outcome:
 
 AGAIN = Outcome()
 """Nothing was learnt (whoever computed was cancelled): those who wait are to ask again."""
+
+APART = Outcome()
+"""What was raised was for the one who computed: those who wait are to ask again, each on its own."""
 
 LEFT_OUT = Outcome()
 """The function that computes many left this one out."""
@@ -181,10 +184,16 @@ class Flights:
 
     def __init__(self) -> None:
         self._flights: dict[FullKey, Flight] = {}
+        self._alone: set[Flight] = set()  # those that nobody else takes part in
         self.landed = 0
 
     def board(
-        self, keys: list[FullKey], loop: asyncio.AbstractEventLoop | None, *, anew: bool = False
+        self,
+        keys: list[FullKey],
+        loop: asyncio.AbstractEventLoop | None,
+        *,
+        anew: bool = False,
+        alone: Container[FullKey] = (),
     ) -> tuple[list[Flight], list[Flight]]:
         """Take part in the flights of some keys; begin those that are not under way.
 
@@ -192,6 +201,7 @@ class Flights:
             keys: full keys, none of them twice.
             loop: the event loop whose task will carry out the flights that begin; None if this thread will.
             anew: whether to begin them all: what is under way began too early.
+            alone: those of the keys to begin flights for that nobody else takes part in.
 
         Returns:
             The flights that the caller is to lead, and those that others lead.
@@ -205,8 +215,10 @@ class Flights:
         current = led.get()
         with _lock:
             for key in keys:
+                if current and any(each.key == key and each in self._alone for each in current):
+                    raise _reentrancy(key, "computing its value asks for that value again")
                 flight = self._flights.get(key)
-                if flight is None or not flight.alive:
+                if flight is None or not flight.alive or key in alone:
                     continue
                 if current or blocked is not None:
                     awaited = _awaited_by(flight)
@@ -218,10 +230,14 @@ class Flights:
                         )
             for key in keys:
                 flight = self._flights.get(key)
-                if flight is None or anew or not flight.alive:
-                    if flight is not None:
+                if flight is None or anew or not flight.alive or key in alone:
+                    if flight is not None and (anew or not flight.alive):
                         flight.revoked = True
-                    flight = self._flights[key] = Flight(key, loop)
+                    flight = Flight(key, loop)
+                    if key in alone:
+                        self._alone.add(flight)
+                    else:
+                        self._flights[key] = flight
                     flight.waiting = 0 if loop is None else 1  # a task computes it, and its caller waits as others do
                     mine.append(flight)
                 else:
@@ -251,8 +267,7 @@ class Flights:
                 return
             for each in flight.companions:
                 each.revoked = True  # a removal of its key would not find it any more
-                if self._flights.get(each.key) is each:
-                    del self._flights[each.key]  # nobody is to wait for it from here on
+                self._forget(each)  # nobody is to wait for it from here on
         try:
             task.get_loop().call_soon_threadsafe(task.cancel)
         except RuntimeError:  # its loop was closed, and it with it
@@ -262,8 +277,12 @@ class Flights:
         """Have a flight found no more. What it stored is stored by now."""
         with _lock:
             self.landed += 1
-            if self._flights.get(flight.key) is flight:
-                del self._flights[flight.key]
+            self._forget(flight)
+
+    def _forget(self, flight: Flight) -> None:
+        if self._flights.get(flight.key) is flight:
+            del self._flights[flight.key]
+        self._alone.discard(flight)
 
     def under_way(self, key: FullKey) -> bool:
         """Tell whether a key is being computed."""
@@ -273,8 +292,8 @@ class Flights:
     def revoke(self, concerns: Callable[[FullKey], bool]) -> None:
         """Have flights store nothing, since their keys are being removed."""
         with _lock:
-            for key, flight in self._flights.items():
-                if concerns(key):
+            for flight in (*self._flights.values(), *self._alone):
+                if concerns(flight.key):
                     flight.revoked = True
 
     def after_fork_in_child(self) -> None:
@@ -282,6 +301,7 @@ class Flights:
         for flight in self._flights.values():
             flight.forget_others()
         self._flights = {}
+        self._alone = set()
 
 
 def _awaited_by(flight: Flight) -> set[Flight]:

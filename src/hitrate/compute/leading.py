@@ -13,8 +13,9 @@ from typing import TYPE_CHECKING, Any
 
 from hitrate.base import FullKey
 from hitrate.compute.exceptions import described
-from hitrate.compute.flights import AGAIN, LEFT_OUT, Flight, Outcome, led
+from hitrate.compute.flights import AGAIN, APART, LEFT_OUT, Flight, Outcome, led
 from hitrate.compute.looking import Look, look
+from hitrate.compute.runs import is_control_flow
 from hitrate.compute.terms import Terms
 from hitrate.entry import Entry
 from hitrate.envelope import Envelope
@@ -42,25 +43,27 @@ class Work:
     def __init__(self, function: Callable[[list[FullKey]], Any]) -> None:
         self._function = function
 
-    def run(self, flights: Sequence[Flight]) -> Computed | Exception:
+    def run(self, flights: Sequence[Flight]) -> Computed | BaseException:
         """Compute on this thread; return the values, or what was raised."""
         before = led.set((*led.get(), *flights))
         try:
             computed: Computed = self._function([flight.key for flight in flights])
-        except Exception as error:
+        except BaseException as error:
             return error
         finally:
             led.reset(before)
         return computed
 
-    async def arun(self, flights: Sequence[Flight]) -> Computed | Exception:
+    async def arun(self, flights: Sequence[Flight]) -> Computed | BaseException:
         """Compute in this task; return the values, or what was raised."""
         before = led.set((*led.get(), *flights))
         try:
             computed = self._function([flight.key for flight in flights])
             if inspect.isawaitable(computed):
                 computed = await computed
-        except Exception as error:
+        except GeneratorExit:  # the loop was closed: nothing can be awaited any more
+            raise
+        except BaseException as error:
             return error
         finally:
             led.reset(before)
@@ -224,10 +227,14 @@ class Run:
             computed = yield self._work, "run", flights
         except GeneratorExit:
             raise
-        except BaseException:  # whoever computes was cancelled
+        except BaseException as error:
+            computed = error
+        if isinstance(computed, BaseException) and is_control_flow(computed):
             if token is not None:
                 yield from self._settle(token, dict.fromkeys(keys))
-            raise
+            for key in keys:
+                self._land(key, APART if isinstance(computed, Exception) else AGAIN)
+            raise computed
         now = cache._clock()
         try:
             self._seconds = max(0.0, now - started)
