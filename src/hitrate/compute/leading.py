@@ -178,12 +178,10 @@ class Run:
                 keys = list(self._left)
                 try:
                     waits = yield self._cache._store, "lease", [self._encoded[key] for key in keys], token, seconds
-                except StoreError as error:  # without the store every process is on its own
-                    self._cache._failsafe.failed("lease", error)
-                    yield from self._compute(keys)
-                    return
-                except ClosedError:  # meanwhile
-                    yield from self._compute(keys)
+                except (StoreError, ClosedError) as error:  # without the store every process is on its own
+                    if isinstance(error, StoreError):
+                        self._cache._failsafe.failed("lease", error)
+                    yield from self._compute(keys, token, fenced=False)
                     return
                 held = [key for key, wait in zip(keys, waits, strict=True) if not wait]
                 if held:
@@ -218,8 +216,15 @@ class Run:
         except ClosedError:  # meanwhile
             return entries
 
-    def _compute(self, keys: list[FullKey], token: bytes | None = None) -> Plan[None]:
-        """Compute the values of keys, store what may be stored, and land."""
+    def _compute(self, keys: list[FullKey], token: bytes | None = None, *, fenced: bool = True) -> Plan[None]:
+        """Compute the values of keys, store what may be stored, and land.
+
+        Args:
+            keys: of flights.
+            token: under which leases of them were asked for; None if none are wanted.
+            fenced: False if it is not known to have them. Then nothing is stored: another may have computed the keys
+                since, or removed them.
+        """
         cache = self._cache
         flights = [self._left[key] for key in keys]
         started = cache._clock()
@@ -249,7 +254,10 @@ class Run:
             if key not in entries and (self._anew or (self._newer_than is not None and key in self._refused))
         ]
         try:
-            yield from self._store(keys, entries, outdated, token)
+            if fenced:
+                yield from self._store(keys, entries, outdated, token)
+            elif token is not None and not cache._closed:  # they may have been given all the same
+                yield from self._settle(token, dict.fromkeys(keys))
         finally:
             for flight in flights:
                 self._computing.flights.remove(flight)  # from here on it is known how many wait for a value
