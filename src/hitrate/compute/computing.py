@@ -11,7 +11,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from hitrate.base import FullKey
-from hitrate.compute.flights import AGAIN, APART, LEFT_OUT, Flight, Flights, Outcome, led
+from hitrate.compute.flights import AGAIN, APART, LEFT_OUT, Boarding, Flight, Flights, Outcome, led
 from hitrate.compute.leading import Run, Work
 from hitrate.compute.looking import Look, look
 from hitrate.compute.refreshing import Refresher
@@ -99,24 +99,16 @@ class Computing:
         """
         full_key = plain_key(full_key)
         keys = [full_key]
-        mine, others = self.flights.board(keys, None, anew=anew, alone=keys if alone or is_resumed() else ())
-        if not mine:
-            return _value(self._wait(others)[full_key])
-        run = Run(self, mine, Work(lambda keys: {full_key: compute()}), terms, seen=seen, anew=anew)
-        carry_out(run.plan())
-        return _value(run.outcomes[full_key], leads=True)
-
-    def _wait(self, flights: Sequence[Flight]) -> dict[FullKey, Outcome]:
-        left = list(flights)
-        outcomes = {}
+        boarding = Boarding(None)
         try:
-            while left:
-                outcomes[left[-1].key] = left[-1].wait()
-                self.flights.leave(left.pop())
+            self.flights.board(boarding, keys, anew=anew, alone=keys if alone or is_resumed() else ())
+            if not boarding.mine:
+                return _value(boarding.others[0].wait())
+            run = Run(self, boarding.mine, Work(lambda keys: {full_key: compute()}), terms, seen=seen, anew=anew)
+            carry_out(run.plan())
+            return _value(run.outcomes[full_key], leads=True)
         finally:
-            for flight in left:
-                self.flights.leave(flight)
-        return outcomes
+            self.flights.leave(boarding)
 
     async def aone(self, full_key: FullKey, compute: Callable[[], Any], terms: Terms, *, alone: bool = False) -> Any:
         """Return the value of a key, computing it in a task if nobody else does, or in any case if ``alone``."""
@@ -159,39 +151,30 @@ class Computing:
         alone: bool = False,
     ) -> Any:
         full_key = plain_key(full_key)
-        keys, loop = [full_key], asyncio.get_running_loop()
-        mine, others = self.flights.board(keys, loop, anew=anew, alone=keys if alone or is_resumed() else ())
-        if not mine:
-            return _value((await self._await(others))[full_key])
-        run = Run(self, mine, Work(_one_awaited(full_key, compute)), terms, seen=seen, anew=anew)
-        outcomes = await self._await_own(run, mine)
-        return _value(outcomes[full_key], leads=True)
+        keys, boarding = [full_key], Boarding(asyncio.get_running_loop())
+        try:
+            self.flights.board(boarding, keys, anew=anew, alone=keys if alone or is_resumed() else ())
+            if not boarding.mine:
+                return _value(await boarding.others[0].await_())
+            run = Run(self, boarding.mine, Work(_one_awaited(full_key, compute)), terms, seen=seen, anew=anew)
+            await self._await_own(run, boarding.mine)
+            return _value(run.outcomes[full_key], leads=True)
+        finally:
+            self.flights.leave(boarding)
 
-    async def _await_own(self, run: Run, flights: list[Flight]) -> dict[FullKey, Outcome]:
+    async def _await_own(self, run: Run, flights: list[Flight]) -> None:
         """Have a task carry out flights: the caller may be cancelled, and the work goes on while anyone waits."""
         task = asyncio.get_running_loop().create_task(_carried(run.plan()), name="hitrate-flight")
         task.add_done_callback(lambda task: run.abandon())  # it may be cancelled before its first step
         for flight in flights:
-            flight.task = task
             flight.companions = flights
-        outcomes = await self._await(flights)
+            flight.task = task
+        for flight in flights:
+            await flight.await_()
         await asyncio.wait([task])  # it has nothing left to do but to end
         failure = task.result()  # CancelledError, if it was cancelled and this caller was not
         if failure is not None:
             raise failure
-        return outcomes
-
-    async def _await(self, flights: Sequence[Flight]) -> dict[FullKey, Outcome]:
-        left = list(flights)
-        outcomes = {}
-        try:
-            while left:
-                outcomes[left[-1].key] = await left[-1].await_()
-                self.flights.leave(left.pop())
-        finally:
-            for flight in left:
-                self.flights.leave(flight, cancelled=True)
-        return outcomes
 
     # Many keys
 
@@ -208,18 +191,16 @@ class Computing:
             seen = self.flights.landed
             found |= self.cache.get(missing)
             missing = [key for key in missing if key not in found]
-            mine, others = self.flights.board(missing, None, alone=alone)
-            if mine:
-                run = Run(self, mine, Work(compute), terms, seen=seen)
-                try:
+            boarding = Boarding(None)
+            try:
+                self.flights.board(boarding, missing, alone=alone)
+                run = Run(self, boarding.mine, Work(compute), terms, seen=seen)
+                if boarding.mine:
                     carry_out(run.plan())
-                except BaseException:
-                    self._leave(others)
-                    raise
-                outcomes = run.outcomes
-            else:
-                outcomes = {}
-            missing = _sorted_out(found, outcomes, self._wait(others), alone)
+                others = {flight.key: flight.wait() for flight in boarding.others}
+            finally:
+                self.flights.leave(boarding)
+            missing = _sorted_out(found, run.outcomes, others, alone)
         return _in_order(full_keys, found)
 
     async def amany(
@@ -235,21 +216,17 @@ class Computing:
             seen = self.flights.landed
             found |= await self.cache.aget(missing)
             missing = [key for key in missing if key not in found]
-            mine, others = self.flights.board(missing, asyncio.get_running_loop(), alone=alone)
-            outcomes: dict[FullKey, Outcome] = {}
-            if mine:
-                run = Run(self, mine, Work(_many_awaited(compute)), terms, seen=seen)
-                try:
-                    outcomes = await self._await_own(run, mine)
-                except BaseException:
-                    self._leave(others)
-                    raise
-            missing = _sorted_out(found, outcomes, await self._await(others), alone)
+            boarding = Boarding(asyncio.get_running_loop())
+            try:
+                self.flights.board(boarding, missing, alone=alone)
+                run = Run(self, boarding.mine, Work(_many_awaited(compute)), terms, seen=seen)
+                if boarding.mine:
+                    await self._await_own(run, boarding.mine)
+                others = {flight.key: await flight.await_() for flight in boarding.others}
+            finally:
+                self.flights.leave(boarding)
+            missing = _sorted_out(found, run.outcomes, others, alone)
         return _in_order(full_keys, found)
-
-    def _leave(self, flights: Sequence[Flight]) -> None:
-        for flight in flights:
-            self.flights.leave(flight, cancelled=True)
 
     # Old values
 
@@ -291,22 +268,31 @@ class Computing:
         """Replace an old value, unless somebody does already."""
         led.set(())  # in a context of its own: the computation that saw the old value does not wait for it
         full_key = plain_key(full_key)
-        mine, others = self.flights.board([full_key], None)
-        self._leave(others)
-        if mine:
-            run = self._refreshing(found, full_key, mine, Work(lambda keys: {full_key: compute()}), terms)
-            carry_out(run.plan())
-            _value(run.outcomes[full_key])
+        boarding = Boarding(None)
+        try:
+            self.flights.board(boarding, [full_key])
+            if boarding.mine:
+                work = Work(lambda keys: {full_key: compute()})
+                run = self._refreshing(found, full_key, boarding.mine, work, terms)
+                carry_out(run.plan())
+                _value(run.outcomes[full_key])
+        finally:
+            self.flights.leave(boarding)
 
     async def _arefresh(self, found: Look, full_key: FullKey, compute: Callable[[], Any], terms: Terms) -> None:
         """Replace an old value, unless somebody does already."""
         led.set(())  # as above
         full_key = plain_key(full_key)
-        mine, others = self.flights.board([full_key], asyncio.get_running_loop())
-        self._leave(others)
-        if mine:
-            run = self._refreshing(found, full_key, mine, Work(_one_awaited(full_key, compute)), terms)
-            _value((await self._await_own(run, mine))[full_key])
+        boarding = Boarding(asyncio.get_running_loop())
+        try:
+            self.flights.board(boarding, [full_key])
+            if boarding.mine:
+                work = Work(_one_awaited(full_key, compute))
+                run = self._refreshing(found, full_key, boarding.mine, work, terms)
+                await self._await_own(run, boarding.mine)
+                _value(run.outcomes[full_key])
+        finally:
+            self.flights.leave(boarding)
 
     # The whole
 

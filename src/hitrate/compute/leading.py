@@ -141,10 +141,11 @@ class Run:
             self._land(key, AGAIN)
 
     def _land(self, key: FullKey, outcome: Outcome) -> None:
-        flight = self._left.pop(key)
-        self.outcomes[key] = outcome
+        flight = self._left[key]
+        self.outcomes.setdefault(key, outcome)
         self._computing.flights.remove(flight)
         flight.land(outcome)
+        self._left.pop(key, None)  # last: until then `abandon` lands it if this is interrupted
 
     def _look_again(self, keys: Sequence[FullKey]) -> Plan[list[FullKey]]:
         """Land what is in the cache by now; return the keys that it was found for."""
