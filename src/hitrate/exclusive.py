@@ -18,12 +18,12 @@ T = TypeVar("T")
 S = TypeVar("S")
 
 
-def held(lock: Any, do: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
+def held(lock: Any, do: Callable[..., T], *args: Any) -> T:
     """Call a function while a lock is held.
 
     The ``with`` is on one line, so that no exception of a tracer comes between the last line and the release.
     """
-    with lock: return do(*args, **kwargs)  # fmt: skip  # noqa: E701
+    with lock: return do(*args)  # fmt: skip  # noqa: E701
 
 
 def locked(method: Callable[Concatenate[S, P], T]) -> Callable[Concatenate[S, P], T]:

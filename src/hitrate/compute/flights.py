@@ -113,8 +113,8 @@ class Flight:
         task: that task.
         companions: the flights that the same task carries out, this one among them.
         revoked: whether what it computes is not to be stored, since the key was removed or computed anew meanwhile.
-        waiters: the calls that wait for it.
-        asks: the calls that its computation makes, and that wait for other flights.
+        waiters: the calls that wait for it; None if there was none so far.
+        asks: the calls that its computation makes, and that wait for other flights; None if there was none so far.
     """
 
     __slots__ = ("_leader", "_wakes", "asks", "companions", "key", "loop", "outcome", "revoked", "task", "waiters")
@@ -126,8 +126,8 @@ class Flight:
         self.companions: list[Flight] = [self]
         self.revoked = False
         # A task computes it, and its caller waits as others do.
-        self.waiters: set[Boarding] = set() if leader.loop is None else {leader}
-        self.asks: set[Boarding] = set()
+        self.waiters: set[Boarding] | None = None if leader.loop is None else {leader}
+        self.asks: set[Boarding] | None = None
         self.outcome: Outcome | None = None
         self._leader = weakref.ref(leader)
         self._wakes: list[Callable[[], object]] = []
@@ -135,7 +135,7 @@ class Flight:
     @property
     def waiting(self) -> int:
         """How many wait for it."""
-        return len(self.waiters)
+        return len(self.waiters or ())
 
     @property
     def alive(self) -> bool:
@@ -146,32 +146,31 @@ class Flight:
 
     def land(self, outcome: Outcome) -> None:
         """End the flight and wake those who wait."""
-        for wake in held(_lock, self._landed, outcome):
-            wake()
-
-    def _landed(self, outcome: Outcome) -> list[Callable[[], object]]:
+        # No lock: who waits adds itself first and looks for the outcome then, here it is the other way round.
         if self.outcome is None:
             self.outcome = outcome
-        wakes, self._wakes = self._wakes, []
-        return wakes
+        while self._wakes:
+            try:
+                wake = self._wakes.pop()
+            except IndexError:  # somebody else lands it, too
+                return
+            wake()
 
     def _when_landed(self, wake: Callable[[], object]) -> bool:
-        """Have a function called when it has landed; return False if it has."""
-        if self.outcome is not None:
-            return False
+        """Have a function called when it has landed; return False if it has, and the function need not be called."""
         self._wakes.append(wake)
-        return True
+        return self.outcome is None
 
     def forget_others(self) -> None:
         """Forget who waits: after a fork they are not here, nor can a lock that one of them held be had."""
         self._wakes = []
-        self.waiters = set()
+        self.waiters = None
 
     def wait(self) -> Outcome:
         """Wait on this thread until it has landed."""
         woken = threading.Lock()  # its own: an `Event` has a lock that a finaliser, landing this flight, could wait for
         woken.acquire()
-        if held(_lock, self._when_landed, woken.release):
+        if self._when_landed(woken.release):
             while not woken.acquire(timeout=_LOOK_SECONDS) and self.outcome is None:
                 if not self.alive:
                     return AGAIN
@@ -193,7 +192,7 @@ class Flight:
             except RuntimeError:  # the loop of the one who waited was closed
                 pass
 
-        if held(_lock, self._when_landed, landed):
+        if self._when_landed(landed):
             if self.loop is loop:
                 await woken
             while self.outcome is None:
@@ -237,9 +236,9 @@ class Flights:
         if _is_mine():
             # A finaliser, within a change of flights: whoever it waited for could not land.
             alone = keys
-        held(_lock, self._board, boarding, keys, anew=anew, alone=alone)
+        held(_lock, self._board, boarding, keys, anew, alone)
 
-    def _board(self, boarding: Boarding, keys: list[FullKey], *, anew: bool, alone: Container[FullKey]) -> None:
+    def _board(self, boarding: Boarding, keys: list[FullKey], anew: bool, alone: Container[FullKey]) -> None:
         current, blocked = boarding.within, boarding.blocked
         for key in keys:
             if current and any(each.key == key and each in self._alone for each in current):
@@ -257,6 +256,7 @@ class Flights:
             flight = self._flights.get(key)
             if flight is not None and flight.alive and not anew and key not in alone:
                 boarding.others.append(flight)
+                flight.waiters = flight.waiters or set()
                 flight.waiters.add(boarding)
                 continue
             if flight is not None and (anew or not flight.alive):
@@ -271,6 +271,7 @@ class Flights:
                 self._flights[key] = flight
         if boarding.others:
             for each in current:
+                each.asks = each.asks or set()
                 each.asks.add(boarding)
             if blocked is not None:
                 _blocked.setdefault(blocked, set()).add(boarding)
@@ -298,13 +299,15 @@ class Flights:
     def _leave(self, boarding: Boarding) -> set[asyncio.Task[Any]]:
         """Return the tasks to cancel."""
         for each in boarding.within:
-            each.asks.discard(boarding)
+            if each.asks is not None:
+                each.asks.discard(boarding)
         if boarding.blocked in _blocked:
             _blocked[boarding.blocked].discard(boarding)
             if not _blocked[boarding.blocked]:
                 del _blocked[boarding.blocked]
         for flight in (*boarding.mine, *boarding.others):
-            flight.waiters.discard(boarding)
+            if flight.waiters is not None:
+                flight.waiters.discard(boarding)
         deserted = set()
         for flight in (*boarding.mine, *boarding.others):
             if flight.task is None or flight.outcome is not None:
@@ -319,8 +322,9 @@ class Flights:
 
     def remove(self, flight: Flight) -> None:
         """Have a flight found no more. What it stored is stored by now."""
-        held(_lock, self._forget, flight)
         self.landed += 1
+        if flight.loop is not None or self._alone or self._flights.get(flight.key) is flight:
+            held(_lock, self._forget, flight)
 
     def _forget(self, flight: Flight) -> None:
         if self._flights.get(flight.key) is flight:
@@ -369,7 +373,7 @@ def _awaited_by(flight: Flight) -> set[Flight]:
         further: list[Flight] = []
         for each in level:
             blocked = _blocked.get(each.loop, ()) if _blocked and each.loop is not None else ()
-            for boarding in (*each.asks, *blocked):  # a tuple: a finaliser may change the sets
+            for boarding in (*(each.asks or ()), *blocked):  # a tuple: a finaliser may change the sets
                 further += [other for other in boarding.others if other not in found and other.outcome is None]
         level = [*dict.fromkeys(further)]
         found.update(level)

@@ -178,9 +178,9 @@ class MemoryStore(Store):
         Returns:
             How many entries were stored and how many removed.
         """
-        done = self._change(self._put, batch)
-        if done is not None:
-            return done
+        if not self._exclusive.is_mine():
+            return self._exclusive.run(self._whole, self._put, batch)
+        self._change(self._put, batch)
         there = [key in self.spaces.get(name, ()) for name, key, held in batch if held is None]
         return len(batch) - len(there), sum(there)
 
