@@ -8,9 +8,11 @@ is re-entrant, and a change that is asked for within another is put off until th
 from __future__ import annotations
 
 import threading
+import time
 from collections import deque
 from collections.abc import Callable
 from functools import wraps
+from queue import Empty, SimpleQueue
 from typing import Any, Concatenate, ParamSpec, TypeVar
 
 P = ParamSpec("P")
@@ -34,6 +36,38 @@ def locked(method: Callable[Concatenate[S, P], T]) -> Callable[Concatenate[S, P]
         with self.lock: return method(self, *args, **kwargs)  # type: ignore[attr-defined]  # fmt: skip  # noqa: E701
 
     return run
+
+
+class Signal:
+    """A ``threading.Event`` for a thread that waits, which a finaliser may set at any moment.
+
+    An event has a lock, and allocates while it holds that.
+    """
+
+    def __init__(self) -> None:
+        self._set = False
+        self._told: SimpleQueue[None] = SimpleQueue()
+
+    def is_set(self) -> bool:
+        return self._set
+
+    def set(self) -> None:
+        if not self._set:
+            self._set = True
+            self._told.put(None)
+
+    def clear(self) -> None:
+        self._set = False
+
+    def wait(self, seconds: float) -> bool:
+        """Wait until it is set, so many seconds at most; tell whether it is."""
+        end = time.monotonic() + seconds
+        while not self._set and (left := end - time.monotonic()) > 0:
+            try:
+                self._told.get(timeout=left)
+            except Empty:
+                break
+        return self._set
 
 
 class Exclusive:

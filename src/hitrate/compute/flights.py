@@ -92,9 +92,10 @@ class Boarding:
         others: those that others lead.
         within: the flights whose computation makes the call.
         blocked: the event loop that the call blocks.
+        thread: the thread that leads the flights that begin, unless a task does.
     """
 
-    __slots__ = ("__weakref__", "blocked", "loop", "mine", "others", "within")
+    __slots__ = ("__weakref__", "blocked", "loop", "mine", "others", "thread", "within")
 
     def __init__(self, loop: asyncio.AbstractEventLoop | None) -> None:
         self.loop = loop
@@ -102,6 +103,7 @@ class Boarding:
         self.others: list[Flight] = []
         self.within = led.get()
         self.blocked = asyncio._get_running_loop() if loop is None else None
+        self.thread = threading.get_ident() if loop is None else None
 
 
 class Flight:
@@ -110,6 +112,7 @@ class Flight:
     Attributes:
         key: the full key.
         loop: the event loop whose task computes it; None if a thread does.
+        thread: that thread.
         task: that task.
         companions: the flights that the same task carries out, this one among them.
         revoked: whether what it computes is not to be stored, since the key was removed or computed anew meanwhile.
@@ -117,11 +120,24 @@ class Flight:
         asks: the calls that its computation makes, and that wait for other flights; None if there was none so far.
     """
 
-    __slots__ = ("_leader", "_wakes", "asks", "companions", "key", "loop", "outcome", "revoked", "task", "waiters")
+    __slots__ = (
+        "_leader",
+        "_wakes",
+        "asks",
+        "companions",
+        "key",
+        "loop",
+        "outcome",
+        "revoked",
+        "task",
+        "thread",
+        "waiters",
+    )
 
     def __init__(self, key: FullKey, leader: Boarding) -> None:
         self.key = key
         self.loop = leader.loop
+        self.thread = leader.thread
         self.task: asyncio.Task[Any] | None = None
         self.companions: list[Flight] = [self]
         self.revoked = False
@@ -246,12 +262,15 @@ class Flights:
             flight = self._flights.get(key)
             if flight is None or not flight.alive or key in alone:
                 continue
-            if current or blocked is not None:
+            if boarding.loop is None or current:
                 awaited = _awaited_by(flight)
                 if any(each in awaited for each in current):
                     raise _reentrancy(key, "computing its value asks for that value again, directly or by others")
                 if blocked is not None and not anew and any(each.loop is blocked for each in awaited):
                     raise _reentrancy(key, "a task of this very event loop computes it; await aget_or_compute instead")
+                if not anew and any(each.thread == boarding.thread is not None for each in awaited):
+                    # A finaliser, on a thread that is about to compute that: it must not wait for itself.
+                    alone = (*(other for other in keys if other in alone), key)
         for key in keys:
             flight = self._flights.get(key)
             if flight is not None and flight.alive and not anew and key not in alone:
