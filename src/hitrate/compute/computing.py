@@ -104,7 +104,8 @@ class Computing:
             self.flights.board(boarding, keys, anew=anew, alone=keys if alone or is_resumed() else ())
             if not boarding.mine:
                 return _value(boarding.others[0].wait())
-            run = Run(self, boarding.mine, Work(lambda keys: {full_key: compute()}), terms, seen=seen, anew=anew)
+            work = Work(lambda keys: {full_key: compute()})
+            run = Run(self, boarding.mine, work, terms, seen=seen, anew=anew, nested=boarding.nested)
             carry_out(run.plan())
             return _value(run.outcomes[full_key], leads=True)
         finally:
@@ -194,7 +195,7 @@ class Computing:
             boarding = Boarding(None)
             try:
                 self.flights.board(boarding, missing, alone=alone)
-                run = Run(self, boarding.mine, Work(compute), terms, seen=seen)
+                run = Run(self, boarding.mine, Work(compute), terms, seen=seen, nested=boarding.nested)
                 if boarding.mine:
                     carry_out(run.plan())
                 others = {flight.key: flight.wait() for flight in boarding.others}

@@ -93,14 +93,16 @@ class Boarding:
         within: the flights whose computation makes the call.
         blocked: the event loop that the call blocks.
         thread: the thread that leads the flights that begin, unless a task does.
+        nested: whether the call comes within another one of its thread, as a finaliser's, and so must not wait.
     """
 
-    __slots__ = ("__weakref__", "blocked", "loop", "mine", "others", "thread", "within")
+    __slots__ = ("__weakref__", "blocked", "loop", "mine", "nested", "others", "thread", "within")
 
     def __init__(self, loop: asyncio.AbstractEventLoop | None) -> None:
         self.loop = loop
         self.mine: list[Flight] = []
         self.others: list[Flight] = []
+        self.nested = False
         self.within = led.get()
         self.blocked = asyncio._get_running_loop() if loop is None else None
         self.thread = threading.get_ident() if loop is None else None
@@ -252,6 +254,7 @@ class Flights:
         if _is_mine():
             # A finaliser, within a change of flights: whoever it waited for could not land.
             alone = keys
+            boarding.nested = True
         held(_lock, self._board, boarding, keys, anew, alone)
 
     def _board(self, boarding: Boarding, keys: list[FullKey], anew: bool, alone: Container[FullKey]) -> None:
@@ -271,6 +274,7 @@ class Flights:
                 if not anew and any(each.thread == boarding.thread is not None for each in awaited):
                     # A finaliser, on a thread that is about to compute that: it must not wait for itself.
                     alone = (*(other for other in keys if other in alone), key)
+                    boarding.nested = True
         for key in keys:
             flight = self._flights.get(key)
             if flight is not None and flight.alive and not anew and key not in alone:

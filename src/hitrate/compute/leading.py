@@ -66,7 +66,10 @@ class Work:
         except BaseException as error:
             return error
         finally:
-            led.reset(before)
+            try:
+                led.reset(before)
+            except ValueError:  # the loop was closed, and the coroutine is collected in another context
+                pass
         return computed  # type: ignore[no-any-return]
 
 
@@ -93,6 +96,7 @@ class Run:
         anew: whether what is in the cache is of no interest.
         newer_than: of interest is only what is fresh for longer than this, in seconds since the epoch.
         patient: whether to wait for what another process computes, or leave it to that.
+        nested: whether the call comes within another one of its thread, which may have the lease.
     """
 
     def __init__(
@@ -106,6 +110,7 @@ class Run:
         anew: bool = False,
         newer_than: float | None = None,
         patient: bool = True,
+        nested: bool = False,
     ) -> None:
         self._computing = computing
         self._cache = computing.cache
@@ -115,6 +120,7 @@ class Run:
         self._anew = anew
         self._newer_than = newer_than
         self._patient = patient
+        self._nested = nested
         self._left = {flight.key: flight for flight in flights}
         self._encoded: dict[FullKey, Any] = {}
         self._refused: set[FullKey] = set()
@@ -128,10 +134,10 @@ class Run:
             self._encoded.update(zip(keys, self._cache._encode_keys(keys), strict=True))  # raises if it was closed
             if not self._anew and self._computing.flights.landed != self._seen:
                 yield from self._look_again(keys)
-            if self._left and self._terms.lease is not None:
+            if self._left and self._terms.lease is not None and not self._nested:
                 yield from self._compute_under_lease(self._terms.lease)
             elif self._left:
-                yield from self._compute(list(self._left))
+                yield from self._compute(list(self._left), fenced=self._terms.lease is None)
         finally:
             self.abandon()
 
