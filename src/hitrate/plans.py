@@ -14,10 +14,15 @@ Plan = Generator[Call, Any, T]
 """Yields calls, is sent what they returned or thrown how they failed, and returns the result."""
 
 
-def carry_out(plan: Plan[T]) -> T:
-    """Carry out a plan, waiting on this thread."""
-    send: Callable[[Any], Call] = plan.send
-    value: Any = None
+def carry_out(plan: Plan[T], interrupted: BaseException | None = None) -> T:
+    """Carry out a plan, waiting on this thread.
+
+    Args:
+        plan: what to do.
+        interrupted: what came in between, for the plan to end what it began.
+    """
+    send: Callable[[Any], Call] = plan.send if interrupted is None else plan.throw
+    value: Any = interrupted
     try:
         while True:
             store, do, *arguments = send(value)
@@ -28,12 +33,17 @@ def carry_out(plan: Plan[T]) -> T:
     except StopIteration as end:
         result: T = end.value
         return result
+    except BaseException as error:
+        if plan.gi_frame is None:  # type: ignore[attr-defined]  # it has ended
+            raise
+        interrupted = error
+    return carry_out(plan, interrupted)
 
 
-async def acarry_out(plan: Plan[T]) -> T:
-    """Carry out a plan by the async faces of those it calls."""
-    send: Callable[[Any], Call] = plan.send
-    value: Any = None
+async def acarry_out(plan: Plan[T], interrupted: BaseException | None = None) -> T:
+    """Carry out a plan by the async faces of those it calls; as ``carry_out``."""
+    send: Callable[[Any], Call] = plan.send if interrupted is None else plan.throw
+    value: Any = interrupted
     try:
         while True:
             store, do, *arguments = send(value)
@@ -44,3 +54,8 @@ async def acarry_out(plan: Plan[T]) -> T:
     except StopIteration as end:
         result: T = end.value
         return result
+    except BaseException as error:
+        if plan.gi_frame is None:  # type: ignore[attr-defined]  # it has ended
+            raise
+        interrupted = error
+    return await acarry_out(plan, interrupted)
