@@ -25,6 +25,7 @@ from hitrate.failsafe import log
 from hitrate.keys import EncodedKey
 from hitrate.stores.base import Changes, Channel, Found, Listener, Store, Usage, check_limit
 from hitrate.stores.keeper import Keeper
+from hitrate.stores.per_loop import PerLoop
 from hitrate.stores.postgres import names, schema
 from hitrate.stores.postgres.binary import read_int8
 from hitrate.stores.postgres.clearing import clear, clear_under
@@ -58,6 +59,11 @@ class _Lanes(NamedTuple):
     reads: Lane
     writes: Lane
     leases: Lane
+
+    def drop(self) -> None:
+        """Let go of what is under way: the loop is closed."""
+        for lane in self:
+            lane.drop()
 
 
 class PostgresStore(Store):
@@ -116,7 +122,7 @@ class PostgresStore(Store):
         self._ready = False
         self._closed = False
         self._keeper = Keeper(self._keep)
-        self._lanes: weakref.WeakKeyDictionary[asyncio.AbstractEventLoop, _Lanes] = weakref.WeakKeyDictionary()
+        self._lanes = PerLoop(self._make_lanes, _Lanes.drop)
         _stores.add(self)
         weakref.finalize(self, self._connections.close)
 
@@ -262,6 +268,10 @@ class PostgresStore(Store):
             try:
                 link = await self._connections.atake(deadline)
                 value = await ahold(self._prepared(begin), link, deadline, prepare=self._prepare)
+            except GeneratorExit:  # the loop was closed, and this coroutine is collected
+                if link is not None:
+                    self._connections.forsake(link)
+                raise
             except BaseException as error:
                 used = link is not None and link.used
                 if link is not None:
@@ -348,12 +358,10 @@ class PostgresStore(Store):
     def _lanes_here(self) -> _Lanes:
         if self._closed:
             raise ClosedError("the cache is closed")
-        loop = asyncio.get_running_loop()
-        lanes = self._lanes.get(loop)
-        if lanes is None:
-            lanes = _Lanes(Lane(self._aread, _READS_AT_ONCE), Lane(self._awrite, 1), Lane(self._alease, 1))
-            self._lanes[loop] = lanes
-        return lanes
+        return self._lanes.get()
+
+    def _make_lanes(self, loop: asyncio.AbstractEventLoop) -> _Lanes:
+        return _Lanes(Lane(self._aread, _READS_AT_ONCE), Lane(self._awrite, 1), Lane(self._alease, 1))
 
     def close(self) -> None:
         self._closed = True
@@ -367,7 +375,7 @@ class PostgresStore(Store):
         """Start anew what a fork does not carry over: sockets, threads, and locks that other threads held."""
         self._connections.after_fork_in_child()
         self._keeper = Keeper(self._keep)
-        self._lanes = weakref.WeakKeyDictionary()
+        self._lanes.take_all()
         self._breaker.after_fork()
 
 
