@@ -22,6 +22,7 @@ import psycopg
 
 from hitrate.errors import ClosedError, StoreError
 from hitrate.stores.postgres.wire import Link, TimedOut
+from hitrate.stores.reasons import reason_of
 
 
 class Waiter(concurrent.futures.Future[Link]):
@@ -57,7 +58,11 @@ class Settings:
         self._connect_timeout = connect_timeout
 
     def connect(self) -> Link:
-        """Open a connection; waits."""
+        """Open a connection; waits.
+
+        Raises:
+            psycopg.OperationalError: it cannot be opened; the text is ours: the driver's may have a piece of a secret.
+        """
         options: Mapping[str, Any] = _resolved(self._options) or {}
         chosen = {
             "fallback_application_name": "hitrate",
@@ -65,7 +70,12 @@ class Settings:
             **options,
             "autocommit": True,
         }
-        return Link(_Connection.connect(_resolved(self._conninfo), **chosen))
+        conninfo = _resolved(self._conninfo)
+        try:
+            return Link(_Connection.connect(conninfo, **chosen))
+        except (psycopg.Error, OSError, ValueError, TypeError) as error:
+            reason = reason_of(error)
+        raise psycopg.OperationalError(reason)  # here, where the driver's error is not its context
 
 
 def _resolved(value: Any) -> Any:

@@ -15,6 +15,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from hitrate.errors import StoreError
+from hitrate.stores.reasons import reason_of
 from hitrate.stores.redis.links import Link, Timeout
 
 if TYPE_CHECKING:
@@ -123,7 +124,11 @@ class Lane:
             link = self._node.open()
             link.sock.setblocking(False)
         except Exception as failure:
-            error = failure if isinstance(failure, StoreError) else StoreError(f"{self._node.name}: {failure!r}")
+            error = (
+                failure
+                if isinstance(failure, StoreError)
+                else StoreError(f"{self._node.name} cannot be reached: {reason_of(failure)}")
+            )
         try:
             self._loop.call_soon_threadsafe(self._opened, link, error)
         except RuntimeError:  # the loop was closed; nobody waits any more
