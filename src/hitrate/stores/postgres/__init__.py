@@ -35,7 +35,7 @@ from hitrate.stores.postgres.given import check_seconds, connections_of, may_pre
 from hitrate.stores.postgres.leasing import Leaser, Settlement, Take
 from hitrate.stores.postgres.notifying import Notifications
 from hitrate.stores.postgres.reading import Reader
-from hitrate.stores.postgres.room import NO_LIMIT, Room, limits_of
+from hitrate.stores.postgres.room import NO_LIMIT, TRUE, Room, limits_of
 from hitrate.stores.postgres.schema import Durability
 from hitrate.stores.postgres.statements import Statements
 from hitrate.stores.postgres.wire import NOT_PREPARED, Call, Link, ServerError, TimedOut
@@ -151,7 +151,11 @@ class PostgresStore(Store):
         return self._hold(self._usage)
 
     def _usage(self) -> Conversation[Usage]:
-        (result,) = yield (Call(self.statements.bounds.usage),)
+        bounds = self.statements.bounds
+        result, miscounted = yield (Call(bounds.usage), Call(bounds.is_miscounted))
+        if miscounted.get_value(0, 0) == TRUE:
+            yield from self._room.recount()
+            (result,) = yield (Call(bounds.usage),)
         entries, size = (read_int8(result.get_value(0, column) or b"") for column in (0, 1))
         return Usage(entries, size, self._room.evictions, self._room.expirations)
 
