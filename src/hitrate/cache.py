@@ -148,6 +148,8 @@ class Cache(BaseCache[ValueT]):
                 self._missed.note(encoded, self._clock())
                 return {}
             if type(entry) is tuple:
+                if self._binds and entry[0].startswith(MARK):  # with an expiry, and so in an envelope
+                    return self._one_unwrapped(keys[0], encoded, entry)
                 try:
                     value = self._load(entry, encoded[0])
                 except DecodeError:
@@ -184,6 +186,17 @@ class Cache(BaseCache[ValueT]):
         if saved:
             counters.seconds_saved += saved
         return values
+
+    def _one_unwrapped(self, full_key: FullKey, encoded: Sequence[EncodedKey], entry: Entry) -> dict[FullKey, ValueT]:
+        """Return the value of the only entry that was found, which is in an envelope; count it."""
+        value = self._unwrapped(full_key, encoded[0], entry)
+        if value is _MISS:
+            self._counters.misses += 1
+            self._missed.note(encoded, self._clock())
+            return {}
+        self._counters.hits += 1
+        self._counters.seconds_saved += entry[3]
+        return {full_key: value}
 
     def _unwrapped(self, full_key: FullKey, encoded_key: EncodedKey, entry: Entry) -> Any:
         """Return the value of an entry in an envelope; ``_MISS`` if it is stale, or is an exception."""

@@ -78,7 +78,7 @@ WORST: dict[str, Callable[[], bytes]] = {
         9, filled(lambda i: big((i // 2 + 9) * PRIME) if i % 2 == 0 else b"\1", 3)
     ),
     "ints of few hashes": lambda: filled(lambda i: big((i // 200 + 9) * PRIME + i % 200), 4),
-    "small sets of one hash": lambda: filled(lambda i: ext(4, array([big((j + 9) * PRIME) for j in range(250)]))),
+    "small sets of one hash": lambda: filled(lambda i: ext(4, array([big((j + 9) * PRIME) for j in range(1000)]))),
     "ints that differ in their upper bits": lambda: filled(lambda i: packb(i << 40), 4),
     "floats that differ in their exponents": lambda: filled(lambda i: packb(float(i) * 2.0**300), 4),
     "NaN": lambda: filled(lambda i: packb(float("nan")), 4),
@@ -160,7 +160,7 @@ def test_what_would_be_refused_when_it_is_read_is_refused_when_it_is_stored() ->
     value: Any = bytes(1_000_000)
     for _ in range(12):
         value = (value,)
-    crowded = {(i + 9) * PRIME for i in range(1000)}
+    crowded = {(i + 9) * PRIME for i in range(1500)}
     for refused in (value, crowded, frozenset(crowded), dict.fromkeys(crowded), Counter(crowded)):
         with pytest.raises(SerializationError):
             serde.dumps_typed(refused)
