@@ -27,7 +27,7 @@ _MAX_NESTING = 16
 # Kinds of elements, records of them included, that not any bytes make.
 _CHECKED = "UbV"
 # Elements of no size take no bytes to store, however many; going through them takes time.
-_MAX_EMPTY = 1 << 16
+_MAX_EMPTY = 64
 
 
 def describe(dtype: np.dtype[Any]) -> Any:
@@ -81,8 +81,9 @@ def _dtype_of(spec: Any, nesting: int = 0) -> np.dtype[Any]:
         return np.dtype(spec)
     kind, *parts = listed(spec)
     if kind == "sub":
-        base, shape = parts
-        made: np.dtype[Any] = np.dtype((_dtype_of(base, nesting + 1), _shape_of(shape)))
+        base, shape = _dtype_of(parts[0], nesting + 1), _shape_of(parts[1])
+        _refuse_empty(base, shape)
+        made: np.dtype[Any] = np.dtype((base, shape))
         return made
     if kind != "struct":
         raise DecodeError("a stored dtype is none")
@@ -111,6 +112,11 @@ def _is_whole(array: np.ndarray[Any, Any]) -> bool:
     if array.dtype.kind == "b" and array.size:
         return int(array.view(np.uint8).max()) <= 1
     return True
+
+
+def _refuse_empty(dtype: np.dtype[Any], shape: tuple[int, ...]) -> None:
+    if dtype.itemsize == 0 and math.prod(shape) > _MAX_EMPTY:
+        raise DecodeError("a stored array has too many elements of no size")
 
 
 def _shape_of(stored: Any) -> tuple[int, ...]:
@@ -142,8 +148,7 @@ def _decode_array(data: bytes, hook: Hook) -> Any:
     if spec is None:
         return _object_array(shape, listed(content), order)
     dtype = _dtype_of(spec)
-    if dtype.itemsize == 0 and math.prod(shape) > _MAX_EMPTY:
-        raise DecodeError("a stored array has too many elements of no size")
+    _refuse_empty(dtype, shape)
     if type(content) is not bytes or dtype.hasobject or math.prod(shape) * dtype.itemsize != len(content):
         raise DecodeError("a stored array does not fill its shape")
     made = np.ndarray(shape, dtype, content, order=order)  # type: ignore[arg-type]
@@ -155,11 +160,11 @@ def _decode_array(data: bytes, hook: Hook) -> Any:
 def _object_array(shape: tuple[int, ...], items: list[Any], order: Any) -> Any:
     if math.prod(shape) != len(items):
         raise DecodeError("a stored array does not fill its shape")
-    made = np.empty(shape, object, order=order)
+    flat = np.empty(len(items), object)
     # Assigned one by one, so that an element that is itself a sequence stays an element.
-    for index, item in zip(np.ndindex(*shape), items, strict=True):
-        made[index] = item
-    return made
+    for index, item in enumerate(items):
+        flat[index] = item
+    return flat.reshape(shape).copy(order)
 
 
 def text_of(scalar: Any) -> str | bytes | None:

@@ -14,8 +14,8 @@ from typing import Any
 from ormsgpack import Ext, packb
 
 from hitrate.errors import SerializationError
-from hitrate.serde.containers import ODD_DICT
-from hitrate.serde.depth import DOCUMENTS, FREE, is_shallow
+from hitrate.serde.containers import ODD_DICT, is_crowded
+from hitrate.serde.depth import DOCUMENTS, FREE, LARGE, SMALL, is_shallow
 from hitrate.serde.packing import OPTION
 from hitrate.serde.registry import FIELDS, INNER, ITEMS, PAIRS, Refused, Rule
 from hitrate.serde.texts import SURROGATES, encode_surrogates
@@ -112,6 +112,8 @@ class Walk:
 
     def _odd_dict(self, obj: dict[Any, Any]) -> Any:
         flat = [part for pair in obj.items() for part in pair]
+        if is_crowded(flat[::2]):
+            raise Refused("too many of its keys share one hash")
         return Ext(ODD_DICT, self._pack(flat, PAIRS))
 
     def _pack(self, state: Any, style: int = ITEMS, /) -> bytes:
@@ -129,8 +131,8 @@ class Walk:
             assert style == FIELDS
             tree = [self._dict(each, ".{}") if type(each) is dict else self._tree(each) for each in state]
         packed = packb(tree, None, OPTION)
-        if self._level >= FREE and not is_shallow(packed):
-            raise Refused("it is nested too deeply")
+        if self._level >= FREE and (not is_shallow(packed) or (self._level > LARGE and len(packed) > SMALL)):
+            raise Refused("it is nested too deeply, or too deeply for its size")
         self._level -= 1
         return packed
 

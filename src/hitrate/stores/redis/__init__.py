@@ -16,11 +16,12 @@ from hitrate.clock import is_replaced, wall_clock
 from hitrate.errors import StoreError
 from hitrate.keys import EncodedKey
 from hitrate.stores.base import Changes, Channel, Found, Listener, Store, Usage, check_limit
+from hitrate.stores.per_loop import PerLoop
 from hitrate.stores.redis.clients import target_of
 from hitrate.stores.redis.cluster import Cluster
 from hitrate.stores.redis.gathering import Gathering
 from hitrate.stores.redis.holding import Bounded, Holding, Unbounded
-from hitrate.stores.redis.lanes import Answer, PerLoop
+from hitrate.stores.redis.lanes import Answer
 from hitrate.stores.redis.names import Names, Space
 from hitrate.stores.redis.nodes import Node, aexchange, exchange
 from hitrate.stores.redis.reading import KEYS_AT_ONCE, found_in, only_error, parts_of, request_for, tell_time_left
@@ -89,7 +90,7 @@ class RedisStore(Store):
         self._only: Node | None = None  # where the usual calls go, with less ado
         if isinstance(self._servers, OneServer) and not bounded and not time_left:
             self._only = self._servers.node
-        self._gathered: PerLoop[Gathering] = PerLoop(lambda loop: Gathering(loop, self))
+        self._gathered: PerLoop[Gathering] = PerLoop(lambda loop: Gathering(loop, self), Gathering.drop)
         _stores.add(self)
 
     @property
