@@ -43,7 +43,7 @@ class RedisStore(Store):
         max_bytes: bytes held at most, None for no limit.
         max_entries: entries held at most, None for no limit.
         timeout: seconds that a call may take; one of more than 10,000 keys takes as many times as long.
-        connect_timeout: seconds to connect in.
+        connect_timeout: seconds to connect in, ``timeout`` at most.
         clock: returns the seconds since the epoch, for a cache that is to expire by it and not by the server alone.
         time_left: whether the expiry of what is read is made from the time left by the server, at the cost of one more
             command a key; without it, it is what the writer's clock said.
@@ -68,7 +68,11 @@ class RedisStore(Store):
         for name, seconds in (("timeout", timeout), ("connect_timeout", connect_timeout)):
             if isinstance(seconds, bool) or not isinstance(seconds, (int, float)) or not 0 < seconds < 1e6:
                 raise ValueError(f"{name} is a number of seconds above 0, not {seconds!r}")
-        self._target = target = target_of(client, timeout=timeout, connect_timeout=connect_timeout)
+        self._target = target = target_of(
+            client,
+            timeout=timeout,
+            connect_timeout=min(connect_timeout, timeout),  # a call that has to connect is a call
+        )
         bounded = max_bytes is not None or max_entries is not None
         # What has a limit is counted in one place, and lies in one slot of a cluster.
         self._names = Names(prefix.encode("utf-8", "surrogatepass"), spread=target.connect is None and not bounded)
