@@ -6,7 +6,7 @@ import pytest
 
 import hitrate
 from hitrate import InMemoryCache, MsgpackSerializer, SqliteCache, TieredCache
-from hitrate.opening import _plan, urls_shown
+from hitrate.opening import _plan
 
 KEY = (("ns",), "key")
 
@@ -102,7 +102,7 @@ def test_an_option_goes_to_each_tier_that_has_it(tmp_path):
         ("sqlite:///", "names no file"),
         ("memory:/x", "nothing more"),
         ("sqlite:///a.db?max_bytes=many", "no number"),
-        ("sqlite:///a.db?max_byte=1", "max_byte"),
+        ("sqlite:///a.db?max_byte=1", "none of .*max_bytes"),
         ([], "no URL"),
     ],
 )
@@ -129,7 +129,6 @@ def test_a_tier_that_cannot_be_opened_leaves_none_open(tmp_path):
 
 
 def test_messages_keep_passwords_to_themselves():
-    assert urls_shown(["mysql://user:secret@host/db?password=secret"]) == ["mysql://host/db"]
     with pytest.raises(ValueError, match="mysql") as caught:
         hitrate.open("mysql://user:secret@host/db")
     assert "secret" not in str(caught.value)

@@ -11,21 +11,29 @@ import pytest
 
 ROOT = Path(__file__).parent.parent
 README = (ROOT / "README.md").read_text(encoding="utf-8")
-LESSON = (ROOT / "docs" / "compute-once.md").read_text(encoding="utf-8")
-GRAPHS = (ROOT / "docs" / "langgraph.md").read_text(encoding="utf-8")
+PAGES = {
+    "README.md": 3,
+    "docs/compute-once.md": 10,
+    "docs/langgraph.md": 4,
+    "docs/own-types.md": 1,
+}
+"""The pages whose examples are run, and how many each has."""
 
 
 def examples(text: str) -> list[tuple[str, str]]:
     return re.findall(r"```python\n(.*?)```\n\n```text\n(.*?)```", text, re.DOTALL)
 
 
-def test_every_example_is_tested() -> None:
-    assert len(examples(README)) == README.count("```python") == 3
-    assert len(examples(LESSON)) == LESSON.count("```python") == 8
-    assert len(examples(GRAPHS)) == GRAPHS.count("```python") == 4
+def text_of(page: str) -> str:
+    return (ROOT / page).read_text(encoding="utf-8")
 
 
-@pytest.mark.parametrize(("code", "printed"), examples(README) + examples(LESSON) + examples(GRAPHS))
+@pytest.mark.parametrize(("page", "count"), PAGES.items())
+def test_every_example_is_tested(page: str, count: int) -> None:
+    assert len(examples(text_of(page))) == text_of(page).count("```python") == count
+
+
+@pytest.mark.parametrize(("code", "printed"), [each for page in PAGES for each in examples(text_of(page))])
 def test_an_example_prints_what_it_says(code: str, printed: str, tmp_path: Path) -> None:
     command = [sys.executable, "-W", "error", "-c", code]
     done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)

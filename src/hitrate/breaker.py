@@ -10,7 +10,7 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Callable
-from threading import Lock
+from threading import RLock
 from typing import Literal
 
 BreakerState = Literal["closed", "open", "half-open"]
@@ -64,7 +64,7 @@ class Breaker:
         self._failures = 0
         self._probing = False
         self._retry_at = 0.0
-        self._lock = Lock()
+        self._lock = RLock()
 
     @property
     def state(self) -> BreakerState:
@@ -127,4 +127,4 @@ class Breaker:
 
     def after_fork(self) -> None:
         """Give a child process a lock of its own: another thread of the parent may have held the one it inherits."""
-        self._lock = Lock()
+        self._lock = RLock()

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, NoReturn, Self
 from hitrate.base import TTL, BaseCache, FullKey, Namespace, ValueT
 from hitrate.clock import wall_clock
 from hitrate.entry import Entry, expiry_of, seconds_of
-from hitrate.envelope import MARK, Envelope, opened
+from hitrate.envelope import MARK, PLAIN, Envelope, opened
 from hitrate.errors import ClosedError, DecodeError, HitrateError, SerializationError, StoreError
 from hitrate.failsafe import Failsafe, OnError
 from hitrate.keys import (
@@ -154,6 +154,8 @@ class Cache(BaseCache[ValueT]):
                 self._missed.note(encoded, self._clock())
                 return {}
             if type(entry) is tuple:
+                if self._binds and entry[0].startswith(MARK):  # with an expiry, and so in an envelope
+                    return self._one_unwrapped(keys[0], encoded, entry)
                 try:
                     value = self._load(entry, encoded[0])
                 except DecodeError:
@@ -191,11 +193,23 @@ class Cache(BaseCache[ValueT]):
             counters.seconds_saved += saved
         return values
 
+    def _one_unwrapped(self, full_key: FullKey, encoded: Sequence[EncodedKey], entry: Entry) -> dict[FullKey, ValueT]:
+        """Return the value of the only entry that was found, which is in an envelope; count it."""
+        value = self._unwrapped(full_key, encoded[0], entry)
+        if value is _MISS:
+            self._counters.misses += 1
+            self._missed.note(encoded, self._clock())
+            return {}
+        self._counters.hits += 1
+        self._counters.seconds_saved += entry[3]
+        return {full_key: value}
+
     def _unwrapped(self, full_key: FullKey, encoded_key: EncodedKey, entry: Entry) -> Any:
         """Return the value of an entry in an envelope; ``_MISS`` if it is stale, or is an exception."""
         try:
             envelope, encoding = opened(entry[0])
-            if envelope.error or (envelope.fresh_until is not None and envelope.fresh_until <= self._clock()):
+            until = [instant for instant in (envelope.fresh_until, envelope.expires) if instant is not None]
+            if envelope.error or (until and min(until) <= self._clock()):
                 return _MISS
             return self._restored((encoding, *entry[1:]), encoded_key, envelope.mark)
         except DecodeError as error:
@@ -219,6 +233,8 @@ class Cache(BaseCache[ValueT]):
         value: ValueT
         try:
             if self._binds:
+                if not mark and entry[0].startswith(MARK):
+                    raise DecodeError(f"unknown encoding {entry[0]!r}")
                 value = self.serde.loads_bound(entry[:2], self._binding(encoded_key, mark))  # type: ignore[attr-defined]
             else:
                 value = self._loads_typed(entry[:2])
@@ -314,7 +330,10 @@ class Cache(BaseCache[ValueT]):
                 changes[encoded_key] = None
                 continue
             try:
-                encoding, payload = self._dump(value, encoded_key)
+                if self._binds:
+                    encoding, payload = self._bound(value, encoded_key, expiry)
+                else:
+                    encoding, payload = self._dump(value, encoded_key)
             except SerializationError as error:
                 self._cannot_store(full_key, error)
                 changes[encoded_key] = None  # the value it was to replace is not to be served as if it were this one
@@ -335,8 +354,16 @@ class Cache(BaseCache[ValueT]):
             SerializationError: it cannot be stored exactly.
         """
         self._missed.pop(encoded_key, None)
+        return *self._bound(value, encoded_key, expiry, envelope), expiry, seconds
+
+    def _bound(
+        self, value: ValueT, encoded_key: EncodedKey, expiry: float | None, envelope: Envelope = PLAIN
+    ) -> tuple[str, bytes]:
+        """Serialise a value; a serializer that binds it to its key binds it to its envelope, with its expiry, too."""
+        if self._binds and expiry is not None:
+            envelope = envelope._replace(expires=expiry)
         encoding, payload = self._dump(value, encoded_key, envelope.mark)
-        return envelope.around(encoding), payload, expiry, seconds
+        return envelope.around(encoding), payload
 
     def _dump(self, value: ValueT, encoded_key: EncodedKey, mark: str = "") -> tuple[str, bytes]:
         dumped: tuple[str, bytes]

@@ -285,17 +285,12 @@ class InMemoryCache(ComputingCache[ValueT]):
                         held = self._held(value, full_key, None)
                     # As `size_of` has it for what is held at first.
                     taken = len(held[1] if type(held) is tuple else held) + len(key) + ENTRY_OVERHEAD
-                    # One step.
-                    room = space.room - taken
-                    if room >= 0:
-                        old = space[key] if key in space else None  # noqa: SIM401 - a call would be two steps
-                        space[key] = held
-                        space.room = room
-                        # One step.
-                        self._counters.sets += 1
-                        if old is not None:
-                            returned = size_of(key, old)
-                            space.room += returned  # one step
+                    counters = self._counters
+                    old = space[key] if key in space else None  # noqa: SIM401 - a call costs as much as the rest
+                    grown = taken if old is None else taken - size_of(key, old)
+                    # No thread switch can happen in these lines, and no exception between what the last one changes.
+                    if space.room >= taken and (space[key] if key in space else None) is old:  # noqa: SIM401
+                        space[key], space.room, counters.sets = held, space.room - grown, counters.sets + 1
                         return
             except Exception:  # noqa: S110 - another write, or a wrong one: below it is told which
                 pass

@@ -5,6 +5,7 @@ from __future__ import annotations
 import inspect
 import re
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from types import ModuleType
 from typing import Any
 from urllib.parse import parse_qsl, unquote, urlencode, urlsplit, urlunsplit
@@ -21,6 +22,8 @@ _REDIS_NAMES = {"valkey": "redis", "valkeys": "rediss"}
 
 # A plus sign may be in a password or a path: what joins two tiers stands before a scheme.
 _JOINT = re.compile(r"\+(?=(?:" + "|".join(_CLASSES) + r"):)")
+
+_SCHEME = re.compile(r"[a-z][a-z0-9+]{0,20}(?=://)")
 
 
 def _flag(text: str) -> bool:
@@ -83,7 +86,7 @@ def open_from(home: ModuleType, url: str | Sequence[str], options: dict[str, Any
         urls = [part for each in url for part in _JOINT.split(each)]
     else:
         raise TypeError(
-            f"a cache is opened by a URL or a sequence of them, not by {url!r} of type {type(url).__name__}"
+            f"a cache is opened by a URL or a sequence of them, all str, not by one of type {type(url).__name__}"
         )
     plans = [_plan(home, each) for each in urls]
     if not plans:
@@ -95,7 +98,7 @@ def open_from(home: ModuleType, url: str | Sequence[str], options: dict[str, Any
     takes = {cls: _parameters(cls) for cls, _, _ in plans}
     for name in options:
         if name not in _parameters(tiered) and not any(name in known for known in takes.values()):
-            raise TypeError(f"none of the tiers {', '.join(urls_shown(urls))} has an option {name!r}")
+            raise TypeError(f"none of the tiers {', '.join(cls.__name__ for cls in takes)} has an option {name!r}")
     tiers: list[Cache[Any]] = []
     try:
         for cls, argument, query in plans:
@@ -111,18 +114,23 @@ def open_from(home: ModuleType, url: str | Sequence[str], options: dict[str, Any
     return cache
 
 
-def urls_shown(urls: Sequence[str]) -> list[str]:
-    """Return URLs without what may be secret: user, password and query."""
-    return [re.sub(r"//[^/@]*@", "//", each.partition("?")[0]) for each in urls]
-
-
 def _plan(home: ModuleType, url: str) -> tuple[Any, dict[str, Any], dict[str, Any]]:
-    """Return the class that a URL names, the argument that says where, and the options in its query."""
-    parts = urlsplit(url)
+    """Return the class that a URL names, the argument that says where, and the options in its query.
+
+    No message has anything of the URL but its scheme: wherever it is taken apart wrongly, a piece may be of a password.
+    """
+    try:
+        parts = urlsplit(url)
+    except ValueError:
+        parts = None
+    if parts is None:
+        raise ValueError("a URL cannot be understood: it has brackets around no IPv6 address, or unusual characters")
     scheme = parts.scheme
     if scheme not in _CLASSES:
+        given = _SCHEME.match(url)
+        said = f"{given[0]}://" if given else "what was given"
         known = ", ".join(f"{name}:" for name in _CLASSES)
-        raise ValueError(f"{urls_shown([url])[0]!r} names no cache; a URL begins with one of {known}")
+        raise ValueError(f"{said} names no cache; a URL begins with one of {known}")
     cls = getattr(home, _CLASSES[scheme])
     known_options = _FROM_TEXT.keys() & _parameters(cls)
     options: dict[str, Any] = {}
@@ -131,14 +139,15 @@ def _plan(home: ModuleType, url: str) -> tuple[Any, dict[str, Any], dict[str, An
         if name not in known_options:
             rest.append((name, text))
             continue
-        try:
+        with suppress(ValueError, KeyError):
             options[name] = None if text.lower() == "none" else _FROM_TEXT[name](text)
-        except (ValueError, KeyError):
+        if name not in options:
             wanted = "neither 1 nor 0" if name == "read_only" else "no number"
-            raise ValueError(f"{name}={text!r} in the URL of a {_CLASSES[scheme]} is {wanted}") from None
+            raise ValueError(f"{name} in the URL of a {_CLASSES[scheme]} is {wanted}")
     if scheme in ("memory", "sqlite"):
         if rest:
-            raise ValueError(f"a {_CLASSES[scheme]} has no option {rest[0][0]!r} that a URL can give")
+            options_known = ", ".join(sorted(known_options))
+            raise ValueError(f"the URL of a {_CLASSES[scheme]} gives an option that is none of {options_known}")
         return cls, _place(scheme, url, parts.netloc, parts.path), options
     driver = urlunsplit((_REDIS_NAMES.get(scheme, scheme), parts.netloc, parts.path, urlencode(rest), parts.fragment))
     if not driver.partition(":")[2].startswith("//"):  # urlunsplit drops an empty host
@@ -149,13 +158,13 @@ def _plan(home: ModuleType, url: str) -> tuple[Any, dict[str, Any], dict[str, An
 def _place(scheme: str, url: str, host: str, path: str) -> dict[str, Any]:
     if scheme == "memory":
         if host or path:
-            raise ValueError(f"{url!r} is to be memory: and nothing more; a cache in memory has no place")
+            raise ValueError("the URL is to be memory: and nothing more; a cache in memory has no place")
         return {}
     if host:
-        raise ValueError(f"{url!r} names the host {host!r}; a file is sqlite:///relative or sqlite:////absolute")
+        raise ValueError("the URL of an SqliteCache names a host; a file is sqlite:///relative or sqlite:////absolute")
     path = unquote(path[1:] if url.startswith("sqlite://") else path)
     if not path:
-        raise ValueError(f"{url!r} names no file; write sqlite:///cache.db")
+        raise ValueError("the URL of an SqliteCache names no file; write sqlite:///cache.db")
     return {"path": path}
 
 

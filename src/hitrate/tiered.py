@@ -193,7 +193,7 @@ def _missed(key: FullKey) -> Any:
 def _check_tiers(tiers: Sequence[Any]) -> None:
     for tier in tiers:
         if not isinstance(tier, Cache):
-            raise TypeError(f"a tier is a hitrate cache, not {tier!r} of type {type(tier).__name__}")
+            raise TypeError(f"a tier is a hitrate cache, not one of type {type(tier).__name__}")
     if len(tiers) < 2:
         raise ValueError(f"a TieredCache takes two tiers or more, near to far, not {len(tiers)}")
     if len({id(tier) for tier in tiers}) < len(tiers):

@@ -42,17 +42,41 @@ def flying(cache: Any) -> int:
     return len(cache._computing.flights._flights)
 
 
+class _Gate:
+    def __init__(self) -> None:
+        self.begun = threading.Event()
+        self.lock = threading.Lock()
+        self.open = threading.Event()
+
+
+_gates: list[_Gate] = []
+
+
 class Gated:
-    """A function that counts its runs and goes on when it is let."""
+    """A function that counts its runs and goes on when it is let.
+
+    It holds nothing but its number and what it makes, so that a cached function may close over it.
+    """
 
     def __init__(self, make: Callable[[], Any] = lambda: ["value"], *, is_open: bool = False) -> None:
         self.runs = 0
-        self.begun = threading.Event()
         self._make = make
-        self._lock = threading.Lock()
-        self._gate = threading.Event()
+        self._number = len(_gates)
+        _gates.append(_Gate())
         if is_open:
             self._gate.set()
+
+    @property
+    def begun(self) -> threading.Event:
+        return _gates[self._number].begun
+
+    @property
+    def _lock(self) -> threading.Lock:
+        return _gates[self._number].lock
+
+    @property
+    def _gate(self) -> threading.Event:
+        return _gates[self._number].open
 
     def let(self) -> None:
         self._gate.set()

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import gc
+import weakref
 from typing import Any
 
 import pytest
@@ -245,3 +247,30 @@ def test_a_key_of_a_loop_that_was_closed_is_computed_anew(cache: Any) -> None:
     gone.stop()
     assert cache.get_or_compute(KEY, lambda: "anew") == "anew"
     assert flying(cache) == 0
+
+
+def test_flights_of_closed_loops_leave_and_give_back_what_they_hold(cache: Any) -> None:
+    class Held:
+        pass
+
+    held = []
+
+    async def never(thing: Any) -> None:
+        await asyncio.get_running_loop().create_future()
+
+    for number in range(20):
+        abandoned = Loop()
+        thing = Held()
+        held.append(weakref.ref(thing))
+        compute = AsyncGated()
+        begun = [abandoned.start(cache.aget_or_compute((("n",), f"{number}-{each}"), compute)) for each in range(3)]
+        begun.append(abandoned.start(cache.aget_or_compute(KEY, lambda thing=thing: never(thing))))  # type: ignore[misc]
+        until(lambda: compute.runs == 3)  # noqa: B023
+        until(lambda: waiting(cache) == 1)
+        abandoned.stop()
+        del thing, begun
+    assert cache.get_or_compute(OTHER, lambda: 1) == 1
+    assert flying(cache) == 0
+    gc.collect()
+    assert [each() for each in held] == [None] * 20
+    assert cache.get_or_compute(KEY, lambda: 2) == 2

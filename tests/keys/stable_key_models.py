@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import enum
 import functools
+from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Any, NamedTuple
+from typing import Any, Generic, NamedTuple, TypeVar
 
+import attrs
+import msgspec
 from pydantic import BaseModel, PrivateAttr
 
 
@@ -74,3 +77,61 @@ class MyInt(int):
 
 class MyDict(dict[Any, Any]):
     pass
+
+
+T = TypeVar("T")
+
+
+class Page(BaseModel, Generic[T]):
+    x: T
+
+
+def with_attribute(value: Any) -> Any:
+    """Return a value that was given an attribute."""
+    value.note = "n"
+    return value
+
+
+@attrs.frozen
+class Corner:
+    x: Any
+    y: Any = 0
+
+
+class Struct(msgspec.Struct):
+    x: Any
+    y: Any = 0
+
+
+def scaled(x: float, by: float = 2) -> float:
+    """Return it times a number."""
+    return x * by
+
+
+def scaling(by: Any) -> Callable[[float], Any]:
+    def scale(x: float) -> Any:
+        return x * by
+
+    return scale
+
+
+DOUBLED = lambda x, *, y=[1]: f"{x!r:>{y}} {x}"  # noqa: E731
+
+
+class Scale:
+    """Can be called."""
+
+    unit = "m"
+
+    def __init__(self, by: float) -> None:
+        self.by = by
+
+    def __call__(self, x: float) -> float:
+        return x * self.by
+
+    def run(self, x: float) -> float:
+        return self(x)
+
+    @classmethod
+    def made(cls) -> Scale:
+        return cls(1)

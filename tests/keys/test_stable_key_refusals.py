@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 import threading
-from collections import UserDict
 from typing import Any
 
 import numpy as np
@@ -58,9 +57,8 @@ def test_a_positional_argument_is_named_if_its_name_is_known() -> None:
 @pytest.mark.parametrize(
     "value",
     [
-        *(m.MyStr("x"), m.MyInt(1), m.MyDict(), {m.MyStr("x"): 1}, memoryview(b"x"), [memoryview(b"x")]),
-        *(UserDict(a=1), len, int, (i for i in ()), object(), LOCK, ValueError(), {"a": {m.MyInt(1)}}),
-        *(np.ma.array([1]), np.dtype("i4"), type("Local", (), {})()),
+        *(memoryview(b"x"), [memoryview(b"x")], (i for i in ()), object(), LOCK, ValueError(LOCK)),
+        *(np.rec.array([(1, 2)]), np.dtype([("a", "O")]), type("Local", (), {})()),
     ],
     ids=lambda value: type(value).__name__,
 )

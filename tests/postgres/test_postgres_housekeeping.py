@@ -299,3 +299,38 @@ def test_a_read_of_many_keys_stays_quick_whatever_the_server_believes_of_the_tab
         ((_, read),) = before
         ((_, read_now),) = ask(postgres_url, scans)
         assert read_now - read < 50_000, "it looked through the table"
+
+
+# Counts
+
+
+@pytest.mark.parametrize("emptied", ["{0}", "{0}_counts", "{0}, {0}_namespaces"])
+@pytest.mark.parametrize("bounded", [True, False])
+def test_counts_heal_after_tables_were_emptied_by_hand(
+    postgres_url: str, table: str, emptied: str, bounded: bool
+) -> None:
+    with PostgresCache[Any](
+        postgres_url, table=table, max_entries=200 if bounded else None, max_bytes=None, on_error="raise"
+    ) as cache:
+        keys = [(("n",), str(number)) for number in range(150)]
+        cache.set(dict.fromkeys(keys, (1, None)))
+        ask(postgres_url, f"TRUNCATE {emptied.format(table)}")
+        cache.delete(keys[:101])
+        assert cache.stats().entries == rows(postgres_url, table)
+        cache.clear()
+        assert cache.stats().entries == 0
+        assert cache.stats().bytes == 0
+        cache.set({KEY: (1, None)})
+        assert cache.stats().entries == 1
+
+
+def test_nothing_is_evicted_for_entries_that_are_gone(postgres_url: str, table: str) -> None:
+    with PostgresCache[Any](postgres_url, table=table, max_entries=100, on_error="raise") as cache:
+        cache.set({(("n",), str(number)): (number, None) for number in range(100)})
+        ask(postgres_url, f"TRUNCATE {table}")
+        kept = {(("n",), f"new {number}"): (number, None) for number in range(80)}
+        for key, pair in kept.items():
+            cache.set({key: pair})
+        assert len(cache.get(list(kept))) == 80
+        assert cache.stats().evictions == 0
+        assert cache.stats().entries == 80

@@ -192,7 +192,7 @@ def _computed(function: Function, cache: Any, do: str, names: list[str], terms: 
     (name,) = names
     if do == "cached":
 
-        @cached(cache, **terms)
+        @cached(cache, ignore="function", **terms)
         def compute(name: str) -> Any:
             return function.run([name])[name]
 
@@ -224,7 +224,7 @@ async def _acomputed(function: Function, cache: Any, do: str, names: list[str], 
 
     if do == "cached":
 
-        @cached(cache, **terms)
+        @cached(cache, ignore="function", **terms)
         async def acompute(name: str) -> Any:
             return await compute()
 

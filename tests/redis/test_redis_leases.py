@@ -16,7 +16,9 @@ from typing import Any
 import pytest
 import redis
 
-from hitrate import StoreError
+from compute.callers import KEY as FULL_KEY
+from compute.callers import Caller, Gated
+from hitrate import RedisCache, StoreError
 from hitrate.stores.base import Store
 from hitrate.stores.redis import RedisStore
 from hitrate.stores.redis.names import slot_of
@@ -415,3 +417,36 @@ def test_a_holder_that_was_paused_does_not_overwrite_its_successor(
     assert found is not None
     assert found[1] == b"the successor's"
     store.close()
+
+
+@pytest.mark.parametrize("meanwhile", ["computed", "deleted"])
+@pytest.mark.parametrize("face", ["sync", "async"])
+def test_what_is_computed_without_a_lease_replaces_nothing_and_comes_back_nowhere(
+    server: Server, face: str, meanwhile: str
+) -> None:
+    """The lease could not be had, since the server was slow; then another computed the key, or removed it."""
+    gate = Gated(lambda: "old")
+    with RedisCache(server.url, timeout=0.3) as slow, RedisCache(server.url) as other:  # type: RedisCache[Any], RedisCache[Any]
+        slow.set({FULL_KEY: ("first", None)})
+        slow.delete([FULL_KEY])
+        server.pause()
+        try:
+            if face == "sync":
+                caller = Caller(lambda: slow.get_or_compute(FULL_KEY, gate, lease=30))
+            else:
+                caller = Caller(
+                    lambda: asyncio.run(slow.aget_or_compute(FULL_KEY, lambda: asyncio.to_thread(gate), lease=30))
+                )
+            assert gate.begun.wait(10)
+        finally:
+            server.resume()
+        # The lease that was asked for may have been given as the server went on.
+        other.delete([FULL_KEY])
+        if meanwhile == "computed":
+            assert other.get_or_compute(FULL_KEY, lambda: "new", lease=30) == "new"
+        gate.let()
+        assert caller.result() == "old"
+        assert other.get([FULL_KEY]) == ({FULL_KEY: "new"} if meanwhile == "computed" else {})
+        assert other.get_or_compute(FULL_KEY, lambda: "next", lease=30) == (
+            "new" if meanwhile == "computed" else "next"
+        )

@@ -5,11 +5,16 @@ from __future__ import annotations
 import dataclasses
 import enum
 import math
-from collections import Counter, OrderedDict, defaultdict, deque
+import types
+from collections import ChainMap, Counter, OrderedDict, UserDict, UserList, UserString, defaultdict, deque
+from datetime import date, time, timedelta
 from decimal import Decimal
+from fractions import Fraction
 from typing import Any
+from uuid import UUID
 
 import numpy as np
+from langgraph.store.base import Item
 from pydantic import BaseModel
 
 
@@ -45,13 +50,36 @@ def same(a: Any, b: Any) -> bool:
         state = [a.__dict__, a.__pydantic_extra__, a.__pydantic_private__]
         other = [b.__dict__, b.__pydantic_extra__, b.__pydantic_private__]
         return same(state, other) and a.__pydantic_fields_set__ == b.__pydantic_fields_set__
-    if dataclasses.is_dataclass(a):
+    if isinstance(a, BaseException):
+        fields = [name for name in dir(a) if name not in _OF_THE_RAISE and not callable(getattr(a, name, None))]
+        return all(same(getattr(a, name, _UNSET), getattr(b, name, _UNSET)) for name in (*fields, "__dict__"))
+    if type(a).__base__ is not object and isinstance(a, _REDUCED) and type(a) not in _REDUCED:
+        return _same_parts(a.__reduce_ex__(4), b.__reduce_ex__(4))
+    if isinstance(a, (types.SimpleNamespace, UserDict, UserList, UserString, ChainMap)):
+        return same(vars(a), vars(b))
+    if isinstance(a, types.MappingProxyType):
+        return same(a | {}, b | {})
+    if dataclasses.is_dataclass(a) and not isinstance(a, type):
         return same(_attributes(a), _attributes(b))
+    if isinstance(a, Item):
+        return all(same(getattr(a, name), getattr(b, name)) for name in (*Item.__slots__, *type(a).__slots__))
     if type(a) is slice:
         return _same_items([a.start, a.stop, a.step], [b.start, b.stop, b.step])
     if hasattr(a, "fold"):
         return a == b and a.fold == b.fold and same_zone(a.tzinfo, b.tzinfo) and repr(a) == repr(b)
     return bool(a == b) and repr(a) == repr(b)
+
+
+_UNSET = object()
+_OF_THE_RAISE = {"__traceback__", "__cause__", "__context__", "__doc__", "__weakref__", "__dict__", "__slots__"}
+_REDUCED = (str, int, float, complex, bytes, bytearray, tuple, list, dict, set, frozenset, deque, date, time, timedelta)
+_REDUCED += (Decimal, Fraction, UUID)  # type: ignore[assignment]
+
+
+def _same_parts(a: Any, b: Any) -> bool:
+    """Tell whether pickle would see the same in both, an iterator being its items."""
+    parts = [[*each] if hasattr(each, "__next__") else each for each in a]
+    return same(parts, [[*each] if hasattr(each, "__next__") else each for each in b])
 
 
 def same_zone(a: Any, b: Any) -> bool:

@@ -199,12 +199,12 @@ def test_fingerprints_are_the_same_in_every_process() -> None:
     )
     outputs = {
         subprocess.run(
-            [sys.executable, "-c", program],
+            [sys.executable, "-c", first + program],
             env={"PYTHONPATH": ":".join(sys.path), "PYTHONHASHSEED": seed},
             check=True,
             capture_output=True,
         ).stdout
-        for seed in ("1", "2")
+        for seed, first in (("1", ""), ("2", "import hitrate.serde.copying, hitrate.compute.exceptions; "))
     }
     assert len(outputs) == 1
 
@@ -221,11 +221,12 @@ def test_trees_of_instances_come_back() -> None:
     assert serde.loads_typed(serde.dumps_typed(tree)) == tree
 
 
-def test_an_incomplete_model_is_refused_until_it_is_complete() -> None:
+def test_an_incomplete_model_is_restored_as_it_is() -> None:
     class_ = type("Late", (BaseModel,), {"__annotations__": {"x": "Missing"}, "__module__": __name__})
     globals()["Late"] = class_
     try:
-        with pytest.raises(SerializationError, match="not complete"):
-            serde.dumps_typed(class_.model_construct(x=1))
+        back = serde.loads_typed(serde.dumps_typed(class_.model_construct(x=1)))
+        assert type(back) is class_
+        assert vars(back) == {"x": 1}
     finally:
         del globals()["Late"]

@@ -5,25 +5,19 @@ from __future__ import annotations
 import sys
 from collections import OrderedDict, defaultdict, deque
 from dataclasses import dataclass
-from typing import Any, Generic, TypeVar
+from typing import Any
 
 import numpy as np
 import pytest
 import serde_models as m
 from langchain_core.messages import AIMessage
 from langgraph.types import Interrupt
-from pydantic import BaseModel
 
 import releases
 from hitrate.errors import SerializationError
 from hitrate.serde import MsgpackSerializer
 
 serde = MsgpackSerializer()
-T = TypeVar("T")
-
-
-class Box(BaseModel, Generic[T]):
-    item: T
 
 
 @dataclass
@@ -37,10 +31,6 @@ def locals_class() -> Any:
         x: int = 1
 
     return Hidden()
-
-
-def parametrised() -> Any:
-    return Box[int](item=1)
 
 
 def impostor() -> Any:
@@ -64,13 +54,6 @@ class SubPair(m.Pair):
 
 
 REFUSED: dict[str, Any] = {
-    "dict subclass": m.MyDict(a=1),
-    "list subclass": m.MyList([1]),
-    "str subclass": m.MyStr("a"),
-    "int subclass": m.MyInt(1),
-    "float subclass": m.MyFloat(1),
-    "bytes subclass": m.MyBytes(b"a"),
-    "str subclass as key": {m.MyStr("a"): 1},
     "memoryview": memoryview(b"x"),
     "function": generator,
     "lambda": lambda: 1,
@@ -78,16 +61,12 @@ REFUSED: dict[str, Any] = {
     "class": int,
     "object": object(),
     "module": sys,
-    "exception": ValueError("x"),
     "class of a function": locals_class(),
     "class that its name does not lead to": impostor(),
-    "dataclass that is a dict": m.DictWithFields(),
-    "dataclass that is an exception": m.ErrorWithFields(),
     "factory of its own": defaultdict(lambda: 1),
     "attributes on an ordered dict": with_attribute(OrderedDict()),
     "attributes on a named tuple": with_attribute(SubPair(1)),
-    "parametrised model": parametrised(),
-    "masked array": np.ma.array([1]),
+    "masked array of objects": np.ma.array([object()], dtype=object),
     "matrix": np.asarray([[1]]).view(np.matrix),
     "record array": np.rec.array([(1, 2)], dtype=[("a", "i4"), ("b", "i4")]),
     "array of objects that are none": np.array([object()], object),
@@ -124,7 +103,7 @@ def test_what_cannot_be_exact_is_refused_wherever_it_is(name: str) -> None:
         ({"rows": (1, {2: {object(): 1}})}, "value['rows'][1][2].key(<object "),
         (
             deque([("messages", [AIMessage("x", additional_kwargs={"a": object()})])]),
-            "[0][1][0].additional_kwargs['a']",
+            "state['messages'][0].additional_kwargs['a']",
         ),
         (m.Pair(1, object()), "value[1]"),
         (m.Slotted({(1, 2): object()}), "value.x[(1, 2)]"),

@@ -30,7 +30,7 @@ def test_fewer_than_two_tiers_are_refused():
 
 
 def test_what_is_no_cache_is_refused():
-    with pytest.raises(TypeError, match="'memory:'"):
+    with pytest.raises(TypeError, match="hitrate cache, not one of type str"):
         TieredCache(InMemoryCache(), "memory:")
 
 

@@ -39,7 +39,8 @@ class ComputingCache(Cache[ValueT]):
 
         Args:
             key: a full key.
-            compute: returns the value. What it raises is raised to all who wait for it, and not stored.
+            compute: returns the value. What it raises is raised to all who wait for it, and not stored; what is no
+                ``Exception``, and LangGraph's control flow, to its own caller alone.
             ttl: seconds, or a timedelta, that the value stays fresh, as in ``set``.
             lease: seconds that other processes on the same backend wait for this one to compute; then the next one
                 does. None if they need not wait.

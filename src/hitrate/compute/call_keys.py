@@ -8,8 +8,9 @@ from typing import Any
 
 from hitrate import runs
 from hitrate.base import FullKey, Namespace
+from hitrate.compute.identity import Identity
 from hitrate.content.calls import content_key, key_of
-from hitrate.content.options import KeyOptions
+from hitrate.content.options import PLAIN, KeyOptions
 
 _REMEMBERED = 1024
 _LONGEST = 256
@@ -27,14 +28,23 @@ class ContentKeys:
         function: whose calls are keyed.
         namespace: the namespace of its entries.
         options: what counts of the arguments.
+        identity: what tells the function from others.
 
     Attributes:
+        identity: what tells the function from others.
+        options: what counts of the arguments.
         remembered: the keys of some calls without keyword arguments, by the arguments and the type of each.
     """
 
-    def __init__(self, function: Callable[..., Any], namespace: Namespace, options: KeyOptions) -> None:
+    def __init__(
+        self, function: Callable[..., Any], namespace: Namespace, options: KeyOptions, identity: Identity
+    ) -> None:
+        self.options = options
+        self.identity = identity
         self._namespace = namespace
-        self._options = options
+        self._of_function: KeyOptions | None = None
+        if identity.is_complete:  # else at the first call
+            self._of_function = options.of_function(identity.digest())
         self._name = getattr(function, "__qualname__", repr(function))
         try:
             self._signature = inspect.signature(function)
@@ -43,9 +53,15 @@ class ContentKeys:
                 f"{self._name} tells no signature by which equal calls could be known; wrap it in a function of yours"
             ) from error
         parameters = self._signature.parameters.values()
+        without_content = identity.without_content
+        self._left_out = {
+            each.name: each.default
+            for each in parameters
+            if each.name in without_content and without_content[each.name] is each.default
+        }
         positional = [each for each in parameters if each.kind in (each.POSITIONAL_ONLY, each.POSITIONAL_OR_KEYWORD)]
         self._names = tuple(each.name for each in positional)
-        self._is_positional = all(each.kind is not each.KEYWORD_ONLY for each in parameters)
+        self._is_positional = not self._left_out and all(each.kind is not each.KEYWORD_ONLY for each in parameters)
         self.remembered: dict[Any, FullKey] = {}
 
     def __call__(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> FullKey:
@@ -62,21 +78,41 @@ class ContentKeys:
         except (KeyError, TypeError):  # or they cannot be hashed
             pass
         full_key = (self._namespace, self._key(args, kwargs))
-        if _is_small(args):
+        if self._of_function is not None and _is_small(args):
             if len(self.remembered) >= _REMEMBERED:
                 self.remembered.clear()
             self.remembered[args, *map(type, args)] = full_key
         return full_key
 
     def _key(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> str:
+        options = self._of_function or self._complete()
         if not kwargs and len(args) == len(self._names) and self._is_positional:
-            return key_of(self._names, args, _NO_KEYWORDS, self._options)
+            return key_of(self._names, args, _NO_KEYWORDS, options)
         try:
             bound = self._signature.bind(*args, **kwargs)
         except TypeError as error:
             raise TypeError(f"{self._name}() {error}") from None
         bound.apply_defaults()
-        return key_of(self._names, bound.args, bound.kwargs, self._options)
+        if self._left_out:
+            return self._key_without(bound, options)
+        return key_of(self._names, bound.args, bound.kwargs, options)
+
+    def _key_without(self, bound: inspect.BoundArguments, options: KeyOptions) -> str:
+        """Return the key of a call, less the defaults that have no content."""
+        count = len(self._names)
+        missing = object()
+        named, more = (
+            {name: value for name, value in each.items() if self._left_out.get(name, missing) is not value}
+            for each in (dict(zip(self._names, bound.args, strict=False)), bound.kwargs)
+        )
+        return key_of((), ([*bound.args[count:]], named), more, options)
+
+    def _complete(self) -> KeyOptions:
+        """Return the options with the function's identity, once what it closes over is there."""
+        options = self.options.of_function(self.identity.digest())
+        if self.identity.is_complete:
+            self._of_function = options
+        return options
 
 
 class OwnKeys:
@@ -86,9 +122,14 @@ class OwnKeys:
         function: whose calls are keyed.
         namespace: the namespace of its entries.
         key: takes the arguments of a call and returns a str.
+        identity: what tells the function from others; None if the namespace does.
     """
 
-    def __init__(self, function: Callable[..., Any], namespace: Namespace, key: Callable[..., str]) -> None:
+    def __init__(
+        self, function: Callable[..., Any], namespace: Namespace, key: Callable[..., str], identity: Identity | None
+    ) -> None:
+        self.options = PLAIN
+        self.identity = identity
         self._name = getattr(function, "__qualname__", repr(function))
         self._namespace = namespace
         self._key = key
@@ -98,6 +139,8 @@ class OwnKeys:
         key = self._key(*args, **kwargs)
         if not isinstance(key, str):
             raise TypeError(f"the key function of {self._name} is to return a str, and returned a {type(key).__name__}")
+        if self.identity is not None:
+            key = f"{key}#{self.identity.digest().hex()}"
         scope = runs.current_scope() if runs.is_used else ""
         return self._namespace, content_key(scope, key) if scope else key
 

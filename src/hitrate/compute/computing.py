@@ -12,10 +12,11 @@ from typing import TYPE_CHECKING, Any
 
 from hitrate import runs
 from hitrate.base import FullKey
-from hitrate.compute.flights import AGAIN, LEFT_OUT, Flight, Flights, Outcome, led
+from hitrate.compute.flights import AGAIN, APART, LEFT_OUT, Boarding, Flight, Flights, Outcome, led
 from hitrate.compute.leading import Run, Work
 from hitrate.compute.looking import Look, look
 from hitrate.compute.refreshing import Refresher
+from hitrate.compute.runs import is_resumed
 from hitrate.compute.terms import Terms, refresh_is_due
 from hitrate.errors import SerializationError, StoreError
 from hitrate.failsafe import log
@@ -26,6 +27,10 @@ if TYPE_CHECKING:
     from hitrate.compute.cache import ComputingCache
 
 _NOTHING: Any = object()
+"""In the place of a value: ask the cache again."""
+
+_APART: Any = object()
+"""In the place of a value: ask the cache again, and then compute it alone."""
 
 
 class Computing:
@@ -48,8 +53,8 @@ class Computing:
 
     # One key
 
-    def one(self, full_key: FullKey, compute: Callable[[], Any], terms: Terms) -> Any:
-        """Return the value of a key, computing it on this thread if nobody else does."""
+    def one(self, full_key: FullKey, compute: Callable[[], Any], terms: Terms, *, alone: bool = False) -> Any:
+        """Return the value of a key, computing it on this thread if nobody else does, or in any case if ``alone``."""
         if runs.is_used and (mode := runs.current_mode()):
             return compute() if mode == runs.BYPASS else self.anew(full_key, compute, terms)
         while True:
@@ -63,45 +68,54 @@ class Computing:
             else:
                 for value in self.cache.get((full_key,)).values():
                     return value
-            value = self._flown(full_key, compute, terms, seen)
-            if value is not _NOTHING:
+            value = self._flown(full_key, compute, terms, seen, alone=alone)
+            if value is _APART:
+                alone = True
+            elif value is not _NOTHING:
                 return value
 
     def missed(self, full_key: FullKey, compute: Callable[[], Any], terms: Terms, seen: int) -> Any:
         """Return the value of a key that was missed, when so many flights had landed; as ``one`` then."""
         value = self._flown(full_key, compute, terms, seen)
-        return self.one(full_key, compute, terms) if value is _NOTHING else value
+        if value is _NOTHING or value is _APART:
+            return self.one(full_key, compute, terms, alone=value is _APART)
+        return value
 
     def anew(self, full_key: FullKey, compute: Callable[[], Any], terms: Terms) -> Any:
         """Compute the value of a key whether it is in the cache or not, and return it."""
         return self._flown(full_key, compute, terms, anew=True)
 
     def _flown(
-        self, full_key: FullKey, compute: Callable[[], Any], terms: Terms, seen: int = 0, *, anew: bool = False
+        self,
+        full_key: FullKey,
+        compute: Callable[[], Any],
+        terms: Terms,
+        seen: int = 0,
+        *,
+        anew: bool = False,
+        alone: bool = False,
     ) -> Any:
-        """Return the value by a flight, of this thread or of others; ``_NOTHING`` if the cache is to be asked again."""
+        """Return the value by a flight, of this thread or of others.
+
+        Returns:
+            The value; ``_NOTHING`` or ``_APART`` if the cache is to be asked again.
+        """
         full_key = plain_key(full_key)
-        mine, others = self.flights.board([full_key], None, anew=anew)
-        if not mine:
-            return _value(self._wait(others)[full_key])
-        run = Run(self, mine, Work(lambda keys: {full_key: compute()}), terms, seen=seen, anew=anew)
-        carry_out(run.plan())
-        return _value(run.outcomes[full_key], leads=True)
-
-    def _wait(self, flights: Sequence[Flight]) -> dict[FullKey, Outcome]:
-        left = list(flights)
-        outcomes = {}
+        keys = [full_key]
+        boarding = Boarding(None)
         try:
-            while left:
-                outcomes[left[-1].key] = left[-1].wait()
-                self.flights.leave(left.pop())
+            self.flights.board(boarding, keys, anew=anew, alone=keys if alone or is_resumed() else ())
+            if not boarding.mine:
+                return _value(boarding.others[0].wait())
+            work = Work(lambda keys: {full_key: compute()})
+            run = Run(self, boarding.mine, work, terms, seen=seen, anew=anew, nested=boarding.nested)
+            carry_out(run.plan())
+            return _value(run.outcomes[full_key], leads=True)
         finally:
-            for flight in left:
-                self.flights.leave(flight)
-        return outcomes
+            self.flights.leave(boarding)
 
-    async def aone(self, full_key: FullKey, compute: Callable[[], Any], terms: Terms) -> Any:
-        """Return the value of a key, computing it in a task if nobody else does."""
+    async def aone(self, full_key: FullKey, compute: Callable[[], Any], terms: Terms, *, alone: bool = False) -> Any:
+        """Return the value of a key, computing it in a task if nobody else does, or in any case if ``alone``."""
         if runs.is_used and (mode := runs.current_mode()):
             if mode == runs.REFRESH:
                 return await self.aanew(full_key, compute, terms)
@@ -118,55 +132,58 @@ class Computing:
             else:
                 for value in (await self.cache.aget((full_key,))).values():
                     return value
-            value = await self._aflown(full_key, compute, terms, seen)
-            if value is not _NOTHING:
+            value = await self._aflown(full_key, compute, terms, seen, alone=alone)
+            if value is _APART:
+                alone = True
+            elif value is not _NOTHING:
                 return value
 
     async def amissed(self, full_key: FullKey, compute: Callable[[], Any], terms: Terms, seen: int) -> Any:
         """Return the value of a key that was missed, when so many flights had landed; as ``aone`` then."""
         value = await self._aflown(full_key, compute, terms, seen)
-        return await self.aone(full_key, compute, terms) if value is _NOTHING else value
+        if value is _NOTHING or value is _APART:
+            return await self.aone(full_key, compute, terms, alone=value is _APART)
+        return value
 
     async def aanew(self, full_key: FullKey, compute: Callable[[], Any], terms: Terms) -> Any:
         """Compute the value of a key whether it is in the cache or not, and return it."""
         return await self._aflown(full_key, compute, terms, anew=True)
 
     async def _aflown(
-        self, full_key: FullKey, compute: Callable[[], Any], terms: Terms, seen: int = 0, *, anew: bool = False
+        self,
+        full_key: FullKey,
+        compute: Callable[[], Any],
+        terms: Terms,
+        seen: int = 0,
+        *,
+        anew: bool = False,
+        alone: bool = False,
     ) -> Any:
         full_key = plain_key(full_key)
-        mine, others = self.flights.board([full_key], asyncio.get_running_loop(), anew=anew)
-        if not mine:
-            return _value((await self._await(others))[full_key])
-        run = Run(self, mine, Work(_one_awaited(full_key, compute)), terms, seen=seen, anew=anew)
-        outcomes = await self._await_own(run, mine)
-        return _value(outcomes[full_key], leads=True)
+        keys, boarding = [full_key], Boarding(asyncio.get_running_loop())
+        try:
+            self.flights.board(boarding, keys, anew=anew, alone=keys if alone or is_resumed() else ())
+            if not boarding.mine:
+                return _value(await boarding.others[0].await_())
+            run = Run(self, boarding.mine, Work(_one_awaited(full_key, compute)), terms, seen=seen, anew=anew)
+            await self._await_own(run, boarding.mine)
+            return _value(run.outcomes[full_key], leads=True)
+        finally:
+            self.flights.leave(boarding)
 
-    async def _await_own(self, run: Run, flights: list[Flight]) -> dict[FullKey, Outcome]:
+    async def _await_own(self, run: Run, flights: list[Flight]) -> None:
         """Have a task carry out flights: the caller may be cancelled, and the work goes on while anyone waits."""
         task = asyncio.get_running_loop().create_task(_carried(run.plan()), name="hitrate-flight")
         task.add_done_callback(lambda task: run.abandon())  # it may be cancelled before its first step
         for flight in flights:
-            flight.task = task
             flight.companions = flights
-        outcomes = await self._await(flights)
+            flight.task = task
+        for flight in flights:
+            await flight.await_()
         await asyncio.wait([task])  # it has nothing left to do but to end
         failure = task.result()  # CancelledError, if it was cancelled and this caller was not
         if failure is not None:
             raise failure
-        return outcomes
-
-    async def _await(self, flights: Sequence[Flight]) -> dict[FullKey, Outcome]:
-        left = list(flights)
-        outcomes = {}
-        try:
-            while left:
-                outcomes[left[-1].key] = await left[-1].await_()
-                self.flights.leave(left.pop())
-        finally:
-            for flight in left:
-                self.flights.leave(flight, cancelled=True)
-        return outcomes
 
     # Many keys
 
@@ -180,6 +197,7 @@ class Computing:
         if mode == runs.BYPASS:
             return _in_order(full_keys, compute(missing) if missing else found)
         anew = mode == runs.REFRESH
+        alone = {*missing} if is_resumed() else set()
         if not missing:
             self.cache.get(missing)  # raises if it is closed
         while missing:
@@ -187,18 +205,16 @@ class Computing:
             if not anew:
                 found |= self.cache.get(missing)
                 missing = [key for key in missing if key not in found]
-            mine, others = self.flights.board(missing, None, anew=anew)
-            if mine:
-                run = Run(self, mine, Work(compute), terms, seen=seen, anew=anew)
-                try:
+            boarding = Boarding(None)
+            try:
+                self.flights.board(boarding, missing, anew=anew, alone=alone)
+                run = Run(self, boarding.mine, Work(compute), terms, seen=seen, anew=anew, nested=boarding.nested)
+                if boarding.mine:
                     carry_out(run.plan())
-                except BaseException:
-                    self._leave(others)
-                    raise
-                outcomes = run.outcomes
-            else:
-                outcomes = {}
-            missing = _sorted_out(found, outcomes, self._wait(others))
+                others = {flight.key: flight.wait() for flight in boarding.others}
+            finally:
+                self.flights.leave(boarding)
+            missing = _sorted_out(found, run.outcomes, others, alone)
         return _in_order(full_keys, found)
 
     async def amany(
@@ -211,6 +227,7 @@ class Computing:
         if mode == runs.BYPASS:
             return _in_order(full_keys, await _many_awaited(compute)(missing) if missing else found)
         anew = mode == runs.REFRESH
+        alone = {*missing} if is_resumed() else set()
         if not missing:
             await self.cache.aget(missing)  # raises if it is closed
         while missing:
@@ -218,21 +235,17 @@ class Computing:
             if not anew:
                 found |= await self.cache.aget(missing)
                 missing = [key for key in missing if key not in found]
-            mine, others = self.flights.board(missing, asyncio.get_running_loop(), anew=anew)
-            outcomes: dict[FullKey, Outcome] = {}
-            if mine:
-                run = Run(self, mine, Work(_many_awaited(compute)), terms, seen=seen, anew=anew)
-                try:
-                    outcomes = await self._await_own(run, mine)
-                except BaseException:
-                    self._leave(others)
-                    raise
-            missing = _sorted_out(found, outcomes, await self._await(others))
+            boarding = Boarding(asyncio.get_running_loop())
+            try:
+                self.flights.board(boarding, missing, anew=anew, alone=alone)
+                run = Run(self, boarding.mine, Work(_many_awaited(compute)), terms, seen=seen, anew=anew)
+                if boarding.mine:
+                    await self._await_own(run, boarding.mine)
+                others = {flight.key: await flight.await_() for flight in boarding.others}
+            finally:
+                self.flights.leave(boarding)
+            missing = _sorted_out(found, run.outcomes, others, alone)
         return _in_order(full_keys, found)
-
-    def _leave(self, flights: Sequence[Flight]) -> None:
-        for flight in flights:
-            self.flights.leave(flight, cancelled=True)
 
     # Old values
 
@@ -274,22 +287,31 @@ class Computing:
         """Replace an old value, unless somebody does already."""
         led.set(())  # in a context of its own: the computation that saw the old value does not wait for it
         full_key = plain_key(full_key)
-        mine, others = self.flights.board([full_key], None)
-        self._leave(others)
-        if mine:
-            run = self._refreshing(found, full_key, mine, Work(lambda keys: {full_key: compute()}), terms)
-            carry_out(run.plan())
-            _value(run.outcomes[full_key])
+        boarding = Boarding(None)
+        try:
+            self.flights.board(boarding, [full_key])
+            if boarding.mine:
+                work = Work(lambda keys: {full_key: compute()})
+                run = self._refreshing(found, full_key, boarding.mine, work, terms)
+                carry_out(run.plan())
+                _value(run.outcomes[full_key])
+        finally:
+            self.flights.leave(boarding)
 
     async def _arefresh(self, found: Look, full_key: FullKey, compute: Callable[[], Any], terms: Terms) -> None:
         """Replace an old value, unless somebody does already."""
         led.set(())  # as above
         full_key = plain_key(full_key)
-        mine, others = self.flights.board([full_key], asyncio.get_running_loop())
-        self._leave(others)
-        if mine:
-            run = self._refreshing(found, full_key, mine, Work(_one_awaited(full_key, compute)), terms)
-            _value((await self._await_own(run, mine))[full_key])
+        boarding = Boarding(asyncio.get_running_loop())
+        try:
+            self.flights.board(boarding, [full_key])
+            if boarding.mine:
+                work = Work(_one_awaited(full_key, compute))
+                run = self._refreshing(found, full_key, boarding.mine, work, terms)
+                await self._await_own(run, boarding.mine)
+                _value(run.outcomes[full_key])
+        finally:
+            self.flights.leave(boarding)
 
     # The whole
 
@@ -357,6 +379,8 @@ def _many_awaited(compute: Callable[[list[FullKey]], Any]) -> Callable[[list[Ful
 
 
 def _value(outcome: Outcome, *, leads: bool = False) -> Any:
+    if outcome is APART:
+        return _APART
     return _NOTHING if outcome is AGAIN or outcome is LEFT_OUT else outcome.taken(leads=leads)
 
 
@@ -367,16 +391,21 @@ def _taken(found: Look) -> Any:
 
 
 def _sorted_out(
-    found: dict[FullKey, Any], mine: Mapping[FullKey, Outcome], others: Mapping[FullKey, Outcome]
+    found: dict[FullKey, Any],
+    mine: Mapping[FullKey, Outcome],
+    others: Mapping[FullKey, Outcome],
+    alone: set[FullKey],
 ) -> list[FullKey]:
-    """Add what was computed to what was found; return the keys to ask for again."""
+    """Add what was computed to what was found; return the keys to ask for again, and note those to compute alone."""
     again = []
     for outcomes, leads in ((mine, True), (others, False)):
         for key, outcome in outcomes.items():
             value = _value(outcome, leads=leads)
-            if value is not _NOTHING:
+            if value is _APART:
+                alone.add(key)
+            elif value is not _NOTHING:
                 found[key] = value
-            elif outcome is AGAIN:
+            if outcome is AGAIN or outcome is APART:
                 again.append(key)
     return again
 

@@ -7,31 +7,25 @@ of them that is there already, by setting its state, without its constructor.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from types import GetSetDescriptorType, MemberDescriptorType
 from typing import Any
 
-_OF_THE_RAISE = frozenset(
-    {"__traceback__", "__context__", "__cause__", "__suppress_context__", "__dict__", "__weakref__"}
-)
-"""What an exception has of the place where it was raised; that is another when it is raised again."""
+from hitrate.modules import canonical_name
+from hitrate.serde.exceptions import exception_state
 
-Described = tuple[str, tuple[Any, ...], dict[str, Any]]
-"""The module and qualified name of its class, its ``args``, and its attributes."""
+Described = tuple[Any, ...]
+"""The module and qualified name of its class, its ``args``, its attributes, and if there are any its other fields."""
 
 
 def described(error: Exception) -> Described | None:
     """Return what is to be stored of an exception; None if it could not be restored exactly."""
-    stored: Described = (_name(type(error)), error.args, dict(vars(error)))
-    other = restored(stored, [type(error)])
+    cls = type(error)
     try:
-        if other is None or str(other) != str(error) or other.__reduce__()[1:] != error.__reduce__()[1:]:
-            return None
-        for name in _fields(type(error)):
-            if getattr(other, name, None) != getattr(error, name, None):
-                return None
-    except Exception:  # of the user's, in a __str__ or __eq__
+        _, dump, _ = exception_state(cls)
+        name, args, attributes, *others = dump(error, _name(cls))
+        stored = (name, tuple(args), dict(attributes), *others)
+        return stored if str(restored(stored, [cls])) == str(error) else None
+    except Exception:  # it holds what cannot be read, or a __str__ of the user's failed
         return None
-    return stored
 
 
 def restored(stored: Any, kinds: Sequence[type[Exception]]) -> Exception | None:
@@ -42,31 +36,20 @@ def restored(stored: Any, kinds: Sequence[type[Exception]]) -> Exception | None:
         kinds: the classes that it may have, or have as a base.
     """
     match stored:
-        case (str(name), (tuple() | list()) as args, dict(state)) if all(isinstance(each, str) for each in state):
+        case (str(name), (tuple() | list()) as args, dict(attributes), *others):
             for kind in _with_subclasses(kinds):
                 if _name(kind) == name:
-                    # The interpreter's own part of it only.
-                    builtin = next(base for base in kind.__mro__ if base.__module__ == "builtins")
                     try:
-                        error: Exception = builtin.__new__(kind, *args)
-                        error.args = tuple(args)
-                        vars(error).update(state)
+                        _, _, restore = exception_state(kind)
+                        error: Exception = restore([name, [*args], dict(attributes), *others])
                     except Exception:  # these are not its args, nor is that its state
                         return None
                     return error
     return None
 
 
-def _fields(kind: type) -> Iterator[str]:
-    """Return the names of what an exception holds outside of its ``args`` and its attributes, as ``OSError.errno``."""
-    for base in kind.__mro__:
-        for name, value in vars(base).items():
-            if isinstance(value, (GetSetDescriptorType, MemberDescriptorType)) and name not in _OF_THE_RAISE:
-                yield name
-
-
 def _name(kind: type) -> str:
-    return f"{kind.__module__}.{kind.__qualname__}"
+    return f"{canonical_name(kind.__module__)}.{kind.__qualname__}"
 
 
 def _with_subclasses(kinds: Sequence[type[Exception]]) -> Iterator[type[Exception]]:

@@ -10,28 +10,36 @@ from __future__ import annotations
 import asyncio
 import os
 import threading
-from collections.abc import Callable
+import weakref
+from collections.abc import Callable, Container
 from contextvars import ContextVar
 from typing import Any
 
 from hitrate.base import FullKey
 from hitrate.errors import DecodeError, ReentrancyError
+from hitrate.exclusive import held
 
-_lock = threading.Lock()
-"""Guards all flights and who waits for which; held for a few lines only, never over a wait or a computation."""
+_lock = threading.RLock()
+"""Guards all flights and who waits for which; held for a few lines only, never over a wait or a computation.
+
+Re-entrant, for a finaliser may run within these lines: a coroutine that is collected lands its flight. So no set or
+dict is walked here while it can change.
+"""
+
+_is_mine: Callable[[], bool] = _lock._is_owned  # type: ignore[attr-defined]  # as `Condition` does
 
 _LOOK_SECONDS = 1.0
-"""How often those who wait for a task look whether its event loop still runs: a loop that was closed tells nobody."""
+"""How often those who wait look whether anyone still leads the flight: a loop that was closed tells nobody."""
 
-_blocked: dict[asyncio.AbstractEventLoop, list[Flight]] = {}
-"""The flights that event loops wait for in calls that block them: until then none of their tasks goes on."""
+_blocked: dict[asyncio.AbstractEventLoop | None, set[Boarding]] = {}
+"""The calls that block event loops while they wait: until then none of the tasks of these goes on."""
 
 led: ContextVar[tuple[Flight, ...]] = ContextVar("hitrate_flights", default=())
 """The flights that this thread or task is computing, for those that it calls to know."""
 
 
 class Outcome:
-    """How a flight ended: with a value, with an exception, or with neither (``AGAIN``).
+    """How a flight ended: with a value, with an exception, or with neither (``AGAIN``, ``APART``).
 
     Args:
         value: what was computed, the caller's own who led the flight.
@@ -63,8 +71,41 @@ class Outcome:
 AGAIN = Outcome()
 """Nothing was learnt (whoever computed was cancelled): those who wait are to ask again."""
 
+APART = Outcome()
+"""What was raised was for the one who computed: those who wait are to ask again, each on its own."""
+
 LEFT_OUT = Outcome()
 """The function that computes many left this one out."""
+
+
+class Boarding:
+    """One call's part in flights: those that it leads, and those of others that it waits for.
+
+    The call makes it before it takes part in any, and ends it whatever happens: so an exception that comes between any
+    two lines leaves no flight behind that nobody leads.
+
+    Args:
+        loop: the event loop whose task will carry out the flights that begin; None if this thread will.
+
+    Attributes:
+        mine: the flights that the call is to lead.
+        others: those that others lead.
+        within: the flights whose computation makes the call.
+        blocked: the event loop that the call blocks.
+        thread: the thread that leads the flights that begin, unless a task does.
+        nested: whether the call comes within another one of its thread, as a finaliser's, and so must not wait.
+    """
+
+    __slots__ = ("__weakref__", "blocked", "loop", "mine", "nested", "others", "thread", "within")
+
+    def __init__(self, loop: asyncio.AbstractEventLoop | None) -> None:
+        self.loop = loop
+        self.mine: list[Flight] = []
+        self.others: list[Flight] = []
+        self.nested = False
+        self.within = led.get()
+        self.blocked = asyncio._get_running_loop() if loop is None else None
+        self.thread = threading.get_ident() if loop is None else None
 
 
 class Flight:
@@ -73,71 +114,84 @@ class Flight:
     Attributes:
         key: the full key.
         loop: the event loop whose task computes it; None if a thread does.
+        thread: that thread.
         task: that task.
         companions: the flights that the same task carries out, this one among them.
         revoked: whether what it computes is not to be stored, since the key was removed or computed anew meanwhile.
-        waiting: how many wait for it.
+        waiters: the calls that wait for it; None if there was none so far.
+        asks: the calls that its computation makes, and that wait for other flights; None if there was none so far.
     """
 
     __slots__ = (
-        "_callbacks",
-        "_landed",
-        "awaited",
+        "_leader",
+        "_wakes",
+        "asks",
         "companions",
         "key",
         "loop",
         "outcome",
         "revoked",
         "task",
-        "waiting",
+        "thread",
+        "waiters",
     )
 
-    def __init__(self, key: FullKey, loop: asyncio.AbstractEventLoop | None) -> None:
+    def __init__(self, key: FullKey, leader: Boarding) -> None:
         self.key = key
-        self.loop = loop
+        self.loop = leader.loop
+        self.thread = leader.thread
         self.task: asyncio.Task[Any] | None = None
         self.companions: list[Flight] = [self]
         self.revoked = False
-        self.waiting = 0
+        # A task computes it, and its caller waits as others do.
+        self.waiters: set[Boarding] | None = None if leader.loop is None else {leader}
+        self.asks: set[Boarding] | None = None
         self.outcome: Outcome | None = None
-        self.awaited: list[Flight] = []  # the flights that whoever computes this one waits for, once for each wait
-        self._landed: threading.Event | None = None
-        self._callbacks: list[Callable[[], None]] = []
+        self._leader = weakref.ref(leader)
+        self._wakes: list[Callable[[], object]] = []
+
+    @property
+    def waiting(self) -> int:
+        """How many wait for it."""
+        return len(self.waiters or ())
 
     @property
     def alive(self) -> bool:
-        """False if the event loop that was to carry it on does not run (any more)."""
-        return self.loop is None or self.loop.is_running()
+        """False if nobody leads it any more: its call has ended, or its event loop does not run."""
+        if self.loop is not None and not self.loop.is_running():
+            return False
+        return self.task is not None or self._leader() is not None
 
     def land(self, outcome: Outcome) -> None:
         """End the flight and wake those who wait."""
-        with _lock:
-            if self.outcome is not None:
-                return
+        # No lock: who waits adds itself first and looks for the outcome then, here it is the other way round.
+        if self.outcome is None:
             self.outcome = outcome
-            callbacks, self._callbacks = self._callbacks, []
-            landed = self._landed
-        if landed is not None:
-            landed.set()
-        for callback in callbacks:
-            callback()
+        while self._wakes:
+            try:
+                wake = self._wakes.pop()
+            except IndexError:  # somebody else lands it, too
+                return
+            wake()
+
+    def _when_landed(self, wake: Callable[[], object]) -> bool:
+        """Have a function called when it has landed; return False if it has, and the function need not be called."""
+        self._wakes.append(wake)
+        return self.outcome is None
 
     def forget_others(self) -> None:
         """Forget who waits: after a fork they are not here, nor can a lock that one of them held be had."""
-        self._landed, self._callbacks = None, []
-        self.waiting = 0
+        self._wakes = []
+        self.waiters = None
 
     def wait(self) -> Outcome:
         """Wait on this thread until it has landed."""
-        with _lock:
-            if self.outcome is not None:
-                return self.outcome
-            if self._landed is None:
-                self._landed = threading.Event()
-            landed = self._landed
-        while not landed.wait(None if self.loop is None else _LOOK_SECONDS):
-            if not self.alive:
-                return AGAIN
+        woken = threading.Lock()  # its own: an `Event` has a lock that a finaliser, landing this flight, could wait for
+        woken.acquire()
+        if self._when_landed(woken.release):
+            while not woken.acquire(timeout=_LOOK_SECONDS) and self.outcome is None:
+                if not self.alive:
+                    return AGAIN
         assert self.outcome is not None
         return self.outcome
 
@@ -156,14 +210,10 @@ class Flight:
             except RuntimeError:  # the loop of the one who waited was closed
                 pass
 
-        with _lock:
-            if self.outcome is not None:
-                return self.outcome
-            self._callbacks.append(landed)
-        if self.loop is None or self.loop is loop:
-            await woken
-        else:
-            while not woken.done():
+        if self._when_landed(landed):
+            if self.loop is loop:
+                await woken
+            while self.outcome is None:
                 await asyncio.wait([woken], timeout=_LOOK_SECONDS)
                 if self.outcome is None and not self.alive:
                     return AGAIN
@@ -181,107 +231,161 @@ class Flights:
 
     def __init__(self) -> None:
         self._flights: dict[FullKey, Flight] = {}
+        self._alone: set[Flight] = set()  # those that nobody else takes part in
+        self._by_loop: dict[asyncio.AbstractEventLoop, set[Flight]] = {}
         self.landed = 0
 
     def board(
-        self, keys: list[FullKey], loop: asyncio.AbstractEventLoop | None, *, anew: bool = False
-    ) -> tuple[list[Flight], list[Flight]]:
+        self, boarding: Boarding, keys: list[FullKey], *, anew: bool = False, alone: Container[FullKey] = ()
+    ) -> None:
         """Take part in the flights of some keys; begin those that are not under way.
 
         Args:
+            boarding: of the call; the flights are noted there, and it is to be given to ``leave`` in any case.
             keys: full keys, none of them twice.
-            loop: the event loop whose task will carry out the flights that begin; None if this thread will.
             anew: whether to begin them all: what is under way began too early.
-
-        Returns:
-            The flights that the caller is to lead, and those that others lead.
+            alone: those of the keys to begin flights for that nobody else takes part in.
 
         Raises:
             ReentrancyError: the computation of one of these keys is what asks, and would wait for itself.
         """
-        blocked = asyncio._get_running_loop() if loop is None else None
-        mine: list[Flight] = []
-        others: list[Flight] = []
-        current = led.get()
-        with _lock:
-            for key in keys:
-                flight = self._flights.get(key)
-                if flight is None or not flight.alive:
-                    continue
-                if current or blocked is not None:
-                    awaited = _awaited_by(flight)
-                    if any(each in awaited for each in current):
-                        raise _reentrancy(key, "computing its value asks for that value again, directly or by others")
-                    if blocked is not None and not anew and any(each.loop is blocked for each in awaited):
-                        raise _reentrancy(
-                            key, "a task of this very event loop computes it; await aget_or_compute instead"
-                        )
-            for key in keys:
-                flight = self._flights.get(key)
-                if flight is None or anew or not flight.alive:
-                    if flight is not None:
-                        flight.revoked = True
-                    flight = self._flights[key] = Flight(key, loop)
-                    flight.waiting = 0 if loop is None else 1  # a task computes it, and its caller waits as others do
-                    mine.append(flight)
-                else:
-                    flight.waiting += 1
-                    others.append(flight)
-                    for each in current:
-                        each.awaited.append(flight)
-                    if blocked is not None:
-                        _blocked.setdefault(blocked, []).append(flight)
-        return mine, others
+        if self._by_loop:
+            self._let_go_of_closed_loops()
+        if _is_mine():
+            # A finaliser, within a change of flights: whoever it waited for could not land.
+            alone = keys
+            boarding.nested = True
+        held(_lock, self._board, boarding, keys, anew, alone)
 
-    def leave(self, flight: Flight, *, cancelled: bool = False) -> None:
-        """Wait no more for a flight; when all who did were cancelled, so is its task."""
-        with _lock:
-            flight.waiting -= 1
-            for each in led.get():
-                if flight in each.awaited:
-                    each.awaited.remove(flight)
-            if _blocked and (loop := asyncio._get_running_loop()) in _blocked and flight in _blocked[loop]:
-                _blocked[loop].remove(flight)
-                if not _blocked[loop]:
-                    del _blocked[loop]
-            task = flight.task
-            if not cancelled or task is None or flight.outcome is not None:
+    def _board(self, boarding: Boarding, keys: list[FullKey], anew: bool, alone: Container[FullKey]) -> None:
+        current, blocked = boarding.within, boarding.blocked
+        for key in keys:
+            if current and any(each.key == key and each in self._alone for each in current):
+                raise _reentrancy(key, "computing its value asks for that value again")
+            flight = self._flights.get(key)
+            if flight is None or not flight.alive or key in alone:
+                continue
+            if boarding.loop is None or current:
+                awaited = _awaited_by(flight)
+                if any(each in awaited for each in current):
+                    raise _reentrancy(key, "computing its value asks for that value again, directly or by others")
+                if blocked is not None and not anew and any(each.loop is blocked for each in awaited):
+                    raise _reentrancy(key, "a task of this very event loop computes it; await aget_or_compute instead")
+                if not anew and any(each.thread == boarding.thread is not None for each in awaited):
+                    # A finaliser, on a thread that is about to compute that: it must not wait for itself.
+                    alone = (*(other for other in keys if other in alone), key)
+                    boarding.nested = True
+        for key in keys:
+            flight = self._flights.get(key)
+            if flight is not None and flight.alive and not anew and key not in alone:
+                boarding.others.append(flight)
+                flight.waiters = flight.waiters or set()
+                flight.waiters.add(boarding)
+                continue
+            if flight is not None and (anew or not flight.alive):
+                flight.revoked = True
+            flight = Flight(key, boarding)
+            boarding.mine.append(flight)  # before others find it
+            if boarding.loop is not None:
+                self._by_loop.setdefault(boarding.loop, set()).add(flight)
+            if key in alone:
+                self._alone.add(flight)
+            else:
+                self._flights[key] = flight
+        if boarding.others:
+            for each in current:
+                each.asks = each.asks or set()
+                each.asks.add(boarding)
+            if blocked is not None:
+                _blocked.setdefault(blocked, set()).add(boarding)
+
+    def leave(self, boarding: Boarding) -> None:
+        """Wait no more for flights, and land those that the call led and did not land.
+
+        A task that nobody waits for any more is cancelled.
+        """
+        if boarding.loop is None:
+            if led.get() is not boarding.within:
+                led.set(boarding.within)
+            if not boarding.others and all(flight.outcome is not None for flight in boarding.mine):
                 return
-            if any(each.waiting > 0 and each.outcome is None for each in flight.companions):
-                return
+        for task in held(_lock, self._leave, boarding):
+            try:
+                task.get_loop().call_soon_threadsafe(task.cancel)
+            except RuntimeError:  # its loop was closed, and it with it
+                pass
+        for flight in boarding.mine:
+            if flight.task is None and flight.outcome is None:
+                self.remove(flight)
+                flight.land(AGAIN)
+
+    def _leave(self, boarding: Boarding) -> set[asyncio.Task[Any]]:
+        """Return the tasks to cancel."""
+        for each in boarding.within:
+            if each.asks is not None:
+                each.asks.discard(boarding)
+        if boarding.blocked in _blocked:
+            _blocked[boarding.blocked].discard(boarding)
+            if not _blocked[boarding.blocked]:
+                del _blocked[boarding.blocked]
+        for flight in (*boarding.mine, *boarding.others):
+            if flight.waiters is not None:
+                flight.waiters.discard(boarding)
+        deserted = set()
+        for flight in (*boarding.mine, *boarding.others):
+            if flight.task is None or flight.outcome is not None:
+                continue
+            if any(each.waiters and each.outcome is None for each in flight.companions):
+                continue
+            deserted.add(flight.task)
             for each in flight.companions:
                 each.revoked = True  # a removal of its key would not find it any more
-                if self._flights.get(each.key) is each:
-                    del self._flights[each.key]  # nobody is to wait for it from here on
-        try:
-            task.get_loop().call_soon_threadsafe(task.cancel)
-        except RuntimeError:  # its loop was closed, and it with it
-            pass
+                self._forget(each)  # nobody is to wait for it from here on
+        return deserted
 
     def remove(self, flight: Flight) -> None:
         """Have a flight found no more. What it stored is stored by now."""
-        with _lock:
-            self.landed += 1
-            if self._flights.get(flight.key) is flight:
-                del self._flights[flight.key]
+        self.landed += 1
+        if flight.loop is not None or self._alone or self._flights.get(flight.key) is flight:
+            held(_lock, self._forget, flight)
 
-    def under_way(self, key: FullKey) -> bool:
-        """Tell whether a key is being computed."""
-        flight = self._flights.get(key)
-        return flight is not None and flight.alive
+    def _forget(self, flight: Flight) -> None:
+        if self._flights.get(flight.key) is flight:
+            del self._flights[flight.key]
+        self._alone.discard(flight)
+        if flight.loop is not None and (of_loop := self._by_loop.get(flight.loop)) is not None:
+            of_loop.discard(flight)
+            if not of_loop:
+                del self._by_loop[flight.loop]
+
+    def _let_go_of_closed_loops(self) -> None:
+        """Land the flights of event loops that were closed, and let go of their tasks."""
+        for loop in [*self._by_loop]:
+            if loop.is_closed():
+                for flight in [*self._by_loop.get(loop, ())]:
+                    flight.revoked = True
+                    self.remove(flight)
+                    flight.land(AGAIN)
+                    flight.task = None
+                    flight.companions = []
 
     def revoke(self, concerns: Callable[[FullKey], bool]) -> None:
         """Have flights store nothing, since their keys are being removed."""
-        with _lock:
-            for key, flight in self._flights.items():
-                if concerns(key):
-                    flight.revoked = True
+        if self._flights or self._alone:
+            held(_lock, self._revoke, concerns)
+
+    def _revoke(self, concerns: Callable[[FullKey], bool]) -> None:
+        for flight in (*self._flights.values(), *self._alone):
+            if concerns(flight.key):
+                flight.revoked = True
 
     def after_fork_in_child(self) -> None:
         """Forget the flights of threads that are not here."""
         for flight in self._flights.values():
             flight.forget_others()
         self._flights = {}
+        self._alone = set()
+        self._by_loop = {}
 
 
 def _awaited_by(flight: Flight) -> set[Flight]:
@@ -289,12 +393,12 @@ def _awaited_by(flight: Flight) -> set[Flight]:
     found = {flight}
     level = [flight]
     while level:
-        level = [
-            other
-            for each in level
-            for other in (*each.awaited, *(_blocked.get(each.loop, ()) if _blocked and each.loop is not None else ()))
-            if other not in found
-        ]
+        further: list[Flight] = []
+        for each in level:
+            blocked = _blocked.get(each.loop, ()) if _blocked and each.loop is not None else ()
+            for boarding in (*(each.asks or ()), *blocked):  # a tuple: a finaliser may change the sets
+                further += [other for other in boarding.others if other not in found and other.outcome is None]
+        level = [*dict.fromkeys(further)]
         found.update(level)
     return found
 
@@ -304,8 +408,9 @@ def _reentrancy(key: FullKey, why: str) -> ReentrancyError:
 
 
 def _after_fork_in_child() -> None:
-    global _lock  # noqa: PLW0603
-    _lock = threading.Lock()  # a thread that is not here may have held it
+    global _lock, _is_mine  # noqa: PLW0603
+    _lock = threading.RLock()  # a thread that is not here may have held it
+    _is_mine = _lock._is_owned  # type: ignore[attr-defined]
     _blocked.clear()
 
 

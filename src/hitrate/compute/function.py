@@ -13,7 +13,7 @@ from hitrate.cache import _MISS
 from hitrate.compute.bound_classes import BoundClasses
 from hitrate.compute.cache import ComputingCache
 from hitrate.compute.call_keys import ContentKeys, OwnKeys
-from hitrate.compute.identity import name_of, namespace_of, told_apart_by
+from hitrate.compute.identity import identity_of, name_of, namespace_of, register_cached
 from hitrate.compute.terms import Terms, agreed
 from hitrate.compute.wrapper import FunctionWrapper
 from hitrate.content.calls import stable_key
@@ -153,6 +153,9 @@ class _CoroutineFunction(_Cached):
         await self._cache.aclear([self.namespace])
 
 
+register_cached(_Function, _CoroutineFunction)
+
+
 def cached(
     cache: ComputingCache[Any],
     *,
@@ -185,11 +188,13 @@ def cached(
         namespace: where its entries are; the module and qualified name of the function when not given.
         key: called with the arguments of a call, returns a str; equal keys share a result. ``stable_key`` goes by the
             content of the arguments, their names and defaults.
-        version: entries of another version are out of reach; ``"source"`` takes the function's own code for it.
+        version: entries of another version are out of reach, and those of this one survive a change of the code, which
+            counts otherwise; ``"source"`` shows the code's digest in the namespace.
         ignore: names of parameters, or fields within them, that do not count in the key, as for ``stable_key``:
-            ``("self", "client")``.
+            ``("self", "client")``; and of variables that the function closes over.
         only: names of those that alone count.
-        scope: what else counts, such as a tenant or a model.
+        scope: what else counts, such as a tenant or a model. With it, or a ``namespace``, the function may close over
+            what has no content to go by, such as a client.
         cache_if: is given a result and tells whether to store it.
         cache_errors: exceptions of these classes are stored, and raised again to equal calls.
         error_ttl: seconds that they are.
@@ -204,8 +209,8 @@ def cached(
         A decorator.
 
     Raises:
-        TypeError: an argument has the wrong type, or the function is a generator, whose result is used up by the first
-            who takes it.
+        TypeError: an argument has the wrong type, the function is a generator, whose result is used up by the first
+            who takes it, or it closes over what has no content that could tell it from others.
         ValueError: an argument is out of its range, or does not go with another.
     """
     if not isinstance(cache, ComputingCache):
@@ -225,19 +230,22 @@ def cached(
         raise TypeError(f"key is a function of the arguments that returns a str; {key!r} cannot be called")
     if key is not stable_key and (ignore or only is not None or scope is not None):
         raise TypeError("ignore, only and scope are for stable_key; a key function of your own says what counts")
-    KeyOptions.of(ignore, only, scope)
+    options = KeyOptions.of(ignore, only, scope)
 
     def decorate(function: Callable[..., Any]) -> Any:
         _check_function(function)
         where = namespace_of(function, namespace, version)
         keys: Callable[[tuple[Any, ...], dict[str, Any]], FullKey]
         if key is stable_key:
-            apart = told_apart_by(function, named=namespace is None)
-            # By its own key, for it is hashed with each call and may be large.
-            options = KeyOptions.of(ignore, only, (stable_key(scope=apart), scope) if apart else scope)
-            keys = ContentKeys(function, where, options)
+            is_named = namespace is not None or scope is not None
+            identity = identity_of(function, version=version, ignore=options.ignore, is_lenient=is_named)
+            keys = ContentKeys(function, where, options, identity)
         else:
-            keys = OwnKeys(function, where, key)
+            # The key of a namespace of one's own is the user's alone.
+            is_named = namespace is not None
+            keys = OwnKeys(
+                function, where, key, None if is_named else identity_of(function, version=version, is_lenient=True)
+            )
         kind = _CoroutineFunction if _is_coroutine_function(function) else _Function
         return kind(function, cache, where, keys, terms)
 

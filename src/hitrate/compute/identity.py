@@ -1,30 +1,20 @@
-"""Which function is cached: its namespace, and what tells apart functions that would otherwise share entries."""
+"""Which function is cached: its namespace, and what tells it from all others, wherever it is kept."""
 
 from __future__ import annotations
 
-import ast
-import dis
 import inspect
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from functools import partial
 from hashlib import blake2b
-from textwrap import dedent
-from types import CellType, CodeType, MethodType
-from typing import Any
+from types import FunctionType, MethodType
+from typing import Any, Final
 
 from hitrate.base import Namespace
-from hitrate.content.calls import stable_key
+from hitrate.content.describing import Description, NoContent, Options, Part, Said, describing, register
 from hitrate.keys import check_namespace
-from hitrate.serde import is_immutable
+from hitrate.modules import canonical_name
 
-_CHANGES = frozenset(
-    {
-        *("add", "append", "appendleft", "clear", "discard", "extend", "insert", "pop", "popitem", "popleft"),
-        *("remove", "reverse", "setdefault", "sort", "update"),
-    }
-)
-_CHANGING = frozenset({"STORE_SUBSCR", "DELETE_SUBSCR", "STORE_SLICE", "STORE_ATTR", "DELETE_ATTR"})
-"""How code changes an object that it closes over: by these methods, and by these instructions."""
+_DIGEST_SIZE = 16
 
 
 def namespace_of(function: Callable[..., Any], namespace: Namespace | None, version: str | int | None) -> Namespace:
@@ -46,7 +36,7 @@ def namespace_of(function: Callable[..., Any], namespace: Namespace | None, vers
         return namespace
     if isinstance(version, bool) or not isinstance(version, (str, int)):
         raise TypeError(f"version is a str, an int or None, not {version!r} of type {type(version).__name__}")
-    return (*namespace, f"source:{_source_digest(function)}" if version == "source" else f"version:{version}")
+    return (*namespace, f"source:{_source_of(function)}" if version == "source" else f"version:{version}")
 
 
 def name_of(function: Callable[..., Any]) -> Namespace:
@@ -56,93 +46,137 @@ def name_of(function: Callable[..., Any]) -> Namespace:
         TypeError: it has none, as a ``functools.partial``.
     """
     try:
-        return (function.__module__, function.__qualname__)
+        return (canonical_name(function.__module__, getattr(function, "__globals__", None)), function.__qualname__)
     except AttributeError:
         raise TypeError(f"{function!r} has no name that its entries could go by; give a namespace") from None
 
 
-def told_apart_by(function: Callable[..., Any], *, named: bool) -> tuple[Any, ...]:
-    """Return what is to count in the keys of a function because its namespace does not tell it.
-
-    Two functions made by one ``def`` differ by the values that they close over, two lambdas of a module by their code
-    alone, two partial objects by the arguments that they hold, and two bound methods by their objects. Of what a
-    function closes over, the values count that can be part of a key, as they are now. A client or a lock does not, nor
-    does what the function itself changes, as a list of its calls: that is its state, and no setting.
+def identity_of(
+    function: Callable[..., Any],
+    *,
+    version: str | int | None,
+    ignore: Mapping[str, Any] | None = None,
+    is_lenient: bool = False,
+) -> Identity:
+    """Return what tells a function from others.
 
     Args:
         function: the function.
-        named: whether the namespace is its name.
+        version: with one, other than ``"source"``, code does not count.
+        ignore: by name what does not count, None for the whole of it.
+        is_lenient: whether what has no content is left out, for the user told what tells the function apart.
 
     Raises:
-        TypeError: a partial object or a bound method holds what cannot be part of a key.
+        TypeError: something that counts has no content to go by.
     """
-    if isinstance(function, partial):
-        inner = told_apart_by(function.func, named=False)
-        return ("partial", *inner, list(function.args), dict(function.keywords))
-    if isinstance(function, MethodType):
-        of = function.__self__
-        inner = told_apart_by(function.__func__, named=named)
-        return ("method", *inner, name_of(of) if isinstance(of, type) else of)
-    if not named and not hasattr(function, "__qualname__"):
-        return ("object", function)  # that can be called
-    name = ("", "") if named else name_of(function)
-    code = getattr(function, "__code__", None)
-    digest = _code_digest(code) if isinstance(code, CodeType) and "<lambda>" in code.co_name else ""
-    closed_over = _settings(code, function.__closure__ or ()) if isinstance(code, CodeType) else {}
-    return (*name, digest, closed_over) if any((*name, digest, closed_over)) else ()
+    left_out = frozenset(name for name, sub in (ignore or {}).items() if sub is None)
+    name = f"{getattr(function, '__module__', type(function).__module__)}.{getattr(function, '__qualname__', function)}"
+    return Identity(function, name, Options(version not in (None, "source"), left_out, is_lenient))
 
 
-def _settings(code: CodeType, cells: tuple[CellType, ...]) -> dict[str, str]:
-    """Return by name the keys of what a function closes over, can be part of a key, and is not changed by it."""
-    instructions = list(dis.get_instructions(code))
-    rebound = {each.argval for each in instructions if each.opname in ("STORE_DEREF", "DELETE_DEREF")}
-    changes = not _CHANGES.isdisjoint(code.co_names) or any(each.opname in _CHANGING for each in instructions)
-    settings = {}
-    for name, cell in zip(code.co_freevars, cells, strict=True):
+class Identity:
+    """What tells a function from all others: its name and code, and all that it wraps, closes over and has as defaults.
+
+    Args:
+        function: the function.
+        name: how it is called in messages.
+        options: what of it counts.
+
+    Attributes:
+        options: what of it counts.
+        without_content: by name what was left out of it because it has no content.
+
+    Raises:
+        TypeError: something that counts has no content to go by.
+    """
+
+    def __init__(self, function: Callable[..., Any], name: str, options: Options) -> None:
+        self.options: Final = options
+        self._name = name
+        description = Description(options)
+        with describing(description):
+            self._digest = self._encoded(description, Part("function", function, "is"))
+        self._later = description.later
+        self._complete = None if self._later else self._digest
+        self.without_content: Final = description.without_content
+
+    @property
+    def is_complete(self) -> bool:
+        """Whether all variables that the function closes over had a value by the last ``digest``."""
+        return self._complete is not None
+
+    def digest(self) -> bytes:
+        """Return the digest; with what closed-over variables hold by now that had no value when it was made.
+
+        Raises:
+            TypeError: one of them holds what has no content to go by.
+        """
+        if self._complete is not None:
+            return self._complete
+        hasher = blake2b(self._digest, digest_size=_DIGEST_SIZE)
+        is_complete = True
+        for owner, name, cell, options in self._later:
+            description = Description(options)
+            try:
+                part = Part(name, cell.cell_contents, "closes over")
+            except ValueError:
+                hasher.update(b"\xc0")
+                is_complete = False
+                continue
+            with describing(description):
+                hasher.update(self._encoded(description, part, owner))
+            is_complete = is_complete and not description.later
+        if is_complete:
+            self._complete = hasher.digest()
+        return hasher.digest()
+
+    def _encoded(self, description: Description, part: Part, owner: str = "") -> bytes:
         try:
-            value = cell.cell_contents
-        except ValueError:  # not there yet, as a function that calls itself
-            continue
-        if name in rebound or (changes and not is_immutable(value)):
-            continue
-        try:
-            settings[name] = stable_key(value)  # in the place of the value, which may be large
-        except (TypeError, RecursionError):
-            continue
-    return settings
+            return description.encode(part, owner or self._name) or b"\xc0"
+        except NoContent as exc:
+            raise TypeError(f"{self._name} cannot be told from functions that are like it: {_advised(exc)}") from exc
 
 
-def _source_digest(function: Callable[..., Any]) -> str:
-    """Return a digest of what a function's source says; of its byte code if the source is not there."""
-    try:
-        tree = ast.parse(dedent(inspect.getsource(function)))
-        (definition,) = tree.body
-        if not isinstance(definition, (ast.FunctionDef, ast.AsyncFunctionDef)):
-            raise TypeError("a lambda, amid a statement")
-    except (OSError, TypeError, SyntaxError, ValueError):
-        code = getattr(inspect.unwrap(function), "__code__", None)
-        if not isinstance(code, CodeType):
-            raise TypeError(f'version="source" needs the source of a function; {function!r} has none') from None
-        return _code_digest(code)
-    definition.decorator_list = []
-    return _digest(ast.dump(definition))
+def _advised(error: NoContent) -> str:
+    """Return where there is something without content, and what to do about it."""
+    variables = [part for _, part in error.path if part.name.isidentifier() and part.role not in _NO_VARIABLES]
+    owner, first = error.path[1] if len(error.path) > 2 else ("", None)
+    way = "" if first is None or str(error).startswith(owner) else f"{owner} {first.role} {first.name!r}, and "
+    left_out = f", leave it out with ignore={variables[-1].name!r}" if variables else ""
+    return f"{way}{error}. Say with scope= what tells it apart{left_out}, or give it a namespace= of its own"
 
 
-def _code_digest(code: CodeType) -> str:
-    return _digest(repr(_described(code)))
+_NO_VARIABLES = ("is", "wraps", "caches", "defines", "is of the class")
 
 
-def _described(code: CodeType) -> tuple[Any, ...]:
-    constants = [
-        _described(each)
-        if isinstance(each, CodeType)
-        else ("frozenset", sorted(map(repr, each)))
-        if isinstance(each, frozenset)
-        else repr(each)
-        for each in code.co_consts
-    ]
-    return code.co_code, code.co_names, code.co_varnames, code.co_freevars, constants
+def register_cached(*kinds: type[Any]) -> None:
+    """Let a cached function that is closed over or passed on count as what it wraps, with its own options."""
+    for each in kinds:
+        register(each, _cached)
 
 
-def _digest(text: str) -> str:
-    return blake2b(text.encode("utf-8", "surrogatepass"), digest_size=8).hexdigest()
+def _cached(cached: Any, description: Description) -> Said:
+    function, keys = cached._function, cached._keys
+    options = Options() if keys.identity is None else keys.identity.options
+    part = Part("function", function, "caches", options)
+    return ["cached", list(cached.namespace), keys.options.header], f"the cached {cached.__qualname__}", [part]
+
+
+def _source_of(function: Any) -> str:
+    """Return a digest of what the code of a function says, whatever it is called."""
+    from hitrate.content.functions import described_code
+
+    while True:
+        if isinstance(function, partial):
+            function = function.func
+        elif isinstance(function, MethodType):
+            function = function.__func__
+        elif hasattr(function, "__wrapped__"):
+            function = inspect.unwrap(function)
+        else:
+            break
+    if not isinstance(function, FunctionType):
+        function = type(function).__call__
+    if not isinstance(function, FunctionType):
+        raise TypeError(f'version="source" needs the source of a function; {function!r} has none')
+    return described_code(function.__code__, function.__globals__)

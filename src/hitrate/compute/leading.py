@@ -13,8 +13,9 @@ from typing import TYPE_CHECKING, Any
 
 from hitrate.base import FullKey
 from hitrate.compute.exceptions import described
-from hitrate.compute.flights import AGAIN, LEFT_OUT, Flight, Outcome, led
+from hitrate.compute.flights import AGAIN, APART, LEFT_OUT, Flight, Outcome, led
 from hitrate.compute.looking import Look, look
+from hitrate.compute.runs import is_control_flow
 from hitrate.compute.terms import Terms
 from hitrate.entry import Entry
 from hitrate.envelope import Envelope
@@ -42,28 +43,33 @@ class Work:
     def __init__(self, function: Callable[[list[FullKey]], Any]) -> None:
         self._function = function
 
-    def run(self, flights: Sequence[Flight]) -> Computed | Exception:
+    def run(self, flights: Sequence[Flight]) -> Computed | BaseException:
         """Compute on this thread; return the values, or what was raised."""
         before = led.set((*led.get(), *flights))
         try:
             computed: Computed = self._function([flight.key for flight in flights])
-        except Exception as error:
+        except BaseException as error:
             return error
         finally:
             led.reset(before)
         return computed
 
-    async def arun(self, flights: Sequence[Flight]) -> Computed | Exception:
+    async def arun(self, flights: Sequence[Flight]) -> Computed | BaseException:
         """Compute in this task; return the values, or what was raised."""
         before = led.set((*led.get(), *flights))
         try:
             computed = self._function([flight.key for flight in flights])
             if inspect.isawaitable(computed):
                 computed = await computed
-        except Exception as error:
+        except GeneratorExit:  # the loop was closed: nothing can be awaited any more
+            raise
+        except BaseException as error:
             return error
         finally:
-            led.reset(before)
+            try:
+                led.reset(before)
+            except ValueError:  # the loop was closed, and the coroutine is collected in another context
+                pass
         return computed  # type: ignore[no-any-return]
 
 
@@ -90,6 +96,7 @@ class Run:
         anew: whether what is in the cache is of no interest.
         newer_than: of interest is only what is fresh for longer than this, in seconds since the epoch.
         patient: whether to wait for what another process computes, or leave it to that.
+        nested: whether the call comes within another one of its thread, which may have the lease.
     """
 
     def __init__(
@@ -103,6 +110,7 @@ class Run:
         anew: bool = False,
         newer_than: float | None = None,
         patient: bool = True,
+        nested: bool = False,
     ) -> None:
         self._computing = computing
         self._cache = computing.cache
@@ -112,6 +120,7 @@ class Run:
         self._anew = anew
         self._newer_than = newer_than
         self._patient = patient
+        self._nested = nested
         self._left = {flight.key: flight for flight in flights}
         self._encoded: dict[FullKey, Any] = {}
         self._refused: set[FullKey] = set()
@@ -125,10 +134,10 @@ class Run:
             self._encoded.update(zip(keys, self._cache._encode_keys(keys), strict=True))  # raises if it was closed
             if not self._anew and self._computing.flights.landed != self._seen:
                 yield from self._look_again(keys)
-            if self._left and self._terms.lease is not None:
+            if self._left and self._terms.lease is not None and not self._nested:
                 yield from self._compute_under_lease(self._terms.lease)
             elif self._left:
-                yield from self._compute(list(self._left))
+                yield from self._compute(list(self._left), fenced=self._terms.lease is None)
         finally:
             self.abandon()
 
@@ -138,10 +147,11 @@ class Run:
             self._land(key, AGAIN)
 
     def _land(self, key: FullKey, outcome: Outcome) -> None:
-        flight = self._left.pop(key)
-        self.outcomes[key] = outcome
+        flight = self._left[key]
+        self.outcomes.setdefault(key, outcome)
         self._computing.flights.remove(flight)
         flight.land(outcome)
+        self._left.pop(key, None)  # last: until then `abandon` lands it if this is interrupted
 
     def _look_again(self, keys: Sequence[FullKey]) -> Plan[list[FullKey]]:
         """Land what is in the cache by now; return the keys that it was found for."""
@@ -175,12 +185,10 @@ class Run:
                 keys = list(self._left)
                 try:
                     waits = yield self._cache._store, "lease", [self._encoded[key] for key in keys], token, seconds
-                except StoreError as error:  # without the store every process is on its own
-                    self._cache._failsafe.failed("lease", error)
-                    yield from self._compute(keys)
-                    return
-                except ClosedError:  # meanwhile
-                    yield from self._compute(keys)
+                except (StoreError, ClosedError) as error:  # without the store every process is on its own
+                    if isinstance(error, StoreError):
+                        self._cache._failsafe.failed("lease", error)
+                    yield from self._compute(keys, token, fenced=False)
                     return
                 held = [key for key, wait in zip(keys, waits, strict=True) if not wait]
                 if held:
@@ -215,8 +223,15 @@ class Run:
         except ClosedError:  # meanwhile
             return entries
 
-    def _compute(self, keys: list[FullKey], token: bytes | None = None) -> Plan[None]:
-        """Compute the values of keys, store what may be stored, and land."""
+    def _compute(self, keys: list[FullKey], token: bytes | None = None, *, fenced: bool = True) -> Plan[None]:
+        """Compute the values of keys, store what may be stored, and land.
+
+        Args:
+            keys: of flights.
+            token: under which leases of them were asked for; None if none are wanted.
+            fenced: False if it is not known to have them. Then nothing is stored: another may have computed the keys
+                since, or removed them.
+        """
         cache = self._cache
         flights = [self._left[key] for key in keys]
         started = cache._clock()
@@ -224,10 +239,14 @@ class Run:
             computed = yield self._work, "run", flights
         except GeneratorExit:
             raise
-        except BaseException:  # whoever computes was cancelled
+        except BaseException as error:
+            computed = error
+        if isinstance(computed, BaseException) and is_control_flow(computed):
             if token is not None:
                 yield from self._settle(token, dict.fromkeys(keys))
-            raise
+            for key in keys:
+                self._land(key, APART if isinstance(computed, Exception) else AGAIN)
+            raise computed
         now = cache._clock()
         try:
             self._seconds = max(0.0, now - started)
@@ -242,7 +261,10 @@ class Run:
             if key not in entries and (self._anew or (self._newer_than is not None and key in self._refused))
         ]
         try:
-            yield from self._store(keys, entries, outdated, token)
+            if fenced:
+                yield from self._store(keys, entries, outdated, token)
+            elif token is not None and not cache._closed:  # they may have been given all the same
+                yield from self._settle(token, dict.fromkeys(keys))
         finally:
             for flight in flights:
                 self._computing.flights.remove(flight)  # from here on it is known how many wait for a value

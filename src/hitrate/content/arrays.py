@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from hitrate.content.rules import OVERRIDES
-from hitrate.serde.numpy_ import SCALARS, describe, holds_objects, text_of
+from hitrate.serde.numpy_ import DTYPES, SCALARS, describe, holds_objects, text_of
 from hitrate.serde.registry import INNER, Pack
 
 _DIGEST_SIZE = 32
@@ -22,14 +22,18 @@ _LONG_DOUBLE_BYTES = 10 if np.finfo(np.longdouble).nmant == 63 else np.dtype(np.
 def _encode_array(obj: np.ndarray[Any, Any], pack: Pack) -> bytes:
     if holds_objects(obj):
         return pack([None, [*obj.shape], obj.ravel().tolist()], INNER)
-    return pack([_spec_of(obj.dtype), [*obj.shape], _digest(obj)], INNER)
+    return pack([_spec_of(obj.dtype), [*obj.shape], digest(obj)], INNER)
 
 
 def _encode_scalar(obj: Any, pack: Pack) -> bytes:
     text = text_of(obj)
     if text is not None:
         return pack([None, text], INNER)
-    return pack([_spec_of(obj.dtype), _digest(np.asarray(obj))], INNER)
+    return pack([_spec_of(obj.dtype), digest(np.asarray(obj))], INNER)
+
+
+def _encode_dtype(obj: np.dtype[Any], pack: Pack) -> bytes:
+    return pack([None if obj.char == "O" and not obj.metadata else _spec_of(obj)])
 
 
 def _spec_of(dtype: np.dtype[Any]) -> Any:
@@ -43,7 +47,8 @@ def _by_size(spec: Any) -> Any:
     return np.dtype(spec).str if type(spec) is str and spec[1:] in ("q", "Q", "l", "L") else spec
 
 
-def _digest(array: np.ndarray[Any, Any]) -> str:
+def digest(array: np.ndarray[Any, Any]) -> str:
+    """Return the digest of an array's elements, NaN being one, whatever the layout in memory."""
     hasher = blake2b(digest_size=_DIGEST_SIZE)
     for column in _columns(array):
         hasher.update(_content(column))
@@ -81,3 +86,4 @@ def _with_one_nan(array: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
 
 OVERRIDES[np.ndarray] = _encode_array
 OVERRIDES.update(dict.fromkeys(SCALARS, _encode_scalar))
+OVERRIDES.update(dict.fromkeys(DTYPES, _encode_dtype))

@@ -35,7 +35,7 @@ def encode(obj: Any, root: str) -> bytes:
     Raises:
         TypeError: something in it cannot be part of a key; the message names its place and type.
     """
-    return _fast(obj) or KeyWalk(OPTION, root).value(obj)
+    return encode_fast(obj) or KeyWalk(OPTION, root).value(obj)
 
 
 def encode_call(parts: list[Any], first: int) -> bytes:
@@ -49,10 +49,10 @@ def encode_call(parts: list[Any], first: int) -> bytes:
     Raises:
         TypeError: something in them cannot be part of a key; the message names its place and type.
     """
-    return _fast(parts) or KeyWalk(OPTION, "").call(parts, first)
+    return encode_fast(parts) or KeyWalk(OPTION, "").call(parts, first)
 
 
-def _fast(obj: Any) -> bytes | None:
+def encode_fast(obj: Any) -> bytes | None:
     """Return the encoding as ``packb`` makes it, None if that may not be the canonical one."""
     try:
         packed = packb(obj, _default, OPTION)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import functools
 import sys
+import types
 from collections.abc import Callable
 from typing import Any
 
@@ -33,8 +34,11 @@ def state_of(cls: type) -> State:
     """
     state = _states.get(cls)
     if state is None:
-        plan = plan_for(cls)
-        state = _states[cls] = _message_state(cls) or _state(cls, plan)
+        state = _component_state(cls)
+        if state is None:
+            plan = plan_for(cls)
+            state = _message_state(cls) or _state(cls, plan)
+        _states[cls] = state
     return state
 
 
@@ -49,17 +53,19 @@ def _state(cls: type, plan: Plan) -> State:
     derived = _cached_properties(cls)
 
     def plain(obj: Any, pack: Any) -> list[Any]:
-        return dump(obj, mark)
+        state = dump(obj, mark)
+        # The names of what was never set: that it is not there says as much.
+        return state[:-1] if len(state) > 2 and type(state[-1]) is list else state
 
     def model(obj: Any, pack: Any) -> list[Any]:
-        _, _, extra, private, attributes = dump(obj, mark)
+        _, _, extra, private, attributes = dump(obj, mark)[:5]
         return [mark, _without(attributes, derived), extra or None, private or None]
 
     def root_model(obj: Any, pack: Any) -> list[Any]:
         return [mark, _without(dump(obj, mark)[2], derived)]
 
     def with_cached_properties(obj: Any, pack: Any) -> list[Any]:
-        return [_without(each, derived) if type(each) is dict else each for each in dump(obj, mark)]
+        return [_without(each, derived) if type(each) is dict else each for each in plain(obj, None)]
 
     def named_tuple(obj: Any, pack: Any) -> list[Any]:
         fields: Any = cls
@@ -71,7 +77,18 @@ def _state(cls: type, plan: Plan) -> State:
 
 def _cached_properties(cls: type) -> list[str]:
     found = {name: member for base in reversed(ancestry(cls)) for name, member in vars(base).items()}
-    return [name for name, member in found.items() if isinstance(member, functools.cached_property)]
+    plain = [name for name, member in found.items() if isinstance(member, functools.cached_property)]
+    return plain + [name for base in ancestry(cls) for name in _cached_properties_in_slots(base)]
+
+
+def _cached_properties_in_slots(cls: type) -> list[str]:
+    """Return the slots that attrs made for cached properties, which it fills from a ``__getattr__`` of its own."""
+    space = vars(cls)
+    code = getattr(space.get("__getattr__"), "__code__", None)
+    if code is None or not code.co_filename.startswith("<attrs generated getattr"):
+        return []
+    fields = {field.name for field in space["__attrs_attrs__"]}
+    return [name for name, member in space.items() if type(member) is types.MemberDescriptorType and name not in fields]
 
 
 def _without(attributes: dict[str, Any], names: list[str]) -> dict[str, Any]:
@@ -87,3 +104,11 @@ def _message_state(cls: type) -> State | None:
     from hitrate.content.messages import message_state
 
     return message_state(cls)
+
+
+def _component_state(cls: type) -> State | None:
+    if "langchain_core.runnables" not in sys.modules and "langchain_core.embeddings" not in sys.modules:
+        return None
+    from hitrate.content.langchain_ import component_state
+
+    return component_state(cls)

@@ -18,7 +18,8 @@ class KeyOptions:
     """The options of a key, checked and ready for use.
 
     Attributes:
-        header: what is hashed before the arguments: the version of the encoding, and the scope if there is one.
+        header: what is hashed before the arguments: the version of the encoding, the scope if there is one, and the
+            function whose calls they are, if it is known.
         ignore: the fields that are left out, None if there are none.
         only: the fields that are kept, None for all.
     """
@@ -55,6 +56,17 @@ class KeyOptions:
                 raise ValueError("only= names nothing, so that every call would have the same key")
         header = packb([VERSION]) if scope is None else packb([VERSION, None])[:-1] + encode(scope, "the scope")
         return cls(header, left_out or None, kept)
+
+    def of_function(self, identity: bytes) -> KeyOptions:
+        """Return these options for the calls of a function.
+
+        Args:
+            identity: what tells the function from all others, already encoded or hashed.
+        """
+        scope = self.header[2:] or packb(None)
+        made = KeyOptions(packb([VERSION, None, None])[:2] + scope + packb(identity), None, None)
+        made.ignore, made.only, made.of_argument = self.ignore, self.only, self.of_argument
+        return made
 
 
 PLAIN: Final = KeyOptions.of()

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import struct
-import sys
 from collections.abc import Callable
 from importlib import import_module
 from typing import Any
@@ -12,7 +11,8 @@ from ormsgpack import Ext
 
 from hitrate.content.classes import state_of
 from hitrate.serde.containers import TUPLE
-from hitrate.serde.registry import ENCODERS, Encode, Pack, discover, load_core
+from hitrate.serde.registry import LOADED, Encode, Pack, Refused, load_core, rule_of
+from hitrate.serde.taught import TAUGHT, encode_key
 
 TreeOf = Callable[[Any, Pack], Any]
 """Returns what stands for an object: an extension, or a list that begins with one and goes on with any values."""
@@ -24,7 +24,8 @@ OVERRIDES: dict[type, Encode] = {}
 NAN: float = struct.unpack(">d", b"\x7f\xf8\0\0\0\0\0\0")[0]
 """The one that stands for all."""
 
-_OPTIONAL = {"numpy": "arrays"}
+_DESCRIBED = ("class_objects", "named", "functions")
+_OPTIONAL = {"numpy": "arrays", "numpy.ma": "masked", "pandas": "pandas_frames", "polars": "polars_frames"}
 _TUPLE = Ext(TUPLE, b"")
 
 
@@ -35,13 +36,28 @@ def tree_for(cls: type) -> TreeOf:
         Refused: it cannot be part of a key.
     """
     load_core()
-    discover()
+    rule = rule_of(cls)
     import_module("hitrate.content.plain")
     for library, module in _OPTIONAL.items():
-        if library in sys.modules:
+        if library in LOADED:
             import_module(f"hitrate.content.{module}")
-    rule = ENCODERS.get(cls)
-    made: TreeOf = state_of(cls) if rule is None else _extension(rule[0], OVERRIDES.get(cls, rule[1]))
+    if rule is not None and rule[0] == TAUGHT:
+        return TREES.setdefault(cls, _extension(TAUGHT, encode_key))
+    *of_types, of_functions = (import_module(f"hitrate.content.{module}") for module in _DESCRIBED)
+    if cls in TREES:
+        return TREES[cls]
+    for each in of_types:
+        made = each.rule_for(cls)
+        if made is not None:
+            return TREES.setdefault(cls, made)
+    if rule is not None:
+        return TREES.setdefault(cls, _extension(rule[0], OVERRIDES.get(cls, rule[1])))
+    try:
+        made = of_functions.with_class(cls, state_of(cls))
+    except Refused:
+        made = of_functions.rule_for(cls)
+        if made is None:
+            raise
     return TREES.setdefault(cls, made)
 
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from operator import itemgetter
 from typing import Any
 
 from ormsgpack import Ext, packb
@@ -14,7 +15,7 @@ from ormsgpack import Ext, packb
 from hitrate.content.rules import NAN, TREES, tree_for
 from hitrate.errors import SerializationError
 from hitrate.serde.containers import ODD_DICT
-from hitrate.serde.registry import INNER, ITEMS
+from hitrate.serde.registry import INNER, ITEMS, PAIRS
 from hitrate.serde.rewriting import Walk, brief, is_text, why
 
 _ADVICE = "Leave it out with ignore=, say with only= what counts, or use a key function of your own"
@@ -26,12 +27,15 @@ class KeyWalk(Walk):
     Args:
         option: what ``packb`` is told.
         root: how the value is called in messages; empty for the arguments of a call, which have names.
+
+    Attributes:
+        why: what was wrong, once something was.
     """
 
     def __init__(self, option: int, root: str) -> None:
-        super().__init__({}, _no_rule)
+        super().__init__({}, _no_rule, root=root)
         self._option = option
-        self._path = [root]
+        self.why = ""
 
     def value(self, obj: Any) -> bytes:
         """Return the encoding of a value.
@@ -40,6 +44,20 @@ class KeyWalk(Walk):
             TypeError: something in it cannot be part of a key.
         """
         return self._document(lambda: self._tree(obj))
+
+    def part(self, obj: Any) -> bytes:
+        """Return the encoding of a part of a description.
+
+        Raises:
+            SerializationError: something in it cannot be part of a key; its cause says why.
+        """
+        try:
+            return packb(self._tree(obj), None, self._option)
+        except SerializationError:
+            raise
+        except Exception as exc:
+            self._path = self._path[:1]
+            raise self._error(obj, why(exc)) from exc
 
     def call(self, parts: list[Any], first: int) -> bytes:
         """Return the encoding of the arguments of a call; raises as ``value`` does.
@@ -86,20 +104,28 @@ class KeyWalk(Walk):
         return [mark, *(self._dict(each, ".{}") if type(each) is dict else self._tree(each) for each in content)]
 
     def _pack(self, state: Any, style: int = ITEMS, /) -> bytes:
-        tree = [self._tree(each) for each in state] if style == INNER else self._tree(state)
+        if style == PAIRS:
+            tree: Any = self._pairs(state)
+        else:
+            tree = [self._tree(each) for each in state] if style == INNER else self._tree(state)
         return packb(tree, None, self._option)
 
     def _odd_dict(self, obj: dict[Any, Any]) -> Any:
-        pairs = []
+        items = []
         for key, value in obj.items():
             self._path.append(f".key({brief(key)})")
-            encoded_key = self._pack(key)
-            self._path[-1] = f"[{brief(key)}]"
-            pairs.append((encoded_key, self._pack(value)))
+            items.append((self._pack(key), key, value))
             self._path.pop()
-        return Ext(ODD_DICT, b"".join(key + value for key, value in sorted(pairs)))
+        # The values in the order of the keys too: a description counts what it met before.
+        parts = []
+        for encoded, key, value in sorted(items, key=itemgetter(0)):
+            self._path.append(f"[{brief(key)}]")
+            parts += [encoded, self._pack(value)]
+            self._path.pop()
+        return Ext(ODD_DICT, b"".join(parts))
 
     def _error(self, obj: Any, why: str) -> SerializationError:
+        self.why = why
         error = super()._error(obj, why)
         return SerializationError(
             f"{self._argument()} cannot be part of a key: {error.where} is of type {error.type_name}: {why}. {_ADVICE}",

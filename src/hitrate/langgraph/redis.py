@@ -22,6 +22,6 @@ class RedisCache(GraphCache[ValueT], Redis[ValueT]):
         default_ttl: seconds (or a timedelta) that an entry set with a TTL of None stays fresh; None for ever.
         on_error: ``"miss"`` turns failures of the server into misses and dropped writes, ``"raise"`` raises them.
         timeout: seconds that a call may take; one of more than 10,000 keys takes as many times as long.
-        connect_timeout: seconds to connect in, and for each reply while connecting.
+        connect_timeout: seconds to connect in, and for each reply while connecting; ``timeout`` at most.
         clock: returns the seconds since the epoch.
     """

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from hitrate.serde.copying import copier, is_immutable
     from hitrate.serde.encrypted import EncryptedSerializer
     from hitrate.serde.msgpack import MsgpackSerializer, default_serializer
+    from hitrate.serde.taught import register
     from hitrate.serde.zstd import ZstdSerializer, train_dictionary
 
 _HOME = {
@@ -23,6 +24,7 @@ _HOME = {
     "copier": "copying",
     "default_serializer": "msgpack",
     "is_immutable": "copying",
+    "register": "taught",
     "train_dictionary": "zstd",
 }
 
@@ -35,6 +37,7 @@ __all__ = [
     "copier",
     "default_serializer",
     "is_immutable",
+    "register",
     "train_dictionary",
 ]
 

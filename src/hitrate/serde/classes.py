@@ -17,6 +17,7 @@ from typing import Any
 from ormsgpack import unpackb
 
 from hitrate.errors import DecodeError
+from hitrate.modules import canonical_name, loaded_name, module_dict
 from hitrate.serde.registry import FIELDS, Encode, Hook, Pack, Plan, Refused, listed, plan_for
 
 CLASS = 1
@@ -24,9 +25,7 @@ CLASS = 1
 Place = tuple[str, types.ModuleType, Callable[[str], Any], str]
 Known = tuple[str, types.ModuleType, Callable[[str], Any], str, type, Callable[[list[Any]], Any]]
 
-# The slots of the C types themselves: a module's __getattr__, a lazy module's __getattribute__ or a metaclass cannot
-# interfere, and a proxy's __class__ is not asked.
-_module_dict: Callable[[Any], dict[str, Any]] = vars(types.ModuleType)["__dict__"].__get__
+# The slots of the C types themselves: a metaclass cannot interfere, and a proxy's __class__ is not asked.
 _class_dict: Callable[[type], types.MappingProxyType[str, Any]] = vars(type)["__dict__"].__get__
 
 ancestry: Callable[[type], tuple[type, ...]] = vars(type)["__mro__"].__get__
@@ -48,21 +47,46 @@ def reference_to(cls: type) -> str:
     Raises:
         Refused: looking that up does not lead back to the class.
     """
-    ref = f"{cls.__module__}:{cls.__qualname__}"
-    if "<locals>" in ref:
+    origin, arguments = generic_arguments(cls)
+    if origin is not None:
+        from hitrate.serde.generics import reference_to_model
+
+        return reference_to_model(origin, arguments)
+    if "<locals>" in cls.__qualname__:
         raise Refused("it is defined inside a function, where it cannot be found again")
+    ref = name_of_class(cls)
+    if find_class(ref) is cls:
+        return ref
+    ref = f"{cls.__module__}:{cls.__qualname__}"  # of a program that is loaded a second time, as the module it is
     if find_class(ref) is not cls:
         raise Refused("its module and name do not lead back to it")
     return ref
 
 
+def generic_arguments(cls: type) -> tuple[type | None, tuple[Any, ...]]:
+    """Return the generic pydantic model and the arguments that a class was made of, None if it was written out."""
+    metadata = _class_dict(cls).get("__pydantic_generic_metadata__")
+    if type(metadata) is not dict or metadata["origin"] is None:
+        return None, ()
+    return metadata["origin"], metadata["args"]
+
+
+def name_of_class(cls: type) -> str:
+    """Return the ``module:qualname`` of a class, whether that leads back to it or not."""
+    return f"{canonical_name(cls.__module__)}:{cls.__qualname__}"
+
+
 def find_class(ref: str) -> type | None:
     """Return the class of a reference, or None if no imported module has it."""
+    if "[" in ref:
+        from hitrate.serde.generics import find_model
+
+        return find_model(ref)
     module_name, _, qualname = ref.partition(":")
-    module = sys.modules.get(module_name)
+    module = sys.modules.get(module_name) or sys.modules.get(loaded_name(module_name))
     if not issubclass(type(module), types.ModuleType):
         return None
-    space: Any = _module_dict(module)
+    space: Any = module_dict(module)
     found: Any = None
     for name in qualname.split("."):
         if space is None:
@@ -89,7 +113,7 @@ def describe(annotation: Any) -> str:
         inner = ",".join(describe(each) for each in typing.get_args(annotation))
         return f"{describe(origin)}[{inner}]"
     if isinstance(annotation, type):
-        return f"{annotation.__module__}.{annotation.__qualname__}"
+        return f"{canonical_name(annotation.__module__)}.{annotation.__qualname__}"
     if isinstance(annotation, typing.ForwardRef):
         return annotation.__forward_arg__
     if annotation is None or isinstance(annotation, (bool, int, float, bytes)):
@@ -153,6 +177,11 @@ class Classes:
         mark = state[0] if state else None
         if type(mark) is not str:
             raise DecodeError("a stored instance does not name its class")
+        known = self.known.get(mark)
+        if known is not None:
+            module_name, module, get_class, name, known_class, restore = known
+            if sys.modules.get(module_name) is module and get_class(name) is known_class:
+                return restore(state)
         ref = mark.rpartition("#")[0]
         cls = find_class(ref)
         if cls is None:
@@ -179,9 +208,10 @@ class Classes:
 
 
 def _place_of(plan: Plan) -> Place | None:
-    """Return where a class is found, None if inside another class."""
+    """Return where a class is found, None if inside another class or in no module's dict."""
     module_name, _, name = plan.mark.rpartition("#")[0].partition(":")
-    if "." in name:
+    if "." in name or "[" in name:
         return None
+    module_name = loaded_name(module_name)
     module = sys.modules[module_name]
-    return module_name, module, _module_dict(module).get, name
+    return module_name, module, module_dict(module).get, name

@@ -21,7 +21,8 @@ from fractions import Fraction
 from typing import Any
 from uuid import UUID
 
-from hitrate.serde.registry import Refused, load_core, plan_for
+from hitrate.serde.registry import Refused, load_core, plan_for, rule_of
+from hitrate.serde.subclasses import content_of, holds_only_content
 
 Make = Callable[[], Any]
 
@@ -54,6 +55,9 @@ def is_immutable(value: Any) -> bool:
         return all(map(is_immutable, value))
     if issubclass(cls, enum.Enum):
         return True
+    base = holds_only_content(cls)
+    if base is not None:
+        return base not in (tuple, frozenset) or all(map(is_immutable, content_of(value, base)))
     numpy = sys.modules.get("numpy")
     return numpy is not None and issubclass(cls, numpy.generic) and not issubclass(cls, numpy.void)
 
@@ -159,6 +163,8 @@ class _Plan:
         return lambda: copy("K")
 
     def _instance(self, value: Any) -> Make:
+        if rule_of(type(value)) is not None:
+            raise _NoCopy
         try:
             plan = plan_for(type(value))
             state = plan.dump(value, plan.mark)
@@ -168,8 +174,8 @@ class _Plan:
         assert make_state is not None
         self.decoding += _DECODE_INSTANCE
         self.copying += _COPY_INSTANCE
-        restore = plan.restore
-        return lambda: restore(make_state())
+        again = plan.again
+        return lambda: again(make_state())
 
 
 def _assembled(copy: Make, parts: list[tuple[Any, Make]]) -> Make:

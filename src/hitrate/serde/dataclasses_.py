@@ -2,76 +2,133 @@
 
 from __future__ import annotations
 
+import dataclasses
 import types
+from collections.abc import Collection, Iterable
 from typing import Any
 
 from hitrate.errors import DecodeError
-from hitrate.serde.classes import ancestry, attribute, describe
+from hitrate.serde.attributes import Attributes, Declared, dataclass_fields, described_fields
+from hitrate.serde.classes import attribute
 from hitrate.serde.registry import Plan, Refused, register_classes
 
-_HEAP_TYPE = 1 << 9
+_FIELD: Any = dataclasses._FIELD  # type: ignore[attr-defined]
 
 
 def _plan(cls: type) -> Plan | None:
-    fields = attribute(cls, "__dataclass_fields__")
-    if type(fields) is not dict or type in ancestry(cls):
+    described = described_fields(cls)
+    if described is None:
         return None
-    known = [f"{name}:{field._field_type.name}:{describe(field.type)}" for name, field in fields.items()]
-    return plain_plan(cls, ["dataclass", *known])
+    fields = {name: each for name, each in dataclass_fields(cls).items() if each._field_type is _FIELD}
+    # What __init__ does not set may stay unset; what the class has under the name is seen where the instance has none.
+    optional = [name for name, each in fields.items() if not each.init or _has_default(cls, name)]
+    return plain_plan(cls, ["dataclass", *described], declared=fields, optional=optional)
 
 
-def plain_plan(cls: type, fields: list[str]) -> Plan:
+def _has_default(cls: type, name: str) -> bool:
+    default = attribute(cls, name)
+    return default is not None and type(default) is not types.MemberDescriptorType
+
+
+def plain_plan(
+    cls: type, fields: list[str], *, declared: Iterable[str] = (), optional: Collection[str] = (), open: bool = False
+) -> Plan:
     """Return the plan of a class whose instances are nothing but attributes.
 
+    Args:
+        cls: the class.
+        fields: the name of its family, and what is known of its fields.
+        declared: names of attributes that are stored and restored only together; all slots if none are given.
+        optional: those of them that an instance may lack. It is stored with their names, and comes back without them.
+        open: whether ``types=`` leaves it alone.
+
     Raises:
-        Refused: they hold more than that, or cannot be made without the class's own code.
+        Refused: instances hold more than that, or cannot be made without the class's own code.
     """
-    if any(not base.__flags__ & _HEAP_TYPE for base in ancestry(cls)[:-1]):
-        raise Refused("it inherits from a built-in type whose content is not in its fields")
-    slots: dict[str, Any] = {}
-    for base in ancestry(cls)[:-1]:
-        for name, member in vars(base).items():
-            if type(member) is types.MemberDescriptorType:
-                if name in slots:
-                    raise Refused(f"its slot {name!r} is defined twice")
-                slots[name] = member
-    has_dict = cls.__dictoffset__ != 0
-    new, set_attribute = object.__new__, object.__setattr__
+    attributes = Attributes(cls)
+    names = [*declared]
+    if not attributes.slots:
+        return _plan_of_dict(cls, fields, attributes, Declared(names, optional), open=open)
+    slots, has_dict = attributes.slots, attributes.has_dict
+    required = {*(names or slots)}.difference(optional)
+    in_slots = Declared(slots, slots.keys() - required)
+    in_dict = Declared([name for name in names if name not in slots], optional)
+    new, put_dict, names_of_slots = object.__new__, attributes.put_dict, [*slots]
+    getters = [(name, member.__get__) for name, member in slots.items()]
+    setters = [member.__set__ for member in slots.values()]
 
     def dump(obj: Any, mark: str) -> list[Any]:
-        return [mark, obj.__dict__]
+        others = obj.__dict__ if has_dict else None
+        missing: list[str] = []
+        try:
+            filled = {name: get(obj) for name, get in getters}
+        except AttributeError:
+            filled = attributes.filled(obj)
+            missing = in_slots.missing(filled)
+        if others is not None:
+            missing += in_dict.missing(others)
+        return [mark, filled, others, missing] if missing else [mark, filled, others]
 
     def restore(state: list[Any]) -> Any:
-        _, attributes = state
-        if type(attributes) is not dict:
+        filled = state[1]
+        if len(state) != 3 or has_dict or type(filled) is not dict or [*filled] != names_of_slots:
+            return restore_with_care(*state)
+        if state[2] is not None:
             raise DecodeError("stored attributes are none")
         made: Any = new(cls)
-        set_attribute(made, "__dict__", attributes)
+        for put, value in zip(setters, filled.values()):  # noqa: B905 - one for each, and strict takes time
+            put(made, value)
         return made
 
-    def dump_slots(obj: Any, mark: str) -> list[Any]:
-        filled = {}
-        for name, member in slots.items():
-            try:
-                filled[name] = member.__get__(obj)
-            except AttributeError:
-                pass  # a field that was never set stays so
-        return [mark, filled, obj.__dict__ if has_dict else None]
-
-    def restore_slots(state: list[Any]) -> Any:
-        _, filled, attributes = state
+    def again(state: list[Any]) -> Any:
         made: Any = new(cls)
-        for name, value in filled.items():
+        for name, value in state[1].items():
             slots[name].__set__(made, value)
         if has_dict:
-            if type(attributes) is not dict:
-                raise DecodeError("stored attributes are none")
-            set_attribute(made, "__dict__", attributes)
+            put_dict(made, state[2])
         return made
 
-    if slots:
-        return Plan(cls, [*fields, "slots", *slots], dump_slots, restore_slots)
-    return Plan(cls, fields, dump, restore)
+    def restore_with_care(_: str, filled: Any, others: Any, missing: Any = ()) -> Any:
+        in_slots.check(filled, [name for name in missing if name in slots])
+        made: Any = new(cls)
+        attributes.fill(made, filled)
+        if has_dict:
+            in_dict.check(others, [name for name in missing if name not in slots])
+            put_dict(made, others)
+        elif others is not None:
+            raise DecodeError("stored attributes are none")
+        return made
+
+    return Plan(cls, [*fields, "slots", *slots], dump, restore, again=again, open=open)
+
+
+def _plan_of_dict(cls: type, fields: list[str], attributes: Attributes, declared: Declared, *, open: bool) -> Plan:
+    new, put_dict, get_all, names = object.__new__, attributes.put_dict, declared.get_all, declared.names
+    if not attributes.has_dict and names:
+        raise Refused("its fields are not where they were declared")
+
+    def dump(obj: Any, mark: str) -> list[Any]:
+        attributes = obj.__dict__
+        try:
+            get_all(attributes)
+        except KeyError:
+            return [mark, attributes, declared.missing(attributes)]
+        return [mark, attributes]
+
+    def restore(state: list[Any]) -> Any:
+        attributes = state[1]
+        if len(state) != 2 or type(attributes) is not dict or [*attributes] != names:
+            declared.check(*state[1:])
+        made: Any = new(cls)
+        put_dict(made, attributes)
+        return made
+
+    def again(state: list[Any]) -> Any:
+        made: Any = new(cls)
+        put_dict(made, state[1])
+        return made
+
+    return Plan(cls, fields, dump, restore, again=again, open=open)
 
 
 register_classes(_plan)

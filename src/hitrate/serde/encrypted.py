@@ -25,13 +25,17 @@ _NONCE = 12
 class EncryptedSerializer:
     """Encrypts what another serializer makes with AES-GCM (NIST SP 800-38D).
 
-    The encoding's name is authenticated, and so is the full key where the cache gives it: an entry that was moved to
-    another key is not restored.
+    The encoding's name is authenticated, and so are the full key and the expiry where a cache uses it: an entry that
+    was moved to another key is not restored, nor is one after the time at which it was to expire as it was set,
+    whatever the store says by then. The reader's clock decides that. Who may write to the store can still remove
+    entries, and put back an older one of the same key that has not expired.
 
     Args:
         inner: the serializer whose payloads are encrypted; the default ``MsgpackSerializer`` when not given.
         key: 16, 24 or 32 random bytes. Or a list of keys: the first encrypts, all decrypt; to rotate, put a new one
-            first and drop the old one when its entries have expired. Nonces are random, so rotate before 2**32 sets.
+            first and drop the old one when its entries have expired; ``decrypted_with`` tells whether any are still
+            read. Where several processes share a store, let all of them have the new key in second place before one
+            has it in the first. Nonces are random, so rotate before 2**32 sets.
 
     Raises:
         ImportError: the ``crypto`` extra is not installed.
@@ -51,6 +55,15 @@ class EncryptedSerializer:
                 raise ValueError(f"a key must be 16, 24 or 32 bytes, not {len(each)}")
         self._inner = inner or default_serializer()
         self._ciphers = [AESGCM(bytes(each)) for each in keys]
+        self._decrypted = [0] * len(keys)
+
+    @property
+    def decrypted_with(self) -> tuple[int, ...]:
+        """How many payloads each key has decrypted so far, in the order of the keys.
+
+        An old key whose number has stood still for as long as the longest TTL is not needed any more.
+        """
+        return tuple(self._decrypted)
 
     def dumps_typed(self, obj: Any) -> tuple[str, bytes]:
         """Return ``(encoding, payload)`` for a value, bound to no key.
@@ -125,11 +138,13 @@ class EncryptedSerializer:
         encoding = encoding[len(_PREFIX) :]
         associated = _associated(encoding, binding)
         nonce, content = payload[:_NONCE], payload[_NONCE:]
-        for cipher in self._ciphers:
+        for place, cipher in enumerate(self._ciphers):
             try:
-                return encoding, cipher.decrypt(nonce, content, associated)
+                plain = cipher.decrypt(nonce, content, associated)
             except (InvalidTag, ValueError):
                 continue
+            self._decrypted[place] += 1
+            return encoding, plain
         raise DecodeError("the entry was encrypted with another key, stored under another key, or changed")
 
 

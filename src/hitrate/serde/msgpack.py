@@ -11,8 +11,9 @@ from ormsgpack import packb, unpackb
 from hitrate.errors import DecodeError
 from hitrate.serde.classes import CLASS, Classes
 from hitrate.serde.packing import decode_error, packer, unpacker
-from hitrate.serde.registry import DECODERS, ENCODERS, Decode, Refused, Rule, discover, load_core
+from hitrate.serde.registry import DECODERS, ENCODERS, Decode, Refused, Rule, discover, load_core, rule_of
 from hitrate.serde.rewriting import rewrite
+from hitrate.serde.taught import TAUGHT, decoder
 
 
 class MsgpackSerializer:
@@ -21,8 +22,9 @@ class MsgpackSerializer:
     Stored bytes are treated as hostile: nothing is imported, and no code of a stored class is run, to restore them.
 
     Args:
-        types: the dataclasses, NamedTuples, enums and pydantic models (LangChain's and LangGraph's included) that may
-            be stored and restored; None allows those of every module that the program has imported.
+        types: the classes that may be stored and restored: dataclasses, NamedTuples, enums, attrs and msgspec classes,
+            pydantic models (LangChain's and LangGraph's included) and those given to ``register``; None allows those
+            of every module that the program has imported.
 
     Attributes:
         pack: returns the payload of the encoding ``"msgpack"`` for most values, and raises for the others, which
@@ -32,9 +34,10 @@ class MsgpackSerializer:
     def __init__(self, *, types: Iterable[type] | None = None) -> None:
         """Make a serializer, which keeps no state and may be shared by threads."""
         load_core()
-        self._classes = Classes(types)
+        self._allowed = None if types is None else frozenset(types)
+        self._classes = Classes(self._allowed)
         self._rules: dict[type, Rule] = dict(ENCODERS)
-        self._decoders: dict[int, Decode] = {**DECODERS, CLASS: self._classes.decode}
+        self._decoders: dict[int, Decode] = {**DECODERS, CLASS: self._classes.decode, TAUGHT: decoder(self._allowed)}
         self.pack: Callable[[Any], bytes] = packer(self._rules, self._find_rule)
         self._hook = unpacker(self._decoders, self._find_decoder, self._classes)
 
@@ -102,8 +105,9 @@ class MsgpackSerializer:
         raise DecodeError(f"unknown encoding {encoding!r}")
 
     def _find_rule(self, cls: type) -> Rule:
-        discover()
-        rule = ENCODERS.get(cls) or (CLASS, self._classes.encoder(cls))
+        rule = rule_of(cls) or (CLASS, self._classes.encoder(cls))
+        if rule[0] == TAUGHT and self._allowed is not None and cls not in self._allowed:
+            raise Refused("it is not among the types that this serializer was given")
         self._rules[cls] = rule
         return rule
 

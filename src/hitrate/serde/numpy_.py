@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 import re
+import sys
 from typing import Any
 
 import numpy as np
@@ -18,12 +19,15 @@ from hitrate.serde.registry import INNER, Hook, Pack, Refused, listed, register
 
 ARRAY = 80
 SCALAR = 81
+DTYPE = 82
 
 # Byte order, kind and size, or the unit of a time; q, Q, l and L name the C integer that another of the size shadows.
 _PLAIN = re.compile(r"[<>|=](?:[biufcSUVmM][0-9]{1,10}(?:\[[0-9]{0,9}[A-Za-z]{1,7}\])?|[qQlL])", re.ASCII)
 _MAX_NESTING = 16
+# Kinds of elements, records of them included, that not any bytes make.
+_CHECKED = "UbV"
 # Elements of no size take no bytes to store, however many; going through them takes time.
-_MAX_EMPTY = 1 << 16
+_MAX_EMPTY = 64
 
 
 def describe(dtype: np.dtype[Any]) -> Any:
@@ -77,12 +81,15 @@ def _dtype_of(spec: Any, nesting: int = 0) -> np.dtype[Any]:
         return np.dtype(spec)
     kind, *parts = listed(spec)
     if kind == "sub":
-        base, shape = parts
-        made: np.dtype[Any] = np.dtype((_dtype_of(base, nesting + 1), _shape_of(shape)))
+        base, shape = _dtype_of(parts[0], nesting + 1), _shape_of(parts[1])
+        _refuse_empty(base, shape)
+        made: np.dtype[Any] = np.dtype((base, shape))
         return made
     if kind != "struct":
         raise DecodeError("a stored dtype is none")
     names, formats, offsets, titles, itemsize, aligned = parts
+    if not all(names):
+        raise DecodeError("a stored dtype has a field without a name")
     fields: Any = {
         "names": names,
         "formats": [_dtype_of(each, nesting + 1) for each in formats],
@@ -93,6 +100,23 @@ def _dtype_of(spec: Any, nesting: int = 0) -> np.dtype[Any]:
         fields["titles"] = titles
     whole: np.dtype[Any] = np.dtype(fields, align=aligned is True)
     return whole
+
+
+def _is_whole(array: np.ndarray[Any, Any]) -> bool:
+    """Tell whether reading the elements works: any bytes are numbers, but not any are characters or booleans."""
+    if array.dtype.names is not None:
+        return all(_is_whole(array[name]) for name in array.dtype.names)
+    if array.dtype.kind == "U" and array.size and array.itemsize:
+        points = np.ascontiguousarray(array).view(np.dtype(np.uint32).newbyteorder(array.dtype.byteorder))
+        return int(points.max()) <= sys.maxunicode
+    if array.dtype.kind == "b" and array.size:
+        return int(array.view(np.uint8).max()) <= 1
+    return True
+
+
+def _refuse_empty(dtype: np.dtype[Any], shape: tuple[int, ...]) -> None:
+    if dtype.itemsize == 0 and math.prod(shape) > _MAX_EMPTY:
+        raise DecodeError("a stored array has too many elements of no size")
 
 
 def _shape_of(stored: Any) -> tuple[int, ...]:
@@ -112,6 +136,8 @@ def _encode_array(obj: np.ndarray[Any, Any], pack: Pack) -> bytes:
         return pack([None, [*obj.shape], obj.ravel().tolist(), obj.flags.fnc], INNER)
     if obj.itemsize == 0 and obj.size > _MAX_EMPTY:
         raise Refused("it has too many elements of no size")
+    if obj.dtype.kind in _CHECKED and not _is_whole(obj):
+        raise Refused("it holds bytes that are no characters or no booleans")
     content = obj.tobytes("F" if obj.flags.fnc else "C")
     return pack([describe(obj.dtype), [*obj.shape], content, obj.flags.fnc], INNER)
 
@@ -122,21 +148,23 @@ def _decode_array(data: bytes, hook: Hook) -> Any:
     if spec is None:
         return _object_array(shape, listed(content), order)
     dtype = _dtype_of(spec)
-    if dtype.itemsize == 0 and math.prod(shape) > _MAX_EMPTY:
-        raise DecodeError("a stored array has too many elements of no size")
+    _refuse_empty(dtype, shape)
     if type(content) is not bytes or dtype.hasobject or math.prod(shape) * dtype.itemsize != len(content):
         raise DecodeError("a stored array does not fill its shape")
-    return np.ndarray(shape, dtype, content, order=order).copy("K")  # type: ignore[arg-type]
+    made = np.ndarray(shape, dtype, content, order=order)  # type: ignore[arg-type]
+    if dtype.kind in _CHECKED and not _is_whole(made):
+        raise DecodeError("a stored array holds what are no characters or no booleans")
+    return made.copy("K")
 
 
 def _object_array(shape: tuple[int, ...], items: list[Any], order: Any) -> Any:
     if math.prod(shape) != len(items):
         raise DecodeError("a stored array does not fill its shape")
-    made = np.empty(shape, object, order=order)
+    flat = np.empty(len(items), object)
     # Assigned one by one, so that an element that is itself a sequence stays an element.
-    for index, item in zip(np.ndindex(*shape), items, strict=True):
-        made[index] = item
-    return made
+    for index, item in enumerate(items):
+        flat[index] = item
+    return flat.reshape(shape).copy(order)
 
 
 def text_of(scalar: Any) -> str | bytes | None:
@@ -165,13 +193,28 @@ def _decode_scalar(data: bytes, hook: Hook) -> Any:
     dtype = _dtype_of(spec)
     if type(content) is not bytes or dtype.hasobject or dtype.itemsize != len(content):
         raise DecodeError("a stored scalar has another size")
-    made = np.ndarray((), dtype, content).copy()[()]
+    whole = np.ndarray((), dtype, content).copy()
+    made = whole[()]
     if isinstance(made, np.ndarray):
         raise DecodeError("a stored scalar is an array")
+    if dtype.kind in _CHECKED and not _is_whole(whole):
+        raise DecodeError("a stored scalar holds what are no characters or no booleans")
     return made
 
 
+def _encode_dtype(obj: np.dtype[Any], pack: Pack) -> bytes:
+    # Objects are the one kind of element that an array of its own encoding has.
+    return pack([None if obj.char == "O" and not obj.metadata else describe(obj)])
+
+
+def _decode_dtype(data: bytes, hook: Hook) -> Any:
+    (spec,) = listed(unpackb(data, ext_hook=hook))
+    return np.dtype(object) if spec is None else _dtype_of(spec)
+
+
+DTYPES: set[type] = {getattr(np.dtypes, name) for name in np.dtypes.__all__}
 SCALARS = {*np.sctypeDict.values(), np.longlong, np.ulonglong, np.int_, np.uint, np.intc, np.uintc} - {np.object_}
 
 register(ARRAY, _decode_array, types=[np.ndarray], encode=_encode_array)
 register(SCALAR, _decode_scalar, types=SCALARS, encode=_encode_scalar)
+register(DTYPE, _decode_dtype, types=DTYPES, encode=_encode_dtype)

@@ -18,7 +18,7 @@ from ormsgpack import Ext, packb, unpackb
 
 from hitrate.errors import DecodeError
 from hitrate.serde.classes import CLASS, Classes
-from hitrate.serde.depth import DOCUMENTS, FREE, is_shallow
+from hitrate.serde.depth import DOCUMENTS, FREE, LARGE, SMALL, is_shallow
 from hitrate.serde.registry import Decode, Hook, Pack, Refused, Rule
 
 OPTION = (
@@ -139,12 +139,13 @@ def _packer(rules: dict[type, Rule], find: Callable[[type], Rule], *, checked: b
 
     below: Pack = too_deep
     for level in range(DOCUMENTS, -1, -1):
-        below = _level(rules, find, below, bounded=level >= FREE, checked=checked)
+        below = _level(rules, find, below, level, checked=checked)
     return below
 
 
-def _level(rules: dict[type, Rule], find: Callable[[type], Rule], below: Pack, *, bounded: bool, checked: bool) -> Pack:
+def _level(rules: dict[type, Rule], find: Callable[[type], Rule], below: Pack, level: int, *, checked: bool) -> Pack:
     get = rules.get
+    bounded, small = level >= FREE, level > LARGE
 
     def default(obj: Any) -> Ext:
         rule = get(type(obj)) or find(type(obj))
@@ -157,8 +158,8 @@ def _level(rules: dict[type, Rule], find: Callable[[type], Rule], below: Pack, *
         if checked and holds_impostor(state):
             raise Refused("it holds a type that msgpack would silently change")
         packed = packb(state, default, OPTION)
-        if bounded and not is_shallow(packed):
-            raise Refused("it is nested too deeply")
+        if bounded and (not is_shallow(packed) or (small and len(packed) > SMALL)):
+            raise Refused("it is nested too deeply, or too deeply for its size")
         return packed
 
     return pack_with_care if checked or bounded else pack
@@ -177,8 +178,8 @@ def unpacker(decoders: dict[int, Decode], find: Callable[[int], Decode], classes
         raise DecodeError("it is nested too deeply")
 
     below: Hook = too_deep
-    for _ in range(FREE, DOCUMENTS + 1):
-        below = _bounded_unpacker(decoders, find, below)
+    for level in range(DOCUMENTS, FREE - 1, -1):
+        below = _bounded_unpacker(decoders, find, below, SMALL if level > LARGE else sys.maxsize)
     for _ in range(1, FREE):
         below = _unpacker(decoders, find, classes, below)
     return below
@@ -207,13 +208,13 @@ def _unpacker(decoders: dict[int, Decode], find: Callable[[int], Decode], classe
     return hook
 
 
-def _bounded_unpacker(decoders: dict[int, Decode], find: Callable[[int], Decode], below: Hook) -> Hook:
+def _bounded_unpacker(decoders: dict[int, Decode], find: Callable[[int], Decode], below: Hook, largest: int) -> Hook:
     get = decoders.get
 
     def hook(code: int, data: bytes) -> Any:
         try:
-            if not is_shallow(data):
-                raise DecodeError("it is nested too deeply")
+            if len(data) > largest or not is_shallow(data):
+                raise DecodeError("it is nested too deeply, or too deeply for its size")
             return (get(code) or find(code))(data, below)
         except Exception as exc:
             _remember(exc)

@@ -25,7 +25,8 @@ class SerializerProtocol(Protocol):
 class BoundSerializer(SerializerProtocol, Protocol):
     """A serializer whose output is valid only for one full key (authenticated encryption).
 
-    A cache calls these two instead of the plain pair. ``binding`` is an injective encoding of the namespace and key.
+    A cache calls these two instead of the plain pair. ``binding`` is an injective encoding of the namespace and key,
+    and of the expiry, if the entry has one.
     """
 
     def dumps_bound(self, obj: Any, binding: bytes) -> tuple[str, bytes]:

@@ -7,6 +7,7 @@ itself has imported that library: nothing that is read from a store can cause an
 
 from __future__ import annotations
 
+import logging
 import sys
 from collections.abc import Callable, Iterable
 from importlib import import_module
@@ -46,10 +47,11 @@ class Plan:
             is not restored.
         dump: returns the state of an instance as a list that begins with the class's mark.
         restore: makes an instance of the state without running any code of the class.
+        again: as ``restore``, for a state of ``dump`` in this process, which need not be checked.
         open: whether ``types=`` leaves it alone, because it is no user's class.
     """
 
-    __slots__ = ("cls", "dump", "family", "mark", "open", "restore")
+    __slots__ = ("again", "cls", "dump", "family", "mark", "open", "restore")
 
     def __init__(
         self,
@@ -58,25 +60,52 @@ class Plan:
         dump: Callable[[Any, str], list[Any]],
         restore: Callable[[list[Any]], Any],
         *,
+        again: Callable[[list[Any]], Any] | None = None,
         open: bool = False,
     ) -> None:
-        from hitrate.serde.classes import fingerprint_of, reference_to
+        from hitrate.serde.classes import attribute, fingerprint_of, reference_to
 
+        if attribute(cls, "__del__") is not None:
+            raise Refused("its __del__ would run for whatever was stored in its name")
         self.cls = cls
         self.family = fields[0]
         self.mark = f"{reference_to(cls)}#{fingerprint_of(fields)}"
         self.dump = dump
         self.restore = restore
+        self.again = again or restore
         self.open = open
 
 
 ENCODERS: dict[type, Rule] = {}
 DECODERS: dict[int, Decode] = {}
+FINDERS: list[Callable[[type], Rule | None]] = []
+"""Find the encoding of a type that has no entry above: one made at run time, or taught by the program."""
 PLANNERS: list[Callable[[type], Plan | None]] = []
 
-_CORE = ("containers", "scalars", "times", "texts", "namedtuples", "enums", "dataclasses_")
-_OPTIONAL = {"numpy": "numpy_", "pydantic": "pydantic_", "langgraph.types": "langgraph_"}
-_loaded: set[str] = set()
+_CORE = (
+    *("containers", "scalars", "times", "texts", "namedtuples", "enums", "aliases"),
+    # A dataclass that derives from a built-in type is first of all one of that type.
+    *("subclasses", "exceptions", "wrappers", "dataclasses_", "taught"),
+)
+_OPTIONAL = {
+    "numpy": "numpy_",
+    "numpy.ma": "masked",
+    "pandas": "pandas_",
+    "polars": "polars_",
+    "pydantic_core": "urls",
+    "pydantic": "pydantic_",
+    "langgraph.types": "langgraph_",
+    "langgraph.store.base": "store_items",
+    "attr": "attrs_",
+    "msgspec": "msgspec_",
+    "uuid_utils": "uuid_utils_",
+    "pytz": "pytz_",
+    "dateutil.tz": "dateutil_",
+}
+_tried: set[str] = set()
+LOADED: set[str] = set()
+"""The optional libraries whose types are known."""
+_log = logging.getLogger("hitrate")
 
 
 def register(code: int, decode: Decode, *, types: Iterable[type] = (), encode: Encode | None = None) -> None:
@@ -100,18 +129,34 @@ def register(code: int, decode: Decode, *, types: Iterable[type] = (), encode: E
 
 
 def register_classes(plan_for: Callable[[type], Plan | None]) -> None:
-    """Add a family of user classes: a function that returns the plan of a class, or None if it is of another."""
+    """Add a family of user classes: a function that returns the plan of a class, or None if it is of another.
+
+    Which family a class is of does not depend on what was imported first: those of the standard library are asked in
+    the order of ``_CORE``, before all others.
+    """
     PLANNERS.append(plan_for)
+    PLANNERS.sort(key=lambda each: _rank(each.__module__.rpartition(".")[2]))
+
+
+def _rank(module: str) -> int:
+    return _CORE.index(module) if module in _CORE else len(_CORE)
 
 
 def discover() -> bool:
     """Import the families whose library the program has imported; return whether there was one."""
     found = False
     for library, module in _OPTIONAL.items():
-        if module not in _loaded and library in sys.modules:
-            import_module(f"hitrate.serde.{module}")
-            _loaded.add(module)
-            found = True
+        if library not in _tried and library in sys.modules:
+            if getattr(getattr(sys.modules[library], "__spec__", None), "_initializing", False):
+                continue  # it is being imported at this moment
+            try:
+                import_module(f"hitrate.serde.{module}")
+                LOADED.add(library)
+                found = True
+            except (ImportError, AttributeError, TypeError, ValueError) as exc:
+                # A release of the library that we do not know must not keep all other types from being stored.
+                _log.warning("types of %s are not stored: this release of it is not supported (%s)", library, exc)
+            _tried.add(library)
     return found
 
 
@@ -119,6 +164,18 @@ def load_core() -> None:
     """Import the families of the standard library."""
     for module in _CORE:
         import_module(f"hitrate.serde.{module}")
+
+
+def rule_of(cls: type) -> Rule | None:
+    """Return how a type with an encoding of its own is written; None for user classes, which are restored by name."""
+    discover()
+    rule = ENCODERS.get(cls)
+    if rule is None:
+        for find in FINDERS:
+            rule = find(cls)
+            if rule is not None:
+                break
+    return rule
 
 
 def plan_for(cls: type) -> Plan:

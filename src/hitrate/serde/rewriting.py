@@ -7,14 +7,15 @@ and it is where refusals get their words: only here is it known which part of th
 from __future__ import annotations
 
 import reprlib
+from collections import deque
 from collections.abc import Callable
 from typing import Any
 
 from ormsgpack import Ext, packb
 
 from hitrate.errors import SerializationError
-from hitrate.serde.containers import ODD_DICT
-from hitrate.serde.depth import DOCUMENTS, FREE, is_shallow
+from hitrate.serde.containers import ODD_DICT, is_crowded
+from hitrate.serde.depth import DOCUMENTS, FREE, LARGE, SMALL, is_shallow
 from hitrate.serde.packing import OPTION
 from hitrate.serde.registry import FIELDS, INNER, ITEMS, PAIRS, Refused, Rule
 from hitrate.serde.texts import SURROGATES, encode_surrogates
@@ -33,7 +34,18 @@ def rewrite(obj: Any, rules: dict[type, Rule], find: Callable[[type], Rule]) -> 
     Raises:
         SerializationError: something in the value cannot be stored exactly.
     """
-    return Walk(rules, find).payload(obj)
+    try:
+        return Walk(rules, find).payload(obj)
+    except SerializationError:
+        # What a LangGraph node leaves: the part of the state that cannot be stored is better named by its channel.
+        if type(obj) is deque and all(map(_is_write, obj)):
+            for channel, value in obj:
+                Walk(rules, find, root=f"state[{brief(channel)}]").payload(value)
+        raise
+
+
+def _is_write(item: Any) -> bool:
+    return type(item) is tuple and len(item) == 2 and type(item[0]) is str
 
 
 class Walk:
@@ -42,12 +54,14 @@ class Walk:
     Args:
         rules: how each known type is written.
         find: finds, and adds to the rules, how another type is written; raises ``Refused``.
+        root: how the value is called in messages.
     """
 
-    def __init__(self, rules: dict[type, Rule], find: Callable[[type], Rule]) -> None:
+    def __init__(self, rules: dict[type, Rule], find: Callable[[type], Rule], *, root: str = "value") -> None:
         self._rules = rules
         self._find = find
-        self._path = ["value"]
+        self._root = root
+        self._path = [root]
         self._above: set[int] = set()
         self._level = 0
 
@@ -58,7 +72,7 @@ class Walk:
             raise
         except Exception as exc:
             # A value nested too deeply for packb, or for the walk itself.
-            self._path = ["value"]
+            self._path = [self._root]
             raise self._error(obj, why(exc)) from exc
 
     def _tree(self, obj: Any) -> Any:
@@ -98,6 +112,8 @@ class Walk:
 
     def _odd_dict(self, obj: dict[Any, Any]) -> Any:
         flat = [part for pair in obj.items() for part in pair]
+        if is_crowded(flat[::2]):
+            raise Refused("too many of its keys share one hash")
         return Ext(ODD_DICT, self._pack(flat, PAIRS))
 
     def _pack(self, state: Any, style: int = ITEMS, /) -> bytes:
@@ -108,20 +124,23 @@ class Walk:
         if style == ITEMS:
             tree = self._tree(state)
         elif style == PAIRS:
-            tree = [
-                self._at(f"[{brief(state[i - 1])}]" if i % 2 else f".key({brief(each)})", each)
-                for i, each in enumerate(state)
-            ]
+            tree = self._pairs(state)
         elif style == INNER:
             tree = [self._tree(each) for each in state]
         else:
             assert style == FIELDS
             tree = [self._dict(each, ".{}") if type(each) is dict else self._tree(each) for each in state]
         packed = packb(tree, None, OPTION)
-        if self._level >= FREE and not is_shallow(packed):
-            raise Refused("it is nested too deeply")
+        if self._level >= FREE and (not is_shallow(packed) or (self._level > LARGE and len(packed) > SMALL)):
+            raise Refused("it is nested too deeply, or too deeply for its size")
         self._level -= 1
         return packed
+
+    def _pairs(self, flat: list[Any]) -> list[Any]:
+        return [
+            self._at(f"[{brief(flat[i - 1])}]" if i % 2 else f".key({brief(each)})", each)
+            for i, each in enumerate(flat)
+        ]
 
     def _at(self, label: str, obj: Any) -> Any:
         self._path.append(label)

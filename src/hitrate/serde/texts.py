@@ -29,6 +29,9 @@ _ADDRESSES: list[Any] = [
 _FLAGS = int(re.ASCII | re.IGNORECASE | re.LOCALE | re.MULTILINE | re.DOTALL | re.UNICODE | re.VERBOSE)
 
 
+_ESCAPED = re.compile(r"\\[uUxN0-7]")
+
+
 def encode_surrogates(text: str) -> bytes:
     """Return the bytes of a str with lone surrogates, which UTF-8 forbids."""
     return text.encode("utf-8", "surrogatepass")
@@ -51,16 +54,34 @@ def _decode_path(data: bytes, hook: Hook) -> Any:
     return _PATHS[data[0]](decode_surrogates(data[1:]))
 
 
+def _price(pattern: str | bytes) -> int:
+    """Return the microseconds that compiling a pattern takes at most, more or less.
+
+    Each set or range of characters that may reach beyond Latin-1 takes milliseconds: all 65,536 of the first plane are
+    gone through.
+    """
+    price = 50 + 5 * len(pattern)
+    if isinstance(pattern, bytes):
+        return price + 200 * pattern.count(b"[")
+    if pattern.isascii() and _ESCAPED.search(pattern) is None:
+        return price + 200 * pattern.count("[")
+    return price + 4000 * (pattern.count("[") + pattern.count("-"))
+
+
 def _encode_pattern(obj: re.Pattern[Any], pack: Pack) -> bytes:
     if obj.flags & ~_FLAGS:
         raise Refused("it was compiled with flags that cannot be stored")
-    return pack([obj.pattern, obj.flags], INNER)
+    # A payload is decoded in time linear in its bytes, and a few of these take long to compile. So it has as many
+    # bytes more as it takes microseconds.
+    return pack([obj.pattern, obj.flags, bytes(_price(obj.pattern))], INNER)
 
 
 def _decode_pattern(data: bytes, hook: Hook) -> Any:
-    pattern, flags = listed(unpackb(data, ext_hook=hook))
+    pattern, flags, paid = listed(unpackb(data, ext_hook=hook))
     if type(flags) is not int or flags & ~_FLAGS or type(pattern) not in (str, bytes):
         raise DecodeError("a stored pattern is none")
+    if type(paid) is not bytes or len(paid) < _price(pattern):
+        raise DecodeError("a stored pattern takes longer to compile than its bytes allow")
     return re.compile(pattern, flags)
 
 

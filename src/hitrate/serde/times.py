@@ -28,15 +28,25 @@ _TIMEDELTA = struct.Struct(">iII")
 _ZONE_KEY = re.compile(r"[A-Za-z0-9_+\-]+(?:/[A-Za-z0-9_+\-]+)*", re.ASCII)
 
 
+def is_zone_key(text: str) -> bool:
+    """Tell whether a text may be a key of the time zone database: no absolute path, and none that leads upwards."""
+    return len(text) <= 100 and _ZONE_KEY.fullmatch(text) is not None
+
+
+def is_zone(value: Any) -> bool:
+    """Tell whether a restored value is a time zone; no class of a user is one that was restored."""
+    return issubclass(type(value), tzinfo)
+
+
 def _encode_zone(zone: tzinfo | None, pack: Pack) -> bytes:
     return b"" if zone is None else pack([zone], INNER)
 
 
-def _decode_zone(data: bytes, hook: Hook) -> tzinfo | None:
+def _decode_zone(data: bytes, hook: Hook) -> Any:
     if not data:
         return None
     (zone,) = listed(unpackb(data, ext_hook=hook))
-    if type(zone) is not timezone and type(zone) is not ZoneInfo:
+    if not is_zone(zone):
         raise DecodeError("a stored time zone is none")
     return zone
 
@@ -88,14 +98,14 @@ def _decode_timezone(data: bytes, hook: Hook) -> Any:
 
 
 def _encode_zoneinfo(obj: ZoneInfo, pack: Pack) -> bytes:
-    if obj.key is None or _ZONE_KEY.fullmatch(obj.key) is None:
+    if obj.key is None or not is_zone_key(obj.key):
         raise Refused("it has no key of the time zone database")
     return obj.key.encode()
 
 
 def _decode_zoneinfo(data: bytes, hook: Hook) -> Any:
     key = data.decode("ascii")
-    if len(key) > 100 or _ZONE_KEY.fullmatch(key) is None:
+    if not is_zone_key(key):
         raise DecodeError("a stored time zone key is none")
     return ZoneInfo(key)
 

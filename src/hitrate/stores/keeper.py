@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable
 
+from hitrate.exclusive import Signal
 from hitrate.failsafe import log
 
 _LINGER_SECONDS = 5.0
@@ -25,9 +26,9 @@ class Keeper:
     def __init__(self, job: Callable[[], bool], when_idle: Callable[[], None] = lambda: None) -> None:
         self._job = job
         self._when_idle = when_idle
-        self._wanted = threading.Event()
-        self._stopped = threading.Event()
-        self._lock = threading.Lock()  # guards the start and the end of the thread
+        self._wanted = Signal()
+        self._stopped = Signal()
+        self._lock = threading.RLock()  # guards the start and the end of the thread
         self._thread: threading.Thread | None = None
 
     def request(self) -> None:
@@ -38,14 +39,14 @@ class Keeper:
 
     def _start(self) -> None:
         with self._lock:
+            thread = threading.Thread(target=self._run, name="hitrate-keeper", daemon=True)
             if self._thread is None and not self._stopped.is_set():
-                thread = threading.Thread(target=self._run, name="hitrate-keeper", daemon=True)
+                self._thread = thread  # first: a finaliser may ask, too, while it starts
                 try:
                     thread.start()
                 except RuntimeError as error:  # no thread is to be had, or the interpreter is about to exit
+                    self._thread = None
                     log.debug("housekeeping was put off: %s", error)
-                else:
-                    self._thread = thread
 
     def rest(self, seconds: float) -> None:
         """Let others go on first, in the middle of the job."""
@@ -57,7 +58,7 @@ class Keeper:
         self._wanted.set()
         with self._lock:
             thread = self._thread
-        if thread is not None and thread is not threading.current_thread():
+        if thread is not None and thread is not threading.current_thread() and thread.ident is not None:
             thread.join()
 
     def _run(self) -> None:

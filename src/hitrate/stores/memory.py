@@ -18,15 +18,18 @@ import sys
 import threading
 import types
 import weakref
-from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping, Sequence
 from itertools import islice
-from typing import Any, cast
+from typing import Any, TypeVar, cast
 
 from hitrate.entry import DEFAULT_ENCODING, Entry
+from hitrate.exclusive import Exclusive
 from hitrate.failsafe import log
 from hitrate.keys import EncodedKey
 from hitrate.sieve import sweep
 from hitrate.stores.base import Found, Store, Usage, check_limit
+
+T = TypeVar("T")
 
 Held = Any
 """What is held for a key, in one of three forms.
@@ -128,7 +131,8 @@ class MemoryStore(Store):
         check_limit("max_entries", max_entries)
         self.spaces: dict[Any, Space] = {}
         # Guards what leaves, the order of arrival and what is due; never held while values are encoded or decoded.
-        self.lock = threading.Lock()
+        self._exclusive = Exclusive()
+        self.lock = self._exclusive.lock
         self._clock = clock
         self._max_bytes = sys.maxsize if max_bytes is None else max_bytes
         self._max_entries = sys.maxsize if max_entries is None else max_entries
@@ -174,43 +178,11 @@ class MemoryStore(Store):
         Returns:
             How many entries were stored and how many removed.
         """
-        stored = removed = 0
-        touched: dict[Any, Space] = {}
-        with self.lock:
-            for name, key, held in batch:
-                space = touched.get(name) or self.spaces.get(name)
-                if space is not None and name not in touched:
-                    self._settle(space)
-                    touched[name] = space
-                if held is None:
-                    if space is not None and key in space:
-                        self._drop(space, key)
-                        removed += 1
-                    continue
-                size = size_of(key, held)
-                if size > self._max_bytes:
-                    self._too_large(name, key, size)
-                    continue
-                if space is None or not space.live:
-                    space = self.spaces[name] = touched[name] = Space(name)
-                if key in space:
-                    size -= size_of(key, space[key])
-                space[key] = held
-                self._count(space, size)
-                stored += 1
-                if type(held) is tuple and held[2] is not None:
-                    self._due.add(held[2], name, key)
-            for space in touched.values():
-                if space.live:
-                    self._settle(space)
-            if self._due.soonest != _NEVER:
-                self._purge()
-            if self._granted > self._max_bytes or self._entries > self._max_entries:
-                self._evict({(name, key) for name, key, _ in batch})
-            self._queue.compact()
-            if self._grants and len(touched) == 1:
-                self._grant(*touched.values())
-        return stored, removed
+        if not self._exclusive.is_mine():
+            return self._exclusive.run(self._whole, self._put, batch)
+        self._change(self._put, batch)
+        there = [key in self.spaces.get(name, ()) for name, key, held in batch if held is None]
+        return len(batch) - len(there), sum(there)
 
     async def awrite(self, changes: Mapping[Any, Any]) -> int:
         return self.write(changes)
@@ -232,53 +204,149 @@ class MemoryStore(Store):
 
     def replace(self, space: Space, key: Any, held: Held, other: Held) -> None:
         """Hold another form of the same entry, unless it was changed since it was read."""
-        grown = size_of(key, other) - size_of(key, held)
-        with self.lock:
-            if space.live and self._exchange(space, key, held, other):
-                self._count(space, grown)
+        self._change(self._replace, space, key, held, other)
 
     def expire(self, space: Space, key: Any, held: Held) -> None:
         """Remove an entry that was read and found expired, unless it was changed since."""
-        with self.lock:
-            if space.live:
-                self._settle(space)
-                if space.get(key) is held:
-                    self._drop(space, key)
-                    self._expirations += 1
-                    self._queue.compact()
+        self._change(self._expire, space, key, held)
 
     def clear(self, namespaces: Sequence[Any] | None) -> None:
-        with self.lock:
-            garbage = self._take_out(list(self.spaces) if namespaces is None else namespaces)
-            rest: list[Any] = []
-            if namespaces is None:
-                rest, self._queue = self._queue.places, _Queue()
-                self._due = _Due()
-            self._queue.compact()
+        garbage: list[Space] = []
+        rest: list[Any] = []
+        self._change(self._clear, namespaces, garbage, rest)
         _free(garbage, rest)
 
     async def aclear(self, namespaces: Sequence[Any] | None) -> None:
         self.clear(namespaces)
 
     def clear_under(self, prefix: Any) -> None:
-        with self.lock:
-            length = len(prefix)
-            garbage = self._take_out([name for name in self.spaces if name[:length] == prefix])
-            self._queue.compact()
+        garbage: list[Space] = []
+        self._change(self._clear_under, prefix, garbage)
         _free(garbage, [])
 
     async def aclear_under(self, prefix: Any) -> None:
         self.clear_under(prefix)
 
     def usage(self) -> Usage:
-        with self.lock:
-            self._settle_all()
-            return Usage(self._entries, self._granted, self._evictions, self._expirations)
+        usage = self._change(self._usage)
+        return self._counted() if usage is None else usage
 
     def close(self) -> None:
         self.clear(None)
 
+    def _change(self, do: Callable[..., T], *args: Any) -> T | None:
+        """Carry out a change, alone and whole; within another one of this thread, after that.
+
+        Returns:
+            What it returns; None if it was put off.
+        """
+        if self._exclusive.is_mine():  # a finaliser asks for it
+            self._exclusive.put_off(lambda: self._exclusive.run(self._whole, do, *args))
+            return None
+        return self._exclusive.run(self._whole, do, *args)
+
     # All below: the lock is held.
+
+    def _whole(self, do: Callable[..., T], *args: Any) -> T:
+        """Carry out a change; if an exception comes in between, count anew and carry it out all the same."""
+        try:
+            return do(*args)
+        except BaseException:
+            self._recount()
+            do(*args)
+            raise
+
+    def _usage(self) -> Usage:
+        self._settle_all()
+        return self._counted()
+
+    def _counted(self) -> Usage:
+        return Usage(self._entries, self._granted, self._evictions, self._expirations)
+
+    def _put(self, batch: Sequence[tuple[Any, Any, Held | None]]) -> tuple[int, int]:
+        stored = removed = 0
+        touched: dict[Any, Space] = {}
+        for name, key, held in batch:
+            space = touched.get(name) or self.spaces.get(name)
+            if space is not None and name not in touched:
+                self._settle(space)
+                touched[name] = space
+            if held is None:
+                if space is not None and key in space:
+                    self._drop(space, key)
+                    removed += 1
+                continue
+            size = size_of(key, held)
+            if size > self._max_bytes:
+                self._too_large(name, key, size)
+                continue
+            if space is None or not space.live:
+                space = self.spaces[name] = touched[name] = Space(name)
+            if key in space:
+                size -= size_of(key, space[key])
+            space[key] = held
+            self._count(space, size)
+            stored += 1
+            if type(held) is tuple and held[2] is not None:
+                self._due.add(held[2], name, key)
+        for space in touched.values():
+            if space.live:
+                self._settle(space)
+        if self._due.soonest != _NEVER:
+            self._purge()
+        if self._granted > self._max_bytes or self._entries > self._max_entries:
+            self._evict({(name, key) for name, key, _ in batch})
+        self._queue.compact()
+        if self._grants and len(touched) == 1:
+            self._grant(*touched.values())
+        return stored, removed
+
+    def _replace(self, space: Space, key: Any, held: Held, other: Held) -> None:
+        grown = size_of(key, other) - size_of(key, held)
+        if space.live and self._exchange(space, key, held, other):
+            self._count(space, grown)
+
+    def _expire(self, space: Space, key: Any, held: Held) -> None:
+        if space.live:
+            self._settle(space)
+            if space.get(key) is held:
+                self._drop(space, key)
+                self._expirations += 1
+                self._queue.compact()
+
+    def _clear(self, namespaces: Sequence[Any] | None, garbage: list[Space], rest: list[Any]) -> None:
+        self._take_out(list(self.spaces) if namespaces is None else namespaces, garbage)
+        if namespaces is None:
+            rest += self._queue.places
+            self._queue = _Queue()
+            self._due = _Due()
+        self._queue.compact()
+
+    def _clear_under(self, prefix: Any, garbage: list[Space]) -> None:
+        length = len(prefix)
+        self._take_out([name for name in self.spaces if name[:length] == prefix], garbage)
+        self._queue.compact()
+
+    def _recount(self) -> None:
+        """Count what is there: a change was left half done."""
+        queue, self._queue = self._queue, _Queue()
+        self._due = _Due()
+        self._roomy = set()
+        for name, space in [*self.spaces.items()]:
+            if not space.live or not space:
+                space.room = _BURIED
+                del self.spaces[name]
+                continue
+            space.room = 0
+            space.granted = sum(size_of(key, held) for key, held in space.items())
+            space.queued = len(space)
+            for key, held in space.items():
+                if type(held) is tuple and held[2] is not None:
+                    self._due.add(held[2], name, key)
+        self._granted = sum(space.granted for space in self.spaces.values())
+        self._entries = sum(space.queued for space in self.spaces.values())
+        if self._bounded:
+            self._queue.take_over(queue, self.spaces.values())
 
     @staticmethod
     def _exchange(space: Space, key: Any, held: Held, other: Held) -> bool:
@@ -322,12 +390,14 @@ class MemoryStore(Store):
         for space in [*self._roomy]:
             self._settle(space)
 
-    def _take_out(self, names: Sequence[Any]) -> list[Space]:
+    def _take_out(self, names: Sequence[Any], taken: list[Space]) -> None:
         """Take out namespaces, with all that is in them."""
-        taken = [space for name in names if (space := self.spaces.pop(name, None)) is not None]
-        for space in taken:
-            self._bury(space)
-        return taken
+        for name in names:
+            space = self.spaces.get(name)
+            if space is not None:
+                taken.append(space)
+                self._bury(space)
+                self.spaces.pop(name, None)
 
     def _bury(self, space: Space) -> None:
         """Let nothing more into a namespace; its bytes go with it."""
@@ -426,6 +496,18 @@ class _Queue:
             if held is not None and space.live:
                 yield (space, key), type(held) is tuple and held[4], size_of(key, held)
 
+    def take_over(self, old: _Queue, spaces: Iterable[Space]) -> None:
+        """Take the places of another queue, and give one to each entry that has none there."""
+        self.places = old.places
+        self.hand = min(old.hand, len(self.places)) & ~1
+        there = {(self.places[at], self.places[at + 1]) for at in range(0, len(self.places) & ~1, 2)}
+        for space in spaces:
+            for key in space:
+                if (space, key) not in there:
+                    self.places += (space, key)
+        self.dead = _DEAD_AT_LEAST + len(self.places)  # what has left is not counted: look at each
+        self.compact()
+
     def compact(self) -> None:
         """Forget the places of entries that have left, once they are half of all."""
         if self.dead <= _DEAD_AT_LEAST or self.dead * 4 <= len(self.places):
@@ -506,8 +588,8 @@ def _free(spaces: list[Space], rest: list[Any]) -> None:
 
 
 _stores: weakref.WeakSet[MemoryStore] = weakref.WeakSet()
-_held_over_fork: list[threading.Lock] = []
-_forking = threading.Lock()  # held from before a fork until after it: two threads that fork take turns with the list
+_held_over_fork: list[Any] = []
+_forking = threading.RLock()  # held from before a fork until after it: two threads that fork take turns with the list
 
 
 def _before_fork() -> None:

@@ -26,6 +26,7 @@ from hitrate.failsafe import log
 from hitrate.keys import EncodedKey
 from hitrate.stores.base import Changes, Channel, Found, Listener, Store, Usage, check_limit
 from hitrate.stores.keeper import Keeper
+from hitrate.stores.per_loop import PerLoop
 from hitrate.stores.postgres import names, schema
 from hitrate.stores.postgres.binary import read_int8
 from hitrate.stores.postgres.clearing import clear, clear_under
@@ -35,7 +36,7 @@ from hitrate.stores.postgres.given import check_seconds, connections_of, may_pre
 from hitrate.stores.postgres.leasing import Leaser, Settlement, Take
 from hitrate.stores.postgres.notifying import Notifications
 from hitrate.stores.postgres.reading import Reader
-from hitrate.stores.postgres.room import NO_LIMIT, Room, limits_of
+from hitrate.stores.postgres.room import NO_LIMIT, TRUE, Room, limits_of
 from hitrate.stores.postgres.schema import Durability
 from hitrate.stores.postgres.statements import Statements
 from hitrate.stores.postgres.wire import NOT_PREPARED, Call, Link, ServerError, TimedOut
@@ -59,6 +60,11 @@ class _Lanes(NamedTuple):
     reads: Lane
     writes: Lane
     leases: Lane
+
+    def drop(self) -> None:
+        """Let go of what is under way: the loop is closed."""
+        for lane in self:
+            lane.drop()
 
 
 class PostgresStore(Store):
@@ -119,7 +125,7 @@ class PostgresStore(Store):
         self._ready = False
         self._closed = False
         self._keeper = Keeper(self._keep)
-        self._lanes: weakref.WeakKeyDictionary[asyncio.AbstractEventLoop, _Lanes] = weakref.WeakKeyDictionary()
+        self._lanes = PerLoop(self._make_lanes, _Lanes.drop)
         _stores.add(self)
         weakref.finalize(self, self._connections.close)
 
@@ -148,7 +154,11 @@ class PostgresStore(Store):
         return self._hold(self._usage)
 
     def _usage(self) -> Conversation[Usage]:
-        (result,) = yield (Call(self.statements.bounds.usage),)
+        bounds = self.statements.bounds
+        result, miscounted = yield (Call(bounds.usage), Call(bounds.is_miscounted))
+        if miscounted.get_value(0, 0) == TRUE:
+            yield from self._room.recount()
+            (result,) = yield (Call(bounds.usage),)
         entries, size = (read_int8(result.get_value(0, column) or b"") for column in (0, 1))
         return Usage(entries, size, self._room.evictions, self._room.expirations)
 
@@ -265,6 +275,10 @@ class PostgresStore(Store):
             try:
                 link = await self._connections.atake(deadline)
                 value = await ahold(self._prepared(begin), link, deadline, prepare=self._prepare)
+            except GeneratorExit:  # the loop was closed, and this coroutine is collected
+                if link is not None:
+                    self._connections.forsake(link)
+                raise
             except BaseException as error:
                 used = link is not None and link.used
                 if link is not None:
@@ -351,12 +365,10 @@ class PostgresStore(Store):
     def _lanes_here(self) -> _Lanes:
         if self._closed:
             raise ClosedError("the cache is closed")
-        loop = asyncio.get_running_loop()
-        lanes = self._lanes.get(loop)
-        if lanes is None:
-            lanes = _Lanes(Lane(self._aread, _READS_AT_ONCE), Lane(self._awrite, 1), Lane(self._alease, 1))
-            self._lanes[loop] = lanes
-        return lanes
+        return self._lanes.get()
+
+    def _make_lanes(self, loop: asyncio.AbstractEventLoop) -> _Lanes:
+        return _Lanes(Lane(self._aread, _READS_AT_ONCE), Lane(self._awrite, 1), Lane(self._alease, 1))
 
     def close(self) -> None:
         self._closed = True
@@ -370,7 +382,7 @@ class PostgresStore(Store):
         """Start anew what a fork does not carry over: sockets, threads, and locks that other threads held."""
         self._connections.after_fork_in_child()
         self._keeper = Keeper(self._keep)
-        self._lanes = weakref.WeakKeyDictionary()
+        self._lanes.take_all()
         self._breaker.after_fork()
 
 

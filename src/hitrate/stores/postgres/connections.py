@@ -15,14 +15,28 @@ import time
 import weakref
 from collections import deque
 from collections.abc import Callable, Mapping
+from functools import partial
 from typing import Any
 
 import psycopg
 
 from hitrate.errors import ClosedError, StoreError
 from hitrate.stores.postgres.wire import Link, TimedOut
+from hitrate.stores.reasons import reason_of
 
-Waiter = concurrent.futures.Future[Link]
+
+class Waiter(concurrent.futures.Future[Link]):
+    """A connection to come, and the event loop that waits for it, if one does."""
+
+    def __init__(self, loop: asyncio.AbstractEventLoop | None) -> None:
+        super().__init__()
+        self.loop = None if loop is None else weakref.ref(loop)
+
+    def wants_it(self) -> bool:
+        """Tell whether it is still waited for; if so it can no longer be cancelled."""
+        if self.loop is not None and ((loop := self.loop()) is None or loop.is_closed()):
+            return False
+        return self.set_running_or_notify_cancel()
 
 
 class PoolExhausted(StoreError):
@@ -44,7 +58,11 @@ class Settings:
         self._connect_timeout = connect_timeout
 
     def connect(self) -> Link:
-        """Open a connection; waits."""
+        """Open a connection; waits.
+
+        Raises:
+            psycopg.OperationalError: it cannot be opened; the text is ours: the driver's may have a piece of a secret.
+        """
         options: Mapping[str, Any] = _resolved(self._options) or {}
         chosen = {
             "fallback_application_name": "hitrate",
@@ -52,7 +70,12 @@ class Settings:
             **options,
             "autocommit": True,
         }
-        return Link(_Connection.connect(_resolved(self._conninfo), **chosen))
+        conninfo = _resolved(self._conninfo)
+        try:
+            return Link(_Connection.connect(conninfo, **chosen))
+        except (psycopg.Error, OSError, ValueError, TypeError) as error:
+            reason = reason_of(error)
+        raise psycopg.OperationalError(reason)  # here, where the driver's error is not its context
 
 
 def _resolved(value: Any) -> Any:
@@ -93,7 +116,9 @@ class OwnPool:
         self._links: weakref.WeakSet[Link] = weakref.WeakSet()
         self._opening = 0
         self._waiters: deque[Waiter] = deque()
-        self._lock = threading.Lock()  # guards all of these but the list, whose pop and append are single steps
+        # Guards all of these but the list, whose pop and append are single steps. The collector may end a coroutine
+        # that has a connection, in a thread that is at any line here: so the lock lets its own thread in again.
+        self._lock = threading.RLock()
         self._closed = False
 
     def take(self, deadline: float) -> Link:
@@ -106,7 +131,7 @@ class OwnPool:
         link = self._take_idle()
         if link is not None:
             return link
-        waiter = self._request()
+        waiter = self._request(None)
         try:
             return waiter.result(max(deadline - time.monotonic(), 0.0))
         except BaseException as error:
@@ -117,13 +142,18 @@ class OwnPool:
 
     async def atake(self, deadline: float) -> Link:
         """Return a connection as ``take`` does, waiting on the event loop."""
+        loop = asyncio.get_running_loop()
         link = self._take_idle()
         if link is not None:
+            link.loop = weakref.ref(loop)
             return link
-        waiter = self._request()
+        waiter = self._request(loop)
+        come = loop.create_future()
+        waiter.add_done_callback(partial(_wake, loop, come))
         try:
             async with asyncio.timeout(max(deadline - time.monotonic(), 0.0)):
-                return await asyncio.wrap_future(waiter)
+                await come
+            return waiter.result()
         except BaseException as error:
             self._abandon(waiter)
             if isinstance(error, TimeoutError):
@@ -132,12 +162,14 @@ class OwnPool:
 
     def give(self, link: Link) -> None:
         """Take back a connection on which nothing is under way."""
+        link.loop = None
         self._idle.append(link)
         if self._waiters or self._closed:
             self._serve()
 
     def drop(self, link: Link) -> None:
         """Take back a connection that is of no more use."""
+        link.loop = None
         with self._lock:
             self._links.discard(link)
         link.cut()
@@ -187,12 +219,15 @@ class OwnPool:
                 return link
             self.drop(link)
 
-    def _request(self) -> Waiter:
-        waiter: Waiter = concurrent.futures.Future()
+    def _request(self, loop: asyncio.AbstractEventLoop | None) -> Waiter:
+        waiter = Waiter(loop)
         with self._lock:
             if self._closed:
                 raise ClosedError("the cache is closed")
+            forsaken = [link for link in self._links if link.is_forsaken]
             self._waiters.append(waiter)
+        for link in forsaken:
+            self.drop(link)
         self._open_if_needed()
         if self._idle:  # came back between the look and the request
             self._serve()
@@ -231,22 +266,26 @@ class OwnPool:
         with self._lock:
             waiters, self._waiters = self._waiters, deque()
         for waiter in waiters:
-            if waiter.set_running_or_notify_cancel():
+            if waiter.wants_it():
                 waiter.set_exception(error)
 
     def _serve(self) -> None:
         """Hand idle connections to those who wait; close them if the store is closed."""
         while True:
             with self._lock:
-                if not self._idle or not (self._waiters or self._closed):
+                if not (self._waiters or self._closed):
                     return
-                link = self._idle.pop()
+                try:
+                    link = self._idle.pop()
+                except IndexError:
+                    return
                 waiter = self._waiters.popleft() if self._waiters else None
                 if waiter is None:
                     self._links.discard(link)
             if waiter is None:
                 link.pgconn.finish()
-            elif waiter.set_running_or_notify_cancel():
+            elif waiter.wants_it():
+                link.loop = waiter.loop
                 waiter.set_result(link)
             else:
                 self._idle.append(link)
@@ -258,9 +297,13 @@ class OwnPool:
         elif self._idle:
             self._serve()
 
-    def _give_back(self, waiter: Waiter) -> None:
+    def _give_back(self, waiter: concurrent.futures.Future[Link]) -> None:
         if not waiter.cancelled() and waiter.exception() is None:
-            self.give(waiter.result())
+            link = waiter.result()
+            if link.is_clean:  # else it was closed meanwhile, because its loop was
+                self.give(link)
+            else:
+                self.drop(link)
 
     def _in_vain(self) -> StoreError:
         with self._lock:
@@ -268,6 +311,18 @@ class OwnPool:
         if busy:
             return PoolExhausted(f"none of the {self._most} connections became free in time; raise max_connections")
         return TimedOut("no connection to PostgreSQL in time")
+
+
+def _wake(loop: asyncio.AbstractEventLoop, come: asyncio.Future[None], waiter: concurrent.futures.Future[Link]) -> None:
+    try:
+        loop.call_soon_threadsafe(_settle, come)
+    except RuntimeError:  # the loop was closed; the connection still knows that it is that loop's
+        pass
+
+
+def _settle(come: asyncio.Future[None]) -> None:
+    if not come.done():
+        come.set_result(None)
 
 
 def _socket_of(link: Link) -> int | None:
@@ -335,6 +390,13 @@ class Connections:
         if self._is_of_apool(link):
             link.cut()
             await self._apool.putconn(link.connection)
+        else:
+            self.own.drop(link)
+
+    def forsake(self, link: Link) -> None:
+        """Let go of a connection of the async face whose event loop ended in the middle of it; nothing is awaited."""
+        if self._is_of_apool(link):
+            link.cut()
         else:
             self.own.drop(link)
 

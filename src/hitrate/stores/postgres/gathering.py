@@ -11,6 +11,7 @@ from collections.abc import Awaitable, Callable, Sequence
 from typing import Any, NamedTuple
 
 from hitrate.errors import HitrateError
+from hitrate.stores.per_loop import close_tasks
 
 _AT_ONCE = 1024
 _WOKEN_AT_ONCE = 16
@@ -56,6 +57,10 @@ class Lane:
             raise error
         return outcome
 
+    def drop(self) -> None:
+        """Let go of what is under way: the loop is closed."""
+        close_tasks(self._tasks)
+
     async def _serve(self) -> None:
         self._starting = False
         self._running += 1
@@ -75,6 +80,8 @@ class Lane:
             results = await self._do([work for work, _ in calls])
         except Exception as error:
             results = [_Failed(error)] * len(calls)
+        except GeneratorExit:  # the loop was closed: it calls nobody back
+            raise
         except BaseException:  # the loop is about to end, and with it all who wait
             for _, future in calls:
                 future.cancel()

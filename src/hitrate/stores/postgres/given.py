@@ -25,10 +25,13 @@ def connections_of(given: Any, connect_timeout: float, most: int) -> Connections
         ValueError: the connection string cannot be understood.
     """
     if isinstance(given, str):
-        try:
-            psycopg.conninfo.conninfo_to_dict(given)
-        except psycopg.Error as error:
-            raise ValueError(f"conninfo cannot be understood: {str(error).strip()}") from error
+        if not _is_understood(given):
+            # Nothing of it, nor of what libpq says of it: it may be a password.
+            raise ValueError(
+                "conninfo cannot be understood; it is postgresql://user:password@host:port/database, where in the "
+                "password each of % / ? # @ : is written as a per cent sign and its code, as "
+                "urllib.parse.quote(password, safe='') does, or it is host=... user=... password='...'"
+            )
         return Connections(OwnPool(Settings(given, None, connect_timeout), most))
     try:
         from psycopg_pool import AsyncConnectionPool, ConnectionPool
@@ -45,6 +48,16 @@ def connections_of(given: Any, connect_timeout: float, most: int) -> Connections
         "conninfo_or_pool is a connection string, a psycopg_pool.ConnectionPool or an AsyncConnectionPool, "
         f"not {type(given).__name__}"
     )
+
+
+def _is_understood(conninfo: str) -> bool:
+    """Tell whether libpq reads a connection string, and does not take a piece of a password for a host or a port."""
+    try:
+        parts = psycopg.conninfo.conninfo_to_dict(conninfo)
+    except (psycopg.Error, ValueError):
+        return False
+    hosts, ports = (str(parts.get(name) or "").split(",") for name in ("host", "port"))
+    return all("@" not in host[1:] for host in hosts) and all(port.isdecimal() or not port for port in ports)
 
 
 def may_prepare(given: Any) -> bool:

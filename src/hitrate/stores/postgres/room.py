@@ -27,7 +27,7 @@ _MARK_AT, _MARK_AGAIN_AFTER, _SEEN_AT_MOST = 1024, 8192, 50_000
 _EMPTIED_AT = 256
 """So many namespaces are looked at together, lest one that is filled and empties by turns is looked at every time."""
 
-_TRUE = b"\x01"
+TRUE = b"\x01"
 
 
 class Limits(NamedTuple):
@@ -85,7 +85,7 @@ class Room:
     def note_purged(self, result: Result) -> None:
         """Hear what a purge has done."""
         self.expirations += read_int8(result.get_value(0, 0) or b"")
-        self.litter = result.get_value(0, 1) == _TRUE
+        self.litter = result.get_value(0, 1) == TRUE
         self.note_emptied(result.get_value(0, 2))
 
     def note_emptied(self, ids: bytes | None) -> None:
@@ -102,6 +102,10 @@ class Room:
     def wants_keeping(self) -> bool:
         """Whether there is something to do in the background."""
         return self.litter or len(self.emptied) >= _EMPTIED_AT or len(self.seen) >= self._mark_at
+
+    def recount(self) -> Conversation[None]:
+        """Count anew what is held, in a transaction of its own."""
+        yield (Call(BEGIN), *(Call(each) for each in self._statements.bounds.recount), Call(COMMIT))
 
     # Making room
 
@@ -125,6 +129,11 @@ class Room:
         bounds, purge = self._statements.bounds, self._statements.removals.purge
         (totals,) = yield (Call(bounds.totals),)
         over = self._excess(totals, entries, size)
+        if max(over) > 0:  # before anything is removed because of what the totals say
+            (miscounted,) = yield (Call(bounds.is_miscounted),)
+            if miscounted.get_value(0, 0) == TRUE:
+                *_, totals = yield (*(Call(each) for each in bounds.recount), Call(bounds.totals))
+                over = self._excess(totals, entries, size)
         littered = self.litter
         while littered and max(over) > 0:
             littered = yield from self.remove_litter()
@@ -141,7 +150,7 @@ class Room:
 
     def _excess(self, totals: Result, entries: int, size: int) -> Limits:
         held, held_bytes = (read_int8(totals.get_value(0, column) or b"") for column in (0, 1))
-        self.litter = totals.get_value(0, 3) == _TRUE
+        self.litter = totals.get_value(0, 3) == TRUE
         return Limits(held + entries - self.limits.entries, held_bytes + size - self.limits.bytes)
 
     def _evict(self, over: Limits, hand: int, spared: frozenset[int]) -> Conversation[None]:

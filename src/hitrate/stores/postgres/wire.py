@@ -8,9 +8,11 @@ of one exchange are one transaction and one round trip.
 from __future__ import annotations
 
 import select
+import sys
 import threading
 import time
-from asyncio import Future, get_running_loop
+import weakref
+from asyncio import AbstractEventLoop, Future, get_running_loop
 from collections.abc import Generator, Sequence
 from typing import Any, NamedTuple
 
@@ -63,9 +65,13 @@ class Link:
     Args:
         connection: psycopg's, of either face; only its libpq connection is used.
         prepared: the names of the statements that are prepared on it.
+
+    Attributes:
+        loop: the event loop that has it, if one does: what a loop had when it was closed nobody gives back.
+        used: whether it has served before.
     """
 
-    __slots__ = ("__weakref__", "_poll", "_polled", "connection", "pgconn", "prepared", "used")
+    __slots__ = ("__weakref__", "_poll", "_polled", "connection", "loop", "pgconn", "prepared", "used")
 
     def __init__(
         self, connection: psycopg.Connection[Any] | psycopg.AsyncConnection[Any], prepared: set[bytes] | None = None
@@ -73,6 +79,7 @@ class Link:
         self.connection = connection
         self.pgconn = connection.pgconn
         self.prepared = set() if prepared is None else prepared
+        self.loop: weakref.ref[AbstractEventLoop] | None = None
         self.used = False
         self._poll = select.poll()
         self._polled = READ
@@ -226,6 +233,11 @@ class Link:
         return self.pgconn.status != pq.ConnStatus.OK
 
     @property
+    def is_forsaken(self) -> bool:
+        """Whether the event loop that has it was closed."""
+        return self.loop is not None and ((loop := self.loop()) is None or loop.is_closed())
+
+    @property
     def is_clean(self) -> bool:
         """Whether nothing is under way on it."""
         return self.pgconn.transaction_status == pq.TransactionStatus.IDLE
@@ -233,7 +245,8 @@ class Link:
     def cut(self) -> None:
         """Close it at once; a statement that the server is still at is cancelled, by a thread that may wait."""
         pgconn = self.pgconn
-        if pgconn.status == pq.ConnStatus.OK and pgconn.transaction_status == pq.TransactionStatus.ACTIVE:
+        busy = pgconn.status == pq.ConnStatus.OK and pgconn.transaction_status == pq.TransactionStatus.ACTIVE
+        if busy and not sys.is_finalizing():  # a thread that starts at the end of the interpreter never runs
             try:
                 cancel = pgconn.cancel_conn()
                 threading.Thread(target=_cancel, args=(cancel,), name="hitrate-cancel", daemon=True).start()

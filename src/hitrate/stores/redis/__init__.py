@@ -16,11 +16,12 @@ from hitrate.clock import is_replaced, wall_clock
 from hitrate.errors import StoreError
 from hitrate.keys import EncodedKey
 from hitrate.stores.base import Changes, Channel, Found, Listener, Store, Usage, check_limit
+from hitrate.stores.per_loop import PerLoop
 from hitrate.stores.redis.clients import target_of
 from hitrate.stores.redis.cluster import Cluster
 from hitrate.stores.redis.gathering import Gathering
 from hitrate.stores.redis.holding import Bounded, Holding, Unbounded
-from hitrate.stores.redis.lanes import Answer, PerLoop
+from hitrate.stores.redis.lanes import Answer
 from hitrate.stores.redis.names import Names, Space
 from hitrate.stores.redis.nodes import Node, aexchange, exchange
 from hitrate.stores.redis.reading import KEYS_AT_ONCE, found_in, only_error, parts_of, request_for, tell_time_left
@@ -42,7 +43,7 @@ class RedisStore(Store):
         max_bytes: bytes held at most, None for no limit.
         max_entries: entries held at most, None for no limit.
         timeout: seconds that a call may take; one of more than 10,000 keys takes as many times as long.
-        connect_timeout: seconds to connect in.
+        connect_timeout: seconds to connect in, ``timeout`` at most.
         clock: returns the seconds since the epoch, for a cache that is to expire by it and not by the server alone.
         time_left: whether the expiry of what is read is made from the time left by the server, at the cost of one more
             command a key; without it, it is what the writer's clock said.
@@ -67,7 +68,11 @@ class RedisStore(Store):
         for name, seconds in (("timeout", timeout), ("connect_timeout", connect_timeout)):
             if isinstance(seconds, bool) or not isinstance(seconds, (int, float)) or not 0 < seconds < 1e6:
                 raise ValueError(f"{name} is a number of seconds above 0, not {seconds!r}")
-        self._target = target = target_of(client, timeout=timeout, connect_timeout=connect_timeout)
+        self._target = target = target_of(
+            client,
+            timeout=timeout,
+            connect_timeout=min(connect_timeout, timeout),  # a call that has to connect is a call
+        )
         bounded = max_bytes is not None or max_entries is not None
         # What has a limit is counted in one place, and lies in one slot of a cluster.
         self._names = Names(prefix.encode("utf-8", "surrogatepass"), spread=target.connect is None and not bounded)
@@ -89,7 +94,7 @@ class RedisStore(Store):
         self._only: Node | None = None  # where the usual calls go, with less ado
         if isinstance(self._servers, OneServer) and not bounded and not time_left:
             self._only = self._servers.node
-        self._gathered: PerLoop[Gathering] = PerLoop(lambda loop: Gathering(loop, self))
+        self._gathered: PerLoop[Gathering] = PerLoop(lambda loop: Gathering(loop, self), Gathering.drop)
         _stores.add(self)
 
     @property

@@ -12,7 +12,9 @@ from dataclasses import dataclass, field
 from importlib import import_module
 from types import ModuleType
 from typing import Any
+from urllib.parse import SplitResult, urlsplit
 
+from hitrate.stores.reasons import CannotConnect, reason_of
 from hitrate.stores.redis import needs
 
 _OWN_SETTINGS = {
@@ -29,6 +31,7 @@ _OWN_SETTINGS = {
     "retry_on_timeout",
 }
 _OWN_BEGINNINGS = ("maint", "orig_", "oss_cluster_")
+_MAY_HAVE_AN_AT = {"username", "password", "client_name"}
 _SERVERS = {"Redis", "StrictRedis", "Valkey", "StrictValkey"}
 _CLUSTERS = {"RedisCluster", "ValkeyCluster"}
 
@@ -85,8 +88,8 @@ def target_of(client: Any, *, timeout: float, connect_timeout: float) -> Target:
 
 def _not_a_client(client: Any) -> TypeError:
     return TypeError(
-        "client is a URL, or a Redis, RedisCluster or Sentinel client of redis-py or valkey-py, sync or async, not "
-        f"{client!r} of type {type(client).__name__}"
+        "client is a URL, or a Redis, RedisCluster or Sentinel client of redis-py or valkey-py, sync or async, not one "
+        f"of type {type(client).__name__}"  # not itself: it may show a password
     )
 
 
@@ -94,9 +97,28 @@ def _from_url(url: str) -> Any:
     scheme, colon, rest = url.partition("://")
     scheme = {"valkey": "redis", "valkeys": "rediss"}.get(scheme, scheme)
     if not colon or scheme not in ("redis", "rediss", "unix"):
-        # Not the URL itself: it may hold a password.
-        raise ValueError(f"a URL begins with redis://, rediss:// or unix://, not {scheme + colon!r}")
-    return needs.driver("redis").Redis.from_url(f"{scheme}://{rest}")
+        # Nothing of the URL itself, here and below: it may be a password.
+        raise ValueError("a URL begins with redis://, rediss://, valkey://, valkeys:// or unix://, not as this one")
+    kind = needs.driver("redis").Redis
+    try:
+        parts = urlsplit(f"{scheme}://{rest}")
+        client = None if _may_be_cut(parts) else kind.from_url(f"{scheme}://{rest}")
+    except (ValueError, TypeError, LookupError):
+        client = None
+    if client is None:
+        raise ValueError(
+            "the URL cannot be understood; it is redis://user:password@host:port/database, and in the password each of "
+            "% / ? # @ : is written as a per cent sign and its code, as urllib.parse.quote(password, safe='') does"
+        )
+    return client
+
+
+def _may_be_cut(parts: SplitResult) -> bool:
+    """Tell whether a URL may have ended its host in the middle of a password: at a slash, question or number sign."""
+    query = [each for each in parts.query.split("&") if each.partition("=")[0] not in _MAY_HAVE_AN_AT]
+    if parts.scheme != "unix" or (parts.netloc and "@" not in parts.netloc):
+        query.append(parts.path)
+    return "@" in "".join([parts.fragment, *query])
 
 
 def _driver_of(client: Any) -> ModuleType:
@@ -133,11 +155,18 @@ def _sync_kind(driver: ModuleType, kind: Any) -> Any:
     return kind
 
 
-def _opener(kind: Any, settings: dict[str, Any]) -> Connect:
+def _opener(kind: Any, settings: dict[str, Any], errors: tuple[type[Exception], ...]) -> Connect:
+    expected: tuple[type[Exception], ...] = (*errors, ValueError, TypeError)
+
     def connect() -> Any:
-        connection = kind(**settings)
-        connection.connect()
-        return connection
+        try:
+            connection = kind(**settings)
+            connection.connect()
+        except expected as error:
+            reason = reason_of(error)
+        else:
+            return connection
+        raise CannotConnect(reason)  # here, where the driver's error is not its context
 
     return connect
 
@@ -149,12 +178,13 @@ def _server_of(
     if hasattr(pool, "sentinel_manager"):
         pool = _sentinel_pool(pool, driver, overrides)
         # The pool asks the sentinels for the primary each time a connection is opened.
-        connect = _opener(pool.connection_class, _settings(pool.connection_class, pool.connection_kwargs, overrides))
+        settings = _settings(pool.connection_class, pool.connection_kwargs, overrides)
+        connect = _opener(pool.connection_class, settings, errors)
         return Target(f"the Redis server {pool.service_name!r}", errors, connect=_holding(pool, connect))
     kind = _sync_kind(driver, pool.connection_class)
     settings = _settings(kind, pool.connection_kwargs, overrides)
     address = settings.get("path") or f"{settings.get('host', 'localhost')}:{settings.get('port', 6379)}"
-    return Target(f"the Redis server at {address}", errors, connect=_opener(kind, settings))
+    return Target(f"the Redis server at {address}", errors, connect=_opener(kind, settings, errors))
 
 
 def _holding(pool: Any, connect: Connect) -> Connect:
@@ -209,7 +239,7 @@ def _cluster_of(
     seeds = list(dict.fromkeys((node.host, int(node.port)) for node in nodes))
 
     def connect_to(host: str, port: int) -> Any:
-        return _opener(kind, {**settings, "host": host, "port": port})()
+        return _opener(kind, {**settings, "host": host, "port": port}, errors)()
 
     return Target(
         f"the Redis cluster at {seeds[0][0]}:{seeds[0][1]}",

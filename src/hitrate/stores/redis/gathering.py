@@ -14,6 +14,7 @@ from typing import Any, Protocol
 from hitrate.errors import StoreError
 from hitrate.keys import EncodedKey
 from hitrate.stores.base import Found
+from hitrate.stores.per_loop import close_tasks
 from hitrate.stores.redis.lanes import Answer
 
 _ENOUGH = 50
@@ -63,6 +64,10 @@ class Gathering:
         if self._keys >= _ENOUGH:
             self._begin()
         return future
+
+    def drop(self) -> None:
+        """Let go of what is under way: the loop is closed."""
+        close_tasks(self._tasks)
 
     def _begin(self) -> None:
         calls, self._calls, self._keys = self._calls, [], 0

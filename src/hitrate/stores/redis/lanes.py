@@ -12,9 +12,10 @@ import ssl
 import threading
 from collections import deque
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any, Generic, TypeVar
+from typing import TYPE_CHECKING, Any
 
 from hitrate.errors import StoreError
+from hitrate.stores.reasons import reason_of
 from hitrate.stores.redis.links import Link, Timeout
 
 if TYPE_CHECKING:
@@ -22,47 +23,6 @@ if TYPE_CHECKING:
 
 _READ_AT_ONCE = 1 << 18
 _WOULD_BLOCK = (BlockingIOError, InterruptedError, ssl.SSLWantReadError, ssl.SSLWantWriteError)
-
-T = TypeVar("T")
-
-
-class PerLoop(Generic[T]):
-    """Something for each event loop that runs; what was for a loop that is closed is let go of when the next one comes.
-
-    Args:
-        make: makes it for a loop.
-        drop: lets go of it when its loop is closed.
-    """
-
-    def __init__(self, make: Callable[[asyncio.AbstractEventLoop], T], drop: Callable[[T], None] | None = None) -> None:
-        self._make = make
-        self._drop = drop
-        self._made: dict[asyncio.AbstractEventLoop, T] = {}
-
-    def get(self) -> T:
-        """Return what is there for the running event loop."""
-        loop = asyncio.get_running_loop()
-        found = self._made.get(loop)
-        if found is None:
-            for other in list(self._made):
-                if other.is_closed():
-                    self._let_go(self._made.pop(other, None))
-            found = self._made[loop] = self._make(loop)
-        return found
-
-    def all(self) -> list[T]:
-        """Return what is there for any loop."""
-        return list(self._made.values())
-
-    def take_all(self) -> list[T]:
-        """Return what is there for any loop, and forget it."""
-        made, self._made = self._made, {}
-        return list(made.values())
-
-    def _let_go(self, found: T | None) -> None:
-        if found is not None and self._drop is not None:
-            self._drop(found)
-
 
 Answer = list[Any] | StoreError
 """The replies to what was sent to a server, or why there are none."""
@@ -164,7 +124,11 @@ class Lane:
             link = self._node.open()
             link.sock.setblocking(False)
         except Exception as failure:
-            error = failure if isinstance(failure, StoreError) else StoreError(f"{self._node.name}: {failure!r}")
+            error = (
+                failure
+                if isinstance(failure, StoreError)
+                else StoreError(f"{self._node.name} cannot be reached: {reason_of(failure)}")
+            )
         try:
             self._loop.call_soon_threadsafe(self._opened, link, error)
         except RuntimeError:  # the loop was closed; nobody waits any more

@@ -8,7 +8,8 @@ from typing import Any, NamedTuple, NoReturn, TypeVar
 
 from hitrate.breaker import Breaker
 from hitrate.errors import StoreError
-from hitrate.stores.redis.lanes import Answer, Lane, PerLoop
+from hitrate.stores.per_loop import PerLoop
+from hitrate.stores.redis.lanes import Answer, Lane
 from hitrate.stores.redis.links import Link, Packed, Timeout
 from hitrate.stores.redis.needs import hiredis
 

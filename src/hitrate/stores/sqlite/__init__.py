@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import os
 import sys
-import threading
 import time
 import weakref
 from collections.abc import Callable, Collection, Sequence
@@ -13,7 +12,9 @@ from typing import Any, NoReturn, TypeVar
 
 import apsw
 
+from hitrate.entry import Entry
 from hitrate.errors import ClosedError, HitrateError, StoreError
+from hitrate.exclusive import Exclusive
 from hitrate.failsafe import log
 from hitrate.keys import EncodedKey
 from hitrate.stores.base import Changes, Channel, Found, Listener, Store, Usage, check_limit
@@ -98,7 +99,7 @@ class SqliteStore(Store):
             bytes=sys.maxsize if max_bytes is None else max_bytes,
         )
         self._repairs = repair
-        self._write_lock = threading.Lock()  # one writer of this process at a time: a queue, where SQLite would poll
+        self._exclusive = Exclusive()  # one writer of this process at a time: a queue, where SQLite would poll
         self._worker = Worker(self.get, self._write_together)
         self._keeper = Keeper(self._keep, self._shorten_wal)
         self._known = Known()  # guarded by the write lock
@@ -149,6 +150,9 @@ class SqliteStore(Store):
     # Reading
 
     def get(self, keys: Sequence[EncodedKey]) -> Sequence[Found]:
+        return self._with_the_only_one(self._get, keys) if self._connections.in_memory else self._get(keys)
+
+    def _get(self, keys: Sequence[EncodedKey]) -> Sequence[Found]:
         idle = self._connections.idle
         handle = None
         try:
@@ -199,21 +203,30 @@ class SqliteStore(Store):
     # Writing
 
     def write(self, changes: Changes) -> int:
+        if self._is_busy_here():
+            there = (
+                [] if self._connections.in_memory else self.get([key for key, entry in changes.items() if not entry])
+            )
+            self._put_off(self.write, changes)
+            return len(there) - there.count(None)
         if len(changes) == 1 and self._writes % _PURGE_EVERY:
             (((name, key), entry),) = changes.items()
             soonest = self._soonest
             due = soonest != sys.float_info.max and soonest <= self._clock()
             if entry is not None and not due and (entry[2] is None or entry[2] >= soonest):
-                with self._write_lock:
-                    stored = self._use(store_one, name, key, entry, self._limits, self._known)
-                    if stored and self._connections.watches:
-                        self._committed(*self._known.commit)
+                stored = self._exclusive.run(self._store_alone, name, key, entry)
                 if stored:
                     self._writes += 1
                     self._tell(changes)
                     self._wrote()
                     return 0
         return self._write_together([changes])[0]
+
+    def _store_alone(self, name: bytes, key: bytes, entry: Entry) -> bool:
+        stored = self._use(store_one, name, key, entry, self._limits, self._known)
+        if stored and self._connections.watches:
+            self._committed(*self._known.commit)
+        return stored
 
     async def awrite(self, changes: Changes) -> int:
         removed: int = await self._worker.submit("write", changes)
@@ -288,6 +301,9 @@ class SqliteStore(Store):
         self._evictions += evicted
 
     def clear(self, namespaces: Sequence[bytes] | None) -> None:
+        if self._is_busy_here():
+            self._put_off(self.clear, namespaces)
+            return
         self._transact(lambda transaction: transaction.clear(namespaces))
         self._removed = _REMOVED_AT_ONCE
         for watch in self._connections.watches:
@@ -298,6 +314,9 @@ class SqliteStore(Store):
         await self._worker.submit("clear", lambda: self.clear(namespaces))
 
     def clear_under(self, prefix: bytes) -> None:
+        if self._is_busy_here():
+            self._put_off(self.clear_under, prefix)
+            return
         self._transact(lambda transaction: transaction.clear_under(prefix))
         self._removed = _REMOVED_AT_ONCE
         for watch in self._connections.watches:
@@ -388,8 +407,7 @@ class SqliteStore(Store):
         """Cut a -wal file that has not been written to for a while."""
         if not self._connections.in_memory and wal_bytes(self.path) > WAL_BYTES:
             self._connections.end_snapshots()
-            with self._write_lock:
-                self._use(truncate_wal, self._connections.wait)
+            self._exclusive.run(self._use, truncate_wal, self._connections.wait)
 
     def _fold(self) -> None:
         """Fold the -wal file into the database, and let it begin anew.
@@ -399,22 +417,53 @@ class SqliteStore(Store):
         a transaction open.
         """
         connections = self._connections
-        if connections.in_memory:
+        if connections.in_memory or self._exclusive.is_mine():
             return
         pages = connections.checkpoint_pages
         patience = _PATIENCE_SECONDS if connections.wal_pages > _LONG * pages else _MOMENT_SECONDS
         try:
             self._use(_checkpoint)
             connections.end_snapshots()
-            with self._write_lock:
-                self._use(_restart, patience, connections.wait)
+            self._exclusive.run(self._use, _restart, patience, connections.wait)
         finally:
             # Where it could not, the next checkpoint waits for as many more pages.
             connections.checkpoint_at = connections.wal_pages + pages
 
     # The boundary to SQLite
 
+    def _is_busy_here(self) -> bool:
+        """Tell whether this very thread is in the midst of a change: a finaliser, or a signal, asks for another."""
+        return self._exclusive.is_mine() or (self._connections.in_memory and self._connections.is_mine())
+
+    def _put_off(self, do: Callable[[Any], object], what: Any) -> None:
+        def change() -> None:
+            try:
+                do(what)
+            except StoreError as error:
+                log.warning("what a finaliser asked for within a write failed: %s", error)
+
+        self._exclusive.put_off(change)
+
+    def _with_the_only_one(self, do: Callable[..., T], *args: Any) -> T:
+        """Do something with the one connection of ``:memory:``, which this thread is left without whatever happens."""
+        connections = self._connections
+        if connections.is_mine():
+            raise StoreError(f"{self.path} is in use by this very thread")
+        let_go = connections.let_go()
+        try:
+            return do(*args)
+        finally:
+            let_go()
+            if not self._exclusive.is_mine():
+                self._exclusive.catch_up()
+
     def _use(self, do: Callable[..., T], *args: Any) -> T:
+        if self._connections.in_memory:
+            result: T = self._with_the_only_one(self._use_any, do, *args)
+            return result
+        return self._use_any(do, *args)
+
+    def _use_any(self, do: Callable[..., T], *args: Any) -> T:
         idle = self._connections.idle
         handle = None
         try:
@@ -430,18 +479,23 @@ class SqliteStore(Store):
         return result
 
     def _transact(self, do: Callable[[Transaction], T]) -> T:
+        if self._exclusive.is_mine():
+            raise StoreError(f"{self.path} is being written to by this very thread")
+        result = self._exclusive.run(self._transact_alone, do)
+        self._wrote()
+        return result
+
+    def _transact_alone(self, do: Callable[[Transaction], T]) -> T:
         def transact(handle: Handle) -> tuple[T, tuple[Any, int] | None]:
             commits = self._connections.commits
             with Transaction(handle) as transaction:
                 result = do(transaction)
             return result, transaction.commit if self._connections.commits != commits else None
 
-        with self._write_lock:
-            self._known.forget()
-            result, commit = self._use(transact)
-            if commit is not None:
-                self._committed(*commit)
-        self._wrote()
+        self._known.forget()
+        result, commit = self._use(transact)
+        if commit is not None:
+            self._committed(*commit)
         return result
 
     def _wrote(self) -> None:
@@ -496,7 +550,7 @@ class SqliteStore(Store):
 
     def after_fork_in_child(self) -> None:
         """Start anew what a fork does not carry over: threads, and locks that other threads held."""
-        self._write_lock = threading.Lock()
+        self._exclusive = Exclusive()
         self._known = Known()
         self._worker = Worker(self.get, self._write_together)
         self._keeper = Keeper(self._keep, self._shorten_wal)

@@ -16,6 +16,7 @@ from collections.abc import Callable
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
+from hitrate.exclusive import held
 from hitrate.stores.base import Channel, Listener
 
 if TYPE_CHECKING:
@@ -42,7 +43,7 @@ class CommitWatch(Channel):
         self.live = False
         self.listener = listener
         self._connections = connections
-        self._lock = threading.Lock()  # guards all below; those who look take none
+        self._lock = threading.RLock()  # guards all below; those who look take none
         self._kept: Handle | None = None
         self._index = _NOTHING
         self._seen: int | None = _BEHIND
@@ -67,13 +68,16 @@ class CommitWatch(Channel):
         index = index or _NOTHING
         seen = index.commits.value
         empty()
-        with self._lock:
-            if losses == self._losses:
-                self.live = index is not _NOTHING
-                self._index, self._seen = index, seen
-                if self.live:
-                    self._kept, kept = kept or self._kept, None
-        self._give_back(kept)
+        self._give_back(held(self._lock, self._watch, index, seen, kept, losses))
+
+    def _watch(self, index: Any, seen: Any, kept: Handle | None, losses: int) -> Handle | None:
+        """Watch a wal-index, unless it was lost meanwhile; return the connection that is not needed."""
+        if losses == self._losses:
+            self.live = index is not _NOTHING
+            self._index, self._seen = index, seen
+            if self.live:
+                self._kept, kept = kept or self._kept, None
+        return kept
 
     def _give_back(self, handle: Handle | None) -> None:
         if handle is not None:
@@ -81,23 +85,27 @@ class CommitWatch(Channel):
 
     def lost(self) -> None:
         """All connections are about to be closed, the one of this watch too."""
-        with self._lock:
-            self._losses += 1
-            self.live = False
-            self._seen = _BEHIND  # first: whoever looks meanwhile is to find the two unlike
-            self._index = _NOTHING
-            kept, self._kept = self._kept, None
-        self._give_back(kept)
+        self._give_back(held(self._lock, self._unwatch))
+
+    def _unwatch(self) -> Handle | None:
+        self._losses += 1
+        self.live = False
+        self._seen = _BEHIND  # first: whoever looks meanwhile is to find the two unlike
+        self._index = _NOTHING
+        kept, self._kept = self._kept, None
+        return kept
 
     def committed(self, index: Any, before: int) -> None:
         """This store committed, when the number was ``before``; it tells itself what that changed."""
-        with self._lock:
-            if index is self._index and self._seen == before:
-                self._seen = (before + 1) & 0xFFFFFFFF
+        held(self._lock, self._committed, index, before)
+
+    def _committed(self, index: Any, before: int) -> None:
+        if index is self._index and self._seen == before:
+            self._seen = (before + 1) & 0xFFFFFFFF
 
     def close(self) -> None:
         self._connections.watches.remove(self)
         self.lost()
 
     def after_fork_in_child(self) -> None:
-        self._lock = threading.Lock()
+        self._lock = threading.RLock()

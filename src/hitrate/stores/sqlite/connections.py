@@ -77,7 +77,8 @@ class Handle:
 
     def __del__(self) -> None:
         # Given back to a list that is no longer in use; a fork counts it as open until it is closed.
-        self.close()
+        if getattr(self, "_open", False):  # or its constructor was interrupted
+            self.close()
 
 
 class Connections:
@@ -106,7 +107,7 @@ class Connections:
         self._durability = durability
         self._repair = repair
         self._mode = mode
-        self._lock = threading.Lock()
+        self._lock = threading.RLock()
         self.commits = 0
         self.watches: list[CommitWatch] = []
         self.wal_pages = 0
@@ -272,6 +273,16 @@ class Connections:
                 return None
         return handle
 
+    def is_mine(self) -> bool:
+        """Tell whether this thread has the one connection of ``:memory:``."""
+        idle = self.idle
+        return isinstance(idle, _OneForAll) and idle.is_mine()
+
+    def let_go(self) -> Callable[[], None]:
+        """What has a thread give back the one connection of ``:memory:``, if it has it."""
+        idle = self.idle
+        return idle.let_go if isinstance(idle, _OneForAll) else _nothing
+
     def _lose(self) -> None:
         for watch in self.watches:
             watch.lost()
@@ -402,7 +413,7 @@ class Connections:
 
     def after_fork_in_child(self) -> None:
         # Another thread of the parent may have held these.
-        self._lock = threading.Lock()
+        self._lock = threading.RLock()
         self.ender = Ender(self.end_snapshots)
         self._gate.opened = threading.Event()
         for watch in self.watches:
@@ -410,12 +421,17 @@ class Connections:
         self.after_fork()
 
 
+def _nothing() -> None:
+    pass
+
+
 class _OneForAll:
     """The one connection of a ``:memory:`` cache, for one thread at a time."""
 
     def __init__(self, handle: Handle) -> None:
         self._handle = handle
-        self._free = threading.Lock()
+        self._free = threading.RLock()
+        self.is_mine: Callable[[], bool] = self._free._is_owned  # type: ignore[attr-defined]  # as `Condition` does
         self._closed = False
 
     def pop(self) -> Handle:
@@ -436,6 +452,11 @@ class _OneForAll:
 
     def release(self) -> None:
         self._free.release()
+
+    def let_go(self) -> None:
+        """Give it back if this thread has it still."""
+        while self.is_mine():
+            self._free.release()
 
     def close(self) -> None:
         if self.acquire():

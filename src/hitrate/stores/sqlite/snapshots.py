@@ -19,6 +19,8 @@ from collections.abc import Callable
 from typing import Any
 from weakref import WeakValueDictionary, finalize
 
+from hitrate.exclusive import Signal
+
 _HEADER_LENGTH = 100
 _COMMITS_AT = 8
 _TICK_SECONDS = 0.1
@@ -196,10 +198,10 @@ class Ender:
 
     def __init__(self, end_all: Callable[[], bool]) -> None:
         self._end_all = end_all
-        self._lock = threading.Lock()  # guards the start and the end of the thread
+        self._lock = threading.RLock()  # guards the start and the end of the thread
         self._running = False
         self._wanted = False
-        self._stopped = threading.Event()
+        self._stopped = Signal()
 
     def started(self) -> bool:
         """See to it that the thread runs; tell whether it does."""

@@ -106,7 +106,7 @@ class _Lane:
         self._name = name
         self._do = do
         self._calls: SimpleQueue[Call] = SimpleQueue()
-        self._lock = threading.Lock()  # guards the start and the end of the thread
+        self._lock = threading.RLock()  # guards the start and the end of the thread
         self._thread: threading.Thread | None = None
 
     def put(self, call: Call) -> None:

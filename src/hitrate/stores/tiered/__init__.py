@@ -15,10 +15,11 @@ import threading
 import time
 import weakref
 from collections.abc import Callable, Collection, Sequence
-from typing import Any
+from typing import Any, TypeVar
 
 from hitrate.entry import Entry
-from hitrate.errors import StoreError
+from hitrate.errors import HitrateError, StoreError
+from hitrate.exclusive import Exclusive, held
 from hitrate.failsafe import log
 from hitrate.keys import EncodedKey
 from hitrate.plans import Plan, acarry_out, carry_out
@@ -28,6 +29,8 @@ from hitrate.stores.memory import MemoryStore
 from hitrate.stores.tiered.flights import Flight, Flights
 from hitrate.stores.tiered.near import MemoryTier, until
 from hitrate.stores.tiered.tier import Tier
+
+T = TypeVar("T")
 
 _AGAIN_SECONDS = 0.5
 """How long after a tier failed to take what it is owed a read asks for that again."""
@@ -45,7 +48,8 @@ class TieredStore(Store):
 
     Attributes:
         lock: guards the flights, the debts and every change to a tier in memory.
-        own: the ids of the mappings and lists that this store is giving to its tiers, whose echo is not news.
+        own: the ids of the mappings and lists that this store is giving to its tiers, whose echo is not news, each with
+            the thread that does.
         strays: by their ids, copies that were given to a tier by a call that was cancelled, and are not there yet.
     """
 
@@ -58,9 +62,10 @@ class TieredStore(Store):
         report: Callable[[str, StoreError], None],
         clock: Callable[[], float],
     ) -> None:
-        self.lock = threading.RLock()
+        self._exclusive = Exclusive()
+        self.lock = self._exclusive.lock
         self.flights = Flights()
-        self.own: set[int] = set()
+        self.own: dict[int, int] = {}
         self.strays: dict[int, Changes] = {}
         self._staleness = staleness
         self._start = start
@@ -88,10 +93,19 @@ class TieredStore(Store):
 
     def catch_up(self) -> None:
         """Drop the copies of what may have changed without having been told."""
-        with self.lock:
-            for tier in self._tiers:
-                if tier.channel is not None and not tier.channel.in_step():
-                    tier.channel.catch_up(tier.empty_nearer)
+        held(self.lock, self._catch_up)
+
+    def _catch_up(self) -> None:
+        for tier in self._tiers:
+            if tier.channel is not None and not tier.channel.in_step():
+                tier.channel.catch_up(tier.empty_nearer)
+
+    def hear(self, change: Callable[[Any], None], what: Any) -> None:
+        """Take note of a change in a tier, alone; it may be told within a change of ours, by `catch_up` or a finaliser.
+
+        To drop what is dropped already does no harm, and what is being changed is spoiled for whoever changes it.
+        """
+        held(self.lock, change, what)
 
     def _regain(self) -> None:
         """Try to be told of changes again, after a channel was lost."""
@@ -135,31 +149,36 @@ class TieredStore(Store):
 
     # Reading
 
-    def get(self, keys: Sequence[EncodedKey]) -> Sequence[Found]:
-        return carry_out(self._reading(keys))
+    def get(self, keys: Sequence[EncodedKey], start: int | None = None) -> Sequence[Found]:
+        if self._exclusive.is_mine():  # a finaliser asks: it is told, and leaves no copies
+            doubts = self._far.debts.doubts
+            return [None if doubts(key) else self._far.store.get([key])[0] for key in keys]
+        flight = Flight(dict.fromkeys(keys), (), writes=False)
+        return self._carried(flight, self._reading(keys, flight, start))
 
-    async def aget(self, keys: Sequence[EncodedKey]) -> Sequence[Found]:
-        return await acarry_out(self._reading(keys))
+    async def aget(self, keys: Sequence[EncodedKey], start: int | None = None) -> Sequence[Found]:
+        flight = Flight(dict.fromkeys(keys), (), writes=False)
+        return await self._acarried(flight, self._reading(keys, flight, start))
 
     def look(self, keys: Sequence[EncodedKey]) -> Sequence[Found]:
         """Do ``get`` in all tiers, also in those that the cache above has looked in."""
-        return carry_out(self._reading(keys, 0))
+        return self.get(keys, 0)
 
     async def alook(self, keys: Sequence[EncodedKey]) -> Sequence[Found]:
         """Do ``look`` without blocking the event loop."""
-        return await acarry_out(self._reading(keys, 0))
+        return await self.aget(keys, 0)
 
-    def _reading(self, keys: Sequence[EncodedKey], start: int | None = None) -> Plan[Sequence[Found]]:
+    def _reading(self, keys: Sequence[EncodedKey], flight: Flight, start: int | None) -> Plan[Sequence[Found]]:
         """Look in one tier after the other for what is still missing, and leave copies in the nearer ones."""
-        missing = list(dict.fromkeys(keys))
+        missing = list(flight.keys)
         found: dict[EncodedKey, Found] = {}
         copies: dict[int, dict[EncodedKey, Entry]] = {}
         failed: list[StoreError] = []
-        with self.lock:
-            self.catch_up()
-            self._expect(missing)
-            flight = self.flights.begin_read(missing)
         try:
+            with self.lock:
+                self.catch_up()
+                self._expect(missing)
+                self.flights.begin(flight)
             for tier in self._tiers[self._start if start is None else start :]:
                 if tier.debts and time.monotonic() >= self._settle_at:
                     self._keeper.request()  # a read does not wait for it
@@ -250,19 +269,25 @@ class TieredStore(Store):
     # Writing
 
     def write(self, changes: Changes) -> int:
-        return carry_out(self._writing(changes))
+        if self._exclusive.is_mine():
+            there = [self._far.store.get([key])[0] for key, entry in changes.items() if entry is None]
+            self._put_off(self.write, changes)
+            return len(there) - there.count(None)
+        flight = Flight(changes, (), writes=True)
+        return self._carried(flight, self._writing(changes, flight))
 
     async def awrite(self, changes: Changes) -> int:
-        return await acarry_out(self._writing(changes))
+        flight = Flight(changes, (), writes=True)
+        return await self._acarried(flight, self._writing(changes, flight))
 
-    def _writing(self, changes: Changes) -> Plan[int]:
+    def _writing(self, changes: Changes, flight: Flight) -> Plan[int]:
         """Write to the farthest tier first, and to those in memory as the flight ends."""
         removed: list[int] = []
         failed: list[StoreError] = []
-        with self.lock:
-            self._expect(changes)
-            flight = self.flights.begin_write(changes)
         try:
+            with self.lock:
+                self._expect(changes)
+                self.flights.begin(flight)
             try:
                 removed.append((yield from self._writing_far(changes)))
             except StoreError as error:
@@ -344,27 +369,37 @@ class TieredStore(Store):
         return removed
 
     def clear(self, namespaces: Sequence[bytes] | None) -> None:
-        carry_out(self._clearing(namespaces))
+        if self._exclusive.is_mine():
+            self._put_off(self.clear, namespaces)
+            return
+        flight = _clearing(namespaces)
+        self._carried(flight, self._clearing(namespaces, flight))
 
     async def aclear(self, namespaces: Sequence[bytes] | None) -> None:
-        await acarry_out(self._clearing(namespaces))
+        flight = _clearing(namespaces)
+        await self._acarried(flight, self._clearing(namespaces, flight))
 
     def clear_under(self, prefix: bytes) -> None:
-        carry_out(self._clearing_under(prefix))
+        if self._exclusive.is_mine():
+            self._put_off(self.clear_under, prefix)
+            return
+        flight = Flight((), (), writes=True, prefix=prefix)
+        self._carried(flight, self._clearing_under(prefix, flight))
 
     async def aclear_under(self, prefix: bytes) -> None:
-        await acarry_out(self._clearing_under(prefix))
+        flight = Flight((), (), writes=True, prefix=prefix)
+        await self._acarried(flight, self._clearing_under(prefix, flight))
 
-    def _clearing(self, names: Sequence[bytes] | None) -> Plan[None]:
+    def _clearing(self, names: Sequence[bytes] | None, flight: Flight) -> Plan[None]:
         with self.lock:
-            flight = self.flights.begin_clear(names if names is None else frozenset(names))
+            self.flights.begin(flight)
             # What a nearer tier that waits holds is not read until it is cleared, below or by a later call.
             self.drop_namespaces(names, self._far.level)
         yield from self._clearing_tiers(flight, "clear", names, self._far.debts.owe_namespaces)
 
-    def _clearing_under(self, prefix: bytes) -> Plan[None]:
+    def _clearing_under(self, prefix: bytes, flight: Flight) -> Plan[None]:
         with self.lock:
-            flight = self.flights.begin_clear_under(prefix)
+            self.flights.begin(flight)
             self.drop_under(prefix, self._far.level)
         yield from self._clearing_tiers(flight, "clear_under", prefix, self._far.debts.owe_under)
 
@@ -395,6 +430,8 @@ class TieredStore(Store):
     # Leases
 
     def lease(self, keys: Sequence[EncodedKey], token: bytes, seconds: float) -> Sequence[float]:
+        if self._exclusive.is_mine():
+            raise StoreError("a finaliser asks for a lease within a change of the tiers by this very thread")
         return carry_out(self._leasing(keys, token, seconds))
 
     async def alease(self, keys: Sequence[EncodedKey], token: bytes, seconds: float) -> Sequence[float]:
@@ -407,21 +444,25 @@ class TieredStore(Store):
         return left
 
     def settle(self, results: Changes, token: bytes) -> Collection[EncodedKey]:
-        return carry_out(self._settling_leases(results, token))
+        if self._exclusive.is_mine():
+            raise StoreError("a finaliser settles a lease within a change of the tiers by this very thread")
+        flight = _settling(results)
+        return self._carried(flight, self._settling_leases(results, token, flight))
 
     async def asettle(self, results: Changes, token: bytes) -> Collection[EncodedKey]:
-        return await acarry_out(self._settling_leases(results, token))
+        flight = _settling(results)
+        return await self._acarried(flight, self._settling_leases(results, token, flight))
 
-    def _settling_leases(self, results: Changes, token: bytes) -> Plan[Collection[EncodedKey]]:
+    def _settling_leases(self, results: Changes, token: bytes, flight: Flight) -> Plan[Collection[EncodedKey]]:
         """Store results in the farthest tier, and in the others what it did not refuse."""
         failed: list[StoreError] = []
         # What is not known to be stored far is dropped near: it may be, and what is there may be another's by then.
-        given: Changes = {key: None for key, entry in results.items() if entry is not None}
-        with self.lock:
-            self._expect(given)
-            flight = self.flights.begin_write(given)
-            since = self._far.debts.now()
+        given: Changes = dict.fromkeys(flight.keys)
         try:
+            with self.lock:
+                self._expect(given)
+                self.flights.begin(flight)
+                since = self._far.debts.now()
             late: Collection[EncodedKey] = yield from self._giving(self._far, "settle", results, token)
             stored = {key: entry for key, entry in results.items() if entry is not None and key not in late}
             with self.lock:
@@ -453,23 +494,24 @@ class TieredStore(Store):
             raise
 
     def _asking(self, tier: Tier, do: str, what: Any, *more: Any) -> Plan[Any]:
-        self.own.add(id(what))
         try:
+            self.own[id(what)] = threading.get_ident()
             return (yield tier.store, do, what, *more)
         finally:
-            self.own.discard(id(what))
+            self.own.pop(id(what), None)
 
     def _settling(self, tier: Tier) -> Plan[None]:
         """Carry out some of what a tier is owed, unless another is at it."""
         debts = tier.debts
         if not debts:
             return
-        with self.lock:
-            if debts.settling or not debts:
-                return
-            debts.settling = True
-            bill = debts.bill()
+        mine = False
         try:
+            with self.lock:
+                if debts.settling or not debts:
+                    return
+                mine = debts.settling = True
+                bill = debts.bill()
             under = [("clear_under", prefix) for prefix in bill.prefixes]
             for do, what in (("clear", bill.names), *under, ("write", dict.fromkeys(bill.keys))):
                 if what is None or what:
@@ -477,7 +519,69 @@ class TieredStore(Store):
             with self.lock:
                 debts.settle(bill)
         finally:
-            debts.settling = False
+            if mine:
+                debts.settling = False
+
+    # Carrying out, whatever comes in between
+
+    def _carried(self, flight: Flight, plan: Plan[T]) -> T:
+        """Carry out a plan; an exception at any line leaves no flight, no lock and no copy in doubt behind."""
+        try:
+            return carry_out(plan)
+        except HitrateError:  # in its turn
+            raise
+        except BaseException:
+            self._interrupted(flight)
+            raise
+        finally:
+            self._exclusive.catch_up()
+
+    async def _acarried(self, flight: Flight, plan: Plan[T]) -> T:
+        """Do ``_carried`` by the async faces."""
+        try:
+            return await acarry_out(plan)
+        except HitrateError:  # in its turn
+            raise
+        except BaseException as error:
+            if isinstance(error, GeneratorExit):  # collected, maybe in the midst of another's change
+                held(self.lock, self._abandon, flight)
+            else:
+                self._interrupted(flight)
+            raise
+        finally:
+            self._exclusive.catch_up()
+
+    def _interrupted(self, flight: Flight) -> None:
+        try:
+            held(self.lock, self._abandon, flight)
+            here = threading.get_ident()
+            for given in [given for given, thread in self.own.copy().items() if thread == here]:
+                self.own.pop(given, None)
+        finally:
+            while self._exclusive.is_mine():  # a tracer's exception comes even between the last line and the release
+                self.lock.release()
+
+    def _abandon(self, flight: Flight) -> None:
+        """Forget a flight, and drop the copies of what it may have changed. The lock is held."""
+        if flight.writes:
+            self.flights.spoil_what_is_written(flight)
+            level = self._far.level
+            if flight.keys:
+                self.drop(flight.keys, level)
+            elif flight.prefix is not None:
+                self.drop_under(flight.prefix, level)
+            else:
+                self.drop_namespaces(flight.names if flight.names is None else list(flight.names), level)
+        self.flights.end(flight)
+
+    def _put_off(self, do: Callable[[Any], object], what: Any) -> None:
+        def change() -> None:
+            try:
+                do(what)
+            except StoreError as error:
+                log.warning("what a finaliser asked for within a change failed: %s", error)
+
+        self._exclusive.put_off(change)
 
     # The whole
 
@@ -518,7 +622,7 @@ class TieredStore(Store):
         """Start anew: what was under way in the parent's other threads is not under way here."""
         self.flights.spoil_namespaces(None)
         self.flights = Flights()
-        self.own = set()
+        self.own = {}
         self.strays = {}
         self._keeper = Keeper(self._settle)
         for tier in self._tiers:
@@ -528,9 +632,17 @@ class TieredStore(Store):
         self.drop_namespaces(None, self._far.level)
 
 
+def _clearing(names: Sequence[bytes] | None) -> Flight:
+    return Flight((), names if names is None else frozenset(names), writes=True)
+
+
+def _settling(results: Changes) -> Flight:
+    return Flight([key for key, entry in results.items() if entry is not None], (), writes=True)
+
+
 _stores: weakref.WeakSet[TieredStore] = weakref.WeakSet()
 _held_over_fork: list[Any] = []
-_forking = threading.Lock()
+_forking = threading.RLock()
 
 
 def _before_fork() -> None:

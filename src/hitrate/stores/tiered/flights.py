@@ -58,34 +58,41 @@ class Flights:
 
     def begin_read(self, keys: Collection[EncodedKey]) -> Flight:
         """Note a read; what is being written already, it may not keep."""
-        return self._begin(Flight(keys, (), writes=False))
+        return self.begin(Flight(keys, (), writes=False))
 
     def begin_write(self, keys: Collection[EncodedKey]) -> Flight:
         """Note a write, which spoils all that is under way for its keys."""
-        self.spoil(keys)
-        return self._begin(Flight(keys, (), writes=True))
+        return self.begin(Flight(keys, (), writes=True))
 
     def begin_clear(self, names: Collection[bytes] | None) -> Flight:
         """Note a clear, which is a write of every key in its namespaces."""
-        self.spoil_namespaces(names)
-        flight = Flight((), names, writes=True)
-        self._clears.append(flight)
-        return flight
+        return self.begin(Flight((), names, writes=True))
 
     def begin_clear_under(self, prefix: bytes) -> Flight:
         """Note a clear of all namespaces that begin with a prefix."""
-        self.spoil_under(prefix)
-        flight = Flight((), (), writes=True, prefix=prefix)
-        self._clears.append(flight)
-        return flight
+        return self.begin(Flight((), (), writes=True, prefix=prefix))
 
-    def _begin(self, flight: Flight) -> Flight:
+    def begin(self, flight: Flight) -> Flight:
+        """Note a flight, and spoil what it overlaps."""
+        if flight.writes:
+            self.spoil_what_is_written(flight)
+            if not flight.keys:
+                self._clears.append(flight)
         for key in flight.keys:
             others = self._by_key.setdefault(key, [])
             if any(other.writes for other in others) or any(clear.clears(key[0]) for clear in self._clears):
                 flight.spoiled.add(key)
             others.append(flight)
         return flight
+
+    def spoil_what_is_written(self, flight: Flight) -> None:
+        """What a flight writes or clears was changed, or may have been."""
+        if flight.keys:
+            self.spoil(flight.keys)
+        elif flight.prefix is not None:
+            self.spoil_under(flight.prefix)
+        else:
+            self.spoil_namespaces(flight.names)
 
     def spoil(self, keys: Iterable[EncodedKey]) -> None:
         """Some keys were changed: what is under way for them is not to be kept."""
@@ -111,11 +118,13 @@ class Flights:
         """Forget a flight; return its keys that are not spoiled."""
         if flight.keys:
             for key in flight.keys:
-                others = self._by_key.get(key, [])
-                if flight in others:  # it is not in a child that was forked meanwhile
+                others = self._by_key.get(key)
+                if others is None:  # a child that was forked meanwhile
+                    continue
+                if flight in others:
                     others.remove(flight)
-                    if not others:
-                        del self._by_key[key]
+                if not others:
+                    self._by_key.pop(key, None)
         elif flight in self._clears:
             self._clears.remove(flight)
         return self.clean(flight)

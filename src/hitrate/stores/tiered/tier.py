@@ -52,29 +52,35 @@ class Tier:
 
     def changed(self, keys: Collection[EncodedKey]) -> None:
         """Drop the copies of keys that were changed, but not for this process's own tiered writes."""
+        self._whole.hear(self._changed, keys)
+
+    def _changed(self, keys: Collection[EncodedKey]) -> None:
         whole = self._whole
-        with whole.lock:
-            if id(keys) not in whole.own:
-                whole.flights.spoil(keys)
-                whole.drop(keys, self.level)
-                if whole.strays.pop(id(keys), None) is not None:
-                    self.debts.owe(keys)
+        if id(keys) not in whole.own:
+            whole.flights.spoil(keys)
+            whole.drop(keys, self.level)
+            if whole.strays.pop(id(keys), None) is not None:
+                self.debts.owe(keys)
 
     def cleared(self, names: Sequence[bytes] | None) -> None:
         """Drop the copies of what was cleared."""
+        self._whole.hear(self._cleared, names)
+
+    def _cleared(self, names: Sequence[bytes] | None) -> None:
         whole = self._whole
-        with whole.lock:
-            if id(names) not in whole.own:
-                whole.flights.spoil_namespaces(names)
-                whole.drop_namespaces(names, self.level)
+        if id(names) not in whole.own:
+            whole.flights.spoil_namespaces(names)
+            whole.drop_namespaces(names, self.level)
 
     def cleared_under(self, prefix: bytes) -> None:
         """Drop the copies of what was cleared."""
+        self._whole.hear(self._cleared_under, prefix)
+
+    def _cleared_under(self, prefix: bytes) -> None:
         whole = self._whole
-        with whole.lock:
-            if id(prefix) not in whole.own:
-                whole.flights.spoil_under(prefix)
-                whole.drop_under(prefix, self.level)
+        if id(prefix) not in whole.own:
+            whole.flights.spoil_under(prefix)
+            whole.drop_under(prefix, self.level)
 
     def empty_nearer(self) -> None:
         """Drop all copies."""

@@ -7,6 +7,8 @@ from xxhash import xxh3_64_intdigest
 from hitrate.stores.postgres.statements.parts import Parts
 from hitrate.stores.postgres.statements.statement import plain
 
+_COUNTED_AT_MOST = 10_000
+
 
 class Bounds:
     """Attributes:
@@ -18,6 +20,9 @@ class Bounds:
     unmark: $1 the hand before, $2 the hand after; forgets what it has come by, and what was removed meanwhile.
     move_hand: $1 hand.
     usage: returns (entries, bytes) within reach: all but what was cleared and is still to be removed.
+    is_miscounted: returns whether the totals are not those of the entries, as a TRUNCATE by hand leaves them. Of a
+        large table it tells only whether they are impossible.
+    recount: statements that count anew, for a transaction; writers wait for it.
     """
 
     def __init__(self, parts: Parts) -> None:
@@ -40,6 +45,19 @@ class Bounds:
         self.unmark = plain(f"DELETE FROM {visited} WHERE id > $1::int8 AND id <= $2::int8")
         self.move_hand = plain(
             f"""INSERT INTO {state} (hand) VALUES ($1::int8) ON CONFLICT (one) DO UPDATE SET hand = excluded.hand"""
+        )
+        self.is_miscounted = plain(
+            f"""SELECT held.entries < 0 OR held.bytes < 0 OR least(held.entries, {_COUNTED_AT_MOST}) <> there.entries
+                FROM (SELECT {parts.totals} FROM {names.counts}) AS held,
+                (SELECT count(*) AS entries FROM (SELECT FROM {entries} LIMIT {_COUNTED_AT_MOST}) AS e) AS there"""
+        )
+        self.recount = (
+            plain(f"LOCK TABLE {entries}, {names.counts} IN SHARE ROW EXCLUSIVE MODE"),
+            plain(f"DELETE FROM {names.counts}"),
+            plain(
+                f"""INSERT INTO {names.counts} (shard, entries, bytes)
+                    SELECT 0, count(*), coalesce(sum({parts.size}), 0)::int8 FROM {entries}"""
+            ),
         )
         sums = "count(*) AS entries, coalesce(sum(size), 0)::int8 AS bytes"
         self.usage = plain(

@@ -1,0 +1,40 @@
+"""What belongs to one run of a program that hosts ours, and so is nobody else's: its control flow, and its answers.
+
+LangGraph stops a run by raising in a node (``interrupt``), and answers that run's question when it is resumed. Neither
+may reach another run that asked for the same key. The hosts are looked up among the imported modules, never imported.
+"""
+
+from __future__ import annotations
+
+import sys
+from typing import Any
+
+_CONTROL_FLOW = (
+    ("langgraph.errors", "GraphBubbleUp"),  # interrupts, commands to a parent graph
+    ("concurrent.futures", "CancelledError"),  # asyncio's is no `Exception` anyhow
+)
+"""Classes of `Exception` that steer whoever called, by module and name: they say nothing about the value."""
+
+
+def is_control_flow(error: BaseException) -> bool:
+    """Tell whether an exception is for its own caller alone: it is no ``Exception``, or a host steers a run by it."""
+    if not isinstance(error, Exception):
+        return True
+    for module, name in _CONTROL_FLOW:
+        kind = getattr(sys.modules.get(module), name, None)
+        if isinstance(kind, type) and isinstance(error, kind):
+            return True
+    return isinstance(error, ExceptionGroup) and any(map(is_control_flow, error.exceptions))
+
+
+def is_resumed() -> bool:
+    """Tell whether the caller is a LangGraph task that was given answers: what it computes may depend on them."""
+    if "langgraph.types" not in sys.modules:
+        return False
+    current = getattr(sys.modules.get("langchain_core.runnables.config"), "var_child_runnable_config", None)
+    config: Any = None if current is None else current.get()
+    scratchpad = config["configurable"].get("__pregel_scratchpad") if config and "configurable" in config else None
+    if scratchpad is None:
+        return False
+    answer = getattr(scratchpad, "get_null_resume", None)
+    return bool(getattr(scratchpad, "resume", None)) or (answer is not None and answer(False) is not None)

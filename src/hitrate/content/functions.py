@@ -1,0 +1,327 @@
+"""Functions and what can be called like one: by name and code, and by what they close over, hold and wrap.
+
+The program's own code counts by what it says, that of installed packages by its name.
+"""
+
+from __future__ import annotations
+
+import functools
+import operator
+import sys
+import types
+from collections.abc import Callable, Iterator
+from inspect import Parameter, signature
+from types import CodeType
+from typing import Any
+
+from hitrate.content.class_objects import is_own_class
+from hitrate.content.describing import EMPTY, Description, Part, Said, register, tree_of
+from hitrate.content.installed import is_installed
+from hitrate.content.rules import tree_for
+from hitrate.content.sources import code_digest, count_of_name
+from hitrate.modules import canonical_name
+from hitrate.serde.classes import ancestry, attribute
+from hitrate.serde.registry import Pack, Refused
+
+_HEAP_TYPE = 1 << 9
+_CLOSES_OVER = "closes over"
+_DEFAULT = "has as a default"
+_HOLDS = "holds"
+_BOUND = "is bound to"
+_WRAPS = "wraps"
+
+
+def name_of_function(function: Any) -> str:
+    """Return the ``module:qualname`` of a function, or of what has these attributes."""
+    module = canonical_name(str(getattr(function, "__module__", "")), getattr(function, "__globals__", None))
+    return f"{module}:{getattr(function, '__qualname__', type(function).__qualname__)}"
+
+
+def described_code(code: CodeType, space: dict[str, Any]) -> str:
+    """Return what of the code of a function counts: a digest of what it says, or its name in an installed package."""
+    if not is_installed(code.co_filename):
+        return code_digest(code, space)
+    name = f"{space.get('__name__')}:{code.co_qualname}"
+    # Lambdas have no name, and some decorators make one of two functions of one name.
+    if "<lambda>" in name or ("<locals>" in name and count_of_name(code, space) > 1):
+        return f"{name}:{code_digest(code, space)}"
+    return name
+
+
+def _function(function: types.FunctionType, description: Description) -> Said:
+    code, space = function.__code__, function.__globals__
+    if _is_singledispatch(code):
+        return _singledispatch(function)
+    said = None if description.options.is_pinned else described_code(code, space)
+    return ["function", name_of_function(function), said], _called(function), _parts(function, code, description)
+
+
+def _called(function: Any) -> str:
+    return name_of_function(function).replace(":", ".")
+
+
+def _parts(function: types.FunctionType, code: CodeType, description: Description) -> Iterator[Part]:
+    package = str(function.__globals__.get("__name__")).partition(".")[0] if is_installed(code.co_filename) else None
+    for name, cell in zip(code.co_freevars, function.__closure__ or (), strict=True):
+        try:
+            value = cell.cell_contents
+        except ValueError:
+            description.later.append((_called(function), name, cell, description.options))
+            value = EMPTY
+        yield Part(name, _own_of(value, package), _CLOSES_OVER)
+    defaults = function.__defaults__ or ()
+    positional = zip(code.co_varnames[code.co_argcount - len(defaults) : code.co_argcount], defaults, strict=True)
+    lenient = description.options._replace(is_lenient=True)
+    # The defaults of what an installed module defines are as its code is, and object() says no more than "not given".
+    is_fixed = package is not None and "<locals>" not in code.co_qualname
+    for name, value in (*positional, *sorted((function.__kwdefaults__ or {}).items())):
+        yield Part(name, _own_of(value, package), _DEFAULT, lenient if is_fixed or type(value) is object else None)
+    wrapped = vars(function).get("__wrapped__")
+    if wrapped is not None:
+        yield Part("__wrapped__", wrapped, _WRAPS)
+
+
+def _is_singledispatch(code: CodeType) -> bool:
+    return code.co_qualname == "singledispatch.<locals>.wrapper" and code.co_filename == functools.__file__
+
+
+def _singledispatch(function: Any) -> Said:
+    registry = sorted(function.registry.items(), key=lambda pair: f"{pair[0].__module__}:{pair[0].__qualname__}")
+    parts = [Part(each.__qualname__, [each, implementation], _HOLDS) for each, implementation in registry]
+    return ["singledispatch", name_of_function(function)], _called(function), parts
+
+
+def _method(method: types.MethodType, description: Description) -> Said:
+    of = method.__self__
+    name = "cls" if isinstance(of, type) else "self"
+    parts = [Part("__func__", method.__func__, _WRAPS), Part(name, _held(of), _BOUND)]
+    return ["method"], _called(method), parts
+
+
+def _held(of: Any) -> Any:
+    """Return an object as a part of what can be called: by its attributes, if it has no other content."""
+    return PlainObject(of) if _is_plain(type(of)) and not _is_keyable(type(of)) else of
+
+
+def _is_keyable(cls: type) -> bool:
+    try:
+        tree_for(cls)
+    except Refused:
+        return False
+    return True
+
+
+def _builtin(function: Any, description: Description) -> Said:
+    of = function.__self__
+    if of is None or isinstance(of, types.ModuleType):
+        module = function.__module__ or getattr(of, "__name__", "")
+        return ["builtin", f"{module}:{function.__qualname__}"], function.__name__, ()
+    return ["builtin method", function.__name__], function.__name__, [Part("self", _held(of), _BOUND)]
+
+
+def _member(member: Any, description: Description) -> Said:
+    return ["member", member.__name__], member.__name__, [Part("of", member.__objclass__, _BOUND)]
+
+
+def _partial(obj: functools.partial[Any], description: Description) -> Said:
+    of = Part("func", obj.func, _WRAPS)
+    names = _names_of_arguments(obj.func)
+    names += [f"args[{i}]" for i in range(len(names), len(obj.args))]
+    positional = [Part(name, value, _HOLDS) for name, value in zip(names, obj.args, strict=False)]
+    keywords = [Part(name, value, _HOLDS) for name, value in sorted(obj.keywords.items())]
+    others = [Part("__dict__", vars(obj), _HOLDS)] if vars(obj) else []
+    # The number tells what was given by position from what was given by name.
+    head = ["partial", None if type(obj) is functools.partial else name_of_function(type(obj)), len(positional)]
+    return head, "a partial object", [of, *positional, *keywords, *others]
+
+
+def _names_of_arguments(function: Any) -> list[str]:
+    try:
+        parameters = signature(function).parameters.values()
+    except (TypeError, ValueError):
+        return []
+    return [
+        each.name for each in parameters if each.kind in (Parameter.POSITIONAL_ONLY, Parameter.POSITIONAL_OR_KEYWORD)
+    ]
+
+
+def _wrapper(kind: str, *names: str) -> Callable[[Any, Description], Said]:
+    """Return how an object is described that holds functions under these names."""
+
+    def said(obj: Any, description: Description) -> Said:
+        values = [(name, getattr(obj, name)) for name in names]
+        parts = [Part(name, value, _WRAPS) for name, value in values if value is not None]
+        return [kind, [name for name, value in values if value is None]], f"a {kind}", parts
+
+    return said
+
+
+def _partialmethod(obj: Any, description: Description) -> Said:
+    parts = [
+        Part("func", obj.func, _WRAPS),
+        Part("args", obj.args, _HOLDS),
+        Part("keywords", dict(obj.keywords), _HOLDS),
+    ]
+    return ["partialmethod"], "a partial method", parts
+
+
+def _getter(obj: Any, description: Description) -> Said:
+    reduced: Any = obj.__reduce__()  # of a class of Python's own, that cannot be derived from
+    parts = [Part("func", reduced[0], _HOLDS), Part("args", reduced[1], _HOLDS)]
+    return ["operator", type(obj).__name__], f"an operator.{type(obj).__name__}", parts
+
+
+class PlainObject:
+    """An object by its class and attributes, as a part of what can be called.
+
+    Args:
+        obj: of a class written in Python that inherits from none of the interpreter's.
+    """
+
+    __slots__ = ("obj",)
+
+    def __init__(self, obj: Any) -> None:
+        self.obj = obj
+
+
+class _Machinery:
+    """What the code of an installed package holds of its own, such as a decorator's settings.
+
+    It counts as far as it has content: the package's name stands for the rest.
+
+    Args:
+        obj: an object of a class of the package.
+        package: its name.
+    """
+
+    __slots__ = ("obj", "package")
+
+    def __init__(self, obj: Any, package: str | None) -> None:
+        self.obj = obj
+        self.package = package
+
+
+def _plain_object(plain: PlainObject, description: Description) -> Said:
+    obj = plain.obj
+    parts = [Part("__class__", type(obj), "is of the class")]
+    parts += [Part(name, value, _HOLDS) for name, value in sorted(attributes_of(obj).items())]
+    return ["object"], f"the {name_of_function(type(obj)).replace(':', '.')} object", parts
+
+
+def _machinery(machinery: _Machinery, description: Description) -> Said:
+    obj, package = machinery.obj, machinery.package
+    options = description.options._replace(is_lenient=True)
+    parts = [Part("__class__", type(obj), "is of the class")]
+    for name, value in sorted(attributes_of(obj).items()):
+        parts.append(Part(name, _own_of(value, package), _HOLDS, options))
+    return ["machinery"], f"the {type(obj).__qualname__} object", parts
+
+
+def _own_of(value: Any, package: str | None) -> Any:
+    """Return what an installed package's code holds, marked as its own if it is of the package too."""
+    if isinstance(value, types.MethodType) and _is_of(value.__self__, package):
+        return [value.__func__, _Machinery(value.__self__, package)]
+    return _Machinery(value, package) if _is_of(value, package) else value
+
+
+def _is_of(value: Any, package: str | None) -> bool:
+    cls = type(value)
+    return package is not None and cls.__module__.partition(".")[0] == package and _is_plain(cls)
+
+
+def _is_plain(cls: type) -> bool:
+    return all(base.__flags__ & _HEAP_TYPE for base in ancestry(cls)[:-1])
+
+
+def attributes_of(obj: Any) -> dict[str, Any]:
+    """Return the attributes of an object, those in slots too."""
+    found: dict[str, Any] = {}
+    for base in ancestry(type(obj))[:-1]:
+        for name, member in vars(base).items():
+            if type(member) is types.MemberDescriptorType:
+                try:
+                    found.setdefault(name, member.__get__(obj))
+                except AttributeError:
+                    pass
+    try:
+        found.update(object.__getattribute__(obj, "__dict__"))
+    except AttributeError:
+        pass
+    return found
+
+
+def rule_for(cls: type) -> Callable[[Any, Pack], Any] | None:
+    """Return how the instances of a class are written that can be called, or are functions of an extension module.
+
+    Args:
+        cls: a class without another content.
+    """
+    if issubclass(cls, types.BuiltinFunctionType):
+        return tree_of(_builtin)
+    if issubclass(cls, functools.partial):
+        return tree_of(_partial)
+    if attribute(cls, "__call__") is None:
+        return tree_of(_local_dataclass) if attribute(cls, "__dataclass_fields__") is not None else None
+    return tree_of(_callable_object) if _is_plain(cls) else tree_of(_of_extension)
+
+
+def with_class(cls: type, tree: Callable[[Any, Pack], Any]) -> Callable[[Any, Pack], Any]:
+    """Return how the instances of a class are written that has a content: if they can be called, with their class.
+
+    Args:
+        cls: the class.
+        tree: its content.
+    """
+    if attribute(cls, "__call__") is None and attribute(cls, "invoke") is None:
+        return tree
+    return lambda obj, pack: [*tree(obj, pack), cls] if is_own_class(cls) else tree(obj, pack)
+
+
+def _callable_object(obj: Any, description: Description) -> Said:
+    return _plain_object(PlainObject(obj), description)
+
+
+def _local_dataclass(obj: Any, description: Description) -> Said:
+    """A dataclass without a name to be found by: as a part only, for an argument is told by the name of its class."""
+    if description.is_whole(obj):
+        raise Refused("it is defined inside a function, where it cannot be found again")
+    return _plain_object(PlainObject(obj), description)
+
+
+def _of_extension(obj: Any, description: Description) -> Said:
+    """What can be called, is not written in Python, and is found under its name, as ``numpy.add``."""
+    name = getattr(obj, "__qualname__", None) or getattr(obj, "__name__", None)
+    module = getattr(obj, "__module__", None) or type(obj).__module__
+    if type(name) is str and type(module) is str:
+        found: Any = sys.modules.get(module)
+        for part in name.split("."):
+            found = getattr(found, part, None)
+        if found is obj:
+            return ["extension", f"{module}:{name}"], name, ()
+    raise Refused("no exact encoding is known for it")
+
+
+register(types.FunctionType, _function)
+register(types.MethodType, _method)
+register(types.BuiltinFunctionType, _builtin)
+register(
+    types.MethodWrapperType,
+    lambda obj, description: (
+        ["builtin method", obj.__name__],
+        obj.__name__,
+        [Part("self", _held(obj.__self__), _BOUND)],
+    ),
+)
+for _type in (types.WrapperDescriptorType, types.MethodDescriptorType, types.ClassMethodDescriptorType):
+    register(_type, _member)
+register(functools.partialmethod, _partialmethod)
+register(type(functools.lru_cache(len)), _wrapper("lru_cache", "__wrapped__"))
+register(functools.cached_property, _wrapper("cached property", "func"))
+register(functools.singledispatchmethod, _wrapper("singledispatchmethod", "dispatcher"))
+register(property, _wrapper("property", "fget", "fset", "fdel"))
+register(classmethod, _wrapper("classmethod", "__func__"))
+register(staticmethod, _wrapper("staticmethod", "__func__"))
+for _getters in (operator.itemgetter, operator.attrgetter, operator.methodcaller):
+    register(_getters, _getter)
+register(PlainObject, _plain_object)
+register(_Machinery, _machinery)

@@ -1,0 +1,83 @@
+"""Objects that are told by a name that the program gave them, and annotations, by what they are made of."""
+
+from __future__ import annotations
+
+import contextvars
+import logging
+import types
+import typing
+import weakref
+from collections.abc import Callable
+from typing import Any
+
+from hitrate.content.describing import Description, Part, Said, named, register, tree_of
+from hitrate.content.rules import TREES
+from hitrate.modules import canonical_name
+from hitrate.serde.registry import Pack, Refused
+
+_HOMES_OF_ALIASES = ("types", "typing", "collections.abc", "_collections_abc")
+
+
+def rule_for(cls: type) -> Callable[[Any, Pack], Any] | None:
+    """Return how the instances of a class are written if they count by their name."""
+    if issubclass(cls, (logging.Logger, logging.LoggerAdapter)):
+        return _logger
+    if cls is types.UnionType or (cls.__module__ in _HOMES_OF_ALIASES and cls.__name__.endswith("GenericAlias")):
+        return tree_of(_alias)
+    return None
+
+
+def _logger(logger: Any, pack: Pack) -> Any:
+    return named("logger", logger.name)
+
+
+def _context_variable(variable: contextvars.ContextVar[Any], pack: Pack) -> Any:
+    return named("context variable", variable.name)
+
+
+def _type_variable(variable: Any, pack: Pack) -> Any:
+    return named("type variable", variable.__name__)
+
+
+def _special_form(form: Any, pack: Pack) -> Any:
+    return named("annotation", repr(form))
+
+
+def _forward_reference(reference: typing.ForwardRef, pack: Pack) -> Any:
+    return named("forward reference", reference.__forward_arg__)
+
+
+def _new_type(obj: Any, description: Description) -> Said:
+    name = f"{canonical_name(obj.__module__)}:{obj.__qualname__}"
+    return ["new type", name], name, [Part("of", obj.__supertype__, "is made")]
+
+
+def _alias(alias: Any, description: Description) -> Said:
+    origin = typing.get_origin(alias)
+    if origin is types.UnionType:
+        origin = typing.Union
+    # What is a class of `typing` in one version of Python is none in another.
+    is_special = origin is not None and origin.__module__ == "typing"
+    name = str(origin).replace("<class '", "").replace("'>", "") if is_special else None
+    parts = [] if is_special else [Part("origin", origin, "has as its")]
+    return ["annotation", name], "the annotation", [*parts, Part("args", [*typing.get_args(alias)], "has as its")]
+
+
+def _reference(reference: Any, description: Description) -> Said:
+    target = reference()
+    if target is None:
+        raise Refused("the object that it referred to is gone")
+    return ["weak reference"], "a weak reference", [Part("object", target, "refers to an")]
+
+
+TREES[contextvars.ContextVar] = _context_variable
+for _type in (typing.TypeVar, typing.ParamSpec, typing.TypeVarTuple):
+    TREES[_type] = _type_variable
+TREES[type(typing.Union)] = _special_form
+TREES[type(typing.Literal)] = _special_form
+TREES[typing.ForwardRef] = _forward_reference
+register(typing.NewType, _new_type)
+register(weakref.ref, _reference)
+TREES[type(NotImplemented)] = lambda obj, pack: named("constant", "NotImplemented")
+if hasattr(typing, "TypeAliasType"):  # from Python 3.12
+    TREES[typing.TypeAliasType] = _type_variable

@@ -1,0 +1,187 @@
+"""The attributes of an instance, in its ``__dict__`` and in slots: which there are, and that none is missing.
+
+They are read and set by the descriptors of the interpreter itself, so that no code of the class runs. What is stored
+of an instance holds all that its class declares; what was honestly never set is named beside it. A payload from which
+something was taken away is therefore no instance that lacks it.
+"""
+
+from __future__ import annotations
+
+import types
+from collections.abc import Callable, Collection, Iterable
+from operator import itemgetter
+from typing import Any
+
+from hitrate.errors import DecodeError
+from hitrate.serde.classes import ancestry, attribute, describe
+from hitrate.serde.registry import Refused
+
+_HEAP_TYPE = 1 << 9
+_MANAGED_DICT = 1 << 4  # the dict is in front of the instance, and not counted in its size
+_POINTER = object.__basicsize__ // 2
+
+_size_of: Callable[[type], int] = vars(type)["__basicsize__"].__get__
+_dict_offset: Callable[[type], int] = vars(type)["__dictoffset__"].__get__
+_weakref_offset: Callable[[type], int] = vars(type)["__weakrefoffset__"].__get__
+
+
+class Attributes:
+    """The attributes that instances of a class have besides the content of a built-in type that it derives from.
+
+    Args:
+        cls: the class.
+        base: the built-in type, ``object`` for a class that is nothing but attributes.
+        carried: base classes whose slots belong to the content.
+
+    Attributes:
+        slots: the slots by name.
+        has_dict: whether instances have a ``__dict__``.
+        put_dict: sets it.
+
+    Raises:
+        Refused: instances hold more than that, or the class's own code would run.
+    """
+
+    __slots__ = ("has_dict", "put_dict", "slots")
+
+    def __init__(self, cls: type, base: type = object, carried: Collection[type] = ()) -> None:
+        self.slots: dict[str, Any] = {}
+        for each in ancestry(cls):
+            if each is base or each in ancestry(base):
+                continue
+            if not each.__flags__ & _HEAP_TYPE:
+                raise Refused("it inherits from a built-in type whose content is not in its fields")
+            if each in carried:
+                continue
+            for name, member in vars(each).items():
+                if type(member) is types.MemberDescriptorType:
+                    if name in self.slots:
+                        raise Refused(f"its slot {name!r} is defined twice")
+                    self.slots[name] = member
+        carried_slots = sum(
+            type(member) is types.MemberDescriptorType for each in carried for member in vars(each).values()
+        )
+        own_dict = _dict_offset(cls) != 0 and not _dict_offset(base) and not cls.__flags__ & _MANAGED_DICT
+        own_weakrefs = _weakref_offset(cls) > 0 and not _weakref_offset(base)
+        own = len(self.slots) + carried_slots + own_dict + own_weakrefs
+        # An extension type written in C or Rust is made like a class of Python, but has room of its own.
+        if _size_of(cls) > _size_of(base) + own * _POINTER:
+            raise Refused("it inherits from an extension type whose content is not in its fields")
+        self.has_dict = _dict_offset(cls) != 0
+        self.put_dict: Callable[[Any, Any], None] = _put_nothing
+        if self.has_dict:
+            space = attribute(cls, "__dict__")
+            if type(space) is not types.GetSetDescriptorType:
+                raise Refused("it has a __dict__ of its own making")
+            self.put_dict = space.__set__
+
+    def filled(self, obj: Any) -> dict[str, Any]:
+        """Return the values of the slots that were set."""
+        found = {}
+        for name, member in self.slots.items():
+            try:
+                found[name] = member.__get__(obj)
+            except AttributeError:
+                pass
+        return found
+
+    def fill(self, obj: Any, values: Any) -> None:
+        """Set slots.
+
+        Raises:
+            DecodeError: the values are no dict, or one is of no slot.
+        """
+        if type(values) is not dict:
+            raise DecodeError("stored slots are none")
+        for name, value in values.items():
+            member = self.slots.get(name)
+            if member is None:
+                raise DecodeError("a stored slot is none")
+            member.__set__(obj, value)
+
+
+class Declared:
+    """The names of attributes that a class declares, and which of them an instance may honestly lack.
+
+    Args:
+        names: all of them.
+        optional: those that an instance may lack; with another missing it is neither stored nor restored.
+
+    Attributes:
+        names: all of them, in order.
+        get_all: takes a dict and raises KeyError if one is missing; the fastest way to see that none is.
+    """
+
+    __slots__ = ("_optional", "get_all", "names")
+
+    def __init__(self, names: Iterable[str], optional: Collection[str] = ()) -> None:
+        self.names = [*names]
+        self._optional = frozenset(optional)
+        self.get_all: Callable[[Any], Any] = itemgetter(*self.names) if self.names else _nothing
+
+    def missing(self, attributes: dict[str, Any]) -> list[str]:
+        """Return the names that are not there.
+
+        Raises:
+            Refused: one of them may not be missing.
+        """
+        names = [name for name in self.names if name not in attributes]
+        for name in names:
+            if name not in self._optional:
+                raise Refused(f"its field {name!r} is not set")
+        return names
+
+    def check(self, attributes: Any, missing: Any = ()) -> None:
+        """See that stored attributes are whole.
+
+        Args:
+            attributes: the stored dict.
+            missing: the stored names of those that were not set.
+
+        Raises:
+            DecodeError: they are not.
+        """
+        if type(attributes) is not dict:
+            raise DecodeError("stored attributes are none")
+        try:
+            if self.missing(attributes) != [*missing]:
+                raise DecodeError("a stored instance lacks a field")
+        except Refused as exc:
+            raise DecodeError(f"a stored instance is not whole: {exc}") from exc
+        check_names(attributes)
+
+
+def check_names(attributes: Any) -> None:
+    """See that stored attributes are a dict under names.
+
+    Raises:
+        DecodeError: they are not.
+    """
+    if type(attributes) is not dict:
+        raise DecodeError("stored attributes are none")
+    try:
+        "".join(attributes)
+    except TypeError:
+        raise DecodeError("a stored attribute has no name") from None
+
+
+def dataclass_fields(cls: type) -> dict[str, Any]:
+    """Return what the standard library knows of the fields of a dataclass; nothing if the class is none."""
+    fields = attribute(cls, "__dataclass_fields__")
+    return fields if type(fields) is dict and type not in ancestry(cls) else {}
+
+
+def described_fields(cls: type) -> list[str] | None:
+    """Return what makes the fields of a dataclass the same as the stored ones, None if the class is none."""
+    fields = attribute(cls, "__dataclass_fields__")
+    if type(fields) is not dict or type in ancestry(cls):
+        return None
+    return [f"{name}:{field._field_type.name}:{describe(field.type)}" for name, field in fields.items()]
+
+
+def _nothing(attributes: Any) -> None:
+    return None
+
+
+def _put_nothing(obj: Any, attributes: Any) -> None:
+    return None

@@ -1,0 +1,186 @@
+"""The scalars of pandas: to the nanosecond, with unit, fold and time zone."""
+
+from __future__ import annotations
+
+import re
+import struct
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from ormsgpack import unpackb
+from pandas.tseries.frequencies import to_offset
+
+from hitrate.errors import DecodeError
+from hitrate.serde.registry import INNER, Hook, Pack, Refused, listed, register
+from hitrate.serde.times import is_zone
+
+TIMESTAMP = 86
+TIMEDELTA = 87
+MISSING = 88
+PERIOD = 89
+INTERVAL = 90
+OFFSET = 96
+
+_FREQUENCY = re.compile(r"-?[0-9]{0,9}[A-Za-z]{1,12}(?:-[A-Z0-9]{1,9}){0,3}", re.ASCII)
+_UNITS = ("s", "ms", "us", "ns")
+_INT64 = struct.Struct(">q")
+# A day less than Python has at either end, since it is the local time that has to be one of Python's.
+_FIRST, _LAST = np.datetime64("0001-01-02", "s"), np.datetime64("9999-12-30", "s")
+_MISSING = {b"t": pd.NaT, b"a": pd.NA}
+
+
+def _encode_timestamp(obj: pd.Timestamp, pack: Pack) -> bytes:
+    state = [obj.unit, _number_of(obj.asm8), obj.tzinfo]
+    try:
+        made = _timestamp_of(*state)
+    except DecodeError as exc:
+        raise Refused("pandas cannot show times of such years in a time zone") from exc
+    if made != obj or (made.unit, made.fold, made.tzinfo) != (obj.unit, obj.fold, obj.tzinfo):
+        raise Refused("pandas does not give it for its instant, unit and time zone")
+    return pack(state, INNER)
+
+
+def _number_of(scalar: Any) -> int:
+    return int(scalar.view("i8"))
+
+
+def _timestamp_of(unit: Any, number: Any, zone: Any) -> Any:
+    made = pd.Timestamp(_scalar_of("datetime64", unit, number))
+    if zone is None:
+        return made
+    if not is_zone(zone) or not can_be_zoned(made.asm8, made.asm8):
+        raise DecodeError("a stored time zone is none, or its time out of the range of Python's")
+    return made.tz_localize("UTC").tz_convert(zone)
+
+
+def can_be_zoned(first: Any, last: Any) -> bool:
+    """Tell whether all times from one to another can have a time zone, which asks Python's own times for it.
+
+    Args:
+        first: the earliest, as NumPy has it.
+        last: the latest.
+    """
+    # In seconds, since in nanoseconds those years are out of range.
+    return bool(first.astype(_FIRST.dtype) >= _FIRST and last.astype(_LAST.dtype) <= _LAST)
+
+
+def _scalar_of(kind: str, unit: Any, number: Any) -> Any:
+    if unit not in _UNITS or type(number) is not int or not -(2**63) < number < 2**63:
+        raise DecodeError("a stored time is none")
+    return np.int64(number).view(f"{kind}[{unit}]")
+
+
+def _decode_timestamp(data: bytes, hook: Hook) -> Any:
+    return _timestamp_of(*listed(unpackb(data, ext_hook=hook)))
+
+
+def _encode_timedelta(obj: pd.Timedelta, pack: Pack) -> bytes:
+    return pack([obj.unit, _number_of(obj.asm8)], INNER)
+
+
+def _decode_timedelta(data: bytes, hook: Hook) -> Any:
+    unit, number = listed(unpackb(data, ext_hook=hook))
+    return pd.Timedelta(_scalar_of("timedelta64", unit, number))
+
+
+def _encode_missing(obj: Any, pack: Pack) -> bytes:
+    return b"t" if obj is pd.NaT else b"a"
+
+
+def _decode_missing(data: bytes, hook: Hook) -> Any:
+    return _MISSING[data]
+
+
+def frequency_of(text: Any) -> Any:
+    """Return the offset of pandas that a text names.
+
+    Raises:
+        DecodeError: it names none.
+    """
+    return _named(text, to_offset)
+
+
+def period_dtype_of(text: Any) -> Any:
+    """Return the dtype of periods of a frequency, which has another name there than as an offset.
+
+    Raises:
+        DecodeError: the text names none.
+    """
+    return _named(text, pd.PeriodDtype)
+
+
+def _named(text: Any, make: Callable[[str], Any]) -> Any:
+    if type(text) is not str or len(text) > 40 or _FREQUENCY.fullmatch(text) is None:
+        raise DecodeError("a stored frequency is none")
+    try:
+        return make(text)
+    except (ValueError, OverflowError, KeyError) as exc:
+        raise DecodeError(f"a stored frequency is none: {exc}") from exc
+
+
+def text_of(offset: Any) -> str:
+    """Return the text that names an offset.
+
+    Raises:
+        Refused: no text gives it back.
+    """
+    text = str(offset.freqstr)
+    try:
+        made = frequency_of(text)
+    except DecodeError:
+        made = None
+    if type(made) is not type(offset) or made != offset:
+        raise Refused(f"no name gives back the frequency {offset!r}")
+    return text
+
+
+def period_name(of: Any) -> str:
+    """Return the text that names the frequency of a period, or of an array of them.
+
+    Raises:
+        Refused: the text does not give it back.
+    """
+    text = str(of.freqstr)
+    try:
+        frequency = period_dtype_of(text).freq
+    except DecodeError:
+        frequency = None
+    if frequency is None or frequency != of.freq:
+        raise Refused(f"no name gives back the frequency {of.freq!r}")
+    return text
+
+
+def _encode_period(obj: pd.Period, pack: Pack) -> bytes:
+    return _INT64.pack(obj.ordinal) + period_name(obj).encode()
+
+
+def _decode_period(data: bytes, hook: Hook) -> Any:
+    return pd.Period(ordinal=_INT64.unpack_from(data)[0], freq=period_dtype_of(data[8:].decode("ascii")).freq)
+
+
+def _encode_interval(obj: pd.Interval, pack: Pack) -> bytes:
+    return pack([obj.left, obj.right, obj.closed], INNER)
+
+
+def _decode_interval(data: bytes, hook: Hook) -> Any:
+    return pd.Interval(*listed(unpackb(data, ext_hook=hook)))
+
+
+def _encode_offset(obj: Any, pack: Pack) -> bytes:
+    return text_of(obj).encode()
+
+
+def _decode_offset(data: bytes, hook: Hook) -> Any:
+    return frequency_of(data.decode("ascii"))
+
+
+OFFSETS = {getattr(pd.offsets, name) for name in pd.offsets.__all__}
+
+register(TIMESTAMP, _decode_timestamp, types=[pd.Timestamp], encode=_encode_timestamp)
+register(TIMEDELTA, _decode_timedelta, types=[pd.Timedelta], encode=_encode_timedelta)
+register(MISSING, _decode_missing, types=[type(pd.NaT), type(pd.NA)], encode=_encode_missing)
+register(PERIOD, _decode_period, types=[pd.Period], encode=_encode_period)
+register(INTERVAL, _decode_interval, types=[pd.Interval], encode=_encode_interval)
+register(OFFSET, _decode_offset, types=OFFSETS, encode=_encode_offset)

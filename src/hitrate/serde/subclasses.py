@@ -1,0 +1,218 @@
+"""Subclasses of built-in types: the content as the built-in type has it, and the attributes that were set besides.
+
+An instance is made by the built-in type's own ``__new__`` and filled by its own methods; whatever the subclass defines
+is not called.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+import types
+from collections import OrderedDict, defaultdict, deque
+from collections.abc import Callable
+from decimal import Decimal
+from fractions import Fraction
+from typing import Any
+from uuid import UUID
+
+from hitrate.errors import DecodeError
+from hitrate.serde.attributes import Attributes, Declared, check_names, dataclass_fields, described_fields
+from hitrate.serde.classes import ancestry, attribute
+from hitrate.serde.registry import Plan, register_classes
+
+Make = Callable[[type, Any], Any]
+_base_of: Callable[[type], type | None] = vars(type)["__base__"].__get__
+
+
+def _content_of_dict(obj: Any) -> Any:
+    return dict(dict.items(obj))
+
+
+def _make_dict(cls: type, content: dict[Any, Any]) -> Any:
+    made: Any = dict.__new__(cls)
+    dict.update(made, content)
+    return made
+
+
+def _content_of_ordered_dict(obj: Any) -> Any:
+    return OrderedDict(OrderedDict.items(obj))
+
+
+def _make_ordered_dict(cls: Any, content: OrderedDict[Any, Any]) -> Any:
+    made = OrderedDict.__new__(cls)
+    # OrderedDict.update calls the subclass's __setitem__.
+    for key, value in content.items():
+        OrderedDict.__setitem__(made, key, value)
+    return made
+
+
+_factory: Any = vars(defaultdict)["default_factory"]
+
+
+def _content_of_default_dict(obj: Any) -> Any:
+    return defaultdict(_factory.__get__(obj), dict.items(obj))
+
+
+def _make_default_dict(cls: Any, content: defaultdict[Any, Any]) -> Any:
+    made = defaultdict.__new__(cls)
+    _factory.__set__(made, content.default_factory)
+    dict.update(made, content)
+    return made
+
+
+def _make_list(cls: Any, content: list[Any]) -> Any:
+    made = list.__new__(cls)
+    list.extend(made, content)
+    return made
+
+
+def _make_set(cls: Any, content: set[Any]) -> Any:
+    made = set.__new__(cls)
+    set.update(made, content)
+    return made
+
+
+_maxlen: Any = vars(deque)["maxlen"]
+
+
+def _content_of_deque(obj: Any) -> Any:
+    return deque(deque.__iter__(obj), _maxlen.__get__(obj))
+
+
+def _make_deque(cls: Any, content: deque[Any]) -> Any:
+    made = deque.__new__(cls)
+    deque.__init__(made, content, content.maxlen)
+    return made
+
+
+def _make_bytearray(cls: Any, content: bytearray) -> Any:
+    made = bytearray.__new__(cls)
+    bytearray.__init__(made, content)
+    return made
+
+
+def _of_state(base: Any) -> tuple[Callable[[Any], Any], Make]:
+    """Return how a date or a time is read and made: by what pickle would give to ``__new__``."""
+
+    # fold is in the state of protocol 4 only.
+    state_of = vars(base).get("__reduce_ex__") or (lambda obj, _: base.__reduce__(obj))
+
+    def make(cls: Any, obj: Any) -> Any:
+        return base.__new__(cls, *state_of(obj, 4)[1])
+
+    return lambda obj: make(base, obj), make
+
+
+def _of_slots(base: Any) -> tuple[Callable[[Any], Any], Make]:
+    """Return how a number or an id that is written in Python is read and made: slot by slot."""
+    slots = [member for member in vars(base).values() if type(member) is types.MemberDescriptorType]
+
+    def make(cls: Any, obj: Any) -> Any:
+        made = object.__new__(cls)
+        for slot in slots:
+            slot.__set__(made, slot.__get__(obj))
+        return made
+
+    return lambda obj: make(base, obj), make
+
+
+_BASES: dict[type, tuple[Callable[[Any], Any], Make]] = {
+    str: (str.__str__, str.__new__),
+    int: (int.__int__, int.__new__),
+    float: (float.__float__, float.__new__),
+    complex: (complex.__complex__, complex.__new__),
+    bytes: (bytes.__bytes__, bytes.__new__),
+    bytearray: (lambda obj: bytearray(bytearray.__getitem__(obj, slice(None))), _make_bytearray),
+    tuple: (lambda obj: (*tuple.__iter__(obj),), tuple.__new__),
+    list: (lambda obj: [*list.__iter__(obj)], _make_list),
+    dict: (_content_of_dict, _make_dict),
+    set: (lambda obj: {*set.__iter__(obj)}, _make_set),
+    frozenset: (lambda obj: frozenset([*frozenset.__iter__(obj)]), frozenset.__new__),
+    deque: (_content_of_deque, _make_deque),
+    OrderedDict: (_content_of_ordered_dict, _make_ordered_dict),
+    defaultdict: (_content_of_default_dict, _make_default_dict),
+    Decimal: (lambda obj: Decimal(Decimal.__str__(obj)), Decimal.__new__),
+    dt.datetime: _of_state(dt.datetime),
+    dt.date: _of_state(dt.date),
+    dt.time: _of_state(dt.time),
+    dt.timedelta: _of_state(dt.timedelta),
+    Fraction: _of_slots(Fraction),
+    UUID: _of_slots(UUID),
+}
+_OF_SLOTS = (Fraction, UUID)
+_IMMUTABLE = frozenset(
+    {str, int, float, complex, bytes, Decimal, dt.datetime, dt.date, dt.time, dt.timedelta, tuple, frozenset}
+)
+
+
+def built_in_base(cls: type) -> type | None:
+    """Return the built-in type that holds the content of a class's instances, None if there is none."""
+    base: type | None = cls
+    while base is not None and base not in _BASES:
+        base = _base_of(base)
+    return base
+
+
+def holds_only_content(cls: type) -> type | None:
+    """Return the immutable built-in type of a class whose instances are nothing but its content, else None."""
+    base = built_in_base(cls)
+    if base not in _IMMUTABLE or cls.__dictoffset__ or any(vars(each).get("__slots__") for each in ancestry(cls)):
+        return None
+    return base
+
+
+def content_of(obj: Any, base: type) -> Any:
+    """Return what an instance holds as the built-in type that it derives from."""
+    return _BASES[base][0](obj)
+
+
+def _plan(cls: type) -> Plan | None:
+    base = built_in_base(cls)
+    if base is None:
+        return None
+    read, make = _BASES[base]
+    attributes = Attributes(cls, object if base in _OF_SLOTS else base, [base] if base in _OF_SLOTS else ())
+    fields = described_fields(cls) or []
+    declared = Declared([name for name in dataclass_fields(cls) if attribute(cls, name) is None] if fields else ())
+    described = ["subclass", base.__name__, *fields]
+    if not attributes.has_dict and not attributes.slots:
+
+        def dump_content(obj: Any, mark: str) -> list[Any]:
+            return [mark, read(obj)]
+
+        def restore_content(state: list[Any]) -> Any:
+            _, content = state
+            if type(content) is not base:
+                raise DecodeError(f"the stored content is no {base.__name__}")
+            return make(cls, content)
+
+        return Plan(cls, described, dump_content, restore_content)
+
+    def dump(obj: Any, mark: str) -> list[Any]:
+        others = obj.__dict__ if attributes.has_dict else None
+        filled = attributes.filled(obj)
+        if fields:
+            declared.missing(others or {})
+        if filled:
+            return [mark, read(obj), others or None, filled]
+        return [mark, read(obj), others] if others else [mark, read(obj)]
+
+    def restore(state: list[Any]) -> Any:
+        _, content, *more = state
+        if type(content) is not base:
+            raise DecodeError(f"the stored content is no {base.__name__}")
+        others, filled, *_ = *more, None, None
+        made = make(cls, content)
+        if others is not None:
+            check_names(others)
+            attributes.put_dict(made, others)
+        if fields:
+            declared.check(others or {})
+        if filled is not None:
+            attributes.fill(made, filled)
+        return made
+
+    return Plan(cls, [*described, "slots", *attributes.slots], dump, restore)
+
+
+register_classes(_plan)

@@ -1,0 +1,93 @@
+"""What pydantic's core makes: URLs, and the time zones of the times that it parsed.
+
+A URL is its text, which the library's own parser reads again. The classes of pydantic around it (``HttpUrl``,
+``PostgresDsn``) are set back without their validation.
+"""
+
+from __future__ import annotations
+
+import sys
+from typing import Any
+
+from pydantic_core import MultiHostUrl, TzInfo, Url
+
+from hitrate.errors import DecodeError
+from hitrate.serde.attributes import Attributes
+from hitrate.serde.classes import ancestry
+from hitrate.serde.registry import Hook, Pack, Plan, Refused, register, register_classes
+
+ZONE = 46
+URL = 47
+MULTI_HOST_URL = 48
+
+
+def _encode_zone(obj: Any, pack: Pack) -> bytes:
+    return int(obj.utcoffset(None).total_seconds()).to_bytes(4, "big", signed=True)
+
+
+def _decode_zone(data: bytes, hook: Hook) -> Any:
+    if len(data) != 4:
+        raise DecodeError("a stored time zone is none")
+    return TzInfo(int.from_bytes(data, "big", signed=True))
+
+
+def _again(text: str, kind: Any) -> Any:
+    """Return the URL of a text, None if its text would be another."""
+    made = kind(text)
+    return made if str(made) == text else None
+
+
+def _encode_url(obj: Any, pack: Pack) -> bytes:
+    text = str(obj)
+    if _again(text, type(obj)) != obj:
+        raise Refused("its text does not lead back to it")
+    return text.encode()
+
+
+def _decode_url(data: bytes, hook: Hook) -> Any:
+    return _decoded(data.decode(), Url)
+
+
+def _decode_multi_host_url(data: bytes, hook: Hook) -> Any:
+    return _decoded(data.decode(), MultiHostUrl)
+
+
+def _decoded(text: str, kind: Any) -> Any:
+    made = _again(text, kind)
+    if made is None:
+        raise DecodeError("a stored URL is none")
+    return made
+
+
+def _plan(cls: type) -> Plan | None:
+    networks: Any = sys.modules.get("pydantic.networks")
+    if networks is None:
+        return None
+    if networks._BaseUrl in ancestry(cls):
+        return _plan_of_wrapped(cls, Url)
+    return _plan_of_wrapped(cls, MultiHostUrl) if networks._BaseMultiHostUrl in ancestry(cls) else None
+
+
+def _plan_of_wrapped(cls: type, kind: Any) -> Plan:
+    put_dict = Attributes(cls).put_dict
+
+    def dump(obj: Any, mark: str) -> list[Any]:
+        if vars(obj).keys() != {"_url"} or type(obj._url) is not kind:
+            raise Refused("it holds more than a URL")
+        return [mark, obj._url]
+
+    def restore(state: list[Any]) -> Any:
+        _, url = state
+        if type(url) is not kind:
+            raise DecodeError("a stored URL is none")
+        made: Any = object.__new__(cls)
+        put_dict(made, {"_url": url})
+        return made
+
+    return Plan(cls, ["url"], dump, restore, open=cls.__module__ == "pydantic.networks")
+
+
+register(ZONE, _decode_zone, types=[TzInfo], encode=_encode_zone)
+register(URL, _decode_url, types=[Url], encode=_encode_url)
+register(MULTI_HOST_URL, _decode_multi_host_url, types=[MultiHostUrl], encode=_encode_url)
+register_classes(_plan)

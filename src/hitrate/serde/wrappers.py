@@ -1,0 +1,118 @@
+"""Wrappers of the standard library around a dict, a list or a str, and arrays of machine numbers."""
+
+from __future__ import annotations
+
+import array
+import gc
+import sys
+import types
+from collections import ChainMap, UserDict, UserList, UserString
+from typing import Any
+
+from ormsgpack import unpackb
+
+from hitrate.errors import DecodeError
+from hitrate.serde.attributes import check_names
+from hitrate.serde.classes import ancestry
+from hitrate.serde.dataclasses_ import plain_plan
+from hitrate.serde.registry import INNER, Hook, Pack, Plan, Refused, listed, register, register_classes
+
+PROXY = 11
+MACHINE_ARRAY = 12
+
+_DATA: dict[type, type] = {UserDict: dict, UserList: list, UserString: str}
+_MAPPINGS = (dict, UserDict, ChainMap, types.MappingProxyType)
+# Not "u", whose elements may be no characters.
+_TYPECODES = "bBhHiIlLqQfd"
+
+
+def _plan(cls: type) -> Plan | None:
+    if cls is types.SimpleNamespace:
+        return Plan(cls, ["namespace"], _dump_namespace, _restore_namespace, open=True)
+    for base, kind in _DATA.items():
+        if base in ancestry(cls):
+            return _checked(plain_plan(cls, [base.__name__], declared=["data"], open=cls is base), "data", kind)
+    if ChainMap in ancestry(cls):
+        return _checked(plain_plan(cls, ["ChainMap"], declared=["maps"], open=cls is ChainMap), "maps", list)
+    return None
+
+
+def _checked(plan: Plan, name: str, kind: type) -> Plan:
+    """Let a plan store and restore only what wraps something of its kind."""
+    dump, restore = plan.dump, plan.restore
+
+    def is_whole(obj: Any) -> bool:
+        wrapped = obj.__dict__[name]
+        if name == "maps":
+            return type(wrapped) is list and bool(wrapped) and all(map(_is_mapping, wrapped))
+        return issubclass(type(wrapped), kind)
+
+    def dump_whole(obj: Any, mark: str) -> list[Any]:
+        state = dump(obj, mark)
+        if not is_whole(obj):
+            raise Refused(f"its {name} is no {kind.__name__}")
+        return state
+
+    def restore_whole(state: list[Any]) -> Any:
+        made = restore(state)
+        if not is_whole(made):
+            raise DecodeError(f"the stored {name} is no {kind.__name__}")
+        return made
+
+    plan.dump, plan.restore = dump_whole, restore_whole
+    return plan
+
+
+def _is_mapping(value: Any) -> bool:
+    return issubclass(type(value), _MAPPINGS)
+
+
+def _dump_namespace(obj: Any, mark: str) -> list[Any]:
+    return [mark, obj.__dict__]
+
+
+def _restore_namespace(state: list[Any]) -> Any:
+    _, attributes = state
+    check_names(attributes)
+    made = types.SimpleNamespace()
+    made.__dict__.update(attributes)
+    return made
+
+
+def _encode_proxy(obj: Any, pack: Pack) -> bytes:
+    # What it is a view of has no other way out.
+    return pack(gc.get_referents(obj), INNER)
+
+
+def _decode_proxy(data: bytes, hook: Hook) -> Any:
+    (mapping,) = listed(unpackb(data, ext_hook=hook))
+    if not _is_mapping(mapping):
+        raise DecodeError("a stored view of a mapping is of none")
+    return types.MappingProxyType(mapping)
+
+
+def _encode_machine_array(obj: Any, pack: Pack) -> bytes:
+    if obj.typecode not in _TYPECODES:
+        raise Refused(f"its typecode {obj.typecode!r} is not one that can be stored")
+    if sys.byteorder != "little":
+        obj = obj[:]
+        obj.byteswap()
+    return f"{obj.typecode}{obj.itemsize}".encode() + bytes(obj.tobytes())
+
+
+def _decode_machine_array(data: bytes, hook: Hook) -> Any:
+    typecode = chr(data[0])
+    if typecode not in _TYPECODES:
+        raise DecodeError("a stored array has no known typecode")
+    made = array.array(typecode)
+    if data[1:2] != b"%d" % made.itemsize:
+        raise DecodeError("the elements of a stored array have another size on this machine")
+    made.frombytes(data[2:])
+    if sys.byteorder != "little":
+        made.byteswap()
+    return made
+
+
+register(PROXY, _decode_proxy, types=[types.MappingProxyType], encode=_encode_proxy)
+register(MACHINE_ARRAY, _decode_machine_array, types=[array.array], encode=_encode_machine_array)
+register_classes(_plan)

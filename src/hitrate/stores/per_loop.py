@@ -1,0 +1,60 @@
+"""What a store has for each event loop, and lets go of when the loop is closed.
+
+A program that calls ``asyncio.run`` again and again closes a loop each time, often with work pending. Such a loop tells
+nobody, and what belongs to it mostly refers to it, so that weak references would keep it for ever. So whoever comes
+with a new loop sees which of the others are closed.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Iterable
+from typing import Any, Generic, TypeVar
+
+T = TypeVar("T")
+
+
+class PerLoop(Generic[T]):
+    """Something for each event loop that runs; what was for a loop that is closed is let go of when the next one comes.
+
+    Args:
+        make: makes it for a loop.
+        drop: lets go of it when its loop is closed.
+    """
+
+    def __init__(self, make: Callable[[asyncio.AbstractEventLoop], T], drop: Callable[[T], None] | None = None) -> None:
+        self._make = make
+        self._drop = drop
+        self._made: dict[asyncio.AbstractEventLoop, T] = {}
+
+    def get(self) -> T:
+        """Return what is there for the running event loop."""
+        loop = asyncio.get_running_loop()
+        found = self._made.get(loop)
+        if found is None:
+            for other in list(self._made):
+                if other.is_closed():
+                    self._let_go(self._made.pop(other, None))
+            found = self._made[loop] = self._make(loop)
+        return found
+
+    def all(self) -> list[T]:
+        """Return what is there for any loop."""
+        return list(self._made.values())
+
+    def take_all(self) -> list[T]:
+        """Return what is there for any loop, and forget it."""
+        made, self._made = self._made, {}
+        return list(made.values())
+
+    def _let_go(self, found: T | None) -> None:
+        if found is not None and self._drop is not None:
+            self._drop(found)
+
+
+def close_tasks(tasks: Iterable[asyncio.Task[Any]]) -> None:
+    """End tasks of a loop that is closed, so that they give back what they have now and not when they are collected."""
+    for task in list(tasks):
+        coroutine = task.get_coro()
+        if coroutine is not None:
+            coroutine.close()

@@ -1,0 +1,164 @@
+"""Event loops that are closed with work pending, as ``asyncio.run`` in a worker thread or a test leaves them: the cache
+has afterwards what it had before, and is as fast.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import gc
+import os
+import threading
+import time
+from collections import Counter
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pytest
+from tests.redis.conftest import new_prefix, redis_url
+from tests.servers.postgres import postgres_url, table
+
+from hitrate import InMemoryCache, PostgresCache, RedisCache, SqliteCache, TieredCache
+
+__all__ = ["new_prefix", "postgres_url", "redis_url", "table"]
+
+# Of a task that never had its first turn. Where the collector finds its coroutine under code without builtins, as that
+# of a named tuple is, the interpreter fails to warn, and says so.
+pytestmark = [
+    pytest.mark.filterwarnings("ignore:coroutine .* was never awaited:RuntimeWarning"),
+    pytest.mark.filterwarnings(
+        "ignore:Exception ignored in. <coroutine object _carried:pytest.PytestUnraisableExceptionWarning"
+    ),
+]
+
+LOOPS = 200
+EACH = 5
+SECONDS = 20.0
+
+
+@pytest.fixture(params=["memory", "sqlite", "redis", "postgres", "tiers over sqlite", "tiers over postgres"])
+def cache(request: pytest.FixtureRequest, tmp_path: Any) -> Iterator[Any]:
+    kind = request.param
+    made: Any
+    if kind == "memory":
+        made = InMemoryCache()
+    elif kind == "redis":
+        made = RedisCache(request.getfixturevalue("redis_url"), prefix=request.getfixturevalue("new_prefix")())
+    elif kind.endswith("sqlite"):
+        made = SqliteCache(path=tmp_path / "cache.db")
+    else:
+        made = PostgresCache(request.getfixturevalue("postgres_url"), table=request.getfixturevalue("table"))
+    if kind.startswith("tiers"):
+        made = TieredCache(InMemoryCache(), made)
+    with made:
+        yield made
+
+
+def key(name: str) -> Any:
+    return (("loops",), name)
+
+
+def close_one_with_work_pending(cache: Any, number: int, *, keep: list[Any] | None = None) -> None:
+    loop = asyncio.new_event_loop()
+    loop.set_exception_handler(lambda *_: None)  # it says of each task that it was pending
+
+    async def begin() -> None:
+        tasks: list[asyncio.Future[Any]] = []
+        for place in range(EACH):
+            name = f"{number}-{place}"
+            calls = [
+                cache.aget([key("kept")]),
+                cache.aset({key(name): (place, 60)}),
+                cache.adelete([key(name)]),
+                cache.aclear([("another",)]),
+            ]
+            tasks += [asyncio.ensure_future(call) for call in calls]
+        if keep is not None:
+            keep.extend(tasks)
+        for _ in range(number % 9):
+            await asyncio.sleep(0)
+        if number % 3 == 0:
+            await tasks[number % len(tasks)]
+
+    loop.run_until_complete(begin())
+    loop.close()
+
+
+def use(cache: Any) -> None:
+    """One use of each face; the async one in a loop that ends well."""
+    cache.set({key("kept"): (1, None)})
+    assert cache.get([key("kept")]) == {key("kept"): 1}
+
+    async def read() -> None:
+        assert await cache.aget([key("kept")]) == {key("kept"): 1}
+        assert await cache.aget_or_compute(key("kept"), lambda: 2) == 1
+
+    asyncio.run(read())
+
+
+def what_there_is() -> tuple[Counter[str], int, int]:
+    gc.collect()
+    kinds: Counter[str] = Counter()
+    for each in gc.get_objects():
+        kind = type(each)
+        if str(kind.__module__).startswith("hitrate.") and kind.__name__ not in ("Link", "Waiter"):
+            kinds[f"{kind.__module__}.{kind.__qualname__}"] += 1
+    return kinds, threading.active_count(), len(os.listdir("/proc/self/fd"))
+
+
+def until(holds: Callable[[], Any]) -> None:
+    deadline = time.monotonic() + SECONDS
+    while not holds():
+        assert time.monotonic() < deadline, holds
+        time.sleep(0.01)  # threads that connect or cancel end by themselves
+
+
+def test_everything_is_as_before(cache: Any) -> None:
+    for number in range(20):  # what a pool opens at most, and threads that linger
+        close_one_with_work_pending(cache, number)
+    use(cache)
+    before, threads, descriptors = what_there_is()
+    for number in range(20, 20 + LOOPS):
+        close_one_with_work_pending(cache, number)
+    gc.collect()
+    use(cache)  # and end what of the last loops the collector has found
+
+    def as_before() -> bool:
+        _, threads_now, descriptors_now = what_there_is()
+        return threads_now <= threads + 1 and descriptors_now <= descriptors + 6
+
+    until(as_before)
+    after = what_there_is()[0]
+    more = {kind: count - before[kind] for kind, count in after.items() if count > before[kind] + 30}
+    assert not more, more
+
+
+def test_both_faces_are_at_full_speed_at_once(cache: Any) -> None:
+    use(cache)
+    kept: list[Any] = []
+    for number in range(LOOPS):
+        close_one_with_work_pending(cache, number, keep=kept if number % 2 else None)
+    began = time.monotonic()
+    for _ in range(20):
+        use(cache)
+    assert time.monotonic() - began < 2.0
+    for task in kept:
+        task._log_destroy_pending = False
+
+
+def test_what_nobody_computes_any_more_is_computed_by_the_next(cache: Any) -> None:
+    for number in range(20):
+        loop = asyncio.new_event_loop()
+        loop.set_exception_handler(lambda *_: None)
+        wanted = key(f"half-{number}")
+
+        async def begin(wanted: Any = wanted, turns: int = number) -> None:
+            task = asyncio.ensure_future(cache.aget_or_compute(wanted, lambda: asyncio.sleep(60), lease=None))
+            for _ in range(turns):
+                await asyncio.sleep(0)
+            assert not task.done()
+
+        loop.run_until_complete(begin())
+        loop.close()
+        began = time.monotonic()
+        assert cache.get_or_compute(wanted, lambda: "computed", lease=None) == "computed"
+        assert time.monotonic() - began < 3.0

@@ -1,0 +1,209 @@
+"""An exception at any line of an operation, as Ctrl-C raises it, leaves nothing half done."""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+import threading
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import hitrate
+from hitrate import InMemoryCache, SqliteCache, TieredCache
+
+HITRATE = str(Path(hitrate.__file__).parent)
+A, B, C = (("a",), "1"), (("a",), "2"), (("b",), "1")
+DEADLINE = 10.0
+
+
+def interrupted_at(line: int, do: Callable[[], Any]) -> bool:
+    """Call a function and raise KeyboardInterrupt at the nth line of hitrate's code; tell whether it got that far."""
+    left = line
+
+    def trace(frame: Any, event: str, arg: Any) -> Any:
+        nonlocal left
+        if not frame.f_code.co_filename.startswith(HITRATE):
+            return None
+        if event == "line":
+            left -= 1
+            if left == 0:
+                sys.settrace(None)
+                raise KeyboardInterrupt
+        return trace
+
+    before = sys.gettrace()
+    sys.settrace(trace)
+    try:
+        do()
+    except KeyboardInterrupt:
+        pass
+    finally:
+        sys.settrace(before)
+    return left <= 0
+
+
+def soon(do: Callable[[], Any]) -> Any:
+    """Do something on another thread, which must not be held up."""
+    results: list[Any] = []
+    thread = threading.Thread(target=lambda: results.append(do()), daemon=True)
+    thread.start()
+    thread.join(DEADLINE)
+    assert not thread.is_alive(), "it hangs"
+    return results[0]
+
+
+def check_counts(cache: Any) -> None:
+    """See that what a cache says that it holds is what is there."""
+    if isinstance(cache, TieredCache):
+        for tier in cache.tiers:
+            check_counts(tier)
+    elif isinstance(cache, InMemoryCache):
+        from hitrate.stores.memory import size_of
+
+        stats = cache.stats()
+        spaces = cache._store.spaces.values()
+        assert stats.entries == sum(map(len, spaces))
+        assert stats.bytes == sum(size_of(key, held) for space in spaces for key, held in space.items())
+        assert cache._store._queue.dead <= len(cache._store._queue.places) // 2 + 1
+    else:
+        stats = cache.stats()
+        there = (
+            "SELECT count(*) FROM hitrate_entries"
+            " WHERE NOT EXISTS (SELECT 1 FROM hitrate_cleared WHERE slot BETWEEN first AND last)"
+        )
+        ((entries,),) = cache._store._use(lambda handle: handle.execute(there).fetchall())
+        assert stats.entries == entries
+
+
+def check_order(cache: Any) -> None:
+    """See that nothing is under way any more."""
+    if cache._computes is not None:
+        flights = cache._computes.flights
+        assert not flights._flights
+        assert not flights._alone
+        assert not flights._by_loop
+    if isinstance(cache, TieredCache):
+        assert not cache._store.flights._by_key
+        assert not cache._store.flights._clears
+        assert not cache._store.own
+        for tier in cache._store._tiers:
+            assert not tier.debts._under_way
+            assert not tier.debts.settling
+
+
+KINDS: dict[str, Callable[[Path], Any]] = {
+    "memory": lambda path: InMemoryCache(),
+    "bounded": lambda path: InMemoryCache(max_entries=3),
+    "file": lambda path: SqliteCache(path=path / "cache.db"),
+    ":memory:": lambda path: SqliteCache(path=":memory:"),
+    "tiers": lambda path: TieredCache(InMemoryCache(), SqliteCache(path=path / "cache.db")),
+}
+
+
+@pytest.fixture(params=KINDS)
+def cache(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Any]:
+    with KINDS[request.param](tmp_path) as cache:
+        yield cache
+
+
+def _without(cache: Any, keys: list[Any], do: Callable[[], Any]) -> Callable[[], Any]:
+    cache.delete(keys)
+    return do
+
+
+OPERATIONS: dict[str, Callable[[Any], Callable[[], Any]]] = {
+    "get": lambda cache: lambda: cache.get([A, B]),
+    "set": lambda cache: lambda: cache.set({A: ("new", None)}),
+    "set a new one": lambda cache: _without(cache, [A], lambda: cache.set({A: ("new", None)})),
+    "set many": lambda cache: lambda: cache.set({A: ("new", 60), B: ("new", None), C: ("kept", None)}),
+    "delete": lambda cache: lambda: cache.delete([A]),
+    "delete all of a namespace": lambda cache: lambda: cache.delete([A, B]),
+    "clear": lambda cache: lambda: cache.clear([("a",)]),
+    "clear under": lambda cache: lambda: cache.clear_under(("a",)),
+    "compute": lambda cache: _without(cache, [A], lambda: cache.get_or_compute(A, lambda: "computed")),
+    "compute under a lease": lambda cache: _without(
+        cache, [A], lambda: cache.get_or_compute(A, lambda: "computed", lease=600)
+    ),
+    "compute many": lambda cache: _without(
+        cache, [A, B], lambda: cache.get_or_compute_many([A, B], lambda keys: dict.fromkeys(keys, "new"))
+    ),
+    "stats": lambda cache: cache.stats,
+}
+
+
+@pytest.mark.parametrize("operation", OPERATIONS)
+def test_an_exception_at_any_line(cache: Any, operation: str) -> None:
+    line = 0
+    while True:
+        line += 1
+        cache.set({A: ("old", None), B: ("old", None), C: ("kept", None)})
+        do = OPERATIONS[operation](cache)
+        before = [cache.get([key]).get(key) for key in (A, B)]
+        again = interrupted_at(line, do)
+        check_order(cache)
+        check_counts(cache)
+        after = soon(lambda: [cache.get([key]).get(key) for key in (A, B)])
+        if operation == "set many":
+            assert after in (["old", "old"], ["new", "new"]), line
+        assert all(now in (was, "new", "computed", None) for was, now in zip(before, after, strict=True))
+        assert soon(lambda: cache.get([C])) == {C: "kept"}, line
+        soon(lambda: cache.delete([A]))
+        assert soon(lambda: cache.get_or_compute(A, lambda: "next", lease=600)) == "next"
+        soon(lambda: cache.set({A: ("last", None)}))
+        assert cache.get([A]) == {A: "last"}
+        if not again:
+            break
+    assert line > 10
+    soon(cache.clear)
+    check_counts(cache)
+    assert cache.stats().entries == 0
+
+
+async def _cancelled(tasks: set[asyncio.Task[Any]]) -> None:
+    for task in tasks:
+        task.cancel()
+    await asyncio.gather(*tasks, return_exceptions=True)
+
+
+ASYNC_OPERATIONS: dict[str, Callable[[Any], Callable[[], Any]]] = {
+    "get": lambda cache: lambda: cache.aget([A, B]),
+    "set": lambda cache: lambda: cache.aset({A: ("new", None)}),
+    "delete": lambda cache: lambda: cache.adelete([A]),
+    "clear": lambda cache: lambda: cache.aclear([("a",)]),
+    "compute": lambda cache: _without(cache, [A], lambda: cache.aget_or_compute(A, lambda: "computed")),
+    "compute under a lease": lambda cache: _without(
+        cache, [A], lambda: cache.aget_or_compute(A, lambda: "computed", lease=600)
+    ),
+}
+
+
+@pytest.mark.parametrize("operation", ASYNC_OPERATIONS)
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning", "ignore::RuntimeWarning")
+def test_an_exception_at_any_line_of_a_coroutine(cache: Any, operation: str) -> None:
+    line = 0
+    while True:
+        line += 1
+        cache.set({A: ("old", None), B: ("old", None), C: ("kept", None)})
+        do = ASYNC_OPERATIONS[operation](cache)
+
+        async def main() -> Any:
+            return await do()  # noqa: B023
+
+        loop = asyncio.new_event_loop()
+        loop.set_exception_handler(lambda loop, context: None)
+        try:
+            again = interrupted_at(line, lambda: loop.run_until_complete(main()))  # noqa: B023
+            loop.run_until_complete(_cancelled(asyncio.all_tasks(loop)))
+        finally:
+            loop.close()
+        check_order(cache)
+        check_counts(cache)
+        assert soon(lambda: cache.get([C])) == {C: "kept"}, line
+        soon(lambda: cache.delete([A]))
+        assert soon(lambda: cache.get_or_compute(A, lambda: "next", lease=600)) == "next"
+        if not again:
+            break
+    assert line > 5

@@ -1,0 +1,200 @@
+"""What has no content to go by is refused when a function is decorated, with the ways out; and each of them works."""
+
+from __future__ import annotations
+
+import contextvars
+import functools
+import io
+import itertools
+import threading
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from hitrate import InMemoryCache, cached
+
+
+class Client:
+    """A client that holds a connection."""
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+        self.lock = threading.Lock()
+
+    def ask(self, text: str) -> str:
+        return f"{self.name} {text}"
+
+
+def closing_over(client: Any) -> Callable[[str], str]:
+    def ask(text: str) -> str:
+        return f"{client.name} {text}"
+
+    return ask
+
+
+def with_default(value: Any) -> Callable[[str], str]:
+    def ask(text: str, client: Any = value) -> str:
+        return f"{client.name} {text}"
+
+    return ask
+
+
+def with_keyword_default(value: Any) -> Callable[[str], str]:
+    def ask(text: str, *, client: Any = value, **more: Any) -> str:
+        return f"{client.name} {text}"
+
+    return ask
+
+
+def decorated(client: Any) -> Callable[[str], str]:
+    function = closing_over(client)
+
+    def wrapper(text: str) -> str:
+        return function(text)
+
+    return wrapper
+
+
+def named(made: Any, name: str) -> Any:
+    """Give a partial object the name that a namespace is made of."""
+    made.__module__, made.__qualname__ = __name__, name
+    return made
+
+
+def partial(client: Any) -> Callable[[str], str]:
+    def ask(client: Any, text: str) -> str:
+        return f"{client.name} {text}"
+
+    return named(functools.partial(ask, client), "partial")
+
+
+def partial_by_name(client: Any) -> Callable[[str], str]:
+    def ask(text: str, client: Any) -> str:
+        return f"{client.name} {text}"
+
+    return named(functools.partial(ask, client=client), "partial_by_name")
+
+
+MAKERS = [closing_over, with_default, with_keyword_default, decorated, partial, partial_by_name]
+
+
+@pytest.mark.parametrize("make", MAKERS)
+def test_it_is_refused_with_the_ways_out(memory: Any, make: Any) -> None:
+    with pytest.raises(TypeError) as caught:
+        cached(memory)(make(Client("a")))
+    for word in ("'client'", "Client", "scope=", "ignore='client'", "namespace=", make.__name__):
+        assert word in str(caught.value)
+
+
+@pytest.mark.parametrize("make", MAKERS)
+@pytest.mark.parametrize(
+    "options",
+    [
+        lambda name: {"scope": name},
+        lambda name: {"namespace": (name,)},
+        lambda name: {"ignore": "client", "scope": name},
+        lambda name: {"ignore": "client", "namespace": ("ns", name)},
+        lambda name: {"namespace": (name,), "version": 1},
+    ],
+)
+def test_each_way_out_works(cache: Any, make: Any, options: Any) -> None:
+    for _ in range(2):
+        asked = [cached(cache, **options(name))(make(Client(name)))("x") for name in ("a", "b")]
+        assert asked == ["a x", "b x"]
+    assert cache.stats().sets == 2
+
+
+@pytest.mark.parametrize("make", MAKERS)
+def test_to_ignore_it_is_to_share(cache: Any, make: Any) -> None:
+    assert [cached(cache, ignore="client")(make(Client(name)))("x") for name in ("a", "b")] == ["a x", "a x"]
+
+
+def test_a_default_that_was_left_out_is_another_argument_than_one_that_was_given(memory: Any) -> None:
+    ask = cached(memory, scope="s")(with_default(Client("a")))
+    assert ask("x") == ask("x") == "a x"
+    with pytest.raises(TypeError, match="client"):
+        ask("x", Client("b"))
+
+
+def test_what_has_content_counts_beside_what_has_none(cache: Any) -> None:
+    def make(client: Client, language: str) -> Any:
+        @cached(cache, scope="same")
+        def ask(text: str) -> str:
+            return f"{client.name} {language} {text}"
+
+        return ask
+
+    assert [make(Client("a"), language)("x") for language in ("en", "de")] == ["a en x", "a de x"]
+
+
+def test_the_object_of_a_bound_method(memory: Any) -> None:
+    with pytest.raises(TypeError, match=r"(?s)Client object holds 'lock'.*lock.*ignore='(lock|self)'.*namespace="):
+        cached(memory)(Client("a").ask)
+    decorate = cached(memory, ignore="self")
+    assert [decorate(Client(name).ask)("x") for name in ("a", "b")] == ["a x", "a x"]
+    apart = [cached(memory, scope=name)(Client(name).ask)("x") for name in ("a", "b")]
+    assert apart == ["a x", "b x"]
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        *(threading.Lock(), object(), io.StringIO("a"), (i for i in ()), iter([1]), itertools.count(), Client("a")),
+        *(InMemoryCache[Any](), [threading.Lock()], {"a": {"b": Client("a")}}, threading.local(), Client("a").ask),
+        functools.partial(print, threading.Lock()),
+    ],
+    ids=lambda value: type(value).__name__,
+)
+def test_what_is_refused(memory: Any, value: Any) -> None:
+    def f(text: str) -> Any:
+        return value
+
+    with pytest.raises(TypeError, match=r"(?s)value.*scope=.*namespace="):
+        cached(memory)(f)
+    assert cached(memory, ignore="value")(f).key_for("x")
+
+
+def test_the_place_within_a_value_is_named(memory: Any) -> None:
+    clients = {"eu": [1, Client("a")]}
+    with pytest.raises(TypeError, match=r"closes over 'clients', and clients\['eu'\]\[1\] is of type .*Client"):
+        cached(memory)(lambda: clients)
+
+
+def test_what_is_bound_later_is_refused_at_the_first_call(memory: Any) -> None:
+    def make() -> Any:
+        @cached(memory)
+        def ask(text: str) -> str:
+            return client.ask(text)
+
+        client = Client("a")
+        return ask
+
+    with pytest.raises(TypeError, match="closes over 'client'"):
+        make()("x")
+
+
+def test_context_variables_count_by_name(memory: Any) -> None:
+    variables = [contextvars.ContextVar[str](name, default=name) for name in ("a", "b")]
+
+    def make(variable: contextvars.ContextVar[str]) -> Any:
+        return cached(memory)(lambda: variable.get())
+
+    assert [make(each)() for each in variables] == ["a", "b"]
+
+
+def test_as_an_argument_a_function_names_what_it_closes_over(memory: Any) -> None:
+    @cached(memory)
+    def apply(function: Any) -> Any:
+        return function("x")
+
+    with pytest.raises(TypeError, match=r"argument function .*closes over 'client', which is of type .*Client"):
+        apply(closing_over(Client("a")))
+
+
+def test_a_chain_of_many_decorators_is_refused_in_time(memory: Any) -> None:
+    function = closing_over(Client("a"))
+    for _ in range(40):
+        function = (lambda inner: lambda text: inner(text))(function)
+    with pytest.raises(TypeError, match="closes over 'client'"):
+        cached(memory)(function)

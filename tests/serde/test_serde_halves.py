@@ -1,0 +1,224 @@
+"""A payload that was tampered with gives no half of an object: it is refused, or gives one that is whole."""
+
+from __future__ import annotations
+
+import datetime as dt
+import time
+import traceback
+import types
+from collections import ChainMap, UserDict, UserList, UserString, deque
+from collections.abc import Iterator
+from decimal import InvalidOperation
+from typing import Any
+
+import numpy as np
+import program_models as p
+import pytest
+import serde_models as m
+from langchain_core.messages import AIMessage
+from langgraph.types import Command, Interrupt, Overwrite, Send
+from ormsgpack import Ext, packb, unpackb
+from program_values import NOW, VALUES
+from pydantic import SecretStr
+from serde_equality import same
+from test_serde_programs import brief
+
+from hitrate.errors import DecodeError
+from hitrate.serde import MsgpackSerializer
+
+serde = MsgpackSerializer()
+OTHERS: list[Any] = [
+    *(m.Point(1, [2]), m.Slotted([1]), m.Initialised(2, 3), m.Pair(1, [2]), m.Account(name="Ann", nickname=1)),
+    *(m.Numbers([1]), m.Colour.RED, m.Mode.READ | m.Mode.WRITE, SecretStr("s"), NOW, dt.time(1, tzinfo=dt.UTC)),
+    *(Send("n", {"a": 1}), Command(goto=[Send("a", 1)], update={"x": {1}}), Interrupt("v", id="i"), Overwrite([1])),
+    *(AIMessage("x", id="i"), dt.timedelta(1, 2, 3), np.array(["ab", "c"]), np.array([True, False]), np.str_("x")),
+    *(np.array([1.5, None], object), np.zeros(2, [("a", "U2"), ("b", "?"), ("c", "M8[s]")]), np.bool_(True)),
+    *(np.array(["2026-01-01", "NaT"], "M8[D]"), np.ones(2, np.longdouble), np.array([1], "f2"), np.array([b"a"])),
+]
+JUNK: list[Any] = [
+    *(None, True, -1, 2**40, float("nan"), "", "x", "\U0010ffff", b"", b"\xff" * 4, [], [1], {}, {"x": 1}, [[]], 1.5),
+    *(Ext(2, b"\x90"), Ext(3, b"\x92\x01\x02"), Ext(4, b"\x91\x01"), Ext(60, b"\xed\xa0\x80"), Ext(45, b"UTC")),
+    *(Ext(1, packb(["builtins:ValueError#", [], {}])), Ext(10, b'["alias","builtins:list","builtins:int"]')),
+]
+
+
+class Document:
+    """An extension whose content is a document of its own, perhaps after some bytes that are not."""
+
+    def __init__(self, code: int, prefix: bytes, content: Any) -> None:
+        self.code, self.prefix, self.content = code, prefix, content
+
+
+class Raw:
+    """An extension whose content is bytes."""
+
+    def __init__(self, code: int, data: bytes) -> None:
+        self.code, self.data = code, data
+
+
+def parsed(payload: bytes) -> Any:
+    def extension(code: int, data: bytes) -> Any:
+        for skipped in (0, 1, 9):
+            try:
+                content = parsed(data[skipped:])
+                if written(content) == data[skipped:]:
+                    return Document(code, data[:skipped], content)
+            except Exception:  # then its content is nothing but bytes
+                continue
+        return Raw(code, data)
+
+    return unpackb(payload, ext_hook=extension)
+
+
+def written(tree: Any) -> bytes:
+    def default(node: Any) -> Any:
+        if isinstance(node, Raw):
+            return Ext(node.code, node.data)
+        return Ext(node.code, node.prefix + written(node.content))
+
+    return packb(tree, default)
+
+
+def mutations(tree: Any) -> Iterator[Any]:
+    """Give all trees with one node replaced, removed, doubled, or its bytes changed."""
+    yield from JUNK
+    if isinstance(tree, list):
+        for i, each in enumerate(tree):
+            yield [*tree[:i], *tree[i + 1 :]]
+            yield [*tree[: i + 1], *tree[i:]]
+            for other in mutations(each):
+                yield [*tree[:i], other, *tree[i + 1 :]]
+        yield [*tree, []]
+        yield [*tree, ["x"]]
+        yield [*tree, None]
+    elif isinstance(tree, dict):
+        for key, each in tree.items():
+            yield {name: value for name, value in tree.items() if name != key}
+            for other in mutations(each):
+                yield {**tree, key: other}
+        yield {**tree, "besides": 1}
+    elif isinstance(tree, Document):
+        for other in mutations(tree.content):
+            yield Document(tree.code, tree.prefix, other)
+        yield tree.content
+    elif isinstance(tree, Raw):
+        yield from (Raw(tree.code, data) for data in changed(tree.data))
+    elif isinstance(tree, bytes):
+        yield from changed(tree)
+    elif isinstance(tree, str):
+        yield tree[:-1]
+        yield tree + "x"
+
+
+def changed(data: bytes) -> Iterator[bytes]:
+    yield data[:-1]
+    yield data + b"\0"
+    for i in range(min(len(data), 40)):
+        yield data[:i] + bytes([data[i] ^ 0xFF]) + data[i + 1 :]
+        yield data[:i] + bytes([data[i] ^ 1]) + data[i + 1 :]
+
+
+def see_whole(value: Any, seen: set[int]) -> None:
+    """Use a value and all that is in it in the ways that any value can be used."""
+    if id(value) in seen:
+        return
+    seen.add(id(value))
+    repr(value), str(value)
+    try:
+        value == value  # noqa: B015 - that it can be asked
+    except InvalidOperation:
+        assert "sNaN" in str(value)
+    try:
+        hash(value)
+    except (TypeError, ValueError) as exc:
+        assert "hash" in str(exc)  # noqa: PT017
+    parts: list[Any] = []
+    if isinstance(value, BaseException):
+        traceback.format_exception_only(value)
+        parts += value.args
+    if isinstance(value, (dict, types.MappingProxyType, UserDict, ChainMap)):
+        parts += [*value.keys(), *value.values()]
+    elif isinstance(value, (list, tuple, set, frozenset, deque, UserList)):
+        parts += [*value]
+    elif isinstance(value, (str, UserString)):
+        assert len(value + "") == len(value)
+    elif isinstance(value, (np.ndarray, np.generic)):
+        repr(value.tolist())
+    elif isinstance(value, dt.datetime):
+        value.isoformat()
+    if not isinstance(value, type):
+        parts += [*getattr(value, "__dict__", {}).values()]
+    for part in parts:
+        see_whole(part, seen)
+
+
+@pytest.mark.filterwarnings("ignore:invalid value:RuntimeWarning")
+@pytest.mark.parametrize("value", [*VALUES, *OTHERS], ids=brief)
+def test_a_payload_that_was_changed_is_refused_or_gives_a_whole_value(value: Any) -> None:
+    _, payload = serde.dumps_typed([value])
+    tree = parsed(payload)
+    assert written(tree) == payload
+    (root,) = tree
+    trees = [*mutations(root)]
+    started = time.perf_counter()
+    for mutated in trees[:: 1 + len(trees) // 1500]:
+        try:
+            back = serde.loads_typed(("msgpack", written([mutated])))
+        except DecodeError:
+            continue
+        see_whole(back, set())
+    assert time.perf_counter() - started < 60
+
+
+REMOVED: list[Any] = [
+    *(p.Two(1, [2]), p.SlottedTwo(1, 2), m.Point(1), Send("n", {}), m.Account(name="a"), m.Numbers([1]), p.Usage(n=1)),
+    *(p.UserDict(a=1), p.UserList([1]), ChainMap({}), Overwrite([1]), Interrupt("v", id="i"), Command(goto="a")),
+    *(p.TableWithFields(1), p.ErrorWithFields(1), p.Order(1), AIMessage("x")),
+]
+
+
+@pytest.mark.parametrize("value", REMOVED, ids=brief)
+def test_an_instance_without_one_of_its_fields_is_refused(value: Any) -> None:
+    root = parsed(serde.dumps_typed([value])[1])[0]
+    fields = [i for i, each in enumerate(root.content) if isinstance(each, dict) and each]
+    assert fields
+    for i in fields:
+        for name in root.content[i]:
+            rest = {key: each for key, each in root.content[i].items() if key != name}
+            state = [*root.content[:i], rest, *root.content[i + 1 :]]
+            payload = written([Document(1, b"", state)])
+            if name in vars(type(value)) and not isinstance(value, (p.SlottedTwo, Send, Overwrite, Interrupt, Command)):
+                continue  # then the class has it
+            with pytest.raises(DecodeError):
+                serde.loads_typed(("msgpack", payload))
+
+
+@pytest.mark.parametrize("value", [p.Lazy(1), m.Slotted([1]), p.Usage.model_construct(note="x")], ids=brief)
+def test_what_was_honestly_never_set_stays_unset(value: Any) -> None:
+    back = serde.loads_typed(serde.dumps_typed([value]))[0]
+    assert same(back, value)
+    for name in ("size", "later", "n"):
+        assert hasattr(back, name) is hasattr(value, name)
+
+
+def test_a_field_that_every_instance_has_is_not_stored_as_missing() -> None:
+    for value, name in ((p.Two(1, 2), "y"), (p.SlottedTwo(1, 2), "y"), (Send("n", 1), "arg")):
+        delattr(value, name)
+        with pytest.raises(Exception, match=f"its field '{name}' is not set"):
+            serde.dumps_typed([value])
+
+
+@pytest.mark.parametrize(
+    ("dtype", "content"),
+    [
+        *(("<U1", b"\xff\xff\x11\0"), (">U1", b"\0\x11\0\0"), ("<U2", b"a\0\0\0\xff\xff\xff\xff"), ("|b1", b"\2")),
+        (["struct", ["a"], ["<U1"], [0], [None], 4, False], b"\0\0\x11\0"),
+        (["struct", ["a"], [["sub", "<U1", [2]]], [0], [None], 8, False], b"a\0\0\0\0\0\x11\0"),
+        (["struct", ["a", "b"], ["|i1", "|b1"], [0, 1], [None, None], 2, False], b"\1\x07"),
+    ],
+    ids=str,
+)
+def test_elements_that_are_no_characters_or_booleans_are_refused(dtype: Any, content: bytes) -> None:
+    for extension in (Ext(80, packb([dtype, [1], content, False])), Ext(81, packb([dtype, content]))):
+        with pytest.raises(DecodeError):
+            serde.loads_typed(("msgpack", packb([extension])))
