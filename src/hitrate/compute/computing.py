@@ -12,11 +12,11 @@ from typing import TYPE_CHECKING, Any
 
 from hitrate import runs
 from hitrate.base import FullKey
+from hitrate.compute.control_flow import is_resumed
 from hitrate.compute.flights import AGAIN, APART, LEFT_OUT, Boarding, Flight, Flights, Outcome, led
 from hitrate.compute.leading import Run, Work
 from hitrate.compute.looking import Look, look
 from hitrate.compute.refreshing import Refresher
-from hitrate.compute.runs import is_resumed
 from hitrate.compute.terms import Terms, refresh_is_due
 from hitrate.errors import SerializationError, StoreError
 from hitrate.failsafe import log

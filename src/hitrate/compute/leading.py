@@ -12,10 +12,10 @@ from types import AsyncGeneratorType, CoroutineType, GeneratorType
 from typing import TYPE_CHECKING, Any
 
 from hitrate.base import FullKey
+from hitrate.compute.control_flow import is_control_flow
 from hitrate.compute.exceptions import described
 from hitrate.compute.flights import AGAIN, APART, LEFT_OUT, Flight, Outcome, led
 from hitrate.compute.looking import Look, look
-from hitrate.compute.runs import is_control_flow
 from hitrate.compute.terms import Terms
 from hitrate.entry import Entry
 from hitrate.envelope import Envelope

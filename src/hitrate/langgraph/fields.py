@@ -40,6 +40,7 @@ class Names:
             kinds = (inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD)
             self.positional = tuple(each.name for each in self._signature.parameters.values() if each.kind in kinds)
         self._declared = _declared_by(func) if func is not None else None
+        self._closed_over = _closed_over_by(func)
         self._unchecked = [("only", name) for name in tree_of("only", () if only is None else only)]
         self._unchecked += [("ignore", name) for name in tree_of("ignore", ignore)]
 
@@ -70,7 +71,7 @@ class Names:
         known = there if self._declared is None else there | self._declared
         given = {name for _, name in self._unchecked}
         for option, name in self._unchecked:
-            if name in known:
+            if name in known or (option == "ignore" and name in self._closed_over):
                 continue
             near = difflib.get_close_matches(name, known - given, 1)
             # Without a declaration a field that is not there may be one that has no value yet.
@@ -104,6 +105,15 @@ def _are_messages(value: Any) -> bool:
         and messages is not None
         and all(isinstance(each, messages.BaseMessage) for each in value)
     )
+
+
+def _closed_over_by(func: Callable[..., Any] | None) -> frozenset[str]:
+    """Return the variables that a function, and what it wraps, closes over."""
+    names: set[str] = set()
+    while func is not None:
+        names |= {*getattr(getattr(func, "__code__", None), "co_freevars", ())}
+        func = getattr(func, "__wrapped__", None)
+    return frozenset(names)
 
 
 def _signature_of(func: Callable[..., Any] | None) -> inspect.Signature | None:

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
+from functools import lru_cache
 from typing import Any
 
 from langgraph.types import CachePolicy
 
 from hitrate.base import TTL
+from hitrate.compute.identity import identity_of
 from hitrate.content.calls import key_of
 from hitrate.content.options import KeyOptions
+from hitrate.content.selection import tree_of
 from hitrate.entry import expiry_of
 from hitrate.failsafe import log
 from hitrate.langgraph.fields import Names, last_messages
@@ -37,13 +40,15 @@ def policy(
     Messages count by what they say, and not by their ids.
 
     Args:
-        func: the node's or task's function. It tells apart nodes that LangGraph has under one name: every coroutine
-            function, partial objects and objects that can be called; also two functions made by one ``def``.
+        func: the node's or task's function, which counts as for ``hitrate.cached``. It tells apart nodes that LangGraph
+            has under one name: every coroutine function, partial objects and objects that can be called; also two
+            functions made by one ``def``.
         only: names of the fields of the input, or of the parameters of a task, that alone count.
-        ignore: names of those that do not count.
+        ignore: names of those that do not count, or of variables that ``func`` closes over.
         scope: what else counts, such as a model; what is to count for a run is for ``hitrate.scope``.
         version: the results of other versions are out of reach. With it the code of ``func`` does not count.
-        ttl: seconds that a result stays fresh, as a number or a timedelta; None for ever, or for the cache's ``default_ttl``.
+        ttl: seconds that a result stays fresh, as a number or a timedelta; None for ever, or for the cache's
+            ``default_ttl``.
         messages: how many messages of each list of messages in the input count, the last ones; None for all.
         require_scope: whether a run without an open ``hitrate.scope`` is not cached, which is logged once.
 
@@ -56,10 +61,15 @@ def policy(
     names = Names(func, only, ignore)
     if messages is not None and (type(messages) is not int or messages < 1):
         raise ValueError(f"messages is a number of messages from 1 up, or None for all, not {messages!r}")
-    apart = None if func is None else identity_of(func, version)
-    told = tuple(each for each in (apart, version, scope) if each is not None)
-    options = KeyOptions.of(ignore, only, told or None)
+    left_out = tree_of("ignore", ignore)
+    identity = (
+        None if func is None else identity_of(func, version=version, ignore=left_out, is_lenient=scope is not None)
+    )
     logged: set[str] = set()
+
+    @lru_cache(1)  # another one only while what the function closes over has no value yet
+    def options_for(identity_digest: bytes) -> KeyOptions:
+        return KeyOptions.of(ignore, only, (identity_digest, version, scope))
 
     def key(*args: Any, **kwargs: Any) -> str:
         if require_scope and not current_scope():
@@ -71,11 +81,13 @@ def policy(
             positional = tuple(last_messages(each, messages) for each in positional)
             keywords = {name: last_messages(each, messages) for name, each in keywords.items()}
         try:
+            options = options_for(b"" if identity is None else identity.digest())
             return key_of(names.positional, positional, keywords, options)
         except Exception as error:  # whatever the input is, the run goes on
             _log_once(logged, names.of_function, str(error))
             return unkeyed()
 
+    options_for(b"")  # raises if the scope cannot be part of a key
     return CachePolicy(key_func=key, ttl=ttl)  # type: ignore[arg-type]  # the cache takes what else is one
 
 
@@ -83,10 +95,3 @@ def _log_once(logged: set[str], function: str, why: str) -> None:
     if why not in logged and len(logged) < _LOGGED:
         logged.add(why)
         log.warning("%s runs uncached (logged once): %s", function, why)
-
-
-def identity_of(func: Callable[..., Any], version: str | int | None) -> Any:
-    from hitrate.compute.identity import name_of, told_apart_by
-
-    named = hasattr(func, "__qualname__")
-    return [*(name_of(func) if named else ()), *told_apart_by(func, named=named)]
