@@ -40,7 +40,7 @@ def measure(conditions: Conditions, *, where: str) -> Samples:
             )
             caches.append(cache)
             value = {"answer": kind("It is sunny in Rome. " * 10), "tokens": 40}
-            cache.set({key: (value, 3600) for key in keys})
+            cache.set(dict.fromkeys(keys, (value, 3600)))
             for _ in range(3):
                 assert all(type(found["answer"]) is kind for found in cache.get(keys).values())
             lanes.append(Lane(name, lambda count, get=cache.get: (get, (asked * (count // _ENTRIES + 1))[:count])))
