@@ -222,6 +222,10 @@ def _tiered() -> list[Cell]:
     return [cell("M", 4), cell("D", 3)]
 
 
+def _of_subclass(name: str, title: str, where: str) -> Cell:
+    return Cell(name, title, 1.3, None, "subclasses", {"where": where}, part="hit", score="smaller", against="a str")
+
+
 def _once() -> list[Cell]:
     def beyond(where: str, face: str, title: str) -> Cell:
         name = f"once.beyond.{where}.{face}"
@@ -248,6 +252,9 @@ def _once() -> list[Cell]:
     beside = replace(hit, asked=2, score="smaller")
     return [
         hit,
+        Cell("once.decoration", "to decorate a function", 1000, None, "decorations", part="decoration", score="own"),
+        _of_subclass("once.subclass.memory", "a hit on a subclass of str, at one on a str", "memory"),
+        _of_subclass("once.subclass.file", "SQLite: a hit on a subclass of str, at one on a str", "file"),
         replace(beside, name="once.hit.copy", title="a hit through cached, at cachebox's", against="cachebox"),
         replace(
             beside,

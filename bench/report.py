@@ -21,7 +21,7 @@ _RAW = (
     "SqliteCache alone",
 )
 _MEMOISED = ("diskcache", "cachebox", "cachebox, deep copies", "cachetools, lock=")
-_OTHERS = ("diskcache", "cachetools TTLCache", "cachetools LRUCache", *_RAW, *_MEMOISED[1:])
+_OTHERS = ("diskcache", "cachetools TTLCache", "cachetools LRUCache", *_RAW, *_MEMOISED[1:], "a str")
 _COLUMNS = {
     "In memory": _OTHERS[1:4],
     "SQLite file": ("diskcache", "sqlite3 + ormsgpack", "apsw + ormsgpack"),
