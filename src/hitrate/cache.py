@@ -15,7 +15,7 @@ from hitrate.clock import wall_clock
 from hitrate.entry import Entry, expiry_of, seconds_of
 from hitrate.envelope import MARK, PLAIN, Envelope, opened
 from hitrate.errors import ClosedError, DecodeError, HitrateError, SerializationError, StoreError
-from hitrate.failsafe import Failsafe, OnError
+from hitrate.failsafe import Failsafe, OnError, log
 from hitrate.keys import (
     EncodedKey,
     NamespaceEncoder,
@@ -42,6 +42,12 @@ _DECODED_AT_ONCE = 256
 """How many values a coroutine decodes before it lets the event loop serve others."""
 
 _MISS: Any = object()
+
+NAMESPACE_OF_TASKS = "__pregel_ns_writes"
+"""What the namespaces of LangGraph's tasks begin with."""
+
+_warned: set[type] = set()
+"""The classes that were warned of."""
 
 
 class Cache(BaseCache[ValueT]):
@@ -72,12 +78,23 @@ class Cache(BaseCache[ValueT]):
         self._counters = Counters()
         self._failsafe = Failsafe(on_error, self._counters, type(self).__name__)
         self._missed = MissTimes()
-        self._names = NamespaceEncoder()
+        self._names = NamespaceEncoder(self._first_use_of)
         self._binds = isinstance(self.serde, BoundSerializer)
         self._loads_typed = _cautious(self.serde)
         self._closed = False
         self._looks_in: tuple[Any, str] = (store, "get")
         self._exchanging = threading.RLock()  # guards which store is asked
+
+    @classmethod
+    def _first_use_of(cls, namespace: Namespace) -> None:
+        """Warn, once for each class, if a cache that knows nothing of graphs is given to one."""
+        if namespace[:1] == (NAMESPACE_OF_TASKS,) and cls not in _warned:
+            _warned.add(cls)
+            log.warning(
+                "%s.%s was given to a LangGraph graph. Write 'from hitrate.langgraph import %s': that class never fails a "
+                "run, gives the messages of a hit new ids and keeps no approvals (logged once)",
+                *(cls.__module__, cls.__qualname__, cls.__name__),
+            )
 
     # Reading
 

@@ -7,7 +7,7 @@ surrogates passed through, which keeps distinct strings distinct.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import NoReturn
 
 from hitrate.base import FullKey, Namespace
@@ -93,10 +93,18 @@ class NamespaceDecoder(dict[bytes, Namespace]):
 
 
 class NamespaceEncoder(dict[Namespace, bytes]):
-    """Remembers the encodings of the namespaces in use, a bounded number of them."""
+    """Remembers the encodings of the namespaces in use, a bounded number of them.
+
+    Args:
+        first_use: called with a namespace when it is not among those that are remembered.
+    """
+
+    def __init__(self, first_use: Callable[[Namespace], None]) -> None:
+        self._first_use = first_use
 
     def __missing__(self, namespace: Namespace) -> bytes:
         check_namespace(namespace)
+        self._first_use(namespace)
         encoded = encode_namespace(namespace)
         if len(self) >= _KNOWN_NAMESPACES:
             self.clear()

@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 import redis
 from langgraph.cache.base import BaseCache
+from sample_graphs import one_node
 
 import hitrate
 from hitrate.langgraph import InMemoryCache, RedisCache, SqliteCache, TieredCache
@@ -100,3 +101,17 @@ class TestTieredCache(GraphContract):
             return TieredCache(near, far, clock=clock, **options)
 
         return make
+
+
+@pytest.mark.parametrize("kind", [hitrate.InMemoryCache, hitrate.SqliteCache])
+def test_a_class_that_knows_nothing_of_graphs_says_what_to_write(kind: Any, tmp_path: Any, caplog: Any) -> None:
+    class Cache(kind):  # type: ignore[misc]  # warned of once, so one that no other test has used
+        pass
+
+    cache = Cache() if kind is hitrate.InMemoryCache else Cache(path=tmp_path / "cache.db")
+    graph = one_node(lambda state: {"items": [state["number"]]}, cache)
+    for number in range(3):
+        graph.invoke({"number": number})
+    (line,) = [each.getMessage() for each in caplog.records]
+    assert "from hitrate.langgraph import Cache" in line
+    cache.close()

@@ -8,7 +8,7 @@ from typing import Any
 
 from langgraph.cache.base import BaseCache as LangGraphCache
 
-from hitrate.base import TTL, FullKey, ValueT
+from hitrate.base import TTL, FullKey, Namespace, ValueT
 from hitrate.cache import Cache
 from hitrate.errors import SerializationError
 from hitrate.failsafe import log
@@ -95,6 +95,10 @@ class GraphCache(Cache[ValueT], LangGraphCache[ValueT]):  # pyright: ignore[repo
             else:
                 kept[full_key] = pair  # which is refused, and told why
         return kept or None
+
+    @classmethod
+    def _first_use_of(cls, namespace: Namespace) -> None:
+        """Expect graphs."""
 
     @property
     def _tasks(self) -> Tasks:

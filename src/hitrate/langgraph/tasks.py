@@ -21,11 +21,9 @@ from types import FrameType
 from typing import Any, NamedTuple
 
 from hitrate.base import FullKey
+from hitrate.cache import NAMESPACE_OF_TASKS
 from hitrate.langgraph.messages import ids_in
 from hitrate.runs import USE
-
-NAMESPACE = "__pregel_ns_writes"
-"""What the namespaces of LangGraph's tasks begin with."""
 
 _REMEMBERED = 65_536
 """Tasks whose result has not come, at most: those that failed never bring one."""
@@ -110,6 +108,6 @@ def _tasks_of(keys: Sequence[FullKey], frame: FrameType | None) -> Mapping[FullK
 def are_of_a_graph(keys: Any) -> bool:
     """Tell whether keys are of LangGraph's tasks, by the namespace that it gives them."""
     try:
-        return bool(keys) and keys[0][0][0] == NAMESPACE
+        return bool(keys) and keys[0][0][0] == NAMESPACE_OF_TASKS
     except (TypeError, IndexError, KeyError):
         return False
