@@ -91,8 +91,8 @@ class Cache(BaseCache[ValueT]):
         if namespace[:1] == (NAMESPACE_OF_TASKS,) and cls not in _warned:
             _warned.add(cls)
             log.warning(
-                "%s.%s was given to a LangGraph graph. Write 'from hitrate.langgraph import %s': that class never fails "
-                "a run, gives the messages of a hit new ids and keeps no approvals (logged once)",
+                "%s.%s was given to a LangGraph graph. Write 'from hitrate.langgraph import %s': that class never "
+                "fails a run, gives the messages of a hit new ids and keeps no approvals (logged once)",
                 *(cls.__module__, cls.__qualname__, cls.__name__),
             )
 
