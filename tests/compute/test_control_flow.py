@@ -89,7 +89,7 @@ def test_another_exception_is_told_to_all_who_waited(cache: Any, make: Callable[
     until(lambda: waiting(cache) == 1)
     compute.let()
     assert [caller.ended() for caller in callers] == [raising.raised] * 2
-    assert compute.control_flow == 1
+    assert compute.runs == 1
 
 
 @pytest.mark.parametrize("lease", [None, 30])

@@ -27,14 +27,14 @@ def test_none_is_a_value(any_cache: Any) -> None:
     compute = Gated(lambda: None, is_open=True)
     assert [any_cache.get_or_compute(KEY, compute) for _ in range(3)] == [None] * 3
     assert run(any_cache.aget_or_compute(KEY, compute)) is None
-    assert compute.control_flow == 1
+    assert compute.runs == 1
 
 
 def test_a_ttl_of_0_stores_nothing_whatever_stale_is(cache: Any) -> None:
     compute = Gated(is_open=True)
     for _ in range(2):
         assert cache.get_or_compute(KEY, compute, 0, stale=60) == ["value"]
-    assert compute.control_flow == 2
+    assert compute.runs == 2
 
 
 def test_the_ttl_counts_from_the_end_of_the_computation(cache: Any, clock: Clock) -> None:
@@ -77,7 +77,7 @@ def test_a_cache_that_is_down_runs_the_function_once_for_all(path: Path, monkeyp
             until(lambda: waiting(cache) == 3)
             compute.let()
             assert [caller.result() for caller in callers] == [["value"]] * 4
-            assert compute.control_flow == 1
+            assert compute.runs == 1
         assert cache.stats().errors > 0
         other.close()
         assert flying(cache) == 0

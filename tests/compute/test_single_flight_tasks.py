@@ -38,7 +38,7 @@ def test_the_function_runs_once(any_cache: Any, tasks: int) -> None:
         values = await asyncio.gather(*callers)
         assert values == [["value"]] * tasks
         assert len({id(value) for value in values}) == tasks
-        assert compute.control_flow == 1
+        assert compute.runs == 1
 
     run(main())
     assert flying(any_cache) == 0
@@ -58,7 +58,7 @@ def test_tasks_of_several_loops_and_threads_share_one_run(cache: Any, ttl: float
         values = [future.result(DEADLINE) for future in futures] + [caller.result() for caller in callers]
     assert values == [["value"]] * 32
     assert len({id(value) for value in values}) == 32
-    assert compute.control_flow == 1
+    assert compute.runs == 1
 
 
 def test_tasks_wait_for_a_thread(cache: Any) -> None:
@@ -74,7 +74,7 @@ def test_tasks_wait_for_a_thread(cache: Any) -> None:
 
     run(main())
     assert leader.result() == ["value"]
-    assert compute.control_flow == 1
+    assert compute.runs == 1
 
 
 def test_a_plain_function_may_be_given_to_the_async_face(cache: Any) -> None:
@@ -93,7 +93,7 @@ def test_an_exception_reaches_all_who_waited_and_the_next_caller_runs_again(cach
         compute.let()
         results = await asyncio.gather(*tasks, return_exceptions=True)
         assert {type(result) for result in results} == {LookupError}
-        assert compute.control_flow == 1
+        assert compute.runs == 1
         assert await cache.aget_or_compute(KEY, lambda: "again") == "again"
 
     run(main())
@@ -265,7 +265,7 @@ def test_flights_of_closed_loops_leave_and_give_back_what_they_hold(cache: Any) 
         compute = AsyncGated()
         begun = [abandoned.start(cache.aget_or_compute((("n",), f"{number}-{each}"), compute)) for each in range(3)]
         begun.append(abandoned.start(cache.aget_or_compute(KEY, lambda thing=thing: never(thing))))  # type: ignore[misc]
-        until(lambda: compute.control_flow == 3)  # noqa: B023
+        until(lambda: compute.runs == 3)  # noqa: B023
         until(lambda: waiting(cache) == 1)
         abandoned.stop()
         del thing, begun

@@ -19,11 +19,11 @@ def test_the_function_runs_once(any_cache: Any, threads: int) -> None:
     until(lambda: waiting(any_cache) == threads - 1)
     compute.let()
     assert [caller.result() for caller in callers] == [["value"]] * threads
-    assert compute.control_flow == 1
+    assert compute.runs == 1
     assert flying(any_cache) == 0
     assert any_cache.stats().sets == 1
     assert any_cache.get_or_compute(KEY, compute) == ["value"]
-    assert compute.control_flow == 1
+    assert compute.runs == 1
 
 
 @pytest.mark.parametrize("ttl", [None, 60, 0, -1])
@@ -51,7 +51,7 @@ def test_waiters_get_what_was_computed(memory: Any, value: Any) -> None:
     for caller in callers:
         assert caller.result() == value
         assert type(caller.result()) is type(value)
-    assert compute.control_flow == 1
+    assert compute.runs == 1
 
 
 def test_what_cannot_be_stored_is_shared_and_logged_once(cache: Any, caplog: pytest.LogCaptureFixture) -> None:
@@ -62,7 +62,7 @@ def test_what_cannot_be_stored_is_shared_and_logged_once(cache: Any, caplog: pyt
         until(lambda: waiting(cache) == 3)
         compute.let()
         assert [caller.result() for caller in callers] == [lock] * 4
-        assert compute.control_flow == 1
+        assert compute.runs == 1
         assert cache.stats().errors == number + 1
     assert cache.get([KEY]) == {}
     (line,) = [record for record in caplog.records if record.levelno >= logging.WARNING]
@@ -80,7 +80,7 @@ def test_an_exception_reaches_all_who_waited_and_the_next_caller_runs_again(cach
     compute.let()
     for caller in callers:
         assert isinstance(caller.ended(), LookupError)
-    assert compute.control_flow == 1
+    assert compute.runs == 1
     assert cache.get_or_compute(KEY, lambda: "again") == "again"
     assert flying(cache) == 0
 
@@ -120,7 +120,7 @@ def test_a_caller_that_looked_before_the_end_of_a_flight_does_not_run_again(cach
     from hitrate.compute.terms import PLAIN
 
     assert cache._computing.missed(KEY, compute, PLAIN, seen) == ["value"]
-    assert compute.control_flow == 1
+    assert compute.runs == 1
 
 
 def test_a_function_that_asks_for_its_own_key_is_told(cache: Any) -> None:
