@@ -264,7 +264,9 @@ def test_a_server_that_is_not_there_is_a_miss(server: PostgresServer, conninfo: 
     with PostgresCache[Any](conninfo, timeout=3) as cache:
         assert cache.get([KEY]) == {}
         cache.set({KEY: (1, None)})
+        # Of the key whose write was dropped the server is not asked.
         assert asyncio.run(cache.aget([KEY])) == {}
+        assert asyncio.run(cache.aget([OTHER])) == {}
         assert cache.stats().errors == 4
 
 

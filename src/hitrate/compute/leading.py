@@ -265,6 +265,8 @@ class Run:
                 yield from self._store(keys, entries, outdated, token)
             elif token is not None and not cache._closed:  # they may have been given all the same
                 yield from self._settle(token, dict.fromkeys(keys))
+                if self._anew and not isinstance(computed, Exception):  # what was to be replaced is not served on
+                    yield from self._write("delete", dict.fromkeys(keys))
         finally:
             for flight in flights:
                 self._computing.flights.remove(flight)  # from here on it is known how many wait for a value
