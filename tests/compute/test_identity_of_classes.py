@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import dataclasses
 import enum
 import hashlib
@@ -137,6 +138,14 @@ APART: list[tuple[Callable[..., Any], Any, Any]] = [
 def test_what_it_says_tells_it_apart(memory: Any, make: Callable[..., Any], one: Any, other: Any) -> None:
     assert over(memory, make(one)) == over(memory, make(one))
     assert over(memory, make(one)) != over(memory, make(other))
+
+
+def test_to_copy_or_pickle_its_objects_changes_nothing(memory: Any) -> None:
+    for made in (data_class(1), Scaled):
+        before = over(memory, made)
+        copy.deepcopy(made(1))
+        assert "__slotnames__" in vars(made)
+        assert over(memory, made) == before
 
 
 def test_a_version_pins_its_code_and_not_its_values(memory: Any) -> None:

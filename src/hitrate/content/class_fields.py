@@ -13,7 +13,16 @@ _OF_PYTHON = frozenset(
     for name in (
         *("module", "qualname", "name", "doc", "dict", "weakref", "slots", "annotations", "annotate", "annotate_func"),
         *("annotations_cache", "static_attributes", "firstlineno", "match_args", "hash", "new", "abstractmethods"),
-        *("orig_bases", "parameters", "type_params", "signature", "protocol_attrs", "non_callable_proto_members"),
+        *(
+            "orig_bases",
+            "parameters",
+            "type_params",
+            "signature",
+            "slotnames",
+            "protocol_attrs",
+            "non_callable_proto_members",
+        ),
+        "callable_proto_members_only",
         *("class_vars", "private_attributes", "set_name", "classcell", "dataclass_fields", "dataclass_params"),
         *("readonly_keys", "mutable_keys", "closed", "extra_items", "total"),
     )

@@ -63,7 +63,9 @@ def _parts(cls: type, description: Description) -> Iterator[Part]:
     options = description.options._replace(is_lenient=True) if has_name else None
     for name, value in sorted((*_members(cls), *fields_of(cls)), key=itemgetter(0)):
         yield Part(f".{name}", value, _DEFINES, options)
-    # What Python does not know the meaning of may be anything, as what a library's metaclass keeps of its own.
+    if has_name:
+        return
+    # Special attributes that Python does not know may be what a library keeps of its own, without content.
     lenient = description.options._replace(is_lenient=True)
     for name, value in sorted(vars(cls).items()):
         if _is_special(name) and not isinstance(value, _FUNCTIONS) and not is_of_python(name):
