@@ -27,7 +27,9 @@ def test_every_example_is_tested() -> None:
     assert len(examples(SERIALIZERS)) == SERIALIZERS.count("```python") == 1
 
 
-@pytest.mark.parametrize(("code", "printed"), examples(README) + examples(LESSON) + examples(OWN_TYPES) + examples(SERIALIZERS))
+@pytest.mark.parametrize(
+    ("code", "printed"), examples(README) + examples(LESSON) + examples(OWN_TYPES) + examples(SERIALIZERS)
+)
 def test_an_example_prints_what_it_says(code: str, printed: str, tmp_path: Path) -> None:
     command = [sys.executable, "-W", "error", "-c", code]
     done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)

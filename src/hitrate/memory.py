@@ -323,7 +323,8 @@ class InMemoryCache(ComputingCache[ValueT]):
             if kind is list and self._trusts_lengths and (packed := pack_floats(value)) is not None:
                 return _FLOATS, packed, expiry, seconds, False
             encoding, payload = self._dumps(value)
-        if expiry is None and not seconds and (encoding == DEFAULT_ENCODING or kind is str):
+        # Bare bytes are read as the default encoding's, and a bare str as itself.
+        if expiry is None and not seconds and (encoding == DEFAULT_ENCODING or (encoding is None and kind is str)):
             return payload
         return encoding, payload, expiry, seconds, False
 
