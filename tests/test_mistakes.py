@@ -28,6 +28,12 @@ def test_a_single_key_in_place_of_a_list_is_shown_in_a_list(method: str, key: An
     assert str(caught.value) == f"keys is a sequence of full keys, not the single key {key!r}; write [{key!r}]"
 
 
+def test_a_long_single_key_is_not_repeated_whole() -> None:
+    with pytest.raises(TypeError, match="not the single key") as caught:
+        InMemoryCache[Any]().get((("notes",), "x" * 10_000))  # type: ignore[arg-type]
+    assert len(str(caught.value)) < 600
+
+
 def test_two_keys_of_which_one_is_wrong_are_no_single_key() -> None:
     with pytest.raises(TypeError, match="a namespace is a tuple of str, not the str 'a'"):
         InMemoryCache[Any]().get((("a", "b"), (("notes",), "fox")))  # type: ignore[arg-type]

@@ -191,7 +191,8 @@ def check_pairs(pairs: object) -> None:
 def refuse_keys(keys: Iterable[object], cause: BaseException) -> NoReturn:
     """Name what is wrong with full keys that could not be used; re-raise the cause if no key is to blame."""
     if _is_full_key(keys):
-        raise TypeError(f"keys is a sequence of full keys, not the single key {keys!r}; write [{keys!r}]") from cause
+        given = _brief(keys)
+        raise TypeError(f"keys is a sequence of full keys, not the single key {given}; write [{given}]") from cause
     for full_key in keys:
         check_key(full_key)
     raise cause
@@ -205,7 +206,9 @@ def refuse_pair(full_key: object, cause: BaseException) -> NoReturn:
 
 def described(value: object) -> str:
     """Return the repr of a value, shortened, and its type, for a message."""
+    return f"{_brief(value)} of type {type(value).__name__}"
+
+
+def _brief(value: object) -> str:
     text = repr(value)
-    if len(text) > 200:
-        text = text[:197] + "..."
-    return f"{text} of type {type(value).__name__}"
+    return text if len(text) <= 200 else text[:197] + "..."
