@@ -13,6 +13,7 @@ ROOT = Path(__file__).parent.parent
 README = (ROOT / "README.md").read_text(encoding="utf-8")
 LESSON = (ROOT / "docs" / "compute-once.md").read_text(encoding="utf-8")
 OWN_TYPES = (ROOT / "docs" / "own-types.md").read_text(encoding="utf-8")
+SERIALIZERS = (ROOT / "docs" / "serializers.md").read_text(encoding="utf-8")
 
 
 def examples(text: str) -> list[tuple[str, str]]:
@@ -23,9 +24,12 @@ def test_every_example_is_tested() -> None:
     assert len(examples(README)) == README.count("```python") == 3
     assert len(examples(LESSON)) == LESSON.count("```python") == 10
     assert len(examples(OWN_TYPES)) == OWN_TYPES.count("```python") == 1
+    assert len(examples(SERIALIZERS)) == SERIALIZERS.count("```python") == 1
 
 
-@pytest.mark.parametrize(("code", "printed"), examples(README) + examples(LESSON) + examples(OWN_TYPES))
+@pytest.mark.parametrize(
+    ("code", "printed"), examples(README) + examples(LESSON) + examples(OWN_TYPES) + examples(SERIALIZERS)
+)
 def test_an_example_prints_what_it_says(code: str, printed: str, tmp_path: Path) -> None:
     command = [sys.executable, "-W", "error", "-c", code]
     done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)

@@ -23,9 +23,10 @@ from hitrate.keys import (
     check_namespace,
     check_namespaces,
     check_pairs,
+    described,
     encode_namespace,
     encode_text,
-    refuse_key,
+    refuse_keys,
     refuse_pair,
 )
 from hitrate.plans import Plan, acarry_out, carry_out
@@ -64,6 +65,7 @@ class Cache(BaseCache[ValueT]):
         on_error: OnError = "miss",
         clock: Callable[[], float] = wall_clock,
     ) -> None:
+        _check_parts(serde, clock)
         super().__init__(serde=serde)
         expiry_of(default_ttl, 0.0)
         self._store = store
@@ -131,7 +133,7 @@ class Cache(BaseCache[ValueT]):
                     check_key(full_key)
                 name = names[namespace]
             except (TypeError, ValueError) as error:
-                refuse_key(full_key, error)
+                refuse_keys(keys, error)
             try:
                 encoded.append((name, key.encode()))
             except UnicodeEncodeError:  # lone surrogates
@@ -617,7 +619,7 @@ class Cache(BaseCache[ValueT]):
     def __reduce__(self) -> NoReturn:
         """Refuse to be copied or pickled."""
         raise TypeError(
-            f"a {type(self).__name__} is neither copied nor pickled, for its connections, threads and locks belong to "
+            f"{type(self).__name__} is neither copied nor pickled, for its connections, threads and locks belong to "
             f"this process: open it in each process, and pass the same cache around within one"
         )
 
@@ -634,6 +636,15 @@ class Cache(BaseCache[ValueT]):
         self, kind: type[BaseException] | None, error: BaseException | None, tb: TracebackType | None
     ) -> None:
         await self.aclose()
+
+
+def _check_parts(serde: object, clock: object) -> None:
+    if serde is not None and (isinstance(serde, type) or not isinstance(serde, SerializerProtocol)):
+        raise TypeError(
+            f"serde is an object with dumps_typed and loads_typed, such as MsgpackSerializer(), not {described(serde)}"
+        )
+    if not callable(clock):
+        raise TypeError(f"clock is a function that returns the seconds since the epoch, not {described(clock)}")
 
 
 def _listed(keys: Iterable[FullKey]) -> Sequence[FullKey]:

@@ -23,7 +23,16 @@ from hitrate.entry import DEFAULT_ENCODING, Entry
 from hitrate.envelope import MARK, Envelope
 from hitrate.errors import ClosedError, DecodeError, SerializationError
 from hitrate.failsafe import OnError
-from hitrate.keys import check_key, check_namespace, check_namespaces, check_pairs, encode_text, plain_key, refuse_pair
+from hitrate.keys import (
+    check_namespace,
+    check_namespaces,
+    check_pairs,
+    encode_text,
+    plain_key,
+    plain_keys,
+    refuse_keys,
+    refuse_pair,
+)
 from hitrate.serde import MsgpackSerializer, SerializerProtocol, copier, is_immutable
 from hitrate.serde.packing import is_packed_floats, pack_floats
 from hitrate.stats import REMEMBERED_MISSES
@@ -128,10 +137,8 @@ class InMemoryCache(ComputingCache[ValueT]):
                         continue
                 misses += 1
                 missed[full_key] = self._time.time()
-        except (TypeError, ValueError):
-            for full_key in keys:
-                check_key(full_key)
-            raise
+        except (TypeError, ValueError) as error:
+            refuse_keys(keys, error)
         counters = self._counters
         counters.hits += hits
         if saved:
@@ -316,7 +323,8 @@ class InMemoryCache(ComputingCache[ValueT]):
             if kind is list and self._trusts_lengths and (packed := pack_floats(value)) is not None:
                 return _FLOATS, packed, expiry, seconds, False
             encoding, payload = self._dumps(value)
-        if expiry is None and not seconds and (encoding == DEFAULT_ENCODING or kind is str):
+        # Bare bytes are read as the default encoding's, and a bare str as itself.
+        if expiry is None and not seconds and (encoding == DEFAULT_ENCODING or (encoding is None and kind is str)):
             return payload
         return encoding, payload, expiry, seconds, False
 
@@ -387,7 +395,7 @@ class InMemoryCache(ComputingCache[ValueT]):
         """Check keys; in memory they are held as they are."""
         if self._closed:
             self._refuse_closed()
-        return [plain_key(full_key) for full_key in keys]
+        return plain_keys(keys)
 
     def _encode_namespaces(self, namespaces: Sequence[Namespace] | None) -> list[Any] | None:
         if self._closed:

@@ -135,7 +135,7 @@ class Identity:
         try:
             return description.encode(part, owner or self._name) or b"\xc0"
         except NoContent as exc:
-            raise TypeError(f"{self._name} cannot be told from functions that are like it: {_advised(exc)}") from exc
+            raise TypeError(f"nothing tells {self._name} from another function of its kind: {_advised(exc)}") from exc
 
 
 def _advised(error: NoContent) -> str:

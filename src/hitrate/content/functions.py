@@ -22,7 +22,7 @@ from hitrate.content.rules import tree_for
 from hitrate.content.sources import code_digest, count_of_name
 from hitrate.modules import canonical_name
 from hitrate.serde.classes import ancestry, attribute
-from hitrate.serde.registry import Pack, Refused
+from hitrate.serde.registry import UNKNOWN, Pack, Refused
 
 _HEAP_TYPE = 1 << 9
 _IN_C = (types.WrapperDescriptorType, types.MethodDescriptorType, types.GetSetDescriptorType)
@@ -333,7 +333,7 @@ def _of_extension(obj: Any, description: Description) -> Said:
             found = getattr(found, part, None)
         if found is obj:
             return ["extension", f"{module}:{name}"], name, ()
-    raise Refused("no exact encoding is known for it")
+    raise Refused(UNKNOWN)
 
 
 register(types.FunctionType, _function)
