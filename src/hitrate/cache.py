@@ -5,7 +5,6 @@ Both faces share everything that does not wait; they differ by an ``await``.
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Callable, Collection, Coroutine, Iterable, Mapping, Sequence
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, NoReturn, Self
@@ -15,6 +14,7 @@ from hitrate.clock import wall_clock
 from hitrate.entry import Entry, expiry_of, seconds_of
 from hitrate.envelope import MARK, PLAIN, Envelope, opened
 from hitrate.errors import ClosedError, DecodeError, HitrateError, SerializationError, StoreError
+from hitrate.exclusive import reentrant
 from hitrate.failsafe import Failsafe, OnError
 from hitrate.keys import (
     EncodedKey,
@@ -79,7 +79,7 @@ class Cache(BaseCache[ValueT]):
         self._loads_typed = _cautious(self.serde)
         self._closed = False
         self._looks_in: tuple[Any, str] = (store, "get")
-        self._exchanging = threading.RLock()  # guards which store is asked
+        self._exchanging = reentrant()  # guards which store is asked
 
     # Reading
 

@@ -19,7 +19,7 @@ from hitrate.base import TTL, FullKey, Namespace, ValueT
 from hitrate.cache import _MISS, _raise
 from hitrate.clock import OtherTime, wall_clock
 from hitrate.compute.cache import ComputingCache
-from hitrate.entry import DEFAULT_ENCODING, Entry
+from hitrate.entry import DEFAULT_ENCODING, Entry, expiry_of
 from hitrate.envelope import MARK, Envelope
 from hitrate.errors import ClosedError, DecodeError, SerializationError
 from hitrate.failsafe import OnError
@@ -293,11 +293,19 @@ class InMemoryCache(ComputingCache[ValueT]):
                     # As `size_of` has it for what is held at first.
                     taken = len(held[1] if type(held) is tuple else held) + len(key) + ENTRY_OVERHEAD
                     counters = self._counters
-                    old = space[key] if key in space else None  # noqa: SIM401 - a call costs as much as the rest
-                    grown = taken if old is None else taken - size_of(key, old)
-                    # No thread switch can happen in these lines, and no exception between what the last one changes.
-                    if space.room >= taken and (space[key] if key in space else None) is old:  # noqa: SIM401
-                        space[key], space.room, counters.sets = held, space.room - grown, counters.sets + 1
+                    # No thread switch can happen in the last lines of either branch, and no exception between what the
+                    # very last one changes.
+                    if key in space:
+                        old = space[key]
+                        if type(old) is tuple:
+                            grown = taken - size_of(key, old)
+                        else:
+                            grown = taken - len(old) - len(key) - ENTRY_OVERHEAD
+                        if space.room >= taken and space[key] is old:
+                            space[key], space.room, counters.sets = held, space.room - grown, counters.sets + 1
+                            return
+                    elif space.room >= taken:
+                        space[key], space.room, counters.sets = held, space.room - taken, counters.sets + 1
                         return
             except Exception:  # noqa: S110 - another write, or a wrong one: below it is told which
                 pass
@@ -379,8 +387,8 @@ class InMemoryCache(ComputingCache[ValueT]):
                 refuse_pair(full_key, error)
             expiry = None
             if ttl is not None or self._default_ttl is not None:
-                now = self._clock()
-                expiry = self._expiry(ttl, now)
+                now = self._time.time()
+                expiry = expiry_of(self._default_ttl if ttl is None else ttl, now)
                 if expiry is not None and expiry <= now:
                     batch.append((namespace, key, None))
                     continue
