@@ -162,6 +162,16 @@ def test_an_exception_at_any_line(cache: Any, operation: str) -> None:
     assert cache.stats().entries == 0
 
 
+def test_counting_anew_what_is_empty_counts_nothing_as_left() -> None:
+    with InMemoryCache() as cache:
+        for _ in range(2):
+            cache._store._recount()
+            check_counts(cache)
+            assert cache._store._queue.dead == 0
+            cache.set({A: (1, None)})
+            cache.delete([A])
+
+
 CHANGES: dict[str, Callable[[Any], Any]] = {
     "set": lambda far: far.set({A: ("new", None)}),
     "set many": lambda far: far.set({A: ("new", 60), B: ("new", None)}),

@@ -517,7 +517,7 @@ class _Queue:
             for key in space:
                 if (space, key) not in there:
                     self.places += (space, key)
-        self.dead = _DEAD_AT_LEAST + len(self.places)  # what has left is not counted: look at each
+        self.dead = _DEAD_AT_LEAST + 1 + len(self.places)  # what has left is not counted: look at each
         self.compact()
 
     def compact(self) -> None:
