@@ -183,6 +183,7 @@ CHANGES: dict[str, Callable[[Any], Any]] = {
 
 
 @pytest.mark.parametrize("change", CHANGES)
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
 def test_an_exception_in_the_far_cache_leaves_no_old_copy_in_a_near_one(change: str, tmp_path: Path) -> None:
     with SqliteCache(path=tmp_path / "cache.db") as far, TieredCache(InMemoryCache(), far) as cache:
         line = 0
