@@ -515,7 +515,8 @@ class Cache(BaseCache[ValueT]):
         """Count a write or a removal that the store did not take, and have what it holds for these keys not be served.
 
         What was to be replaced is removed, for a store that is full can do that; where it cannot, its keys are misses
-        in this process until it does.
+        in this process until it does. A store that was waited for in vain is not asked for that by this very call,
+        which would take twice as long as it may.
 
         Raises:
             StoreError: the given error, with ``on_error="raise"``; then the caller knows that old values are there.
@@ -523,7 +524,8 @@ class Cache(BaseCache[ValueT]):
         self._failsafe.failed(doing, error)
         if keys:
             store = self._withholding(lambda store: store.owe(keys))
-            yield from store.settling(keys)
+            if not error.timed_out:
+                yield from store.settling(keys)
 
     def _not_cleared(self, error: StoreError, owe: Callable[[WithholdingStore], None]) -> None:
         """Count a clearing that the store did not take, and have what it was to clear not be served.

@@ -43,6 +43,8 @@ class Waiter(concurrent.futures.Future[Link]):
 class PoolExhausted(StoreError):
     """No connection became free in time; the server itself may be well."""
 
+    timed_out = True
+
 
 class Settings:
     """What a connection is opened with.
