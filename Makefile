@@ -7,13 +7,14 @@ PIP_INSTALL := $(BIN)/python -m pip install --quiet --quiet --disable-pip-versio
 
 unexport PYTHONPATH PYTHONHOME VIRTUAL_ENV
 
-.PHONY: help demo test check lint types lint-and-types test-others bench clean
+.PHONY: help demo test check lint types lint-and-types test-others bench torture clean
 
 help:
 	@echo "make demo    run a LangGraph graph over real documents twice: cold, and from the cache"
 	@echo "make test    run all tests"
 	@echo "make check   ruff, mypy, pyright, the tests on other Pythons, the main ones on the lowest releases allowed"
 	@echo "make bench   compare with other caches; writes docs/bench"
+	@echo "make torture attack it for some 10 minutes: stopped and killed holders, cut channels, interrupts, collections"
 	@echo "make clean   remove what the others made"
 
 demo: .venv/.demo
@@ -44,6 +45,10 @@ test-others: .venv/.dev
 
 bench: .venv/.bench
 	$(BIN)/python -m bench
+
+# Its servers, and what it looks at after each blow, are those of the tests.
+torture: .venv/.test
+	$(BIN)/python -m torture
 
 .venv/bin/python:
 	@test -n "$(PYTHON)" || { echo "hitrate needs Python 3.11 or later: none was found"; exit 1; }

@@ -16,6 +16,7 @@ PAGES = {
     "docs/compute-once.md": 10,
     "docs/langgraph.md": 4,
     "docs/own-types.md": 1,
+    "docs/serializers.md": 1,
 }
 """The pages whose examples are run, and how many each has."""
 

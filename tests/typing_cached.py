@@ -12,6 +12,7 @@ from typing import Any, TypeVar, assert_type, overload
 
 import numpy as np
 
+import hitrate
 from hitrate import InMemoryCache, SqliteCache, TieredCache, cached, stable_key
 from hitrate.base import FullKey
 from hitrate.compute.protocol import CachedFunction
@@ -303,3 +304,15 @@ async def computing_is_typed(numbers: SqliteCache[int], keys: list[FullKey]) -> 
 
 
 cached(plain)  # type: ignore[arg-type]
+
+
+opened = hitrate.open("sqlite:///cache.db")
+
+
+@cached(opened)
+def in_an_opened_cache(a: int) -> int:
+    return a
+
+
+assert_type(in_an_opened_cache(1), int)
+assert_type(opened.get_or_compute((("notes",), "a"), lambda: 1), Any)

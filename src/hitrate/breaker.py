@@ -10,8 +10,9 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Callable
-from threading import RLock
 from typing import Literal
+
+from hitrate.exclusive import reentrant
 
 BreakerState = Literal["closed", "open", "half-open"]
 
@@ -64,7 +65,7 @@ class Breaker:
         self._failures = 0
         self._probing = False
         self._retry_at = 0.0
-        self._lock = RLock()
+        self._lock = reentrant()
 
     @property
     def state(self) -> BreakerState:
@@ -127,4 +128,4 @@ class Breaker:
 
     def after_fork(self) -> None:
         """Give a child process a lock of its own: another thread of the parent may have held the one it inherits."""
-        self._lock = RLock()
+        self._lock = reentrant()

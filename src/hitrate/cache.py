@@ -5,7 +5,6 @@ Both faces share everything that does not wait; they differ by an ``await``.
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Callable, Collection, Coroutine, Iterable, Mapping, Sequence
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, NoReturn, Self
@@ -15,6 +14,7 @@ from hitrate.clock import wall_clock
 from hitrate.entry import Entry, expiry_of, seconds_of
 from hitrate.envelope import MARK, PLAIN, Envelope, opened
 from hitrate.errors import ClosedError, DecodeError, HitrateError, SerializationError, StoreError
+from hitrate.exclusive import reentrant
 from hitrate.failsafe import Failsafe, OnError, log
 from hitrate.keys import (
     EncodedKey,
@@ -23,9 +23,10 @@ from hitrate.keys import (
     check_namespace,
     check_namespaces,
     check_pairs,
+    described,
     encode_namespace,
     encode_text,
-    refuse_key,
+    refuse_keys,
     refuse_pair,
 )
 from hitrate.plans import Plan, acarry_out, carry_out
@@ -70,6 +71,7 @@ class Cache(BaseCache[ValueT]):
         on_error: OnError = "miss",
         clock: Callable[[], float] = wall_clock,
     ) -> None:
+        _check_parts(serde, clock)
         super().__init__(serde=serde)
         expiry_of(default_ttl, 0.0)
         self._store = store
@@ -83,7 +85,7 @@ class Cache(BaseCache[ValueT]):
         self._loads_typed = _cautious(self.serde)
         self._closed = False
         self._looks_in: tuple[Any, str] = (store, "get")
-        self._exchanging = threading.RLock()  # guards which store is asked
+        self._exchanging = reentrant()  # guards which store is asked
 
     @classmethod
     def _first_use_of(cls, namespace: Namespace) -> None:
@@ -148,7 +150,7 @@ class Cache(BaseCache[ValueT]):
                     check_key(full_key)
                 name = names[namespace]
             except (TypeError, ValueError) as error:
-                refuse_key(full_key, error)
+                refuse_keys(keys, error)
             try:
                 encoded.append((name, key.encode()))
             except UnicodeEncodeError:  # lone surrogates
@@ -530,7 +532,8 @@ class Cache(BaseCache[ValueT]):
         """Count a write or a removal that the store did not take, and have what it holds for these keys not be served.
 
         What was to be replaced is removed, for a store that is full can do that; where it cannot, its keys are misses
-        in this process until it does.
+        in this process until it does. A store that was waited for in vain is not asked for that by this very call,
+        which would take twice as long as it may.
 
         Raises:
             StoreError: the given error, with ``on_error="raise"``; then the caller knows that old values are there.
@@ -538,7 +541,8 @@ class Cache(BaseCache[ValueT]):
         self._failsafe.failed(doing, error)
         if keys:
             store = self._withholding(lambda store: store.owe(keys))
-            yield from store.settling(keys)
+            if not error.timed_out:
+                yield from store.settling(keys)
 
     def _not_cleared(self, error: StoreError, owe: Callable[[WithholdingStore], None]) -> None:
         """Count a clearing that the store did not take, and have what it was to clear not be served.
@@ -634,7 +638,7 @@ class Cache(BaseCache[ValueT]):
     def __reduce__(self) -> NoReturn:
         """Refuse to be copied or pickled."""
         raise TypeError(
-            f"a {type(self).__name__} is neither copied nor pickled, for its connections, threads and locks belong to "
+            f"{type(self).__name__} is neither copied nor pickled, for its connections, threads and locks belong to "
             f"this process: open it in each process, and pass the same cache around within one"
         )
 
@@ -651,6 +655,15 @@ class Cache(BaseCache[ValueT]):
         self, kind: type[BaseException] | None, error: BaseException | None, tb: TracebackType | None
     ) -> None:
         await self.aclose()
+
+
+def _check_parts(serde: object, clock: object) -> None:
+    if serde is not None and (isinstance(serde, type) or not isinstance(serde, SerializerProtocol)):
+        raise TypeError(
+            f"serde is an object with dumps_typed and loads_typed, such as MsgpackSerializer(), not {described(serde)}"
+        )
+    if not callable(clock):
+        raise TypeError(f"clock is a function that returns the seconds since the epoch, not {described(clock)}")
 
 
 def _listed(keys: Iterable[FullKey]) -> Sequence[FullKey]:

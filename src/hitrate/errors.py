@@ -30,7 +30,13 @@ class DecodeError(HitrateError, ValueError):
 
 
 class StoreError(HitrateError):
-    """The backend failed: it is down, locked, full or damaged. Reads were misses, writes were dropped."""
+    """The backend failed: it is down, locked, full or damaged. Reads were misses, writes were dropped.
+
+    Attributes:
+        timed_out: whether it was waited for in vain, as long as a call may take.
+    """
+
+    timed_out: bool = False
 
 
 class ReadOnlyError(StoreError):

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import threading
 import time
+import weakref
 from collections import deque
 from collections.abc import Callable
 from functools import wraps
@@ -18,6 +19,24 @@ from typing import Any, Concatenate, ParamSpec, TypeVar
 P = ParamSpec("P")
 T = TypeVar("T")
 S = TypeVar("S")
+
+
+def reentrant() -> Any:
+    """Return a lock that its own thread may take again, and that ``within_change`` knows of."""
+    lock = threading.RLock()
+    _locks.add(lock)
+    return lock
+
+
+def within_change() -> bool:
+    """Tell whether this thread holds one of our locks: a finaliser is asking.
+
+    It must not wait for what another thread does, who may be waiting for that lock.
+    """
+    return any(lock._is_owned() for lock in list(_locks))  # as `Condition` looks
+
+
+_locks: weakref.WeakSet[Any] = weakref.WeakSet()
 
 
 def held(lock: Any, do: Callable[..., T], *args: Any) -> T:
@@ -75,30 +94,31 @@ class Exclusive:
 
     Attributes:
         lock: is held during each.
+        waiting: the changes that were put off.
     """
 
     def __init__(self) -> None:
-        self.lock = threading.RLock()
-        self.is_mine: Callable[[], bool] = self.lock._is_owned  # type: ignore[attr-defined]  # as `Condition` does
-        self._put_off: deque[Callable[[], object]] = deque()
+        self.lock = reentrant()
+        self.is_mine: Callable[[], bool] = self.lock._is_owned  # as `Condition` does
+        self.waiting: deque[Callable[[], object]] = deque()
 
-    def run(self, do: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
+    def run(self, do: Callable[..., T], *args: Any) -> T:
         """Carry out a change, and then what was put off meanwhile. Not to be called within a change."""
         try:
-            with self.lock: return do(*args, **kwargs)  # fmt: skip  # noqa: E701
+            with self.lock: return do(*args)  # fmt: skip  # noqa: E701
         finally:
-            if self._put_off:
+            if self.waiting:
                 self.catch_up()
 
     def put_off(self, change: Callable[[], object]) -> None:
         """Have a change carried out when the one that this thread is in is done."""
-        self._put_off.append(change)
+        self.waiting.append(change)
 
     def catch_up(self) -> None:
         """Carry out what was put off."""
-        while self._put_off and not self.is_mine():
+        while self.waiting and not self.is_mine():
             try:
-                change = self._put_off.popleft()
+                change = self.waiting.popleft()
             except IndexError:  # another thread was faster
                 return
             change()

@@ -120,20 +120,27 @@ def check_namespace(namespace: object) -> None:
             f"write ({namespace!r},)"
         )
     if not isinstance(namespace, tuple):
-        raise TypeError(f"a namespace is a tuple of str, not {_described(namespace)}")
+        raise TypeError(f"a namespace is a tuple of str, not {described(namespace)}")
     for part in namespace:
         if not isinstance(part, str):
-            raise TypeError(f"every part of a namespace is a str; {namespace!r} holds {_described(part)}")
+            raise TypeError(f"every part of a namespace is a str; {namespace!r} holds {described(part)}")
 
 
 def check_key(full_key: object) -> None:
     """Raise a TypeError that says what is wrong unless this is a full key: ``(namespace, key)``."""
     if not isinstance(full_key, tuple) or len(full_key) != 2:
-        raise TypeError(f"a full key is a tuple (namespace, key), not {_described(full_key)}")
+        raise TypeError(f"a full key is a tuple (namespace, key), not {described(full_key)}")
     namespace, key = full_key
     check_namespace(namespace)
     if not isinstance(key, str):
-        raise TypeError(f"a key is a str; the one given with namespace {namespace!r} is {_described(key)}")
+        raise TypeError(f"a key is a str; the one given with namespace {namespace!r} is {described(key)}")
+
+
+def _is_full_key(value: object) -> bool:
+    match value:
+        case (tuple(namespace), str()) if isinstance(value, tuple):
+            return all(isinstance(part, str) for part in namespace)
+    return False
 
 
 def plain_key(full_key: FullKey) -> FullKey:
@@ -157,10 +164,22 @@ def plain_key(full_key: FullKey) -> FullKey:
     return tuple(map(str.__str__, namespace)), str.__str__(key)
 
 
+def plain_keys(keys: Iterable[FullKey]) -> list[FullKey]:
+    """Return full keys made of tuple and str themselves.
+
+    Raises:
+        TypeError: one is no ``(tuple of str, str)``, or a single key was given.
+    """
+    try:
+        return [plain_key(full_key) for full_key in keys]
+    except TypeError as error:
+        refuse_keys(keys, error)
+
+
 def check_namespaces(namespaces: Iterable[Namespace]) -> list[Namespace]:
     """Return the namespaces as a list; raise a TypeError that says what is wrong if one is not a tuple of str."""
     if isinstance(namespaces, (str, bytes, Mapping)) or not isinstance(namespaces, Iterable):
-        raise TypeError(f"namespaces is a sequence of tuples of str, not {_described(namespaces)}")
+        raise TypeError(f"namespaces is a sequence of tuples of str, not {described(namespaces)}")
     listed = list(namespaces)
     if isinstance(namespaces, tuple) and listed and all(isinstance(part, str) for part in listed):
         raise TypeError(
@@ -174,12 +193,16 @@ def check_namespaces(namespaces: Iterable[Namespace]) -> list[Namespace]:
 def check_pairs(pairs: object) -> None:
     """Raise a TypeError unless this is a mapping of full keys to (value, TTL)."""
     if type(pairs) is not dict and not isinstance(pairs, Mapping):
-        raise TypeError(f"pairs is a mapping of full keys to (value, TTL in seconds or None), not {_described(pairs)}")
+        raise TypeError(f"pairs is a mapping of full keys to (value, TTL in seconds or None), not {described(pairs)}")
 
 
-def refuse_key(full_key: object, cause: BaseException) -> NoReturn:
-    """Name what is wrong with a full key that could not be used; re-raise the cause if the key is not to blame."""
-    check_key(full_key)
+def refuse_keys(keys: Iterable[object], cause: BaseException) -> NoReturn:
+    """Name what is wrong with full keys that could not be used; re-raise the cause if no key is to blame."""
+    if _is_full_key(keys):
+        given = _brief(keys)
+        raise TypeError(f"keys is a sequence of full keys, not the single key {given}; write [{given}]") from cause
+    for full_key in keys:
+        check_key(full_key)
     raise cause
 
 
@@ -189,8 +212,11 @@ def refuse_pair(full_key: object, cause: BaseException) -> NoReturn:
     raise TypeError(f"the entry of {full_key!r} is to be a tuple (value, TTL in seconds or None)") from cause
 
 
-def _described(value: object) -> str:
+def described(value: object) -> str:
+    """Return the repr of a value, shortened, and its type, for a message."""
+    return f"{_brief(value)} of type {type(value).__name__}"
+
+
+def _brief(value: object) -> str:
     text = repr(value)
-    if len(text) > 200:
-        text = text[:197] + "..."
-    return f"{text} of type {type(value).__name__}"
+    return text if len(text) <= 200 else text[:197] + "..."

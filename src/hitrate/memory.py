@@ -19,11 +19,20 @@ from hitrate.base import TTL, FullKey, Namespace, ValueT
 from hitrate.cache import _MISS, _raise
 from hitrate.clock import OtherTime, wall_clock
 from hitrate.compute.cache import ComputingCache
-from hitrate.entry import DEFAULT_ENCODING, Entry
+from hitrate.entry import DEFAULT_ENCODING, Entry, expiry_of
 from hitrate.envelope import MARK, Envelope
 from hitrate.errors import ClosedError, DecodeError, SerializationError
 from hitrate.failsafe import OnError
-from hitrate.keys import check_key, check_namespace, check_namespaces, check_pairs, encode_text, plain_key, refuse_pair
+from hitrate.keys import (
+    check_namespace,
+    check_namespaces,
+    check_pairs,
+    encode_text,
+    plain_key,
+    plain_keys,
+    refuse_keys,
+    refuse_pair,
+)
 from hitrate.serde import MsgpackSerializer, SerializerProtocol, copier, is_immutable
 from hitrate.serde.packing import is_packed_floats, pack_floats
 from hitrate.stats import REMEMBERED_MISSES
@@ -128,10 +137,8 @@ class InMemoryCache(ComputingCache[ValueT]):
                         continue
                 misses += 1
                 missed[full_key] = self._time.time()
-        except (TypeError, ValueError):
-            for full_key in keys:
-                check_key(full_key)
-            raise
+        except (TypeError, ValueError) as error:
+            refuse_keys(keys, error)
         counters = self._counters
         counters.hits += hits
         if saved:
@@ -286,11 +293,19 @@ class InMemoryCache(ComputingCache[ValueT]):
                     # As `size_of` has it for what is held at first.
                     taken = len(held[1] if type(held) is tuple else held) + len(key) + ENTRY_OVERHEAD
                     counters = self._counters
-                    old = space[key] if key in space else None  # noqa: SIM401 - a call costs as much as the rest
-                    grown = taken if old is None else taken - size_of(key, old)
-                    # No thread switch can happen in these lines, and no exception between what the last one changes.
-                    if space.room >= taken and (space[key] if key in space else None) is old:  # noqa: SIM401
-                        space[key], space.room, counters.sets = held, space.room - grown, counters.sets + 1
+                    # No thread switch can happen in the last lines of either branch, and no exception between what the
+                    # very last one changes.
+                    if key in space:
+                        old = space[key]
+                        if type(old) is tuple:
+                            grown = taken - size_of(key, old)
+                        else:
+                            grown = taken - len(old) - len(key) - ENTRY_OVERHEAD
+                        if space.room >= taken and space[key] is old:
+                            space[key], space.room, counters.sets = held, space.room - grown, counters.sets + 1
+                            return
+                    elif space.room >= taken:
+                        space[key], space.room, counters.sets = held, space.room - taken, counters.sets + 1
                         return
             except Exception:  # noqa: S110 - another write, or a wrong one: below it is told which
                 pass
@@ -316,7 +331,8 @@ class InMemoryCache(ComputingCache[ValueT]):
             if kind is list and self._trusts_lengths and (packed := pack_floats(value)) is not None:
                 return _FLOATS, packed, expiry, seconds, False
             encoding, payload = self._dumps(value)
-        if expiry is None and not seconds and (encoding == DEFAULT_ENCODING or kind is str):
+        # Bare bytes are read as the default encoding's, and a bare str as itself.
+        if expiry is None and not seconds and (encoding == DEFAULT_ENCODING or (encoding is None and kind is str)):
             return payload
         return encoding, payload, expiry, seconds, False
 
@@ -371,8 +387,8 @@ class InMemoryCache(ComputingCache[ValueT]):
                 refuse_pair(full_key, error)
             expiry = None
             if ttl is not None or self._default_ttl is not None:
-                now = self._clock()
-                expiry = self._expiry(ttl, now)
+                now = self._time.time()
+                expiry = expiry_of(self._default_ttl if ttl is None else ttl, now)
                 if expiry is not None and expiry <= now:
                     batch.append((namespace, key, None))
                     continue
@@ -387,7 +403,7 @@ class InMemoryCache(ComputingCache[ValueT]):
         """Check keys; in memory they are held as they are."""
         if self._closed:
             self._refuse_closed()
-        return [plain_key(full_key) for full_key in keys]
+        return plain_keys(keys)
 
     def _encode_namespaces(self, namespaces: Sequence[Namespace] | None) -> list[Any] | None:
         if self._closed:

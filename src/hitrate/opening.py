@@ -6,11 +6,13 @@ import inspect
 import re
 from collections.abc import Callable, Sequence
 from contextlib import suppress
+from difflib import get_close_matches
 from types import ModuleType
 from typing import Any
 from urllib.parse import parse_qsl, unquote, urlencode, urlsplit, urlunsplit
 
 from hitrate.cache import Cache
+from hitrate.compute.cache import ComputingCache
 
 _CLASSES = {
     "memory": "InMemoryCache",
@@ -45,7 +47,15 @@ _FROM_TEXT: dict[str, Callable[[str], Any]] = {
 }
 
 
-def open(url: str | Sequence[str], **options: Any) -> Cache[Any]:
+_WANTED = {
+    "max_bytes": "a whole number of bytes, such as 1000000000",
+    "max_entries": "a whole number",
+    "mode": "an octal number, such as 660",
+    "read_only": "1 or 0",
+}
+
+
+def open(url: str | Sequence[str], **options: Any) -> ComputingCache[Any]:
     """Return the cache that a URL names.
 
     ``memory:``, ``sqlite:///file.db`` (relative; four slashes for an absolute path), ``redis://``, ``rediss://`` or
@@ -72,7 +82,7 @@ def open(url: str | Sequence[str], **options: Any) -> Cache[Any]:
     return open_from(hitrate, url, options)
 
 
-def open_from(home: ModuleType, url: str | Sequence[str], options: dict[str, Any]) -> Cache[Any]:
+def open_from(home: ModuleType, url: str | Sequence[str], options: dict[str, Any]) -> ComputingCache[Any]:
     """Do ``open`` with the classes of a package.
 
     Args:
@@ -104,7 +114,7 @@ def open_from(home: ModuleType, url: str | Sequence[str], options: dict[str, Any
         for cls, argument, query in plans:
             shared = {name: value for name, value in options.items() if name in takes[cls]}
             tiers.append(_make(cls, argument, {**shared, **query}))
-        cache: Cache[Any] = tiered(
+        cache: ComputingCache[Any] = tiered(
             *tiers, **{name: value for name, value in options.items() if name in _parameters(tiered)}
         )
     except BaseException:
@@ -130,7 +140,9 @@ def _plan(home: ModuleType, url: str) -> tuple[Any, dict[str, Any], dict[str, An
         given = _SCHEME.match(url)
         said = f"{given[0]}://" if given else "what was given"
         known = ", ".join(f"{name}:" for name in _CLASSES)
-        raise ValueError(f"{said} names no cache; a URL begins with one of {known}")
+        raise ValueError(
+            f"{said} names no cache; a URL begins with one of {known}; for a file write sqlite:///cache.db"
+        )
     cls = getattr(home, _CLASSES[scheme])
     known_options = _FROM_TEXT.keys() & _parameters(cls)
     options: dict[str, Any] = {}
@@ -142,12 +154,13 @@ def _plan(home: ModuleType, url: str) -> tuple[Any, dict[str, Any], dict[str, An
         with suppress(ValueError, KeyError):
             options[name] = None if text.lower() == "none" else _FROM_TEXT[name](text)
         if name not in options:
-            wanted = "neither 1 nor 0" if name == "read_only" else "no number"
-            raise ValueError(f"{name} in the URL of a {_CLASSES[scheme]} is {wanted}")
+            raise ValueError(f"{name} in the URL of {_CLASSES[scheme]} is to be {_WANTED.get(name, 'a number')}")
     if scheme in ("memory", "sqlite"):
         if rest:
             options_known = ", ".join(sorted(known_options))
-            raise ValueError(f"the URL of a {_CLASSES[scheme]} gives an option that is none of {options_known}")
+            near = get_close_matches(rest[0][0], known_options, 1)  # one of our own names: it can be said
+            meant = f"; is {near[0]} meant?" if near else ""
+            raise ValueError(f"the URL of {_CLASSES[scheme]} gives an option that is none of {options_known}{meant}")
         return cls, _place(scheme, url, parts.netloc, parts.path), options
     driver = urlunsplit((_REDIS_NAMES.get(scheme, scheme), parts.netloc, parts.path, urlencode(rest), parts.fragment))
     if not driver.partition(":")[2].startswith("//"):  # urlunsplit drops an empty host
@@ -161,18 +174,18 @@ def _place(scheme: str, url: str, host: str, path: str) -> dict[str, Any]:
             raise ValueError("the URL is to be memory: and nothing more; a cache in memory has no place")
         return {}
     if host:
-        raise ValueError("the URL of an SqliteCache names a host; a file is sqlite:///relative or sqlite:////absolute")
+        raise ValueError("the URL of SqliteCache names a host; a file is sqlite:///relative or sqlite:////absolute")
     path = unquote(path[1:] if url.startswith("sqlite://") else path)
     if not path:
-        raise ValueError("the URL of an SqliteCache names no file; write sqlite:///cache.db")
+        raise ValueError("the URL of SqliteCache names no file; write sqlite:///cache.db")
     return {"path": path}
 
 
-def _make(cls: Any, place: dict[str, Any], options: dict[str, Any]) -> Cache[Any]:
+def _make(cls: Any, place: dict[str, Any], options: dict[str, Any]) -> ComputingCache[Any]:
     for name in options:
         if name not in _parameters(cls):
-            raise TypeError(f"a {cls.__name__} has no option {name!r}")
-    cache: Cache[Any] = cls(place[""], **options) if "" in place else cls(**place, **options)
+            raise TypeError(f"{cls.__name__} has no option {name!r}")
+    cache: ComputingCache[Any] = cls(place[""], **options) if "" in place else cls(**place, **options)
     return cache
 
 

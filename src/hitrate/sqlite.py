@@ -48,8 +48,8 @@ class SqliteCache(ComputingCache[ValueT]):
 
     def __init__(
         self,
-        *,
         path: str | os.PathLike[str],
+        *,
         serde: SerializerProtocol | None = None,
         durability: Durability = "normal",
         max_bytes: int | None = 10 << 30,

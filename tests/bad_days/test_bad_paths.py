@@ -35,7 +35,7 @@ def test_a_path_is_required() -> None:
         SqliteCache()  # type: ignore[call-arg]
 
 
-@pytest.mark.parametrize("wrong", ["", "a\0b", "cache.db\0", "\ud800.db", "caf\udce9.db"])
+@pytest.mark.parametrize("wrong", ["", "a\0b", "cache.db\0", "\ud800.db", "caf\udce9.db", "sqlite:///cache.db"])
 def test_a_path_that_names_no_file_is_a_value_error(wrong: str, tmp_path: Path, monkeypatch: Any) -> None:
     monkeypatch.chdir(tmp_path)
     with pytest.raises(ValueError, match=r"path"):

@@ -9,6 +9,7 @@ import gc
 import os
 import threading
 import time
+import warnings
 from collections import Counter
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -18,6 +19,7 @@ from tests.redis.conftest import new_prefix, redis_url
 from tests.servers.postgres import postgres_url, table
 
 from hitrate import InMemoryCache, PostgresCache, RedisCache, SqliteCache, TieredCache
+from hitrate.testing import Clock
 
 __all__ = ["new_prefix", "postgres_url", "redis_url", "table"]
 
@@ -93,6 +95,49 @@ def use(cache: Any) -> None:
         assert await cache.aget_or_compute(key("kept"), lambda: 2) == 1
 
     asyncio.run(read())
+
+
+def test_what_never_began_is_closed_without_a_warning(cache: Any) -> None:
+    for turns in range(6):
+        loop = asyncio.new_event_loop()
+        loop.set_exception_handler(lambda *_: None)
+        with warnings.catch_warnings(record=True) as told:
+            warnings.simplefilter("always")
+
+            async def begin(turns: int = turns) -> None:
+                for name in "abc":
+                    asyncio.ensure_future(cache.aget_or_compute(key(f"{turns}-{name}"), lambda: asyncio.sleep(60)))  # noqa: RUF006
+                for _ in range(turns):
+                    await asyncio.sleep(0)
+
+            loop.run_until_complete(begin())
+            loop.close()
+            gc.collect()
+            cache.get_or_compute(key("next"), lambda: 1)
+            gc.collect()
+        assert not [str(each.message) for each in told if "_carried" in str(each.message)]
+        cache.delete([key("next")])
+
+
+def test_refreshes_of_closed_loops_are_let_go_of() -> None:
+    clock = Clock()
+    with InMemoryCache(clock=clock) as cache:
+        cache.get_or_compute(key("old"), lambda: 1, 10, stale=1000)
+        clock.advance(20)
+
+        async def refresh() -> None:
+            assert await cache.aget_or_compute(key("old"), lambda: asyncio.sleep(60), 10, stale=1000) == 1
+
+        for turns in range(20):
+            loop = asyncio.new_event_loop()
+            loop.set_exception_handler(lambda *_: None)
+            loop.run_until_complete(refresh())
+            for _ in range(turns % 4):
+                loop.run_until_complete(asyncio.sleep(0))
+            loop.close()
+        assert cache._computes is not None
+        assert sum(map(len, cache._computes._refresher._tasks.all())) <= 1
+        assert asyncio.run(cache.aget_or_compute(key("other"), lambda: 2)) == 2
 
 
 def what_there_is() -> tuple[Counter[str], int, int]:

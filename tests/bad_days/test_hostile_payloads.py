@@ -58,9 +58,6 @@ class Base:
         note("__setattr__")
         object.__setattr__(self, name, value)
 
-    def __del__(self) -> None:
-        pass
-
 
 @dataclass
 class Data(Base):

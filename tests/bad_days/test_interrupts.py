@@ -162,6 +162,45 @@ def test_an_exception_at_any_line(cache: Any, operation: str) -> None:
     assert cache.stats().entries == 0
 
 
+def test_counting_anew_what_is_empty_counts_nothing_as_left() -> None:
+    with InMemoryCache() as cache:
+        for _ in range(2):
+            cache._store._recount()
+            check_counts(cache)
+            assert cache._store._queue.dead == 0
+            cache.set({A: (1, None)})
+            cache.delete([A])
+
+
+CHANGES: dict[str, Callable[[Any], Any]] = {
+    "set": lambda far: far.set({A: ("new", None)}),
+    "set many": lambda far: far.set({A: ("new", 60), B: ("new", None)}),
+    "delete": lambda far: far.delete([A]),
+    "clear": lambda far: far.clear([A[0]]),
+    "clear under": lambda far: far.clear_under(A[0]),
+    "compute": lambda far: far.get_or_compute_many([A], lambda keys: dict.fromkeys(keys, "new"), lease=60),
+}
+
+
+@pytest.mark.parametrize("change", CHANGES)
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
+def test_an_exception_in_the_far_cache_leaves_no_old_copy_in_a_near_one(change: str, tmp_path: Path) -> None:
+    with SqliteCache(path=tmp_path / "cache.db") as far, TieredCache(InMemoryCache(), far) as cache:
+        line = 0
+        again = True
+        while again:
+            line += 1
+            if change == "compute":
+                cache.delete([A])
+                cache.get([A])
+            else:
+                cache.set({A: ("old", None), B: ("old", None)})
+                assert cache.get([A, B]) == {A: "old", B: "old"}
+            again = interrupted_at(line, lambda: CHANGES[change](far))
+            assert soon(lambda: cache.get([A, B])) == far.get([A, B]), line
+        assert line > 10
+
+
 async def _cancelled(tasks: set[asyncio.Task[Any]]) -> None:
     for task in tasks:
         task.cancel()
@@ -199,6 +238,7 @@ def test_an_exception_at_any_line_of_a_coroutine(cache: Any, operation: str) -> 
             loop.run_until_complete(_cancelled(asyncio.all_tasks(loop)))
         finally:
             loop.close()
+        asyncio.run(cache.aset({C: ("kept", None)}))  # what was asked for before is done then: it is a queue
         check_order(cache)
         check_counts(cache)
         assert soon(lambda: cache.get([C])) == {C: "kept"}, line

@@ -89,7 +89,7 @@ def test_a_url_gives_the_mode_in_octal(tmp_path: Path) -> None:
             assert modes(tmp_path / "cache.db") == [0o660] * 3
     finally:
         os.umask(before)
-    with pytest.raises(ValueError, match="mode='abc'"):
+    with pytest.raises(ValueError, match="mode in the URL of SqliteCache is to be an octal number"):
         hitrate.open(f"sqlite:///{tmp_path}/cache.db?mode=abc")
 
 

@@ -74,8 +74,8 @@ def test_what_another_program_made_is_refused_and_left_alone(
                     call()
         with PostgresCache[Any](postgres_url, table=table) as cache:
             cache.set({KEY: (1, None)})
-            assert cache.get([KEY]) == {}
-            assert cache.stats().errors == 3
+            assert cache.get([KEY]) == {}  # without asking: what a dropped write was to replace is not served
+            assert cache.stats().errors == 2
         assert table in caplog.text
         assert relations(postgres_url, table) == before
     finally:

@@ -78,11 +78,11 @@ def test_a_write_pays_what_was_owed_before_it_began(debts):
 
 
 def test_a_key_that_is_being_written_is_doubted_for_as_long(debts):
-    debts.begin([A])
-    debts.begin([A, B])
-    debts.end([A])
+    debts.begin("one", [A])
+    debts.begin("two", [A, B])
+    debts.end("one")
     assert doubted(debts) == [A, B]
-    debts.end([A, B])
+    debts.end("two")
     assert doubted(debts) == []
 
 

@@ -16,6 +16,7 @@ from hitrate.errors import StoreError
 from hitrate.stores.memory import MemoryStore
 from hitrate.stores.sqlite import SqliteStore
 from hitrate.stores.tiered import TieredStore
+from hitrate.stores.tiered.flights import Flight
 
 KEYS = [(b"\x01a", b"1"), (b"\x01a", b"2"), (b"\x01b", b"1")]
 FAIL, FAIL_AFTER_ALL = "fails", "fails after all"
@@ -106,16 +107,20 @@ def entry(value):
 
 
 def begin(tiers, what, keys, value):
+    flight = Flight(dict.fromkeys(keys), (), writes=what != "get")
     if what == "get":
-        return Operation(keys, tiers._reading(keys))
+        return Operation(keys, tiers._reading(keys, flight, None))
     if what == "set":
-        return Operation(keys, tiers._writing(dict.fromkeys(keys, entry(value))), value)
+        return Operation(keys, tiers._writing(dict.fromkeys(keys, entry(value)), flight), value)
     if what == "delete":
-        return Operation(keys, tiers._writing(dict.fromkeys(keys)))
+        return Operation(keys, tiers._writing(dict.fromkeys(keys), flight))
     if what == "settle":
-        return Operation(keys, tiers._settling_leases(dict.fromkeys(keys, entry(value)), b"token"), value)
+        return Operation(keys, tiers._settling_leases(dict.fromkeys(keys, entry(value)), b"token", flight), value)
     name = keys[0][0]
-    plan = tiers._clearing([name]) if what == "clear" else tiers._clearing_under(name)
+    if what == "clear":
+        plan = tiers._clearing([name], Flight((), frozenset([name]), writes=True))
+    else:
+        plan = tiers._clearing_under(name, Flight((), (), writes=True, prefix=name))
     return Operation([key for key in KEYS if key[0] == name], plan)
 
 

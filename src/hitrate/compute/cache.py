@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from hitrate.base import TTL, FullKey, Namespace, ValueT
 from hitrate.cache import Cache, _listed
-from hitrate.keys import check_namespaces, plain_key
+from hitrate.keys import check_namespaces, plain_keys
 
 if TYPE_CHECKING:
     from hitrate.compute.computing import Computing
@@ -147,14 +147,14 @@ class ComputingCache(Cache[ValueT]):
         """Remove the given keys, and have what is being computed for them not be stored; else as ``Cache.delete``."""
         keys = _listed(keys)
         if self._computes is not None:
-            self._computes.flights.revoke(frozenset(map(plain_key, keys)).__contains__)
+            self._computes.flights.revoke(frozenset(plain_keys(keys)).__contains__)
         return super().delete(keys)
 
     async def adelete(self, keys: Sequence[FullKey]) -> int:
         """Asynchronously remove the given keys; as ``delete``."""
         keys = _listed(keys)
         if self._computes is not None:
-            self._computes.flights.revoke(frozenset(map(plain_key, keys)).__contains__)
+            self._computes.flights.revoke(frozenset(plain_keys(keys)).__contains__)
         return await super().adelete(keys)
 
     def clear(self, namespaces: Sequence[Namespace] | None = None) -> None:

@@ -19,6 +19,7 @@ from hitrate.compute.looking import Look, look
 from hitrate.compute.refreshing import Refresher
 from hitrate.compute.terms import Terms, refresh_is_due
 from hitrate.errors import SerializationError, StoreError
+from hitrate.exclusive import within_change
 from hitrate.failsafe import log
 from hitrate.keys import plain_key
 from hitrate.plans import Plan, acarry_out, carry_out
@@ -108,7 +109,8 @@ class Computing:
             if not boarding.mine:
                 return _value(boarding.others[0].wait())
             work = Work(lambda keys: {full_key: compute()})
-            run = Run(self, boarding.mine, work, terms, seen=seen, anew=anew, nested=boarding.nested)
+            nested = boarding.nested or (terms.lease is not None and within_change())
+            run = Run(self, boarding.mine, work, terms, seen=seen, anew=anew, nested=nested)
             carry_out(run.plan())
             return _value(run.outcomes[full_key], leads=True)
         finally:
@@ -208,7 +210,8 @@ class Computing:
             boarding = Boarding(None)
             try:
                 self.flights.board(boarding, missing, anew=anew, alone=alone)
-                run = Run(self, boarding.mine, Work(compute), terms, seen=seen, anew=anew, nested=boarding.nested)
+                nested = boarding.nested or (terms.lease is not None and within_change())
+                run = Run(self, boarding.mine, Work(compute), terms, seen=seen, anew=anew, nested=nested)
                 if boarding.mine:
                     carry_out(run.plan())
                 others = {flight.key: flight.wait() for flight in boarding.others}

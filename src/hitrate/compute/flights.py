@@ -8,16 +8,19 @@ it has landed, so what its keys are asked for afterwards is read from the cache 
 from __future__ import annotations
 
 import asyncio
+import inspect
 import os
+import sys
 import threading
 import weakref
 from collections.abc import Callable, Container
 from contextvars import ContextVar
+from types import CoroutineType
 from typing import Any
 
 from hitrate.base import FullKey
 from hitrate.errors import DecodeError, ReentrancyError
-from hitrate.exclusive import held
+from hitrate.exclusive import held, within_change
 
 _lock = threading.RLock()
 """Guards all flights and who waits for which; held for a few lines only, never over a wait or a computation.
@@ -27,6 +30,8 @@ dict is walked here while it can change.
 """
 
 _is_mine: Callable[[], bool] = _lock._is_owned  # type: ignore[attr-defined]  # as `Condition` does
+
+_GIL: bool = getattr(sys, "_is_gil_enabled", lambda: True)()
 
 _LOOK_SECONDS = 1.0
 """How often those who wait look whether anyone still leads the flight: a loop that was closed tells nobody."""
@@ -255,11 +260,15 @@ class Flights:
             # A finaliser, within a change of flights: whoever it waited for could not land.
             alone = keys
             boarding.nested = True
-        held(_lock, self._board, boarding, keys, anew, alone)
+        elif self._flights and boarding.loop is None and within_change():
+            # A finaliser, within a change of a store: whoever computes that may be waiting to make one, too.
+            alone = keys
+            boarding.nested = True
+        with _lock: self._board(boarding, keys, anew, alone)  # fmt: skip  # noqa: E701
 
     def _board(self, boarding: Boarding, keys: list[FullKey], anew: bool, alone: Container[FullKey]) -> None:
         current, blocked = boarding.within, boarding.blocked
-        for key in keys:
+        for key in keys if self._flights or current else ():
             if current and any(each.key == key and each in self._alone for each in current):
                 raise _reentrancy(key, "computing its value asks for that value again")
             flight = self._flights.get(key)
@@ -307,13 +316,17 @@ class Flights:
         if boarding.loop is None:
             if led.get() is not boarding.within:
                 led.set(boarding.within)
-            if not boarding.others and all(flight.outcome is not None for flight in boarding.mine):
-                return
+            if not boarding.others:
+                for flight in boarding.mine:
+                    if flight.outcome is None:
+                        break
+                else:
+                    return
         for task in held(_lock, self._leave, boarding):
             try:
                 task.get_loop().call_soon_threadsafe(task.cancel)
             except RuntimeError:  # its loop was closed, and it with it
-                pass
+                _let_go(task)
         for flight in boarding.mine:
             if flight.task is None and flight.outcome is None:
                 self.remove(flight)
@@ -346,7 +359,13 @@ class Flights:
     def remove(self, flight: Flight) -> None:
         """Have a flight found no more. What it stored is stored by now."""
         self.landed += 1
-        if flight.loop is not None or self._alone or self._flights.get(flight.key) is flight:
+        flights, key = self._flights, flight.key
+        if flight.loop is not None or self._alone:
+            held(_lock, self._forget, flight)
+        elif _GIL:
+            # CPython switches threads only at calls and backward jumps: this is one step.
+            if key in flights and flights[key] is flight: del flights[key]  # fmt: skip  # noqa: E701
+        elif flights.get(key) is flight:
             held(_lock, self._forget, flight)
 
     def _forget(self, flight: Flight) -> None:
@@ -366,6 +385,8 @@ class Flights:
                     flight.revoked = True
                     self.remove(flight)
                     flight.land(AGAIN)
+                    if flight.task is not None:
+                        _let_go(flight.task)
                     flight.task = None
                     flight.companions = []
 
@@ -401,6 +422,13 @@ def _awaited_by(flight: Flight) -> set[Flight]:
         level = [*dict.fromkeys(further)]
         found.update(level)
     return found
+
+
+def _let_go(task: asyncio.Task[Any]) -> None:
+    """Close what a task of a closed loop never began: else the interpreter warns that nobody awaited it."""
+    coroutine = task.get_coro()
+    if isinstance(coroutine, CoroutineType) and inspect.getcoroutinestate(coroutine) == inspect.CORO_CREATED:
+        coroutine.close()
 
 
 def _reentrancy(key: FullKey, why: str) -> ReentrancyError:

@@ -10,6 +10,7 @@ from types import FunctionType, MethodType
 from typing import Any, Final
 
 from hitrate.base import Namespace
+from hitrate.compute.wrapper import BoundMethod
 from hitrate.content.describing import Description, NoContent, Options, Part, Said, describing, register
 from hitrate.keys import check_namespace
 from hitrate.modules import canonical_name
@@ -134,7 +135,7 @@ class Identity:
         try:
             return description.encode(part, owner or self._name) or b"\xc0"
         except NoContent as exc:
-            raise TypeError(f"{self._name} cannot be told from functions that are like it: {_advised(exc)}") from exc
+            raise TypeError(f"nothing tells {self._name} from another function of its kind: {_advised(exc)}") from exc
 
 
 def _advised(error: NoContent) -> str:
@@ -160,6 +161,22 @@ def _cached(cached: Any, description: Description) -> Said:
     options = Options() if keys.identity is None else keys.identity.options
     part = Part("function", function, "caches", options)
     return ["cached", list(cached.namespace), keys.options.header], f"the cached {cached.__qualname__}", [part]
+
+
+def _bound(method: Any, description: Description) -> Said:
+    """A cached method of an object, which counts unless the method was told to ignore it."""
+    from hitrate.content.functions import bound_object
+
+    keys, of = method.__func__._keys, method.__self__
+    left_out = frozenset() if keys.identity is None else keys.identity.options.left_out
+    name = "cls" if isinstance(of, type) else "self"
+    parts = [Part("__func__", method.__func__, "wraps")]
+    if name not in left_out:
+        parts.append(Part(name, bound_object(of), "is bound to"))
+    return ["cached method"], f"the cached {method.__func__.__qualname__}", parts
+
+
+register(BoundMethod, _bound)
 
 
 def _source_of(function: Any) -> str:

@@ -139,7 +139,8 @@ class Run:
             elif self._left:
                 yield from self._compute(list(self._left), fenced=self._terms.lease is None)
         finally:
-            self.abandon()
+            if self._left:
+                self.abandon()
 
     def abandon(self) -> None:
         """Land what has not landed: whoever waits for it is to ask again."""
@@ -253,18 +254,18 @@ class Run:
             entries = self._entries(keys, computed, now, self._seconds)
         except Exception as error:  # of cache_if, or because of what was returned
             computed, entries = error, {}
-        # A value that was computed anew and is not to be kept leaves no older one behind; a refresh leaves none if its
-        # value cannot be kept.
-        outdated = [
-            key
-            for key in (() if isinstance(computed, Exception) else keys)
-            if key not in entries and (self._anew or (self._newer_than is not None and key in self._refused))
-        ]
+        outdated: list[FullKey] = []
+        if (self._anew or self._newer_than is not None) and not isinstance(computed, Exception):
+            # A value that was computed anew and is not to be kept leaves no older one behind; a refresh leaves none if
+            # its value cannot be kept.
+            outdated = [key for key in keys if key not in entries and (self._anew or key in self._refused)]
         try:
             if fenced:
                 yield from self._store(keys, entries, outdated, token)
             elif token is not None and not cache._closed:  # they may have been given all the same
                 yield from self._settle(token, dict.fromkeys(keys))
+                if self._anew and not isinstance(computed, Exception):  # what was to be replaced is not served on
+                    yield from self._write("delete", dict.fromkeys(keys))
         finally:
             for flight in flights:
                 self._computing.flights.remove(flight)  # from here on it is known how many wait for a value
@@ -277,7 +278,7 @@ class Run:
         """Return what is to be stored."""
         terms = self._terms
         entries = {}
-        if not isinstance(computed, (Exception, Mapping)):
+        if type(computed) is not dict and not isinstance(computed, (Exception, Mapping)):
             raise TypeError(
                 f"the function that computes {len(keys)} keys is to return a mapping of them to their values, not a "
                 f"{type(computed).__name__}"

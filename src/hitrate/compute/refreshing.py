@@ -16,6 +16,9 @@ from typing import Any
 
 from hitrate.base import FullKey
 from hitrate.failsafe import log
+from hitrate.stores.per_loop import PerLoop, close_tasks
+
+_Tasks = dict[FullKey, asyncio.Task[None]]
 
 _THREADS_AT_MOST = 4
 _TASKS_AT_MOST = 1024
@@ -45,7 +48,8 @@ class Refresher:
         self._pending: set[FullKey] = set()
         self._threads: set[threading.Thread] = set()
         self._idle = 0
-        self._tasks: dict[FullKey, asyncio.Task[None]] = {}
+        # Of each loop. Those of a loop that was closed will never be done.
+        self._tasks: PerLoop[_Tasks] = PerLoop(lambda loop: {}, lambda tasks: close_tasks(tasks.values()))
         self._closed = False
 
     # Threads
@@ -101,25 +105,18 @@ class Refresher:
         with self._changed:
             if self._closed:
                 return
-            if key in self._tasks or len(self._tasks) >= _TASKS_AT_MOST:
-                # What a loop that was closed has left will never be done.
-                self._tasks = {key: task for key, task in self._tasks.items() if not task.get_loop().is_closed()}
-                if key in self._tasks or len(self._tasks) >= _TASKS_AT_MOST:
-                    return
+            tasks = self._tasks.get()
+            if key in tasks or len(tasks) >= _TASKS_AT_MOST:
+                return
             task = asyncio.get_running_loop().create_task(self._do(key, job), name="hitrate-refresh")
-            self._tasks[key] = task
-        task.add_done_callback(lambda task: self._done(key, task))
+            tasks[key] = task
+        task.add_done_callback(lambda task: tasks.pop(key, None))
 
     async def _do(self, key: FullKey, job: Callable[[], Coroutine[Any, Any, None]]) -> None:
         try:
             await job()
         except Exception as error:
             self.failed(key, error)
-
-    def _done(self, key: FullKey, task: asyncio.Task[None]) -> None:
-        with self._changed:
-            if self._tasks.get(key) is task:
-                del self._tasks[key]
 
     def failed(self, key: FullKey, error: BaseException) -> None:
         """Log, at most once a minute, that a value could not be refreshed. The old one is served until it expires."""
@@ -156,7 +153,7 @@ class Refresher:
             self._closed = True
             self._queue.clear()
             self._changed.notify_all()
-            tasks = list(self._tasks.values())
+            tasks = [task for tasks in self._tasks.all() for task in list(tasks.values())]
         for task in tasks:
             try:
                 task.get_loop().call_soon_threadsafe(task.cancel)

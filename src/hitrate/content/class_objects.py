@@ -9,11 +9,12 @@ from collections.abc import Callable, Iterator
 from operator import itemgetter
 from typing import Any
 
+from hitrate.content.class_fields import fields_of, is_of_python
 from hitrate.content.describing import Description, Part, Said, named, register, tree_of
 from hitrate.content.installed import is_installed, is_installed_module
 from hitrate.content.rules import TREES
 from hitrate.modules import canonical_name
-from hitrate.serde.classes import describe, find_class, name_of_class
+from hitrate.serde.classes import find_class, name_of_class
 from hitrate.serde.registry import Pack
 
 _HEAP_TYPE = 1 << 9
@@ -45,14 +46,10 @@ def _module(module: Any, pack: Pack) -> Any:
 
 def _class(cls: type, description: Description) -> Said:
     name = name_of_class(cls)
-    if description.options.is_pinned or not is_own_class(cls):
+    # Pinned, the name of a class says what it is; those that a function makes may share one.
+    if not is_own_class(cls) or (description.options.is_pinned and find_class(name) is cls):
         return ["class", name], name, ()
-    return ["own class", name, _annotations(cls)], name.replace(":", "."), _parts(cls, description)
-
-
-def _annotations(cls: type) -> list[str]:
-    found = vars(cls).get("__annotations__")
-    return [f"{name}:{describe(each)}" for name, each in found.items()] if type(found) is dict else []
+    return ["own class", name], name.replace(":", "."), _parts(cls, description)
 
 
 def _parts(cls: type, description: Description) -> Iterator[Part]:
@@ -64,16 +61,22 @@ def _parts(cls: type, description: Description) -> Iterator[Part]:
     # Where the name leads to the class, it tells it from others; one that a function made is told by its parts alone.
     has_name = find_class(name_of_class(cls)) is cls
     options = description.options._replace(is_lenient=True) if has_name else None
-    for name, value in sorted((*_members(cls), *_fields(cls)), key=itemgetter(0)):
+    for name, value in sorted((*_members(cls), *fields_of(cls)), key=itemgetter(0)):
         yield Part(f".{name}", value, _DEFINES, options)
+    if has_name:
+        return
+    # Special attributes that Python does not know may be what a library keeps of its own, without content.
+    lenient = description.options._replace(is_lenient=True)
+    for name, value in sorted(vars(cls).items()):
+        if _is_special(name) and not isinstance(value, _FUNCTIONS) and not is_of_python(name):
+            yield Part(f".{name}", value, _DEFINES, lenient)
 
 
 def _members(cls: type) -> Iterator[tuple[str, Any]]:
     """Yield what the body of a class defines, less what Python and decorators added."""
     is_enum = issubclass(cls, enum.Enum)
     for name, value in vars(cls).items():
-        is_function = isinstance(value, _FUNCTIONS)
-        if name.startswith("__") and name.endswith("__") and (not is_function or _is_made(cls, value)):
+        if _is_special(name) and (not isinstance(value, _FUNCTIONS) or _is_made(cls, value)):
             continue
         if isinstance(value, _LAYOUT) or name == "_abc_impl" or type(value).__name__ == "_tuplegetter":
             continue
@@ -98,30 +101,8 @@ def _is_made(cls: type, function: Any) -> bool:
     return is_installed(file) or file.startswith("<attrs ") or (file == "<string>" and is_made_of_fields)
 
 
-def _fields(cls: type) -> Iterator[tuple[str, Any]]:
-    """Yield the fields of a dataclass, a model or an attrs class, of which the class does not keep the defaults."""
-    space = vars(cls)
-    for name, field in (space.get("__dataclass_fields__") or {}).items():
-        yield f"{name} field", [describe(field.type), *_given(field, "default", "default_factory", "init", "kw_only")]
-    for name, field in (space.get("__pydantic_fields__") or {}).items():
-        yield (
-            f"{name} field",
-            [
-                describe(field.annotation),
-                *_given(field, "default", "default_factory", "alias", "title", "description", "examples", "metadata"),
-            ],
-        )
-    for field in space.get("__attrs_attrs__") or ():
-        yield f"{field.name} field", [describe(field.type), *_given(field, "default", "validator", "converter")]
-
-
-def _given(field: Any, *names: str) -> list[Any]:
-    """Return the settings of a field, by name; of those that were not given nothing."""
-    found = ((name, getattr(field, name, None)) for name in names)
-    return [[name, value] for name, value in found if value is not None and type(value).__name__ not in _NOT_GIVEN]
-
-
-_NOT_GIVEN = frozenset({"_MISSING_TYPE", "PydanticUndefinedType", "_Nothing", "NothingType"})
+def _is_special(name: str) -> bool:
+    return name.startswith("__") and name.endswith("__")
 
 
 TREES[types.ModuleType] = _module

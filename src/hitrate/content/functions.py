@@ -9,21 +9,24 @@ import functools
 import operator
 import sys
 import types
+import typing
 from collections.abc import Callable, Iterator
 from inspect import Parameter, signature
 from types import CodeType
 from typing import Any
 
 from hitrate.content.class_objects import is_own_class
-from hitrate.content.describing import EMPTY, Description, Part, Said, register, tree_of
+from hitrate.content.describing import EMPTY, Description, Options, Part, Said, register, tree_of
 from hitrate.content.installed import is_installed
 from hitrate.content.rules import tree_for
 from hitrate.content.sources import code_digest, count_of_name
 from hitrate.modules import canonical_name
 from hitrate.serde.classes import ancestry, attribute
-from hitrate.serde.registry import Pack, Refused
+from hitrate.serde.registry import UNKNOWN, Pack, Refused
 
 _HEAP_TYPE = 1 << 9
+_IN_C = (types.WrapperDescriptorType, types.MethodDescriptorType, types.GetSetDescriptorType)
+_OF_LAYOUT = ("__dict__", "__weakref__")
 _CLOSES_OVER = "closes over"
 _DEFAULT = "has as a default"
 _HOLDS = "holds"
@@ -79,6 +82,18 @@ def _parts(function: types.FunctionType, code: CodeType, description: Descriptio
     wrapped = vars(function).get("__wrapped__")
     if wrapped is not None:
         yield Part("__wrapped__", wrapped, _WRAPS)
+    if package is None:
+        yield from _own_attributes(function, lenient)
+
+
+def _own_attributes(function: types.FunctionType, lenient: Options) -> Iterator[Part]:
+    """Yield the attributes of a function of the program, and the annotations, which many a library goes by."""
+    for name, value in sorted(vars(function).items()):
+        if name != "__wrapped__":
+            yield Part(f".{name}", value, "has as an attribute", lenient)
+    for name, annotation in sorted(function.__annotations__.items()):
+        if not isinstance(annotation, str):  # else the code says it
+            yield Part(f"{name}:", annotation, "is annotated by", lenient._replace(is_pinned=True))
 
 
 def _is_singledispatch(code: CodeType) -> bool:
@@ -94,12 +109,20 @@ def _singledispatch(function: Any) -> Said:
 def _method(method: types.MethodType, description: Description) -> Said:
     of = method.__self__
     name = "cls" if isinstance(of, type) else "self"
-    parts = [Part("__func__", method.__func__, _WRAPS), Part(name, _held(of), _BOUND)]
+    parts = [Part("__func__", method.__func__, _WRAPS), Part(name, bound_object(of), _BOUND)]
     return ["method"], _called(method), parts
 
 
-def _held(of: Any) -> Any:
-    """Return an object as a part of what can be called: by its attributes, if it has no other content."""
+def metadata(of: Any) -> Any:
+    """Return what an annotation says beside the type (``Annotated``), by its attributes, if it has no other content."""
+    cls = type(of)
+    if not _is_plain(cls) or _is_keyable(cls):
+        return of
+    return PlainObject(of) if is_own_class(cls) else _Machinery(of, cls.__module__.partition(".")[0])
+
+
+def bound_object(of: Any) -> Any:
+    """Return what a method is bound to, as a part of it: by its attributes, if it has no other content."""
     return PlainObject(of) if _is_plain(type(of)) and not _is_keyable(type(of)) else of
 
 
@@ -116,7 +139,7 @@ def _builtin(function: Any, description: Description) -> Said:
     if of is None or isinstance(of, types.ModuleType):
         module = function.__module__ or getattr(of, "__name__", "")
         return ["builtin", f"{module}:{function.__qualname__}"], function.__name__, ()
-    return ["builtin method", function.__name__], function.__name__, [Part("self", _held(of), _BOUND)]
+    return ["builtin method", function.__name__], function.__name__, [Part("self", bound_object(of), _BOUND)]
 
 
 def _member(member: Any, description: Description) -> Said:
@@ -230,7 +253,19 @@ def _is_of(value: Any, package: str | None) -> bool:
 
 
 def _is_plain(cls: type) -> bool:
-    return all(base.__flags__ & _HEAP_TYPE for base in ancestry(cls)[:-1])
+    return all(base.__flags__ & _HEAP_TYPE and not _is_of_extension(base) for base in ancestry(cls)[:-1])
+
+
+@functools.lru_cache(1024)
+def _is_of_extension(cls: type) -> bool:
+    """Tell whether a class is written in C or the like, so that its objects may hold what is no attribute."""
+    if cls is typing.Generic:
+        return False
+    return any(
+        getattr(member, "__objclass__", None) is cls and name not in _OF_LAYOUT
+        for name, member in vars(cls).items()
+        if isinstance(member, _IN_C)
+    ) or isinstance(vars(cls).get("__new__"), types.BuiltinFunctionType)
 
 
 def attributes_of(obj: Any) -> dict[str, Any]:
@@ -298,7 +333,7 @@ def _of_extension(obj: Any, description: Description) -> Said:
             found = getattr(found, part, None)
         if found is obj:
             return ["extension", f"{module}:{name}"], name, ()
-    raise Refused("no exact encoding is known for it")
+    raise Refused(UNKNOWN)
 
 
 register(types.FunctionType, _function)
@@ -309,7 +344,7 @@ register(
     lambda obj, description: (
         ["builtin method", obj.__name__],
         obj.__name__,
-        [Part("self", _held(obj.__self__), _BOUND)],
+        [Part("self", bound_object(obj.__self__), _BOUND)],
     ),
 )
 for _type in (types.WrapperDescriptorType, types.MethodDescriptorType, types.ClassMethodDescriptorType):

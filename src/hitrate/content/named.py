@@ -11,10 +11,12 @@ from collections.abc import Callable
 from typing import Any
 
 from hitrate.content.describing import Description, Part, Said, named, register, tree_of
+from hitrate.content.functions import metadata
 from hitrate.content.rules import TREES
 from hitrate.modules import canonical_name
 from hitrate.serde.registry import Pack, Refused
 
+_ALIASES = ("GenericAlias", "AnnotatedAlias")
 _HOMES_OF_ALIASES = ("types", "typing", "collections.abc", "_collections_abc")
 
 
@@ -22,7 +24,7 @@ def rule_for(cls: type) -> Callable[[Any, Pack], Any] | None:
     """Return how the instances of a class are written if they count by their name."""
     if issubclass(cls, (logging.Logger, logging.LoggerAdapter)):
         return _logger
-    if cls is types.UnionType or (cls.__module__ in _HOMES_OF_ALIASES and cls.__name__.endswith("GenericAlias")):
+    if cls is types.UnionType or (cls.__module__ in _HOMES_OF_ALIASES and cls.__name__.endswith(_ALIASES)):
         return tree_of(_alias)
     return None
 
@@ -35,8 +37,18 @@ def _context_variable(variable: contextvars.ContextVar[Any], pack: Pack) -> Any:
     return named("context variable", variable.name)
 
 
-def _type_variable(variable: Any, pack: Pack) -> Any:
-    return named("type variable", variable.__name__)
+def _type_variable(variable: Any, description: Description) -> Said:
+    values = [(name, getattr(variable, name, None)) for name in ("__bound__", "__constraints__", "__default__")]
+    given = [Part(name, value, "has as its") for name, value in values if value and not _is_no_default(value)]
+    return ["type variable", variable.__name__], f"the type variable {variable.__name__}", given
+
+
+def _is_no_default(value: Any) -> bool:
+    return type(value).__name__ == "NoDefaultType"
+
+
+def _type_alias(alias: Any, description: Description) -> Said:
+    return ["type alias", alias.__name__], f"the type {alias.__name__}", [Part("of", alias.__value__, "is made")]
 
 
 def _special_form(form: Any, pack: Pack) -> Any:
@@ -60,7 +72,10 @@ def _alias(alias: Any, description: Description) -> Said:
     is_special = origin is not None and origin.__module__ == "typing"
     name = str(origin).replace("<class '", "").replace("'>", "") if is_special else None
     parts = [] if is_special else [Part("origin", origin, "has as its")]
-    return ["annotation", name], "the annotation", [*parts, Part("args", [*typing.get_args(alias)], "has as its")]
+    args = [*typing.get_args(alias)]
+    if origin is typing.Annotated:
+        args[1:] = map(metadata, args[1:])
+    return ["annotation", name], "the annotation", [*parts, Part("args", args, "has as its")]
 
 
 def _reference(reference: Any, description: Description) -> Said:
@@ -72,7 +87,7 @@ def _reference(reference: Any, description: Description) -> Said:
 
 TREES[contextvars.ContextVar] = _context_variable
 for _type in (typing.TypeVar, typing.ParamSpec, typing.TypeVarTuple):
-    TREES[_type] = _type_variable
+    register(_type, _type_variable)
 TREES[type(typing.Union)] = _special_form
 TREES[type(typing.Literal)] = _special_form
 TREES[typing.ForwardRef] = _forward_reference
@@ -80,4 +95,4 @@ register(typing.NewType, _new_type)
 register(weakref.ref, _reference)
 TREES[type(NotImplemented)] = lambda obj, pack: named("constant", "NotImplemented")
 if hasattr(typing, "TypeAliasType"):  # from Python 3.12
-    TREES[typing.TypeAliasType] = _type_variable
+    register(typing.TypeAliasType, _type_alias)

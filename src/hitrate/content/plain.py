@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import struct
 from collections import OrderedDict
 from decimal import Decimal
@@ -10,7 +11,7 @@ from typing import Any
 from uuid import UUID
 
 from hitrate.content.rules import NAN, OVERRIDES
-from hitrate.serde.registry import Pack, Refused
+from hitrate.serde.registry import INNER, Pack, Refused
 
 _TWO_DOUBLES = struct.Struct(">dd")
 
@@ -40,6 +41,11 @@ def _encode_uuid(obj: UUID, pack: Pack) -> bytes:
     return obj.bytes
 
 
+def _encode_pattern(obj: re.Pattern[Any], pack: Pack) -> bytes:
+    # Not the bytes that say how long it may take to compile what is read.
+    return pack([obj.pattern, obj.flags], INNER)
+
+
 OVERRIDES.update(
     {
         set: _encode_set,
@@ -48,5 +54,6 @@ OVERRIDES.update(
         complex: _encode_complex,
         Decimal: _encode_decimal,
         UUID: _encode_uuid,
+        re.Pattern: _encode_pattern,
     }
 )

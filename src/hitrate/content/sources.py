@@ -72,7 +72,7 @@ def _constant(value: Any) -> Any:
         return _instructions(value)
     if isinstance(value, frozenset):
         return ["frozenset", sorted(map(repr, value))]
-    return repr(value) if not isinstance(value, int) else hex(value)
+    return repr(value) if type(value) is not int else hex(value)
 
 
 class _Text:

@@ -34,7 +34,7 @@ class MsgpackSerializer:
     def __init__(self, *, types: Iterable[type] | None = None) -> None:
         """Make a serializer, which keeps no state and may be shared by threads."""
         load_core()
-        self._allowed = None if types is None else frozenset(types)
+        self._allowed = None if types is None else _checked(types)
         self._classes = Classes(self._allowed)
         self._rules: dict[type, Rule] = dict(ENCODERS)
         self._decoders: dict[int, Decode] = {**DECODERS, CLASS: self._classes.decode, TAUGHT: decoder(self._allowed)}
@@ -118,6 +118,21 @@ class MsgpackSerializer:
             raise DecodeError(f"extension code {code} is not known, or its library is not imported")
         self._decoders[code] = decode
         return decode
+
+
+def _checked(types: Iterable[type]) -> frozenset[type]:
+    """Return the classes that a serializer is given.
+
+    Raises:
+        TypeError: they are not an iterable of classes.
+    """
+    if isinstance(types, (str, type)) or not isinstance(types, Iterable):
+        raise TypeError(f"types is a list of classes, not {types!r} of type {type(types).__name__}")
+    listed = list(types)
+    for each in listed:
+        if not isinstance(each, type):
+            raise TypeError(f"types is a list of classes, and holds {each!r} of type {type(each).__name__}")
+    return frozenset(listed)
 
 
 def _as_bytes(payload: Any) -> bytes:

@@ -15,6 +15,8 @@ from typing import Any, Protocol
 
 from hitrate.errors import DecodeError
 
+UNKNOWN = "no exact encoding is known for it (hitrate.serde.register teaches one for a class of your own)"
+
 # How the parts of an encoder's state are named in error messages (the slow path of packing builds the paths).
 ITEMS = 0  # a list is indexed, a dict is keyed, as the user sees them
 INNER = 1  # the list is the encoder's own; its elements are named by what they are
@@ -189,7 +191,7 @@ def plan_for(cls: type) -> Plan:
         plan = planner(cls)
         if plan is not None:
             return plan
-    raise Refused("no exact encoding is known for it")
+    raise Refused(UNKNOWN)
 
 
 def listed(value: Any) -> list[Any]:

@@ -166,7 +166,9 @@ def decoder(allowed: frozenset[type] | None) -> Decode:
         except Exception as exc:
             raise DecodeError(f"the load function of {taught.name!r} raised {type(exc).__name__}: {exc}") from exc
         if type(made) is not taught.cls:
-            raise DecodeError(f"the load function of {taught.name!r} returned no {_title(taught.cls)}")
+            raise DecodeError(
+                f"the load function of {taught.name!r} returned a {_title(type(made))}, no {_title(taught.cls)}"
+            )
         return made
 
     return decode

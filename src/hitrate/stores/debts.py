@@ -7,8 +7,7 @@ and of very many of these nothing but that everything is to go.
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 
 from hitrate.keys import EncodedKey
@@ -47,7 +46,7 @@ class Debts:
         self._names: dict[bytes, int] = {}
         self._prefixes: dict[bytes, int] = {}
         self._all = 0
-        self._under_way: Counter[EncodedKey] = Counter()
+        self._under_way: dict[object, Collection[EncodedKey]] = {}  # each changes in one step: an exception may come
         self._time = 0
         self.settling = False
 
@@ -60,7 +59,7 @@ class Debts:
             bool(self._all)
             or key in self._keys
             or key[0] in self._names
-            or key in self._under_way
+            or any(key in keys for keys in [*self._under_way.values()])
             or (bool(self._prefixes) and key[0].startswith(tuple(self._prefixes)))
         )
 
@@ -116,22 +115,18 @@ class Debts:
 
     # Writes that are under way, whose entries are not to be read yet
 
-    def begin(self, keys: Iterable[EncodedKey]) -> int:
-        """Something is about to be written to keys; return the time, for ``end``."""
-        for key in keys:
-            self._under_way[key] += 1
+    def begin(self, write: object, keys: Collection[EncodedKey]) -> int:
+        """A write to some keys is about to begin; return the time, for ``paid``."""
+        self._under_way[write] = keys
         return self.now()
 
-    def end(self, keys: Iterable[EncodedKey]) -> None:
-        """What was to be written to keys has been, or failed."""
-        for key in keys:
-            self._under_way[key] -= 1
-            if not self._under_way[key]:
-                del self._under_way[key]
+    def end(self, write: object) -> None:
+        """A write has been done, or failed, or never began."""
+        self._under_way.pop(write, None)
 
     def forget_what_is_under_way(self) -> None:
         """Let it be owed instead: the parent of this process does it, and nobody will tell whether it was right."""
-        self.owe(list(self._under_way))
+        self.owe([key for keys in self._under_way.values() for key in keys])
         self._under_way.clear()
         self.settling = False
 

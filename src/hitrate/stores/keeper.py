@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Callable
 
 from hitrate.exclusive import Signal
 from hitrate.failsafe import log
+from hitrate.stores.background import Background
 
 _LINGER_SECONDS = 5.0
 """How long the thread waits for more to do: to start one takes as long as to clear a namespace."""
@@ -28,25 +28,16 @@ class Keeper:
         self._when_idle = when_idle
         self._wanted = Signal()
         self._stopped = Signal()
-        self._lock = threading.RLock()  # guards the start and the end of the thread
-        self._thread: threading.Thread | None = None
+        self._background = Background("hitrate-keeper", self._run)
 
     def request(self) -> None:
         """Ask for the job to be done soon."""
         self._wanted.set()  # before the look: a thread that is about to end looks here last
-        if self._thread is None:
-            self._start()
-
-    def _start(self) -> None:
-        with self._lock:
-            thread = threading.Thread(target=self._run, name="hitrate-keeper", daemon=True)
-            if self._thread is None and not self._stopped.is_set():
-                self._thread = thread  # first: a finaliser may ask, too, while it starts
-                try:
-                    thread.start()
-                except RuntimeError as error:  # no thread is to be had, or the interpreter is about to exit
-                    self._thread = None
-                    log.debug("housekeeping was put off: %s", error)
+        if self._background.thread is None and not self._stopped.is_set():
+            try:
+                self._background.start()
+            except RuntimeError as error:  # no thread is to be had, or the interpreter is about to exit
+                log.debug("housekeeping was put off: %s", error)
 
     def rest(self, seconds: float) -> None:
         """Let others go on first, in the middle of the job."""
@@ -56,10 +47,7 @@ class Keeper:
         """Wait until the step under way is done; start no other."""
         self._stopped.set()
         self._wanted.set()
-        with self._lock:
-            thread = self._thread
-        if thread is not None and thread is not threading.current_thread() and thread.ident is not None:
-            thread.join()
+        self._background.join()
 
     def _run(self) -> None:
         while True:
@@ -68,11 +56,8 @@ class Keeper:
                     self._when_idle()
                 except Exception as error:
                     log.debug("housekeeping was put off: %s", error)
-                with self._lock:
-                    thread, self._thread = self._thread, None
-                    if not self._wanted.is_set():
-                        return
-                    self._thread = thread
+                if self._background.ended(self._wanted.is_set):
+                    return
             self._stopped.wait(_AFTER_YOU_SECONDS)
             self._wanted.clear()
             try:

@@ -23,7 +23,7 @@ from itertools import islice
 from typing import Any, TypeVar, cast
 
 from hitrate.entry import DEFAULT_ENCODING, Entry
-from hitrate.exclusive import Exclusive
+from hitrate.exclusive import Exclusive, reentrant
 from hitrate.failsafe import log
 from hitrate.keys import EncodedKey
 from hitrate.sieve import sweep
@@ -178,11 +178,16 @@ class MemoryStore(Store):
         Returns:
             How many entries were stored and how many removed.
         """
-        if not self._exclusive.is_mine():
-            return self._exclusive.run(self._whole, self._put, batch)
-        self._change(self._put, batch)
-        there = [key in self.spaces.get(name, ()) for name, key, held in batch if held is None]
-        return len(batch) - len(there), sum(there)
+        exclusive = self._exclusive
+        if exclusive.is_mine():
+            self._change(self._put, batch)
+            there = [key in self.spaces.get(name, ()) for name, key, held in batch if held is None]
+            return len(batch) - len(there), sum(there)
+        try:  # as `Exclusive.run` does, with less ado
+            with self.lock: return self._put(batch)  # fmt: skip  # noqa: E701
+        finally:
+            if exclusive.waiting:
+                exclusive.catch_up()
 
     async def awrite(self, changes: Mapping[Any, Any]) -> int:
         return self.write(changes)
@@ -243,7 +248,8 @@ class MemoryStore(Store):
         if self._exclusive.is_mine():  # a finaliser asks for it
             self._exclusive.put_off(lambda: self._exclusive.run(self._whole, do, *args))
             return None
-        return self._exclusive.run(self._whole, do, *args)
+        result: T = self._exclusive.run(self._whole, do, *args)
+        return result
 
     # All below: the lock is held.
 
@@ -263,43 +269,49 @@ class MemoryStore(Store):
     def _counted(self) -> Usage:
         return Usage(self._entries, self._granted, self._evictions, self._expirations)
 
-    def _put(self, batch: Sequence[tuple[Any, Any, Held | None]]) -> tuple[int, int]:
-        stored = removed = 0
-        touched: dict[Any, Space] = {}
-        for name, key, held in batch:
-            space = touched.get(name) or self.spaces.get(name)
-            if space is not None and name not in touched:
-                self._settle(space)
-                touched[name] = space
-            if held is None:
-                if space is not None and key in space:
-                    self._drop(space, key)
-                    removed += 1
-                continue
-            size = size_of(key, held)
-            if size > self._max_bytes:
-                self._too_large(name, key, size)
-                continue
-            if space is None or not space.live:
-                space = self.spaces[name] = touched[name] = Space(name)
-            if key in space:
-                size -= size_of(key, space[key])
-            space[key] = held
-            self._count(space, size)
-            stored += 1
-            if type(held) is tuple and held[2] is not None:
-                self._due.add(held[2], name, key)
-        for space in touched.values():
-            if space.live:
-                self._settle(space)
-        if self._due.soonest != _NEVER:
-            self._purge()
-        if self._granted > self._max_bytes or self._entries > self._max_entries:
-            self._evict({(name, key) for name, key, _ in batch})
-        self._queue.compact()
-        if self._grants and len(touched) == 1:
-            self._grant(*touched.values())
-        return stored, removed
+    def _put(self, batch: Sequence[tuple[Any, Any, Held | None]], *, again: bool = True) -> tuple[int, int]:
+        try:  # as `_whole` does, with less ado
+            stored = removed = 0
+            touched: dict[Any, Space] = {}
+            for name, key, held in batch:
+                space = touched.get(name) or self.spaces.get(name)
+                if space is not None and name not in touched:
+                    self._settle(space)
+                    touched[name] = space
+                if held is None:
+                    if space is not None and key in space:
+                        self._drop(space, key)
+                        removed += 1
+                    continue
+                size = size_of(key, held)
+                if size > self._max_bytes:
+                    self._too_large(name, key, size)
+                    continue
+                if space is None or not space.live:
+                    space = self.spaces[name] = touched[name] = Space(name)
+                if key in space:
+                    size -= size_of(key, space[key])
+                space[key] = held
+                self._count(space, size)
+                stored += 1
+                if type(held) is tuple and held[2] is not None:
+                    self._due.add(held[2], name, key)
+            for space in touched.values():
+                if space.live:
+                    self._settle(space)
+            if self._due.soonest != _NEVER:
+                self._purge()
+            if self._granted > self._max_bytes or self._entries > self._max_entries:
+                self._evict({(name, key) for name, key, _ in batch})
+            self._queue.compact()
+            if self._grants and len(touched) == 1:
+                self._grant(*touched.values())
+            return stored, removed
+        except BaseException:
+            self._recount()
+            if again:
+                self._put(batch, again=False)
+            raise
 
     def _replace(self, space: Space, key: Any, held: Held, other: Held) -> None:
         grown = size_of(key, other) - size_of(key, held)
@@ -505,7 +517,7 @@ class _Queue:
             for key in space:
                 if (space, key) not in there:
                     self.places += (space, key)
-        self.dead = _DEAD_AT_LEAST + len(self.places)  # what has left is not counted: look at each
+        self.dead = _DEAD_AT_LEAST + 1 + len(self.places)  # what has left is not counted: look at each
         self.compact()
 
     def compact(self) -> None:
@@ -589,7 +601,7 @@ def _free(spaces: list[Space], rest: list[Any]) -> None:
 
 _stores: weakref.WeakSet[MemoryStore] = weakref.WeakSet()
 _held_over_fork: list[Any] = []
-_forking = threading.RLock()  # held from before a fork until after it: two threads that fork take turns with the list
+_forking = reentrant()  # held from before a fork until after it: two threads that fork take turns with the list
 
 
 def _before_fork() -> None:

@@ -6,13 +6,14 @@ hold copies of; of all others nothing needs to be told.
 
 from __future__ import annotations
 
-import threading
 import weakref
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Collection, Iterable
 
+from hitrate.exclusive import Signal
 from hitrate.failsafe import log
 from hitrate.keys import EncodedKey
+from hitrate.stores.background import Background
 from hitrate.stores.base import Channel, Listener
 
 HEARTBEAT_SECONDS = 0.5
@@ -105,9 +106,8 @@ class PushChannel(Channel):
         self._listener = weakref.ref(listener)
         self._session: Session | None = None
         self._seen: object = _BEHIND
-        self._lock = threading.Lock()  # guards the start of the thread
-        self._thread: threading.Thread | None = None
-        self._stopped = threading.Event()
+        self._background = Background("hitrate-changes", self._run)
+        self._stopped = Signal()
 
     @abstractmethod
     def open(self) -> Session:
@@ -128,8 +128,11 @@ class PushChannel(Channel):
         self.live = session is not None
 
     def expect(self, keys: Collection[EncodedKey]) -> None:
-        if self._thread is None:
-            self._start()
+        if self._background.thread is None and not self._stopped.is_set():
+            try:
+                self._background.start()
+            except RuntimeError as error:  # no thread is to be had, or the interpreter is about to exit
+                log.debug("changes are not heard of: %s", error)
         if len(self.watched) > _WATCHED_AT_MOST:
             self._seen = _BEHIND  # all copies are dropped, and so all that is watched
         self.watched.add(keys)
@@ -151,17 +154,6 @@ class PushChannel(Channel):
             listener.cleared(names)
 
     # The thread
-
-    def _start(self) -> None:
-        with self._lock:
-            if self._thread is None and not self._stopped.is_set():
-                thread = threading.Thread(target=self._run, name="hitrate-changes", daemon=True)
-                try:
-                    thread.start()
-                except RuntimeError as error:  # no thread is to be had, or the interpreter is about to exit
-                    log.debug("changes are not heard of: %s", error)
-                else:
-                    self._thread = thread
 
     def _run(self) -> None:
         pause, most = _AGAIN_SECONDS
@@ -199,16 +191,14 @@ class PushChannel(Channel):
 
     def close(self) -> None:
         self._stopped.set()
-        thread, session = self._thread, self._session
+        session = self._session
         if session is not None:
             session.wake()
-        if thread is not None and thread is not threading.current_thread():
-            thread.join()
+        self._background.join()
 
     def after_fork_in_child(self) -> None:
-        self._lock = threading.Lock()
-        self._stopped = threading.Event()
-        self._thread = None
+        self._stopped = Signal()
+        self._background.after_fork_in_child()
         self._session = None  # the parent's; it is let go without a word
         self._seen = _BEHIND
         self.live = False

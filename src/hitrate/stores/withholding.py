@@ -8,13 +8,13 @@ are misses meanwhile; a later write of theirs pays. What is owed is bounded (``d
 from __future__ import annotations
 
 import os
-import threading
 import time
 import weakref
 from collections.abc import Callable, Collection, Iterable, Sequence
 from typing import TYPE_CHECKING, Any
 
 from hitrate.errors import ClosedError, StoreError
+from hitrate.exclusive import reentrant
 from hitrate.failsafe import log
 from hitrate.keys import EncodedKey
 from hitrate.plans import Plan, acarry_out, carry_out
@@ -42,7 +42,7 @@ class WithholdingStore(Store):
         self._debts = Debts()
         self._written: dict[EncodedKey, None] = {}  # taken since their namespace came to be owed: these are served
         self._settle_at = 0.0
-        self._lock = threading.RLock()  # guards all above; a finaliser may come back here on the thread that holds it
+        self._lock = reentrant()  # guards all above; a finaliser may come back here on the thread that holds it
         _all.add(self)
 
     # What comes to be owed
@@ -237,7 +237,7 @@ class WithholdingStore(Store):
 
     def after_fork_in_child(self) -> None:
         """Let go of what another thread of the parent may have held."""
-        self._lock = threading.RLock()
+        self._lock = reentrant()
         self._debts.settling = False
 
 

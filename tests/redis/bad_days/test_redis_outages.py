@@ -179,18 +179,21 @@ def test_on_error_raise_raises_what_the_server_does(server: Server, open_cache: 
             cache.clear()
 
 
-def test_a_full_server_drops_writes_and_serves_reads(server: Server, open_cache: Callable[..., Driver]) -> None:
+def test_a_full_server_drops_writes_and_what_they_were_to_replace(
+    server: Server, open_cache: Callable[..., Driver]
+) -> None:
     cache = open_cache()
-    cache.set({A: ("old", None)})
+    kept = (("other",), "kept")
+    cache.set({A: ("old", None), kept: ("old", None)})
     with server.client() as client:
         client.config_set("maxmemory-policy", "noeviction")
         client.config_set("maxmemory", "1")
         cache.set({A: ("new", None), B: ("new", None)})
         cache.set({B: ("new", 60), (("other",), "key"): ("new", None)})
-        assert cache.get([A, B]) == {A: "old"}
+        assert cache.get([A, B, kept]) == {kept: "old"}
         assert cache.raw.stats().errors == 2
         assert cache.raw.stats().breaker == "closed"
-        assert cache.delete([A]) == 1
+        assert cache.delete([kept]) == 1
         cache.clear()
         client.config_set("maxmemory", "0")
     assert works(cache)

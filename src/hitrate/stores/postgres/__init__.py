@@ -30,6 +30,7 @@ from hitrate.stores.per_loop import PerLoop
 from hitrate.stores.postgres import names, schema
 from hitrate.stores.postgres.binary import read_int8
 from hitrate.stores.postgres.clearing import clear, clear_under
+from hitrate.stores.postgres.connections import PoolExhausted
 from hitrate.stores.postgres.conversation import Conversation, ahold, hold
 from hitrate.stores.postgres.gathering import Lane
 from hitrate.stores.postgres.given import check_seconds, connections_of, may_prepare
@@ -337,7 +338,7 @@ class PostgresStore(Store):
                 self._connections.drop_idle()
                 return
             if type(error).__name__ in ("PoolTimeout", "TooManyRequests"):
-                raise StoreError(f"no connection of the pool became free in time: {error}") from error
+                raise PoolExhausted(f"no connection of the pool became free in time: {error}") from error
             self._breaker.failed(error)
             raise StoreError(f"PostgreSQL: {str(error).strip()}") from error
         if isinstance(error, TimedOut):

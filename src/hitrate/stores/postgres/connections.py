@@ -21,6 +21,7 @@ from typing import Any
 import psycopg
 
 from hitrate.errors import ClosedError, StoreError
+from hitrate.exclusive import reentrant
 from hitrate.stores.postgres.wire import Link, TimedOut
 from hitrate.stores.reasons import reason_of
 
@@ -41,6 +42,8 @@ class Waiter(concurrent.futures.Future[Link]):
 
 class PoolExhausted(StoreError):
     """No connection became free in time; the server itself may be well."""
+
+    timed_out = True
 
 
 class Settings:
@@ -118,7 +121,7 @@ class OwnPool:
         self._waiters: deque[Waiter] = deque()
         # Guards all of these but the list, whose pop and append are single steps. The collector may end a coroutine
         # that has a connection, in a thread that is at any line here: so the lock lets its own thread in again.
-        self._lock = threading.RLock()
+        self._lock = reentrant()
         self._closed = False
 
     def take(self, deadline: float) -> Link:

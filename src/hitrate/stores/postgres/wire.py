@@ -58,6 +58,8 @@ class ServerError(StoreError):
 class TimedOut(StoreError):
     """The server did not answer in time."""
 
+    timed_out = True
+
 
 class Link:
     """A connection to the server, used by one caller at a time.

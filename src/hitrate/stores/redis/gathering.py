@@ -117,6 +117,9 @@ class Gathering:
         for _, future in calls:
             if not future.done():
                 # Each its own, which does not gather the tracebacks of all.
-                own = StoreError(*error.args) if isinstance(error, StoreError) else error
-                own.__cause__ = error.__cause__
+                own = error
+                if isinstance(error, StoreError):
+                    own = StoreError(*error.args)
+                    own.timed_out = error.timed_out
+                    own.__cause__ = error.__cause__
                 future.set_exception(own)

@@ -249,6 +249,7 @@ class Lane:
         while calls:
             error = StoreError(message)  # each its own, which does not gather the tracebacks of the others
             error.__cause__ = cause
+            error.timed_out = isinstance(cause, Timeout)
             call = calls.popleft()
             self._work -= call.work
             call.answer(error)

@@ -148,7 +148,9 @@ class Node:
     def failure(self, error: Exception, how: str) -> StoreError:
         """Note that a call failed, and return what to raise."""
         self.breaker.failed(error)
-        return StoreError(f"{self.name} {how}: {error}")
+        failure = StoreError(f"{self.name} {how}: {error}")
+        failure.timed_out = isinstance(error, (Timeout, TimeoutError))
+        return failure
 
     def forget(self) -> None:
         """Close the connections that are not in use: they are of a server that is gone."""

@@ -8,13 +8,14 @@ that the server is others' nearly all of the time.
 from __future__ import annotations
 
 import os
-import threading
 import time
 from collections.abc import Callable, Sequence
 from typing import Any
 
 from hitrate.errors import ClosedError, StoreError
+from hitrate.exclusive import Signal
 from hitrate.failsafe import log
+from hitrate.stores.background import Background
 from hitrate.stores.redis import scripts
 from hitrate.stores.redis.names import Names
 from hitrate.stores.redis.nodes import Node
@@ -40,38 +41,28 @@ class Sweeper:
         self._run = run
         self._servers = servers
         self._names = names
-        self._lock = threading.Lock()  # guards the start of the thread
-        self._thread: threading.Thread | None = None
-        self._stopped = threading.Event()
+        self._background = Background("hitrate-sweeper", self._sweep)
+        self._stopped = Signal()
         self._not_before = 0.0
 
     def request(self) -> None:
         """See to it that what was cleared is removed."""
-        if self._thread is not None or time.monotonic() < self._not_before:
-            return
-        with self._lock:
-            if self._thread is not None or self._stopped.is_set():
-                return
-            thread = threading.Thread(target=self._sweep, name="hitrate-sweeper", daemon=True)
-            self._thread = thread
+        if self._background.thread is None and time.monotonic() >= self._not_before and not self._stopped.is_set():
             try:
-                thread.start()
-            except RuntimeError:  # the system has no thread to spare, or the interpreter is about to exit
-                self._thread = None
+                self._background.start()
+            except RuntimeError as error:  # the system has no thread to spare, or the interpreter is about to exit
+                log.debug("what was cleared is removed later: %s", error)
 
     def stop(self) -> None:
         """End the thread, if there is one, after its present step."""
         self._stopped.set()
-        thread = self._thread
-        if thread is not None and thread is not threading.current_thread():
-            thread.join(1.0)
+        self._background.join(1.0)
 
     def after_fork_in_child(self) -> None:
         """Start anew: the thread stayed with the parent."""
         stopped = self._stopped.is_set()
-        self._lock = threading.Lock()
-        self._thread = None
-        self._stopped = threading.Event()
+        self._background.after_fork_in_child()
+        self._stopped = Signal()
         if stopped:
             self._stopped.set()
 
@@ -92,8 +83,6 @@ class Sweeper:
         except (StoreError, ClosedError) as error:
             log.debug("what was cleared is removed later: %s", error)
             self._not_before = time.monotonic() + _LEASE_SECONDS
-        finally:
-            self._thread = None
 
     def _sweep_all(self) -> bool:
         """Look through all servers; tell whether that came to its end."""

@@ -209,6 +209,13 @@ class SqliteStore(Store):
             )
             self._put_off(self.write, changes)
             return len(there) - there.count(None)
+        try:
+            return self._write(changes)
+        except BaseException as error:
+            self._distrust(error)
+            raise
+
+    def _write(self, changes: Changes) -> int:
         if len(changes) == 1 and self._writes % _PURGE_EVERY:
             (((name, key), entry),) = changes.items()
             soonest = self._soonest
@@ -304,10 +311,14 @@ class SqliteStore(Store):
         if self._is_busy_here():
             self._put_off(self.clear, namespaces)
             return
-        self._transact(lambda transaction: transaction.clear(namespaces))
+        try:
+            self._transact(lambda transaction: transaction.clear(namespaces))
+            for watch in self._connections.watches:
+                watch.listener.cleared(namespaces)
+        except BaseException as error:
+            self._distrust(error)
+            raise
         self._removed = _REMOVED_AT_ONCE
-        for watch in self._connections.watches:
-            watch.listener.cleared(namespaces)
         self._keeper.request()
 
     async def aclear(self, namespaces: Sequence[bytes] | None) -> None:
@@ -317,10 +328,14 @@ class SqliteStore(Store):
         if self._is_busy_here():
             self._put_off(self.clear_under, prefix)
             return
-        self._transact(lambda transaction: transaction.clear_under(prefix))
+        try:
+            self._transact(lambda transaction: transaction.clear_under(prefix))
+            for watch in self._connections.watches:
+                watch.listener.cleared_under(prefix)
+        except BaseException as error:
+            self._distrust(error)
+            raise
         self._removed = _REMOVED_AT_ONCE
-        for watch in self._connections.watches:
-            watch.listener.cleared_under(prefix)
         self._keeper.request()
 
     async def aclear_under(self, prefix: bytes) -> None:
@@ -348,8 +363,12 @@ class SqliteStore(Store):
             late = frozenset(transaction.settle(results, token, self._clock()))
             return [{key: entry for key, entry in results.items() if entry is not None and key not in late}]
 
-        self._apply(choose)
-        self._tell(results)
+        try:
+            self._apply(choose)
+            self._tell(results)
+        except BaseException as error:
+            self._distrust(error)
+            raise
         return late
 
     async def asettle(self, results: Changes, token: bytes) -> Collection[EncodedKey]:
@@ -370,6 +389,12 @@ class SqliteStore(Store):
     def _tell(self, changes: Changes) -> None:
         for watch in self._connections.watches:
             watch.listener.changed(changes)
+
+    def _distrust(self, error: BaseException) -> None:
+        """After an exception in a change that came from outside, see to it that nobody goes by what was told of it."""
+        if not isinstance(error, HitrateError):
+            for watch in self._connections.watches:
+                watch.distrust()
 
     # Housekeeping
 
@@ -481,7 +506,7 @@ class SqliteStore(Store):
     def _transact(self, do: Callable[[Transaction], T]) -> T:
         if self._exclusive.is_mine():
             raise StoreError(f"{self.path} is being written to by this very thread")
-        result = self._exclusive.run(self._transact_alone, do)
+        result: T = self._exclusive.run(self._transact_alone, do)
         self._wrote()
         return result
 

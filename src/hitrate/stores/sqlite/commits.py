@@ -11,12 +11,11 @@ a damaged file is set aside.
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Callable
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
-from hitrate.exclusive import held
+from hitrate.exclusive import held, reentrant
 from hitrate.stores.base import Channel, Listener
 
 if TYPE_CHECKING:
@@ -43,7 +42,7 @@ class CommitWatch(Channel):
         self.live = False
         self.listener = listener
         self._connections = connections
-        self._lock = threading.RLock()  # guards all below; those who look take none
+        self._lock = reentrant()  # guards all below; those who look take none
         self._kept: Handle | None = None
         self._index = _NOTHING
         self._seen: int | None = _BEHIND
@@ -103,9 +102,13 @@ class CommitWatch(Channel):
         if index is self._index and self._seen == before:
             self._seen = (before + 1) & 0xFFFFFFFF
 
+    def distrust(self) -> None:
+        """A commit of this store may not have been told of: it was interrupted."""
+        self._seen = _BEHIND
+
     def close(self) -> None:
         self._connections.watches.remove(self)
         self.lost()
 
     def after_fork_in_child(self) -> None:
-        self._lock = threading.RLock()
+        self._lock = reentrant()

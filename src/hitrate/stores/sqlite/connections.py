@@ -19,6 +19,7 @@ from typing import Any, Literal
 import apsw
 
 from hitrate.errors import ClosedError, StoreError
+from hitrate.exclusive import reentrant
 from hitrate.failsafe import log
 from hitrate.stores.sqlite import schema
 from hitrate.stores.sqlite.commits import CommitWatch
@@ -44,7 +45,7 @@ _QUIET_SECONDS = BUSY_SECONDS + 5.0
 _LOOK_SECONDS = 0.1
 
 # Creating a file and closing it again would drop the locks of a connection that another thread opens in between.
-_opening = threading.RLock()
+_opening = reentrant()
 
 
 class Handle:
@@ -107,7 +108,7 @@ class Connections:
         self._durability = durability
         self._repair = repair
         self._mode = mode
-        self._lock = threading.RLock()
+        self._lock = reentrant()
         self.commits = 0
         self.watches: list[CommitWatch] = []
         self.wal_pages = 0
@@ -413,7 +414,7 @@ class Connections:
 
     def after_fork_in_child(self) -> None:
         # Another thread of the parent may have held these.
-        self._lock = threading.RLock()
+        self._lock = reentrant()
         self.ender = Ender(self.end_snapshots)
         self._gate.opened = threading.Event()
         for watch in self.watches:
@@ -430,8 +431,8 @@ class _OneForAll:
 
     def __init__(self, handle: Handle) -> None:
         self._handle = handle
-        self._free = threading.RLock()
-        self.is_mine: Callable[[], bool] = self._free._is_owned  # type: ignore[attr-defined]  # as `Condition` does
+        self._free = reentrant()
+        self.is_mine: Callable[[], bool] = self._free._is_owned  # as `Condition` does
         self._closed = False
 
     def pop(self) -> Handle:

@@ -73,7 +73,7 @@ def checked_path(path: Any) -> str:
 
     Raises:
         TypeError: it is neither a str nor an os.PathLike.
-        ValueError: it is empty, holds a NUL or cannot be written in UTF-8.
+        ValueError: it is empty, a URL, holds a NUL or cannot be written in UTF-8.
     """
     if not isinstance(path, (str, os.PathLike)):
         raise TypeError(f"path is a str or os.PathLike, not {path!r} of type {type(path).__name__}")
@@ -82,6 +82,8 @@ def checked_path(path: Any) -> str:
         raise TypeError(f"path is a str or an os.PathLike of str, not {text!r}")
     if not text or "\0" in text:
         raise ValueError(f"path is to name a file, which {text!r} cannot")
+    if text.startswith("sqlite:/"):
+        raise ValueError(f"path is the path of a file, and {text!r} is a URL, which hitrate.open takes")
     if text == ":memory:":
         return text
     try:

@@ -7,6 +7,7 @@ that SQLite would read beside our own file.
 from __future__ import annotations
 
 import os
+import re
 import stat
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -28,8 +29,11 @@ def check_mode(mode: Any) -> int:
     if isinstance(mode, bool) or not isinstance(mode, int):
         raise TypeError(f"mode is an int such as 0o660, not {mode!r} of type {type(mode).__name__}")
     if mode & ~0o666 or mode & PRIVATE != PRIVATE:
+        digits = str(mode)
+        meant = f"; {mode} is decimal, write 0o{digits}" if re.fullmatch("6[0246]{2}", digits) else ""
         raise ValueError(
             f"mode is the permissions to read and write of the owner and perhaps others, such as 0o660, not {mode:#o}"
+            f"{meant}"
         )
     return mode
 

@@ -130,9 +130,12 @@ def _read(con: apsw.Connection) -> tuple[int, int, list[Any]]:
 
 def create(con: apsw.Connection, path: str) -> None:
     """Make the tables, unless another process has made them meanwhile."""
-    con.pragma("auto_vacuum", "incremental")  # so that room can be given back; it counts for a new file alone
-    con.execute("BEGIN IMMEDIATE")
+    # Not BEGIN IMMEDIATE: the first page of a new file is made by the first write in the transaction, which is to be
+    # the one that says that room can be given back. In a transaction of its own it would leave, for a moment, a file
+    # that does not tell whose it is; another process would take it for another program's.
+    con.execute("BEGIN")
     try:
+        con.execute("PRAGMA auto_vacuum = incremental")
         if not check(con, path):
             for sql in _TABLES.values():
                 con.execute(sql)

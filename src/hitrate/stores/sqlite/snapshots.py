@@ -19,7 +19,7 @@ from collections.abc import Callable
 from typing import Any
 from weakref import WeakValueDictionary, finalize
 
-from hitrate.exclusive import Signal
+from hitrate.exclusive import Signal, reentrant
 
 _HEADER_LENGTH = 100
 _COMMITS_AT = 8
@@ -198,7 +198,7 @@ class Ender:
 
     def __init__(self, end_all: Callable[[], bool]) -> None:
         self._end_all = end_all
-        self._lock = threading.RLock()  # guards the start and the end of the thread
+        self._lock = reentrant()  # guards the start and the end of the thread
         self._running = False
         self._wanted = False
         self._stopped = Signal()

@@ -7,12 +7,12 @@ writes in one transaction and the reads in one statement, and wakes each loop on
 from __future__ import annotations
 
 import asyncio
-import threading
 from collections.abc import Callable, Sequence
 from queue import Empty, SimpleQueue
 from typing import Any, NamedTuple
 
 from hitrate.errors import HitrateError, StoreError
+from hitrate.stores.background import Background
 from hitrate.stores.together import shares
 
 _IDLE_SECONDS = 5.0
@@ -103,37 +103,25 @@ class _Lane:
     """A queue, and a thread that does what is pending in it and ends when there has been nothing for a while."""
 
     def __init__(self, name: str, do: Callable[[list[Call]], None]) -> None:
-        self._name = name
         self._do = do
         self._calls: SimpleQueue[Call] = SimpleQueue()
-        self._lock = threading.RLock()  # guards the start and the end of the thread
-        self._thread: threading.Thread | None = None
+        self._background = Background(name, self._run)
 
     def put(self, call: Call) -> None:
         self._calls.put(call)
-        if self._thread is None:
-            with self._lock:
-                if self._thread is None:
-                    self._start()
-
-    def _start(self) -> None:
-        thread = threading.Thread(target=self._run, name=self._name, daemon=True)
-        self._thread = thread
-        try:
-            thread.start()
-        except RuntimeError as error:  # the system has no thread to spare, or the interpreter is about to exit
-            self._thread = None
-            raise StoreError(f"the thread that serves event loops cannot be started: {error}") from error
+        if self._background.thread is None:
+            try:
+                self._background.start()
+            except RuntimeError as error:  # the system has no thread to spare, or the interpreter is about to exit
+                raise StoreError(f"the thread that serves event loops cannot be started: {error}") from error
 
     def _run(self) -> None:
         while True:
             try:
                 calls = [self._calls.get(timeout=_IDLE_SECONDS)]
             except Empty:
-                with self._lock:
-                    if self._calls.empty():
-                        self._thread = None
-                        return
+                if self._background.ended(lambda: not self._calls.empty()):
+                    return
                 continue
             try:
                 while len(calls) < _BATCH:
@@ -141,6 +129,7 @@ class _Lane:
             except Empty:
                 pass
             self._do(calls)
+            del calls  # and what they hold, while there is nothing to do
 
 
 def _tell(outcomes: list[tuple[Call, Any, BaseException | None]]) -> None:

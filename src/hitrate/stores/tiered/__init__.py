@@ -19,7 +19,7 @@ from typing import Any, TypeVar
 
 from hitrate.entry import Entry
 from hitrate.errors import HitrateError, StoreError
-from hitrate.exclusive import Exclusive, held
+from hitrate.exclusive import Exclusive, held, reentrant
 from hitrate.failsafe import log
 from hitrate.keys import EncodedKey
 from hitrate.plans import Plan, acarry_out, carry_out
@@ -233,15 +233,15 @@ class TieredStore(Store):
 
     def _copying(self, tier: Tier, flight: Flight, changes: Changes) -> Plan[Any]:
         """Write copies to a nearer tier that waits; nobody reads them before it is known that they were not spoiled."""
-        with self.lock:
-            since = tier.debts.begin(changes)
-        good = False
+        since, good = 0, False
         try:
+            with self.lock:
+                since = tier.debts.begin(flight, changes)
             result = yield from self._giving(tier, "write", changes)
             good = True
         finally:
             with self.lock:
-                tier.debts.end(changes)
+                tier.debts.end(flight)
                 clean = self.flights.clean(flight) if good else ()
                 tier.debts.paid([key for key in clean if key in changes], since)
                 tier.debts.owe(set(changes).difference(clean))
@@ -642,7 +642,7 @@ def _settling(results: Changes) -> Flight:
 
 _stores: weakref.WeakSet[TieredStore] = weakref.WeakSet()
 _held_over_fork: list[Any] = []
-_forking = threading.RLock()
+_forking = reentrant()
 
 
 def _before_fork() -> None:

@@ -1,0 +1,1 @@
+"""The worst of days, for some minutes: ``python -m torture``, or ``make torture``."""
