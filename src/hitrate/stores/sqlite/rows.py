@@ -99,11 +99,14 @@ def read_columns(
     encoding: Any = _ENCODINGS.get(code, code)
     try:
         if type(payload) is bytes and stored_checksum == checksum(identity, encoding, payload, expiry):
-            seconds = times
             if type(times) is bytes:
-                seconds = _SECONDS_AFTER_CREATED(times)[0] if len(times) == _BOTH_LENGTH else 0.0
+                if len(times) != _BOTH_LENGTH:
+                    return encoding, payload, expiry, 0.0
+                (seconds,) = _SECONDS_AFTER_CREATED(times)
+            else:
+                seconds = times if type(times) is float else 0.0
             # They are in no checksum.
-            return encoding, payload, expiry, seconds if type(seconds) is float and 0.0 <= seconds < 1e9 else 0.0
+            return encoding, payload, expiry, seconds if 0.0 <= seconds < 1e9 else 0.0
     except TypeError:  # a column is not of its type
         pass
     return DecodeError("its bytes do not match its checksum; they were damaged, or written for another key")
