@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from hitrate.base import BaseCache, FullKey, Namespace, ValueT
     from hitrate.compute.function import cached
     from hitrate.content.calls import stable_key
+    from hitrate.entry_info import EntryInfo
     from hitrate.errors import (
         ClosedError,
         DecodeError,
@@ -38,6 +39,7 @@ _HOME = {
     "CacheStats": "stats",
     "ClosedError": "errors",
     "DecodeError": "errors",
+    "EntryInfo": "entry_info",
     "FullKey": "base",
     "HitrateError": "errors",
     "InMemoryCache": "memory",
@@ -67,6 +69,7 @@ __all__ = [
     "CacheStats",
     "ClosedError",
     "DecodeError",
+    "EntryInfo",
     "FullKey",
     "HitrateError",
     "InMemoryCache",

@@ -5,7 +5,7 @@ Both faces share everything that does not wait; they differ by an ``await``.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Coroutine, Iterable, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Collection, Coroutine, Iterable, Iterator, Mapping, Sequence
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, NoReturn, Self
 
@@ -18,6 +18,7 @@ from hitrate.exclusive import reentrant
 from hitrate.failsafe import Failsafe, OnError, log
 from hitrate.keys import (
     EncodedKey,
+    FullKeyDecoder,
     NamespaceEncoder,
     check_key,
     check_namespace,
@@ -35,6 +36,8 @@ from hitrate.stats import CacheStats, Counters, MissTimes
 from hitrate.stores.base import Changes, Found, Store, Usage
 
 if TYPE_CHECKING:
+    from hitrate.entry_info import EntryInfo
+    from hitrate.listing import Listing
     from hitrate.stores.withholding import WithholdingStore
 
 _KNOWN_ENCODINGS = frozenset({"msgpack", "writes", "bytes", "null"})
@@ -589,6 +592,65 @@ class Cache(BaseCache[ValueT]):
         namespaces = check_namespaces(namespaces)
         return [self._names[namespace] for namespace in namespaces]
 
+    # Listing
+
+    def entries(self, under: Namespace = ()) -> Iterator[EntryInfo]:
+        """List what is stored, without decoding values, in steps between which nobody is held up.
+
+        Entries come in the order in which their keys were first stored, as far as the cache keeps it. Each that is
+        there from the first to the last is listed once, also if it is overwritten meanwhile.
+
+        Args:
+            under: only namespaces that begin with this one, as in ``clear_under``; the empty tuple for all.
+
+        Returns:
+            An iterator of ``EntryInfo``. Where the store fails meanwhile it ends, or raises with
+            ``on_error="raise"``.
+
+        Raises:
+            TypeError: ``under`` is not a tuple of str.
+            ClosedError: the cache is closed.
+            NotImplementedError: a store of somebody else's does not offer it.
+        """
+        return self._listing(under).entries()
+
+    def aentries(self, under: Namespace = ()) -> AsyncIterator[EntryInfo]:
+        """Asynchronously list what is stored; as ``entries``."""
+        return self._listing(under).aentries()
+
+    def namespaces(self, under: Namespace = ()) -> Iterator[Namespace]:
+        """List the namespaces that hold something, each once, by the place of its first entry in ``entries``.
+
+        Args:
+            under: only those that begin with this one, as in ``clear_under``; the empty tuple for all.
+
+        Returns:
+            An iterator; it ends and raises as that of ``entries``.
+
+        Raises:
+            TypeError: ``under`` is not a tuple of str.
+            ClosedError: the cache is closed.
+            NotImplementedError: a store of somebody else's does not offer it.
+        """
+        return self._listing(under).namespaces()
+
+    def anamespaces(self, under: Namespace = ()) -> AsyncIterator[Namespace]:
+        """Asynchronously list the namespaces that hold something; as ``namespaces``."""
+        return self._listing(under).anamespaces()
+
+    def _listing(self, under: Namespace) -> Listing:
+        from hitrate.listing import Listing
+
+        return Listing(self._encode_prefix(under), self._open_store, self._key_decoder(), self._failsafe.failed)
+
+    def _open_store(self) -> Store:
+        if self._closed:
+            self._refuse_closed()
+        return self._store
+
+    def _key_decoder(self) -> Callable[[Any, Any], FullKey]:
+        return FullKeyDecoder()
+
     # The whole
 
     def stats(self) -> CacheStats:
@@ -634,6 +696,19 @@ class Cache(BaseCache[ValueT]):
     def __bool__(self) -> bool:
         """Return True, whatever the cache holds: LangGraph takes a falsy cache for none."""
         return True
+
+    def __repr__(self) -> str:
+        """Return what and where it is: ``SqliteCache(path='cache.db')``."""
+        try:
+            return f"{type(self).__name__}({', '.join(self._described())})"
+        except Exception:  # the constructor did not come to its end
+            return f"<{type(self).__name__}, not opened>"
+
+    def _described(self) -> Iterator[str]:
+        if said := self._store.described():
+            yield said
+        if self._closed:
+            yield "closed"
 
     def __reduce__(self) -> NoReturn:
         """Refuse to be copied or pickled."""

@@ -16,6 +16,7 @@ EncodedKey = tuple[bytes, bytes]
 """The encoded namespace and the encoded key."""
 
 _KNOWN_NAMESPACES = 4096
+_LONGEST_LENGTH = 63  # bits
 
 
 def _length(n: int) -> bytes:
@@ -64,7 +65,12 @@ def decode_text(raw: bytes) -> str:
 
 
 def decode_namespace(encoded: bytes) -> Namespace:
-    """Return the namespace that ``encode_namespace`` was given."""
+    """Return the namespace that ``encode_namespace`` was given.
+
+    Raises:
+        ValueError: it was given none that is encoded so.
+        IndexError: likewise.
+    """
     parts = []
     at = 0
     while at < len(encoded):
@@ -76,6 +82,10 @@ def decode_namespace(encoded: bytes) -> Namespace:
             shift += 7
             if byte < 0x80:
                 break
+            if shift > _LONGEST_LENGTH:
+                raise ValueError("the length of a part of a namespace has more bytes than any has")
+        if length > len(encoded) - at:
+            raise ValueError("a part of a namespace is shorter than its length")
         parts.append(decode_text(encoded[at : at + length]))
         at += length
     return tuple(parts)
@@ -90,6 +100,21 @@ class NamespaceDecoder(dict[bytes, Namespace]):
             self.clear()
         self[encoded] = namespace
         return namespace
+
+
+class FullKeyDecoder:
+    """Returns the full key of an encoded namespace and an encoded key, whoever wrote these.
+
+    Raises:
+        ValueError: they are no encoding.
+        IndexError: likewise.
+    """
+
+    def __init__(self) -> None:
+        self._namespaces = NamespaceDecoder()
+
+    def __call__(self, name: bytes, key: bytes) -> FullKey:
+        return self._namespaces[name], decode_text(key)
 
 
 class NamespaceEncoder(dict[Namespace, bytes]):

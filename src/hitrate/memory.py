@@ -420,6 +420,9 @@ class InMemoryCache(ComputingCache[ValueT]):
         check_namespace(prefix)
         return prefix
 
+    def _key_decoder(self) -> Callable[[Any, Any], FullKey]:
+        return _as_it_is
+
     def close(self) -> None:
         """Close the cache and let go of its entries. Calling it again does nothing."""
         super().close()
@@ -439,6 +442,10 @@ class _ClosedSpaces(dict[Any, Space]):
 
     def __missing__(self, key: object) -> Any:
         raise ClosedError("this InMemoryCache is closed; open another one")
+
+
+def _as_it_is(namespace: Any, key: Any) -> FullKey:
+    return namespace, key
 
 
 async def _done() -> None:

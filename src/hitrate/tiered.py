@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -154,6 +154,11 @@ class TieredCache(ComputingCache[ValueT]):
             return 0, 0.0
         counters = self._near._counters
         return counters.hits, counters.seconds_saved
+
+    def _described(self) -> Iterator[str]:
+        yield from map(repr, self._tiers)
+        if self._closed:
+            yield "closed"
 
     def _tier_failed(self, doing: str, error: StoreError) -> None:
         self._failsafe.failed(doing, error)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
-from typing import TYPE_CHECKING, NamedTuple, Protocol
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 from hitrate.entry import Entry
 from hitrate.errors import DecodeError, StoreError
@@ -40,6 +40,38 @@ class Usage(NamedTuple):
     evictions: int
     expirations: int
     disk_bytes: int = 0
+
+
+class Listed(NamedTuple):
+    """An entry as a listing tells of it, without its value.
+
+    Attributes:
+        name: its encoded namespace.
+        key: its encoded key.
+        bytes: what it counts as in ``Usage.bytes``.
+        created: when it was stored, in seconds since the epoch; None if the store does not know.
+        expiry: seconds since the epoch, None for never.
+        seconds: that its value took to make.
+    """
+
+    name: bytes
+    key: bytes
+    bytes: int
+    created: float | None
+    expiry: float | None
+    seconds: float
+
+
+class Page(NamedTuple):
+    """A step of a listing.
+
+    Attributes:
+        entries: those that this step came by, any number of them, none included.
+        after: what to ask the next page by; None if this was the last. It is the store's own, and may be good once.
+    """
+
+    entries: Sequence[Listed]
+    after: Any
 
 
 class Listener(Protocol):
@@ -175,6 +207,31 @@ class Store(ABC):
         """Do ``settle`` without blocking the event loop. Cancelling the wait leaves the store whole."""
         await self.awrite({key: entry for key, entry in results.items() if entry is not None})
         return ()
+
+    def list_page(self, under: bytes, after: Any, limit: int) -> Page:
+        """Return a page of what is stored, in the order in which keys were first stored if the store keeps that.
+
+        From the first page to the last each entry that is there all the time is listed once, one that is overwritten
+        meanwhile too. What comes or goes meanwhile may be listed or not; what has expired is not. A page takes no more
+        time than others can wait, and nothing is held between two of them.
+
+        Args:
+            under: only namespaces whose encoding begins with this one; b"" for all.
+            after: None for the first page, and what the page before said for each other.
+            limit: about how many entries to look at.
+
+        Raises:
+            NotImplementedError: this store does not offer it.
+        """
+        raise NotImplementedError(f"{type(self).__name__} does not list what it holds: it has no `list_page`")
+
+    async def alist_page(self, under: bytes, after: Any, limit: int) -> Page:
+        """Do ``list_page`` without blocking the event loop."""
+        raise NotImplementedError(f"{type(self).__name__} does not list what it holds: it has no `alist_page`")
+
+    def described(self) -> str:
+        """Return what and where it is, as the arguments in its cache's repr: no secret, without waiting or failing."""
+        return ""
 
     @abstractmethod
     def usage(self) -> Usage:

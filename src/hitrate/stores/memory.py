@@ -27,7 +27,7 @@ from hitrate.exclusive import Exclusive, reentrant
 from hitrate.failsafe import log
 from hitrate.keys import EncodedKey
 from hitrate.sieve import sweep
-from hitrate.stores.base import Found, Store, Usage, check_limit
+from hitrate.stores.base import Found, Page, Store, Usage, check_limit
 
 T = TypeVar("T")
 
@@ -44,6 +44,7 @@ ENTRY_OVERHEAD = 200
 """Bytes that an entry takes beyond its key and payload: its tuple, dict slot, place in the queue and object headers."""
 
 _PURGED_PER_WRITE = 64
+_FEW = 16  # namespaces that a write may look at for what came before it
 _DEAD_AT_LEAST = 1024
 _FREED_AT_ONCE = 20_000
 _NEVER = sys.float_info.max
@@ -232,6 +233,44 @@ class MemoryStore(Store):
     async def aclear_under(self, prefix: Any) -> None:
         self.clear_under(prefix)
 
+    def list_page(self, under: Any, after: Any, limit: int) -> Page:
+        from hitrate.stores.memory_listing import begin, page_of
+
+        return page_of(begin(self) if after is None else after, under, limit, self._clock())
+
+    async def alist_page(self, under: Any, after: Any, limit: int) -> Page:
+        from asyncio import sleep
+
+        await sleep(0)  # the event loop serves others between two pages
+        return self.list_page(under, after, limit)
+
+    @property
+    def keeps_order(self) -> bool:
+        """Whether it is known in which order the entries of different namespaces arrived."""
+        return self._bounded
+
+    def settle_in_steps(self, most: int) -> None:
+        """Give the latest entries of all namespaces their place in the order of arrival, without holding writers up.
+
+        Args:
+            most: how many namespaces at a time.
+        """
+        roomy = [*self._roomy]
+        for start in range(0, len(roomy), most):
+            self._change(self._settle_some, roomy[start : start + most])
+
+    def copy_places(self) -> tuple[list[Any], bool] | None:
+        """Return the order of arrival, as ``_Queue.places``, and whether an entry may stand there twice.
+
+        None within a change of this thread: a finaliser asks, while the order is not whole.
+        """
+        return self._change(self._copy_places)
+
+    def described(self) -> str:
+        # Without the lock, which the thread that asks may hold.
+        spaces = list(self.spaces.values())
+        return f"entries={sum(map(len, spaces))}, bytes={sum(space.size for space in spaces)}"
+
     def usage(self) -> Usage:
         usage = self._change(self._usage)
         return self._counted() if usage is None else usage
@@ -269,8 +308,19 @@ class MemoryStore(Store):
     def _counted(self) -> Usage:
         return Usage(self._entries, self._granted, self._evictions, self._expirations)
 
+    def _copy_places(self) -> tuple[list[Any], bool]:
+        self._settle_all()
+        return self._queue.places.copy(), self._queue.dead > 0
+
+    def _settle_some(self, spaces: Sequence[Space]) -> None:
+        for space in spaces:
+            if space.live:
+                self._settle(space)
+
     def _put(self, batch: Sequence[tuple[Any, Any, Held | None]], *, again: bool = True) -> tuple[int, int]:
         try:  # as `_whole` does, with less ado
+            if 0 < len(self._roomy) <= _FEW and batch:
+                self._place_others(batch)
             stored = removed = 0
             touched: dict[Any, Space] = {}
             for name, key, held in batch:
@@ -389,6 +439,19 @@ class MemoryStore(Store):
         if room:
             self._count(space, -room)
             self._roomy.discard(space)
+        self._place(space)
+
+    def _place_others(self, batch: Sequence[tuple[Any, Any, Held | None]]) -> None:
+        """Give what came before a batch, in other namespaces, its place before that."""
+        for space in [*self._roomy]:
+            if len(space) > space.queued and space.name != batch[0][0]:
+                room = space.room
+                space.room = 0  # nobody writes to it meanwhile
+                self._place(space)
+                space.room += room
+
+    def _place(self, space: Space) -> None:
+        """Give a namespace's latest entries their place in the order of arrival, while it has no room."""
         arrived = len(space) - space.queued
         if arrived > 0:
             space.queued += arrived

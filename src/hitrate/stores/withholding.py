@@ -18,7 +18,7 @@ from hitrate.exclusive import reentrant
 from hitrate.failsafe import log
 from hitrate.keys import EncodedKey
 from hitrate.plans import Plan, acarry_out, carry_out
-from hitrate.stores.base import Changes, Channel, Found, Listener, Store, Usage
+from hitrate.stores.base import Changes, Channel, Found, Listener, Page, Store, Usage
 from hitrate.stores.debts import KEYS_AT_MOST, Bill, Debts
 
 if TYPE_CHECKING:
@@ -155,6 +155,21 @@ class WithholdingStore(Store):
             asked = [key for key in keys if not self._doubts(key)]
         found = dict(zip(asked, (yield self.store, "get", asked), strict=True)) if asked else {}
         return [found.get(key) for key in keys]
+
+    # Listing
+
+    def list_page(self, under: bytes, after: Any, limit: int) -> Page:
+        return self._served(self.store.list_page(under, after, limit))
+
+    async def alist_page(self, under: bytes, after: Any, limit: int) -> Page:
+        return self._served(await self.store.alist_page(under, after, limit))
+
+    def _served(self, page: Page) -> Page:
+        with self._lock:
+            return page._replace(entries=[each for each in page.entries if not self._doubts((each.name, each.key))])
+
+    def described(self) -> str:
+        return self.store.described()
 
     # Writing
 

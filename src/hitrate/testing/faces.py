@@ -37,6 +37,14 @@ class Driver(Protocol):
         """Call ``delete`` or ``adelete``."""
         ...
 
+    def entries(self, under: Namespace = ()) -> list[Any]:
+        """All that ``entries`` or ``aentries`` yields."""
+        ...
+
+    def namespaces(self, under: Namespace = ()) -> list[Namespace]:
+        """All that ``namespaces`` or ``anamespaces`` yields."""
+        ...
+
     def close(self) -> None:
         """Call ``close`` or ``aclose``."""
         ...
@@ -64,6 +72,12 @@ class SyncDriver:
     def delete(self, keys: Sequence[FullKey]) -> int | None:
         removed: int | None = self.raw.delete(keys)
         return removed
+
+    def entries(self, under: Namespace = ()) -> list[Any]:
+        return list(self.raw.entries(under))
+
+    def namespaces(self, under: Namespace = ()) -> list[Namespace]:
+        return list(self.raw.namespaces(under))
 
     def close(self) -> None:
         self.raw.close()
@@ -98,6 +112,18 @@ class AsyncDriver:
     def delete(self, keys: Sequence[FullKey]) -> int | None:
         removed: int | None = self._call("adelete", keys)
         return removed
+
+    def _all(self, method: str, under: Namespace) -> list[Any]:
+        async def listed() -> list[Any]:
+            return [each async for each in getattr(self.raw, method)(under)]
+
+        return self._runner.run(listed())
+
+    def entries(self, under: Namespace = ()) -> list[Any]:
+        return self._all("aentries", under)
+
+    def namespaces(self, under: Namespace = ()) -> list[Namespace]:
+        return self._all("anamespaces", under)
 
     def close(self) -> None:
         self._call("aclose")

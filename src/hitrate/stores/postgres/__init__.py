@@ -24,7 +24,7 @@ from hitrate.clock import is_replaced, wall_clock
 from hitrate.errors import ClosedError, StoreError
 from hitrate.failsafe import log
 from hitrate.keys import EncodedKey
-from hitrate.stores.base import Changes, Channel, Found, Listener, Store, Usage, check_limit
+from hitrate.stores.base import Changes, Channel, Found, Listener, Page, Store, Usage, check_limit
 from hitrate.stores.keeper import Keeper
 from hitrate.stores.per_loop import PerLoop
 from hitrate.stores.postgres import names, schema
@@ -33,8 +33,9 @@ from hitrate.stores.postgres.clearing import clear, clear_under
 from hitrate.stores.postgres.connections import PoolExhausted
 from hitrate.stores.postgres.conversation import Conversation, ahold, hold
 from hitrate.stores.postgres.gathering import Lane
-from hitrate.stores.postgres.given import check_seconds, connections_of, may_prepare
+from hitrate.stores.postgres.given import check_seconds, connections_of, described, may_prepare
 from hitrate.stores.postgres.leasing import Leaser, Settlement, Take
+from hitrate.stores.postgres.listing import Lister
 from hitrate.stores.postgres.notifying import Notifications
 from hitrate.stores.postgres.reading import Reader
 from hitrate.stores.postgres.room import NO_LIMIT, TRUE, Room, limits_of
@@ -49,7 +50,9 @@ T = TypeVar("T")
 _ATTEMPTS = 5
 _READS_AT_ONCE = 4
 _PREPARED_IN_VAIN = 3
-_NO_TABLE = {"42P01"}
+_NO_TABLE = {"42P01", "42703"}
+"""A table is gone, or a column: the tables were dropped, and others made by a hitrate that lists nothing."""
+
 _TAKE_TURNS = {"40P01", "40001"}
 _ANOTHER_CONNECTION = {"0A000", "25006", "57P01", "57P02", "57P05"}
 """A plan of before a migration, a server that has become a standby, a session that was ended."""
@@ -112,6 +115,7 @@ class PostgresStore(Store):
         self._timeout = timeout
         self._prepare = prepare and may_prepare(conninfo_or_pool)
         self._prepared_in_vain = 0
+        self._conninfo = getattr(conninfo_or_pool, "conninfo", conninfo_or_pool)
         self._connections = connections_of(conninfo_or_pool, connect_timeout, max_connections)
         if clock is None and is_replaced():
             clock = wall_clock
@@ -122,6 +126,7 @@ class PostgresStore(Store):
         self._reader = Reader(self.statements, clock, own_clock, self._see if self._room.is_bounded else _ignore)
         self._writer = Writer(self.statements, clock, own_clock, self._room)
         self._leaser = Leaser(self.statements, self._writer, self._room)
+        self._lister = Lister(self.statements, clock, own_clock)
         self._breaker = Breaker(f"PostgreSQL, table {self._names.entries}")
         self._ready = False
         self._closed = False
@@ -227,6 +232,17 @@ class PostgresStore(Store):
             results += await self._ahold(lambda: do(some))  # noqa: B023 - held before the next
         return results
 
+    # Listing
+
+    def list_page(self, under: bytes, after: Any, limit: int) -> Page:
+        return self._hold(lambda: self._lister.page(under, after, limit))
+
+    async def alist_page(self, under: bytes, after: Any, limit: int) -> Page:
+        return await self._ahold(lambda: self._lister.page(under, after, limit))
+
+    def described(self) -> str:
+        return described(self._conninfo, self._names.entries)
+
     # What changed
 
     def listen(self, listener: Listener) -> Channel:
@@ -302,7 +318,9 @@ class PostgresStore(Store):
         return self._begun(begin)
 
     def _begun(self, begin: Callable[[], Conversation[T]]) -> Conversation[T]:
-        yield from schema.prepare(self._names, self._durability)
+        lists = yield from schema.prepare(self._names, self._durability)
+        if lists != self.statements.lists:
+            self.statements.suit(lists=lists)
         self._ready = True
         return (yield from begin())
 

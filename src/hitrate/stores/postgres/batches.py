@@ -15,8 +15,9 @@ ROWS_AT_ONCE = 20_000
 _BYTES_AT_ONCE = 32 << 20
 
 T = TypeVar("T")
-Row = tuple[bytes, bytes, bytes, float | None]
-"""An entry to store: what stands for its namespace and its key, the column ``value``, and its expiry."""
+Row = tuple[bytes, bytes, bytes, float | None, bytes | None]
+"""An entry to store: what stands for its namespace and its key, the column ``value``, its expiry, and its key in full
+if a digest stands for it and the tables can keep it."""
 
 
 @dataclass(slots=True)
@@ -48,7 +49,7 @@ class Batch:
 
 def bytes_of(rows: Sequence[Row]) -> int:
     """Return how many bytes rows are counted as."""
-    return sum([len(key) + len(value) for _, key, value, _ in rows]) + ROW_OVERHEAD * len(rows)
+    return sum([len(key) + len(value) + len(full or b"") for _, key, value, _, full in rows]) + ROW_OVERHEAD * len(rows)
 
 
 def groups(

@@ -60,6 +60,27 @@ def _is_understood(conninfo: str) -> bool:
     return all("@" not in host[1:] for host in hosts) and all(port.isdecimal() or not port for port in ports)
 
 
+def described(conninfo: Any, table: str) -> str:
+    """Return where the tables are, without user and password, as far as a connection string tells.
+
+    Args:
+        conninfo: a connection string, or a function that returns one, which is not called.
+        table: the quoted name.
+    """
+    where = []
+    if isinstance(conninfo, str):
+        try:
+            known = psycopg.conninfo.conninfo_to_dict(conninfo)
+        except psycopg.Error:
+            known = {}
+        where = [
+            f"{name}={shown!r}"
+            for name in ("host", "hostaddr", "port", "dbname", "service")
+            if (shown := known.get(name))
+        ]
+    return ", ".join([*where, f"table={table.replace(chr(34), '')!r}"])
+
+
 def may_prepare(given: Any) -> bool:
     """Tell whether a pool that was given lets statements be prepared: it is told so where a proxy shares sessions."""
     options = getattr(given, "kwargs", None)

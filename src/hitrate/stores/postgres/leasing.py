@@ -138,14 +138,15 @@ class Leaser:
     def _settle(self, wanted: Wanted, works: Sequence[Settlement], batch: Batch) -> Conversation[list[int]]:
         """Settle by one statement; return the places of those that were held."""
         writer, room, bounds = self._writer, self._room, self._statements.bounds
-        stored = {(name, key): (value, expiry) for name, key, value, expiry in batch.rows}
-        values, expiries = zip(*(stored.get(pair, (None, None)) for pair in wanted), strict=True)
+        stored = {(name, key): rest for name, key, *rest in batch.rows}
+        values, expiries, long_keys = zip(*(stored.get(pair, (None, None, None)) for pair in wanted), strict=True)
         columns = (*_owners(wanted, works), array(BYTEA, values), writer.now(), writer.expiries(expiries))
+        full = writer.long_keys(long_keys)
         purge = writer.purge_if_due()
         for _ in range(ATTEMPTS):
             exact = room.is_near or not room.is_far_from(len(batch.rows), batch.size)
             limits = room.limits if exact else room.far
-            call = Call(self._statements.leases.settle, (*columns, int8(limits.entries), int8(limits.bytes)))
+            call = Call(self._statements.leases.settle, (*columns, int8(limits.entries), int8(limits.bytes), *full))
             before = (Call(bounds.lock),) if exact else ()
             results = yield (*before, call, *purge)
             result = results[len(before)]

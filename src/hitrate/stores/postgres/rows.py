@@ -18,8 +18,8 @@ from hitrate.stores.postgres.binary import float8, read_float8
 
 LONGEST = 64
 _DIGEST = 32
-SHORT, _LONG = 9, 17
-SHORT_HEAD, _LONGEST_ENCODING = bytes([SHORT]), 255 - _LONG
+SHORT, LONG = 9, 17
+SHORT_HEAD, _LONGEST_ENCODING = bytes([SHORT]), 255 - LONG
 
 DAMAGED = "its bytes do not match its checksum; they were damaged, or written for another key"
 
@@ -75,7 +75,7 @@ def write_value(identity: int, entry: Entry) -> bytes:
     if len(name) > _LONGEST_ENCODING:
         raise StoreError(f"the name of the encoding {encoding!r} is longer than {_LONGEST_ENCODING} bytes")
     checksum = _checksum(identity, encoding, payload)
-    return b"".join((bytes([_LONG + len(name)]), checksum, float8(seconds), name, payload))
+    return b"".join((bytes([LONG + len(name)]), checksum, float8(seconds), name, payload))
 
 
 def read_value(identity: int, value: bytes, expiry: float | None) -> Entry | DecodeError:
@@ -92,18 +92,24 @@ def read_value(identity: int, value: bytes, expiry: float | None) -> Entry | Dec
             return DEFAULT_ENCODING, payload, expiry, 0.0
         return DecodeError(DAMAGED)
     head = value[0] if value else 0
-    if not _LONG <= head <= len(value):
+    if not LONG <= head <= len(value):
         return DecodeError(DAMAGED)
     payload = value[head:]
     try:
-        encoding = value[_LONG:head].decode("ascii") or DEFAULT_ENCODING
+        encoding = value[LONG:head].decode("ascii") or DEFAULT_ENCODING
     except UnicodeDecodeError:
         return DecodeError(DAMAGED)
     if value[1:SHORT] != _checksum(identity, encoding, payload):
         return DecodeError(DAMAGED)
-    seconds = read_float8(value[SHORT:_LONG])
-    # The seconds are in no checksum.
-    return encoding, payload, expiry, seconds if 0.0 <= seconds < 1e9 else 0.0
+    return encoding, payload, expiry, seconds_in(value)
+
+
+def seconds_in(value: bytes) -> float:
+    """Return the seconds in the head of a column ``value``. They are in no checksum."""
+    if len(value) < LONG or value[0] < LONG:
+        return 0.0
+    seconds = read_float8(value[SHORT:LONG])
+    return seconds if 0.0 <= seconds < 1e9 else 0.0
 
 
 def _checksum(identity: int, encoding: str, payload: bytes) -> bytes:

@@ -51,6 +51,24 @@ _SINCE = {"leases": 2}
 """The format that a table came with, if it is not the first."""
 
 _COMMENT = "hitrate cache, format "
+_LISTING_COLUMNS = "created double precision", "long_key bytea"
+"""What only a listing needs: when an entry was stored, and its key in full where ``key`` has a digest.
+
+They are none of the format: an older hitrate shares the table and leaves them NULL, and so does one that may not add
+them, for it is not the owner's, or does not get the table to itself for a moment.
+"""
+
+_HAS_LISTING_COLUMNS = b"""SELECT count(*) = 2 FROM pg_attribute
+    WHERE attrelid = to_regclass($1::text) AND attname IN ('created', 'long_key') AND NOT attisdropped"""
+
+# Who waits for a lock makes others wait: a backup of the database may hold the table for hours.
+_ADD_LISTING_COLUMNS = """BEGIN
+    PERFORM set_config('lock_timeout', '500ms', true);
+    ALTER TABLE {entries} {columns};
+EXCEPTION WHEN lock_not_available OR insufficient_privilege OR read_only_sql_transaction THEN
+    RAISE DEBUG 'hitrate: the columns of a listing are added another time';
+END"""
+
 ADVISORY_LOCK = 0x68697472617465  # one for the tables of all caches: they are made once
 _INSPECT = b"""SELECT c.relkind::text, c.relpersistence::text, obj_description(c.oid, 'pg_class')
     FROM unnest($1::text[]) WITH ORDINALITY AS w(name, place) LEFT JOIN pg_class AS c ON c.oid = to_regclass(w.name)
@@ -62,8 +80,10 @@ _TABLES = (
         namespace bigint NOT NULL,
         expiry double precision,
         replaced bigint,
+        created double precision,
         key bytea NOT NULL,
         value bytea NOT NULL,
+        long_key bytea,
         UNIQUE (namespace, key)
     ) WITH (autovacuum_vacuum_scale_factor = 0.05)""",
     # Compressing what a serializer has packed costs more than it saves, and reads would pay again.
@@ -103,8 +123,11 @@ class NewerTable(StoreError, NewerFormatError):
     """The tables were made by a newer hitrate; they were left untouched."""
 
 
-def prepare(names: Names, durability: Durability) -> Conversation[None]:
+def prepare(names: Names, durability: Durability) -> Conversation[bool]:
     """Make the tables, or bring them to this format, unless that is done.
+
+    Returns:
+        Whether they have the columns of a listing.
 
     Raises:
         NewerTable: a newer hitrate made them.
@@ -112,7 +135,7 @@ def prepare(names: Names, durability: Durability) -> Conversation[None]:
     """
     found, _ = yield from _found(names, durability)
     if found == FORMAT:
-        return
+        return (yield from _add_listing_columns(names))
     yield (Call(BEGIN), Call(plain(f"SELECT pg_advisory_xact_lock({ADVISORY_LOCK})")))
     found, logged = yield from _found(names, durability)  # another process may have been faster
     filled = {**names._asdict(), "kind": "" if logged else "UNLOGGED"}
@@ -125,6 +148,21 @@ def prepare(names: Names, durability: Durability) -> Conversation[None]:
         if found == FORMAT:
             yield [Call(plain(text)) for text in _comments(names)]
     yield (Call(COMMIT),)
+    return (yield from _add_listing_columns(names))
+
+
+def _add_listing_columns(names: Names) -> Conversation[bool]:
+    """Add the columns of a listing to tables that lack them; tell whether they are there."""
+    look = Call(Statement(_HAS_LISTING_COLUMNS), (names.entries.encode(),))
+    (result,) = yield (look,)
+    if result.get_value(0, 0) == b"\x01":
+        return True
+    columns = ", ".join(f"ADD COLUMN IF NOT EXISTS {column}" for column in _LISTING_COLUMNS)
+    text = _ADD_LISTING_COLUMNS.format(entries=names.entries, columns=columns)
+    literal = text.replace("\\", "\\\\").replace("'", "''")  # of an E string, which no setting changes
+    yield (Call(BEGIN), Call(plain(f"DO E'{literal}'")), Call(COMMIT))
+    (result,) = yield (look,)
+    return result.get_value(0, 0) == b"\x01"
 
 
 def _found(names: Names, durability: Durability) -> Conversation[tuple[int | None, bool]]:

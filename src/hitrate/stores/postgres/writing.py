@@ -106,6 +106,7 @@ class Writer:
         batch = Batch()
         rows, limits = batch.rows, self._room.limits
         largest = min(limits.bytes, _LARGEST)
+        lists = self._statements.lists
         for caller, changes in group:
             identities = iter(fingerprints_of(changes))
             for count, ((name, key), entry) in enumerate(changes.items()):
@@ -121,17 +122,18 @@ class Writer:
                     batch.doomed.append((short_name, short_key, caller))
                     continue
                 value = write_value(identity, entry)
-                size = len(short_key) + len(value) + ROW_OVERHEAD
+                long_key = key if lists and short_key is not key else None
+                size = len(short_key) + len(value) + len(long_key or b"") + ROW_OVERHEAD
                 if size > largest:
                     log.warning("the value of key %r takes %s bytes, more than %s; not stored", key, size, largest)
                     batch.doomed.append((short_name, short_key, None))
                 else:
-                    rows.append((short_name, short_key, value, entry[2]))
+                    rows.append((short_name, short_key, value, entry[2], long_key))
                     batch.size += size
         if len(batch.rows) > limits.entries or batch.size > limits.bytes:
             # The batch alone is too much: what comes last stays.
             dropped = beyond(batch.rows, limits)
-            batch.doomed += [(name, key, None) for name, key, _, _ in batch.rows[:dropped]]
+            batch.doomed += [(name, key, None) for name, key, *_ in batch.rows[:dropped]]
             del batch.rows[:dropped]
             self._room.count_evicted(dropped)
         batch.rows.sort()
@@ -141,7 +143,7 @@ class Writer:
     def _call(self, rows: Sequence[Row], size: int, *, exact: bool) -> Call:
         """Return the call that stores rows."""
         limits = self._room.limits if exact else self._room.far
-        names, keys, values, expiries = zip(*rows, strict=True)
+        names, keys, values, expiries, long_keys = zip(*rows, strict=True)
         distinct = list(dict.fromkeys(names))
         mixed = len(distinct) > 1
         parameters = [
@@ -156,6 +158,7 @@ class Writer:
         ]
         if mixed:
             parameters.append(array(BYTEA, names))
+        parameters += self.long_keys(long_keys)
         return Call(self._statements.stores.rows[mixed, exact], parameters)
 
     def expiries(self, expiries: Sequence[float | None]) -> bytes | None:
@@ -164,6 +167,12 @@ class Writer:
             return None
         since = 0.0 if self._own_clock else self._clock()
         return array(FLOAT8, [None if expiry is None else float8(expiry - since) for expiry in expiries])
+
+    def long_keys(self, keys: Sequence[bytes | None]) -> tuple[bytes | None, ...]:
+        """Return the column ``long_key`` as statements take it, nothing for tables that have none."""
+        if not self._statements.lists:
+            return ()
+        return (array(BYTEA, keys) if keys.count(None) < len(keys) else None,)
 
     def _delete(self, batch: Batch) -> Call:
         return Call(self._statements.removals.delete, (*arrays(batch.doomed_keys), self.now()))
@@ -225,7 +234,7 @@ class Writer:
             if begin is not None:
                 batch = yield from begin(planned)
             if batch.doomed:
-                locked = sorted([*batch.doomed_keys, *((name, key) for name, key, _, _ in batch.rows)])
+                locked = sorted([*batch.doomed_keys, *((name, key) for name, key, *_ in batch.rows)])
                 yield (*self._unlease(batch), Call(statements.removals.lock, arrays(locked)))
             stored: list[tuple[list[Row], Told]] = []
             for part in parts(batch.rows):
@@ -290,7 +299,7 @@ class Writer:
     def note_stored(self, rows: Sequence[Row], told: Told) -> None:
         """Hear what was stored."""
         self._room.expirations += told.expired
-        for _, _, _, expiry in rows:
+        for _, _, _, expiry, _ in rows:
             if expiry is not None and expiry < self._soonest:
                 self._soonest = expiry
 

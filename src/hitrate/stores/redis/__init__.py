@@ -15,13 +15,14 @@ from hitrate.breaker import BreakerState
 from hitrate.clock import is_replaced, wall_clock
 from hitrate.errors import StoreError
 from hitrate.keys import EncodedKey
-from hitrate.stores.base import Changes, Channel, Found, Listener, Store, Usage, check_limit
+from hitrate.stores.base import Changes, Channel, Found, Listener, Page, Store, Usage, check_limit
 from hitrate.stores.per_loop import PerLoop
 from hitrate.stores.redis.clients import target_of
 from hitrate.stores.redis.cluster import Cluster
 from hitrate.stores.redis.gathering import Gathering
 from hitrate.stores.redis.holding import Bounded, Holding, Unbounded
 from hitrate.stores.redis.lanes import Answer
+from hitrate.stores.redis.listing import Lister
 from hitrate.stores.redis.names import Names, Space
 from hitrate.stores.redis.nodes import Node, aexchange, exchange
 from hitrate.stores.redis.reading import KEYS_AT_ONCE, found_in, only_error, parts_of, request_for, tell_time_left
@@ -87,6 +88,7 @@ class RedisStore(Store):
             self._holding = Bounded(self._servers, self._names, clock, self._sweeper.request, max_entries, max_bytes)
         else:
             self._holding = Unbounded(self._servers, self._names, clock, self._sweeper.request)
+        self._lister = Lister(self._servers, self._names, in_order=bounded)
         self._bounded = bounded
         self._given_clock = clock
         self._now = clock or wall_clock
@@ -249,6 +251,18 @@ class RedisStore(Store):
 
     async def aclear_under(self, prefix: bytes) -> None:
         await self._arun(self._holding.clear_under(prefix))
+
+    # Listing
+
+    def list_page(self, under: bytes, after: Any, limit: int) -> Page:
+        return self._run(self._lister.page(under, after, limit, self._clock))
+
+    async def alist_page(self, under: bytes, after: Any, limit: int) -> Page:
+        return await self._arun(self._lister.page(under, after, limit, self._clock))
+
+    def described(self) -> str:
+        where = self._target.name.removeprefix("the Redis ")
+        return f"{where!r}, prefix={self._names.prefix.decode('utf-8', 'surrogatepass')!r}"
 
     # Leases
 

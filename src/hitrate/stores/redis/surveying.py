@@ -32,6 +32,7 @@ class Seen(NamedTuple):
         size: the bytes it takes.
         is_current: whether it is of now, and not of before a clear.
         expiry: seconds since the epoch by its writer's clock, inf for never.
+        beginning: the first bytes of its value.
     """
 
     bucket: int
@@ -40,6 +41,7 @@ class Seen(NamedTuple):
     size: int
     is_current: bool
     expiry: float
+    beginning: bytes
 
 
 class Step(NamedTuple):
@@ -56,21 +58,34 @@ class Step(NamedTuple):
     seen: list[Seen]
 
 
-def look(node: Node, cursor: bytes, names: Names) -> Steps[Step]:
+def look(node: Node, cursor: bytes, names: Names, beginning: int = HEADER_LENGTH) -> Steps[Step]:
     """Look at the next keys of a server.
+
+    Args:
+        node: the server.
+        cursor: where the step before ended.
+        names: those of the cache.
+        beginning: how many bytes of each value to read.
 
     Raises:
         StoreError: the server did not answer, or refused.
     """
-    cursor, keys = (yield from _ask(node, command(b"SCAN", cursor, b"COUNT", b"%d" % _STEP), 1, _STEP))[0]
+    cursor, keys = (yield from ask(node, command(b"SCAN", cursor, b"COUNT", b"%d" % _STEP), 1, _STEP))[0]
     own = [(bucket, name) for name in dict.fromkeys(keys) if (bucket := names.bucket_of_entry(name)) is not None]
-    return Step(cursor, len(keys), (yield from _look_at(node, names, own)) if own else [])
+    return Step(cursor, len(keys), (yield from look_at(node, names, own, beginning)) if own else [])
 
 
-def _look_at(node: Node, names: Names, own: Sequence[tuple[int, bytes]]) -> Steps[list[Seen]]:
-    last = b"%d" % (HEADER_LENGTH - 1)
+def look_at(
+    node: Node, names: Names, own: Sequence[tuple[int, bytes]], beginning: int = HEADER_LENGTH
+) -> Steps[list[Seen]]:
+    """Look at entries of a server, given as the number of the bucket and the name; return those that are there.
+
+    Raises:
+        StoreError: the server did not answer, or refused.
+    """
+    last = b"%d" % (beginning - 1)
     asked = b"".join([command(b"GETRANGE", name, b"0", last) + command(b"STRLEN", name) for _, name in own])
-    replies = yield from _ask(node, asked, 2 * len(own), 2 * len(own))
+    replies = yield from ask(node, asked, 2 * len(own), 2 * len(own))
     known = []
     for (bucket, name), header, length in zip(own, replies[::2], replies[1::2], strict=True):
         digest = namespace_in(header) if isinstance(header, bytes) else None
@@ -82,7 +97,7 @@ def _look_at(node: Node, names: Names, own: Sequence[tuple[int, bytes]]) -> Step
     if not by_bucket:
         return []
     asked = b"".join([packed([b"MGET", *tokens]) for tokens in by_bucket.values()])
-    replies = yield from _ask(node, asked, len(by_bucket), len(known))
+    replies = yield from ask(node, asked, len(by_bucket), len(known))
     current: dict[bytes, bytes | None] = {}
     for tokens, values in zip(by_bucket.values(), replies, strict=True):
         if not is_error(values):  # else the bucket has moved to another node
@@ -95,6 +110,7 @@ def _look_at(node: Node, names: Names, own: Sequence[tuple[int, bytes]]) -> Step
             len(name) + length + OVERHEAD,
             tokens_in(header) == (current[names.buckets[bucket].everything] or b"") + (current[token] or b""),
             expiry_in(header),
+            header,
         )
         for bucket, name, token, header, length in known
         if names.buckets[bucket].everything in current
@@ -132,14 +148,19 @@ def count(servers: Servers, names: Names, clock: Callable[[], float] | None) -> 
                 share = 1.0
                 break
             if passed >= COUNTED_EXACTLY:
-                share = max(1.0, (yield from _ask(node, command(b"DBSIZE"), 1, 1))[0] / passed)
+                share = max(1.0, (yield from ask(node, command(b"DBSIZE"), 1, 1))[0] / passed)
                 break
         entries += len(sizes) * share
         size += sum(sizes.values()) * share
     return Count(round(entries), round(size))
 
 
-def _ask(node: Node, asked: bytes, replies: int, work: int) -> Steps[list[Any]]:
+def ask(node: Node, asked: bytes, replies: int, work: int) -> Steps[list[Any]]:
+    """Return a server's replies to commands.
+
+    Raises:
+        StoreError: it did not answer, or refused the only command.
+    """
     (answer,) = yield [Send(node, asked, replies, work)]
     if isinstance(answer, StoreError):
         raise answer

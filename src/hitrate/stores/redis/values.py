@@ -140,6 +140,32 @@ def namespace_in(header: bytes) -> bytes | None:
     return header[HEADER_LENGTH - 16 : HEADER_LENGTH]
 
 
+def seconds_in(header: bytes) -> float:
+    """Return the seconds that the value took in the beginning of a value that is ours."""
+    seconds: float = _HEAD.unpack_from(header, _CHECKED)[3]
+    return seconds if 0.0 < seconds < 1e9 else 0.0
+
+
+def key_place_in(header: bytes) -> tuple[int, int]:
+    """Return where the key begins and ends in a value that is ours, with the name of an encoding if one is before it.
+
+    Args:
+        header: the beginning of the value.
+    """
+    length: int = _HEAD.unpack_from(header, _CHECKED)[4]
+    return HEADER_LENGTH, HEADER_LENGTH + length
+
+
+def key_in(value: bytes) -> bytes | None:
+    """Return the encoded key in a value, or the beginning of one; None if it does not have it whole."""
+    if namespace_in(value) is None:
+        return None
+    start, end = key_place_in(value)
+    if value[_CHECKED + 16] == _VERSION | _OTHER:
+        start += 2 + int.from_bytes(value[start : start + 2], "big")
+    return value[start:end] if start <= end <= len(value) else None
+
+
 def expiry_in(header: bytes) -> float:
     """Return the expiry in the beginning of a value that is ours."""
     expiry: float = _HEAD.unpack_from(header, _CHECKED)[2]

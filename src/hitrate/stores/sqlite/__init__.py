@@ -17,7 +17,7 @@ from hitrate.errors import ClosedError, HitrateError, StoreError
 from hitrate.exclusive import Exclusive
 from hitrate.failsafe import log
 from hitrate.keys import EncodedKey
-from hitrate.stores.base import Changes, Channel, Found, Listener, Store, Usage, check_limit
+from hitrate.stores.base import Changes, Channel, Found, Listener, Page, Store, Usage, check_limit
 from hitrate.stores.keeper import Keeper
 from hitrate.stores.sqlite import schema
 from hitrate.stores.sqlite.commits import CommitWatch
@@ -27,6 +27,7 @@ from hitrate.stores.sqlite.connections import (
     Handle,
     open_files,
 )
+from hitrate.stores.sqlite.listing import begin, page_of
 from hitrate.stores.sqlite.ownership import own_path
 from hitrate.stores.sqlite.paths import prepare_path
 from hitrate.stores.sqlite.reading import read_many, read_one
@@ -219,9 +220,10 @@ class SqliteStore(Store):
         if len(changes) == 1 and self._writes % _PURGE_EVERY:
             (((name, key), entry),) = changes.items()
             soonest = self._soonest
-            due = soonest != sys.float_info.max and soonest <= self._clock()
+            now = self._clock()
+            due = soonest <= now
             if entry is not None and not due and (entry[2] is None or entry[2] >= soonest):
-                stored = self._exclusive.run(self._store_alone, name, key, entry)
+                stored = self._exclusive.run(self._store_alone, name, key, entry, now)
                 if stored:
                     self._writes += 1
                     self._tell(changes)
@@ -229,8 +231,8 @@ class SqliteStore(Store):
                     return 0
         return self._write_together([changes])[0]
 
-    def _store_alone(self, name: bytes, key: bytes, entry: Entry) -> bool:
-        stored = self._use(store_one, name, key, entry, self._limits, self._known)
+    def _store_alone(self, name: bytes, key: bytes, entry: Entry, now: float) -> bool:
+        stored = self._use(store_one, name, key, entry, now, self._limits, self._known)
         if stored and self._connections.watches:
             self._committed(*self._known.commit)
         return stored
@@ -258,7 +260,7 @@ class SqliteStore(Store):
                 purged = transaction.purge(now)
                 transaction.remove_cleared(CLEARED_PER_STEP)
             batches = choose(transaction)
-            outcomes = [transaction.apply(changes, self._limits, self._take_seen) for changes in batches]
+            outcomes = [transaction.apply(changes, now, self._limits, self._take_seen) for changes in batches]
             outcomes[0].expired = purged
             return batches, outcomes
 
@@ -340,6 +342,19 @@ class SqliteStore(Store):
 
     async def aclear_under(self, prefix: bytes) -> None:
         await self._worker.submit("clear", lambda: self.clear_under(prefix))
+
+    # Listing
+
+    def list_page(self, under: bytes, after: Any, limit: int) -> Page:
+        place = self._use(begin, under) if after is None else after
+        return self._use(page_of, place, under, limit, self._clock())
+
+    async def alist_page(self, under: bytes, after: Any, limit: int) -> Page:
+        page: Page = await self._worker.submit("list", lambda: self.list_page(under, after, limit))
+        return page
+
+    def described(self) -> str:
+        return f"path={self.path!r}"
 
     # Leases
 

@@ -19,7 +19,7 @@ import apsw
 from hitrate.errors import ReadOnlyError, StoreError
 from hitrate.failsafe import log
 from hitrate.keys import EncodedKey
-from hitrate.stores.base import Changes, Found
+from hitrate.stores.base import Changes, Found, Page
 from hitrate.stores.sqlite import SqliteStore, schema
 from hitrate.stores.sqlite.connections import Connections, Durability, Handle, open_files
 from hitrate.stores.sqlite.ownership import own_path
@@ -139,6 +139,13 @@ class ReadOnlySqliteStore(SqliteStore):
     def get(self, keys: Sequence[EncodedKey]) -> Sequence[Found]:
         self._connections.look_again()
         return super().get(keys)
+
+    def list_page(self, under: bytes, after: Any, limit: int) -> Page:
+        self._connections.look_again()
+        return super().list_page(under, after, limit)
+
+    def described(self) -> str:
+        return f"{super().described()}, read_only=True"
 
     def _write_together(self, batches: list[Changes]) -> list[int]:
         self._refuse()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import struct
 from binascii import unhexlify
 from typing import Any
 
@@ -11,6 +12,14 @@ from hitrate.stores.sqlite.schema import SLOT_BITS
 
 ROW_OVERHEAD = 64
 """Bytes that a row takes beyond its key and payload: its other columns, its header and its place in the index."""
+
+# The column ``seconds`` holds when the entry was stored, in whole seconds since the epoch, and, if they are known, the
+# seconds that its value took. A hitrate that did not keep the first wrote NULL or a number there, and takes what it
+# finds for "not known": so both share a file.
+_CREATED = struct.Struct(">I").pack
+_CREATED_AND_SECONDS = struct.Struct(">Id").pack
+_SECONDS_AFTER_CREATED = struct.Struct(">4xd").unpack
+_CREATED_LENGTH, _BOTH_LENGTH = 4, 12
 
 SHIFT = 64 - SLOT_BITS
 _HEX_LENGTH = 32
@@ -42,31 +51,62 @@ def pack_key(key: bytes) -> bytes:
     return key
 
 
+def times_of(times: Any) -> tuple[float | None, float]:
+    """Return when an entry was stored, None if that is not known, and the seconds that its value took.
+
+    Args:
+        times: the column ``seconds``.
+    """
+    created, seconds = None, times
+    if type(times) is bytes:
+        if len(times) not in (_CREATED_LENGTH, _BOTH_LENGTH):
+            return None, 0.0
+        created = float(int.from_bytes(times[:_CREATED_LENGTH], "big"))
+        seconds = _SECONDS_AFTER_CREATED(times)[0] if len(times) == _BOTH_LENGTH else 0.0
+    return created, seconds if type(seconds) is float and 0.0 <= seconds < 1e9 else 0.0
+
+
 def size_of(key_length: int, payload_length: int) -> int:
     """Return the bytes that a row is counted as."""
     return key_length + payload_length + ROW_OVERHEAD
 
 
-def write_columns(identity: int, entry: Entry) -> tuple[float | None, float | None, int, Any]:
-    """Return the columns (expiry, seconds, checksum, encoding) of an entry."""
+def unpack_key(packed: bytes) -> bytes:
+    """Return the key that ``pack_key`` was given."""
+    return packed[1:].hex().encode() if packed[:1] == b"\xff" else packed
+
+
+def write_columns(identity: int, entry: Entry, now: float) -> tuple[float | None, Any, int, Any]:
+    """Return the columns (expiry, seconds, checksum, encoding) of an entry that is stored now."""
     encoding, payload, expiry, seconds = entry
+    times: Any
+    try:
+        times = _CREATED_AND_SECONDS(int(now), seconds) if seconds else _CREATED(int(now))
+    except (struct.error, ValueError, OverflowError):  # a clock far off, a test's perhaps
+        times = seconds or None
     return (
         expiry,
-        seconds or None,
+        times,
         checksum(identity, encoding, payload, expiry),
         ENCODING_CODES.get(encoding, encoding),
     )
 
 
 def read_columns(
-    identity: int, expiry: float | None, seconds: float | None, stored_checksum: int, code: Any, payload: bytes
+    identity: int, expiry: float | None, times: Any, stored_checksum: int, code: Any, payload: bytes
 ) -> Entry | DecodeError:
     """Return the entry of a row, or the error that says it is damaged."""
     encoding: Any = _ENCODINGS.get(code, code)
     try:
         if type(payload) is bytes and stored_checksum == checksum(identity, encoding, payload, expiry):
-            # The seconds are in no checksum.
-            return encoding, payload, expiry, seconds if type(seconds) is float and 0.0 <= seconds < 1e9 else 0.0
+            if type(times) is bytes:
+                if len(times) != _BOTH_LENGTH:
+                    return encoding, payload, expiry, 0.0
+                (seconds,) = _SECONDS_AFTER_CREATED(times)
+            else:
+                seconds = times if type(times) is float else 0.0
+            # They are in no checksum.
+            return encoding, payload, expiry, seconds if 0.0 <= seconds < 1e9 else 0.0
     except TypeError:  # a column is not of its type
         pass
     return DecodeError("its bytes do not match its checksum; they were damaged, or written for another key")

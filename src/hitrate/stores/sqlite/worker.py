@@ -24,7 +24,7 @@ class Call(NamedTuple):
     """What a coroutine waits for.
 
     Attributes:
-        kind: ``get``, ``write`` or any other, which is done by itself.
+        kind: ``get``, ``write``, ``list`` or any other, which is done by itself.
         work: the argument of ``kind``, or the function to call.
         future: where the outcome goes.
         loop: the loop of the future.
@@ -37,7 +37,8 @@ class Call(NamedTuple):
 
 
 class Worker:
-    """Does the calls of event loops on two threads: one for reads, which so never wait for a write, one for the rest.
+    """Does the calls of event loops on threads: one for reads, which so never wait for a write, one for listings, which
+    nobody waits for, and one for the rest.
 
     Args:
         get: reads many keys at once.
@@ -49,12 +50,14 @@ class Worker:
         self._write = write
         self._reads = _Lane("hitrate-reads", self._do_reads)
         self._writes = _Lane("hitrate-writes", self._do_writes)
+        self._listings = _Lane("hitrate-listing", self._do_listings)
 
     def submit(self, kind: str, work: Any) -> asyncio.Future[Any]:
         """Queue a call of the running loop; return what to await. Cancelling that leaves a write to be done."""
         loop = asyncio.get_running_loop()
         future = loop.create_future()
-        (self._reads if kind == "get" else self._writes).put(Call(kind, work, future, loop))
+        lane = self._reads if kind == "get" else self._listings if kind == "list" else self._writes
+        lane.put(Call(kind, work, future, loop))
         return future
 
     def _do_reads(self, calls: list[Call]) -> None:
@@ -73,6 +76,11 @@ class Worker:
                 outcomes += self._alone(call)
         outcomes += self._together(self._write, pending)
         _tell(outcomes)
+
+    def _do_listings(self, calls: list[Call]) -> None:
+        for call in calls:
+            if not call.future.cancelled():
+                _tell(self._alone(call))
 
     @staticmethod
     def _together(

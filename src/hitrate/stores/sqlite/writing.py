@@ -124,7 +124,7 @@ class Known:
         self._index = None
 
 
-def store_one(handle: Handle, name: bytes, key: bytes, entry: Entry, limits: Limits, known: Known) -> bool:
+def store_one(handle: Handle, name: bytes, key: bytes, entry: Entry, now: float, limits: Limits, known: Known) -> bool:
     """Store one entry, the usual write, in fewer steps than a ``Transaction``.
 
     Returns:
@@ -135,7 +135,7 @@ def store_one(handle: Handle, name: bytes, key: bytes, entry: Entry, limits: Lim
     identity = fingerprint(name, key)
     packed = pack_key(key)
     size = size_of(len(packed), len(entry[1]))
-    expiry, seconds, checksum, encoding = write_columns(identity, entry)
+    expiry, times, checksum, encoding = write_columns(identity, entry, now)
     execute("BEGIN IMMEDIATE")
     try:
         # Three statements: joined into one they take SQLite twice as long.
@@ -161,9 +161,9 @@ def store_one(handle: Handle, name: bytes, key: bytes, entry: Entry, limits: Lim
         if row is None:
             entries += 1
             last += 1
-            execute(_INSERT, (None, slot, expiry, seconds, entries, total, checksum, encoding, packed, entry[1]))
+            execute(_INSERT, (None, slot, expiry, times, entries, total, checksum, encoding, packed, entry[1]))
         else:
-            execute(_UPDATE, (expiry, seconds, checksum, encoding, entry[1], row))
+            execute(_UPDATE, (expiry, times, checksum, encoding, entry[1], row))
             if size != old:
                 execute(_SET_TOTALS, (entries, total))
         known.after_commit(index, (last, entries, total))
@@ -224,7 +224,7 @@ class Transaction:
 
     # Storing
 
-    def apply(self, changes: Changes, limits: Limits, take_seen: TakeSeen) -> Outcome:
+    def apply(self, changes: Changes, now: float, limits: Limits, take_seen: TakeSeen) -> Outcome:
         """Store and remove entries, after making room for them."""
         outcome = Outcome()
         kept: list[Kept] = []
@@ -263,7 +263,7 @@ class Transaction:
                 replaced.add(row[0])
         if self.bytes + grown > limits.bytes or self.entries + len(fresh) > limits.entries:
             outcome.evicted += self._evict(grown, len(fresh), limits, take_seen, replaced)
-        self._store(kept, there, fresh)
+        self._store(kept, now, there, fresh)
         leases.end(self._handle, unleased)
         if self.bytes > limits.bytes or self.entries > limits.entries:  # the batch alone is too much
             outcome.evicted += self._evict(0, 0, limits, take_seen, set())
@@ -272,6 +272,7 @@ class Transaction:
     def _store(
         self,
         kept: list[Kept],
+        now: float,
         there: dict[tuple[int, bytes], tuple[int, int]],
         fresh: dict[tuple[int, bytes], Entry],
     ) -> None:
@@ -279,13 +280,13 @@ class Transaction:
         for slot, identity, packed, entry in kept:
             if entry is None:
                 continue
-            expiry, seconds, checksum, encoding = write_columns(identity, entry)
+            expiry, times, checksum, encoding = write_columns(identity, entry, now)
             if (slot, packed) in fresh:
-                inserted.append([None, slot, expiry, seconds, None, None, checksum, encoding, packed, entry[1]])
+                inserted.append([None, slot, expiry, times, None, None, checksum, encoding, packed, entry[1]])
                 self.bytes += size_of(len(packed), len(entry[1]))
             else:
                 row, size = there[slot, packed]
-                self._execute(_UPDATE, (expiry, seconds, checksum, encoding, entry[1], row))
+                self._execute(_UPDATE, (expiry, times, checksum, encoding, entry[1], row))
                 self.bytes += size_of(len(packed), len(entry[1])) - size
         if inserted:
             self.entries += len(inserted)

@@ -23,7 +23,7 @@ from hitrate.exclusive import Exclusive, held, reentrant
 from hitrate.failsafe import log
 from hitrate.keys import EncodedKey
 from hitrate.plans import Plan, acarry_out, carry_out
-from hitrate.stores.base import Changes, Found, Store, Usage
+from hitrate.stores.base import Changes, Found, Page, Store, Usage
 from hitrate.stores.keeper import Keeper
 from hitrate.stores.memory import MemoryStore
 from hitrate.stores.tiered.flights import Flight, Flights
@@ -582,6 +582,22 @@ class TieredStore(Store):
                 log.warning("what a finaliser asked for within a change failed: %s", error)
 
         self._exclusive.put_off(change)
+
+    # Listing
+
+    def list_page(self, under: bytes, after: Any, limit: int) -> Page:
+        return self._owed_left_out(self._far.store.list_page(under, after, limit))
+
+    async def alist_page(self, under: bytes, after: Any, limit: int) -> Page:
+        return self._owed_left_out(await self._far.store.alist_page(under, after, limit))
+
+    def _owed_left_out(self, page: Page) -> Page:
+        """Leave out what the farthest tier, whose entries count, is still to remove."""
+        with self.lock:
+            debts = self._far.debts
+            if not debts.any:
+                return page
+            return page._replace(entries=[each for each in page.entries if not debts.doubts((each.name, each.key))])
 
     # The whole
 

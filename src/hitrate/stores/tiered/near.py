@@ -6,8 +6,8 @@ from collections.abc import Collection, Sequence
 from typing import Any
 
 from hitrate.entry import Entry
-from hitrate.keys import EncodedKey, NamespaceDecoder, decode_text
-from hitrate.stores.base import Changes, Found, Store, Usage
+from hitrate.keys import EncodedKey, NamespaceDecoder, decode_text, encode_namespace, encode_text
+from hitrate.stores.base import Changes, Found, Listed, Page, Store, Usage
 from hitrate.stores.memory import MemoryStore
 
 
@@ -52,6 +52,23 @@ class MemoryTier(Store):
 
     async def aclear_under(self, prefix: bytes) -> None:
         self.clear_under(prefix)
+
+    def list_page(self, under: bytes, after: Any, limit: int) -> Page:
+        return self._encoded(self._store.list_page(self._plain_prefix(under), after, limit))
+
+    async def alist_page(self, under: bytes, after: Any, limit: int) -> Page:
+        return self._encoded(await self._store.alist_page(self._plain_prefix(under), after, limit))
+
+    def _plain_prefix(self, under: bytes) -> Any:
+        return self._names[under]
+
+    @staticmethod
+    def _encoded(page: Page) -> Page:
+        entries = [
+            Listed(encode_namespace(name), encode_text(key), *rest)  # type: ignore[arg-type]  # the store has them plain
+            for name, key, *rest in page.entries
+        ]
+        return Page(entries, page.after)
 
     def usage(self) -> Usage:
         return self._store.usage()

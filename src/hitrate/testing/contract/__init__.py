@@ -13,6 +13,7 @@ from hitrate.testing.contract.forks import BusyForks, Forks
 from hitrate.testing.contract.instants import Instants, Purging
 from hitrate.testing.contract.keys import Keys
 from hitrate.testing.contract.lifecycle import Lifecycle
+from hitrate.testing.contract.listing import ListingEntries
 from hitrate.testing.contract.misuse import Misuse
 from hitrate.testing.contract.model import DocumentedModel, FullModel
 from hitrate.testing.contract.one_store import OneStore
@@ -50,6 +51,7 @@ class CacheContract(
     DocumentedContract,
     Deleting,
     ClearingUnder,
+    ListingEntries,
     Instants,
     Purging,
     Bounds,
@@ -59,7 +61,7 @@ class CacheContract(
     BusyForks,
     FullModel,
 ):
-    """Every promise of a hitrate cache: the documented ones, and those on bounds, counters, failures and closing.
+    """Every promise of a hitrate cache: the documented ones, and those on listing, bounds, counters, failures, closing.
 
     Subclass it in a test file and give the fixture ``make_cache``: a function that makes a new, empty cache with the
     suite's ``clock`` and passes on the options ``serde``, ``max_bytes``, ``max_entries``, ``default_ttl`` and

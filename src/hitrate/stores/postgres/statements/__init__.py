@@ -6,6 +6,7 @@ from hitrate.stores.postgres.names import Names
 from hitrate.stores.postgres.statements.bounds import Bounds
 from hitrate.stores.postgres.statements.clearing import Clearing
 from hitrate.stores.postgres.statements.leases import Leases
+from hitrate.stores.postgres.statements.listing import Listing
 from hitrate.stores.postgres.statements.parts import ROW_OVERHEAD, STEP, Parts
 from hitrate.stores.postgres.statements.reads import Reads
 from hitrate.stores.postgres.statements.removals import Removals
@@ -21,13 +22,24 @@ class Statements:
     Args:
         names: the tables.
         own_clock: whether expiries are told and returned as times of the cache's own clock; else as seconds from now.
+
+    Attributes:
+        lists: whether entries have the columns that only a listing needs.
     """
 
     def __init__(self, names: Names, *, own_clock: bool) -> None:
-        parts = Parts(names, own_clock=own_clock)
+        self._names = names
+        self._own_clock = own_clock
+        self.suit(lists=True)
+
+    def suit(self, *, lists: bool) -> None:
+        """Make the statements for tables that have the columns of a listing, or have them not."""
+        self.lists = lists
+        parts = Parts(self._names, own_clock=self._own_clock, lists=lists)
         self.reads = Reads(parts)
         self.stores = Stores(parts)
         self.removals = Removals(parts)
         self.clearing = Clearing(parts)
         self.bounds = Bounds(parts)
         self.leases = Leases(parts)
+        self.listing = Listing(parts)

@@ -5,7 +5,7 @@ A lease is a row: who has it, since when, and until when. It holds the number of
 
 from __future__ import annotations
 
-from hitrate.stores.postgres.statements.parts import ROW_OVERHEAD, Parts, now, numbered_rows_of, rows_of
+from hitrate.stores.postgres.statements.parts import Parts, now, numbered_rows_of, rows_of
 from hitrate.stores.postgres.statements.statement import Statement, plain, prepared
 from hitrate.stores.postgres.statements.stores import stored
 
@@ -75,7 +75,8 @@ def _settle(parts: Parts, mine: str, ended: str) -> Statement:
     """Store under leases, and end these, all of it or, if there is no room or a namespace is about to leave, nothing.
 
     $1 names, $2 keys, $3 tokens, $4 values, NULL to store nothing, $5 now, $6 expiries (as seconds from now, if the
-    clock is the server's), $7 most entries, $8 most bytes.
+    clock is the server's), $7 most entries, $8 most bytes; and, if the tables have the columns of a listing, $9 the
+    keys in full where $2 has digests.
 
     Returns what ``Stores.rows`` do, where ``known`` tells that no namespace is about to leave, and (whether it is done,
     places whose lease was the token's, namespaces in which nothing was stored).
@@ -83,17 +84,22 @@ def _settle(parts: Parts, mine: str, ended: str) -> Statement:
     entries, namespaces = parts.names.entries, parts.names.namespaces
     columns = {"name": "$1::bytea[]", "key": "$2::bytea[]", "token": "$3::bytea[]", "value": "$4::bytea[]"}
     expiry = "w.expiry" if parts.own_clock else f"w.expiry + {now('$5')}"
-    new = "SELECT namespace, key, value, expiry FROM mine WHERE value IS NOT NULL AND (SELECT done FROM told)"
+    long_key = ""
+    if parts.lists:
+        columns["long_key"] = "$9::bytea[]"
+        long_key = ", long_key"
+    new = f"""SELECT namespace, key, value, expiry{long_key} FROM mine
+        WHERE value IS NOT NULL AND (SELECT done FROM told)"""
     return prepared(
         f"""WITH mine AS MATERIALIZED (
-            SELECT w.place, n.id AS namespace, n.leaving, l.id, w.key, w.value, {expiry} AS expiry
+            SELECT w.place, n.id AS namespace, n.leaving, l.id, w.key, w.value, {expiry} AS expiry{long_key}
             FROM {numbered_rows_of(**columns, expiry="$6::float8[]")} CROSS JOIN LATERAL (
                 SELECT id, leaving FROM {namespaces} WHERE name = w.name AND id > {parts.floor} OFFSET 0) AS n {mine}),
         there AS (SELECT count(*) AS entries, coalesce(sum(e.size), 0)::int8 AS bytes, array_agg(e.id) AS ids
             FROM mine AS m CROSS JOIN LATERAL (SELECT id, {parts.size} AS size FROM {entries}
             WHERE namespace = m.namespace AND key = m.key AND m.value IS NOT NULL OFFSET 0) AS e),
         new AS (SELECT count(value) AS entries,
-            coalesce(sum(octet_length(key) + octet_length(value) + {ROW_OVERHEAD}), 0)::int8 AS bytes FROM mine),
+            coalesce(sum({parts.size}), 0)::int8 AS bytes FROM mine),
         told AS MATERIALIZED (SELECT *, known AND (new = 0
                 OR held + more <= $7::int8 AND held_bytes + more_bytes <= $8::int8) AS done
             FROM (SELECT NOT EXISTS (SELECT FROM mine WHERE leaving IS NOT NULL) AS known, room.entries AS held,

@@ -49,13 +49,15 @@ class Parts:
     Args:
         names: the tables.
         own_clock: whether expiries are told and returned as times of the cache's own clock; else as seconds from now.
+        lists: whether entries have the columns that only a listing needs; see ``schema.py``.
     """
 
-    def __init__(self, names: Names, *, own_clock: bool) -> None:
+    def __init__(self, names: Names, *, own_clock: bool, lists: bool) -> None:
         self.names = names
         self.own_clock = own_clock
+        self.lists = lists
         self.floor = f"coalesce((SELECT floor FROM {names.state}), 0)"
-        self.size = f"octet_length(key) + octet_length(value) + {ROW_OVERHEAD}"
+        self.size = self.size_of()
         self.totals = "coalesce(sum(entries), 0)::int8 AS entries, coalesce(sum(bytes), 0)::int8 AS bytes"
         # By the least, which the index tells: for "is there any" the server might look through the table.
         self.littered = f"coalesce((SELECT min(namespace) FROM {names.entries}) <= {self.floor}, false)"
@@ -64,6 +66,11 @@ class Parts:
             OR coalesce((SELECT min(id) FROM {names.namespaces}) <= {self.floor}, false)
             OR {self.littered}"""
         self.emptied = "ARRAY(SELECT DISTINCT namespace FROM gone)"
+
+    def size_of(self, row: str = "") -> str:
+        """The bytes that a row is counted as, of a table that goes by this name and a dot."""
+        long_key = f" + coalesce(octet_length({row}long_key), 0)" if self.lists else ""
+        return f"octet_length({row}key) + octet_length({row}value){long_key} + {ROW_OVERHEAD}"
 
     def live(self, name: str) -> str:
         """The number of a namespace."""

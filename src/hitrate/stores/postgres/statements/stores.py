@@ -6,7 +6,7 @@ exact, whoever else writes the same keys at the same moment.
 
 from __future__ import annotations
 
-from hitrate.stores.postgres.statements.parts import ROW_OVERHEAD, Parts, now, rows_of
+from hitrate.stores.postgres.statements.parts import Parts, now, rows_of
 from hitrate.stores.postgres.statements.statement import Statement, plain, prepared
 
 
@@ -36,7 +36,8 @@ def _store(parts: Parts, mixed: bool, exact: bool) -> Statement:
     """Upsert rows, all of them or, if there is no room or a namespace has no number, none.
 
     $1 the name, or the distinct names if ``mixed``, $2 keys, $3 values, $4 expiries (as seconds from now, if the clock
-    is the server's), $5 now, $6 bytes of all rows, $7 most entries, $8 most bytes, $9 name of each row if ``mixed``.
+    is the server's), $5 now, $6 bytes of all rows, $7 most entries, $8 most bytes, $9 name of each row if ``mixed``;
+    last, if the tables have the columns of a listing, for each row its key in full where $2 has a digest.
     With ``exact`` what is replaced is counted before; without, every row counts as new.
 
     Returns (known, stored, held, held bytes, more, more bytes, expired, ids of what is replaced).
@@ -44,6 +45,8 @@ def _store(parts: Parts, mixed: bool, exact: bool) -> Statement:
     entries = parts.names.entries
     numbered = f"CROSS JOIN LATERAL ({parts.writable('w.name')} OFFSET 0) AS n"
     columns = {"key": "$2::bytea[]", "value": "$3::bytea[]", "expiry": "$4::float8[]"}
+    if parts.lists:
+        columns["long_key"] = f"${10 if mixed else 9}::bytea[]"
     if mixed:
         source = f"{rows_of(**columns, name='$9::bytea[]')} {numbered}"
         keys = f"{rows_of(key='$2::bytea[]', name='$9::bytea[]')} {numbered}"
@@ -66,7 +69,7 @@ def _store(parts: Parts, mixed: bool, exact: bool) -> Statement:
         {
             stored(
                 parts,
-                f'''SELECT {namespace}, w.key, w.value, {expiry} FROM {source}
+                f'''SELECT {namespace}, w.key, w.value, {expiry}{", w.long_key" if parts.lists else ""} FROM {source}
             WHERE (SELECT known AND held + more <= $7::int8 AND held_bytes + more_bytes <= $8::int8 FROM told)''',
             )
         }
@@ -75,10 +78,19 @@ def _store(parts: Parts, mixed: bool, exact: bool) -> Statement:
 
 
 def stored(parts: Parts, rows: str) -> str:
-    """Upsert rows (namespace, key, value, expiry), as ``stored``, and count them, as ``grown``; $5 is the time."""
-    return f"""stored AS (INSERT INTO {parts.names.entries} AS e (namespace, key, value, expiry) {rows}
-            ON CONFLICT (namespace, key) DO UPDATE SET value = excluded.value, expiry = excluded.expiry,
-            replaced = (octet_length(e.key) + octet_length(e.value) + {ROW_OVERHEAD})
+    """Upsert rows, as ``stored``, and count them, as ``grown``; $5 is the time.
+
+    The rows are (namespace, key, value, expiry), and the long key if the tables have the columns of a listing.
+    """
+    columns = "namespace, key, value, expiry"
+    updates = "value = excluded.value, expiry = excluded.expiry"
+    if parts.lists:
+        columns = f"{columns}, long_key, created"
+        updates = f"{updates}, long_key = excluded.long_key, created = excluded.created"
+        rows = f"SELECT r.*, {now('$5')} FROM ({rows}) AS r"
+    return f"""stored AS (INSERT INTO {parts.names.entries} AS e ({columns}) {rows}
+            ON CONFLICT (namespace, key) DO UPDATE SET {updates},
+            replaced = ({parts.size_of("e.")})
                 * CASE WHEN e.expiry <= {now("$5")} THEN -1 ELSE 1 END
             RETURNING {parts.size} AS size, replaced),
         grown AS (SELECT count(*) AS stored, count(*) - count(replaced) AS entries,

@@ -1,0 +1,195 @@
+"""What a listing tells: each entry once, without its value, while others go on."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+from hitrate.base import FullKey
+from hitrate.testing.clock import Clock
+from hitrate.testing.contract.clearing import BAD_PREFIXES, fill, left
+from hitrate.testing.contract.fixtures import Fixtures, MakeCache
+from hitrate.testing.contract.one_store import opposite
+from hitrate.testing.faces import Driver, Face
+from hitrate.testing.hostile import LOOKALIKES
+
+NAMESPACE = ("namespace",)
+
+
+class ListingEntries(Fixtures):
+    """entries, namespaces and their async faces"""
+
+    @pytest.fixture
+    def cache(self, new_cache: MakeCache, face: Face) -> Iterator[Driver]:
+        """A new cache that lists what it holds."""
+        made = new_cache()
+        with face.open(made) as driver:
+            if not callable(getattr(made, "entries", None)):
+                pytest.skip("the cache does not offer `entries`")
+            try:
+                driver.entries()
+            except NotImplementedError:
+                pytest.skip("the cache's store does not offer `list_page`")
+            yield driver
+
+    def test_each_entry_is_listed_once(self, cache: Driver) -> None:
+        """Every entry is listed once, by its namespace and key."""
+        assert cache.entries() == [], "a new cache lists something"
+        fill(cache)
+        listed = keys_of(cache)
+        assert sorted(listed) == sorted((namespace, "key") for namespace in left(cache))
+
+    @pytest.mark.parametrize("kind", LOOKALIKES)
+    def test_hostile_keys_are_listed_as_they_are(self, cache: Driver, kind: str) -> None:
+        """Keys and namespaces of any strings are listed as they were given."""
+        keys = list(dict.fromkeys(LOOKALIKES[kind]))
+        cache.set({key: (number, None) for number, key in enumerate(keys)})
+        assert sorted(keys_of(cache)) == sorted(cache.get(keys))
+
+    def test_long_keys_are_listed_as_they_are(self, cache: Driver) -> None:
+        """Keys and namespaces of any length are listed as they were given."""
+        keys: list[FullKey] = [(("part" * length,), "k" * length) for length in (0, 1, 63, 64, 65, 191, 192, 193, 9000)]
+        keys += [(NAMESPACE, "é" * 500), (NAMESPACE, "0123456789abcdef" * 2), (NAMESPACE, "0123456789ABCDEF" * 2)]
+        for key in keys:
+            cache.set({key: ("value", None)})
+        assert sorted(keys_of(cache)) == sorted(keys)
+
+    def test_a_prefix_lists_what_begins_with_it(self, cache: Driver) -> None:
+        """With a prefix the namespaces that begin with it are listed, part by part, itself included; no others are."""
+        fill(cache)
+        there = left(cache)
+        for prefix in [(), ("a",), ("*",), ("",), ("%",), ("_",), ("b", "a"), ("unknown",), ("a", "b", "c", "d")]:
+            wanted = sorted(namespace for namespace in there if namespace[: len(prefix)] == prefix)
+            assert sorted(namespace for namespace, _ in keys_of(cache, prefix)) == wanted
+            assert sorted(cache.namespaces(prefix)) == wanted
+
+    def test_a_namespace_is_listed_once(self, cache: Driver) -> None:
+        """A namespace is listed once, however many entries it has, and not when it has none."""
+        cache.set({((str(number % 3),), str(number)): (number, None) for number in range(2000)})
+        assert sorted(cache.namespaces()) == [("0",), ("1",), ("2",)]
+        cache.clear([("1",)])
+        cache.delete([(("2",), str(number)) for number in range(2, 2000, 3)])
+        assert cache.namespaces() == [("0",)]
+
+    def test_many_entries_are_listed(self, cache: Driver) -> None:
+        """Any number of entries is listed: 5,000."""
+        keys = [((str(number % 7),), str(number)) for number in range(5000)]
+        cache.set(dict.fromkeys(keys, (None, None)))
+        listed = keys_of(cache)
+        assert len(listed) == len(keys)
+        assert set(listed) == set(keys)
+
+    def test_what_is_gone_is_not_listed(self, cache: Driver, clock: Clock) -> None:
+        """What was deleted, cleared or has expired is not listed."""
+        keys: list[FullKey] = [(("a",), "stays"), (("a",), "deleted"), (("b",), "cleared"), (("a",), "expired")]
+        cache.set({key: ("value", 1 if key[1] == "expired" else 3600) for key in keys})
+        cache.delete([keys[1]])
+        cache.clear([("b",)])
+        clock.advance(1.1)
+        assert keys_of(cache) == keys[:1]
+        cache.clear()
+        assert cache.entries() == []
+        assert cache.namespaces() == []
+
+    def test_a_record_tells_expiry_seconds_and_bytes(self, cache: Driver, clock: Clock) -> None:
+        """A record says when its entry expires, the seconds that it took, and the bytes that it counts as."""
+        short, long = (NAMESPACE, "short"), (NAMESPACE, "long")
+        cache.set({short: ("value", None)})
+        cache.get([long])
+        clock.advance(1.5)
+        cache.set({long: ("value" * 1000, 3600)})
+        told = {info.key: info for info in cache.entries()}
+        assert told["short"].expires is None
+        assert told["long"].expires == pytest.approx(clock() + 3600, abs=2)
+        assert told["short"].seconds == 0.0
+        assert told["long"].seconds == pytest.approx(1.5, abs=0.5)
+        assert told["long"].bytes > 5000 > told["short"].bytes > 0
+        assert sum(info.bytes for info in told.values()) == cache.raw.stats().bytes
+
+    def test_the_time_of_storing_is_that_of_the_value(self, cache: Driver, clock: Clock) -> None:
+        """A record says when its value was stored, if the cache knows; an overwritten value counts from then."""
+        key = (NAMESPACE, "key")
+        for _ in range(2):
+            clock.advance(3)
+            cache.set({key: ("value", None)})
+            (info,) = cache.entries()
+            assert info.created is None or info.created == pytest.approx(clock(), abs=2)
+
+    def test_a_value_that_cannot_be_decoded_is_listed(self, new_cache: MakeCache, face: Face) -> None:
+        """No value is decoded: an entry that cannot be is listed all the same."""
+        with face.open(new_cache(serde=_Writes())) as cache:
+            if not callable(getattr(cache.raw, "entries", None)):
+                pytest.skip("the cache does not offer `entries`")
+            cache.set({(NAMESPACE, "key"): ("value", None)})
+            try:
+                assert keys_of(cache) == [(NAMESPACE, "key")]
+            except NotImplementedError:
+                pytest.skip("the cache's store does not offer `list_page`")
+            assert cache.raw.stats().hits == cache.raw.stats().misses == 0, "it counts as a read"
+
+    def test_what_is_there_all_the_time_is_listed_once_while_others_write(self, cache: Driver, face: Face) -> None:
+        """What is there from the first step to the last is listed once, while others come, change and go."""
+        stays: list[FullKey] = [(("stays", str(number % 5)), str(number)) for number in range(3000)]
+        cache.set(dict.fromkeys(stays, (0, None)))
+        done = threading.Event()
+        failed: list[BaseException] = []
+
+        def disturb() -> None:
+            try:
+                with face.open(cache.raw) as other:
+                    number = 0
+                    while not done.is_set():
+                        number += 1
+                        other.set({stays[number * 7 % len(stays)]: (number, None if number % 2 else 3600)})
+                        other.set({(("comes", str(number % 50)), str(number)): (number, None)})
+                        other.delete([(("comes", str((number - 9) % 50)), str(number - 9))])
+                        if number % 100 == 0:
+                            other.clear([("comes", "1")])
+            except BaseException as error:
+                failed.append(error)
+
+        thread = threading.Thread(target=disturb)
+        thread.start()
+        try:
+            for _ in range(3):
+                listed = keys_of(cache)
+                assert sorted(key for key in listed if key[0][0] == "stays") == sorted(stays)
+                assert len(listed) == len(set(listed)), "a key was listed twice"
+        finally:
+            done.set()
+            thread.join()
+        assert not failed, failed
+
+    def test_what_one_face_sets_the_other_lists(self, cache: Driver, face: Face) -> None:
+        """What one face sets, the other lists."""
+        with opposite(face).open(cache.raw) as other:
+            other.set({(NAMESPACE, "key"): ("value", None)})
+            assert keys_of(cache) == [(NAMESPACE, "key")]
+            assert keys_of(other) == [(NAMESPACE, "key")]
+
+    @pytest.mark.parametrize("what", BAD_PREFIXES)
+    def test_what_is_no_namespace_is_refused(self, cache: Driver, what: str) -> None:
+        """A prefix that is anything but a tuple of str is a TypeError that names it."""
+        bad, named = BAD_PREFIXES[what]
+        for method in (cache.entries, cache.namespaces):
+            with pytest.raises(TypeError) as caught:
+                method(bad)
+            assert repr(named) in str(caught.value), f"the message does not name {named!r}"
+
+
+class _Writes:
+    """A serializer whose values nobody can decode."""
+
+    def dumps_typed(self, obj: Any) -> tuple[str, bytes]:
+        return "bytes", b"value"
+
+    def loads_typed(self, data: tuple[str, bytes]) -> Any:
+        raise AssertionError("a listing decoded a value")
+
+
+def keys_of(cache: Driver, under: tuple[str, ...] = ()) -> list[FullKey]:
+    """The keys that a listing came by, in its order."""
+    return [(info.namespace, info.key) for info in cache.entries(under)]
