@@ -20,7 +20,8 @@ help:
 demo: .venv/.demo
 	@$(BIN)/python examples/demo.py
 
-test: .venv/.test
+test: .venv/.test .venvs/langchain/.suites
+	@.venvs/langchain/bin/python -m pytest --quiet -c conformance/pytest.ini conformance
 	@.ci/test $(BIN)/python
 
 # What reads the code beside what runs it; each shows its output when it is done.
@@ -59,6 +60,13 @@ torture: .venv/.test
 .venv/.%: pyproject.toml | .venv/bin/python
 	@echo "Installing hitrate[$*] in .venv"
 	@$(PIP_INSTALL) --editable '.[$*]'
+	@touch $@
+
+# LangChain's own suites bring plugins for pytest that our tests do without, so they have an environment of their own.
+.venvs/langchain/.suites: pyproject.toml | .venv/bin/python
+	@echo "Installing hitrate[langchain-suites] in .venvs/langchain"
+	@$(BIN)/python -m venv --clear .venvs/langchain
+	@.venvs/langchain/bin/python -m pip install --quiet --quiet --disable-pip-version-check --editable '.[langchain-suites]'
 	@touch $@
 
 clean:

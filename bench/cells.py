@@ -59,6 +59,7 @@ class Cell:
             "postgres": "PostgreSQL",
             "tiered": "Tiers",
             "once": "Compute once",
+            "agents": "Agents",
             "import": "Import",
             "keys": "Keys",
         }
@@ -280,6 +281,20 @@ def _once() -> list[Cell]:
     ]
 
 
+def _agents() -> list[Cell]:
+    def embedded(where: str, part: str, title: str) -> Cell:
+        name = f"agents.embedded.{where}.{part}"
+        what = {"where": where}
+        return Cell(name, title, 1, None, "embedded", what, part=part, unit="ms", against="CacheBackedEmbeddings")
+
+    return [
+        embedded("file", "cold", "1,000 texts embedded, cold, SQLite beside LangChain's LocalFileStore"),
+        embedded("file", "warm", "1,000 texts embedded, warm, SQLite beside LangChain's LocalFileStore"),
+        embedded("memory", "cold", "1,000 texts embedded, cold, in memory beside LangChain's InMemoryByteStore"),
+        embedded("memory", "warm", "1,000 texts embedded, warm, in memory beside LangChain's InMemoryByteStore"),
+    ]
+
+
 def _imports() -> list[Cell]:
     package = {"hitrate": "import hitrate", "LangGraph": "import langgraph.cache.base"}
     caches = {
@@ -316,7 +331,7 @@ CELLS = {
     cell.name: cell
     for cell in (
         *(*_memory(), *_sqlite(), *_redis(), *_postgres(), *_tiered()),
-        *(*_once(), *_keys(), *_imports()),
+        *(*_once(), *_agents(), *_keys(), *_imports()),
     )
 }
 

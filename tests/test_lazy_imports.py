@@ -98,6 +98,7 @@ def test_a_release_of_a_library_that_lacks_something_is_told_by_what_it_lacks(tm
         ("psycopg", "from hitrate import PostgresCache; PostgresCache('postgresql://localhost')"),
         ("psycopg_pool", "from hitrate import PostgresCache; PostgresCache(object())"),
         ("langgraph", "from hitrate.langgraph import InMemoryCache"),
+        ("langchain_core", "from hitrate.langchain import CachedEmbeddings"),
         ("cryptography", "from hitrate.serde import EncryptedSerializer"),
         pytest.param(
             "backports",

@@ -14,6 +14,7 @@ import hitrate
 
 CODECS_AND_STORES = ("ormsgpack", "apsw", "xxhash")
 OPTIONAL = ("langgraph", "langchain_core", "pydantic", "numpy", "pytest", "hypothesis", "cryptography", "rich")
+PACKAGES = ("hitrate", "hitrate.langchain", "hitrate.langgraph", "hitrate.serde", "hitrate.testing")
 
 
 def imported_by(statement: str) -> set[str]:
@@ -23,7 +24,7 @@ def imported_by(statement: str) -> set[str]:
     return set(subprocess.run(command, check=True, capture_output=True, text=True).stdout.split())
 
 
-@pytest.mark.parametrize("module", ["hitrate", "hitrate.langgraph", "hitrate.serde", "hitrate.testing"])
+@pytest.mark.parametrize("module", PACKAGES)
 def test_every_public_name_is_there_and_listed(module: str) -> None:
     package = import_module(module)
     assert sorted(package.__all__) == list(package.__all__)
@@ -39,7 +40,7 @@ def test_the_public_names() -> None:
     assert hitrate.BaseCache is import_module("hitrate.base").BaseCache
 
 
-@pytest.mark.parametrize("module", ["hitrate", "hitrate.langgraph", "hitrate.serde", "hitrate.testing"])
+@pytest.mark.parametrize("module", PACKAGES)
 def test_an_unknown_name_is_an_attribute_error(module: str) -> None:
     with pytest.raises(AttributeError, match="no attribute 'Nothing'"):
         import_module(module).Nothing  # noqa: B018

@@ -202,6 +202,16 @@ def test_keys_of_a_str_enum_are_their_text(cache: Any) -> None:
     assert cache.get_or_compute(enum_key, lambda: 2) == 1
 
 
+def test_what_is_computed_together_saves_the_time_that_it_took_together(any_cache: Any, clock: Clock) -> None:
+    def compute(keys: list[Any]) -> dict[Any, int]:
+        clock.advance(8)
+        return dict.fromkeys(keys, 1)
+
+    for _ in range(2):
+        any_cache.get_or_compute_many(_keys("a", "b", "c", "d"), compute)
+    assert any_cache.stats().seconds_saved == 8
+
+
 def test_many_wait_for_what_others_compute(cache: Any) -> None:
     single, rest = Gated(lambda: "single"), Gated(lambda: None)
 
