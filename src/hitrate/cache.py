@@ -512,6 +512,7 @@ class Cache(BaseCache[ValueT]):
             bytes=size,
             seconds_saved=counters.seconds_saved,
             breaker=self._store.breaker,
+            tokens_saved=counters.ledger.tokens_saved(),
         )
 
     def close(self) -> None:
