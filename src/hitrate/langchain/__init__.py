@@ -1,0 +1,27 @@
+"""hitrate for LangChain: a middleware for ``create_agent``, and a cache for models.
+
+A run does not fail because of its cache: whatever the cache does, the model or the tool runs.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from hitrate.lazy import lazily
+
+if TYPE_CHECKING:
+    from hitrate.langchain.llm import LLMCache
+    from hitrate.langchain.middleware import CacheMiddleware
+    from hitrate.langchain.saved import Savings, savings
+
+_HOME = {
+    "CacheMiddleware": "middleware",
+    "LLMCache": "llm",
+    "Savings": "saved",
+    "savings": "saved",
+}
+
+__all__ = ["CacheMiddleware", "LLMCache", "Savings", "savings"]
+
+
+__getattr__, __dir__ = lazily(globals(), _HOME)
