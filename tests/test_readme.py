@@ -13,6 +13,7 @@ ROOT = Path(__file__).parent.parent
 README = (ROOT / "README.md").read_text(encoding="utf-8")
 LESSON = (ROOT / "docs" / "compute-once.md").read_text(encoding="utf-8")
 GRAPHS = (ROOT / "docs" / "langgraph.md").read_text(encoding="utf-8")
+AGENTS = (ROOT / "docs" / "langchain.md").read_text(encoding="utf-8")
 
 
 def examples(text: str) -> list[tuple[str, str]]:
@@ -23,9 +24,10 @@ def test_every_example_is_tested() -> None:
     assert len(examples(README)) == README.count("```python") == 3
     assert len(examples(LESSON)) == LESSON.count("```python") == 7
     assert len(examples(GRAPHS)) == GRAPHS.count("```python") == 4
+    assert len(examples(AGENTS)) == AGENTS.count("```python") == 4
 
 
-@pytest.mark.parametrize(("code", "printed"), examples(README) + examples(LESSON) + examples(GRAPHS))
+@pytest.mark.parametrize(("code", "printed"), examples(README) + examples(LESSON) + examples(GRAPHS) + examples(AGENTS))
 def test_an_example_prints_what_it_says(code: str, printed: str, tmp_path: Path) -> None:
     command = [sys.executable, "-W", "error", "-c", code]
     done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
