@@ -20,7 +20,7 @@ help:
 demo: .venv/.demo
 	@$(BIN)/python examples/demo.py
 
-test: .venv/.test .venvs/langchain/.suites
+test: .venv/.test .venv/.test-agents .venvs/langchain/.suites
 	@.venvs/langchain/bin/python -m pytest --quiet -c conformance/pytest.ini conformance
 	@.ci/test $(BIN)/python
 
@@ -48,7 +48,7 @@ bench: .venv/.bench
 	$(BIN)/python -m bench
 
 # Its servers, and what it looks at after each blow, are those of the tests.
-torture: .venv/.test
+torture: .venv/.test .venv/.test-agents
 	$(BIN)/python -m torture
 
 .venv/bin/python:

@@ -14,7 +14,7 @@ README = (ROOT / "README.md").read_text(encoding="utf-8")
 PAGES = {
     "README.md": 3,
     "docs/compute-once.md": 10,
-    "docs/langchain.md": 2,
+    "docs/langchain.md": 6,
     "docs/langgraph.md": 4,
     "docs/own-types.md": 1,
     "docs/serializers.md": 1,

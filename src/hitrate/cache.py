@@ -676,6 +676,7 @@ class Cache(BaseCache[ValueT]):
             seconds_saved=counters.seconds_saved,
             disk_bytes=usage.disk_bytes,
             breaker=self._store.breaker,
+            tokens_saved=counters.ledger.tokens_saved(),
         )
 
     def close(self) -> None:

@@ -1,0 +1,105 @@
+"""Messages as a key has them: by what they say to a model, and not by what tells one run from another."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+from langchain_core.messages import BaseMessage
+
+from hitrate.langchain.call_ids import OF_CALLS, call_ids, with_ids
+from hitrate.langchain.media import is_media, media
+from hitrate.langchain.settings import CACHE_CONTROL
+from hitrate.langgraph.messages import without_item_ids
+
+_TOLD_APART = frozenset(
+    {"id", "response_metadata", "usage_metadata", "artifact", "type", "content", "additional_kwargs"}
+)
+"""Fields that do not count or, of the last three, are told first."""
+
+
+def told(messages: Iterable[BaseMessage]) -> list[Any]:
+    """Return what messages say, as content.
+
+    The ids of messages, of tool calls and of a provider's items do not count, but which result is of which call does:
+    an id of a call becomes the number of its first appearance. Usage and metadata of responses do not count, nor do
+    artifacts, which no model sees.
+    """
+    names: dict[str, str] = {}
+    return [_told(message, names) for message in messages]
+
+
+def _told(message: BaseMessage, names: dict[str, str]) -> list[Any]:
+    attributes = message.__dict__
+    content = attributes["content"]
+    more: dict[str, Any] = {}
+    kwargs = attributes["additional_kwargs"]
+    if type(content) is not str or kwargs:
+        content, kwargs = _with_numbers(message, names)
+        if kwargs:
+            more["additional_kwargs"] = kwargs
+    for name, value in attributes.items():
+        kind = type(value)
+        if value is None or name in _TOLD_APART or (not value and (kind is list or kind is dict or kind is str)):
+            continue
+        if name == "tool_call_id":
+            value = names.setdefault(value, str(len(names)))
+        elif name in OF_CALLS:
+            value = [
+                {**call, "id": names.setdefault(call["id"], str(len(names)))} if call.get("id") else call
+                for call in value
+            ]
+        more[name] = value
+    extra = message.__pydantic_extra__
+    return [attributes["type"], content, more, extra] if extra else [attributes["type"], content, more]
+
+
+def _with_numbers(message: BaseMessage, names: dict[str, str]) -> tuple[Any, dict[str, Any]]:
+    """Return content and additional_kwargs of a message with numbers for ids of calls, without a provider's items."""
+    for id_ in call_ids(message):
+        names.setdefault(id_, str(len(names)))
+    own = _Own(message)
+    without_item_ids(own)
+    content = own.content
+    if type(content) is list:
+        content = _text_of([block(each) for each in with_ids(content, names)])
+    elif isinstance(content, str):
+        content = str.__str__(content)  # such as the `text` of another message, which is of a class of its own
+    return content, _without_nothing(with_ids(own.additional_kwargs, names))
+
+
+class _Own:
+    """What of a message is changed for the key, and not in the message."""
+
+    def __init__(self, message: BaseMessage) -> None:
+        self.content: Any = message.content
+        self.additional_kwargs = {**message.additional_kwargs}
+        self.response_metadata: dict[str, Any] = {}
+
+
+def _text_of(blocks: list[Any]) -> Any:
+    """Return blocks of content; the text of one that is nothing else, as what marks a prompt makes of a text."""
+    if len(blocks) == 1 and type(blocks[0]) is dict and blocks[0].keys() == {"type", "text"}:
+        return blocks[0]["text"] if blocks[0]["type"] == "text" else blocks
+    return blocks
+
+
+def block(given: Any) -> Any:
+    """Return what a block of content says: media by a hash, without marks for a provider's own cache."""
+    if type(given) is not dict:
+        return str.__str__(given) if isinstance(given, str) else given
+    if isinstance(given.get("text"), str):
+        given = {**given, "text": str.__str__(given["text"])}
+    if CACHE_CONTROL in given:
+        given = {name: value for name, value in given.items() if name != CACHE_CONTROL}
+    if is_media(given):
+        return media(given)
+    inner = given.get("content")
+    if type(inner) is list:  # the result of a tool, with blocks of its own
+        return {**given, "content": [block(each) for each in inner]}
+    return given
+
+
+def _without_nothing(values: dict[str, Any]) -> dict[str, Any]:
+    """Return fields that say something: None is what one provider says where others leave out the field."""
+    return {name: value for name, value in values.items() if value is not None and name != CACHE_CONTROL}

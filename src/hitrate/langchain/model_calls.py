@@ -1,0 +1,119 @@
+"""A call of an agent's model: its key, and what is kept of its response."""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+from langchain.agents.middleware.types import ModelRequest, ModelResponse
+from langchain.agents.structured_output import AutoStrategy, ProviderStrategy, ToolStrategy
+from langchain_core.messages import AIMessage, BaseMessage, ToolMessage
+from langchain_core.runnables.config import var_child_runnable_config
+
+from hitrate.base import FullKey, Namespace
+from hitrate.content.calls import content_key, key_of
+from hitrate.content.options import PLAIN
+from hitrate.langchain.answers import is_whole, make_new, tokens_of
+from hitrate.langchain.call_ids import call_ids
+from hitrate.langchain.history import told
+from hitrate.langchain.models import identity_of, name_of_model, picks_format_by
+from hitrate.langchain.remembered import Remembered
+from hitrate.langchain.settings import class_schema, name_of_class, settings, tool_schema
+from hitrate.langchain.spared import Kept
+
+NAMESPACE: Final[Namespace] = ("langchain", "model")
+
+
+def key_of_model_call(request: ModelRequest[Any], scope: Any) -> FullKey:
+    """Return the full key of a call of a model.
+
+    Args:
+        request: the call.
+        scope: what counts besides.
+
+    Raises:
+        Exception: whatever a model or tool raises when it is asked what it is; a TypeError for what has no content.
+    """
+    model = request.model
+    messages = told(request.messages if request.system_message is None else [request.system_message, *request.messages])
+    format_ = request.response_format
+    parts = (
+        scope,
+        _name_of_agent(),
+        identity_of(model),
+        settings(request.model_settings),
+        messages,
+        request.system_message is not None,
+        [tool_schema(tool) for tool in request.tools],
+        settings(request.tool_choice),
+        None if format_ is None else [_schema_of_format(format_), picks_format_by(model)],
+    )
+    return (*NAMESPACE, name_of_model(model)), key_of((), parts, {}, PLAIN)
+
+
+def _name_of_agent() -> str | None:
+    """Return the name of the agent that runs, which its messages carry."""
+    config = var_child_runnable_config.get()
+    metadata = config.get("metadata") if config else None
+    name = metadata.get("lc_agent_name") if metadata else None
+    return name if type(name) is str else None
+
+
+def _schema_of_format(given: Any) -> Any:
+    """Return what response format is asked for, by its schema."""
+    return _find_schema_of_format(given) if isinstance(given, dict) else _known_schema_of_format(given)
+
+
+def _find_schema_of_format(given: Any) -> str:
+    if isinstance(given, ToolStrategy):
+        schemas = [_spec(each) for each in given.schema_specs]
+        return content_key("tool", schemas, given.tool_message_content, settings(given.handle_errors))
+    if isinstance(given, ProviderStrategy):
+        return content_key("provider", _spec(given.schema_spec))
+    schema = given.schema if isinstance(given, AutoStrategy) else given
+    if isinstance(schema, type):
+        return content_key("auto", class_schema(schema))
+    return content_key(
+        "auto", schema if isinstance(schema, dict) else [_spec(e) for e in ToolStrategy(schema).schema_specs]
+    )
+
+
+_known_schema_of_format = Remembered(_find_schema_of_format)
+
+
+def _spec(given: Any) -> list[Any]:
+    of = name_of_class(given.schema) if isinstance(given.schema, type) else None
+    return [given.name, given.description, given.json_schema, given.strict, of]
+
+
+def kept_of_response(response: Any, seconds: float) -> Kept | None:
+    """Return what is stored of a response; None if it is not good for other runs.
+
+    Args:
+        response: what the handler returned.
+        seconds: how long it took.
+    """
+    if type(response) is not ModelResponse or not response.result:
+        return None
+    answers = [each for each in response.result if isinstance(each, AIMessage)]
+    if not answers or not all(map(is_whole, answers)):
+        return None
+    if response.structured_response is None and any(isinstance(each, ToolMessage) for each in response.result):
+        return None  # the model's answer did not fit the response format
+    return Kept(seconds, *tokens_of(answers), [response.result, response.structured_response])
+
+
+def response_of(stored: Any, request: ModelRequest[Any]) -> ModelResponse[Any]:
+    """Return the response to a request that what was stored answers, as if the model had just given it."""
+    result, structured = stored
+    if not result or not all(isinstance(each, BaseMessage) for each in result):
+        raise TypeError("it is no response of a model")
+
+    def history() -> set[str]:
+        messages = [*request.messages]
+        state = request.state
+        if isinstance(state, dict):  # which another middleware may have cut for the model
+            messages += [each for each in state.get("messages", ()) if isinstance(each, BaseMessage)]
+        return {id_ for message in messages for id_ in call_ids(message)}
+
+    make_new(result, history)
+    return ModelResponse(result=result, structured_response=structured)

@@ -1,0 +1,42 @@
+"""What was found out about an object, remembered as long as the object lives."""
+
+from __future__ import annotations
+
+import weakref
+from collections.abc import Callable
+from typing import Any, Generic, TypeVar
+
+T = TypeVar("T")
+
+
+class Remembered(Generic[T]):
+    """The results of a function of one object, by the object itself and not by what it equals.
+
+    Args:
+        find: finds out what is remembered.
+    """
+
+    def __init__(self, find: Callable[[Any], T]) -> None:
+        self._find = find
+        self._known: dict[int, tuple[weakref.ref[Any], T]] = {}
+
+    def __call__(self, of: Any) -> T:
+        """Return what is known of an object, finding it out the first time."""
+        known = self._known.get(id(of))
+        if known is not None and known[0]() is of:
+            return known[1]
+        found = self._find(of)
+        try:
+            reference = weakref.ref(of, self._forget(id(of)))
+        except TypeError:  # it cannot be referred to weakly
+            return found
+        self._known[id(of)] = reference, found
+        return found
+
+    def _forget(self, place: int) -> Callable[[weakref.ref[Any]], None]:
+        def forget(reference: weakref.ref[Any]) -> None:
+            known = self._known.get(place)
+            if known is not None and known[0] is reference:
+                del self._known[place]
+
+        return forget

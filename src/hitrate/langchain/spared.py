@@ -1,0 +1,218 @@
+"""A call that is made once: answered from the cache, by waiting for an equal call, or by its handler.
+
+The handler runs at most once for a call, and its own exceptions are what the caller sees. Whatever else goes wrong, in
+a key, the cache or what it holds, makes the handler run.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from time import perf_counter
+from typing import Any, NamedTuple
+
+from langgraph.errors import GraphBubbleUp
+
+from hitrate.base import FullKey
+from hitrate.compute.cache import ComputingCache
+from hitrate.compute.terms import Terms
+from hitrate.failsafe import log
+from hitrate.runs import BYPASS, REFRESH, current_mode
+from hitrate.savings import Account
+
+_LOGGED = 100
+"""Reasons that one middleware logs, at most."""
+
+
+class Kept(NamedTuple):
+    """What is stored of a result.
+
+    Attributes:
+        seconds: how long it took.
+        input_tokens: that went to a model for it.
+        output_tokens: that came back.
+        content: the result, as plain content and messages.
+    """
+
+    seconds: float
+    input_tokens: int
+    output_tokens: int
+    content: Any
+
+
+class Once:
+    """A line that is logged once for each reason."""
+
+    def __init__(self) -> None:
+        self._logged: set[str] = set()
+
+    def log(self, what: str, why: object) -> None:
+        """Log that something runs uncached, and why."""
+        reason = f"{what}: {why}"
+        if reason not in self._logged and len(self._logged) < _LOGGED:
+            self._logged.add(reason)
+            log.warning("%s runs uncached (logged once): %s", what, why)
+
+
+class _HandlerFailedError(Exception):
+    """The handler of the call that others wait for raised an exception."""
+
+    def __init__(self, error: Exception) -> None:
+        super().__init__(str(error))
+        self.error = error
+
+
+class SparedCall:
+    """One call of a model or tool that has a key.
+
+    Args:
+        cache: where results are.
+        full_key: of the call.
+        terms: how results are kept, and a ``cache_if`` that leaves out None.
+        handler: makes the call, or returns an awaitable of it.
+        request: what the handler is given.
+        keep: returns what is to be stored of a result, None for nothing.
+        renew: returns the result of this request from what was stored, the caller's own.
+        account: where what is saved is noted.
+        started: when the key began to be made, by ``perf_counter``.
+        once: logs what goes wrong.
+    """
+
+    def __init__(
+        self,
+        cache: ComputingCache[Any],
+        full_key: FullKey,
+        terms: Terms,
+        handler: Callable[[Any], Any],
+        request: Any,
+        keep: Callable[[Any, float], Kept | None],
+        renew: Callable[[Any, Any], Any],
+        account: Account,
+        started: float,
+        once: Once,
+    ) -> None:
+        self._cache = cache
+        self._full_key = full_key
+        self._terms = terms
+        self._handler = handler
+        self._request = request
+        self._keep = keep
+        self._renew = renew
+        self._account = account
+        self._started = started
+        self._once = once
+        self._seconds = 0.0  # that the handler took
+        self._began = False
+        self._ended = False
+        self._result: Any = None
+        self._error: BaseException | None = None
+
+    # Both faces
+
+    def run(self) -> Any:
+        """Return the result."""
+        mode = current_mode()
+        if mode == BYPASS:
+            return self._handler(self._request)
+        computing = self._cache._computing
+        ask = computing.anew if mode == REFRESH else computing.one
+        stored = failure = None
+        try:
+            stored = ask(self._full_key, self._compute, self._terms)
+        except Exception as error:
+            failure = error
+        if self._is_answered(stored, failure):
+            return self._answer()
+        return self._handler(self._request)
+
+    async def arun(self) -> Any:
+        """Return the result; as ``run``."""
+        mode = current_mode()
+        if mode == BYPASS:
+            return await self._handler(self._request)
+        computing = self._cache._computing
+        ask = computing.aanew if mode == REFRESH else computing.aone
+        stored = failure = None
+        try:
+            stored = await ask(self._full_key, self._acompute, self._terms)
+        except Exception as error:
+            failure = error
+        if self._is_answered(stored, failure):
+            return self._answer()
+        return await self._handler(self._request)
+
+    def _compute(self) -> list[Any] | None:
+        self._begin()
+        started = perf_counter()
+        try:
+            self._result = self._handler(self._request)
+        except BaseException as error:
+            self._error = error
+            if isinstance(error, Exception) and not isinstance(error, GraphBubbleUp):
+                raise _HandlerFailedError(error) from None  # to all who wait; the others are the caller's own
+            raise
+        return self._end(perf_counter() - started)
+
+    async def _acompute(self) -> list[Any] | None:
+        self._begin()
+        started = perf_counter()
+        try:
+            self._result = await self._handler(self._request)
+        except BaseException as error:
+            self._error = error
+            if isinstance(error, Exception) and not isinstance(error, GraphBubbleUp):
+                raise _HandlerFailedError(error) from None  # to all who wait; the others are the caller's own
+            raise
+        return self._end(perf_counter() - started)
+
+    # What does not wait
+
+    def _begin(self) -> None:
+        if self._began:
+            raise self._error or RuntimeError("a handler is called once")
+        self._began = True
+
+    def _end(self, seconds: float) -> list[Any] | None:
+        self._ended = True
+        self._seconds = seconds
+        try:
+            kept = self._keep(self._result, seconds)
+        except Exception as error:
+            self._once.log(self._what, f"its result cannot be looked at: {error!r}")
+            return None
+        return None if kept is None else list(kept)
+
+    @property
+    def _what(self) -> str:
+        return " ".join(self._full_key[0])
+
+    def _is_answered(self, stored: Any, failure: Exception | None) -> bool:
+        """Tell whether there is an answer, or an exception that is one; if not, the handler is to run."""
+        if self._began:
+            self._account.miss(perf_counter() - self._started - self._seconds)
+            if not self._ended:
+                self._error = self._error or failure
+            elif failure is not None:
+                self._once.log(self._what, repr(failure))
+            return True
+        if type(failure) is _HandlerFailedError:
+            self._error = failure.error
+            return True
+        if failure is not None and not isinstance(failure, GraphBubbleUp):
+            self._once.log(self._what, repr(failure))
+        if failure is not None or stored is None:
+            return False
+        try:
+            kept = Kept(*stored)
+            self._result = self._renew(kept.content, self._request)
+            self._account.hit(
+                float(kept.seconds), kept.input_tokens, kept.output_tokens, perf_counter() - self._started
+            )
+        except Exception as error:
+            self._once.log(self._what, f"what was stored is unusable: {error!r}")
+            return False
+        return True
+
+    def _answer(self) -> Any:
+        if self._error is not None:
+            raise self._error
+        return self._result

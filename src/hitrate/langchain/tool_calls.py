@@ -1,0 +1,138 @@
+"""A call of an agent's tool: its key, and what is kept of its result."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from contextlib import suppress
+from typing import Any, Final
+
+from langchain_core.messages import BaseMessage, ToolMessage
+from langchain_core.tools import BaseTool
+from langgraph.prebuilt.tool_node import ToolCallRequest
+from langgraph.types import Command
+
+from hitrate.base import FullKey, Namespace
+from hitrate.compute.identity import identity_of, name_of
+from hitrate.content.calls import content_key, key_of
+from hitrate.content.options import PLAIN
+from hitrate.langchain.answers import make_new
+from hitrate.langchain.call_ids import rename
+from hitrate.langchain.remembered import Remembered
+from hitrate.langchain.settings import fields_set, name_of_class, settings
+from hitrate.langchain.spared import Kept
+
+NAMESPACE: Final[Namespace] = ("langchain", "tool")
+
+_FUNCTIONS = ("func", "coroutine")
+
+
+def key_of_tool_call(request: ToolCallRequest, scope: Any, key: Callable[[ToolCallRequest], Any] | None) -> FullKey:
+    """Return the full key of a call of a tool.
+
+    Args:
+        request: the call.
+        scope: what counts besides.
+        key: returns what counts of the request besides.
+
+    Raises:
+        Exception: whatever ``key`` raises; a TypeError for what has no content.
+    """
+    call = request.tool_call
+    more = () if key is None else (key(request),)
+    parts = (scope, _identity_of(request.tool), call["args"], more)
+    return (*NAMESPACE, call["name"]), key_of((), parts, {}, PLAIN)
+
+
+def _find_identity_of(tool: BaseTool) -> str:
+    """Return what tells a tool from others of its name: its class and functions, and the settings that it was given.
+
+    A function counts by its module and name, and by what it closes over: two tools that one function makes are two.
+    What has no content, as a client, does not count, nor does the code: an edited tool goes on being found.
+    """
+    told = {}
+    for name, value in fields_set(tool, BaseTool):
+        is_function = name in _FUNCTIONS and hasattr(value, "__qualname__")
+        with suppress(TypeError):
+            told[name] = content_key(name_of(value) if is_function else settings(value))
+            if is_function:
+                told[f"{name} besides"] = identity_of(value, version="1", is_lenient=True).digest().hex()
+    return content_key(name_of_class(type(tool)), told)
+
+
+_identity_of = Remembered(_find_identity_of)
+
+
+def was_interrupted(config: Any) -> bool:
+    """Tell whether the task that runs was interrupted before, or may be given the answer of a person.
+
+    Such an answer is for this call alone.
+    """
+    inner = config.get("configurable") if config else None
+    pad = inner.get("__pregel_scratchpad") if inner else None
+    if pad is None or inner is None:
+        return False
+    return bool(pad.resume or inner.get("__pregel_resume_map") or pad.get_null_resume(False) is not None)
+
+
+class ToolResults:
+    """Which results of tools are kept, and how they are made new.
+
+    Args:
+        errors: whether those that say that the tool failed are.
+        commands: whether those that are a ``Command`` are.
+    """
+
+    def __init__(self, *, errors: bool, commands: bool) -> None:
+        self._errors = errors
+        self._commands = commands
+
+    def kept(self, result: Any, seconds: float) -> Kept | None:
+        """Return what is stored of a result; None if it is not good for other runs."""
+        messages = [*_messages_of(result)]
+        if not self._commands and not isinstance(result, ToolMessage):
+            return None
+        if not messages and not isinstance(result, Command):
+            return None
+        if not self._errors and any(getattr(each, "status", None) == "error" for each in messages):
+            return None
+        return Kept(seconds, 0, 0, result)
+
+    def result_of(self, stored: Any, request: ToolCallRequest) -> Any:
+        """Return the result of a request that what was stored answers, as if the tool had just run."""
+        messages = [*_messages_of(stored)]
+        if not messages and not isinstance(stored, Command):
+            raise TypeError("it is no result of a tool")
+        id_ = request.tool_call["id"]
+        answers = [each for each in messages if isinstance(each, ToolMessage)]
+        new = {each.tool_call_id: id_ for each in answers} if id_ is not None and _are_of_one(answers) else {}
+        make_new([each for each in messages if each.type != "remove"], set)
+        for message in messages:
+            rename(message, new)
+            if isinstance(message, ToolMessage):
+                message.id = None
+        return stored
+
+
+def _are_of_one(answers: Iterable[ToolMessage]) -> bool:
+    return len({each.tool_call_id for each in answers}) == 1
+
+
+def _messages_of(result: Any) -> Iterable[BaseMessage]:
+    """Yield the messages of what a tool returned: one, those that a command adds, or those in a list of such."""
+    if isinstance(result, BaseMessage):
+        yield result
+    elif isinstance(result, Command):
+        update: Any = result.update
+        if isinstance(update, Mapping):
+            update = [*update.values()]
+        elif _is_pairs(update):
+            update = [value for _, value in update]
+        yield from _messages_of(update)
+    elif isinstance(result, (list, tuple)):
+        for each in result:
+            yield from _messages_of(each)
+
+
+def _is_pairs(update: Any) -> bool:
+    """Tell whether an update is a list of names of fields and their values."""
+    return isinstance(update, (list, tuple)) and all(type(each) is tuple and len(each) == 2 for each in update)

@@ -1,0 +1,100 @@
+"""What hits spared, by namespace and model: calls, seconds and tokens. Adapters note it, a cache adds it up."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Final
+
+from hitrate.base import Namespace
+
+_ACCOUNTS_AT_MOST: Final = 4096
+
+
+class Account:
+    """What was saved in one namespace, of one model.
+
+    Each count is changed by a single ``+=``, as those of ``Counters`` are.
+
+    Attributes:
+        namespace: where the entries are.
+        model: whose tokens they are; empty for a tool.
+        hits: calls that were answered from the cache, or by waiting for an equal one.
+        misses: calls that ran.
+        seconds_saved: seconds that the calls took when they ran, summed over hits.
+        seconds_spent: seconds that making keys, looking up and storing took, hits and misses.
+        input_tokens: tokens that hits did not send.
+        output_tokens: tokens that hits did not have made.
+    """
+
+    __slots__ = (
+        "hits",
+        "input_tokens",
+        "misses",
+        "model",
+        "namespace",
+        "output_tokens",
+        "seconds_saved",
+        "seconds_spent",
+    )
+
+    def __init__(self, namespace: Namespace, model: str) -> None:
+        self.namespace = namespace
+        self.model = model
+        self.hits = 0
+        self.misses = 0
+        self.seconds_saved = 0.0
+        self.seconds_spent = 0.0
+        self.input_tokens = 0
+        self.output_tokens = 0
+
+    def hit(self, seconds: float, input_tokens: int, output_tokens: int, spent: float) -> None:
+        """Note a call that was spared.
+
+        Args:
+            seconds: how long it took when it ran.
+            input_tokens: how many tokens went to the model then.
+            output_tokens: how many came back.
+            spent: seconds that the cache took.
+        """
+        self.hits += 1
+        self.seconds_saved += seconds
+        self.seconds_spent += spent
+        if input_tokens:
+            self.input_tokens += input_tokens
+        if output_tokens:
+            self.output_tokens += output_tokens
+
+    def miss(self, spent: float) -> None:
+        """Note a call that ran, and the seconds that the cache took besides."""
+        self.misses += 1
+        self.seconds_spent += spent
+
+
+class Ledger:
+    """The accounts of one cache: a bounded number, beyond which what is new is not noted."""
+
+    def __init__(self) -> None:
+        self._accounts: dict[tuple[Namespace, str], Account] = {}
+
+    def __iter__(self) -> Iterator[Account]:
+        return iter(list(self._accounts.values()))
+
+    def account(self, namespace: Namespace, model: str = "") -> Account:
+        """Return the account of a namespace and a model."""
+        key = namespace, model
+        found = self._accounts.get(key)
+        if found is None:
+            found = Account(namespace, model)
+            if len(self._accounts) < _ACCOUNTS_AT_MOST:
+                found = self._accounts.setdefault(key, found)
+        return found
+
+    def tokens_saved(self) -> dict[str, dict[str, int]]:
+        """Return by model the tokens that hits spared: ``{"input": ..., "output": ...}``."""
+        saved: dict[str, dict[str, int]] = {}
+        for account in self:
+            if account.input_tokens or account.output_tokens:
+                tokens = saved.setdefault(account.model, {"input": 0, "output": 0})
+                tokens["input"] += account.input_tokens
+                tokens["output"] += account.output_tokens
+        return saved
