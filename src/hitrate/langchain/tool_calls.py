@@ -46,8 +46,8 @@ def key_of_tool_call(request: ToolCallRequest, scope: Any, key: Callable[[ToolCa
 def _find_identity_of(tool: BaseTool) -> str:
     """Return what tells a tool from others of its name: its class and functions, and the settings that it was given.
 
-    A function counts by its module and name, and by what it closes over: two tools that one function makes are two.
-    What has no content, as a client, does not count, nor does the code: an edited tool goes on being found.
+    A function counts as for ``cached``, by its name, its code and what it closes over: two tools that one function
+    makes are two. What has no content, as a client, does not count.
     """
     told = {}
     for name, value in fields_set(tool, BaseTool):
@@ -55,7 +55,7 @@ def _find_identity_of(tool: BaseTool) -> str:
         with suppress(TypeError):
             told[name] = content_key(name_of(value) if is_function else settings(value))
             if is_function:
-                told[f"{name} besides"] = identity_of(value, version="1", is_lenient=True).digest().hex()
+                told[f"{name} besides"] = identity_of(value, version=None, is_lenient=True).digest().hex()
     return content_key(name_of_class(type(tool)), told)
 
 
