@@ -29,7 +29,7 @@ def identity_of(model: Any) -> Any:
     if isinstance(model, BaseLanguageModel):
         return [
             _fields_of(model),
-            model._llm_type if hasattr(model, "_llm_type") else "",
+            getattr(model, "_llm_type", ""),
             settings(dict(model._identifying_params)),
             {name: value for name, value in _params(model).items() if name not in _ANSWERS_ALIKE},
         ]

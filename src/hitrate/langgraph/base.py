@@ -103,7 +103,7 @@ class GraphCache(Cache[ValueT], LangGraphCache[ValueT]):  # pyright: ignore[repo
     @property
     def _tasks(self) -> Tasks:
         """The tasks that asked, made when first used."""
-        tasks: Tasks = self.__dict__.get("_graph_tasks") or self.__dict__.setdefault("_graph_tasks", Tasks())
+        tasks: Tasks = vars(self).get("_graph_tasks") or vars(self).setdefault("_graph_tasks", Tasks())
         return tasks
 
     def _cannot_store(self, full_key: FullKey, error: SerializationError) -> None:
