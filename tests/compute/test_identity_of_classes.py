@@ -9,6 +9,7 @@ import hashlib
 import random
 import sqlite3
 import struct
+import sys
 import typing
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -180,7 +181,10 @@ def test_the_annotations_of_a_function_count_by_name(memory: Any) -> None:
         lambda: struct.Struct("<i").unpack,
         lambda: random.Random(1).random,
         lambda: random.Random(1).choice,
-        lambda: hashlib.sha256(b"a").update,
+        pytest.param(
+            lambda: hashlib.sha256(b"a").update,
+            marks=pytest.mark.xfail(sys.version_info >= (3, 13), reason="its hash objects pass for plain ones there"),
+        ),
         lambda: msgspec.json.Decoder(int).decode,
     ],
 )
