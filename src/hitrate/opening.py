@@ -162,7 +162,9 @@ def _plan(home: ModuleType, url: str) -> tuple[Any, dict[str, Any], dict[str, An
             meant = f"; is {near[0]} meant?" if near else ""
             raise ValueError(f"the URL of {_CLASSES[scheme]} gives an option that is none of {options_known}{meant}")
         return cls, _place(scheme, url, parts.netloc, parts.path), options
-    driver = urlunsplit((_REDIS_NAMES.get(scheme, scheme), parts.netloc, parts.path, urlencode(rest), parts.fragment))
+    # An @ stays as it is, for the class tells by it that a password was cut.
+    query = urlencode(rest, safe="@")
+    driver = urlunsplit((_REDIS_NAMES.get(scheme, scheme), parts.netloc, parts.path, query, parts.fragment))
     if not driver.partition(":")[2].startswith("//"):  # urlunsplit drops an empty host
         driver = driver.replace(":", "://", 1)
     return cls, {"": driver}, options

@@ -95,3 +95,26 @@ def test_a_cache_stays_true() -> None:
     with InMemoryCache() as cache:
         assert cache
         assert not hasattr(cache, "__len__")
+
+
+@pytest.mark.parametrize(
+    "conninfo",
+    [
+        f"host=127.0.0.1 port={SECRET} password={SECRET}",
+        f"postgresql:/u:{SECRET}@127.0.0.1/db",
+        f"postgresql://u:{SECRET}@{SECRET}..invalid/db",
+        f"dbname=u:{SECRET}@127.0.0.1",
+    ],
+)
+def test_what_does_not_look_like_a_host_or_database_is_not_shown(conninfo: str) -> None:
+    from psycopg_pool import ConnectionPool
+
+    with PostgresCache(ConnectionPool(conninfo, open=False)) as cache:
+        assert SECRET not in repr(cache)
+
+
+def test_a_password_with_a_slash_is_not_taken_for_the_database() -> None:
+    with pytest.raises(ValueError, match="conninfo cannot be understood"):
+        PostgresCache(f"postgresql://u:12/{SECRET}@127.0.0.1:1/db")
+    with PostgresCache("postgresql://[::1]:5432/db?options=-cuser%3Da@b") as cache:
+        assert repr(cache) == "PostgresCache(host='::1', port='5432', dbname='db', table='hitrate')"

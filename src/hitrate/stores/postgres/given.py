@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from typing import Any
 
@@ -57,11 +58,29 @@ def _is_understood(conninfo: str) -> bool:
     except (psycopg.Error, ValueError):
         return False
     hosts, ports = (str(parts.get(name) or "").split(",") for name in ("host", "port"))
-    return all("@" not in host[1:] for host in hosts) and all(port.isdecimal() or not port for port in ports)
+    # In postgresql://user:12/34@host/database the database would be "34@host/database".
+    is_torn = "://" in conninfo and "@" in str(parts.get("dbname") or "")
+    return (
+        not is_torn
+        and all("@" not in host[1:] for host in hosts)
+        and all(port.isdecimal() or not port for port in ports)
+    )
+
+
+# What repr shows has to look like what it is: libpq takes a malformed URL for the name of a database, and hands on a
+# port that is none. A list of hosts or ports has commas; a socket is an absolute path.
+_HOST = r"(?:/[\w./-]+|[\w-]+(?:\.[\w-]+)*\.?|[0-9a-fA-F:.%]+)"
+_PLAIN = {
+    "host": re.compile(rf"{_HOST}(?:,{_HOST})*"),
+    "hostaddr": re.compile(rf"{_HOST}(?:,{_HOST})*"),
+    "port": re.compile(r"[0-9]+(?:,[0-9]+)*"),
+    "dbname": re.compile(r"[\w.-]+"),
+    "service": re.compile(r"[\w.-]+"),
+}
 
 
 def described(conninfo: Any, table: str) -> str:
-    """Return where the tables are, without user and password, as far as a connection string tells.
+    """Return where the tables are, without user and password, as far as a connection string plainly tells.
 
     Args:
         conninfo: a connection string, or a function that returns one, which is not called.
@@ -73,11 +92,9 @@ def described(conninfo: Any, table: str) -> str:
             known = psycopg.conninfo.conninfo_to_dict(conninfo)
         except psycopg.Error:
             known = {}
-        where = [
-            f"{name}={shown!r}"
-            for name in ("host", "hostaddr", "port", "dbname", "service")
-            if (shown := known.get(name))
-        ]
+        shown = {name: str(known[name]) for name in _PLAIN if known.get(name)}
+        if all(_PLAIN[name].fullmatch(text) for name, text in shown.items()):
+            where = [f"{name}={text!r}" for name, text in shown.items()]
     return ", ".join([*where, f"table={table.replace(chr(34), '')!r}"])
 
 
