@@ -3,7 +3,9 @@
 import gc
 import sys
 import threading
+import time
 import tracemalloc
+import weakref
 from collections import deque
 from enum import StrEnum
 from random import Random
@@ -12,7 +14,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from hitrate import DecodeError, InMemoryCache
+from hitrate import DecodeError, InMemoryCache, SerializationError
+from hitrate.stores import upkeep
+from hitrate.stores.arrivals import Compaction
 from hitrate.stores.memory import footprint, size_of
 from hitrate.testing import Clock
 
@@ -158,8 +162,7 @@ def test_one_key_set_again_and_again_with_a_ttl_is_noted_a_bounded_number_of_tim
     cache = InMemoryCache()
     for number in range(20_000):
         cache.set({KEY: (number, 1000 + number)})
-    due = cache._store._due
-    assert sum(map(len, due._told.values())) / 2 < 10_000
+    assert sum(map(len, cache._store.due.told.values())) / 2 < 10_000
 
 
 def test_clearing_much_does_not_make_anyone_wait_for_it_to_be_freed():
@@ -167,10 +170,7 @@ def test_clearing_much_does_not_make_anyone_wait_for_it_to_be_freed():
     cache.set({(("big",), str(number)): (number, None) for number in range(60_000)})
     cache.clear()
     assert cache.stats().entries == cache.stats().bytes == 0
-    for thread in threading.enumerate():
-        if thread.name == "hitrate-free":
-            thread.join(20)
-            assert not thread.is_alive()
+    wait_until(lambda: not cache._store._garbage)
 
 
 def test_an_entry_that_cannot_be_decoded_concerns_no_other():
@@ -302,3 +302,136 @@ def test_a_read_of_more_keys_than_are_remembered_is_remembered_whole():
     cache.set(dict.fromkeys(keys, (1, None)))
     cache.get(keys)
     assert cache.stats().seconds_saved == 2 * len(keys)
+
+
+def wait_until(done, seconds=20.0):
+    """Wait for the upkeep, which has its own thread."""
+    deadline = time.monotonic() + seconds
+    while not done():
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
+
+
+def test_what_is_due_goes_though_nobody_writes_or_reads():
+    cache = InMemoryCache()
+    cache.set({(("ns",), str(number)): (number, 0.2) for number in range(5_000)})
+    cache.set({(("ns",), "kept"): (0, 3600), (("ns",), "for ever"): (0, None)})
+    store = cache._store
+    wait_until(lambda: sum(map(len, store.spaces.values())) == 2)
+    stats = cache.stats()
+    assert (stats.entries, stats.expirations) == (2, 5_000)
+
+
+def test_the_wait_for_what_is_due_keeps_no_cache_alive():
+    cache = InMemoryCache()
+    cache.set({KEY: (1, 3600)})
+    gone, number = weakref.ref(cache._store), id(cache._store)
+    wait_until(lambda: number in upkeep._asked and not upkeep._wanted.is_set())
+    del cache
+    wait_until(lambda: gc.collect() is not None and gone() is None)
+
+
+def test_what_falls_due_at_one_moment_by_a_clock_of_ones_own_goes_with_the_writes():
+    clock = Clock()
+    cache = InMemoryCache(clock=clock)
+    cache.set({(("due",), str(number)): (number, 60) for number in range(30_000)})
+    clock.advance(61)
+    writes = 0
+    while sum(map(len, cache._store.spaces.values())) > 100:
+        cache.set({(("ns",), str(writes % 100)): (writes, None)})
+        writes += 1
+        assert writes <= 30_000 / 64 + 2
+    assert cache.stats().expirations == 30_000
+
+
+@pytest.mark.parametrize("ttl", [None, 1000])
+def test_the_order_of_arrival_is_compacted_beside_the_writers(ttl):
+    cache = InMemoryCache(max_entries=20_000)
+    for start in range(0, 50_000, 100):
+        cache.set({(("ns",), str(number)): (number, ttl) for number in range(start, start + 100)})
+        cache.delete([(("ns",), str(start + 50)), (("ns",), str(start + 51))])
+        cache.set({(("ns",), str(start + 51)): ("again", ttl)})
+    store = cache._store
+    wait_until(lambda: not store._arrivals.wants_compacting)
+    stats = cache.stats()
+    assert 19_900 < stats.entries == sum(map(len, store.spaces.values()))
+    places = store._arrivals.places
+    assert len(places) // 2 - store._arrivals.dead == stats.entries
+    assert len(places) <= 4 * stats.entries + 4_000
+    there = {(space.name, key) for space, key in zip(places[::2], places[1::2], strict=True) if key in space}
+    assert there == {(space.name, key) for space in store.spaces.values() for key in space}
+
+
+@settings(max_examples=60, deadline=None)
+@given(
+    st.lists(st.tuples(st.sampled_from("sdgc"), st.integers(0, 30)), max_size=120),
+    st.lists(st.tuples(st.sampled_from("sdgc"), st.integers(0, 30)), max_size=120),
+)
+def test_what_happens_during_a_compaction_is_kept(before, meanwhile):
+    cache = InMemoryCache(max_entries=25)
+
+    def act(history):
+        for what, number in history:
+            key = ((str(number % 2),), str(number))
+            if what == "s":
+                cache.set({key: (number, None)})
+            elif what == "d":
+                cache.delete([key])
+            elif what == "g":
+                cache.get([key])
+            elif number % 7 == 0:
+                cache.clear([key[0]])
+
+    act(before)
+    store = cache._store
+    cache.stats()
+    compaction = Compaction(store._arrivals)
+    for _ in compaction.steps():
+        pass
+    act(meanwhile)
+    cache.stats()
+    compaction.finish()
+    arrivals = store._arrivals
+    assert len(arrivals.places) // 2 - arrivals.dead == cache.stats().entries
+    assert 0 <= arrivals.hand <= len(arrivals.places)
+    assert arrivals.hand % 2 == 0
+    pairs = {*zip(arrivals.places[::2], arrivals.places[1::2], strict=True)}
+    assert {(space, key) for space in store.spaces.values() for key in space} <= pairs
+
+
+def test_a_batch_is_exact_with_and_without_a_ttl():
+    clock = Clock()
+    cache = InMemoryCache(clock=clock)
+    for ttl in (None, 10, 2.5):
+        for turn in range(3):
+            batch = {(("ns",), str(number)): ({"n": number, "turn": turn}, ttl) for number in range(50)}
+            cache.set(batch)
+            assert cache.get([*batch]) == {key: value for key, (value, _) in batch.items()}
+            assert cache.stats().bytes == sum(space.size for space in cache._store.spaces.values())
+            assert cache.stats().entries == 50
+    clock.advance(3)
+    assert cache.get([(("ns",), "1")]) == {}
+
+
+@pytest.mark.parametrize("wrong", [{(("ns",), "b"): (object(), None)}, {(("ns",), "b"): (1, "soon")}, {"b": (1, None)}])
+def test_nothing_of_a_batch_is_stored_when_one_of_it_is_wrong(wrong):
+    cache = InMemoryCache(on_error="raise")
+    cache.set({(("ns",), "there"): (1, None)})
+    with pytest.raises((TypeError, SerializationError)):
+        cache.set({(("ns",), "a"): (1, None), **wrong})
+    assert cache.get([(("ns",), "a")]) == {}
+    assert cache.stats().entries == 1
+
+
+def test_the_seconds_that_a_value_took_are_kept_however_it_is_written():
+    clock = Clock()
+    for ttl in (None, 60):
+        for many in (1, 3):
+            cache = InMemoryCache(clock=clock, max_bytes=None)
+            cache.set({(("ns",), "x"): ({"x": 1}, ttl)})
+            keys = [(("ns",), str(number)) for number in range(many)]
+            cache.get(keys)
+            clock.advance(2)
+            cache.set({key: ({"x": 1}, ttl) for key in keys})
+            cache.get(keys)
+            assert cache.stats().seconds_saved == 2 * many, (ttl, many)

@@ -12,7 +12,6 @@ import time
 from collections import deque
 from collections.abc import Callable, Coroutine, Iterable, Mapping, Sequence
 from operator import call
-from random import getrandbits
 from typing import Any
 
 from hitrate.base import TTL, FullKey, Namespace, ValueT
@@ -42,9 +41,14 @@ _FLOAT_SIZE = sys.getsizeof(1.0)
 _FLOATS = "floats"
 """A list of floats, as far as the length of its payload tells; no encoding that leaves this file."""
 
+_LONGEST_TTL = 1e10  # seconds; a float tells seconds apart that far
+
 _HOT_BYTES = 1 << 19
 """Originals that hits copy, at most. A copy is faster than decoding only from what the processor has near: of 1,000
 entries of 1 kB, whose objects take 5 MB, it took half as long again."""
+
+_OFTEN, _RARELY = 63, 1023
+"""One hit in 64 chooses how its entry is held, and one in 1,024 while the originals take what they may."""
 
 
 class InMemoryCache(ComputingCache[ValueT]):
@@ -83,6 +87,8 @@ class InMemoryCache(ComputingCache[ValueT]):
         self._trusts_lengths = True
         self._hot: deque[tuple[Space, str, Held, int]] = deque()
         self._hot_size = 0
+        self._decoded = 0
+        self._settling = _OFTEN
         self._pack: Callable[[Any], bytes] = getattr(self.serde, "pack", bytes)
         self._loads = self.serde.loads_typed
         self._decoders: dict[str, Callable[[bytes], Any]] = {}
@@ -103,6 +109,7 @@ class InMemoryCache(ComputingCache[ValueT]):
         values: dict[FullKey, ValueT] = {}
         spaces = self._spaces
         missed = self._missed
+        decodes, loads = self._exact, self._loads
         hits = misses = 0
         saved = 0.0
         try:
@@ -128,6 +135,17 @@ class InMemoryCache(ComputingCache[ValueT]):
                         continue
                     self._store.expire(space, key, held)
                 else:
+                    if decodes and type(held) is tuple and held[4] and not space.decoded and held[0] != _FLOATS:
+                        # The usual entry of many: decoded for each hit, but for one hit in many.
+                        self._decoded = number = self._decoded + 1
+                        if number & self._settling and (held[2] is None or held[2] > self._time.time()):
+                            try:
+                                values[full_key] = loads((held[0], held[1]))
+                                hits += 1
+                                saved += held[3]
+                                continue
+                            except DecodeError:
+                                pass  # told below
                     value = self._unpacked(space, full_key, held)
                     if value is not _MISS:
                         values[full_key] = value
@@ -183,8 +201,9 @@ class InMemoryCache(ComputingCache[ValueT]):
     def _unpacked(self, space: Space, full_key: FullKey, held: Held) -> Any:
         """Return the value of an entry held as bytes, or as a str that was never read; ``_MISS`` if it has none.
 
-        Now and then choose the form that serves its next hits best. To choose takes as long as dozens of hits, so one
-        hit in 64 does, but for the first of an entry; where it was to go on decoding, it is so for the whole namespace.
+        Choose the form that serves its next hits best, unless this is its first. To choose takes as long as dozens of
+        hits, so ``get`` comes here once in a while only; where it was to go on decoding, it is so for the whole
+        namespace.
         """
         encoding, payload, expiry, seconds, visited = entry = spelled_out(held)
         if expiry is not None and expiry <= self._time.time():
@@ -211,7 +230,7 @@ class InMemoryCache(ComputingCache[ValueT]):
             value = value.copy()
         elif not visited:
             self._store.visit(space, full_key[1], held)
-        elif self._exact and (space.decoded or getrandbits(6 if self._hot_size < _HOT_BYTES else 10) == 0):
+        elif self._exact:
             value = self._settled(space, full_key, held, value)
         return value
 
@@ -255,6 +274,7 @@ class InMemoryCache(ComputingCache[ValueT]):
                 break
             self._hot_size -= size
             self._store.replace(space, key, held, (*held[6:], *held[2:4], True))
+        self._settling = _OFTEN if self._hot_size < _HOT_BYTES // 2 else _RARELY
         return value
 
     def _decoder(self, encoding: str) -> Callable[[bytes], Any]:
@@ -279,40 +299,129 @@ class InMemoryCache(ComputingCache[ValueT]):
             ClosedError: the cache is closed.
         """
         if self._plain:
-            # The usual write, with less ado than a batch: one entry without a TTL in a namespace that is there and has
-            # room (see stores/memory.py).
+            # The usual write, with less ado than a batch: into a namespace that is there and has room (see
+            # stores/memory.py), of values without a TTL, or with one whose second has been noted as due before.
+            held: Held = None
             try:
-                ((full_key, (value, ttl)),) = keys.items()
-                namespace, key = full_key
-                space = self._spaces[namespace]
-                if ttl is None and type(key) is str and type(full_key) is tuple:
-                    if type(value) is dict and not self._missed:
-                        held: Held = self._pack(value)
-                    else:
-                        held = self._held(value, full_key, None)
-                    # As `size_of` has it for what is held at first.
-                    taken = len(held[1] if type(held) is tuple else held) + len(key) + ENTRY_OVERHEAD
-                    counters = self._counters
-                    # No thread switch can happen in the last lines of either branch, and no exception between what the
-                    # very last one changes.
-                    if key in space:
-                        old = space[key]
-                        if type(old) is tuple:
-                            grown = taken - size_of(key, old)
-                        else:
-                            grown = taken - len(old) - len(key) - ENTRY_OVERHEAD
-                        if space.room >= taken and space[key] is old:
-                            space[key], space.room, counters.sets = held, space.room - grown, counters.sets + 1
-                            return
-                    elif space.room >= taken:
-                        space[key], space.room, counters.sets = held, space.room - taken, counters.sets + 1
+                if len(keys) != 1:
+                    if self._set_many(keys):
                         return
+                else:
+                    ((full_key, (value, ttl)),) = keys.items()
+                    namespace, key = full_key
+                    space = self._spaces[namespace]
+                    counters = self._counters
+                    if type(key) is not str or type(full_key) is not tuple:
+                        pass
+                    elif ttl is None:
+                        if type(value) is dict and not self._missed:
+                            held = self._pack(value)
+                        else:
+                            held = self._held(value, full_key, None)
+                        # As `size_of` has it for what is held at first.
+                        taken = len(held[1] if type(held) is tuple else held) + len(key) + ENTRY_OVERHEAD
+                        # No thread switch can happen in the last lines of either branch, and no exception between what
+                        # the very last one changes.
+                        if key in space:
+                            old = space[key]
+                            if type(old) is tuple:
+                                grown = taken - size_of(key, old)
+                            else:
+                                grown = taken - len(old) - len(key) - ENTRY_OVERHEAD
+                            if space.room >= taken and space[key] is old:
+                                space[key], space.room, counters.sets = held, space.room - grown, counters.sets + 1
+                                return
+                        elif space.room >= taken:
+                            space[key], space.room, counters.sets = held, space.room - taken, counters.sets + 1
+                            return
+                    elif (type(ttl) is int or type(ttl) is float) and 0 < ttl < _LONGEST_TTL:
+                        now = self._time.time()
+                        expiry = now + ttl
+                        second = int(expiry) + 1
+                        if type(value) is dict and not self._missed:
+                            held = DEFAULT_ENCODING, self._pack(value), expiry, 0.0, False
+                        else:
+                            held = self._held(value, full_key, expiry)
+                        size = len(held[1])
+                        grown = taken = size + len(key) + ENTRY_OVERHEAD
+                        note: tuple[Any, ...] = space.name, key
+                        old = space[key] if key in space else None  # noqa: SIM401 - a call would be a step of its own
+                        if type(old) is tuple and len(old) == 5:
+                            grown = size - len(old[1])  # as `size_of` would have it, of the same key
+                            if old[2] is not None and second - 1 <= old[2] < second:
+                                note = ()  # there is one
+                        elif old is not None:
+                            grown -= size_of(key, old)
+                        # No thread switch from here on, as above. A note without its entry does no harm.
+                        due = self._store.due
+                        if (
+                            space.room >= taken
+                            and due.soonest > now
+                            and due.spare > 0
+                            and second in due.told
+                            and (space[key] is old if key in space else old is None)
+                        ):
+                            due.told[second] += note
+                            space[key], space.room, counters.sets, due.spare = (
+                                held,
+                                space.room - grown,
+                                counters.sets + 1,
+                                due.spare - 1,
+                            )
+                            return
             except Exception:  # noqa: S110 - another write, or a wrong one: below it is told which
                 pass
+            if held is not None:
+                self._counters.sets += self._store.put([(space.name, key, held)])[0]
+                return
         stored, removed = self._store.put(self._snapshot(keys))
         self._counters.sets += stored
         if removed:
             self._counters.deletes += removed
+
+    def _set_many(self, keys: Mapping[FullKey, tuple[ValueT, TTL | None]]) -> bool:
+        """Store the usual batch, of one namespace and one TTL, with less ado; False if it is another.
+
+        All of them are packed before the first is stored.
+
+        Raises:
+            Exception: some entry is none that can be stored; none was.
+        """
+        pack = None if self._missed else self._pack
+        last: Any = None
+        space: Any = None
+        ttl: Any = None
+        expiry: float | None = None
+        second = 0
+        batch: list[tuple[str, Held]] = []
+        for full_key, (value, its_ttl) in keys.items():
+            namespace, key = full_key
+            if namespace is not last:
+                if last is None:
+                    space = self._spaces[namespace]
+                elif namespace != last:
+                    return False
+                last = namespace
+            if type(key) is not str or type(full_key) is not tuple:
+                return False
+            if its_ttl is not ttl or not batch:
+                if batch and (its_ttl != ttl or type(its_ttl) is not type(ttl)):
+                    return False
+                if its_ttl is not None and not batch:
+                    if (type(its_ttl) is not int and type(its_ttl) is not float) or not 0 < its_ttl < _LONGEST_TTL:
+                        return False
+                    expiry = self._time.time() + its_ttl
+                    second = int(expiry) + 1
+                ttl = its_ttl
+            if pack is not None and type(value) is dict:
+                held: Held = pack(value) if second == 0 else (DEFAULT_ENCODING, pack(value), expiry, 0.0, False)
+            else:
+                held = self._held(value, full_key, expiry)
+            batch.append((key, held))
+        if space is None:
+            return False
+        self._counters.sets += self._store.put_alike(space, batch, second)
+        return True
 
     def _held(self, value: Any, full_key: FullKey, expiry: float | None) -> Held:
         """Return the form in which a value is held at first.

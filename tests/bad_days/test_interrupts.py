@@ -87,7 +87,7 @@ def check_counts(cache: Any) -> None:
         spaces = cache._store.spaces.values()
         assert stats.entries == sum(map(len, spaces))
         assert stats.bytes == sum(size_of(key, held) for space in spaces for key, held in space.items())
-        assert cache._store._queue.dead <= len(cache._store._queue.places) // 2 + 1
+        assert cache._store._arrivals.dead <= len(cache._store._arrivals.places) // 2 + 1
     else:
         stats = cache.stats()
         there = (
@@ -187,7 +187,7 @@ def test_counting_anew_what_is_empty_counts_nothing_as_left() -> None:
         for _ in range(2):
             cache._store._recount()
             check_counts(cache)
-            assert cache._store._queue.dead == 0
+            assert cache._store._arrivals.dead == 0
             cache.set({A: (1, None)})
             cache.delete([A])
 

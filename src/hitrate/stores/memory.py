@@ -12,22 +12,25 @@ without the global lock no room is granted.
 from __future__ import annotations
 
 import gc
-import heapq
 import os
 import sys
-import threading
 import types
 import weakref
-from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping, Sequence
+from collections import deque
+from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
 from itertools import islice
 from typing import Any, TypeVar, cast
 
+from hitrate.clock import wall_clock
 from hitrate.entry import DEFAULT_ENCODING, Entry
 from hitrate.exclusive import Exclusive, reentrant
 from hitrate.failsafe import log
 from hitrate.keys import EncodedKey
 from hitrate.sieve import sweep
+from hitrate.stores import upkeep
+from hitrate.stores.arrivals import Arrivals, Compaction
 from hitrate.stores.base import Found, Page, Store, Usage, check_limit
+from hitrate.stores.due import NEVER, Due
 
 T = TypeVar("T")
 
@@ -44,13 +47,15 @@ ENTRY_OVERHEAD = 200
 """Bytes that an entry takes beyond its key and payload: its tuple, dict slot, place in the queue and object headers."""
 
 _PURGED_PER_WRITE = 64
+_PURGED_PER_STEP = 256
+_NOTED_AT_ONCE = 1_000
 _FEW = 16  # namespaces that a write may look at for what came before it
-_DEAD_AT_LEAST = 1024
-_FREED_AT_ONCE = 20_000
-_NEVER = sys.float_info.max
+_FREED_AT_ONCE = 5_000
+_FREED_PER_STEP = 1_000
 _BURIED = -(1 << 62)
 _ROOM_AT_MOST = 1 << 20
 _ROOM_AT_LEAST = 1 << 12
+_SLACK = 256  # of what may be held, one part in so many is freed at once
 _GIL: bool = getattr(sys, "_is_gil_enabled", lambda: True)()
 _CODE = (type, types.FunctionType, types.BuiltinFunctionType, types.ModuleType)
 
@@ -144,8 +149,11 @@ class MemoryStore(Store):
         self._roomy: set[Space] = set()
         self._evictions = 0
         self._expirations = 0
-        self._queue = _Queue()
-        self._due = _Due()
+        self._arrivals = Arrivals()
+        self.due = Due()
+        self._due_before: Due | None = None  # while what is due is noted anew
+        self._awaited = NEVER
+        self._garbage: deque[Any] = deque()
         _stores.add(self)
 
     def get(self, keys: Sequence[EncodedKey]) -> Sequence[Found]:
@@ -190,6 +198,28 @@ class MemoryStore(Store):
             if exclusive.waiting:
                 exclusive.catch_up()
 
+    def put_alike(self, space: Space, batch: Sequence[tuple[Any, Held]], second: int) -> int:
+        """Store a batch of one namespace as one, with less ado where that has the room.
+
+        Args:
+            space: the entries of the namespace.
+            batch: keys, and what to hold for each as it is held at first.
+            second: the end of the second in which all of them are due, 0 for never.
+
+        Returns:
+            How many were stored.
+        """
+        exclusive = self._exclusive
+        if not exclusive.is_mine():
+            try:
+                with self.lock: stored = self._put_alike(space, batch, second)  # fmt: skip  # noqa: E701
+            finally:
+                if exclusive.waiting:
+                    exclusive.catch_up()
+            if stored:
+                return stored
+        return self.put([(space.name, key, held) for key, held in batch])[0]
+
     async def awrite(self, changes: Mapping[Any, Any]) -> int:
         return self.write(changes)
 
@@ -220,7 +250,7 @@ class MemoryStore(Store):
         garbage: list[Space] = []
         rest: list[Any] = []
         self._change(self._clear, namespaces, garbage, rest)
-        _free(garbage, rest)
+        self._let_go(garbage, rest)
 
     async def aclear(self, namespaces: Sequence[Any] | None) -> None:
         self.clear(namespaces)
@@ -228,7 +258,7 @@ class MemoryStore(Store):
     def clear_under(self, prefix: Any) -> None:
         garbage: list[Space] = []
         self._change(self._clear_under, prefix, garbage)
-        _free(garbage, [])
+        self._let_go(garbage, [])
 
     async def aclear_under(self, prefix: Any) -> None:
         self.clear_under(prefix)
@@ -273,10 +303,52 @@ class MemoryStore(Store):
 
     def usage(self) -> Usage:
         usage = self._change(self._usage)
+        if self.due.soonest != NEVER and self.due.soonest <= self._clock():
+            upkeep.request(self)
         return self._counted() if usage is None else usage
 
     def close(self) -> None:
         self.clear(None)
+
+    # Upkeep, on a thread of its own
+
+    def upkeep(self) -> Iterator[None]:
+        """Do what there is to do beside the callers, in short steps."""
+        while self._garbage:
+            yield from _taken_apart(self._garbage.popleft())
+        while self._change(self._purge, _PURGED_PER_STEP):
+            yield
+        compaction = self._change(self._begin_compaction)
+        if compaction is not None:
+            yield from compaction.steps()
+            self._change(compaction.finish)
+            yield from compaction.free()
+        if self._change(self._begin_noting):
+            yield from self._note_all()
+
+    def seconds_until_due(self) -> float | None:
+        """Return after how many seconds something expires; None if nothing does, or the clock is not the machine's."""
+        if self.due.soonest == NEVER or self._clock is not wall_clock:
+            return None
+        return self.due.soonest - self._clock()
+
+    def _note_all(self) -> Iterator[None]:
+        """Note of each entry anew when it is due: most of what was noted is out of date."""
+        for space in list(self.spaces.values()):
+            keys = list(space)
+            for start in range(0, len(keys), _FREED_PER_STEP):
+                self._change(self._note, space, keys[start : start + _FREED_PER_STEP])
+                yield
+        before, self._due_before = self._due_before, None
+        if before is not None:
+            yield from _taken_apart([*before.told.values()])
+
+    def _let_go(self, spaces: list[Space], rest: list[Any]) -> None:
+        """Let go of what was cleared: a little of it here, much of it in steps beside the caller."""
+        if sum(map(len, spaces)) + len(rest) > _FREED_AT_ONCE:
+            self._garbage += spaces
+            self._garbage.append(rest)
+            upkeep.request(self)
 
     def _change(self, do: Callable[..., T], *args: Any) -> T | None:
         """Carry out a change, alone and whole; within another one of this thread, after that.
@@ -310,7 +382,7 @@ class MemoryStore(Store):
 
     def _copy_places(self) -> tuple[list[Any], bool]:
         self._settle_all()
-        return self._queue.places.copy(), self._queue.dead > 0
+        return self._arrivals.places.copy(), self._arrivals.dead > 0
 
     def _settle_some(self, spaces: Sequence[Space]) -> None:
         for space in spaces:
@@ -345,15 +417,16 @@ class MemoryStore(Store):
                 self._count(space, size)
                 stored += 1
                 if type(held) is tuple and held[2] is not None:
-                    self._due.add(held[2], name, key)
+                    self.due.add(held[2], name, key)
             for space in touched.values():
                 if space.live:
                     self._settle(space)
-            if self._due.soonest != _NEVER:
-                self._purge()
+            if self.due.soonest != NEVER:
+                self._purge(_PURGED_PER_WRITE)
+                self._await()
             if self._granted > self._max_bytes or self._entries > self._max_entries:
                 self._evict({(name, key) for name, key, _ in batch})
-            self._queue.compact()
+            self._tidy()
             if self._grants and len(touched) == 1:
                 self._grant(*touched.values())
             return stored, removed
@@ -361,6 +434,40 @@ class MemoryStore(Store):
             self._recount()
             if again:
                 self._put(batch, again=False)
+            raise
+
+    def _put_alike(self, space: Space, batch: Sequence[tuple[Any, Held]], second: int) -> int:
+        """Do ``put_alike`` if there is the room, and nothing is due; return how many were stored, or none."""
+        due = self.due
+        if second and (due.spare < len(batch) or second not in due.told or due.soonest <= self._clock()):
+            return 0
+        taken = len(batch) * ENTRY_OVERHEAD
+        for key, held in batch:
+            taken += len(held[1] if type(held) is tuple else held) + len(key)
+        # One step: from here on nobody writes to the namespace but who holds the lock.
+        room = space.room
+        if room < taken:
+            return 0
+        space.room = 0
+        try:
+            grown = 0
+            for key, held in batch:
+                old = space[key] if key in space else None  # noqa: SIM401 - a call costs as much as the rest
+                space[key] = held
+                if old is None:
+                    grown += len(held[1] if type(held) is tuple else held) + len(key) + ENTRY_OVERHEAD
+                else:
+                    grown += size_of(key, held) - size_of(key, old)
+            if second:
+                notes = [space.name] * (2 * len(batch))
+                notes[1::2] = [key for key, _ in batch]
+                due.told[second] += notes
+                due.spare -= len(batch)
+            space.room = room - grown
+            return len(batch)
+        except BaseException:
+            self._recount()
+            self._put([(space.name, key, held) for key, held in batch])
             raise
 
     def _replace(self, space: Space, key: Any, held: Held, other: Held) -> None:
@@ -374,25 +481,26 @@ class MemoryStore(Store):
             if space.get(key) is held:
                 self._drop(space, key)
                 self._expirations += 1
-                self._queue.compact()
+                self._tidy()
 
     def _clear(self, namespaces: Sequence[Any] | None, garbage: list[Space], rest: list[Any]) -> None:
         self._take_out(list(self.spaces) if namespaces is None else namespaces, garbage)
         if namespaces is None:
-            rest += self._queue.places
-            self._queue = _Queue()
-            self._due = _Due()
-        self._queue.compact()
+            rest += [self._arrivals.places, *self.due.told.values()]
+            self._arrivals = Arrivals()
+            self.due = Due()
+            self._due_before = None
+        self._tidy()
 
     def _clear_under(self, prefix: Any, garbage: list[Space]) -> None:
         length = len(prefix)
         self._take_out([name for name in self.spaces if name[:length] == prefix], garbage)
-        self._queue.compact()
+        self._tidy()
 
     def _recount(self) -> None:
         """Count what is there: a change was left half done."""
-        queue, self._queue = self._queue, _Queue()
-        self._due = _Due()
+        old, self._arrivals = self._arrivals, Arrivals()
+        self._due_before = None
         self._roomy = set()
         for name, space in [*self.spaces.items()]:
             if not space.live or not space:
@@ -402,13 +510,11 @@ class MemoryStore(Store):
             space.room = 0
             space.granted = sum(size_of(key, held) for key, held in space.items())
             space.queued = len(space)
-            for key, held in space.items():
-                if type(held) is tuple and held[2] is not None:
-                    self._due.add(held[2], name, key)
+        self.due = self._noted_anew()
         self._granted = sum(space.granted for space in self.spaces.values())
         self._entries = sum(space.queued for space in self.spaces.values())
         if self._bounded:
-            self._queue.take_over(queue, self.spaces.values())
+            self._arrivals.take_over(old, self.spaces.values())
 
     @staticmethod
     def _exchange(space: Space, key: Any, held: Held, other: Held) -> bool:
@@ -424,9 +530,10 @@ class MemoryStore(Store):
         self._granted += grown
 
     def _grant(self, space: Space) -> None:
-        """Let a namespace take some entries without the lock, unless the limit is near or some are to expire."""
-        room = min(_ROOM_AT_MOST, (self._max_bytes - self._granted) // 8)
-        if room >= _ROOM_AT_LEAST and self._due.soonest == _NEVER and space.live:
+        """Let a namespace take some entries without the lock, unless the limit is near or some have expired."""
+        free = self._max_bytes - self._granted
+        room = min(_ROOM_AT_MOST, max(free // 8, min(free // 2, _ROOM_AT_MOST // 2)))
+        if room >= _ROOM_AT_LEAST and space.live and (self.due.soonest == NEVER or self.due.soonest > self._clock()):
             self._count(space, room)
             space.room += room
             self._roomy.add(space)
@@ -459,7 +566,7 @@ class MemoryStore(Store):
             if self._bounded:
                 places = [space] * (2 * arrived)
                 places[-1::-2] = islice(reversed(space), arrived)
-                self._queue.places += places
+                self._arrivals.places += places
 
     def _settle_all(self) -> None:
         for space in [*self._roomy]:
@@ -480,7 +587,7 @@ class MemoryStore(Store):
         space.room = _BURIED
         self._granted -= space.granted
         self._entries -= space.queued
-        self._queue.dead += space.queued
+        self._arrivals.dead += space.queued
         self._roomy.discard(space)
 
     def _drop(self, space: Space, key: Any) -> None:
@@ -488,29 +595,74 @@ class MemoryStore(Store):
         self._count(space, -size_of(key, space.pop(key)))
         space.queued -= 1
         self._entries -= 1
-        self._queue.dead += 1
+        self._arrivals.dead += 1
         if not space:
             self._bury(space)
             del self.spaces[space.name]
 
-    def _purge(self) -> None:
-        """Remove a bounded number of the entries whose TTL has passed."""
+    def _purge(self, most: int) -> bool:
+        """Remove a bounded number of the entries whose TTL has passed; tell whether there are more."""
         now = self._clock()
-        if self._due.soonest > now and not self._due.stale(self._entries):
-            return
-        for name, key in self._due.pop(now, _PURGED_PER_WRITE):
-            space = self.spaces.get(name)
-            held = None if space is None else space.get(key)
-            if space is not None and type(held) is tuple and held[2] is not None and held[2] <= now:
-                self._settle(space)
-                self._drop(space, key)
-                self._expirations += 1
-        if self._due.stale(self._entries):
-            self._due = _Due()
-            for name, space in self.spaces.items():
-                for key, held in space.items():
-                    if type(held) is tuple and held[2] is not None:
-                        self._due.add(held[2], name, key)
+        taken = 0
+        for due in (self.due, self._due_before):
+            if due is None or due.soonest > now:
+                continue
+            for name, key in due.pop(now, most - taken):
+                taken += 1
+                space = self.spaces.get(name)
+                held = None if space is None else space.get(key)
+                if space is not None and type(held) is tuple and held[2] is not None and held[2] <= now:
+                    self._settle(space)
+                    self._drop(space, key)
+                    self._expirations += 1
+        return taken == most
+
+    def _await(self) -> None:
+        """Have the upkeep know of what is due, unless it does."""
+        soonest = self.due.soonest
+        if soonest < self._awaited or soonest <= self._clock():
+            self._awaited = soonest
+            upkeep.request(self)
+        if self.due.spare <= 0:
+            self._settle_all()
+            if self.due.is_stale(self._entries):
+                if self._entries <= _NOTED_AT_ONCE:
+                    self.due = self._noted_anew()
+                else:
+                    upkeep.request(self)
+
+    def _begin_noting(self) -> bool:
+        """Begin to note anew what is due, if most of what is noted is out of date; tell whether that is so."""
+        self._settle_all()
+        if not self.due.is_stale(self._entries):
+            return False
+        self._due_before, self.due = self.due, Due()
+        return True
+
+    def _noted_anew(self) -> Due:
+        due = Due()
+        for name, space in self.spaces.items():
+            for key, held in space.items():
+                if type(held) is tuple and held[2] is not None:
+                    due.add(held[2], name, key)
+        return due
+
+    def _note(self, space: Space, keys: Sequence[Any]) -> None:
+        for key in keys:
+            held = space.get(key)
+            if type(held) is tuple and held[2] is not None and space.live:
+                self.due.add(held[2], space.name, key)
+
+    def _tidy(self) -> None:
+        """Have the places of what has left be forgotten, once they are most of all."""
+        if self._arrivals.wants_compacting:
+            if self._arrivals.is_short:
+                self._arrivals.compact()
+            else:
+                upkeep.request(self)
+
+    def _begin_compaction(self) -> Compaction | None:
+        return Compaction(self._arrivals) if self._arrivals.wants_compacting else None
 
     def _evict(self, fresh: set[tuple[Any, Any]]) -> None:
         """Make room; what has just been stored goes only if there is nothing else."""
@@ -522,10 +674,12 @@ class MemoryStore(Store):
                 "InMemoryCache is full (%s entries, %s bytes; max_entries=%s, max_bytes=%s) and evicts from now on",
                 *(self._entries, self._granted, _limit(self._max_entries), _limit(self._max_bytes)),
             )
+        # Some more at once, so that the next writes need not make room each, and can do without the lock.
+        slack = self._max_bytes // _SLACK if self._granted > self._max_bytes else 0
         spared = {(space, key) for name, key in fresh if (space := self.spaces.get(name)) is not None}
-        for spare in (spared, set[tuple[Space, Any]]()):
-            ring = (each for each in self._queue.ring() if each[0] not in spare)
-            decided = sweep(ring, self._granted - self._max_bytes, self._entries - self._max_entries)
+        for spare, more in ((spared, slack), (set[tuple[Space, Any]](), 0)):
+            ring = (each for each in self._arrivals.ring(_state) if each[0] not in spare)
+            decided = sweep(ring, self._granted + more - self._max_bytes, self._entries - self._max_entries)
             for (space, key), _ in decided.evicted:
                 self._drop(space, key)
                 self._evictions += 1
@@ -543,123 +697,29 @@ class MemoryStore(Store):
             self._drop(space, key)
 
 
-class _Queue:
-    """The order of arrival, and the hand.
-
-    Attributes:
-        places: space, key, space, key, and so on: a pair an entry would cost 56 bytes.
-        hand: where in it the next sweep begins.
-        dead: how many of its entries have left.
-    """
-
-    __slots__ = ("dead", "hand", "places")
-
-    def __init__(self) -> None:
-        self.places: list[Any] = []
-        self.hand = 0
-        self.dead = 0
-
-    def ring(self) -> Iterator[tuple[tuple[Space, Any], bool, int]]:
-        """Yield the live entries from the hand on, twice round, moving the hand past each."""
-        places = self.places
-        for _ in range(len(places)):
-            if self.hand >= len(places):
-                self.hand = 0
-            space, key = places[self.hand : self.hand + 2]
-            self.hand += 2
-            held = space.get(key)
-            if held is not None and space.live:
-                yield (space, key), type(held) is tuple and held[4], size_of(key, held)
-
-    def take_over(self, old: _Queue, spaces: Iterable[Space]) -> None:
-        """Take the places of another queue, and give one to each entry that has none there."""
-        self.places = old.places
-        self.hand = min(old.hand, len(self.places)) & ~1
-        there = {(self.places[at], self.places[at + 1]) for at in range(0, len(self.places) & ~1, 2)}
-        for space in spaces:
-            for key in space:
-                if (space, key) not in there:
-                    self.places += (space, key)
-        self.dead = _DEAD_AT_LEAST + 1 + len(self.places)  # what has left is not counted: look at each
-        self.compact()
-
-    def compact(self) -> None:
-        """Forget the places of entries that have left, once they are half of all."""
-        if self.dead <= _DEAD_AT_LEAST or self.dead * 4 <= len(self.places):
-            return
-        seen: set[tuple[Space, Any]] = set()
-        kept: list[Any] = []
-        before_hand = 0
-        for at in range(len(self.places) - 2, -2, -2):
-            place = space, key = self.places[at], self.places[at + 1]
-            if space.live and key in space and place not in seen:
-                seen.add(place)
-                kept += (key, space)
-                before_hand += 2 * (at < self.hand)
-        kept.reverse()
-        self.hand = before_hand
-        self.places = kept
-        self.dead = 0
+def _state(space: Space, key: Any) -> tuple[bool, int] | None:
+    """Tell whether an entry was visited, and its size; None if it has left."""
+    held = space.get(key)
+    if held is None or not space.live:
+        return None
+    return type(held) is tuple and held[4], size_of(key, held)
 
 
-class _Due:
-    """Which entries expire in which second; an entry whose TTL was set anew is found there too, and passed over."""
-
-    __slots__ = ("_count", "_seconds", "_told", "soonest")
-
-    def __init__(self) -> None:
-        self.soonest = _NEVER
-        self._told: dict[int, list[Any]] = {}
-        self._seconds: list[int] = []
-        self._count = 0
-
-    def add(self, expiry: float, name: Any, key: Any) -> None:
-        second = int(expiry) + 1
-        due = self._told.get(second)
-        if due is None:
-            due = self._told[second] = []
-            heapq.heappush(self._seconds, second)
-            self.soonest = self._seconds[0]
-        due.append(name)
-        due.append(key)
-        self._count += 1
-
-    def pop(self, now: float, most: int) -> list[tuple[Any, Any]]:
-        """Take out a bounded number of those that are due."""
-        taken: list[tuple[Any, Any]] = []
-        while self._seconds and self._seconds[0] <= now and len(taken) < most:
-            due = self._told[self._seconds[0]]
-            while due and len(taken) < most:
-                key = due.pop()
-                taken.append((due.pop(), key))
-            if not due:
-                del self._told[heapq.heappop(self._seconds)]
-        self.soonest = self._seconds[0] if self._seconds else _NEVER
-        self._count -= len(taken)
-        return taken
-
-    def stale(self, entries: int) -> bool:
-        """Tell whether most of what is noted here has been overwritten or removed since."""
-        return self._count > 2 * entries + 4096
+def _taken_apart(container: Any) -> Iterator[None]:
+    """Empty a dict or a list, or a list of lists, in steps."""
+    while container:
+        if isinstance(container, dict):
+            for _ in range(min(_FREED_PER_STEP, len(container))):
+                container.popitem()
+        elif isinstance(container[-1], list):
+            yield from _taken_apart(container.pop())
+        else:
+            del container[-_FREED_PER_STEP:]
+        yield
 
 
 def _limit(limit: int) -> int | None:
     return None if limit == sys.maxsize else limit
-
-
-def _free(spaces: list[Space], rest: list[Any]) -> None:
-    """Let go of what was cleared: a little of it here, much of it in steps on a thread, so that nobody waits."""
-    if sum(map(len, spaces)) <= _FREED_AT_ONCE:
-        return
-
-    def free() -> None:
-        for space in spaces:
-            while space:
-                space.popitem()
-        while rest:
-            del rest[-1000:]
-
-    threading.Thread(target=free, name="hitrate-free", daemon=True).start()
 
 
 _stores: weakref.WeakSet[MemoryStore] = weakref.WeakSet()
@@ -681,4 +741,9 @@ def _after_fork() -> None:
     _forking.release()
 
 
-os.register_at_fork(before=_before_fork, after_in_parent=_after_fork, after_in_child=_after_fork)
+def _after_fork_in_child() -> None:
+    _after_fork()
+    upkeep.after_fork_in_child()
+
+
+os.register_at_fork(before=_before_fork, after_in_parent=_after_fork, after_in_child=_after_fork_in_child)

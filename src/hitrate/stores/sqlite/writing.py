@@ -13,7 +13,7 @@ import apsw
 from hitrate.entry import Entry, fingerprint
 from hitrate.errors import StoreError
 from hitrate.keys import EncodedKey, after_all_under
-from hitrate.sieve import sweep
+from hitrate.sieve import rounds, sweep
 from hitrate.stores.base import Changes
 from hitrate.stores.sqlite import leases
 from hitrate.stores.sqlite.connections import Handle
@@ -39,7 +39,10 @@ _CLEARED = f"{_SIZED} WHERE slot BETWEEN ? AND ? LIMIT ?"
 _CLEAR_UNDER = f"""INSERT OR REPLACE INTO hitrate_cleared SELECT base, base + {SLOTS - 1}
     FROM hitrate_namespaces WHERE name >= ? AND name < ?"""
 _RING = f"""SELECT id, visited, length(key) + length(payload) + {ROW_OVERHEAD} FROM hitrate_entries
-    WHERE id > ? ORDER BY id LIMIT 256"""
+    WHERE id > ? AND id <= ? ORDER BY id LIMIT ?"""
+
+_LOOKED_AT_FIRST, _LOOKED_AT_ONCE = 4, 256
+_ALL = (1 << 63) - 1
 
 PURGED_PER_WRITE = 64
 CLEARED_PER_STEP = 256
@@ -433,7 +436,7 @@ class Transaction:
         ):
             pass
         self.mark(take_seen())
-        ring = _Ring(self._execute, self._state("hand", 0))
+        ring = _Ring(self._execute, self._state("hand", 0), self.last, self.entries)
         decided = sweep(
             (each for each in ring if each[0] not in spared),
             self.bytes + grown - limits.bytes,
@@ -448,19 +451,27 @@ class Transaction:
 
 
 class _Ring:
-    """The rows from the hand on, old to new, twice round."""
+    """The rows from the hand on, old to new and round again, as ``sweep`` wants them.
 
-    def __init__(self, execute: Any, hand: int) -> None:
+    Args:
+        execute: runs a statement.
+        hand: the id of the row that was looked at last.
+        last: the id of the newest row that is known, 0 if none is.
+        entries: how many rows there are.
+    """
+
+    def __init__(self, execute: Any, hand: int, last: int, entries: int) -> None:
         self._execute = execute
+        # Rows that were just inserted come after the last one.
+        self._ends = tuple(end if end < last else _ALL for end in rounds(last, entries))
         self.hand = hand
 
     def __iter__(self) -> Iterator[tuple[int, bool, int]]:
-        turns = 0
-        while turns < 3:
-            rows = self._execute(_RING, (self.hand,)).fetchall()
-            if not rows:
-                self.hand = 0
-                turns += 1
-            for row, visited, size in rows:
-                self.hand = row
-                yield row, bool(visited), size
+        some = _LOOKED_AT_FIRST  # most often the first few have one that can go
+        for end in self._ends:
+            while rows := self._execute(_RING, (self.hand, end, some)).fetchall():
+                for row, visited, size in rows:
+                    self.hand = row
+                    yield row, bool(visited), size
+                some = min(2 * some, _LOOKED_AT_ONCE)
+            self.hand = 0
