@@ -286,13 +286,18 @@ class InMemoryCache(ComputingCache[ValueT]):
                 namespace, key = full_key
                 space = self._spaces[namespace]
                 if ttl is None and type(key) is str and type(full_key) is tuple:
-                    if type(value) is dict and not self._missed:
-                        held: Held = self._pack(value)
+                    held: Held
+                    kind = type(value)
+                    if (kind is dict or kind is str) and not self._missed:
+                        held = value if kind is str else self._pack(value)
+                        taken = len(held) + len(key) + ENTRY_OVERHEAD
                     else:
                         held = self._held(value, full_key, None)
-                    # As `size_of` has it for what is held at first.
-                    taken = len(held[1] if type(held) is tuple else held) + len(key) + ENTRY_OVERHEAD
+                        # As `size_of` has it for what is held at first.
+                        taken = len(held[1] if type(held) is tuple else held) + len(key) + ENTRY_OVERHEAD
                     counters = self._counters
+                    born = space.born
+                    now = self._time.time()
                     # No thread switch can happen in the last lines of either branch, and no exception between what the
                     # very last one changes.
                     if key in space:
@@ -302,10 +307,12 @@ class InMemoryCache(ComputingCache[ValueT]):
                         else:
                             grown = taken - len(old) - len(key) - ENTRY_OVERHEAD
                         if space.room >= taken and space[key] is old:
-                            space[key], space.room, counters.sets = held, space.room - grown, counters.sets + 1
+                            space[key], born[key], space.room = held, now, space.room - grown
+                            counters.sets += 1
                             return
                     elif space.room >= taken:
-                        space[key], space.room, counters.sets = held, space.room - taken, counters.sets + 1
+                        space[key], born[key], space.room = held, now, space.room - taken
+                        counters.sets += 1
                         return
             except Exception:  # noqa: S110 - another write, or a wrong one: below it is told which
                 pass

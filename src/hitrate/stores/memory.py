@@ -40,8 +40,9 @@ A callable in the place of the encoding makes the value from the payload; None s
 Bytes: a payload in the default encoding. A str: the value. Both without an expiry, without seconds, not visited.
 """
 
-ENTRY_OVERHEAD = 200
-"""Bytes that an entry takes beyond its key and payload: its tuple, dict slot, place in the queue and object headers."""
+ENTRY_OVERHEAD = 280
+"""Bytes that an entry takes beyond its key and payload: its tuple, slots in two dicts, the time of its storing, its
+place in the queue and object headers."""
 
 _PURGED_PER_WRITE = 64
 _FEW = 16  # namespaces that a write may look at for what came before it
@@ -64,10 +65,11 @@ class Space(dict[Hashable, Held]):
         room: bytes that may be stored without the lock; far below 0 once the namespace was cleared or left empty, and
             what is put in it would be lost.
         queued: how many of its entries, the first in its order, have their place in the order of arrival.
+        born: when the value of each entry was stored, in seconds since the epoch.
         decoded: whether an entry was found to be served best by decoding it for each hit; others here are alike.
     """
 
-    __slots__ = ("decoded", "granted", "name", "queued", "room")
+    __slots__ = ("born", "decoded", "granted", "name", "queued", "room")
 
     def __init__(self, name: Any) -> None:
         super().__init__()
@@ -75,6 +77,7 @@ class Space(dict[Hashable, Held]):
         self.granted = 0
         self.room = 0
         self.queued = 0
+        self.born: dict[Any, float] = {}
         self.decoded = False
 
     @property
@@ -180,12 +183,13 @@ class MemoryStore(Store):
             How many entries were stored and how many removed.
         """
         exclusive = self._exclusive
+        now = self._clock()
         if exclusive.is_mine():
-            self._change(self._put, batch)
+            self._change(self._put, batch, now)
             there = [key in self.spaces.get(name, ()) for name, key, held in batch if held is None]
             return len(batch) - len(there), sum(there)
         try:  # as `Exclusive.run` does, with less ado
-            with self.lock: return self._put(batch)  # fmt: skip  # noqa: E701
+            with self.lock: return self._put(batch, now)  # fmt: skip  # noqa: E701
         finally:
             if exclusive.waiting:
                 exclusive.catch_up()
@@ -317,7 +321,7 @@ class MemoryStore(Store):
             if space.live:
                 self._settle(space)
 
-    def _put(self, batch: Sequence[tuple[Any, Any, Held | None]], *, again: bool = True) -> tuple[int, int]:
+    def _put(self, batch: Sequence[tuple[Any, Any, Held | None]], now: float, *, again: bool = True) -> tuple[int, int]:
         try:  # as `_whole` does, with less ado
             if 0 < len(self._roomy) <= _FEW and batch:
                 self._place_others(batch)
@@ -341,7 +345,7 @@ class MemoryStore(Store):
                     space = self.spaces[name] = touched[name] = Space(name)
                 if key in space:
                     size -= size_of(key, space[key])
-                space[key] = held
+                space[key], space.born[key] = held, now
                 self._count(space, size)
                 stored += 1
                 if type(held) is tuple and held[2] is not None:
@@ -360,7 +364,7 @@ class MemoryStore(Store):
         except BaseException:
             self._recount()
             if again:
-                self._put(batch, again=False)
+                self._put(batch, now, again=False)
             raise
 
     def _replace(self, space: Space, key: Any, held: Held, other: Held) -> None:
@@ -402,6 +406,7 @@ class MemoryStore(Store):
             space.room = 0
             space.granted = sum(size_of(key, held) for key, held in space.items())
             space.queued = len(space)
+            space.born = {key: born for key, born in space.born.items() if key in space}
             for key, held in space.items():
                 if type(held) is tuple and held[2] is not None:
                     self._due.add(held[2], name, key)
@@ -486,6 +491,7 @@ class MemoryStore(Store):
     def _drop(self, space: Space, key: Any) -> None:
         """Drop an entry of a settled namespace, and the namespace when it was the last one there."""
         self._count(space, -size_of(key, space.pop(key)))
+        space.born.pop(key, None)
         space.queued -= 1
         self._entries -= 1
         self._queue.dead += 1
@@ -656,6 +662,8 @@ def _free(spaces: list[Space], rest: list[Any]) -> None:
         for space in spaces:
             while space:
                 space.popitem()
+            while space.born:
+                space.born.popitem()
         while rest:
             del rest[-1000:]
 
