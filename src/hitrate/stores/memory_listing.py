@@ -12,7 +12,7 @@ from hitrate.stores.memory import MemoryStore, Space, size_of, spelled_out
 from hitrate.stores.oldest_first import OldestFirst
 
 _SETTLED_AT_ONCE = 256
-_GATHERED_AT_ONCE = 4096
+_GATHERED_AT_ONCE = 1024
 
 
 class Place:

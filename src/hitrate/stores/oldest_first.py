@@ -29,7 +29,7 @@ class OldestFirst:
         self._late: list[Listed] = []
 
     def gather(self, rows: Iterable[tuple[int, float | None]]) -> None:
-        """Add rows, given as (number, when it was created); some thousands at a time, which are sorted here."""
+        """Add rows, given as (number, when it was created); about a thousand, which are sorted here."""
         run = sorted([(_NOT_KNOWN if created is None else created, number) for number, created in rows])
         if run:
             times, numbers = zip(*run, strict=True)

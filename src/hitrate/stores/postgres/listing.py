@@ -1,4 +1,4 @@
-"""Listing what the tables hold: the times of the rows by their ids, some thousands at a time, and then the rows.
+"""Listing what the tables hold: the times of the rows by their ids, a thousand at a time, and then the rows.
 
 A row that is overwritten keeps its id, and an id is never used again. So those up to the newest one at the beginning
 are all that was there then.
@@ -16,7 +16,7 @@ from hitrate.stores.postgres.rows import seconds_in
 from hitrate.stores.postgres.statements import Statements
 from hitrate.stores.postgres.wire import Call
 
-_GATHERED_AT_ONCE = 4096
+_GATHERED_AT_ONCE = 1024
 
 
 class Place:

@@ -22,7 +22,7 @@ from hitrate.stores.sqlite.connections import Handle
 from hitrate.stores.sqlite.rows import ROW_OVERHEAD, times_of, unpack_key
 from hitrate.stores.sqlite.schema import SLOT_BITS, SLOTS
 
-_GATHERED_AT_ONCE = 4096
+_GATHERED_AT_ONCE = 1024
 _NAMESPACES_AT_ONCE = 256
 
 _NEWEST = "SELECT max(id) FROM hitrate_entries"
