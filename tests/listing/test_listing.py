@@ -339,13 +339,13 @@ def test_a_store_of_somebody_else_says_that_it_does_not_offer_it() -> None:
 
 
 class Failing(MemoryStore):
-    """A store that fails at the third page, the second with entries."""
+    """A store that fails at the fourth page, the second with entries."""
 
     pages = 0
 
     def list_page(self, under: Any, after: Any, limit: int) -> Any:
         self.pages += 1
-        if self.pages > 2:
+        if self.pages > 3:
             raise StoreError("it is gone")
         return super().list_page(under, after, limit)
 
