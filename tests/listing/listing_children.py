@@ -30,7 +30,7 @@ def disturb(number: int, place: dict[str, Any]) -> None:
             turns += 1
             space = ("comes", f"{number} {turns % 5}")
             again = [STAYS[(turns * 14 + number * 2 + 70 * step) % len(STAYS)] for step in range(20)]
-            cache.set({key: (turns, None if turns % 2 else 3600) for key in again})
+            cache.set(dict.fromkeys(again, (turns, None if turns % 2 else 3600)))
             cache.set({(space, f"{turns} {other}"): (turns, 0.001 if other % 3 else None) for other in range(20)})
             cache.delete([(space, f"{turns} {other}") for other in range(5)])
             if turns % 7 == 0:

@@ -9,10 +9,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from bad_days.bad_day_processes import Other
 from tests.redis.conftest import new_prefix, redis_url
 from tests.servers.postgres import postgres_url, table
 
+from bad_days.bad_day_processes import Other
 from hitrate import EntryInfo
 from listing.listing_children import STAYS, opened
 
@@ -50,7 +50,7 @@ def cache(place: dict[str, Any]) -> Iterator[Any]:
     with ExitStack() as stack:
         cache = stack.enter_context(opened(**place))
         for start in range(0, len(STAYS), 100):
-            cache.set({key: ("value", None) for key in STAYS[start : start + 100]})
+            cache.set(dict.fromkeys(STAYS[start : start + 100], ("value", None)))
         writers = [Writer("disturb", number, place) for number in range(WRITERS)]
         for writer in writers:
             stack.callback(writer.communicate)
