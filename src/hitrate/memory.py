@@ -299,7 +299,7 @@ class InMemoryCache(ComputingCache[ValueT]):
                     born = space.born
                     now = self._time.time()
                     # No thread switch can happen in the last lines of either branch, and no exception between what the
-                    # very last one changes.
+                    # last two change.
                     if key in space:
                         old = space[key]
                         if type(old) is tuple:

@@ -36,10 +36,14 @@ class OldestFirst:
             self._runs.append((array("d", times), array("q", numbers)))
 
     def take(self, most: int) -> Sequence[int]:
-        """Return the numbers of the next rows, after the last were gathered; none when there are no more."""
+        """Return the numbers of the next rows, after the last were gathered; none when there are no more.
+
+        They are the same until they are told: who could not look them up may try again.
+        """
         if self._ordered is None:
             self._ordered = heapq.merge(*[zip(*run, strict=True) for run in self._runs])
-        self._taken = {number: time for time, number in islice(self._ordered, most)}
+        if not self._taken:
+            self._taken = {number: time for time, number in islice(self._ordered, most)}
         return [*self._taken]
 
     def told(self, found: Iterable[tuple[int, Listed]]) -> list[Listed]:
@@ -48,10 +52,14 @@ class OldestFirst:
         Args:
             found: for each row that is still there its number and what it holds now, in the order of ``take``.
         """
-        if not self._taken:
-            return sorted(self._late, key=lambda each: _NOT_KNOWN if each.created is None else each.created)
+        taken, self._taken = self._taken, {}
+        if not taken:
+            return sorted(self._late, key=_created)
         entries: list[Listed] = []
         for number, listed in found:
-            created = _NOT_KNOWN if listed.created is None else listed.created
-            (entries if created == self._taken[number] else self._late).append(listed)
+            (entries if _created(listed) == taken[number] else self._late).append(listed)
         return entries
+
+
+def _created(listed: Listed) -> float:
+    return _NOT_KNOWN if listed.created is None else listed.created
