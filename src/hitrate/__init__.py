@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from hitrate.base import BaseCache, FullKey, Namespace, ValueT
     from hitrate.compute.function import cached
     from hitrate.content.calls import stable_key
-    from hitrate.entry_info import EntryInfo
+    from hitrate.entry_info import EntryInfo, NamespaceInfo
     from hitrate.errors import (
         ClosedError,
         DecodeError,
@@ -45,6 +45,7 @@ _HOME = {
     "InMemoryCache": "memory",
     "MsgpackSerializer": "serde",
     "Namespace": "base",
+    "NamespaceInfo": "entry_info",
     "NewerFormatError": "errors",
     "PostgresCache": "postgres",
     "ReadOnlyError": "errors",
@@ -75,6 +76,7 @@ __all__ = [
     "InMemoryCache",
     "MsgpackSerializer",
     "Namespace",
+    "NamespaceInfo",
     "NewerFormatError",
     "PostgresCache",
     "ReadOnlyError",

@@ -36,7 +36,7 @@ from hitrate.stats import CacheStats, Counters, MissTimes
 from hitrate.stores.base import Changes, Found, Store, Usage
 
 if TYPE_CHECKING:
-    from hitrate.entry_info import EntryInfo
+    from hitrate.entry_info import EntryInfo, NamespaceInfo
     from hitrate.listing import Listing
     from hitrate.stores.withholding import WithholdingStore
 
@@ -597,8 +597,8 @@ class Cache(BaseCache[ValueT]):
     def entries(self, under: Namespace = ()) -> Iterator[EntryInfo]:
         """List what is stored, without decoding values, in steps between which nobody is held up.
 
-        Entries come in the order in which their keys were first stored, as far as the cache keeps it. Each that is
-        there from the first to the last is listed once, also if it is overwritten meanwhile.
+        The oldest value comes first where the cache knows when each was stored, which all but Redis do; one that is
+        overwritten meanwhile comes last. Each entry that is there from the first step to the last is listed once.
 
         Args:
             under: only namespaces that begin with this one, as in ``clear_under``; the empty tuple for all.
@@ -618,14 +618,17 @@ class Cache(BaseCache[ValueT]):
         """Asynchronously list what is stored; as ``entries``."""
         return self._listing(under).aentries()
 
-    def namespaces(self, under: Namespace = ()) -> Iterator[Namespace]:
-        """List the namespaces that hold something, each once, by the place of its first entry in ``entries``.
+    def namespaces(self, under: Namespace = ()) -> Iterator[NamespaceInfo]:
+        """List the namespaces that hold something, and how much, by the places of their first entries in ``entries``.
+
+        All entries are looked at, in the steps of ``entries``, before the first is told.
 
         Args:
             under: only those that begin with this one, as in ``clear_under``; the empty tuple for all.
 
         Returns:
-            An iterator; it ends and raises as that of ``entries``.
+            An iterator of ``NamespaceInfo``: the namespace, and how many entries and bytes it holds. It ends and
+            raises as that of ``entries``.
 
         Raises:
             TypeError: ``under`` is not a tuple of str.
@@ -634,7 +637,7 @@ class Cache(BaseCache[ValueT]):
         """
         return self._listing(under).namespaces()
 
-    def anamespaces(self, under: Namespace = ()) -> AsyncIterator[Namespace]:
+    def anamespaces(self, under: Namespace = ()) -> AsyncIterator[NamespaceInfo]:
         """Asynchronously list the namespaces that hold something; as ``namespaces``."""
         return self._listing(under).anamespaces()
 

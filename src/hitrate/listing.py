@@ -9,7 +9,7 @@ from collections.abc import AsyncIterator, Callable, Iterator
 from typing import Any
 
 from hitrate.base import FullKey, Namespace
-from hitrate.entry_info import EntryInfo
+from hitrate.entry_info import EntryInfo, NamespaceInfo
 from hitrate.errors import StoreError
 from hitrate.stores.base import Page, Store
 
@@ -41,7 +41,6 @@ class Listing:
         self._full_key = full_key
         self._failed = failed
         self._after: Any = _BEGUN
-        self._names: set[Any] = set()
 
     def entries(self) -> Iterator[EntryInfo]:
         """Yield the entries."""
@@ -54,16 +53,21 @@ class Listing:
             for info in self._infos(page):
                 yield info
 
-    def namespaces(self) -> Iterator[Namespace]:
-        """Yield the namespaces that hold something, by their first entry."""
+    def namespaces(self) -> Iterator[NamespaceInfo]:
+        """Yield the namespaces that hold something, by their first entry, when all entries have been looked at."""
+        found: dict[Namespace, _Sums] = {}
         while (page := self._next()) is not None:
-            yield from self._new_namespaces(page)
+            self._count(page, found)
+        for namespace, sums in found.items():
+            yield sums.info(namespace)
 
-    async def anamespaces(self) -> AsyncIterator[Namespace]:
+    async def anamespaces(self) -> AsyncIterator[NamespaceInfo]:
         """Yield the namespaces that hold something without blocking the event loop."""
+        found: dict[Namespace, _Sums] = {}
         while (page := await self._anext()) is not None:
-            for namespace in self._new_namespaces(page):
-                yield namespace
+            self._count(page, found)
+        for namespace, sums in found.items():
+            yield sums.info(namespace)
 
     def _next(self) -> Page | None:
         """Return the next page; None if there is none."""
@@ -100,12 +104,32 @@ class Listing:
                 continue
             yield EntryInfo(namespace, text, size, created, expiry, seconds)
 
-    def _new_namespaces(self, page: Page) -> Iterator[Namespace]:
-        for name, key, *_ in page.entries:
-            if name not in self._names:
-                try:
-                    namespace, _ = self._full_key(name, key)
-                except (ValueError, IndexError):
-                    continue
-                self._names.add(name)
-                yield namespace
+    def _count(self, page: Page, found: dict[Namespace, _Sums]) -> None:
+        for info in self._infos(page):
+            sums = found.get(info.namespace)
+            if sums is None:
+                sums = found[info.namespace] = _Sums()
+            sums.add(info)
+
+
+class _Sums:
+    """What a namespace holds, as far as it was listed."""
+
+    __slots__ = ("bytes", "entries", "newest", "oldest")
+
+    def __init__(self) -> None:
+        self.entries = 0
+        self.bytes = 0
+        self.oldest: float | None = None
+        self.newest: float | None = None
+
+    def add(self, info: EntryInfo) -> None:
+        self.entries += 1
+        self.bytes += info.bytes
+        created = info.created
+        if created is not None:
+            self.oldest = created if self.oldest is None else min(self.oldest, created)
+            self.newest = created if self.newest is None else max(self.newest, created)
+
+    def info(self, namespace: Namespace) -> NamespaceInfo:
+        return NamespaceInfo(namespace, self.entries, self.bytes, self.oldest, self.newest)

@@ -314,12 +314,16 @@ class InMemoryCache(ComputingCache[ValueT]):
                     if type(key) is not str or type(full_key) is not tuple:
                         pass
                     elif ttl is None:
-                        if type(value) is dict and not self._missed:
-                            held = self._pack(value)
+                        kind = type(value)
+                        if (kind is dict or kind is str) and not self._missed:
+                            held = value if kind is str else self._pack(value)
+                            taken = len(held) + len(key) + ENTRY_OVERHEAD
                         else:
                             held = self._held(value, full_key, None)
-                        # As `size_of` has it for what is held at first.
-                        taken = len(held[1] if type(held) is tuple else held) + len(key) + ENTRY_OVERHEAD
+                            # As `size_of` has it for what is held at first.
+                            taken = len(held[1] if type(held) is tuple else held) + len(key) + ENTRY_OVERHEAD
+                        born = space.born
+                        now = self._time.time()
                         # No thread switch can happen in the last lines of either branch, and no exception between what
                         # the very last one changes.
                         if key in space:
@@ -329,10 +333,10 @@ class InMemoryCache(ComputingCache[ValueT]):
                             else:
                                 grown = taken - len(old) - len(key) - ENTRY_OVERHEAD
                             if space.room >= taken and space[key] is old:
-                                space[key], space.room, counters.sets = held, space.room - grown, counters.sets + 1
+                                space[key], born[key], space.room, counters.sets = held, now, space.room - grown, counters.sets + 1  # fmt: skip  # noqa: E501
                                 return
                         elif space.room >= taken:
-                            space[key], space.room, counters.sets = held, space.room - taken, counters.sets + 1
+                            space[key], born[key], space.room, counters.sets = held, now, space.room - taken, counters.sets + 1  # fmt: skip  # noqa: E501
                             return
                     elif (type(ttl) is int or type(ttl) is float) and 0 < ttl < _LONGEST_TTL:
                         now = self._time.time()
@@ -345,6 +349,7 @@ class InMemoryCache(ComputingCache[ValueT]):
                         size = len(held[1])
                         grown = taken = size + len(key) + ENTRY_OVERHEAD
                         note: tuple[Any, ...] = space.name, key
+                        born = space.born
                         old = space[key] if key in space else None  # noqa: SIM401 - a call would be a step of its own
                         if type(old) is tuple and len(old) == 5:
                             grown = size - len(old[1])  # as `size_of` would have it, of the same key
@@ -362,12 +367,8 @@ class InMemoryCache(ComputingCache[ValueT]):
                             and (space[key] is old if key in space else old is None)
                         ):
                             due.told[second] += note
-                            space[key], space.room, counters.sets, due.spare = (
-                                held,
-                                space.room - grown,
-                                counters.sets + 1,
-                                due.spare - 1,
-                            )
+                            due.spare -= 1
+                            space[key], born[key], space.room, counters.sets = held, now, space.room - grown, counters.sets + 1  # fmt: skip  # noqa: E501
                             return
             except Exception:  # noqa: S110 - another write, or a wrong one: below it is told which
                 pass

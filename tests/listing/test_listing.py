@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import asyncio
+import copy
 import gc
+import pickle
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from hitrate import EntryInfo, InMemoryCache, SqliteCache, TieredCache, cached
+from hitrate import EntryInfo, InMemoryCache, NamespaceInfo, SqliteCache, TieredCache, cached
 from hitrate.cache import Cache
 from hitrate.compute.cache import ComputingCache
 from hitrate.errors import ClosedError, StoreError
@@ -33,18 +36,20 @@ def open_cache(request: pytest.FixtureRequest, tmp_path: Path, clock: Clock) -> 
     opened: list[ComputingCache[Any]] = []
 
     def make(**options: Any) -> ComputingCache[Any]:
+        given = {"clock": clock, **options}
+
         def memory() -> InMemoryCache[Any]:
-            return InMemoryCache(clock=clock, **options)
+            return InMemoryCache(**given)
 
         def sqlite(path: Any = tmp_path / "cache.db") -> SqliteCache[Any]:
-            return SqliteCache(path=path, clock=clock, **options)
+            return SqliteCache(path=path, **given)
 
         makers: dict[str, Callable[[], ComputingCache[Any]]] = {
             "memory": memory,
             "sqlite": sqlite,
             "sqlite in memory": lambda: sqlite(":memory:"),
-            "tiers": lambda: TieredCache(memory(), sqlite(), clock=clock),
-            "tiers of memory": lambda: TieredCache(memory(), memory(), clock=clock),
+            "tiers": lambda: TieredCache(memory(), sqlite(), clock=given["clock"]),
+            "tiers of memory": lambda: TieredCache(memory(), memory(), clock=given["clock"]),
         }
         opened.append(makers[request.param]())
         return opened[-1]
@@ -67,6 +72,7 @@ def test_the_oldest_comes_first_across_namespaces(open_cache: Open, clock: Clock
     assert listed(cache) == [str(number) for number in range(1500)]
     assert listed(cache, ("n2",)) == [str(number) for number in range(600, 900)]
     assert list(cache.namespaces()) == [(f"n{number}", "x") for number in range(5)]
+    assert [info.created for info in cache.entries()] == [clock() - 1499 + number for number in range(1500)]
 
 
 def test_the_oldest_comes_first_however_they_take_turns(open_cache: Open) -> None:
@@ -76,7 +82,23 @@ def test_the_oldest_comes_first_however_they_take_turns(open_cache: Open) -> Non
     assert listed(cache) == [str(number) for number in range(100)]
 
 
-def test_an_overwritten_entry_keeps_its_place_and_one_set_again_comes_last(open_cache: Open) -> None:
+def test_an_entry_that_is_set_again_counts_from_then(open_cache: Open, clock: Clock) -> None:
+    cache = open_cache()
+    for key in "abcd":
+        clock.advance(0.001)
+        cache.set({(("n",), key): (1, None)})
+    clock.advance(0.001)
+    cache.set({(("n",), "b"): ([2], 60)})
+    cache.delete([(("n",), "a")])
+    clock.advance(0.001)
+    cache.set({(("n",), "a"): (3, None)})
+    clock.advance(0.001)
+    cache.set({(("n",), "c"): (4, None)})
+    assert listed(cache) == ["d", "b", "a", "c"]
+    assert next(cache.entries()).created == pytest.approx(clock() - 0.003, abs=1e-6)
+
+
+def test_of_one_time_the_first_to_arrive_comes_first(open_cache: Open) -> None:
     cache = open_cache()
     for key in "abcd":
         cache.set({(("n",), key): (1, None)})
@@ -84,6 +106,39 @@ def test_an_overwritten_entry_keeps_its_place_and_one_set_again_comes_last(open_
     cache.delete([(("n",), "a")])
     cache.set({(("n",), "a"): (3, None)})
     assert listed(cache) == ["b", "c", "d", "a"]
+
+
+def test_writers_that_take_turns_are_listed_in_their_turns(open_cache: Open) -> None:
+    """By the real clock, into namespaces with room of their own, where a write in memory does not look at others."""
+    cache = open_cache(clock=time.time)
+    keys = [((f"n{number * 7 % 5}",), str(number)) for number in range(600)]
+    for key in keys:
+        while time.time() == time.time():  # where the clock is coarse, the next one
+            pass
+        cache.set({key: ("value", None)})
+    began = time.time()
+    for key in keys[::3]:
+        cache.set({key: ("new", None)})
+    infos = list(cache.entries())
+    again = [key for key in keys if key not in keys[::3]] + keys[::3]
+    assert [(info.namespace, info.key) for info in infos] == again
+    times = [info.created or 0 for info in infos]
+    assert times == sorted(times)
+    assert times[399] <= began <= times[400] <= times[-1] <= time.time()
+
+
+def test_what_is_set_again_during_a_listing_comes_last(open_cache: Open, clock: Clock) -> None:
+    cache = open_cache()
+    cache.set({(("n",), str(number)): (0, None) for number in range(1200)})
+    entries = cache.entries()
+    seen = [next(entries).key]
+    clock.advance(1)
+    cache.set({(("n",), "700"): (1, None)})
+    clock.advance(1)
+    cache.set({(("n",), "600"): (1, None)})
+    seen += [info.key for info in entries]
+    assert seen[-2:] == ["700", "600"]
+    assert sorted(seen) == sorted(str(number) for number in range(1200))
 
 
 def test_what_changes_between_two_steps(open_cache: Open) -> None:
@@ -187,14 +242,45 @@ def test_stale_values_are_listed_until_they_are_gone(open_cache: Open, clock: Cl
     assert info.expires == pytest.approx(clock() + 15)
 
 
-def test_a_record_is_a_tuple_of_six() -> None:
-    with InMemoryCache() as cache:
+def test_a_record_is_a_tuple_of_six(clock: Clock) -> None:
+    with InMemoryCache(clock=clock) as cache:
         cache.set({(("n",), "key"): ("value", None)})
         (info,) = cache.entries()
         assert type(info) is EntryInfo
         namespace, key, size, created, expires, seconds = info
-        assert (namespace, key, created, expires, seconds) == (("n",), "key", None, None, 0.0)
+        assert (namespace, key, created, expires, seconds) == (("n",), "key", clock(), None, 0.0)
         assert size == cache.stats().bytes
+
+
+def test_a_namespace_that_is_listed_is_one_and_tells_what_it_holds(open_cache: Open, clock: Clock) -> None:
+    cache = open_cache()
+    began = clock()
+    for number in range(5):
+        cache.set({(("a", "é,"), str(number)): ("x" * 100, None), ((), "key"): (number, None)})
+        clock.advance(1)
+    first, second = cache.namespaces()
+    assert (type(first), first.namespace, first.entries, first.oldest) == (NamespaceInfo, ("a", "é,"), 5, began)
+    assert (second.namespace, second.entries, second.oldest, second.newest) == ((), 1, clock() - 1, clock() - 1)
+    assert first.newest == clock() - 1
+    assert first.bytes == sum(info.bytes for info in cache.entries(("a",))) > 500
+    assert first.bytes + second.bytes == cache.stats().bytes
+    assert first == ("a", "é,")
+    assert hash(first) == hash(("a", "é,"))
+    assert type(first.namespace) is tuple
+    assert [info.namespace for info in cache.entries(first)] == [("a", "é,")] * 5
+    assert cache.get([(first, "1")]) == {(("a", "é,"), "1"): "x" * 100}
+    cache.clear([first])
+    assert list(cache.namespaces()) == [()]
+
+
+def test_a_namespace_that_is_listed_cannot_be_changed_and_can_be_copied() -> None:
+    info = NamespaceInfo(("a", "b"), 2, 700, 1.5, None)
+    for change in (lambda: setattr(info, "entries", 3), lambda: delattr(info, "bytes"), lambda: setattr(info, "x", 1)):
+        with pytest.raises(AttributeError, match="cannot be changed"):
+            change()
+    for other in (copy.copy(info), copy.deepcopy(info), pickle.loads(pickle.dumps(info))):
+        assert (type(other), other, vars(other)) == (NamespaceInfo, ("a", "b"), vars(info))
+    assert repr(info) == "NamespaceInfo(namespace=('a', 'b'), entries=2, bytes=700, oldest=1.5, newest=None)"
 
 
 def test_without_limits_memory_lists_one_namespace_after_the_other(clock: Clock) -> None:
@@ -253,13 +339,13 @@ def test_a_store_of_somebody_else_says_that_it_does_not_offer_it() -> None:
 
 
 class Failing(MemoryStore):
-    """A store that fails at the second page."""
+    """A store that fails at the fourth page, the second with entries."""
 
     pages = 0
 
     def list_page(self, under: Any, after: Any, limit: int) -> Any:
         self.pages += 1
-        if self.pages > 1:
+        if self.pages > 3:
             raise StoreError("it is gone")
         return super().list_page(under, after, limit)
 
@@ -292,7 +378,7 @@ def test_what_is_not_to_be_served_is_not_listed(tmp_path: Path) -> None:
         assert listed(cache) == ["a", "c"]
         store.write = write
         cache.set({(("n",), "b"): (1, None)})
-        assert listed(cache) == ["a", "b", "c"]
+        assert listed(cache) == ["a", "c", "b"]
 
 
 def test_bytes_that_are_no_namespace_are_refused_in_linear_time() -> None:

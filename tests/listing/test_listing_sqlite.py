@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import struct
 from pathlib import Path
 from typing import Any
 
@@ -9,7 +10,7 @@ import apsw
 import pytest
 
 from hitrate import SqliteCache
-from hitrate.stores.sqlite.rows import times_of
+from hitrate.stores.sqlite.rows import times_of, write_columns
 from hitrate.testing import Clock
 
 NAMESPACE = ("n",)
@@ -46,9 +47,9 @@ def test_the_time_of_storing_and_the_seconds_that_it_took(path: Path) -> None:
     clock = Clock(1_800_000_000.25)
     fill(path, clock)
     assert told(path, clock) == [
-        ("a", 1_800_000_000.0, 0.0),
-        ("b", 1_800_000_002.0, 2.5),
-        ("c", 1_800_000_012.0, 0.0),
+        ("a", 1_800_000_000.25, 0.0),
+        ("b", 1_800_000_002.75, 2.5),
+        ("c", 1_800_000_012.75, 0.0),
     ]
     with SqliteCache[Any](path=path, clock=clock) as cache:
         assert cache.get([A, B, C]) == {A: "a", B: "b", C: "c"}
@@ -72,7 +73,28 @@ def test_what_an_older_hitrate_wrote_is_listed_without_a_time(path: Path) -> Non
         assert cache.get([A, B, C]) == {A: "a", B: "b", C: "c"}
         assert cache.stats().seconds_saved == 2.5
         cache.set({A: ("new", None)})
-    assert told(path, clock)[0] == ("a", float(int(clock())), 0.0)
+    assert told(path, clock) == [("b", None, 2.5), ("c", None, 0.0), ("a", clock(), 0.0)]
+
+
+def test_times_in_whole_seconds_are_read(path: Path) -> None:
+    """As the first hitrate that kept them wrote the column."""
+    clock = Clock(1_800_000_000.25)
+    fill(path, clock)
+    for key, times in (b"a", struct.pack(">I", 1_800_000_000)), (b"b", struct.pack(">Id", 9, 2.5)):
+        change(path, "UPDATE hitrate_entries SET seconds = ? WHERE key = ?", times, key)
+    assert told(path, clock) == [("b", 9.0, 2.5), ("a", 1_800_000_000.0, 0.0), ("c", 1_800_000_012.75, 0.0)]
+    with SqliteCache[Any](path=path, clock=clock) as cache:
+        assert cache.get([A, B, C]) == {A: "a", B: "b", C: "c"}
+        assert cache.stats().seconds_saved == 2.5
+
+
+@pytest.mark.parametrize("now", [0.0, 1e-7, 1_795_643_480.6808696, 2.0**32 - 2.0**-20, 4e9 + 1 / 3])
+def test_the_time_is_kept_to_the_last_bit(now: float) -> None:
+    times = write_columns(0, ("msgpack", b"", None, 0.0), now)[1]
+    created, _ = times_of(times)
+    assert created is not None
+    assert now - 2.0**-24 <= created <= now
+    assert now < 2.0**30 or created == now
 
 
 def test_an_older_hitrate_takes_the_times_for_not_known() -> None:
@@ -137,7 +159,7 @@ def test_an_id_that_is_used_again_is_not_taken_for_what_it_was(path: Path) -> No
             cache.set({key: (1, None)})
         store = cache._store
         page = store.list_page(b"\x01n", None, 500)
-        while not page.entries and page.after is not None and page.after.ids is None:
+        while not page.after.timed:
             page = store.list_page(b"\x01n", page.after, 500)
         cache.delete([C])
         cache.set({(("other",), "key"): (1, None)})

@@ -43,8 +43,9 @@ A callable in the place of the encoding makes the value from the payload; None s
 Bytes: a payload in the default encoding. A str: the value. Both without an expiry, without seconds, not visited.
 """
 
-ENTRY_OVERHEAD = 200
-"""Bytes that an entry takes beyond its key and payload: its tuple, dict slot, place in the queue and object headers."""
+ENTRY_OVERHEAD = 280
+"""Bytes that an entry takes beyond its key and payload: its tuple, slots in two dicts, the time of its storing, its
+place in the queue and object headers."""
 
 _PURGED_PER_WRITE = 64
 _PURGED_PER_STEP = 256
@@ -69,10 +70,11 @@ class Space(dict[Hashable, Held]):
         room: bytes that may be stored without the lock; far below 0 once the namespace was cleared or left empty, and
             what is put in it would be lost.
         queued: how many of its entries, the first in its order, have their place in the order of arrival.
+        born: when the value of each entry was stored, in seconds since the epoch.
         decoded: whether an entry was found to be served best by decoding it for each hit; others here are alike.
     """
 
-    __slots__ = ("decoded", "granted", "name", "queued", "room")
+    __slots__ = ("born", "decoded", "granted", "name", "queued", "room")
 
     def __init__(self, name: Any) -> None:
         super().__init__()
@@ -80,6 +82,7 @@ class Space(dict[Hashable, Held]):
         self.granted = 0
         self.room = 0
         self.queued = 0
+        self.born: dict[Any, float] = {}
         self.decoded = False
 
     @property
@@ -188,12 +191,13 @@ class MemoryStore(Store):
             How many entries were stored and how many removed.
         """
         exclusive = self._exclusive
+        now = self._clock()
         if exclusive.is_mine():
-            self._change(self._put, batch)
+            self._change(self._put, batch, now)
             there = [key in self.spaces.get(name, ()) for name, key, held in batch if held is None]
             return len(batch) - len(there), sum(there)
         try:  # as `Exclusive.run` does, with less ado
-            with self.lock: return self._put(batch)  # fmt: skip  # noqa: E701
+            with self.lock: return self._put(batch, now)  # fmt: skip  # noqa: E701
         finally:
             if exclusive.waiting:
                 exclusive.catch_up()
@@ -211,8 +215,9 @@ class MemoryStore(Store):
         """
         exclusive = self._exclusive
         if not exclusive.is_mine():
+            now = self._clock()
             try:
-                with self.lock: stored = self._put_alike(space, batch, second)  # fmt: skip  # noqa: E701
+                with self.lock: stored = self._put_alike(space, batch, second, now)  # fmt: skip  # noqa: E701
             finally:
                 if exclusive.waiting:
                     exclusive.catch_up()
@@ -346,7 +351,7 @@ class MemoryStore(Store):
     def _let_go(self, spaces: list[Space], rest: list[Any]) -> None:
         """Let go of what was cleared: a little of it here, much of it in steps beside the caller."""
         if sum(map(len, spaces)) + len(rest) > _FREED_AT_ONCE:
-            self._garbage += spaces
+            self._garbage += [part for space in spaces for part in (space, space.born)]
             self._garbage.append(rest)
             upkeep.request(self)
 
@@ -389,7 +394,7 @@ class MemoryStore(Store):
             if space.live:
                 self._settle(space)
 
-    def _put(self, batch: Sequence[tuple[Any, Any, Held | None]], *, again: bool = True) -> tuple[int, int]:
+    def _put(self, batch: Sequence[tuple[Any, Any, Held | None]], now: float, *, again: bool = True) -> tuple[int, int]:
         try:  # as `_whole` does, with less ado
             if 0 < len(self._roomy) <= _FEW and batch:
                 self._place_others(batch)
@@ -413,7 +418,7 @@ class MemoryStore(Store):
                     space = self.spaces[name] = touched[name] = Space(name)
                 if key in space:
                     size -= size_of(key, space[key])
-                space[key] = held
+                space[key], space.born[key] = held, now
                 self._count(space, size)
                 stored += 1
                 if type(held) is tuple and held[2] is not None:
@@ -433,13 +438,13 @@ class MemoryStore(Store):
         except BaseException:
             self._recount()
             if again:
-                self._put(batch, again=False)
+                self._put(batch, now, again=False)
             raise
 
-    def _put_alike(self, space: Space, batch: Sequence[tuple[Any, Held]], second: int) -> int:
+    def _put_alike(self, space: Space, batch: Sequence[tuple[Any, Held]], second: int, now: float) -> int:
         """Do ``put_alike`` if there is the room, and nothing is due; return how many were stored, or none."""
         due = self.due
-        if second and (due.spare < len(batch) or second not in due.told or due.soonest <= self._clock()):
+        if second and (due.spare < len(batch) or second not in due.told or due.soonest <= now):
             return 0
         taken = len(batch) * ENTRY_OVERHEAD
         for key, held in batch:
@@ -450,10 +455,10 @@ class MemoryStore(Store):
             return 0
         space.room = 0
         try:
-            grown = 0
+            grown, born = 0, space.born
             for key, held in batch:
                 old = space[key] if key in space else None  # noqa: SIM401 - a call costs as much as the rest
-                space[key] = held
+                space[key], born[key] = held, now
                 if old is None:
                     grown += len(held[1] if type(held) is tuple else held) + len(key) + ENTRY_OVERHEAD
                 else:
@@ -467,7 +472,7 @@ class MemoryStore(Store):
             return len(batch)
         except BaseException:
             self._recount()
-            self._put([(space.name, key, held) for key, held in batch])
+            self._put([(space.name, key, held) for key, held in batch], now)
             raise
 
     def _replace(self, space: Space, key: Any, held: Held, other: Held) -> None:
@@ -510,6 +515,7 @@ class MemoryStore(Store):
             space.room = 0
             space.granted = sum(size_of(key, held) for key, held in space.items())
             space.queued = len(space)
+            space.born = {key: born for key, born in space.born.items() if key in space}
         self.due = self._noted_anew()
         self._granted = sum(space.granted for space in self.spaces.values())
         self._entries = sum(space.queued for space in self.spaces.values())
@@ -593,6 +599,7 @@ class MemoryStore(Store):
     def _drop(self, space: Space, key: Any) -> None:
         """Drop an entry of a settled namespace, and the namespace when it was the last one there."""
         self._count(space, -size_of(key, space.pop(key)))
+        space.born.pop(key, None)
         space.queued -= 1
         self._entries -= 1
         self._arrivals.dead += 1

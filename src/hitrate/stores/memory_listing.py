@@ -5,62 +5,83 @@ A place is a namespace's dict and a key. To copy those of 100,000 entries takes 
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
-from itertools import islice
 from typing import Any
 
 from hitrate.stores.base import Listed, Page
 from hitrate.stores.memory import MemoryStore, Space, size_of, spelled_out
+from hitrate.stores.oldest_first import OldestFirst
 
 _SETTLED_AT_ONCE = 256
+_GATHERED_AT_ONCE = 1024
 
-Place = tuple[Space, Any]
+
+class Place:
+    """How far a listing has come.
+
+    Attributes:
+        places: where entries are, in their order of arrival: space, key, space, key, and so on.
+        left: how many of these pairs, the first, are still to be looked at.
+        seen: what was looked at, if an entry may stand there twice, of which the last counts.
+        rows: the numbers of pairs by the times of their entries.
+    """
+
+    def __init__(self, places: list[Any], doubles: bool) -> None:
+        self.places = places
+        self.left = len(places) // 2
+        self.seen: set[tuple[Space, Any]] | None = set() if doubles else None
+        self.rows = OldestFirst()
 
 
-def begin(store: MemoryStore) -> Iterator[Place]:
-    """Return where each entry is that is held now, in their order of arrival.
+def begin(store: MemoryStore) -> Place:
+    """Return the place before the first entry.
 
-    A store without limits keeps that within each namespace alone; there one namespace comes after the other.
+    A store without limits keeps the order of arrival within each namespace alone.
     """
     copied = None
     if store.keeps_order:
         store.settle_in_steps(_SETTLED_AT_ONCE)
         copied = store.copy_places()
-    if copied is None:
-        return _in_spaces(list(store.spaces.values()))
-    places, doubles = copied
-    if doubles:
-        return iter(_without_doubles(places))
-    each = iter(places)
-    return zip(each, each, strict=True)
+    return Place(*copied) if copied is not None else Place(_in_spaces(store), False)
 
 
-def _in_spaces(spaces: Iterable[Space]) -> Iterator[Place]:
-    for space in spaces:
-        for key in list(space):  # no thread switch can happen in it: see the head of stores/memory.py
-            yield space, key
+def _in_spaces(store: MemoryStore) -> list[Any]:
+    places: list[Any] = []
+    for space in list(store.spaces.values()):
+        keys = list(space)  # no thread switch can happen in it: see the head of stores/memory.py
+        pairs: list[Any] = [space] * (2 * len(keys))
+        pairs[1::2] = keys
+        places += pairs
+    return places
 
 
-def _without_doubles(places: list[Any]) -> list[Place]:
-    """Return the places of what was removed and set again once, where it came last."""
-    last: dict[Place, None] = {}
-    for at in range(len(places) - 2, -2, -2):
-        last.setdefault((places[at], places[at + 1]))
-    return [*reversed(last)]
-
-
-def page_of(places: Iterator[Place], under: Any, limit: int, now: float) -> Page:
-    """Return what is held at the next places."""
-    entries: list[Listed] = []
-    length, looked_at = len(under), 0
-    for space, key in islice(places, limit):
-        looked_at += 1
-        if space.name[:length] != under:
-            continue
+def page_of(place: Place, under: Any, limit: int, now: float) -> Page:
+    """Return the next page: an empty one as long as times are gathered."""
+    if place.left:
+        _gather(place, under)
+        return Page((), place)
+    found: list[tuple[int, Listed]] = []
+    numbers = place.rows.take(limit)
+    for number in numbers:
+        space, key = place.places[2 * number : 2 * number + 2]
         held = space.get(key)
         if held is None or not space.live:
             continue
         _, _, expiry, seconds, *_ = spelled_out(held)
         if expiry is None or expiry > now:
-            entries.append(Listed(space.name, key, size_of(key, held), None, expiry, seconds))
-    return Page(entries, places if looked_at == limit else None)
+            found.append((number, Listed(space.name, key, size_of(key, held), space.born.get(key), expiry, seconds)))
+    return Page(place.rows.told(found), place if numbers else None)
+
+
+def _gather(place: Place, under: Any) -> None:
+    """Look at the times of some more entries, the last first."""
+    end, place.left = place.left, max(0, place.left - _GATHERED_AT_ONCE)
+    length, seen, rows = len(under), place.seen, []
+    for number in range(end - 1, place.left - 1, -1):
+        space, key = pair = place.places[2 * number], place.places[2 * number + 1]
+        if seen is not None:
+            if pair in seen:
+                continue
+            seen.add(pair)
+        if space.name[:length] == under:
+            rows.append((number, space.born.get(key)))
+    place.rows.gather(rows)

@@ -41,7 +41,7 @@ class Driver(Protocol):
         """All that ``entries`` or ``aentries`` yields."""
         ...
 
-    def namespaces(self, under: Namespace = ()) -> list[Namespace]:
+    def namespaces(self, under: Namespace = ()) -> list[Any]:
         """All that ``namespaces`` or ``anamespaces`` yields."""
         ...
 
@@ -76,7 +76,7 @@ class SyncDriver:
     def entries(self, under: Namespace = ()) -> list[Any]:
         return list(self.raw.entries(under))
 
-    def namespaces(self, under: Namespace = ()) -> list[Namespace]:
+    def namespaces(self, under: Namespace = ()) -> list[Any]:
         return list(self.raw.namespaces(under))
 
     def close(self) -> None:
@@ -122,7 +122,7 @@ class AsyncDriver:
     def entries(self, under: Namespace = ()) -> list[Any]:
         return self._all("aentries", under)
 
-    def namespaces(self, under: Namespace = ()) -> list[Namespace]:
+    def namespaces(self, under: Namespace = ()) -> list[Any]:
         return self._all("anamespaces", under)
 
     def close(self) -> None:

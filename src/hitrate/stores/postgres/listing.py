@@ -1,4 +1,4 @@
-"""Listing what the tables hold: rows by their ids, which are the order of arrival, some at a time.
+"""Listing what the tables hold: the times of the rows by their ids, a thousand at a time, and then the rows.
 
 A row that is overwritten keeps its id, and an id is never used again. So those up to the newest one at the beginning
 are all that was there then.
@@ -7,26 +7,31 @@ are all that was there then.
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import NamedTuple
 
 from hitrate.stores.base import Listed, Page
-from hitrate.stores.postgres.binary import float8, int8, read_int8, rows_of
+from hitrate.stores.oldest_first import OldestFirst
+from hitrate.stores.postgres.binary import float8, int8, int8_array, read_int8, rows_of
 from hitrate.stores.postgres.conversation import Conversation
 from hitrate.stores.postgres.rows import seconds_in
 from hitrate.stores.postgres.statements import Statements
 from hitrate.stores.postgres.wire import Call
 
+_GATHERED_AT_ONCE = 1024
 
-class Place(NamedTuple):
+
+class Place:
     """How far a listing has come.
 
     Attributes:
-        last: the id of the last row that was looked at.
+        last: the id of the last row whose time was read; None once all were.
         newest: the id of the last row to list.
+        rows: those whose times were read.
     """
 
-    last: int
-    newest: int
+    def __init__(self, newest: int) -> None:
+        self.last: int | None = 0
+        self.newest = newest
+        self.rows = OldestFirst()
 
 
 class Lister:
@@ -47,15 +52,26 @@ class Lister:
         """Return a page; the arguments are those of ``Store.list_page``."""
         if after is None:
             (newest,) = yield (Call(self._statements.listing.newest),)
-            after = Place(0, read_int8(newest.get_value(0, 0) or b""))
+            after = Place(read_int8(newest.get_value(0, 0) or b""))
+        if after.last is not None:
+            return (yield from self._gather(under, after, after.last))
+        ids = after.rows.take(limit)
+        if not ids:
+            return Page(after.rows.told(()), None)
         now = float8(self._clock()) if self._own_clock else None
-        parameters = int8(after.last), int8(after.newest), int8(limit), under, now
-        (result,) = yield (Call(self._statements.listing.page, parameters),)
-        rows = rows_of(result)
+        (result,) = yield (Call(self._statements.listing.rows, (int8_array(ids), under, now)),)
         since = 0.0 if self._own_clock else self._clock()
-        entries = [
-            Listed(name, key, size, created, None if expiry is None else expiry + since, seconds_in(head))
-            for _, name, key, size, created, expiry, head in rows
-            if name is not None
+        found = [
+            (row, Listed(name, key, size, created, None if expiry is None else expiry + since, seconds_in(head)))
+            for row, name, key, size, created, expiry, head in rows_of(result)
         ]
-        return Page(entries, Place(rows[-1][0], after.newest) if len(rows) == limit else None)
+        return Page(after.rows.told(found), after)
+
+    def _gather(self, under: bytes, place: Place, last: int) -> Conversation[Page]:
+        """Read the times of some more rows; an empty page."""
+        parameters = int8(last), int8(place.newest), int8(_GATHERED_AT_ONCE), under
+        (result,) = yield (Call(self._statements.listing.times, parameters),)
+        rows = rows_of(result)
+        place.rows.gather((row, created) for row, created, is_under in rows if is_under)
+        place.last = rows[-1][0] if len(rows) == _GATHERED_AT_ONCE else None
+        return Page((), place)

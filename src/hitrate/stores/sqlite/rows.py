@@ -13,13 +13,14 @@ from hitrate.stores.sqlite.schema import SLOT_BITS
 ROW_OVERHEAD = 64
 """Bytes that a row takes beyond its key and payload: its other columns, its header and its place in the index."""
 
-# The column ``seconds`` holds when the entry was stored, in whole seconds since the epoch, and, if they are known, the
-# seconds that its value took. A hitrate that did not keep the first wrote NULL or a number there, and takes what it
-# finds for "not known": so both share a file.
-_CREATED = struct.Struct(">I").pack
-_CREATED_AND_SECONDS = struct.Struct(">Id").pack
-_SECONDS_AFTER_CREATED = struct.Struct(">4xd").unpack
-_CREATED_LENGTH, _BOTH_LENGTH = 4, 12
+# The column ``seconds`` holds when the entry was stored, in seconds since the epoch with 24 bits after the point, and,
+# if they are known, the seconds that its value took. A hitrate that did not keep the first wrote NULL or a number, and
+# takes what it finds for "not known": so both share a file. One after it wrote the time in whole seconds.
+_FRACTIONS = 1 << 24
+_CREATED_LENGTH, _BOTH_LENGTH = 7, 15
+_WHOLE_LENGTH, _WHOLE_AND_SECONDS_LENGTH = 4, 12
+_SECONDS = struct.Struct(">d")
+_SECONDS_AFTER_CREATED = struct.Struct(">7xd").unpack
 
 SHIFT = 64 - SLOT_BITS
 _HEX_LENGTH = 32
@@ -59,10 +60,13 @@ def times_of(times: Any) -> tuple[float | None, float]:
     """
     created, seconds = None, times
     if type(times) is bytes:
-        if len(times) not in (_CREATED_LENGTH, _BOTH_LENGTH):
-            return None, 0.0
-        created = float(int.from_bytes(times[:_CREATED_LENGTH], "big"))
-        seconds = _SECONDS_AFTER_CREATED(times)[0] if len(times) == _BOTH_LENGTH else 0.0
+        length, seconds = len(times), 0.0
+        if length in (_CREATED_LENGTH, _BOTH_LENGTH):
+            created = int.from_bytes(times[:_CREATED_LENGTH], "big") / _FRACTIONS
+        elif length in (_WHOLE_LENGTH, _WHOLE_AND_SECONDS_LENGTH):
+            created = float(int.from_bytes(times[:_WHOLE_LENGTH], "big"))
+        if length in (_BOTH_LENGTH, _WHOLE_AND_SECONDS_LENGTH):
+            (seconds,) = _SECONDS.unpack(times[-_SECONDS.size :])
     return created, seconds if type(seconds) is float and 0.0 <= seconds < 1e9 else 0.0
 
 
@@ -81,8 +85,10 @@ def write_columns(identity: int, entry: Entry, now: float) -> tuple[float | None
     encoding, payload, expiry, seconds = entry
     times: Any
     try:
-        times = _CREATED_AND_SECONDS(int(now), seconds) if seconds else _CREATED(int(now))
-    except (struct.error, ValueError, OverflowError):  # a clock far off, a test's perhaps
+        times = int(now * _FRACTIONS).to_bytes(_CREATED_LENGTH, "big")
+        if seconds:
+            times += _SECONDS.pack(seconds)
+    except (ValueError, OverflowError):  # a clock far off, a test's perhaps
         times = seconds or None
     return (
         expiry,
@@ -100,9 +106,9 @@ def read_columns(
     try:
         if type(payload) is bytes and stored_checksum == checksum(identity, encoding, payload, expiry):
             if type(times) is bytes:
-                if len(times) != _BOTH_LENGTH:
+                if len(times) == _CREATED_LENGTH:
                     return encoding, payload, expiry, 0.0
-                (seconds,) = _SECONDS_AFTER_CREATED(times)
+                seconds = _SECONDS_AFTER_CREATED(times)[0] if len(times) == _BOTH_LENGTH else times_of(times)[1]
             else:
                 seconds = times if type(times) is float else 0.0
             # They are in no checksum.

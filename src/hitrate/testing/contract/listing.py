@@ -74,6 +74,16 @@ class ListingEntries(Fixtures):
         cache.delete([(("2",), str(number)) for number in range(2, 2000, 3)])
         assert cache.namespaces() == [("0",)]
 
+    def test_a_namespace_tells_what_it_holds(self, cache: Driver) -> None:
+        """A namespace that is listed says how many entries and bytes it holds."""
+        fill(cache)
+        infos = cache.entries()
+        for told in cache.namespaces():
+            held = [info for info in infos if info.namespace == told.namespace]
+            assert (told.entries, told.bytes) == (len(held), sum(info.bytes for info in held))
+            times = [info.created for info in held if info.created is not None]
+            assert (told.oldest, told.newest) == ((min(times), max(times)) if times else (None, None))
+
     def test_many_entries_are_listed(self, cache: Driver) -> None:
         """Any number of entries is listed: 5,000."""
         keys = [((str(number % 7),), str(number)) for number in range(5000)]
@@ -117,6 +127,17 @@ class ListingEntries(Fixtures):
             cache.set({key: ("value", None)})
             (info,) = cache.entries()
             assert info.created is None or info.created == pytest.approx(clock(), abs=2)
+
+    def test_the_oldest_value_comes_first(self, cache: Driver, clock: Clock) -> None:
+        """Where it is known when values were stored, the oldest comes first, in whatever namespace."""
+        keys: list[FullKey] = [((str(number % 3),), str(number)) for number in range(60)]
+        for key in keys + keys[::4]:
+            clock.advance(1)
+            cache.set({key: ("value", None)})
+        infos = cache.entries()
+        if all(info.created is not None for info in infos):
+            assert keys_of(cache) == [key for key in keys if key not in keys[::4]] + keys[::4]
+            assert [told.namespace for told in cache.namespaces()] == [("1",), ("2",), ("0",)]
 
     def test_a_value_that_cannot_be_decoded_is_listed(self, new_cache: MakeCache, face: Face) -> None:
         """No value is decoded: an entry that cannot be is listed all the same."""
