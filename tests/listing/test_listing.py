@@ -75,9 +75,10 @@ def test_the_oldest_comes_first_across_namespaces(open_cache: Open, clock: Clock
     assert [info.created for info in cache.entries()] == [clock() - 1499 + number for number in range(1500)]
 
 
-def test_the_oldest_comes_first_however_they_take_turns(open_cache: Open) -> None:
+def test_the_oldest_comes_first_however_they_take_turns(open_cache: Open, clock: Clock) -> None:
     cache = open_cache()
     for number in range(100):
+        clock.advance(0.001)
         cache.set({((f"n{number % 4}",), str(number)): (number, 3600)})
     assert listed(cache) == [str(number) for number in range(100)]
 
