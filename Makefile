@@ -10,7 +10,7 @@ unexport PYTHONPATH PYTHONHOME VIRTUAL_ENV
 .PHONY: help demo test check lint types lint-and-types test-others bench torture clean
 
 help:
-	@echo "make demo    run a LangGraph graph over real documents twice: cold, and from the cache"
+	@echo "make demo    run a graph and an agent over real documents, each twice: cold, and from the cache"
 	@echo "make test    run all tests"
 	@echo "make check   ruff, mypy, pyright, the tests on other Pythons, the main ones on the lowest releases allowed"
 	@echo "make bench   compare with other caches; writes docs/bench"
