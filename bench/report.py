@@ -29,7 +29,7 @@ _COLUMNS = {
     "PostgreSQL": ("psycopg + ormsgpack",),
     "Tiers": ("SqliteCache alone",),
     "Compute once": _MEMOISED,
-    "Agents": ("CacheBackedEmbeddings",),
+    "Agents": ("CacheBackedEmbeddings", "LangChain's LLM cache", "no cache", "hitrate in memory"),
     "Import": (),
     "Keys": (),
 }
@@ -55,6 +55,14 @@ is timed is the same for all. The cyclic garbage collector runs between rounds, 
   the file being locked, counts as not done.
 - 1,000 texts are embedded by a model that takes no time, so that what is shown is what the cache adds; a vector has
   1,536 numbers, each a float32. Both start from an empty store in each round; warm is the second call.
+- Sends, tasks and agents are whole runs, each round on a new cache; what the nodes, tools and models do takes no time,
+  and a task returns a D. Warm is the second run, of agents the twelfth: with LangChain's own caches each run makes one
+  more of 10 model calls a hit, and tools always run. "No cache" is the agent without any.
+- A hit of a call is the difference between a run whose model or tool calls are hits of the middleware, and one in which
+  another middleware returns them at once, divided by the calls: 10 of the model with the history as it grows, 20 of a
+  tool. `create_agent(cache=...)` caches nothing, so that there is no cell for it.
+- langchain-redis has no store for `CacheBackedEmbeddings`, and its cache for models wants a Redis with RedisJSON; on
+  Redis what is compared with is langchain-community's, as it is for models on SQLite.
 - What a cache does behind the scenes after a set has returned (hitrate checkpoints there) has 3 ms between blocks and
   is not in the time of the set; in the cells of threads, processes and tasks it is."""
 

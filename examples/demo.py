@@ -1,147 +1,84 @@
-"""An index of Python's standard library, made twice by one graph, in two processes: cold, and from the cache.
+"""Two acts over the documents of Python's standard library, each in two processes: cold, and from the cache.
 
-``make demo`` runs it. The graph is in ``library.py``, what it does with a document in ``study.py``.
+``make demo`` runs it. First a graph makes an index of the documents (``graph_act.py``), then an agent answers questions
+about them (``agent_act.py``).
 """
 
 from __future__ import annotations
 
-import hashlib
 import json
 import shutil
 import subprocess
 import sys
 import time
-from argparse import SUPPRESS, ArgumentParser
-from collections.abc import Mapping, Sequence
-from collections.abc import Set as AbstractSet
-from dataclasses import asdict, dataclass, fields, is_dataclass
-from itertools import chain
+from argparse import SUPPRESS, ArgumentParser, Namespace
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from screen import progress, say, table
-
-
-@dataclass(frozen=True)
-class Account:
-    """What one run of the graph did.
-
-    Attributes:
-        executed: tasks that were executed.
-        hits: tasks whose result came from the cache.
-        seconds: how long the run took.
-        stored: bytes of the cache on disk after it.
-        digest: of the index, its values and their types.
-        facts: what the index says, in words.
-    """
-
-    executed: int
-    hits: int
-    seconds: float
-    stored: int
-    digest: str
-    facts: list[str]
+import agent_act
+import graph_act
+from screen import say
 
 
 def main() -> int:
-    """Run the graph in two processes and compare what they made.
+    """Run both acts, and compare what each did cold and warm.
 
     Returns:
-        0 if both made the same index and the second one executed less, 1 if not.
+        0 if each came to the same twice and did less the second time, 1 if not.
     """
-    parser = ArgumentParser(
-        description="Index Python's standard library twice with one graph: cold, and from the cache."
-    )
-    parser.add_argument(
-        "--folder", type=Path, default=Path(".demo"), help="where the cache goes, emptied first (.demo)"
-    )
+    parser = ArgumentParser(description="Two acts over Python's standard library, each cold and from the cache.")
+    parser.add_argument("--folder", type=Path, default=Path(".demo"), help="where the caches go, emptied first (.demo)")
     parser.add_argument("--library", default="", help="the folder of sources (Python's standard library)")
+    parser.add_argument("--pace", type=float, default=0.4, help="seconds that the agent's model takes to answer (0.4)")
     parser.add_argument("--run", default="", help=SUPPRESS)
     given = parser.parse_args()
     if given.run:
-        account = run_graph(given.run, given.folder, given.library)
-        (given.folder / f"{given.run}.json").write_text(json.dumps(asdict(account)))
+        run_here(given)
         return 0
     shutil.rmtree(given.folder, ignore_errors=True)
     given.folder.mkdir(parents=True)
-    cold, cold_process = in_a_process("cold", given.folder, given.library)
-    warm, warm_process = in_a_process("warm", given.folder, given.library)
-    table(
-        "One graph, two processes",
-        ("", "cold", "warm"),
-        [
-            ("nodes run", str(cold.executed), str(warm.executed)),
-            ("hits", str(cold.hits), str(warm.hits)),
-            ("time of the run", f"{cold.seconds:.2f} s", f"{warm.seconds:.2f} s"),
-            ("time of the process, imports included", f"{cold_process:.2f} s", f"{warm_process:.2f} s"),
-            ("seconds saved", "", f"{cold.seconds - warm.seconds:.2f} s"),
-            ("bytes on disk", f"{cold.stored:,}", f"{warm.stored:,}"),
-        ],
-    )
-    return judge(cold, warm)
+    say("First act: a graph makes an index of the documents.\n")
+    failed = both_runs(given, "graph", graph_act)
+    say("\nSecond act: an agent answers questions about them.\n")
+    return both_runs(given, "agent", agent_act) or failed
 
 
-def in_a_process(label: str, folder: Path, library: str) -> tuple[Account, float]:
-    """Run the graph in a process of its own; return its account and how long the process took."""
+def both_runs(given: Namespace, act: str, module: Any) -> int:
+    """Run an act twice, each time in a process of its own; show and judge it, and return the exit code."""
+    cold, cold_process = in_a_process(given, f"{act} cold", module.Account)
+    warm, warm_process = in_a_process(given, f"{act} warm", module.Account)
+    module.show(cold, warm, (cold_process, warm_process))
+    code: int = module.judge(cold, warm)
+    return code
+
+
+def in_a_process(given: Namespace, run: str, kind: type[Any]) -> tuple[Any, float]:
+    """Make a run in a process of its own; return its account and how long the process took."""
     started = time.perf_counter()
-    command = [sys.executable, __file__, "--run", label, "--folder", str(folder), "--library", library]
-    subprocess.run(command, check=True)
+    where = ["--folder", str(given.folder), "--library", given.library, "--pace", str(given.pace)]
+    subprocess.run([sys.executable, __file__, "--run", run, *where], check=True)
     seconds = time.perf_counter() - started
-    return Account(**json.loads((folder / f"{label}.json").read_text())), seconds
+    return kind(**json.loads(account_of(given.folder, run).read_text())), seconds
 
 
-def judge(cold: Account, warm: Account) -> int:
-    """Say what the index says and whether both runs made the same; return the exit code."""
-    if cold.digest != warm.digest:
-        say(f"FAILED: the index is not the same twice: {cold.digest[:16]} cold, {warm.digest[:16]} warm.")
-        return 1
-    if warm.executed >= cold.executed or not warm.hits:
-        say("FAILED: the second run did not use the cache.")
-        return 1
-    for fact in warm.facts:
-        say(fact)
-    say(f"\nBoth runs made the same index, values and types (SHA-256 {warm.digest[:16]}...).")
-    say(f"The second was {cold.seconds / warm.seconds:.0f} times as fast.")
-    return 0
+def run_here(given: Namespace) -> None:
+    """Make a run in this process, and leave its account in the folder."""
+    from library import standard_library
+
+    act, label = given.run.split()
+    library = given.library or standard_library()
+    account: Any
+    if act == "graph":
+        account = graph_act.run(label, given.folder, library)
+    else:
+        account = agent_act.run(label, given.folder, library, given.pace)
+    account_of(given.folder, given.run).write_text(json.dumps(asdict(account)))
 
 
-def run_graph(label: str, folder: Path, library: str) -> Account:
-    """Run the graph in this process, on the cache in the folder."""
-    from hitrate.langgraph import SqliteCache
-    from library import Library, facts, library_graph, standard_library
-
-    given: Library = {"folder": library or standard_library()}
-    executed = hits = 0
-    update: dict[str, Any] = {}
-    with SqliteCache[Any](path=folder / "cache.db") as cache:
-        started = time.perf_counter()
-        updates = library_graph(cache).stream(given, stream_mode="updates")
-        listed = next(updates)
-        total = len(listed["list"]["documents"]) + 2
-        for update in progress(chain([listed], updates), f"{label} run", total):
-            if update.get("__metadata__", {}).get("cached"):
-                hits += 1
-            else:
-                executed += 1
-        seconds = time.perf_counter() - started
-    index = update["join"]["index"]
-    stored = sum(path.stat().st_size for path in folder.glob("cache.db*"))
-    digest = hashlib.sha256(canonical(index).encode()).hexdigest()
-    return Account(executed, hits, seconds, stored, digest, list(facts(index)))
-
-
-def canonical(value: Any) -> str:
-    """Return a text that is the same for values that are equal, type and all, and for no others."""
-    name = type(value).__qualname__
-    if is_dataclass(value):
-        return f"{name}({','.join(canonical(getattr(value, field.name)) for field in fields(value))})"
-    if isinstance(value, Mapping):
-        return f"{name}{{{','.join(f'{canonical(key)}:{canonical(each)}' for key, each in value.items())}}}"
-    if isinstance(value, AbstractSet):
-        return f"{name}{{{','.join(sorted(map(canonical, value)))}}}"
-    if isinstance(value, Sequence) and not isinstance(value, (str, bytes)):
-        return f"{name}[{','.join(map(canonical, value))}]"
-    return f"{name} {value!r}"
+def account_of(folder: Path, run: str) -> Path:
+    """Return the file that the account of a run is in."""
+    return folder / f"{run}.json"
 
 
 if __name__ == "__main__":

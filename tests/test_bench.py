@@ -35,6 +35,18 @@ def test_a_cell_is_measured_and_merged_into_the_report(tmp_path):
     assert str(tmp_path) not in report
 
 
+def test_whole_runs_and_hits_of_agents_are_measured(tmp_path):
+    cells = ("agents.sends.memory.warm.sync", "agents.tasks.memory.cold.async", "agents.hit.memory.model.async")
+    done = bench("--quick", "--allow-missing", "--no-plot", "--out", tmp_path, *cells)
+    assert done.returncode == 0, done.stderr
+    results = json.loads((tmp_path / "results.json").read_text(encoding="utf-8"))
+    assert set(results["cells"]) == set(cells)
+    for cell in results["cells"].values():
+        assert cell["score"] is not None
+    report = (tmp_path / "results.md").read_text(encoding="utf-8")
+    assert "| in memory: a fan-out of 200 Sends, warm (quick) |" in report
+
+
 def test_an_unknown_cell_is_refused():
     done = bench("no such cell")
     assert done.returncode == 2

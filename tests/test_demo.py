@@ -1,4 +1,4 @@
-"""The demo, on a small library: it runs twice in two processes, and tells when something is wrong."""
+"""The demo, on a small library: each act runs in two processes, and tells when something is wrong."""
 
 from __future__ import annotations
 
@@ -46,28 +46,49 @@ def library(tmp_path: Path) -> Path:
 def examples(monkeypatch: pytest.MonkeyPatch) -> Any:
     """The modules of the demo."""
     monkeypatch.syspath_prepend(str(EXAMPLES))
-    import demo
+    import agent_act
+    import graph_act
+    import librarian
     import library
+    import researcher
     import study
 
-    return SimpleNamespace(demo=demo, library=library, study=study)
+    return SimpleNamespace(
+        agent_act=agent_act,
+        graph_act=graph_act,
+        librarian=librarian,
+        library=library,
+        researcher=researcher,
+        study=study,
+    )
 
 
 def run_demo(tmp_path: Path, library: Path) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, EXAMPLES / "demo.py", "--folder", tmp_path / "demo", "--library", library]
+    where = ["--folder", tmp_path / "demo", "--library", library]
+    command = [sys.executable, EXAMPLES / "demo.py", *where, "--pace", "0"]
     return subprocess.run(command, capture_output=True, text=True, check=False)
 
 
-def test_the_second_process_makes_the_same_from_the_cache(tmp_path: Path, library: Path) -> None:
+def test_the_second_process_of_each_act_makes_the_same_from_the_cache(tmp_path: Path, library: Path) -> None:
     left_over = tmp_path / "demo" / "cache.db"
     left_over.parent.mkdir()
     left_over.write_text("of an earlier version")
     done = run_demo(tmp_path, library)
     assert (done.returncode, done.stderr) == (0, "")
-    rows = [line.split() for line in done.stdout.splitlines()]
-    assert ["nodes", "run", "6", "1"] in rows
-    assert ["hits", "0", "5"] in rows
+    graph, agent = (
+        [line.split() for line in act.splitlines()] for act in done.stdout.split("Second act: an agent answers")
+    )
+    assert ["nodes", "run", "6", "1"] in graph
+    assert ["hits", "0", "5"] in graph
     assert "Both runs made the same index" in done.stdout
+    # Of the five questions the first has two documents, of four others nothing is found.
+    assert ["calls", "of", "the", "model", "11", "0"] in agent
+    assert ["calls", "of", "tools", "13", "0"] in agent
+    assert ["hits", "0", "24"] in agent
+    (tokens,) = (row for row in agent if row[:1] == ["tokens"] and row[1] != "saved")
+    assert tokens[1] != "0"
+    assert ["tokens", "saved", "0", tokens[1]] in agent
+    assert "Both runs gave the same answers" in done.stdout
 
 
 def test_the_output_is_plain_text_when_it_is_no_terminal(tmp_path: Path, library: Path) -> None:
@@ -76,16 +97,61 @@ def test_the_output_is_plain_text_when_it_is_no_terminal(tmp_path: Path, library
     assert "\x1b" not in shown
     assert "\r" not in shown
     assert "cold run: 6 of 6" in shown
-    assert {"time", "seconds", "bytes"} <= {line.split()[0] for line in shown.splitlines() if line}
+    assert "cold run: 5 of 5" in shown
+    assert {"time", "seconds", "bytes", "calls", "tokens"} <= {line.split()[0] for line in shown.splitlines() if line}
 
 
 def test_a_difference_is_a_failure(examples: Any, capsys: pytest.CaptureFixture[str]) -> None:
-    cold = examples.demo.Account(executed=6, hits=0, seconds=2.0, stored=1, digest="a" * 64, facts=["A fact."])
+    cold = examples.graph_act.Account(executed=6, hits=0, seconds=2.0, stored=1, digest="a" * 64, facts=["A fact."])
     warm = replace(cold, executed=1, hits=5, seconds=1.0)
-    assert examples.demo.judge(cold, warm) == 0
-    assert examples.demo.judge(cold, replace(warm, digest="b" * 64)) == 1
-    assert examples.demo.judge(cold, replace(warm, executed=6, hits=0)) == 1
+    assert examples.graph_act.judge(cold, warm) == 0
+    assert examples.graph_act.judge(cold, replace(warm, digest="b" * 64)) == 1
+    assert examples.graph_act.judge(cold, replace(warm, executed=6, hits=0)) == 1
     assert capsys.readouterr().out.count("FAILED") == 2
+
+
+def test_another_answer_a_call_that_ran_and_tokens_that_do_not_add_up_are_failures(
+    examples: Any, capsys: pytest.CaptureFixture[str]
+) -> None:
+    judge = examples.agent_act.judge
+    cold = examples.agent_act.Account(
+        models=2,
+        tools=1,
+        tokens=90,
+        seconds=2.0,
+        hits=0,
+        tokens_saved=0,
+        seconds_saved=0.0,
+        spared=[],
+        answers=["One."],
+    )
+    warm = replace(cold, models=0, tools=0, tokens=0, seconds=1.0, hits=3, tokens_saved=90, seconds_saved=1.5)
+    assert judge(cold, warm) == 0
+    assert judge(cold, replace(warm, answers=["Another."])) == 1
+    assert judge(cold, replace(warm, models=1)) == 1
+    assert judge(cold, replace(warm, tools=1)) == 1
+    assert judge(cold, replace(warm, tokens_saved=89)) == 1
+    assert capsys.readouterr().out.count("FAILED") == 4
+
+
+def test_the_agent_looks_at_documents_again_that_have_changed(examples: Any, library: Path, tmp_path: Path) -> None:
+    from hitrate import SqliteCache
+
+    def ask(cache: Any) -> tuple[Any, list[str]]:
+        bill = examples.researcher.Bill()
+        return bill, list(examples.researcher.research(cache, str(library), bill, seconds=0))
+
+    with SqliteCache[Any](path=tmp_path / "agent.db") as cache:
+        cold, before = ask(cache)
+        assert "worker.py (10 lines of code, 1 functions): A worker takes jobs" in before[0]
+        assert (cold.models, cold.tools) == (11, 13)
+        warm, again = ask(cache)
+        assert again == before
+        assert (warm.models, warm.tools, warm.tokens) == (0, 0, 0)
+        (library / "worker.py").write_text(SOURCES["worker.py"].replace("A worker takes jobs", "A worker picks jobs"))
+        changed, after = ask(cache)
+        assert "A worker picks jobs" in after[0]
+        assert changed.tools == 13
 
 
 @pytest.mark.parametrize(
@@ -93,8 +159,8 @@ def test_a_difference_is_a_failure(examples: Any, capsys: pytest.CaptureFixture[
     [(1, True), (1, 1.0), ("1", 1), ((1,), [1]), ({1}, frozenset({1})), ({"a": 1}, {"a": 2}), ([], [[]]), (b"a", "a")],
 )
 def test_the_canonical_form_tells_values_and_types_apart(examples: Any, one: Any, other: Any) -> None:
-    assert examples.demo.canonical(one) == examples.demo.canonical(one)
-    assert examples.demo.canonical(one) != examples.demo.canonical(other)
+    assert examples.graph_act.canonical(one) == examples.graph_act.canonical(one)
+    assert examples.graph_act.canonical(one) != examples.graph_act.canonical(other)
 
 
 def test_only_what_has_changed_is_studied_again(examples: Any, library: Path, monkeypatch: pytest.MonkeyPatch) -> None:

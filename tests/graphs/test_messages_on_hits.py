@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import asyncio
-from collections import Counter
-from typing import Any
+from collections import Counter, deque
+from dataclasses import dataclass
+from typing import Any, NamedTuple
 
 import pytest
 from langchain_core.language_models.fake_chat_models import GenericFakeChatModel
 from langchain_core.messages import AIMessage, AnyMessage, HumanMessage, RemoveMessage
 from langgraph.checkpoint.memory import InMemorySaver
 from langgraph.graph import START, MessagesState, StateGraph
-from langgraph.types import CachePolicy, Send
+from langgraph.types import CachePolicy, Command, Send
 from sample_graphs import Run
+
+from hitrate.langgraph.messages import ids_in, renew
 
 LAST = CachePolicy(key_func=lambda state: state["messages"][-1].content)
 
@@ -141,3 +144,47 @@ def test_it_can_be_turned_off(cache: Any, run: Run) -> None:
     graph = chat(lambda state: {"messages": [AIMessage("fine", id="made")]}, cache)
     for _ in range(2):
         assert run(graph, {"messages": [HumanMessage("hi")]})["messages"][1].id == "made"
+
+
+@dataclass
+class Hidden:
+    _message: Any
+
+
+@dataclass(slots=True)
+class Slotted:
+    message: Any
+
+
+class Pair(NamedTuple):
+    first: int
+    message: Any
+
+
+class Messages(list[Any]):
+    """A list of a class of its own."""
+
+
+@pytest.mark.parametrize(
+    "around",
+    [
+        lambda message: message,
+        lambda message: {1: [message]},
+        lambda message: {"plain": [1, 2.0, None, ("a", b"b")], "not": ({"at": message},)},
+        lambda message: [2**70, message],
+        lambda message: ["\ud800", message],
+        lambda message: Hidden(message),
+        lambda message: [Slotted(message)],
+        lambda message: Pair(1, message),
+        lambda message: Messages([message]),
+        lambda message: deque([deque([message])]),
+        lambda message: Send("node", {"message": message}),
+        lambda message: Command(update={"message": message}),
+    ],
+)
+def test_a_message_is_found_wherever_it_stands(around: Any) -> None:
+    message = AIMessage("Hello", id="old")
+    writes = deque([("plain", {"number": 1}), ("channel", around(message)), ("branch:to:node", None)])
+    assert ids_in(writes) == {"old"}
+    renew(writes, frozenset())
+    assert message.id not in (None, "old")

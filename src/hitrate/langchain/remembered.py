@@ -21,7 +21,11 @@ class Remembered(Generic[T]):
         self._known: dict[int, tuple[weakref.ref[Any], T]] = {}
 
     def __call__(self, of: Any) -> T:
-        """Return what is known of an object, finding it out the first time."""
+        """Return what is known of an object, finding it out the first time.
+
+        Threads that find it out at once all get what the first of them found: an object that changes, such as a tool
+        that counts its calls, has one answer.
+        """
         known = self._known.get(id(of))
         if known is not None and known[0]() is of:
             return known[1]
@@ -30,8 +34,10 @@ class Remembered(Generic[T]):
             reference = weakref.ref(of, self._forget(id(of)))
         except TypeError:  # it cannot be referred to weakly
             return found
-        self._known[id(of)] = reference, found
-        return found
+        first = self._known.setdefault(id(of), (reference, found))
+        if first[0]() is not of:  # an object that is gone was in this place
+            first = self._known[id(of)] = reference, found
+        return first[1]
 
     def _forget(self, place: int) -> Callable[[weakref.ref[Any]], None]:
         def forget(reference: weakref.ref[Any]) -> None:

@@ -58,7 +58,7 @@ class GraphCache(Cache[ValueT], LangGraphCache[ValueT]):  # pyright: ignore[repo
         self, found: dict[FullKey, ValueT], tasks: Mapping[FullKey, Any] | None, mode: int
     ) -> dict[FullKey, ValueT]:
         """Note who will bring a result, and make what was found the run's own."""
-        if tasks is not None:
+        if tasks is not None and len(found) < len(tasks):
             self._tasks.note((task for key, task in tasks.items() if key not in found), mode)
         for value in found.values():
             kept = take_kept_ids(value)

@@ -12,10 +12,15 @@ from collections.abc import Callable, Iterable
 from typing import Any
 from uuid import uuid4
 
+from ormsgpack import OPT_NON_STR_KEYS, OPT_PASSTHROUGH_DATACLASS, OPT_PASSTHROUGH_SUBCLASS, packb
+
 KEPT = "__hitrate_edited__"
 """The channel of a write of ours: the ids of messages that a node was given and gave back, edited. They stay."""
 
 _DEEPEST = 8
+_AS_IT_IS = OPT_PASSTHROUGH_DATACLASS | OPT_PASSTHROUGH_SUBCLASS | OPT_NON_STR_KEYS
+"""With these ormsgpack leaves out nothing: of a dataclass it would leave out the fields with an underscore."""
+
 _OF_OPENAI = ("rs_", "msg_", "fc_", "ws_", "fs_", "ci_", "mcp_", "ig_", "cu_")
 """How the ids of the items of OpenAI's Responses API begin. It refuses a history that has one twice."""
 
@@ -24,7 +29,7 @@ def ids_in(value: Any) -> frozenset[str]:
     """Return the ids of all messages in a node's input."""
     found: set[str] = set()
     base = _base()
-    if base is not None:
+    if base is not None and not _is_plain(value):
         _visit(value, base, lambda message: found.add(message.id) if message.id else None)
     return frozenset(found)
 
@@ -56,7 +61,7 @@ def renew(writes: Any, kept: frozenset[str]) -> None:
         kept: the ids of messages that the node was given.
     """
     base = _base()
-    if base is None:
+    if base is None or _is_plain(writes):
         return
     renewed: dict[str, str] = {}
 
@@ -107,6 +112,19 @@ def _without_id(block: Any) -> Any:
 def _base() -> Any:
     messages = sys.modules.get("langchain_core.messages")
     return None if messages is None else messages.BaseMessage
+
+
+def _is_plain(value: Any) -> bool:
+    """Tell whether a value is proven to hold no message, by packing it: ten times as fast as to visit all of it.
+
+    ormsgpack packs numbers, text, and lists, tuples and dicts of these; what it refuses may hold one.
+    """
+    parts = [*value] if type(value) is deque else value
+    try:
+        packb(parts, None, _AS_IT_IS)
+    except TypeError:
+        return False
+    return True
 
 
 def _visit(value: Any, base: type, seen: Callable[[Any], Any], depth: int = 0) -> None:

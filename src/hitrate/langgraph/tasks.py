@@ -95,12 +95,12 @@ def _tasks_of(keys: Sequence[FullKey], frame: FrameType | None) -> Mapping[FullK
     if frame is None or not keys:
         return None
     for found in list(frame.f_locals.values()):
-        if (
-            type(found) is dict
-            and len(found) == len(keys)
-            and all(map(found.__contains__, keys))
-            and all(hasattr(task, "cache_key") and hasattr(task, "input") for task in found.values())
-        ):
+        if type(found) is dict and len(found) == len(keys) and all(map(found.__contains__, keys)):
+            try:
+                for task in found.values():
+                    _ = task.cache_key, task.input
+            except AttributeError:
+                continue
             return found
     return None
 
