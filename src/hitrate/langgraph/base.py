@@ -56,8 +56,10 @@ class GraphCache(Cache[ValueT], LangGraphCache[ValueT]):  # pyright: ignore[repo
         """Make what was found the run's own, and note who will bring a result."""
         for full_key, value in [*found.items()]:
             kept = take_kept(value)
-            given = given_in(asking.tasks[full_key].input) if kept and asking is not None else kept
-            ids = None if kept is None or given is None else ids_now(kept, given)
+            if kept and asking is not None:
+                ids = ids_now(kept, given_in(asking.tasks[full_key].input))
+            else:  # who asks is not known, so the ids stay
+                ids = None if kept is None else {each.id: each.id for each in kept}
             if ids is None:  # it edits or removes messages that this run has not
                 del found[full_key]
                 self._counters.hits -= 1

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import sys
 from collections import deque
-from collections.abc import Collection, Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, NamedTuple
 from uuid import uuid4
 
@@ -25,8 +25,12 @@ _OF_OPENAI = ("rs_", "msg_", "fc_", "ws_", "fs_", "ci_", "mcp_", "ig_", "cu_")
 """How the ids of the items of OpenAI's Responses API begin. It refuses a history that has one twice."""
 
 
-class Given(NamedTuple):
-    """A message in a node's input.
+Given = list[list[tuple[str | None, str]]]
+"""The messages in a node's input, list by list: the id of each, and a digest of what it says."""
+
+
+class Kept(NamedTuple):
+    """A message of a node's input that the node edited or removed.
 
     Attributes:
         id: its id.
@@ -43,17 +47,12 @@ class Given(NamedTuple):
     says: str
 
 
-_TYPES_OF_GIVEN = (str, int, int, int, str)
+_TYPES_OF_KEPT = (str, int, int, int, str)
 
 
-def given_in(value: Any) -> tuple[Given, ...]:
-    """Return the messages in a node's input that have an id."""
-    return tuple(
-        Given(message.id, number, index, len(messages), _digest_of(message))
-        for number, messages in enumerate(_messages_in(value))
-        for index, message in enumerate(messages)
-        if message.id
-    )
+def given_in(value: Any) -> Given:
+    """Return the messages in a node's input."""
+    return [[(message.id, _digest_of(message)) for message in messages] for messages in _messages_in(value)]
 
 
 def _digest_of(message: Any) -> str:
@@ -65,46 +64,49 @@ def _digest_of(message: Any) -> str:
     return xxh3_128_hexdigest(f"{message.type} {content}".encode("utf-8", "surrogatepass"))
 
 
-def with_kept(writes: Any, given: Collection[Given]) -> Any:
+def with_kept(writes: Any, given: Given) -> Any:
     """Return what a node wrote, for storing: with those messages of its input that are in it, if there are any."""
     if not given:
         return writes
-    ids = {message.id for messages in _messages_in(writes) for message in messages}
-    kept = {each.id: tuple(each) for each in given if each.id in ids}
+    ids = {message.id for messages in _messages_in(writes) for message in messages if message.id}
+    kept = {
+        id_: (id_, number, place, len(messages), says)
+        for number, messages in enumerate(given)
+        for place, (id_, says) in enumerate(messages)
+        if id_ in ids
+    }
     return deque([*writes, (KEPT, [*kept.values()])]) if kept else writes
 
 
-def take_kept(writes: Any) -> tuple[Given, ...] | None:
+def take_kept(writes: Any) -> list[Kept] | None:
     """Take out of the writes of a hit what ``with_kept`` added, and return it; None if it is not what was added."""
     if not (type(writes) is deque and writes and type(writes[-1]) is tuple and writes[-1][:1] == (KEPT,)):
-        return ()
+        return []
     kept = writes.pop()[-1]
-    if type(kept) is list and all(type(each) is tuple and tuple(map(type, each)) == _TYPES_OF_GIVEN for each in kept):
-        return tuple(Given(*each) for each in kept)
+    if type(kept) is list and all(type(each) is tuple and tuple(map(type, each)) == _TYPES_OF_KEPT for each in kept):
+        return [Kept(*each) for each in kept]
     return None
 
 
-def ids_now(kept: Collection[Given], given: Collection[Given]) -> dict[str, str] | None:
+def ids_now(kept: Iterable[Kept], given: Given) -> dict[str, str] | None:
     """Return by the ids of one run's messages the ids that the same messages have in another; None if one is not there.
 
     The same message says the same and stands at the same place, from the end or from the beginning: a policy may
     count the last messages alone. Failing that it is the one with the same id.
     """
-    places = {(each.list, each.place): each for each in given}
-    lengths = {each.list: each.length for each in given}
-    by_id = {each.id: each for each in given}
+    present = {id_ for messages in given for id_, _ in messages}
     ids: dict[str, str] = {}
     for old in kept:
-        from_end = lengths.get(old.list, 0) - old.length + old.place
-        for index in (from_end, old.place):
-            now = places.get((old.list, index))
-            if now is not None and now.says == old.says:
+        messages = given[old.list] if 0 <= old.list < len(given) else []
+        for place in (len(messages) - old.length + old.place, old.place):
+            id_, says = messages[place] if 0 <= place < len(messages) else (None, "")
+            if id_ and says == old.says:
+                ids[old.id] = id_
                 break
         else:
-            now = by_id.get(old.id)
-        if now is None:
-            return None
-        ids[old.id] = now.id
+            if old.id not in present:
+                return None
+            ids[old.id] = old.id
     return ids if len({*ids.values()}) == len(ids) else None
 
 
@@ -175,16 +177,20 @@ def _messages_in(value: Any) -> Iterator[list[Any]]:
 
 
 def _lists_of(base: type, values: Iterable[Any], depth: int) -> Iterator[list[Any]]:
-    inner = [each for each in values if type(each) not in _ATOMS]
-    if found := [each for each in inner if isinstance(each, base)]:
+    found: list[Any] = []
+    others: list[Any] = []
+    for each in values:
+        if type(each) not in _ATOMS:
+            (found if isinstance(each, base) else others).append(each)
+    if found:
         yield found
     if depth <= _DEEPEST:
-        for each in inner:
+        for each in others:
             if isinstance(each, dict):
                 yield from _lists_of(base, each.values(), depth + 1)
             elif isinstance(each, (list, tuple, deque, set, frozenset)):
                 yield from _lists_of(base, each, depth + 1)
-            elif not isinstance(each, base):
+            else:
                 yield from _lists_of(base, _fields_of(each), depth + 1)
 
 

@@ -48,10 +48,10 @@ class Known(NamedTuple):
 
     key: str
     mode: int
-    given: tuple[Given, ...]
+    given: Given
 
 
-UNKNOWN = Known("", USE, ())
+UNKNOWN = Known("", USE, [])
 
 
 class Asking(NamedTuple):
