@@ -90,7 +90,7 @@ class GraphCache(Cache[ValueT], LangGraphCache[ValueT]):  # pyright: ignore[repo
         kept: dict[FullKey, tuple[ValueT, TTL | None]] = {}
         for full_key, pair in pairs.items():
             known = self._tasks.take(full_key)
-            if BYPASS in (known.mode, current_mode()) or is_unkeyed(full_key):
+            if BYPASS in (known.mode, current_mode()) or is_unkeyed(full_key) or self._tasks.is_answered(full_key):
                 continue
             if type(pair) is tuple and len(pair) == 2:
                 value, ttl = pair

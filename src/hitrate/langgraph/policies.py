@@ -34,7 +34,7 @@ def policy(
     ttl: TTL | None = None,
     messages: int | None = None,
     require_scope: bool = False,
-) -> CachePolicy[Callable[..., str]]:
+) -> CachePolicy[Callable[..., str | bytes]]:  # invariant: `task` wants these very words
     """Return a policy by content: ``builder.add_node("ask", ask, cache_policy=policy(ask, only="question"))``.
 
     It never fails a run: an input that has no stable key runs uncached, which is logged once for each place in it.

@@ -72,6 +72,7 @@ class Tasks:
     def __init__(self) -> None:
         self._known: dict[int, Known] = {}
         self._asked: weakref.WeakValueDictionary[int, Any] = weakref.WeakValueDictionary()
+        self._answered: weakref.WeakValueDictionary[int, Any] = weakref.WeakValueDictionary()
 
     def asking(self, keys: Sequence[FullKey], frame: FrameType | None) -> Asking | None:
         """Return the tasks that ask for the first time; None where no tasks are found.
@@ -93,14 +94,24 @@ class Tasks:
         return Asking(fresh, frozenset(resumed))
 
     def note(self, asking: Asking, found: Container[FullKey], mode: int) -> None:
-        """Remember the tasks that will bring a result, for nothing was found for them."""
+        """Remember the tasks that got a result, and those that will bring one."""
         for full_key, task in asking.tasks.items():
-            if full_key not in found:
-                key = task.cache_key.key
+            key = task.cache_key.key
+            if full_key in found:
+                try:
+                    self._answered[id(key)] = task
+                except TypeError:  # as above
+                    continue
+            else:
                 its_mode = BYPASS if full_key in asking.resumed else mode
                 self._known[id(key)] = Known(key, its_mode, given_in(task.input))
         while len(self._known) > _REMEMBERED:
             self._known.pop(next(iter(self._known)), None)
+
+    def is_answered(self, full_key: FullKey) -> bool:
+        """Tell whether what comes under this key came from the cache: LangGraph 1.0 stores hits again."""
+        task = self._answered.get(id(full_key[1]))
+        return task is not None and task.cache_key.key is full_key[1]
 
     def take(self, full_key: FullKey) -> Known:
         """Return, once, what is known of the task whose result comes under this key."""
