@@ -257,7 +257,7 @@ def test_a_hit_that_is_handed_over_is_left_out(cache: Any) -> None:
 
     class Task:
         cache_key = CacheKey(("__pregel_ns_writes", "m.f", "f"), "0" * 32)
-        input = {"number": 1}
+        input = (1,)
 
     task = Task()
     asked = {(task.cache_key.ns, task.cache_key.key): task}
