@@ -138,7 +138,8 @@ def _tasks_of(keys: Sequence[FullKey], frame: FrameType | None) -> tuple[Mapping
                 and all(map(found.__contains__, keys))
                 and all(hasattr(task, "cache_key") and hasattr(task, "input") for task in found.values())
             ):
-                return {key: found[key] for key in keys}, _interrupted_in(names.get("self"))
+                asked = found if len(found) == len(keys) else {key: found[key] for key in keys}
+                return asked, _interrupted_in(names.get("self"))
         frame = frame.f_back
     return None, ()
 
