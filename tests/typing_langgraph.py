@@ -3,19 +3,21 @@
 from __future__ import annotations
 
 from collections import deque
+from datetime import timedelta
+from functools import partial
 from pathlib import Path
 from typing import Any, TypedDict, assert_type
 
 from langgraph.cache.base import BaseCache as LangGraphCache
 from langgraph.checkpoint.memory import InMemorySaver
 from langgraph.checkpoint.serde.jsonplus import JsonPlusSerializer
-from langgraph.func import entrypoint
+from langgraph.func import entrypoint, task
 from langgraph.graph import StateGraph
 from langgraph.types import CachePolicy
 
 import hitrate
 from hitrate.base import FullKey
-from hitrate.langgraph import InMemoryCache, RedisCache, SqliteCache
+from hitrate.langgraph import InMemoryCache, RedisCache, SqliteCache, attach, policy
 from hitrate.testing import Clock
 
 Writes = deque[tuple[str, Any]]
@@ -48,6 +50,32 @@ def a_graph_takes_them(builder: StateGraph[State]) -> None:
 def a_graph_takes_cached_functions(builder: StateGraph[State]) -> None:
     builder.add_node("node", node, cache_policy=CachePolicy(key_func=hitrate.stable_key, ttl=60))
     builder.add_node("anode", anode)
+
+
+def a_graph_takes_policies(builder: StateGraph[State]) -> None:
+    builder.add_node("node", node, cache_policy=policy())
+    builder.add_node("anode", anode, cache_policy=policy(anode, only="number", ttl=timedelta(hours=1), scope=True))
+    builder.add_node("partial", partial(plain), cache_policy=policy(partial(plain), ignore=["number"]))
+    graph = attach(builder.compile(), InMemoryCache())
+    attach(graph.with_config(tags=["a"]), SqliteCache(path="cache.db")).clear_cache(["node"])
+    policy(only=1)  # type: ignore[arg-type]
+    policy(messages="1")  # type: ignore[arg-type]
+    policy("node")  # type: ignore[arg-type]
+
+
+def plain(state: State) -> State:
+    return state
+
+
+@task(cache_policy=policy(plain, ttl=60))
+def a_task_takes_them(number: int) -> str:
+    return str(number)
+
+
+@entrypoint(cache=InMemoryCache(), cache_policy=policy())
+def an_entrypoint_takes_policies(number: int) -> str:
+    assert_type(a_task_takes_them(number).result(), str)
+    return a_task_takes_them(number).result()
 
 
 def caches_need_no_annotation() -> None:

@@ -5,18 +5,25 @@ Each is told by a context variable, which asyncio hands on to tasks and LangGrap
 
 from __future__ import annotations
 
-from contextvars import ContextVar, Token
+from contextvars import ContextVar
 from types import TracebackType
-from typing import Any, Final, Generic, TypeVar
-
-T = TypeVar("T")
+from typing import Any, Final, NamedTuple
 
 USE: Final = 0
 BYPASS: Final = 1
 REFRESH: Final = 2
 
-_scope: ContextVar[str] = ContextVar("hitrate_scope", default="")
-_mode: ContextVar[int] = ContextVar("hitrate_mode", default=USE)
+
+class _Open(NamedTuple):
+    """What is open in one context: the ``with`` blocks, the outer ones first, and what they come to."""
+
+    blocks: tuple[_Block, ...] = ()
+    scope: str = ""
+    mode: int = USE
+
+
+_NOTHING: Final = _Open()
+_open: ContextVar[_Open] = ContextVar("hitrate_run", default=_NOTHING)
 
 is_used = False
 """True once a scope, a bypass or a refresh was opened in this process: until then hits need not ask for any."""
@@ -24,48 +31,53 @@ is_used = False
 
 def current_scope() -> str:
     """Return a digest of the scopes that are open, the outer ones first; empty if none is."""
-    return _scope.get()
+    return _open.get().scope
 
 
 def current_mode() -> int:
     """Return whether this run uses the cache (``USE``), passes it by (``BYPASS``) or only writes (``REFRESH``)."""
-    return _mode.get()
+    return _open.get().mode
 
 
 def is_particular() -> bool:
     """Tell whether a scope, a bypass or a refresh is open."""
-    return bool(_scope.get()) or _mode.get() != USE
+    now = _open.get()
+    return bool(now.scope) or now.mode != USE
 
 
-class _Setting(Generic[T]):
-    """Sets a context variable for a ``with`` block."""
+class _Block:
+    """Something that holds for a ``with`` block, and for nothing after it.
 
-    def __init__(self, variable: ContextVar[T], value: T) -> None:
-        self._variable = variable
-        self._value = value
-        self._tokens: list[Token[T]] = []  # one object may be entered again, by a recursion
+    Blocks need not be left in the reverse order: generators that are read in turn leave theirs as they end. So a block
+    takes itself away from what is open, and does not put back what was open when it began.
+    """
+
+    scope: str = ""
+    mode: int | None = None
 
     def __enter__(self) -> None:
         global is_used  # noqa: PLW0603
         is_used = True
-        self._tokens.append(self._variable.set(self._value_now()))
+        _open_these((*_open.get().blocks, self))
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
-        token = self._tokens.pop()
-        try:
-            self._variable.reset(token)
-        except ValueError:
-            # An async generator that is closed by another task than the one that ran it: the variable was never set in
-            # that task's context, and the context in which it was set has ended.
-            pass
-
-    def _value_now(self) -> T:
-        return self._value
+        blocks = _open.get().blocks
+        for number in reversed(range(len(blocks))):
+            if blocks[number] is self:
+                _open_these(blocks[:number] + blocks[number + 1 :])
+                return
+        # It is not open here: an async generator was closed by another task than the one that ran it, and the context
+        # that it was open in has ended.
 
 
-class scope(_Setting[str]):
+def _open_these(blocks: tuple[_Block, ...]) -> None:
+    modes = [block.mode for block in blocks if block.mode is not None]
+    _open.set(_Open(blocks, "/".join(block.scope for block in blocks if block.scope), modes[-1] if modes else USE))
+
+
+class scope(_Block):
     """Count in every key that hitrate makes while this is open: ``with hitrate.scope(tenant): ...``.
 
     It counts for policies, cached functions, middleware, the LLM cache and ``stable_key``, also in the threads and
@@ -82,29 +94,23 @@ class scope(_Setting[str]):
     def __init__(self, *parts: Any) -> None:
         from hitrate.content.calls import content_key
 
-        super().__init__(_scope, content_key(*parts))
-
-    def _value_now(self) -> str:
-        outer = _scope.get()
-        return f"{outer}/{self._value}" if outer else self._value
+        self.scope = content_key(*parts)
 
 
-class bypass(_Setting[int]):
+class bypass(_Block):
     """For this run read nothing from caches and write nothing: ``with hitrate.bypass(): graph.invoke(...)``.
 
     It holds for graphs with a cache of ``hitrate.langgraph``, cached functions, ``get_or_compute`` and the adapters;
     plain ``get`` and ``set`` of a cache do what they are told.
     """
 
-    def __init__(self) -> None:
-        super().__init__(_mode, BYPASS)
+    mode = BYPASS
 
 
-class refresh(_Setting[int]):
+class refresh(_Block):
     """For this run read nothing from caches and overwrite them: ``with hitrate.refresh(): graph.invoke(...)``.
 
     It holds where ``bypass`` does.
     """
 
-    def __init__(self) -> None:
-        super().__init__(_mode, REFRESH)
+    mode = REFRESH

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from typing import Any
 
 import pytest
@@ -52,6 +53,65 @@ def test_a_task_that_asked_is_asked_again(cache: Any) -> None:
     flow.invoke(1, thread("a"))
     assert flow.invoke(Command(resume="yes"), thread("a")) == "yes"
     assert "__interrupt__" in flow.invoke(1, thread("b"))
+
+
+def asking_for_approval(depth: int) -> Any:
+    """A graph that asks a person, in as many graphs around it."""
+
+    def approve(state: Work) -> Work:
+        return {"done": [interrupt("ok?")]}
+
+    inner = StateGraph(Work).add_node("approve", approve).add_edge(START, "approve").compile()
+    for _ in range(depth):
+        inner = StateGraph(Work).add_node("inner", inner).add_edge(START, "inner").compile()
+    return inner
+
+
+def with_a_policy(node: Any, cache: Any) -> Any:
+    by_number = CachePolicy(key_func=lambda state: str(state["number"]))
+    builder = StateGraph(Work).add_node("outer", node, cache_policy=by_number).add_edge(START, "outer")
+    return builder.compile(cache=cache, checkpointer=InMemorySaver())
+
+
+@RESUMES
+@pytest.mark.parametrize("depth", [0, 1, 2])
+@pytest.mark.parametrize("by_id", [False, True])
+def test_a_node_with_a_policy_whose_graphs_ask(cache: Any, run: Run, depth: int, by_id: bool) -> None:
+    graph = with_a_policy(asking_for_approval(depth), cache)
+    for name, answer in (("a", "yes"), ("b", "no")):
+        (asked,) = run(graph, {"number": 1}, config=thread(name))["__interrupt__"]
+        command = Command(resume={asked.id: answer} if by_id else answer)
+        assert run(graph, command, config=thread(name))["done"] == [answer]
+
+
+@RESUMES
+def test_a_node_that_calls_a_graph_that_asks(cache: Any) -> None:
+    inner = asking_for_approval(1)
+
+    def call(state: Work) -> Any:
+        return {"done": inner.invoke({"number": state["number"]})["done"]}
+
+    graph = with_a_policy(call, cache)
+    for name, answer in (("a", "yes"), ("b", "no")):
+        assert "__interrupt__" in graph.invoke({"number": 1}, thread(name))
+        assert graph.invoke(Command(resume=answer), thread(name))["done"] == [answer]
+
+
+@RESUMES
+def test_what_follows_an_approval_is_kept(cache: Any, run: Run, calls: Counter[str]) -> None:
+    def pay(state: Work) -> Work:
+        calls["pay"] += 1
+        return {"items": [*state["done"], "paid"]}
+
+    builder = (
+        StateGraph(Work).add_node("outer", asking_for_approval(0)).add_edge(START, "outer").add_edge("outer", "pay")
+    )
+    builder.add_node("pay", pay, cache_policy=CachePolicy(key_func=lambda state: str(state["done"])))
+    graph = builder.compile(cache=cache, checkpointer=InMemorySaver())
+    for name in ("a", "b"):
+        run(graph, {"number": 1}, config=thread(name))
+        assert run(graph, Command(resume="yes"), config=thread(name))["items"] == ["yes", "paid"]
+    assert calls["pay"] == 1
 
 
 def test_nodes_beside_it_are_kept(cache: Any, run: Run) -> None:

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-from collections import Counter
+from collections import Counter, deque
 from concurrent.futures import ThreadPoolExecutor
-from typing import Any
+from typing import Any, NamedTuple
 
 import pytest
 from langgraph.checkpoint.memory import InMemorySaver
@@ -232,3 +232,36 @@ class TestStopsAndSubgraphs:
             again = list(pool.map(graph.invoke, [{"documents": each["documents"]} for each in results]))
         assert again == results
         assert cache.stats().errors == 0
+
+
+def test_a_hit_is_not_stored_again(cache: Any, clock: Clock) -> None:
+    """LangGraph 1.0 hands over hits of tasks of the async face, which would renew their TTL."""
+
+    @task(cache_policy=CachePolicy(ttl=100))
+    async def work(number: int) -> int:
+        return number
+
+    @entrypoint(cache=cache)
+    async def flow(numbers: list[int]) -> list[int]:
+        return await asyncio.gather(*map(work, numbers))
+
+    for _ in range(3):
+        assert asyncio.run(flow.ainvoke([1, 2, 3])) == [1, 2, 3]
+    assert cache.stats().sets == 3
+
+
+def test_a_hit_that_is_handed_over_is_left_out(cache: Any) -> None:
+    class CacheKey(NamedTuple):
+        ns: tuple[str, ...]
+        key: str
+
+    class Task:
+        cache_key = CacheKey(("__pregel_ns_writes", "m.f", "f"), "0" * 32)
+        input = (1,)
+
+    task = Task()
+    asked = {(task.cache_key.ns, task.cache_key.key): task}
+    cache.set({key: (deque([("items", [1])]), None) for key in asked})
+    found = cache.get(tuple(asked))
+    cache.set({key: (value, None) for key, value in found.items()})
+    assert cache.stats().sets == 1

@@ -10,12 +10,14 @@ from typing import Any, NamedTuple
 import pytest
 from langchain_core.language_models.fake_chat_models import GenericFakeChatModel
 from langchain_core.messages import AIMessage, AnyMessage, HumanMessage, RemoveMessage
+from langgraph.cache.base import BaseCache
 from langgraph.checkpoint.memory import InMemorySaver
 from langgraph.graph import START, MessagesState, StateGraph
 from langgraph.types import CachePolicy, Command, Send
 from sample_graphs import Run
 
-from hitrate.langgraph.messages import ids_in, renew
+from hitrate.langgraph import policy
+from hitrate.langgraph.messages import KEPT, given_in, renew
 
 LAST = CachePolicy(key_func=lambda state: state["messages"][-1].content)
 
@@ -105,6 +107,95 @@ def test_a_removed_message_is_removed(cache: Any, run: Run, calls: Counter[str])
     assert calls["forget"] == 1
 
 
+def test_in_another_thread_it_is_that_threads_message(cache: Any, run: Run, calls: Counter[str]) -> None:
+    """The messages of each thread have ids of their own; what was stored names those of the first."""
+
+    def tidy(state: MessagesState) -> Any:
+        calls["tidy"] += 1
+        first, second, _ = state["messages"]
+        return {"messages": [RemoveMessage(id=first.id), HumanMessage("B", id=second.id), AIMessage("done", id="made")]}
+
+    graph = chat(tidy, cache, policy(tidy, ignore="calls"), checkpointer=InMemorySaver())
+    for thread in ("1", "2", "3"):
+        given = {"messages": [HumanMessage("a"), HumanMessage("b"), HumanMessage("c")]}
+        messages = run(graph, given, config={"configurable": {"thread_id": thread}})["messages"]
+        assert [each.content for each in messages] == ["B", "c", "done"]
+    assert calls["tidy"] == 1
+
+
+def test_the_last_question_of_a_thread_is_edited_and_not_an_earlier_one(cache: Any, run: Run) -> None:
+    def shout(state: MessagesState) -> Any:
+        last = state["messages"][-1]
+        return {"messages": [HumanMessage(str(last.content).upper(), id=last.id), AIMessage(f"to {last.content}")]}
+
+    graph = chat(shout, cache, policy(shout, messages=1), checkpointer=InMemorySaver())
+    messages = ask(run, graph, "hi", "how", "hi")
+    assert [each.content for each in messages] == ["HI", "to hi", "HOW", "to how", "HI", "to hi"]
+
+
+def test_the_first_message_of_a_thread_that_has_grown(cache: Any, run: Run) -> None:
+    def instruct(state: MessagesState) -> Any:
+        first, last = state["messages"][0], state["messages"][-1]
+        return {"messages": [HumanMessage("be brief", id=first.id), AIMessage(f"to {last.content}")]}
+
+    graph = chat(instruct, cache, policy(instruct, messages=1), checkpointer=InMemorySaver())
+    config = {"configurable": {"thread_id": "1"}}
+    run(graph, {"messages": [HumanMessage("be kind"), HumanMessage("hi")]}, config=config)
+    messages = ask(run, graph, "how", "hi")
+    assert [each.content for each in messages] == ["be brief", "hi", "to hi", "how", "to how", "hi", "to hi"]
+
+
+def test_a_message_that_the_run_has_not_is_a_miss(cache: Any, run: Run, calls: Counter[str]) -> None:
+    def forget(state: MessagesState) -> Any:
+        calls["forget"] += 1
+        return {"messages": [RemoveMessage(id=state["messages"][0].id)]}
+
+    graph = chat(forget, cache)  # the key is the last message alone, and another one is removed
+    for first in ("a", "b"):
+        messages = run(graph, {"messages": [HumanMessage(first), HumanMessage("same")]})["messages"]
+        assert [each.content for each in messages] == ["same"]
+    assert calls["forget"] == 2
+    assert (cache.stats().hits, cache.stats().misses) == (0, 2)
+
+
+def test_through_a_cache_of_the_programs_own(cache: Any, run: Run, calls: Counter[str]) -> None:
+    class Around(BaseCache[Any]):
+        def get(self, keys: Any) -> Any:
+            return cache.get(keys)
+
+        async def aget(self, keys: Any) -> Any:
+            return await cache.aget(keys)
+
+        def set(self, pairs: Any) -> None:
+            cache.set(pairs)
+
+        async def aset(self, pairs: Any) -> None:
+            await cache.aset(pairs)
+
+        def clear(self, namespaces: Any = None) -> None:
+            cache.clear(namespaces)
+
+        async def aclear(self, namespaces: Any = None) -> None:
+            await cache.aclear(namespaces)
+
+    def redact(state: MessagesState) -> Any:
+        calls["redact"] += 1
+        return {"messages": [HumanMessage("***", id=state["messages"][-1].id), AIMessage("redacted")]}
+
+    graph = chat(redact, Around())
+    for _ in range(2):
+        messages = run(graph, {"messages": [HumanMessage("secret", id="question")]})["messages"]
+        assert [each.content for each in messages] == ["***", "redacted"]
+    assert calls["redact"] == 1
+
+
+@pytest.mark.parametrize("kept", [None, ["question"], [("question", 0, 0, 1)], [("question", "0", 0, 1, "")], [1]])
+def test_a_damaged_note_of_edits_is_a_miss(cache: Any, kept: Any) -> None:
+    key = (("__pregel_ns_writes", "m.f", "f"), "0" * 32)
+    cache.set({key: (deque([("messages", [AIMessage("fine")]), (KEPT, kept)]), None)})
+    assert cache.get([key]) == {}
+
+
 def test_a_hit_is_streamed_with_its_new_id(cache: Any, calls: Counter[str]) -> None:
     graph = chat(answering(calls), cache, checkpointer=InMemorySaver())
 
@@ -122,14 +213,15 @@ def test_a_hit_is_streamed_with_its_new_id(cache: Any, calls: Counter[str]) -> N
     assert calls["answer"] == 1
 
 
+@pytest.mark.parametrize("id_", ["resp_1", None])
 @pytest.mark.parametrize("times", [2, 3])
-def test_no_item_of_openai_stands_twice_in_a_history(cache: Any, run: Run, times: int) -> None:
+def test_no_item_of_openai_stands_twice_in_a_history(cache: Any, run: Run, times: int, id_: str | None) -> None:
     content = [
         {"type": "reasoning", "id": "rs_1", "summary": []},
         {"type": "text", "text": "fine", "id": "msg_1"},
         {"type": "function_call", "id": "fc_1", "call_id": "call_1", "name": "f", "arguments": "{}"},
     ]
-    made = AIMessage(content, id="resp_1", additional_kwargs={"reasoning": {"id": "rs_1", "summary": []}})  # type: ignore[arg-type]
+    made = AIMessage(content, id=id_, additional_kwargs={"reasoning": {"id": "rs_1", "summary": []}})  # type: ignore[arg-type]
     made.response_metadata["id"] = "resp_1"
     graph = chat(lambda state: {"messages": [made.model_copy(deep=True)]}, cache, checkpointer=InMemorySaver())
     messages = ask(run, graph, *["hi"] * times)
@@ -185,6 +277,6 @@ class Messages(list[Any]):
 def test_a_message_is_found_wherever_it_stands(around: Any) -> None:
     message = AIMessage("Hello", id="old")
     writes = deque([("plain", {"number": 1}), ("channel", around(message)), ("branch:to:node", None)])
-    assert ids_in(writes) == {"old"}
-    renew(writes, frozenset())
+    assert [[id_ for id_, _ in each] for each in given_in(writes)] == [["old"]]
+    renew(writes, {}, new_ids=True)
     assert message.id not in (None, "old")

@@ -185,3 +185,38 @@ def test_a_task_by_position_and_by_name(cache: Any, calls: Counter[str]) -> None
 def test_a_wrong_number_of_messages_is_refused(messages: Any) -> None:
     with pytest.raises(ValueError, match="messages"):
         policy(messages=messages)
+
+
+def test_only_takes_fields_of_a_class_made_inside_a_function(cache: Any, run: Run, calls: Counter[str]) -> None:
+    @dataclass
+    class Question:
+        question: str = ""
+        asked_at: str = ""
+        answer: Any = None
+
+    def node(state: Any) -> Any:
+        calls["node"] += 1
+        return {"answer": calls["node"]}
+
+    graph = graph_of(node, cache, policy(node, only="question", ignore="calls"), Question)
+    assert [run(graph, {"question": "a", "asked_at": at})["answer"] for at in ("1", "2")] == [1, 1]
+    assert run(graph, {"question": "b", "asked_at": "1"})["answer"] == 2
+
+
+@pytest.mark.parametrize("arguments", [("ask",), (5,)])
+def test_what_is_no_function_is_refused(arguments: Any) -> None:
+    with pytest.raises(TypeError, match="policy takes the function of a node or task, not"):
+        policy(*arguments)
+
+
+@pytest.mark.parametrize("version", [1.5, True, [], object()])
+def test_a_wrong_version_is_refused(version: Any) -> None:
+    with pytest.raises(TypeError, match="version is a str, an int or None"):
+        policy(version=version)
+
+
+def test_a_compiled_graph_is_told_apart_by_a_scope(cache: Any) -> None:
+    graph = graph_of(lambda state: {}, cache, None)
+    with pytest.raises(TypeError, match="nothing tells 'LangGraph' of type CompiledStateGraph from another"):
+        policy(graph)
+    assert policy(graph, scope="draft, 2").key_func({"question": "a"}) != policy(scope=3).key_func({"question": "a"})

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from typing import Any
 
 import pytest
@@ -14,6 +14,7 @@ from sample_graphs import Run, Work, one_node
 
 import hitrate
 from hitrate.langgraph import policy
+from hitrate.runs import BYPASS, USE, current_mode, current_scope
 
 
 def counting(calls: Counter[str]) -> Any:
@@ -87,14 +88,53 @@ def test_a_stream_within_an_async_generator(cache: Any, calls: Counter[str]) -> 
     assert [chunk["node"]["items"] for chunk in (a[0], b[0], again[0])] == [[1], [2], [1]]
 
 
+def test_streams_that_end_in_any_order_leave_no_scope_open() -> None:
+    def reading(tenant: str) -> Iterator[None]:
+        with hitrate.scope(tenant), hitrate.bypass():
+            yield
+            yield
+
+    with hitrate.scope("other"):
+        of_the_other = current_scope()
+    first, second = reading("acme"), reading("other")
+    next(first), next(second)
+    assert [*first] == [None]
+    assert current_scope() == of_the_other
+    assert current_mode() == BYPASS
+    assert [*second] == [None]
+    assert current_scope() == ""
+    assert current_mode() == USE
+
+
+def test_a_stream_that_another_task_closes_leaves_that_task_its_scope() -> None:
+    async def reading(tenant: str) -> AsyncIterator[None]:
+        with hitrate.scope(tenant):
+            yield
+            yield
+
+    async def main() -> None:
+        stream = reading("acme")
+        await asyncio.create_task(stream.__anext__())  # type: ignore[arg-type]
+        with hitrate.scope("other"):
+            before = current_scope()
+            await stream.aclose()  # type: ignore[attr-defined]
+            assert current_scope() == before
+        assert current_scope() == ""
+
+    asyncio.run(main())
+
+
 def test_a_scope_without_content_is_refused() -> None:
     with pytest.raises(TypeError, match="cannot be part of a key"):
         hitrate.scope(object())
 
 
-def test_a_policy_can_demand_a_scope(cache: Any, run: Run, calls: Counter[str], caplog: Any) -> None:
+@pytest.mark.parametrize("options", [{"require_scope": True}, {"scope": True}])
+def test_a_policy_can_demand_a_scope(
+    cache: Any, run: Run, calls: Counter[str], caplog: Any, options: dict[str, Any]
+) -> None:
     node = counting(calls)
-    graph = one_node(node, cache, key_func=policy(node, require_scope=True).key_func)
+    graph = one_node(node, cache, key_func=policy(node, **options).key_func)
     assert [run(graph, {"number": 1})["items"] for _ in range(2)] == [[1], [2]]
     assert cache.stats().sets == 0
     assert [record for record in caplog.records if "no hitrate.scope is open" in record.getMessage()]

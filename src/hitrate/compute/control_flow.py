@@ -32,7 +32,11 @@ def is_resumed() -> bool:
     if "langgraph.types" not in sys.modules:
         return False
     current = getattr(sys.modules.get("langchain_core.runnables.config"), "var_child_runnable_config", None)
-    config: Any = None if current is None else current.get()
+    return False if current is None else holds_answers(current.get())
+
+
+def holds_answers(config: Any) -> bool:
+    """Tell whether a LangGraph task with this config was given answers, or may take one that its run was given."""
     scratchpad = config["configurable"].get("__pregel_scratchpad") if config and "configurable" in config else None
     if scratchpad is None:
         return False

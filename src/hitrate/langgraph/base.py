@@ -12,8 +12,8 @@ from hitrate.base import TTL, FullKey, Namespace, ValueT
 from hitrate.cache import Cache
 from hitrate.errors import SerializationError
 from hitrate.failsafe import log
-from hitrate.langgraph.messages import renew, take_kept_ids, with_kept_ids
-from hitrate.langgraph.tasks import Tasks, are_of_a_graph, caller
+from hitrate.langgraph.messages import given_in, ids_now, renew, take_kept, with_kept
+from hitrate.langgraph.tasks import Asking, Tasks, are_of_a_graph, caller
 from hitrate.langgraph.unkeyed import is_unkeyed
 from hitrate.runs import BYPASS, USE, current_mode
 
@@ -38,9 +38,9 @@ class GraphCache(Cache[ValueT], LangGraphCache[ValueT]):  # pyright: ignore[repo
         """Get the cached values for the given keys; for a graph, once for each of its tasks."""
         if not are_of_a_graph(keys):
             return super().get(keys)
-        mode, tasks = current_mode(), self._tasks.asking(keys, caller())
-        found = super().get(_to_ask(keys, tasks)) if mode == USE else {}
-        return self._answered(found, tasks, mode)
+        mode, asking = current_mode(), self._tasks.asking(keys, caller())
+        found = super().get(_to_ask(keys, asking)) if mode == USE else {}
+        return self._answered(found, asking, mode)
 
     def aget(self, keys: Sequence[FullKey]) -> Coroutine[Any, Any, dict[FullKey, ValueT]]:
         """Asynchronously get the cached values for the given keys; as ``get``."""
@@ -48,22 +48,26 @@ class GraphCache(Cache[ValueT], LangGraphCache[ValueT]):  # pyright: ignore[repo
             return super().aget(keys)
         return self._aget(keys, self._tasks.asking(keys, caller()), current_mode())
 
-    async def _aget(
-        self, keys: Sequence[FullKey], tasks: Mapping[FullKey, Any] | None, mode: int
-    ) -> dict[FullKey, ValueT]:
-        found = await super().aget(_to_ask(keys, tasks)) if mode == USE else {}
-        return self._answered(found, tasks, mode)
+    async def _aget(self, keys: Sequence[FullKey], asking: Asking | None, mode: int) -> dict[FullKey, ValueT]:
+        found = await super().aget(_to_ask(keys, asking)) if mode == USE else {}
+        return self._answered(found, asking, mode)
 
-    def _answered(
-        self, found: dict[FullKey, ValueT], tasks: Mapping[FullKey, Any] | None, mode: int
-    ) -> dict[FullKey, ValueT]:
-        """Note who will bring a result, and make what was found the run's own."""
-        if tasks is not None and len(found) < len(tasks):
-            self._tasks.note((task for key, task in tasks.items() if key not in found), mode)
-        for value in found.values():
-            kept = take_kept_ids(value)
-            if self.new_message_ids:
-                renew(value, kept)
+    def _answered(self, found: dict[FullKey, ValueT], asking: Asking | None, mode: int) -> dict[FullKey, ValueT]:
+        """Make what was found the run's own, and note who will bring a result."""
+        for full_key, value in [*found.items()]:
+            kept = take_kept(value)
+            if kept and asking is not None:
+                ids = ids_now(kept, given_in(asking.tasks[full_key].input))
+            else:  # who asks is not known, so the ids stay
+                ids = None if kept is None else {each.id: each.id for each in kept}
+            if ids is None:  # it edits or removes messages that this run has not
+                del found[full_key]
+                self._counters.hits -= 1
+                self._counters.misses += 1
+            else:
+                renew(value, ids, new_ids=self.new_message_ids)
+        if asking is not None:
+            self._tasks.note(asking, found, mode)
         return found
 
     def set(self, pairs: Mapping[FullKey, tuple[ValueT, TTL | None]]) -> None:
@@ -86,12 +90,12 @@ class GraphCache(Cache[ValueT], LangGraphCache[ValueT]):  # pyright: ignore[repo
         kept: dict[FullKey, tuple[ValueT, TTL | None]] = {}
         for full_key, pair in pairs.items():
             known = self._tasks.take(full_key)
-            if BYPASS in (known.mode, current_mode()) or is_unkeyed(full_key):
+            if BYPASS in (known.mode, current_mode()) or is_unkeyed(full_key) or self._tasks.is_answered(full_key):
                 continue
             if type(pair) is tuple and len(pair) == 2:
                 value, ttl = pair
                 if not _is_of_one_run(value):
-                    kept[full_key] = (with_kept_ids(value, known.ids), ttl)
+                    kept[full_key] = (with_kept(value, known.given), ttl)
             else:
                 kept[full_key] = pair  # which is refused, and told why
         return kept or None
@@ -119,8 +123,8 @@ class GraphCache(Cache[ValueT], LangGraphCache[ValueT]):  # pyright: ignore[repo
         )
 
 
-def _to_ask(keys: Sequence[FullKey], tasks: Mapping[FullKey, Any] | None) -> Sequence[FullKey]:
-    return keys if tasks is None else [*tasks]
+def _to_ask(keys: Sequence[FullKey], asking: Asking | None) -> Sequence[FullKey]:
+    return keys if asking is None else [key for key in asking.tasks if key not in asking.resumed]
 
 
 def _is_of_one_run(writes: Any) -> bool:

@@ -28,6 +28,7 @@ class Names:
     Attributes:
         of_function: how messages call the function.
         positional: the names of its parameters.
+        closed_over: the names of the variables that it closes over.
     """
 
     def __init__(
@@ -40,8 +41,9 @@ class Names:
             kinds = (inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD)
             self.positional = tuple(each.name for each in self._signature.parameters.values() if each.kind in kinds)
         self._declared = _declared_by(func) if func is not None else None
-        self._closed_over = _closed_over_by(func)
-        self._unchecked = [("only", name) for name in tree_of("only", () if only is None else only)]
+        self.closed_over = _closed_over_by(func)
+        self._only = frozenset(tree_of("only", () if only is None else only))
+        self._unchecked = [("only", name) for name in self._only]
         self._unchecked += [("ignore", name) for name in tree_of("ignore", ignore)]
 
     def bound(self, args: tuple[Any, ...], kwargs: _Named) -> tuple[tuple[Any, ...], _Named]:
@@ -57,6 +59,12 @@ class Names:
             del bound.arguments[name]
         return bound.args, bound.kwargs
 
+    def selected(self, value: Any) -> Any:
+        """Return of an instance the fields that ``only`` names, if it has one: they alone count, and not its class."""
+        if not self._only or isinstance(value, dict) or self._only.isdisjoint(fields := _fields_of(value)):
+            return value
+        return {name: getattr(value, name) for name in self._only & fields if hasattr(value, name)}
+
     def check(self, args: tuple[Any, ...], kwargs: _Named) -> None:
         """Check the names of the options, once, against what is there and what is declared.
 
@@ -71,7 +79,7 @@ class Names:
         known = there if self._declared is None else there | self._declared
         given = {name for _, name in self._unchecked}
         for option, name in self._unchecked:
-            if name in known or (option == "ignore" and name in self._closed_over):
+            if name in known or (option == "ignore" and name in self.closed_over):
                 continue
             near = difflib.get_close_matches(name, known - given, 1)
             # Without a declaration a field that is not there may be one that has no value yet.

@@ -2,20 +2,24 @@
 
 A thread's history is a list in which a message replaces the one that has its id. A message that a node made and a cache
 kept would, when the same question is asked again, replace the first answer in place of following it.
+
+A node that edits or removes a message of its input names it by its id. Another thread has the same message under
+another id, so that message is looked for in the input of the run that has the hit.
 """
 
 from __future__ import annotations
 
 import sys
 from collections import deque
-from collections.abc import Callable, Iterable
-from typing import Any
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Any, NamedTuple
 from uuid import uuid4
 
 from ormsgpack import OPT_NON_STR_KEYS, OPT_PASSTHROUGH_DATACLASS, OPT_PASSTHROUGH_SUBCLASS, packb
+from xxhash import xxh3_128_hexdigest
 
 KEPT = "__hitrate_edited__"
-"""The channel of a write of ours: the ids of messages that a node was given and gave back, edited. They stay."""
+"""The channel of a write of ours: the messages that a node was given and edited or removed."""
 
 _DEEPEST = 8
 _AS_IT_IS = OPT_PASSTHROUGH_DATACLASS | OPT_PASSTHROUGH_SUBCLASS | OPT_NON_STR_KEYS
@@ -25,53 +29,113 @@ _OF_OPENAI = ("rs_", "msg_", "fc_", "ws_", "fs_", "ci_", "mcp_", "ig_", "cu_")
 """How the ids of the items of OpenAI's Responses API begin. It refuses a history that has one twice."""
 
 
-def ids_in(value: Any) -> frozenset[str]:
-    """Return the ids of all messages in a node's input."""
-    found: set[str] = set()
-    base = _base()
-    if base is not None and not _is_plain(value):
-        _visit(value, base, lambda message: found.add(message.id) if message.id else None)
-    return frozenset(found)
+Given = list[list[tuple[str | None, str]]]
+"""The messages in a node's input, list by list: the id of each, and a digest of what it says."""
 
 
-def with_kept_ids(writes: Any, ids: frozenset[str]) -> Any:
-    """Return what a node wrote, for storing: with the ids of those messages that it was given, if there are any."""
-    if not ids:
+class Kept(NamedTuple):
+    """A message of a node's input that the node edited or removed.
+
+    Attributes:
+        id: its id.
+        list: the number of the list that it is in.
+        place: in that list.
+        length: of that list.
+        says: a digest of its type and text.
+    """
+
+    id: str
+    list: int
+    place: int
+    length: int
+    says: str
+
+
+_TYPES_OF_KEPT = (str, int, int, int, str)
+
+
+def given_in(value: Any) -> Given:
+    """Return the messages in a node's input."""
+    return [[(message.id, _digest_of(message)) for message in messages] for messages in _messages_in(value)]
+
+
+def _digest_of(message: Any) -> str:
+    content = message.content
+    if type(content) is list:  # an image counts as one, whatever is in it: this is only to find the message again
+        content = "\n".join(
+            f"{each.get('type')} {each.get('text')}" if type(each) is dict else str(each) for each in content
+        )
+    return xxh3_128_hexdigest(f"{message.type} {content}".encode("utf-8", "surrogatepass"))
+
+
+def with_kept(writes: Any, given: Given) -> Any:
+    """Return what a node wrote, for storing: with those messages of its input that are in it, if there are any."""
+    if not given:
         return writes
-    kept = ids & ids_in(writes)
-    return deque([*writes, (KEPT, sorted(kept))]) if kept else writes
+    ids = {message.id for messages in _messages_in(writes) for message in messages if message.id}
+    kept = {
+        id_: (id_, number, place, len(messages), says)
+        for number, messages in enumerate(given)
+        for place, (id_, says) in enumerate(messages)
+        if id_ in ids
+    }
+    return deque([*writes, (KEPT, [*kept.values()])]) if kept else writes
 
 
-def take_kept_ids(writes: Any) -> frozenset[str]:
-    """Take out of the writes of a hit what ``with_kept_ids`` added, and return it."""
-    if type(writes) is deque and writes and type(writes[-1]) is tuple and writes[-1][0] == KEPT:
-        _, ids = writes.pop()
-        return frozenset(ids)
-    return frozenset()
+def take_kept(writes: Any) -> list[Kept] | None:
+    """Take out of the writes of a hit what ``with_kept`` added, and return it; None if it is not what was added."""
+    if not (type(writes) is deque and writes and type(writes[-1]) is tuple and writes[-1][:1] == (KEPT,)):
+        return []
+    kept = writes.pop()[-1]
+    if type(kept) is list and all(type(each) is tuple and tuple(map(type, each)) == _TYPES_OF_KEPT for each in kept):
+        return [Kept(*each) for each in kept]
+    return None
 
 
-def renew(writes: Any, kept: frozenset[str]) -> None:
-    """Give the messages in the writes of a hit new ids, in place.
+def ids_now(kept: Iterable[Kept], given: Given) -> dict[str, str] | None:
+    """Return by the ids of one run's messages the ids that the same messages have in another; None if one is not there.
 
-    One that stands in two places has one new id. What removes a message, and what edits one, keeps its id. The ids of
-    OpenAI's items go, with its reasoning items, which are nothing without theirs.
+    The same message says the same and stands at the same place, from the end or from the beginning: a policy may
+    count the last messages alone. Failing that it is the one with the same id.
+    """
+    present = {id_ for messages in given for id_, _ in messages}
+    ids: dict[str, str] = {}
+    for old in kept:
+        messages = given[old.list] if 0 <= old.list < len(given) else []
+        for place in (len(messages) - old.length + old.place, old.place):
+            id_, says = messages[place] if 0 <= place < len(messages) else (None, "")
+            if id_ and says == old.says:
+                ids[old.id] = id_
+                break
+        else:
+            if old.id not in present:
+                return None
+            ids[old.id] = old.id
+    return ids if len({*ids.values()}) == len(ids) else None
+
+
+def renew(writes: Any, kept: Mapping[str, str], *, new_ids: bool) -> None:
+    """Make the messages in the writes of a hit this run's own, in place.
+
+    A new message gets a new id; one that stands in two places gets one. What removes a message keeps the id, but for
+    that of a message in the input. The ids of OpenAI's items go, with its reasoning items, which are nothing without
+    theirs.
 
     Args:
         writes: what a node wrote; the caller's own.
-        kept: the ids of messages that the node was given.
+        kept: by their ids when it was stored the ids of the messages in the input.
+        new_ids: whether the others get new ids.
     """
-    base = _base()
-    if base is None or _is_plain(writes):
-        return
     renewed: dict[str, str] = {}
-
-    def new_id(message: Any) -> None:
-        old = message.id
-        if old and old not in kept and message.type != "remove":
-            message.id = renewed.setdefault(old, str(uuid4()))
-            without_item_ids(message)
-
-    _visit(writes, base, new_id)
+    for messages in _messages_in(writes):
+        for message in messages:
+            old = message.id
+            if old in kept:
+                message.id = kept[old]
+            elif new_ids and message.type != "remove":
+                if old:
+                    message.id = renewed.setdefault(old, str(uuid4()))
+                without_item_ids(message)
 
 
 def without_item_ids(message: Any) -> None:
@@ -109,9 +173,11 @@ def _without_id(block: Any) -> Any:
     return block
 
 
-def _base() -> Any:
+def _messages_in(value: Any) -> Iterator[list[Any]]:
+    """Return the messages in containers and in fields of objects; those that are in one container together."""
     messages = sys.modules.get("langchain_core.messages")
-    return None if messages is None else messages.BaseMessage
+    if messages is not None and not _is_plain(value):
+        yield from _lists_of(messages.BaseMessage, [value], 0)
 
 
 def _is_plain(value: Any) -> bool:
@@ -127,23 +193,22 @@ def _is_plain(value: Any) -> bool:
     return True
 
 
-def _visit(value: Any, base: type, seen: Callable[[Any], Any], depth: int = 0) -> None:
-    """Call a function with each message in a value: in containers, and in the fields of objects."""
-    if isinstance(value, base):
-        seen(value)
-        return
-    if depth == _DEEPEST:
-        return
-    inner: Iterable[Any]
-    if isinstance(value, dict):
-        inner = value.values()
-    elif isinstance(value, (list, tuple, deque, set, frozenset)):
-        inner = value
-    else:
-        inner = _fields_of(value)
-    for each in inner:
+def _lists_of(base: type, values: Iterable[Any], depth: int) -> Iterator[list[Any]]:
+    found: list[Any] = []
+    others: list[Any] = []
+    for each in values:
         if type(each) not in _ATOMS:
-            _visit(each, base, seen, depth + 1)
+            (found if isinstance(each, base) else others).append(each)
+    if found:
+        yield found
+    if depth <= _DEEPEST:
+        for each in others:
+            if isinstance(each, dict):
+                yield from _lists_of(base, each.values(), depth + 1)
+            elif isinstance(each, (list, tuple, deque, set, frozenset)):
+                yield from _lists_of(base, each, depth + 1)
+            else:
+                yield from _lists_of(base, _fields_of(each), depth + 1)
 
 
 _ATOMS = frozenset({str, int, float, bool, bytes, type(None)})

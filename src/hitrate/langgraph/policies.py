@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterable
 from functools import lru_cache
 from typing import Any
 
+from langchain_core.runnables import Runnable
 from langgraph.types import CachePolicy
 
 from hitrate.base import TTL
@@ -24,7 +25,7 @@ _LOGGED = 100
 
 
 def policy(
-    func: Callable[..., Any] | None = None,
+    func: Callable[..., Any] | Runnable[Any, Any] | None = None,
     *,
     only: str | Iterable[str] | None = None,
     ignore: str | Iterable[str] = (),
@@ -33,19 +34,20 @@ def policy(
     ttl: TTL | None = None,
     messages: int | None = None,
     require_scope: bool = False,
-) -> CachePolicy[Callable[..., str]]:
+) -> CachePolicy[Callable[..., str | bytes]]:  # invariant: `task` wants these very words
     """Return a policy by content: ``builder.add_node("ask", ask, cache_policy=policy(ask, only="question"))``.
 
     It never fails a run: an input that has no stable key runs uncached, which is logged once for each place in it.
     Messages count by what they say, and not by their ids.
 
     Args:
-        func: the node's or task's function, which counts as for ``hitrate.cached``. It tells apart nodes that LangGraph
-            has under one name: every coroutine function, partial objects and objects that can be called; also two
-            functions made by one ``def``.
+        func: the node's or task's function or Runnable, which counts as for ``hitrate.cached``. It tells apart nodes
+            that LangGraph has under one name: every coroutine function, partial objects and objects that can be called;
+            also two functions made by one ``def``.
         only: names of the fields of the input, or of the parameters of a task, that alone count.
         ignore: names of those that do not count, or of variables that ``func`` closes over.
-        scope: what else counts, such as a model; what is to count for a run is for ``hitrate.scope``.
+        scope: what else counts, such as a model; what is to count for a run is for ``hitrate.scope``. True, which would
+            tell nothing apart, is ``require_scope=True``.
         version: the results of other versions are out of reach. With it the code of ``func`` does not count.
         ttl: seconds that a result stays fresh, as a number or a timedelta; None for ever, or for the cache's
             ``default_ttl``.
@@ -58,18 +60,34 @@ def policy(
             that of a field or parameter.
     """
     expiry_of(ttl, 0.0)  # raises
-    names = Names(func, only, ignore)
+    if scope is True:
+        scope, require_scope = None, True
+    _check(func, version)
+    function: Any = func
+    names = Names(function, only, ignore)
     if messages is not None and (type(messages) is not int or messages < 1):
         raise ValueError(f"messages is a number of messages from 1 up, or None for all, not {messages!r}")
     left_out = tree_of("ignore", ignore)
-    identity = (
-        None if func is None else identity_of(func, version=version, ignore=left_out, is_lenient=scope is not None)
-    )
+    try:
+        identity = (
+            None
+            if func is None
+            else identity_of(function, version=version, ignore=left_out, is_lenient=scope is not None)
+        )
+    except TypeError as error:
+        if not isinstance(func, Runnable):
+            raise
+        raise TypeError(
+            f"nothing tells {func.get_name()!r} of type {type(func).__name__} from another of its kind: "
+            "say with scope= what does, as scope='draft, 2'"
+        ) from error
+    # With only= the fields are named already, and what is left can be variables alone.
+    of_input = ignore if only is None else [name for name in left_out if name not in names.closed_over]
     logged: set[str] = set()
 
     @lru_cache(1)  # another one only while what the function closes over has no value yet
     def options_for(identity_digest: bytes) -> KeyOptions:
-        return KeyOptions.of(ignore, only, (identity_digest, version, scope))
+        return KeyOptions.of(of_input, only, (identity_digest, version, scope))
 
     def key(*args: Any, **kwargs: Any) -> str:
         if require_scope and not current_scope():
@@ -77,6 +95,7 @@ def policy(
             return unkeyed()
         positional, keywords = names.bound(args, kwargs)
         names.check(positional, keywords)
+        positional = tuple(map(names.selected, positional))
         if messages is not None:
             positional = tuple(last_messages(each, messages) for each in positional)
             keywords = {name: last_messages(each, messages) for name, each in keywords.items()}
@@ -89,6 +108,13 @@ def policy(
 
     options_for(b"")  # raises if the scope cannot be part of a key
     return CachePolicy(key_func=key, ttl=ttl)  # type: ignore[arg-type]  # the cache takes what else is one
+
+
+def _check(func: object, version: object) -> None:
+    if not (func is None or callable(func) or isinstance(func, Runnable)):
+        raise TypeError(f"policy takes the function of a node or task, not {func!r} of type {type(func).__name__}")
+    if version is not None and (isinstance(version, bool) or not isinstance(version, (str, int))):
+        raise TypeError(f"version is a str, an int or None, not {version!r} of type {type(version).__name__}")
 
 
 def _log_once(logged: set[str], function: str, why: str) -> None:
