@@ -27,7 +27,6 @@ from hitrate.serde.zstd import zstd
 serde = MsgpackSerializer()
 PRIME = sys.hash_info.modulus
 BYTES = 500_000
-SECONDS = 1.0
 
 
 def ext(code: int, content: bytes) -> bytes:
@@ -180,17 +179,38 @@ WORST: dict[str, Callable[[], bytes]] = {
 }
 
 
+def seconds(work: Callable[[], Any]) -> float:
+    """Time of this process, for others may be at work too."""
+    began = time.process_time()
+    work()
+    return time.process_time() - began
+
+
+def count() -> None:
+    """Take as long as this machine does for some plain Python: 0.1 s where a payload of 1 MB may take one."""
+    number = 0
+    for i in range(4_000_000):
+        number += i & 3
+
+
 @pytest.mark.parametrize("name", WORST)
 def test_the_worst_case_takes_no_longer_than_its_bytes_allow(name: str) -> None:
     payload = WORST[name]()
     assert len(payload) < 2_000_000
-    began = time.process_time()  # of this process: others may be at work too
-    try:
-        serde.loads_typed(("msgpack", payload))
-    except DecodeError:
-        pass
-    taken = time.process_time() - began
-    assert taken < SECONDS * max(len(payload), BYTES) / 1_000_000 + 0.2, f"{taken:.2f} s"
+
+    def load() -> None:
+        try:
+            serde.loads_typed(("msgpack", payload))
+        except DecodeError:
+            pass
+
+    allowed = 10 * max(len(payload), BYTES) / 1_000_000
+    shares = []
+    for _ in range(3):  # the machine may be slower at one moment than at the next
+        shares.append(seconds(load) / seconds(count))
+        if shares[-1] < allowed:
+            return
+    raise AssertionError(f"it takes {min(shares):.1f} times as long as to count, of {allowed:.1f} allowed")
 
 
 @pytest.mark.parametrize("compressed", [False, True])

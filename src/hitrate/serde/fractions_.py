@@ -1,8 +1,9 @@
 """Fractions, and which of them are met where something is hashed.
 
-From Python 3.12 on, the hash of a Fraction is looked up by its two numbers, in a table of the last 16,384 that the whole
-process asked for. Pairs of numbers that have one hash are easily made, and each of them is compared there with all the
-others: half a megabyte of them takes 24 s. So whoever makes a set of what was stored asks which fractions are in it.
+From Python 3.12 on, the hash of a Fraction is looked up by its two numbers, in a table of the last 16,384 that the
+whole process asked for. Pairs of numbers that have one hash are easily made, and each of them is compared there with
+all the others: half a megabyte of them takes 24 s. So whoever makes a set of what was stored asks which fractions are
+in it.
 """
 
 from __future__ import annotations
@@ -42,12 +43,13 @@ def unpack_noting(data: bytes, hook: Hook) -> tuple[Any, list[int]]:
         return unpackb(data, ext_hook=hook), []
     if data.count(_BEGIN) <= _FEW:
         content = unpackb(data, ext_hook=hook)
-        noted: dict[bytes, int] = {}
+        hashes = []
     else:
         with _noting() as noted:
             content = unpackb(data, ext_hook=hook)
+        hashes = [*noted.values()]
     _clear_table()
-    return content, [*noted.values()]
+    return content, hashes
 
 
 def pack_noting(packed: Callable[[], bytes]) -> tuple[bytes, list[int]]:
@@ -67,7 +69,8 @@ def pack_noting(packed: Callable[[], bytes]) -> tuple[bytes, list[int]]:
 @contextmanager
 def _noting() -> Iterator[dict[bytes, int]]:
     """Note the fractions that this thread reads or writes in the block: by what is stored of each, its hash."""
-    outer, noted = getattr(_notes, "by_content", None), {}
+    outer: dict[bytes, int] | None = getattr(_notes, "by_content", None)
+    noted: dict[bytes, int] = {}
     _notes.by_content = noted
     try:
         yield noted
