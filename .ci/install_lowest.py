@@ -1,4 +1,4 @@
-"""Install hitrate with its tests and the lowest releases that pyproject.toml allows: install_lowest.py <python> <extras>.
+"""Install hitrate with the lowest releases that pyproject.toml allows: install_lowest.py <python> <extras>.
 
 Only what pyproject.toml names is at its lowest; what that needs in turn is the newest that goes with it, as with pip.
 uv resolves it, from wheels only, with the indexes that pip is configured with, which uv does not read by itself.
