@@ -1,4 +1,4 @@
-"""Install hitrate with its tests and the lowest releases that pyproject.toml allows: install_lowest.py <python>.
+"""Install hitrate with the lowest releases that pyproject.toml allows: install_lowest.py <python> <extras>.
 
 Only what pyproject.toml names is at its lowest; what that needs in turn is the newest that goes with it, as with pip.
 uv resolves it, from wheels only, with the indexes that pip is configured with, which uv does not read by itself.
@@ -49,10 +49,10 @@ def environment() -> dict[str, str]:
     return {**translated, "UV_INDEX_STRATEGY": "unsafe-best-match", "UV_PYTHON_DOWNLOADS": "never", **os.environ}
 
 
-def main(python: str) -> int:
+def main(python: str, extras: str) -> int:
     """Install; return the exit code."""
     command = [sys.executable, "-m", "uv", "pip", "install", "--quiet", "--python", python]
-    options = ["--resolution", "lowest-direct", "--only-binary", ":all:", "--editable", ".[test]"]
+    options = ["--resolution", "lowest-direct", "--only-binary", ":all:", "--editable", f".[{extras}]"]
     return subprocess.run([*command, *options], env=environment(), check=False).returncode
 
 

@@ -11,6 +11,7 @@ from collections import Counter
 from collections.abc import Callable
 from datetime import date
 from fractions import Fraction
+from ipaddress import ip_address
 from typing import Any
 
 import numpy as np
@@ -26,7 +27,6 @@ from hitrate.serde.zstd import zstd
 serde = MsgpackSerializer()
 PRIME = sys.hash_info.modulus
 BYTES = 500_000
-SECONDS = 1.0
 
 
 def ext(code: int, content: bytes) -> bytes:
@@ -69,6 +69,40 @@ def pattern(text: str, flags: int, paid: int) -> bytes:
     return ext(62, packb([text, flags, bytes(paid)]))
 
 
+def pairs_of_one_hash(count: int) -> list[tuple[int, int]]:
+    """Return pairs of ints whose tuples have one hash: of the second, the one that undoes what the first did."""
+    mask, found, first = 2**64 - 1, [], 1 << 40
+    back = pow(14029467366897019727, -1, 2**64)
+    while len(found) < count:
+        first += 1
+        lane = 2870177450012600261 + first * 14029467366897019727 & mask
+        lane = (lane << 31 | lane >> 33) * 11400714785074694791 & mask
+        second = -lane * back & mask
+        if 1 <= second < PRIME:
+            found.append((first, second))
+    return found
+
+
+def fractions_of_one_place(count: int) -> Callable[[int], bytes]:
+    pairs = pairs_of_one_hash(count)
+    assert len({*map(hash, pairs)}) == 1
+    assert len({hash(Fraction(*pair)) for pair in pairs[:50]}) == 50
+    return lambda i: ext(24, b"\x92" + b"".join(b"\xcf" + each.to_bytes(8, "big") for each in pairs[i]))
+
+
+def small(item: Callable[[int], bytes], count: int, code: int = 4) -> Callable[[int], bytes]:
+    """A set, or another extension, of as many items."""
+    return lambda i: ext(code, array([item(i * count + j) for j in range(count)]))
+
+
+def alike_uuid(i: int) -> bytes:
+    return ext(27, ((i % 1000 + 9) * PRIME).to_bytes(16, "big") + b"\0")
+
+
+def alike_network(i: int) -> bytes:
+    return ext(63, b"\4" + f"{ip_address(((i % 1000 + 9) * PRIME) << 1 | 1 << 127)}/127".encode())
+
+
 EMPTY = ["struct", [], [], [], [], 0, False]
 WORST: dict[str, Callable[[], bytes]] = {
     "ints of one hash in a set": lambda: filled(lambda i: big((i + 9) * PRIME), 4),
@@ -83,6 +117,16 @@ WORST: dict[str, Callable[[], bytes]] = {
     "floats that differ in their exponents": lambda: filled(lambda i: packb(float(i) * 2.0**300), 4),
     "NaN": lambda: filled(lambda i: packb(float("nan")), 4),
     "fractions of one hash": lambda: filled(fractions, 4),
+    "fractions of one hash in a dict": lambda: filled(lambda i: b"\1" if i % 2 else fractions(i), 3),
+    "fractions of one hash in a tuple": lambda: ext(4, array([filled(fractions, 2)])),
+    "fractions of one hash in tuples": lambda: filled(lambda i: ext(2, b"\x91" + fractions(i)), 5),
+    "small sets of fractions of one hash": lambda: filled(small(fractions, 1000)),
+    "small sets of few fractions of one hash": lambda: filled(small(fractions, 32)),
+    "small frozensets of few fractions of one hash": lambda: filled(small(fractions, 32, 5), 4),
+    "fractions of one place in the table": lambda: ext(4, array([*map(fractions_of_one_place(24_000), range(24_000))])),
+    "UUIDs of one hash": lambda: filled(small(alike_uuid, 1000)),
+    "few UUIDs of one hash": lambda: filled(small(alike_uuid, 32)),
+    "networks of one hash": lambda: filled(small(alike_network, 1000)),
     "decimals of one hash": lambda: filled(lambda i: ext(23, str((i + 9) * PRIME).encode()), 4),
     "complex numbers of one hash": lambda: filled(lambda i: ext(22, struct.pack(">dd", i * 2.0**61, 0.0)), 4),
     "tuples of one hash": lambda: filled(lambda i: nested(big((i + 9) * PRIME), 1), 4),
@@ -119,6 +163,10 @@ WORST: dict[str, Callable[[], bytes]] = {
     "paths": lambda: filled(lambda i: ext(61, b"\0" + b"a/%d" % i)),
     "a long path": lambda: ext(61, b"\0" + b"a/" * (BYTES // 2)),
     "networks": lambda: filled(lambda i: ext(63, b"\4" + b"::/%d" % (i % 129))),
+    "networks of version 4": lambda: filled(lambda i: ext(63, b"\1" + b"0.0.0.0/%d" % (i % 33))),
+    "interfaces": lambda: filled(lambda i: ext(63, b"\5" + b"::1/%d" % (i % 129))),
+    "interfaces of version 4": lambda: filled(lambda i: ext(63, b"\2" + b"1.2.3.4/%d" % (i % 33))),
+    "interfaces with a scope": lambda: filled(lambda i: ext(63, b"\5" + b"::%%a/%d" % (i % 129))),
     "a long surrogate text": lambda: ext(60, b"\xed\xa0\x80" * (BYTES // 3)),
     "classes that are not there": lambda: filled(lambda i: ext(1, packb([f"json:N{i}#1"]))),
     "empty tuples": lambda: filled(lambda i: ext(2, b"\x90")),
@@ -131,17 +179,38 @@ WORST: dict[str, Callable[[], bytes]] = {
 }
 
 
+def seconds(work: Callable[[], Any]) -> float:
+    """Time of this process, for others may be at work too."""
+    began = time.process_time()
+    work()
+    return time.process_time() - began
+
+
+def count() -> None:
+    """Take as long as this machine does for some plain Python: 0.1 s where a payload of 1 MB may take one."""
+    number = 0
+    for i in range(4_000_000):
+        number += i & 3
+
+
 @pytest.mark.parametrize("name", WORST)
 def test_the_worst_case_takes_no_longer_than_its_bytes_allow(name: str) -> None:
     payload = WORST[name]()
     assert len(payload) < 2_000_000
-    began = time.process_time()  # of this process: others may be at work too
-    try:
-        serde.loads_typed(("msgpack", payload))
-    except DecodeError:
-        pass
-    taken = time.process_time() - began
-    assert taken < SECONDS * max(len(payload), BYTES) / 1_000_000 + 0.2, f"{taken:.2f} s"
+
+    def load() -> None:
+        try:
+            serde.loads_typed(("msgpack", payload))
+        except DecodeError:
+            pass
+
+    allowed = 10 * max(len(payload), BYTES) / 1_000_000
+    shares = []
+    for _ in range(3):  # the machine may be slower at one moment than at the next
+        shares.append(seconds(load) / seconds(count))
+        if shares[-1] < allowed:
+            return
+    raise AssertionError(f"it takes {min(shares):.1f} times as long as to count, of {allowed:.1f} allowed")
 
 
 @pytest.mark.parametrize("compressed", [False, True])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+import sys
 import time
 import traceback
 import types
@@ -16,21 +17,24 @@ import program_models as p
 import pytest
 import serde_models as m
 from langchain_core.messages import AIMessage
-from langgraph.types import Command, Interrupt, Overwrite, Send
+from langgraph import types as langgraph_types
+from langgraph.types import Command, Interrupt, Send
 from ormsgpack import Ext, packb, unpackb
 from program_values import NOW, VALUES
 from pydantic import SecretStr
 from serde_equality import same
 from test_serde_programs import brief
 
+import releases
 from hitrate.errors import DecodeError
 from hitrate.serde import MsgpackSerializer
 
 serde = MsgpackSerializer()
+OVERWRITES: list[Any] = [langgraph_types.Overwrite([1])] if releases.LANGGRAPH >= releases.OVERWRITE else []
 OTHERS: list[Any] = [
     *(m.Point(1, [2]), m.Slotted([1]), m.Initialised(2, 3), m.Pair(1, [2]), m.Account(name="Ann", nickname=1)),
     *(m.Numbers([1]), m.Colour.RED, m.Mode.READ | m.Mode.WRITE, SecretStr("s"), NOW, dt.time(1, tzinfo=dt.UTC)),
-    *(Send("n", {"a": 1}), Command(goto=[Send("a", 1)], update={"x": {1}}), Interrupt("v", id="i"), Overwrite([1])),
+    *(Send("n", {"a": 1}), Command(goto=[Send("a", 1)], update={"x": {1}}), Interrupt("v", id="i"), *OVERWRITES),
     *(AIMessage("x", id="i"), dt.timedelta(1, 2, 3), np.array(["ab", "c"]), np.array([True, False]), np.str_("x")),
     *(np.array([1.5, None], object), np.zeros(2, [("a", "U2"), ("b", "?"), ("c", "M8[s]")]), np.bool_(True)),
     *(np.array(["2026-01-01", "NaT"], "M8[D]"), np.ones(2, np.longdouble), np.array([1], "f2"), np.array([b"a"])),
@@ -170,9 +174,10 @@ def test_a_payload_that_was_changed_is_refused_or_gives_a_whole_value(value: Any
     assert time.perf_counter() - started < 60
 
 
+SLOTTED = (p.SlottedTwo, Send, Interrupt, Command, *map(type, OVERWRITES))
 REMOVED: list[Any] = [
     *(p.Two(1, [2]), p.SlottedTwo(1, 2), m.Point(1), Send("n", {}), m.Account(name="a"), m.Numbers([1]), p.Usage(n=1)),
-    *(p.UserDict(a=1), p.UserList([1]), ChainMap({}), Overwrite([1]), Interrupt("v", id="i"), Command(goto="a")),
+    *(p.UserDict(a=1), p.UserList([1]), ChainMap({}), *OVERWRITES, Interrupt("v", id="i"), Command(goto="a")),
     *(p.TableWithFields(1), p.ErrorWithFields(1), p.Order(1), AIMessage("x")),
 ]
 
@@ -187,10 +192,28 @@ def test_an_instance_without_one_of_its_fields_is_refused(value: Any) -> None:
             rest = {key: each for key, each in root.content[i].items() if key != name}
             state = [*root.content[:i], rest, *root.content[i + 1 :]]
             payload = written([Document(1, b"", state)])
-            if name in vars(type(value)) and not isinstance(value, (p.SlottedTwo, Send, Overwrite, Interrupt, Command)):
+            if name in vars(type(value)) and not isinstance(value, SLOTTED):
                 continue  # then the class has it
             with pytest.raises(DecodeError):
                 serde.loads_typed(("msgpack", payload))
+
+
+def test_to_print_an_import_error_imports_nothing() -> None:
+    """It names a module to look for similar names in."""
+    error = ImportError("cannot import name 'lod'", name="json.decoder", path="p")
+    if hasattr(error, "name_from"):
+        error = ImportError("cannot import name 'lod'", name="json.decoder", path="p", name_from="lod")
+    assert "lod" in "".join(traceback.format_exception_only(serde.loads_typed(serde.dumps_typed(error))))
+    payload = serde.dumps_typed(error)[1]
+    for name in ("wsgiref.util", "not.a.module"):
+        hostile = payload.replace(b"json.decoder", name.encode())
+        assert hostile != payload
+        assert name not in sys.modules
+        try:
+            traceback.format_exception_only(serde.loads_typed(("msgpack", hostile)))
+        except DecodeError:
+            assert hasattr(error, "name_from")
+        assert name not in sys.modules
 
 
 @pytest.mark.parametrize("value", [p.Lazy(1), m.Slotted([1]), p.Usage.model_construct(note="x")], ids=brief)

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections import Counter, OrderedDict, defaultdict, deque
+from collections.abc import Callable
 from typing import Any
 
 from ormsgpack import unpackb
 
 from hitrate.errors import DecodeError
+from hitrate.serde.fractions_ import pack_noting, unpack_noting
 from hitrate.serde.registry import Hook, Pack, Refused, listed, register
 
 TUPLE = 2
@@ -29,21 +31,34 @@ _FACTORIES: list[Any] = [
 ]
 
 
-# Elements of one hash are each compared with all before them. Below the first number that takes no time to speak of;
-# above it so many may share one hash as happens by chance, and not as happens on purpose.
-_FEW = 1000
+# Elements of one hash are each compared with all before them. So many may share one as happens by chance, and not as
+# happens on purpose; fewer where Python is run to compare them.
 _ALIKE = 64
+_SLOW_ALIKE = 32
+# Of what is compared in C, this many take no time to speak of.
+_FEW = 1000
+_COMPARED_IN_C = frozenset({int, float, str, bytes, bool, type(None)})
 
 
 def is_crowded(items: list[Any]) -> bool:
     """Tell whether so many elements share one hash that making a set of them takes quadratic time."""
-    if len(items) <= _FEW or _are_texts(items):
+    if len(items) <= _SLOW_ALIKE or _are_texts(items):
         return False
-    hashes = [*map(hash, items)]
+    if not _are_compared_in_c(items):
+        return are_alike([*map(hash, items)])
+    return len(items) > _FEW and are_alike([*map(hash, items)], _ALIKE)
+
+
+def are_alike(hashes: list[int], allowed: int = _SLOW_ALIKE) -> bool:
+    """Tell whether one of many hashes is there more often than is allowed."""
     # Equal hashes are equal ints, and so this set is made in linear time.
-    if len(hashes) - len({*hashes}) < _ALIKE:
+    if len(hashes) - len({*hashes}) < allowed:
         return False
-    return max(Counter(hashes).values()) > _ALIKE
+    return max(Counter(hashes).values()) > allowed
+
+
+def _are_compared_in_c(items: list[Any]) -> bool:
+    return _COMPARED_IN_C.issuperset(map(type, items))
 
 
 def _are_texts(items: list[Any]) -> bool:
@@ -57,15 +72,35 @@ def _are_texts(items: list[Any]) -> bool:
     return True
 
 
-def _uncrowded(items: list[Any]) -> list[Any]:
-    """Return elements of a stored set, or keys of a stored dict.
+def _unpack_elements(data: bytes, hook: Hook) -> list[Any]:
+    """Return the elements of a stored set.
 
     Raises:
         DecodeError: too many share one hash.
     """
-    if is_crowded(items):
-        raise DecodeError("too many elements of a stored set or dict share one hash")
-    return items
+    items, fractions = unpack_noting(data, hook)
+    if are_alike(fractions) or is_crowded(listed(items)):
+        raise DecodeError("too many elements of a stored set share one hash")
+    return items  # type: ignore[no-any-return]
+
+
+def pack_pairs(flat: list[Any], packed: Callable[[], bytes]) -> bytes:
+    """Return the document of a dict.
+
+    Args:
+        flat: its keys and values in turn.
+        packed: packs them; called again if there are more than a few fractions among them.
+
+    Raises:
+        Refused: too many keys share one hash.
+    """
+    keys = flat[::2]
+    if is_crowded(keys):
+        raise Refused("too many of its keys share one hash")
+    data, fractions = pack_noting(packed)
+    if are_alike(fractions) and not _are_compared_in_c(keys):
+        raise Refused("too many fractions in it share one hash")
+    return data
 
 
 def _encode_items(obj: Any, pack: Pack) -> bytes:
@@ -76,7 +111,10 @@ def _encode_set(obj: Any, pack: Pack) -> bytes:
     items = [*obj]
     if is_crowded(items):
         raise Refused("too many of its elements share one hash")
-    return pack(items)
+    data, fractions = pack_noting(lambda: pack(items))
+    if are_alike(fractions):
+        raise Refused("too many fractions in it share one hash")
+    return data
 
 
 def _decode_tuple(data: bytes, hook: Hook) -> Any:
@@ -84,8 +122,10 @@ def _decode_tuple(data: bytes, hook: Hook) -> Any:
 
 
 def _decode_odd_dict(data: bytes, hook: Hook) -> Any:
-    flat = listed(unpackb(data, ext_hook=hook))
-    _uncrowded(flat[::2])
+    flat, fractions = unpack_noting(data, hook)
+    keys = listed(flat)[::2]
+    if (are_alike(fractions) and not _are_compared_in_c(keys)) or is_crowded(keys):
+        raise DecodeError("too many keys of a stored dict share one hash")
     parts = iter(flat)
     made = dict(zip(parts, parts, strict=True))
     if len(made) * 2 != len(flat):
@@ -94,12 +134,12 @@ def _decode_odd_dict(data: bytes, hook: Hook) -> Any:
 
 
 def _decode_set(data: bytes, hook: Hook) -> Any:
-    items = _uncrowded(listed(unpackb(data, ext_hook=hook)))
+    items = _unpack_elements(data, hook)
     return _all_different(set(items), items)
 
 
 def _decode_frozenset(data: bytes, hook: Hook) -> Any:
-    items = _uncrowded(listed(unpackb(data, ext_hook=hook)))
+    items = _unpack_elements(data, hook)
     return _all_different(frozenset(items), items)
 
 

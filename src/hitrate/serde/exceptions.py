@@ -6,6 +6,7 @@ made by the built-in exception that it derives from, empty, and then filled: not
 
 from __future__ import annotations
 
+import sys
 import types
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -23,10 +24,13 @@ _OF_UNICODE = {
     UnicodeDecodeError: (str, bytes, int, int, str),
     UnicodeTranslateError: (str, int, int, str),
 }
-
-
-# Whoever prints a SyntaxError counts on these.
-_OF_SYNTAX = {"filename": str, "text": str, "lineno": int, "offset": int, "end_lineno": int, "end_offset": int}
+# Whoever prints one of these counts on the types of these fields.
+_PRINTED: dict[type, dict[str, type]] = {
+    SyntaxError: {"filename": str, "text": str, "lineno": int, "offset": int, "end_lineno": int, "end_offset": int},
+    NameError: {"name": str},
+    AttributeError: {"name": str},
+    ImportError: {"name": str, "name_from": str},
+}
 
 
 def native_base(cls: type) -> Any:
@@ -61,6 +65,7 @@ def exception_state(cls: type) -> tuple[list[str], Callable[[Any, str], list[Any
     fields = described_fields(cls) or []
     declared = Declared([name for name in dataclass_fields(cls) if attribute(cls, name) is None] if fields else ())
     make = _maker(cls, base)
+    kinds = next((_PRINTED[each] for each in ancestry(base) if each in _PRINTED), {})
 
     def native(obj: Any) -> dict[str, Any]:
         found = {}
@@ -76,7 +81,9 @@ def exception_state(cls: type) -> tuple[list[str], Callable[[Any, str], list[Any
     def may_be(besides: dict[str, Any]) -> bool:
         if base in _OF_UNICODE or issubclass(base, BaseExceptionGroup) or not besides.keys() <= members.keys():
             return False
-        kinds = _OF_SYNTAX if issubclass(base, SyntaxError) else {}
+        # From Python 3.12 on, printing an ImportError with a name_from imports the module that it names.
+        if besides.get("name_from") is not None and str(besides.get("name")) not in sys.modules:
+            return False
         return all(type(value) is kinds.get(name, type(value)) for name, value in besides.items())
 
     def dump(obj: Any, mark: str) -> list[Any]:

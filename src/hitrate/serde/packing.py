@@ -32,7 +32,7 @@ OPTION = (
 )
 
 # What packb writes without asking, in a form that reads back as something else.
-IMPOSTORS = frozenset({bytearray, memoryview, Ext, getattr(ormsgpack, "Fragment", Ext)})  # a Fragment since 1.13
+IMPOSTORS = frozenset({bytearray, memoryview, Ext, ormsgpack.Fragment})
 
 _reason = threading.local()
 

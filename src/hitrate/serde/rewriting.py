@@ -14,7 +14,7 @@ from typing import Any
 from ormsgpack import Ext, packb
 
 from hitrate.errors import SerializationError
-from hitrate.serde.containers import ODD_DICT, is_crowded
+from hitrate.serde.containers import ODD_DICT, pack_pairs
 from hitrate.serde.depth import DOCUMENTS, FREE, LARGE, SMALL, is_shallow
 from hitrate.serde.packing import OPTION
 from hitrate.serde.registry import FIELDS, INNER, ITEMS, PAIRS, Refused, Rule
@@ -112,9 +112,7 @@ class Walk:
 
     def _odd_dict(self, obj: dict[Any, Any]) -> Any:
         flat = [part for pair in obj.items() for part in pair]
-        if is_crowded(flat[::2]):
-            raise Refused("too many of its keys share one hash")
-        return Ext(ODD_DICT, self._pack(flat, PAIRS))
+        return Ext(ODD_DICT, pack_pairs(flat, lambda: self._pack(flat, PAIRS)))
 
     def _pack(self, state: Any, style: int = ITEMS, /) -> bytes:
         """Pack an encoder's state, naming its parts in its style."""

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import struct
 from decimal import Decimal
-from fractions import Fraction
 from typing import Any
 from uuid import UUID, SafeUUID
 
@@ -17,7 +16,6 @@ BIG_INT = 20
 BYTEARRAY = 21
 COMPLEX = 22
 DECIMAL = 23
-FRACTION = 24
 RANGE = 25
 SLICE = 26
 UUID_ = 27
@@ -64,34 +62,15 @@ def _decode_decimal(data: bytes, hook: Hook) -> Any:
     return made
 
 
-def _encode_fraction(obj: Fraction, pack: Pack) -> bytes:
-    return pack([obj.numerator, obj.denominator])
-
-
-def _decode_fraction(data: bytes, hook: Hook) -> Any:
-    numerator, denominator = _ints(data, hook, 2)
-    if denominator < 1:
-        raise DecodeError("a stored Fraction is none")
-    # Set rather than computed: the constructor's gcd takes minutes for hostile numbers of a megabyte.
-    made: Any = object.__new__(Fraction)
-    made._numerator = numerator
-    made._denominator = denominator
-    return made
-
-
 def _encode_range(obj: range, pack: Pack) -> bytes:
     return pack([obj.start, obj.stop, obj.step])
 
 
 def _decode_range(data: bytes, hook: Hook) -> Any:
-    return range(*_ints(data, hook, 3))
-
-
-def _ints(data: bytes, hook: Hook, count: int) -> list[int]:
     numbers = listed(unpackb(data, ext_hook=hook))
-    if len(numbers) != count or any(type(each) is not int for each in numbers):
-        raise DecodeError("stored numbers are none")
-    return numbers
+    if len(numbers) != 3 or any(type(each) is not int for each in numbers):
+        raise DecodeError("a stored range is none")
+    return range(*numbers)
 
 
 def _encode_slice(obj: Any, pack: Pack) -> bytes:
@@ -123,7 +102,6 @@ register(BIG_INT, _decode_big_int, types=[int], encode=_encode_big_int)
 register(BYTEARRAY, _decode_bytearray, types=[bytearray], encode=_encode_bytearray)
 register(COMPLEX, _decode_complex, types=[complex], encode=_encode_complex)
 register(DECIMAL, _decode_decimal, types=[Decimal], encode=_encode_decimal)
-register(FRACTION, _decode_fraction, types=[Fraction], encode=_encode_fraction)
 register(RANGE, _decode_range, types=[range], encode=_encode_range)
 register(SLICE, _decode_slice, types=[slice], encode=_encode_slice)
 register(UUID_, _decode_uuid, types=[UUID], encode=_encode_uuid)

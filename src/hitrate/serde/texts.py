@@ -1,8 +1,7 @@
-"""What is best stored as text: strings that are not UTF-8, paths, patterns, addresses."""
+"""What is best stored as text: strings that are not UTF-8, paths, patterns."""
 
 from __future__ import annotations
 
-import ipaddress
 import pathlib
 import re
 from typing import Any
@@ -15,15 +14,10 @@ from hitrate.serde.registry import INNER, Hook, Pack, Refused, listed, register
 SURROGATES = 60
 PATH = 61
 PATTERN = 62
-ADDRESS = 63
 
-# Positions in these two lists are part of the format: only ever append.
+# A position in this list is part of the format: only ever append.
 _PATHS: list[type[pathlib.PurePath]] = [
     *(pathlib.PurePosixPath, pathlib.PureWindowsPath, pathlib.PosixPath, pathlib.WindowsPath),
-]
-_ADDRESSES: list[Any] = [
-    *(ipaddress.IPv4Address, ipaddress.IPv4Network, ipaddress.IPv4Interface),
-    *(ipaddress.IPv6Address, ipaddress.IPv6Network, ipaddress.IPv6Interface),
 ]
 # Not re.DEBUG, which prints, nor re.TEMPLATE, which is gone.
 _FLAGS = int(re.ASCII | re.IGNORECASE | re.LOCALE | re.MULTILINE | re.DOTALL | re.UNICODE | re.VERBOSE)
@@ -85,15 +79,6 @@ def _decode_pattern(data: bytes, hook: Hook) -> Any:
     return re.compile(pattern, flags)
 
 
-def _encode_address(obj: Any, pack: Pack) -> bytes:
-    return bytes([_ADDRESSES.index(type(obj))]) + encode_surrogates(str(obj))
-
-
-def _decode_address(data: bytes, hook: Hook) -> Any:
-    return _ADDRESSES[data[0]](decode_surrogates(data[1:]))
-
-
 register(SURROGATES, _decode_surrogates)
 register(PATH, _decode_path, types=_PATHS, encode=_encode_path)
 register(PATTERN, _decode_pattern, types=[re.Pattern], encode=_encode_pattern)
-register(ADDRESS, _decode_address, types=_ADDRESSES, encode=_encode_address)
