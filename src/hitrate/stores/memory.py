@@ -23,7 +23,7 @@ from itertools import islice
 from typing import Any, TypeVar, cast
 
 from hitrate.entry import DEFAULT_ENCODING, Entry
-from hitrate.exclusive import Exclusive, reentrant
+from hitrate.exclusive import Exclusive, reentrant, when_free
 from hitrate.failsafe import log
 from hitrate.keys import EncodedKey
 from hitrate.sieve import sweep
@@ -180,7 +180,7 @@ class MemoryStore(Store):
             How many entries were stored and how many removed.
         """
         exclusive = self._exclusive
-        if exclusive.is_mine():
+        if exclusive.busy and exclusive.must_not_wait():
             self._change(self._put, batch)
             there = [key in self.spaces.get(name, ()) for name, key, held in batch if held is None]
             return len(batch) - len(there), sum(there)
@@ -262,7 +262,7 @@ class MemoryStore(Store):
     def copy_places(self) -> tuple[list[Any], bool] | None:
         """Return the order of arrival, as ``_Queue.places``, and whether an entry may stand there twice.
 
-        None within a change of this thread: a finaliser asks, while the order is not whole.
+        None within a change: a finaliser asks, while the order is not whole.
         """
         return self._change(self._copy_places)
 
@@ -284,10 +284,11 @@ class MemoryStore(Store):
         Returns:
             What it returns; None if it was put off.
         """
-        if self._exclusive.is_mine():  # a finaliser asks for it
-            self._exclusive.put_off(lambda: self._exclusive.run(self._whole, do, *args))
+        exclusive = self._exclusive
+        if exclusive.busy and exclusive.must_not_wait():  # a finaliser asks for it
+            exclusive.put_off(lambda: self._change(do, *args))
             return None
-        result: T = self._exclusive.run(self._whole, do, *args)
+        result: T = exclusive.run(self._whole, do, *args)
         return result
 
     # All below: the lock is held.
@@ -318,7 +319,8 @@ class MemoryStore(Store):
                 self._settle(space)
 
     def _put(self, batch: Sequence[tuple[Any, Any, Held | None]], *, again: bool = True) -> tuple[int, int]:
-        try:  # as `_whole` does, with less ado
+        try:  # as `Exclusive` and `_whole` do, with less ado
+            self._exclusive.busy = True
             if 0 < len(self._roomy) <= _FEW and batch:
                 self._place_others(batch)
             stored = removed = 0
@@ -362,6 +364,8 @@ class MemoryStore(Store):
             if again:
                 self._put(batch, again=False)
             raise
+        finally:
+            self._exclusive.busy = False
 
     def _replace(self, space: Space, key: Any, held: Held, other: Held) -> None:
         grown = size_of(key, other) - size_of(key, held)
@@ -518,7 +522,8 @@ class MemoryStore(Store):
         if self._granted <= self._max_bytes and self._entries <= self._max_entries:
             return
         if self._evictions == 0:
-            log.warning(
+            when_free(
+                log.warning,
                 "InMemoryCache is full (%s entries, %s bytes; max_entries=%s, max_bytes=%s) and evicts from now on",
                 *(self._entries, self._granted, _limit(self._max_entries), _limit(self._max_bytes)),
             )
@@ -535,9 +540,8 @@ class MemoryStore(Store):
 
     def _too_large(self, name: Any, key: Any, size: int) -> None:
         """Drop a value that the cache could never hold, and the one it was to replace."""
-        log.warning(
-            "the value of key %r takes %s bytes, more than max_bytes=%s; not stored", key, size, self._max_bytes
-        )
+        line = "the value of key %r takes %s bytes, more than max_bytes=%s; not stored"
+        when_free(log.warning, line, key, size, self._max_bytes)
         space = self.spaces.get(name)
         if space is not None and key in space:
             self._drop(space, key)
