@@ -15,6 +15,7 @@ is put off until the change that it came in between is done.
 
 from __future__ import annotations
 
+import logging
 import os
 import threading
 import time
@@ -28,6 +29,8 @@ from typing import Any, Concatenate, Generic, ParamSpec, TypeVar
 P = ParamSpec("P")
 T = TypeVar("T")
 S = TypeVar("S")
+
+log = logging.getLogger("hitrate")
 
 a_few_lines: Any = threading.RLock()
 """Guards what is done in a few lines, in which nobody waits for a lock, a thread or an answer.
@@ -194,7 +197,10 @@ class Exclusive:
                 change = self.waiting.popleft()
             except IndexError:  # another thread was faster
                 return
-            change()
+            try:
+                change()
+            except Exception as error:  # it concerns nobody who is there
+                when_free(log.warning, "what was asked for within a change failed: %s", error)
 
 
 def held_here() -> Exclusive | None:

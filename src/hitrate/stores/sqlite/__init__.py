@@ -8,6 +8,7 @@ import sys
 import time
 import weakref
 from collections.abc import Callable, Collection, Sequence
+from functools import partial
 from typing import Any, NoReturn, TypeVar
 
 import apsw
@@ -492,13 +493,7 @@ class SqliteStore(Store):
         return (self._exclusive.busy or connections.in_memory) and self._exclusive.must_not_wait()
 
     def _put_off(self, do: Callable[[Any], object], what: Any) -> None:
-        def change() -> None:
-            try:
-                do(what)
-            except StoreError as error:
-                log.warning("what a finaliser asked for within a write failed: %s", error)
-
-        self._exclusive.put_off(change)
+        self._exclusive.put_off(partial(do, what))
 
     def _with_the_only_one(self, do: Callable[..., T], *args: Any) -> T:
         """Do something with the one connection of ``:memory:``, which this thread is left without whatever happens."""

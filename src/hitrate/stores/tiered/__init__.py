@@ -16,6 +16,7 @@ import time
 import weakref
 from collections.abc import Callable, Collection, Sequence
 from contextlib import nullcontext
+from functools import partial
 from typing import Any, TypeVar
 
 from hitrate.entry import Entry
@@ -581,13 +582,7 @@ class TieredStore(Store):
         self.flights.end(flight)
 
     def _put_off(self, do: Callable[[Any], object], what: Any) -> None:
-        def change() -> None:
-            try:
-                do(what)
-            except StoreError as error:
-                log.warning("what a finaliser asked for within a change failed: %s", error)
-
-        self._exclusive.put_off(change)
+        self._exclusive.put_off(partial(do, what))
 
     # Listing
 
