@@ -5,7 +5,7 @@ from __future__ import annotations
 import gc
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -104,13 +104,7 @@ def collected_at(allocation: int, cache: Any, operation: str, finaliser: str) ->
     return result[0]
 
 
-@pytest.fixture(autouse=True)
-def _small_collections() -> Iterator[None]:
-    """Leave what is there already out of collections, which would take longer than the tests."""
-    gc.collect()
-    gc.freeze()
-    yield
-    gc.unfreeze()
+pytestmark = pytest.mark.usefixtures("small_collections")
 
 
 def settled(cache: Any) -> None:

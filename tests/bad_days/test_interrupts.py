@@ -26,8 +26,10 @@ pytestmark = pytest.mark.filterwarnings("ignore:coroutine .* was never awaited:R
 
 @pytest.fixture(autouse=True)
 def _collected() -> Iterator[None]:
+    gc.freeze()
     yield
     gc.collect()
+    gc.unfreeze()
 
 
 def within_finaliser(frame: Any) -> bool:
