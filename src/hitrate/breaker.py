@@ -12,7 +12,7 @@ import time
 from collections.abc import Callable
 from typing import Literal
 
-from hitrate.exclusive import reentrant
+from hitrate.exclusive import a_few_lines
 
 BreakerState = Literal["closed", "open", "half-open"]
 
@@ -37,7 +37,6 @@ class Breaker:
         "_clock",
         "_failures",
         "_limit",
-        "_lock",
         "_longest",
         "_name",
         "_probing",
@@ -65,7 +64,6 @@ class Breaker:
         self._failures = 0
         self._probing = False
         self._retry_at = 0.0
-        self._lock = reentrant()
 
     @property
     def state(self) -> BreakerState:
@@ -82,7 +80,7 @@ class Breaker:
         """
         if self.closed:
             return True
-        with self._lock:
+        with a_few_lines:
             if self.closed:
                 return True
             now = self._clock()
@@ -94,7 +92,7 @@ class Breaker:
 
     def failed(self, error: BaseException) -> None:
         """Note that the backend failed a call: it could not be reached or did not answer in time."""
-        with self._lock:
+        with a_few_lines:
             if not self.closed:
                 if self._probing:
                     self._probing = False
@@ -118,14 +116,10 @@ class Breaker:
         """Note that the backend answered a call."""
         if self.closed and not self._failures:
             return  # the usual case takes no lock
-        with self._lock:
+        with a_few_lines:
             self._failures = 0
             self._probing = False
             if self.closed:
                 return
             self.closed = True
         log.warning("%s: answers again", self._name)
-
-    def after_fork(self) -> None:
-        """Give a child process a lock of its own: another thread of the parent may have held the one it inherits."""
-        self._lock = reentrant()

@@ -14,7 +14,7 @@ from hitrate.clock import wall_clock
 from hitrate.entry import Entry, expiry_of, seconds_of
 from hitrate.envelope import MARK, PLAIN, Envelope, opened
 from hitrate.errors import ClosedError, DecodeError, HitrateError, SerializationError, StoreError
-from hitrate.exclusive import reentrant
+from hitrate.exclusive import a_few_lines
 from hitrate.failsafe import Failsafe, OnError, log
 from hitrate.keys import (
     EncodedKey,
@@ -88,7 +88,6 @@ class Cache(BaseCache[ValueT]):
         self._loads_typed = _cautious(self.serde)
         self._closed = False
         self._looks_in: tuple[Any, str] = (store, "get")
-        self._exchanging = reentrant()  # guards which store is asked
 
     @classmethod
     def _first_use_of(cls, namespace: Namespace) -> None:
@@ -559,7 +558,7 @@ class Cache(BaseCache[ValueT]):
     def _withholding(self, owe: Callable[[WithholdingStore], None]) -> WithholdingStore:
         from hitrate.stores.withholding import WithholdingStore
 
-        with self._exchanging:
+        with a_few_lines:
             store = self._store
             if not isinstance(store, WithholdingStore):
                 store = WithholdingStore(store, self._serve_all)
@@ -569,7 +568,7 @@ class Cache(BaseCache[ValueT]):
 
     def _serve_all(self, store: WithholdingStore) -> None:
         """Ask the store itself again: there is nothing to withhold any more."""
-        with self._exchanging:
+        with a_few_lines:
             if store is self._store and not store.owes:
                 self._exchange(store.store)
 

@@ -1,42 +1,90 @@
 """Locks that bear what comes in between: a finaliser, a signal handler, an exception at any line.
 
 The collector runs finalisers, and a signal its handler, at nearly any step, on a thread that may be in the midst of a
-change; what they ask of a cache must not wait for a lock that this very thread holds. So every lock that they can reach
-is re-entrant, and a change that is asked for within another is put off until that one is done.
+change; what they ask of a cache must wait neither for a lock that this very thread holds, nor for one whose holder
+waits for this thread. So there is an order among locks, and nobody waits against it:
+
+1. the ``Exclusive`` of tiers, under which copies in memory are changed,
+2. the ``Exclusive`` of any other store,
+3. what takes longer than some lines and is a step of those: opening a file, the one connection of ``:memory:``,
+4. ``a_few_lines``, one lock for all the rest, under which nobody waits for anything.
+
+Whoever holds one waits for those further down alone. What a finaliser asks for and would have to wait for all the same
+is put off until the change that it came in between is done.
 """
 
 from __future__ import annotations
 
+import logging
+import os
 import threading
 import time
 import weakref
 from collections import deque
-from collections.abc import Callable
-from functools import wraps
+from collections.abc import Callable, Iterator
+from functools import partial, wraps
 from queue import Empty, SimpleQueue
-from typing import Any, Concatenate, ParamSpec, TypeVar
+from typing import Any, Concatenate, Generic, ParamSpec, TypeVar
 
 P = ParamSpec("P")
 T = TypeVar("T")
 S = TypeVar("S")
 
+log = logging.getLogger("hitrate")
+
+a_few_lines: Any = threading.RLock()
+"""Guards what is done in a few lines, in which nobody waits for a lock, a thread or an answer.
+
+One for all, so that a finaliser within such lines finds that its own thread has what it needs.
+"""
+
+within_lines: Callable[[], bool] = a_few_lines._is_owned  # as `Condition` looks
+"""Tells whether this thread is within such lines."""
+
+
+class Live(Generic[T]):
+    """The objects of a kind that are alive, which are added to and looked through on any thread, in finalisers too.
+
+    A ``WeakSet`` cannot be walked while another thread adds to it.
+    """
+
+    def __init__(self) -> None:
+        self._refs: tuple[weakref.ref[T], ...] = ()
+
+    def add(self, one: T) -> None:
+        with a_few_lines:
+            while True:
+                before = self._refs
+                after = (*[ref for ref in before if ref() is not None], weakref.ref(one))
+                if self._refs is before:  # else a finaliser has added one, too
+                    self._refs = after
+                    return
+
+    def __iter__(self) -> Iterator[T]:
+        for ref in self._refs:
+            one = ref()
+            if one is not None:
+                yield one
+
+
+_steps: Live[Any] = Live()
+
 
 def reentrant() -> Any:
-    """Return a lock that its own thread may take again, and that ``within_change`` knows of."""
+    """Return a lock for a step of a change; ``within_change`` knows of it. For a few lines there is ``a_few_lines``."""
     lock = threading.RLock()
-    _locks.add(lock)
+    _steps.add(lock)
     return lock
 
 
+def within_step() -> bool:
+    """Tell whether this thread holds a lock of a step, or is within a few lines, and must wait for no step."""
+    return within_lines() or any(lock._is_owned() for lock in _steps)
+
+
 def within_change() -> bool:
-    """Tell whether this thread holds one of our locks: a finaliser is asking.
-
-    It must not wait for what another thread does, who may be waiting for that lock.
-    """
-    return any(lock._is_owned() for lock in list(_locks))  # as `Condition` looks
-
-
-_locks: weakref.WeakSet[Any] = weakref.WeakSet()
+    """Tell whether this thread holds any lock of ours: a finaliser is asking."""
+    return within_step() or held_here() is not None
 
 
 def held(lock: Any, do: Callable[..., T], *args: Any) -> T:
@@ -92,33 +140,91 @@ class Signal:
 class Exclusive:
     """Changes of one thing, one at a time.
 
+    Args:
+        outer: whether it is one of tiers: while it is held, the others are waited for.
+
     Attributes:
         lock: is held during each.
+        busy: whether a change is under way. False if ``run`` would not have to wait: no thread switch can happen from
+            a look at this to the ``with`` of ``run``, nor between that and what is noted there.
         waiting: the changes that were put off.
     """
 
-    def __init__(self) -> None:
-        self.lock = reentrant()
-        self.is_mine: Callable[[], bool] = self.lock._is_owned  # as `Condition` does
+    def __init__(self, *, outer: bool = False) -> None:
+        self.lock = threading.RLock()
+        self.is_mine: Callable[[], bool] = self.lock._is_owned  # type: ignore[attr-defined]  # as `Condition` looks
+        self.outer = outer
+        self.busy = False
         self.waiting: deque[Callable[[], object]] = deque()
+        _exclusives.add(self)
+
+    def must_not_wait(self) -> bool:
+        """Tell whether this thread is within a change, and so must put off another one if this is ``busy``.
+
+        It is, too, while it holds this very lock. A change of tiers consists of several steps, each of which may have
+        to wait: it is put off however busy this is.
+        """
+        if self.is_mine() or within_step():
+            return True
+        return any((self.outer or not each.outer) and each.is_mine() for each in _exclusives)
 
     def run(self, do: Callable[..., T], *args: Any) -> T:
         """Carry out a change, and then what was put off meanwhile. Not to be called within a change."""
         try:
-            with self.lock: return do(*args)  # fmt: skip  # noqa: E701
+            with self.lock: return self._noted(do, *args)  # fmt: skip  # noqa: E701
         finally:
             if self.waiting:
                 self.catch_up()
 
+    def _noted(self, do: Callable[..., T], *args: Any) -> T:
+        try:
+            self.busy = True
+            return do(*args)
+        finally:
+            self.busy = False
+
     def put_off(self, change: Callable[[], object]) -> None:
-        """Have a change carried out when the one that this thread is in is done."""
-        self.waiting.append(change)
+        """Have a change carried out when the one that this thread is in is done.
+
+        Within a few lines, or a step, of no change it is carried out after the next one of this.
+        """
+        (held_here() or self).waiting.append(change)
 
     def catch_up(self) -> None:
-        """Carry out what was put off."""
-        while self.waiting and not self.is_mine():
+        """Carry out what was put off, unless this thread is within a change still."""
+        while self.waiting and not self.must_not_wait():
             try:
                 change = self.waiting.popleft()
             except IndexError:  # another thread was faster
                 return
-            change()
+            try:
+                change()
+            except Exception as error:  # it concerns nobody who is there
+                when_free(log.warning, "what was asked for within a change failed: %s", error)
+
+
+def held_here() -> Exclusive | None:
+    """Return one that this thread holds, if it holds any."""
+    for each in _exclusives:
+        if each.is_mine():
+            return each
+    return None
+
+
+def when_free(do: Callable[..., object], *args: Any) -> None:
+    """Call a function now or, if this thread is in the midst of a change, after that.
+
+    Log lines go this way: a handler has a lock, and whoever holds that may be the thread of a finaliser, too.
+    """
+    change = held_here()
+    if change is None:
+        do(*args)
+    else:
+        change.waiting.append(partial(when_free, do, *args))
+
+
+_exclusives: Live[Exclusive] = Live()
+
+# Held over a fork, so that a child never inherits it from a thread that is not there. This module is imported by all
+# that have other locks, and so its turn is last before a fork and first after it.
+os.register_at_fork(before=a_few_lines.acquire, after_in_parent=a_few_lines.release, after_in_child=a_few_lines.release)

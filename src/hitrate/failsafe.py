@@ -8,6 +8,7 @@ import time
 from typing import Literal
 
 from hitrate.errors import HitrateError, ReadOnlyError
+from hitrate.exclusive import when_free
 from hitrate.stats import Counters
 
 OnError = Literal["miss", "raise"]
@@ -53,4 +54,4 @@ class Failsafe:
         if now - self._last_line.get(kind, -_SECONDS_BETWEEN_LINES) >= _SECONDS_BETWEEN_LINES:
             # That a cache is read-only is its program's wish, and is said once.
             self._last_line[kind] = math.inf if isinstance(error, ReadOnlyError) else now
-            log.warning("%s: %s failed, going on without the cache: %s", self._name, doing, error)
+            when_free(log.warning, "%s: %s failed, going on without the cache: %s", self._name, doing, error)

@@ -143,6 +143,9 @@ def _plan(home: ModuleType, url: str) -> tuple[Any, dict[str, Any], dict[str, An
         raise ValueError(
             f"{said} names no cache; a URL begins with one of {known}; for a file write sqlite:///cache.db"
         )
+    if scheme not in ("memory", "sqlite") and not url.partition(":")[2].startswith("//"):
+        # With one slash user and password would be taken for a path, which is no secret.
+        raise ValueError(f"a URL of {_CLASSES[scheme]} begins with {scheme}:// and not with {scheme}: alone")
     cls = getattr(home, _CLASSES[scheme])
     known_options = _FROM_TEXT.keys() & _parameters(cls)
     options: dict[str, Any] = {}

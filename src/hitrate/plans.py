@@ -2,14 +2,18 @@
 
 A plan whose event loop is closed ends when the collector comes upon its coroutine: at any line of any thread, perhaps
 one that holds the very lock that the plan's end needs. So such a plan is kept, and ended by whoever carries out the
-next one.
+next one, or as the interpreter exits: later, while modules are taken apart, it could not be.
 """
 
 from __future__ import annotations
 
+import atexit
+import weakref
 from collections import deque
 from collections.abc import Callable, Generator
 from typing import Any, TypeVar
+
+from hitrate.failsafe import log
 
 T = TypeVar("T")
 
@@ -54,42 +58,67 @@ async def acarry_out(plan: Plan[T], interrupted: BaseException | None = None) ->
         _end_forsaken()
     send: Callable[[Any], Call] = plan.send if interrupted is None else plan.throw
     value: Any = interrupted
-    _under_way.add(plan)
+    carrier = _Carrier()
+    under_way = weakref.ref(carrier, _forsaken.append)
+    _under_way[under_way] = plan
     try:
         while True:
             store, do, *arguments = send(value)
             try:
                 value, send = await getattr(store, f"a{do}")(*arguments), plan.send
             except GeneratorExit:
-                _forsaken.append(plan)
                 raise
             except BaseException as error:
                 value, send = error, plan.throw
     except StopIteration as end:
+        _under_way.pop(under_way, None)
+        del under_way  # before what it refers to, and so nothing is told of that
         result: T = end.value
         return result
-    except GeneratorExit:  # its event loop was closed
+    except GeneratorExit:  # its event loop was closed: the plan is ended by others
         raise
     except BaseException as error:
+        _under_way.pop(under_way, None)
+        del under_way
         if plan.gi_frame is None:  # type: ignore[attr-defined]  # it has ended
             raise
         interrupted = error
-    finally:
-        _under_way.discard(plan)
     return await acarry_out(plan, interrupted)
 
 
-_under_way: set[Plan[Any]] = set()
+class _Carrier:
+    """Lives as long as the coroutine that carries out a plan, and is known to be gone whatever ended that."""
+
+    __slots__ = ("__weakref__",)
+
+
+_under_way: dict[weakref.ref[_Carrier], Plan[Any]] = {}
 """Those that event loops carry out: held here, so that the collector does not end one before its coroutine."""
 
-_forsaken: deque[Plan[Any]] = deque()
-"""Those whose event loop was closed, to be ended."""
+_forsaken: deque[weakref.ref[_Carrier]] = deque()
+"""Which of them have lost their coroutine, to an event loop that was closed or to an interrupt, and are to be ended.
+
+It takes the place of a callback in Python, in which an interrupt would reach nobody.
+"""
 
 
 def _end_forsaken() -> None:
     while _forsaken:
         try:
-            plan = _forsaken.popleft()
+            plan = _under_way.pop(_forsaken.popleft(), None)
         except IndexError:  # another thread has ended the last
             return
-        plan.close()
+        try:
+            if plan is not None:
+                plan.close()
+        except Exception as error:  # it concerns nobody who is there
+            log.debug("what a closed event loop left could not be ended: %r", error)
+
+
+def _end_all() -> None:
+    """End what is under way as the interpreter exits: nobody goes on with it."""
+    _forsaken.extend(_under_way)
+    _end_forsaken()
+
+
+atexit.register(_end_all)

@@ -90,8 +90,8 @@ class TieredCache(ComputingCache[ValueT]):
         # With less ado than `aget`, for most reads end here.
         if type(keys) is not list:
             keys = _listed(keys)
-        if not self._in_step():
-            self._store.catch_up()
+        if not self._in_step() and not self._store.catch_up():
+            return super().get(keys)
         if len(keys) == 1:
             key = keys[0]
             try:
@@ -121,8 +121,8 @@ class TieredCache(ComputingCache[ValueT]):
 
     def _near_values(self, keys: Sequence[FullKey]) -> dict[FullKey, ValueT]:
         """Return what the nearest tier has in memory, in the form that serves hits best."""
-        if not self._in_step():
-            self._store.catch_up()
+        if not self._in_step() and not self._store.catch_up():
+            return {}
         try:
             return self._near_get(keys)
         except (DecodeError, ClosedError):  # a farther tier may do better, and tells if it does not

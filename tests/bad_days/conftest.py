@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -21,3 +22,12 @@ def vandal() -> Iterator[Vandal]:
     vandal = Vandal()
     yield vandal
     vandal.leave()
+
+
+@pytest.fixture
+def small_collections() -> Iterator[None]:
+    """Leave what is there already out of collections, which would take longer than the tests."""
+    gc.collect()
+    gc.freeze()
+    yield
+    gc.unfreeze()

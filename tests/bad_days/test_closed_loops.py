@@ -97,6 +97,7 @@ def use(cache: Any) -> None:
     asyncio.run(read())
 
 
+@pytest.mark.usefixtures("small_collections")
 def test_what_never_began_is_closed_without_a_warning(cache: Any) -> None:
     for turns in range(6):
         loop = asyncio.new_event_loop()

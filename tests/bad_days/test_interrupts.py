@@ -26,8 +26,10 @@ pytestmark = pytest.mark.filterwarnings("ignore:coroutine .* was never awaited:R
 
 @pytest.fixture(autouse=True)
 def _collected() -> Iterator[None]:
+    gc.freeze()
     yield
     gc.collect()
+    gc.unfreeze()
 
 
 def within_finaliser(frame: Any) -> bool:
@@ -203,7 +205,6 @@ CHANGES: dict[str, Callable[[Any], Any]] = {
 
 
 @pytest.mark.parametrize("change", CHANGES)
-@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
 def test_an_exception_in_the_far_cache_leaves_no_old_copy_in_a_near_one(change: str, tmp_path: Path) -> None:
     with SqliteCache(path=tmp_path / "cache.db") as far, TieredCache(InMemoryCache(), far) as cache:
         line = 0
@@ -240,7 +241,6 @@ ASYNC_OPERATIONS: dict[str, Callable[[Any], Callable[[], Any]]] = {
 
 
 @pytest.mark.parametrize("operation", ASYNC_OPERATIONS)
-@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning", "ignore::RuntimeWarning")
 def test_an_exception_at_any_line_of_a_coroutine(cache: Any, operation: str) -> None:
     line = 0
     while True:

@@ -20,16 +20,10 @@ from typing import Any
 
 from hitrate.base import FullKey
 from hitrate.errors import DecodeError, ReentrancyError
-from hitrate.exclusive import held, within_change
+from hitrate.exclusive import a_few_lines, held, within_change, within_lines
 
-_lock = threading.RLock()
-"""Guards all flights and who waits for which; held for a few lines only, never over a wait or a computation.
-
-Re-entrant, for a finaliser may run within these lines: a coroutine that is collected lands its flight. So no set or
-dict is walked here while it can change.
-"""
-
-_is_mine: Callable[[], bool] = _lock._is_owned  # type: ignore[attr-defined]  # as `Condition` does
+# `a_few_lines` guards all flights and who waits for which. A finaliser may run within these lines: a coroutine that is
+# collected lands its flight. So no set or dict is walked here while it can change.
 
 _GIL: bool = getattr(sys, "_is_gil_enabled", lambda: True)()
 
@@ -256,7 +250,7 @@ class Flights:
         """
         if self._by_loop:
             self._let_go_of_closed_loops()
-        if _is_mine():
+        if within_lines():
             # A finaliser, within a change of flights: whoever it waited for could not land.
             alone = keys
             boarding.nested = True
@@ -264,7 +258,7 @@ class Flights:
             # A finaliser, within a change of a store: whoever computes that may be waiting to make one, too.
             alone = keys
             boarding.nested = True
-        with _lock: self._board(boarding, keys, anew, alone)  # fmt: skip  # noqa: E701
+        with a_few_lines: self._board(boarding, keys, anew, alone)  # fmt: skip  # noqa: E701
 
     def _board(self, boarding: Boarding, keys: list[FullKey], anew: bool, alone: Container[FullKey]) -> None:
         current, blocked = boarding.within, boarding.blocked
@@ -322,7 +316,7 @@ class Flights:
                         break
                 else:
                     return
-        for task in held(_lock, self._leave, boarding):
+        for task in held(a_few_lines, self._leave, boarding):
             try:
                 task.get_loop().call_soon_threadsafe(task.cancel)
             except RuntimeError:  # its loop was closed, and it with it
@@ -361,12 +355,12 @@ class Flights:
         self.landed += 1
         flights, key = self._flights, flight.key
         if flight.loop is not None or self._alone:
-            held(_lock, self._forget, flight)
+            held(a_few_lines, self._forget, flight)
         elif _GIL:
             # CPython switches threads only at calls and backward jumps: this is one step.
             if key in flights and flights[key] is flight: del flights[key]  # fmt: skip  # noqa: E701
         elif flights.get(key) is flight:
-            held(_lock, self._forget, flight)
+            held(a_few_lines, self._forget, flight)
 
     def _forget(self, flight: Flight) -> None:
         if self._flights.get(flight.key) is flight:
@@ -393,7 +387,7 @@ class Flights:
     def revoke(self, concerns: Callable[[FullKey], bool]) -> None:
         """Have flights store nothing, since their keys are being removed."""
         if self._flights or self._alone:
-            held(_lock, self._revoke, concerns)
+            held(a_few_lines, self._revoke, concerns)
 
     def _revoke(self, concerns: Callable[[FullKey], bool]) -> None:
         for flight in (*self._flights.values(), *self._alone):
@@ -436,9 +430,6 @@ def _reentrancy(key: FullKey, why: str) -> ReentrancyError:
 
 
 def _after_fork_in_child() -> None:
-    global _lock, _is_mine  # noqa: PLW0603
-    _lock = threading.RLock()  # a thread that is not here may have held it
-    _is_mine = _lock._is_owned  # type: ignore[attr-defined]
     _blocked.clear()
 
 

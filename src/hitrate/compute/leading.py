@@ -148,7 +148,9 @@ class Run:
             self._land(key, AGAIN)
 
     def _land(self, key: FullKey, outcome: Outcome) -> None:
-        flight = self._left[key]
+        flight = self._left.get(key)
+        if flight is None:  # it was abandoned meanwhile
+            return
         self.outcomes.setdefault(key, outcome)
         self._computing.flights.remove(flight)
         flight.land(outcome)

@@ -15,6 +15,7 @@ from contextvars import copy_context
 from typing import Any
 
 from hitrate.base import FullKey
+from hitrate.exclusive import a_few_lines, within_change
 from hitrate.failsafe import log
 from hitrate.stores.per_loop import PerLoop, close_tasks
 
@@ -43,7 +44,7 @@ class Refresher:
         self._reset()
 
     def _reset(self) -> None:
-        self._changed = threading.Condition()  # guards all that follows
+        self._changed = threading.Condition(a_few_lines)  # guards all that follows
         self._queue: deque[tuple[FullKey, Callable[[], None]]] = deque()
         self._pending: set[FullKey] = set()
         self._threads: set[threading.Thread] = set()
@@ -69,14 +70,22 @@ class Refresher:
                 return
             thread = threading.Thread(target=self._work, name="hitrate-refresh", daemon=True)
             self._threads.add(thread)
-            try:
-                thread.start()
-            except RuntimeError as error:  # no thread is to be had, or the interpreter is about to exit
-                self._threads.discard(thread)
-                if not self._threads:
-                    self._queue.clear()
-                    self._pending.clear()
-                log.debug("%s: a refresh was left to a later call: %s", self._name, error)
+        try:
+            thread.start()  # without the lock: it waits for the first steps of the thread
+        except BaseException as error:
+            self._without(thread)
+            if not isinstance(error, RuntimeError):
+                raise
+            # No thread is to be had, or the interpreter is about to exit.
+            log.debug("%s: a refresh was left to a later call: %s", self._name, error)
+
+    def _without(self, thread: threading.Thread) -> None:
+        """Forget a thread that could not be started, and what it was to do."""
+        with self._changed:
+            self._threads.discard(thread)
+            if not self._threads:
+                self._queue.clear()
+                self._pending.clear()
 
     def _work(self) -> None:
         while True:
@@ -132,6 +141,8 @@ class Refresher:
     def close(self) -> None:
         """Start nothing more; cancel tasks, and wait for threads, a few seconds at most."""
         self._stop()
+        if within_change():  # a finaliser closes the cache: what runs may be waiting for this very thread
+            return
         deadline = time.monotonic() + _CLOSE_SECONDS
         with self._changed:
             others = self._threads - {threading.current_thread()}

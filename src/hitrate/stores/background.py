@@ -1,8 +1,9 @@
 """A thread that runs while there is something to do: started when it is asked for, once.
 
 Whoever asks may be a finaliser within the very lines that start it, or be interrupted between any two of them. A thread
-that was noted and never started would be waited for in vain; so one is noted only together with its start, and one that
-is not the noted one ends at once.
+that was noted and never started would be waited for in vain; so one that could not be started is noted no more, and one
+that is not the noted one ends at once. No lock is held over the start, which waits for the new thread's first steps:
+the collector may run a finaliser there, too.
 """
 
 from __future__ import annotations
@@ -10,7 +11,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable
 
-from hitrate.exclusive import reentrant
+from hitrate.exclusive import a_few_lines, held, within_change
 
 
 class Background:
@@ -28,7 +29,6 @@ class Background:
         self.thread: threading.Thread | None = None
         self._name = name
         self._run = run
-        self._lock = reentrant()  # guards the start and the end; re-entrant for finalisers
 
     def start(self) -> None:
         """See to it that the thread runs.
@@ -36,24 +36,30 @@ class Background:
         Raises:
             RuntimeError: no thread is to be had, or the interpreter is about to exit.
         """
-        if self.thread is None:
-            with self._lock: self._start()  # fmt: skip  # noqa: E701
-
-    def _start(self) -> None:
         if self.thread is not None:
             return
         thread = threading.Thread(target=self._begin, name=self._name, daemon=True)
         try:
-            self.thread = thread  # first: a finaliser may ask, too, while it starts
-            thread.start()
+            if held(a_few_lines, self._note, thread):
+                thread.start()
         except BaseException:
-            self.thread = None
+            held(a_few_lines, self._forget, thread)
             raise
 
+    def _note(self, thread: threading.Thread) -> bool:
+        """Note a thread before it starts, since others may ask meanwhile; tell whether there was none."""
+        if self.thread is not None:
+            return False
+        self.thread = thread
+        return True
+
+    def _forget(self, thread: threading.Thread) -> None:
+        if self.thread is thread:
+            self.thread = None
+
     def _begin(self) -> None:
-        with self._lock:  # until its start is done, or was interrupted
-            if self.thread is not threading.current_thread():
-                return
+        if self.thread is not threading.current_thread():  # its start was interrupted
+            return
         try:
             self._run()
         finally:
@@ -65,7 +71,7 @@ class Background:
         Args:
             is_wanted: looks for something to do; what is asked for after that starts another thread.
         """
-        with self._lock:
+        with a_few_lines:
             if self.thread is not threading.current_thread():
                 return True
             self.thread = None  # before the look: whoever asks from here on starts another
@@ -76,13 +82,13 @@ class Background:
             return self.thread is not threading.current_thread()
 
     def join(self, seconds: float | None = None) -> None:
-        """Wait for the thread, if there is one and this is another."""
-        with self._lock:
-            thread = self.thread
-        if thread is not None and thread is not threading.current_thread():
+        """Wait for the thread, if there is one and this is another; not within a change, which it may wait for."""
+        thread = self.thread
+        if thread is None or thread.ident is None or thread is threading.current_thread():
+            return
+        if not within_change():
             thread.join(seconds)
 
     def after_fork_in_child(self) -> None:
         """Forget the thread, which stayed with the parent."""
-        self._lock = reentrant()
         self.thread = None

@@ -15,7 +15,6 @@ import gc
 import os
 import sys
 import types
-import weakref
 from collections import deque
 from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
 from itertools import islice
@@ -23,7 +22,7 @@ from typing import Any, TypeVar, cast
 
 from hitrate.clock import wall_clock
 from hitrate.entry import DEFAULT_ENCODING, Entry
-from hitrate.exclusive import Exclusive, reentrant
+from hitrate.exclusive import Exclusive, Live, reentrant, when_free
 from hitrate.failsafe import log
 from hitrate.keys import EncodedKey
 from hitrate.sieve import sweep
@@ -192,7 +191,7 @@ class MemoryStore(Store):
         """
         exclusive = self._exclusive
         now = self._clock()
-        if exclusive.is_mine():
+        if exclusive.busy and exclusive.must_not_wait():
             self._change(self._put, batch, now)
             there = [key in self.spaces.get(name, ()) for name, key, held in batch if held is None]
             return len(batch) - len(there), sum(there)
@@ -214,9 +213,9 @@ class MemoryStore(Store):
             How many were stored.
         """
         exclusive = self._exclusive
-        if not exclusive.is_mine():
-            now = self._clock()
-            try:
+        now = self._clock()
+        if not (exclusive.busy and exclusive.must_not_wait()):
+            try:  # as `put`
                 with self.lock: stored = self._put_alike(space, batch, second, now)  # fmt: skip  # noqa: E701
             finally:
                 if exclusive.waiting:
@@ -297,7 +296,7 @@ class MemoryStore(Store):
     def copy_places(self) -> tuple[list[Any], bool] | None:
         """Return the order of arrival, as ``_Queue.places``, and whether an entry may stand there twice.
 
-        None within a change of this thread: a finaliser asks, while the order is not whole.
+        None within a change: a finaliser asks, while the order is not whole.
         """
         return self._change(self._copy_places)
 
@@ -309,7 +308,7 @@ class MemoryStore(Store):
     def usage(self) -> Usage:
         usage = self._change(self._usage)
         if self.due.soonest != NEVER and self.due.soonest <= self._clock():
-            upkeep.request(self)
+            when_free(upkeep.request, self)
         return self._counted() if usage is None else usage
 
     def close(self) -> None:
@@ -353,7 +352,7 @@ class MemoryStore(Store):
         if sum(map(len, spaces)) + len(rest) > _FREED_AT_ONCE:
             self._garbage += [part for space in spaces for part in (space, space.born)]
             self._garbage.append(rest)
-            upkeep.request(self)
+            when_free(upkeep.request, self)
 
     def _change(self, do: Callable[..., T], *args: Any) -> T | None:
         """Carry out a change, alone and whole; within another one of this thread, after that.
@@ -361,10 +360,11 @@ class MemoryStore(Store):
         Returns:
             What it returns; None if it was put off.
         """
-        if self._exclusive.is_mine():  # a finaliser asks for it
-            self._exclusive.put_off(lambda: self._exclusive.run(self._whole, do, *args))
+        exclusive = self._exclusive
+        if exclusive.busy and exclusive.must_not_wait():  # a finaliser asks for it
+            exclusive.put_off(lambda: self._change(do, *args))
             return None
-        result: T = self._exclusive.run(self._whole, do, *args)
+        result: T = exclusive.run(self._whole, do, *args)
         return result
 
     # All below: the lock is held.
@@ -395,7 +395,8 @@ class MemoryStore(Store):
                 self._settle(space)
 
     def _put(self, batch: Sequence[tuple[Any, Any, Held | None]], now: float, *, again: bool = True) -> tuple[int, int]:
-        try:  # as `_whole` does, with less ado
+        try:  # as `Exclusive` and `_whole` do, with less ado
+            self._exclusive.busy = True
             if 0 < len(self._roomy) <= _FEW and batch:
                 self._place_others(batch)
             stored = removed = 0
@@ -440,21 +441,24 @@ class MemoryStore(Store):
             if again:
                 self._put(batch, now, again=False)
             raise
+        finally:
+            self._exclusive.busy = False
 
     def _put_alike(self, space: Space, batch: Sequence[tuple[Any, Held]], second: int, now: float) -> int:
         """Do ``put_alike`` if there is the room, and nothing is due; return how many were stored, or none."""
-        due = self.due
-        if second and (due.spare < len(batch) or second not in due.told or due.soonest <= now):
-            return 0
-        taken = len(batch) * ENTRY_OVERHEAD
-        for key, held in batch:
-            taken += len(held[1] if type(held) is tuple else held) + len(key)
-        # One step: from here on nobody writes to the namespace but who holds the lock.
-        room = space.room
-        if room < taken:
-            return 0
-        space.room = 0
         try:
+            self._exclusive.busy = True
+            due = self.due
+            if second and (due.spare < len(batch) or second not in due.told or due.soonest <= now):
+                return 0
+            taken = len(batch) * ENTRY_OVERHEAD
+            for key, held in batch:
+                taken += len(held[1] if type(held) is tuple else held) + len(key)
+            # One step: from here on nobody writes to the namespace but who holds the lock.
+            room = space.room
+            if room < taken:
+                return 0
+            space.room = 0
             grown, born = 0, space.born
             for key, held in batch:
                 old = space[key] if key in space else None  # noqa: SIM401 - a call costs as much as the rest
@@ -474,6 +478,8 @@ class MemoryStore(Store):
             self._recount()
             self._put([(space.name, key, held) for key, held in batch], now)
             raise
+        finally:
+            self._exclusive.busy = False
 
     def _replace(self, space: Space, key: Any, held: Held, other: Held) -> None:
         grown = size_of(key, other) - size_of(key, held)
@@ -629,14 +635,14 @@ class MemoryStore(Store):
         soonest = self.due.soonest
         if soonest < self._awaited or soonest <= self._clock():
             self._awaited = soonest
-            upkeep.request(self)
+            when_free(upkeep.request, self)
         if self.due.spare <= 0:
             self._settle_all()
             if self.due.is_stale(self._entries):
                 if self._entries <= _NOTED_AT_ONCE:
                     self.due = self._noted_anew()
                 else:
-                    upkeep.request(self)
+                    when_free(upkeep.request, self)
 
     def _begin_noting(self) -> bool:
         """Begin to note anew what is due, if most of what is noted is out of date; tell whether that is so."""
@@ -666,7 +672,7 @@ class MemoryStore(Store):
             if self._arrivals.is_short:
                 self._arrivals.compact()
             else:
-                upkeep.request(self)
+                when_free(upkeep.request, self)
 
     def _begin_compaction(self) -> Compaction | None:
         return Compaction(self._arrivals) if self._arrivals.wants_compacting else None
@@ -677,7 +683,8 @@ class MemoryStore(Store):
         if self._granted <= self._max_bytes and self._entries <= self._max_entries:
             return
         if self._evictions == 0:
-            log.warning(
+            when_free(
+                log.warning,
                 "InMemoryCache is full (%s entries, %s bytes; max_entries=%s, max_bytes=%s) and evicts from now on",
                 *(self._entries, self._granted, _limit(self._max_entries), _limit(self._max_bytes)),
             )
@@ -696,9 +703,8 @@ class MemoryStore(Store):
 
     def _too_large(self, name: Any, key: Any, size: int) -> None:
         """Drop a value that the cache could never hold, and the one it was to replace."""
-        log.warning(
-            "the value of key %r takes %s bytes, more than max_bytes=%s; not stored", key, size, self._max_bytes
-        )
+        line = "the value of key %r takes %s bytes, more than max_bytes=%s; not stored"
+        when_free(log.warning, line, key, size, self._max_bytes)
         space = self.spaces.get(name)
         if space is not None and key in space:
             self._drop(space, key)
@@ -729,7 +735,7 @@ def _limit(limit: int) -> int | None:
     return None if limit == sys.maxsize else limit
 
 
-_stores: weakref.WeakSet[MemoryStore] = weakref.WeakSet()
+_stores: Live[MemoryStore] = Live()
 _held_over_fork: list[Any] = []
 _forking = reentrant()  # held from before a fork until after it: two threads that fork take turns with the list
 
@@ -737,7 +743,7 @@ _forking = reentrant()  # held from before a fork until after it: two threads th
 def _before_fork() -> None:
     """Hold every store's lock over a fork, so that the child never inherits a change half made."""
     _forking.acquire()
-    for store in list(_stores):
+    for store in _stores:
         store.lock.acquire()
         _held_over_fork.append(store.lock)
 

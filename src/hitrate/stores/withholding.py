@@ -14,7 +14,7 @@ from collections.abc import Callable, Collection, Iterable, Sequence
 from typing import TYPE_CHECKING, Any
 
 from hitrate.errors import ClosedError, StoreError
-from hitrate.exclusive import reentrant
+from hitrate.exclusive import a_few_lines
 from hitrate.failsafe import log
 from hitrate.keys import EncodedKey
 from hitrate.plans import Plan, acarry_out, carry_out
@@ -42,26 +42,25 @@ class WithholdingStore(Store):
         self._debts = Debts()
         self._written: dict[EncodedKey, None] = {}  # taken since their namespace came to be owed: these are served
         self._settle_at = 0.0
-        self._lock = reentrant()  # guards all above; a finaliser may come back here on the thread that holds it
         _all.add(self)
 
     # What comes to be owed
 
     def owe(self, keys: Collection[EncodedKey]) -> None:
         """What is held for these keys is not to be served."""
-        with self._lock:
+        with a_few_lines:
             self._debts.owe(keys)
             self._forget_written(frozenset(keys).__contains__)
 
     def owe_namespaces(self, names: Sequence[bytes] | None) -> None:
         """What is held in these namespaces, or in any for None, is not to be served."""
-        with self._lock:
+        with a_few_lines:
             self._debts.owe_namespaces(names)
             self._forget_written(lambda key: names is None or key[0] in names)
 
     def owe_under(self, prefix: bytes) -> None:
         """What is held in namespaces whose encoding begins with this one is not to be served."""
-        with self._lock:
+        with a_few_lines:
             self._debts.owe_under(prefix)
             self._forget_written(lambda key: key[0].startswith(prefix))
 
@@ -84,7 +83,7 @@ class WithholdingStore(Store):
         since = self._now()
         yield from self._removing()
         if owed:
-            with self._lock:
+            with a_few_lines:
                 left = [key for key in owed if self._debts.doubts(key)]
             if left:
                 try:
@@ -96,7 +95,7 @@ class WithholdingStore(Store):
 
     def _removing(self) -> Plan[None]:
         debts = self._debts
-        with self._lock:
+        with a_few_lines:
             if debts.settling or not debts or time.monotonic() < self._settle_at:
                 return
             debts.settling = True
@@ -117,12 +116,12 @@ class WithholdingStore(Store):
             debts.settling = False
 
     def _settled(self, bill: Bill) -> None:
-        with self._lock:
+        with a_few_lines:
             self._debts.settle(bill)
 
     def _paid(self, keys: Iterable[EncodedKey], since: int) -> None:
         """Serve again what is held for keys: it was written by an operation that began at this time."""
-        with self._lock:
+        with a_few_lines:
             keys = list(keys)
             self._debts.paid(keys, since)
             self._written |= dict.fromkeys(key for key in keys if 0 < self._debts.latest(key) < since)
@@ -130,7 +129,7 @@ class WithholdingStore(Store):
                 self._written.clear()
 
     def _now(self) -> int:
-        with self._lock:
+        with a_few_lines:
             return self._debts.now()
 
     def _end_if_done(self) -> None:
@@ -151,7 +150,7 @@ class WithholdingStore(Store):
         return await acarry_out(self._reading(keys))
 
     def _reading(self, keys: Sequence[EncodedKey]) -> Plan[Sequence[Found]]:
-        with self._lock:
+        with a_few_lines:
             asked = [key for key in keys if not self._doubts(key)]
         found = dict(zip(asked, (yield self.store, "get", asked), strict=True)) if asked else {}
         return [found.get(key) for key in keys]
@@ -165,7 +164,7 @@ class WithholdingStore(Store):
         return self._served(await self.store.alist_page(under, after, limit))
 
     def _served(self, page: Page) -> Page:
-        with self._lock:
+        with a_few_lines:
             return page._replace(entries=[each for each in page.entries if not self._doubts((each.name, each.key))])
 
     def described(self) -> str:
@@ -251,8 +250,7 @@ class WithholdingStore(Store):
         await self.store.aclose()
 
     def after_fork_in_child(self) -> None:
-        """Let go of what another thread of the parent may have held."""
-        self._lock = reentrant()
+        """What another thread of the parent was about to remove is for this process to remove."""
         self._debts.settling = False
 
 

@@ -402,7 +402,6 @@ class PostgresStore(Store):
         self._connections.after_fork_in_child()
         self._keeper = Keeper(self._keep)
         self._lanes.take_all()
-        self._breaker.after_fork()
 
 
 def _ask(calls: Sequence[Call]) -> Conversation[list[None]]:

@@ -21,7 +21,7 @@ from typing import Any
 import psycopg
 
 from hitrate.errors import ClosedError, StoreError
-from hitrate.exclusive import reentrant
+from hitrate.exclusive import a_few_lines
 from hitrate.stores.postgres.wire import Link, TimedOut
 from hitrate.stores.reasons import reason_of
 
@@ -119,9 +119,6 @@ class OwnPool:
         self._links: weakref.WeakSet[Link] = weakref.WeakSet()
         self._opening = 0
         self._waiters: deque[Waiter] = deque()
-        # Guards all of these but the list, whose pop and append are single steps. The collector may end a coroutine
-        # that has a connection, in a thread that is at any line here: so the lock lets its own thread in again.
-        self._lock = reentrant()
         self._closed = False
 
     def take(self, deadline: float) -> Link:
@@ -173,7 +170,7 @@ class OwnPool:
     def drop(self, link: Link) -> None:
         """Take back a connection that is of no more use."""
         link.loop = None
-        with self._lock:
+        with a_few_lines:
             self._links.discard(link)
         link.cut()
         if self._waiters:
@@ -194,7 +191,7 @@ class OwnPool:
 
     def close(self) -> None:
         """Close connections as they come back, and those that nobody uses now."""
-        with self._lock:
+        with a_few_lines:
             self._closed = True
         self._serve()
 
@@ -224,7 +221,7 @@ class OwnPool:
 
     def _request(self, loop: asyncio.AbstractEventLoop | None) -> Waiter:
         waiter = Waiter(loop)
-        with self._lock:
+        with a_few_lines:
             if self._closed:
                 raise ClosedError("the cache is closed")
             forsaken = [link for link in self._links if link.is_forsaken]
@@ -248,25 +245,25 @@ class OwnPool:
         return self._opening >= len(self._waiters) or len(self._links) + self._opening >= self._most
 
     def _open(self) -> None:
-        with self._lock:
+        with a_few_lines:
             if self._is_opening_enough():
                 return
             self._opening += 1
         try:
             link = self._settings.connect()
         except Exception as error:
-            with self._lock:
+            with a_few_lines:
                 self._opening -= 1
             self._fail(error)
             return
-        with self._lock:
+        with a_few_lines:
             self._opening -= 1
             self._links.add(link)
         self.give(link)
 
     def _fail(self, error: Exception) -> None:
         """Tell all who wait: what kept one connection from being opened keeps the others."""
-        with self._lock:
+        with a_few_lines:
             waiters, self._waiters = self._waiters, deque()
         for waiter in waiters:
             if waiter.wants_it():
@@ -275,7 +272,7 @@ class OwnPool:
     def _serve(self) -> None:
         """Hand idle connections to those who wait; close them if the store is closed."""
         while True:
-            with self._lock:
+            with a_few_lines:
                 if not (self._waiters or self._closed):
                     return
                 try:
@@ -309,7 +306,7 @@ class OwnPool:
                 self.drop(link)
 
     def _in_vain(self) -> StoreError:
-        with self._lock:
+        with a_few_lines:
             busy = len(self._links) >= self._most
         if busy:
             return PoolExhausted(f"none of the {self._most} connections became free in time; raise max_connections")

@@ -180,7 +180,6 @@ class Node:
         self.forget()
         for lane in self._lanes.take_all():
             lane.drop()
-        self.breaker.after_fork()
 
 
 def whole(packed: Packed) -> bytes:

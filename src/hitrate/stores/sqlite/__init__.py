@@ -8,13 +8,14 @@ import sys
 import time
 import weakref
 from collections.abc import Callable, Collection, Sequence
+from functools import partial
 from typing import Any, NoReturn, TypeVar
 
 import apsw
 
 from hitrate.entry import Entry
 from hitrate.errors import ClosedError, HitrateError, StoreError
-from hitrate.exclusive import Exclusive
+from hitrate.exclusive import Exclusive, within_change
 from hitrate.failsafe import log
 from hitrate.keys import EncodedKey
 from hitrate.stores.base import Changes, Channel, Found, Listener, Page, Store, Usage, check_limit
@@ -25,6 +26,7 @@ from hitrate.stores.sqlite.connections import (
     Connections,
     Durability,
     Handle,
+    MustNotWait,
     open_files,
 )
 from hitrate.stores.sqlite.listing import begin, page_of
@@ -213,6 +215,9 @@ class SqliteStore(Store):
             return len(there) - there.count(None)
         try:
             return self._write(changes)
+        except MustNotWait:
+            self._put_off(self.write, changes)
+            return 0
         except BaseException as error:
             self._distrust(error)
             raise
@@ -318,6 +323,9 @@ class SqliteStore(Store):
             self._transact(lambda transaction: transaction.clear(namespaces))
             for watch in self._connections.watches:
                 watch.listener.cleared(namespaces)
+        except MustNotWait:
+            self._put_off(self.clear, namespaces)
+            return
         except BaseException as error:
             self._distrust(error)
             raise
@@ -335,6 +343,9 @@ class SqliteStore(Store):
             self._transact(lambda transaction: transaction.clear_under(prefix))
             for watch in self._connections.watches:
                 watch.listener.cleared_under(prefix)
+        except MustNotWait:
+            self._put_off(self.clear_under, prefix)
+            return
         except BaseException as error:
             self._distrust(error)
             raise
@@ -449,7 +460,7 @@ class SqliteStore(Store):
 
     def _shorten_wal(self) -> None:
         """Cut a -wal file that has not been written to for a while."""
-        if not self._connections.in_memory and wal_bytes(self.path) > WAL_BYTES:
+        if not self._connections.in_memory and wal_bytes(self.path) > WAL_BYTES and not within_change():
             self._connections.end_snapshots()
             self._exclusive.run(self._use, truncate_wal, self._connections.wait)
 
@@ -461,7 +472,7 @@ class SqliteStore(Store):
         a transaction open.
         """
         connections = self._connections
-        if connections.in_memory or self._exclusive.is_mine():
+        if connections.in_memory or (self._exclusive.busy and self._exclusive.must_not_wait()):
             return
         pages = connections.checkpoint_pages
         patience = _PATIENCE_SECONDS if connections.wal_pages > _LONG * pages else _MOMENT_SECONDS
@@ -476,17 +487,17 @@ class SqliteStore(Store):
     # The boundary to SQLite
 
     def _is_busy_here(self) -> bool:
-        """Tell whether this very thread is in the midst of a change: a finaliser, or a signal, asks for another."""
-        return self._exclusive.is_mine() or (self._connections.in_memory and self._connections.is_mine())
+        """Tell whether a change is to be put off: a finaliser, or a signal, asks for it within another one.
+
+        Nearer tiers are told of this one, under their lock; and `:memory:` has one connection for all.
+        """
+        connections = self._connections
+        if connections.watches:
+            return within_change()
+        return (self._exclusive.busy or connections.in_memory) and self._exclusive.must_not_wait()
 
     def _put_off(self, do: Callable[[Any], object], what: Any) -> None:
-        def change() -> None:
-            try:
-                do(what)
-            except StoreError as error:
-                log.warning("what a finaliser asked for within a write failed: %s", error)
-
-        self._exclusive.put_off(change)
+        self._exclusive.put_off(partial(do, what))
 
     def _with_the_only_one(self, do: Callable[..., T], *args: Any) -> T:
         """Do something with the one connection of ``:memory:``, which this thread is left without whatever happens."""
@@ -498,7 +509,7 @@ class SqliteStore(Store):
             return do(*args)
         finally:
             let_go()
-            if not self._exclusive.is_mine():
+            if self._exclusive.waiting:
                 self._exclusive.catch_up()
 
     def _use(self, do: Callable[..., T], *args: Any) -> T:
@@ -523,8 +534,8 @@ class SqliteStore(Store):
         return result
 
     def _transact(self, do: Callable[[Transaction], T]) -> T:
-        if self._exclusive.is_mine():
-            raise StoreError(f"{self.path} is being written to by this very thread")
+        if self._exclusive.busy and self._exclusive.must_not_wait():
+            raise MustNotWait(f"{self.path} is being written to, and a finaliser does not wait for that")
         result: T = self._exclusive.run(self._transact_alone, do)
         self._wrote()
         return result

@@ -15,7 +15,7 @@ from collections.abc import Callable
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
-from hitrate.exclusive import held, reentrant
+from hitrate.exclusive import a_few_lines, held
 from hitrate.stores.base import Channel, Listener
 
 if TYPE_CHECKING:
@@ -42,7 +42,6 @@ class CommitWatch(Channel):
         self.live = False
         self.listener = listener
         self._connections = connections
-        self._lock = reentrant()  # guards all below; those who look take none
         self._kept: Handle | None = None
         self._index = _NOTHING
         self._seen: int | None = _BEHIND
@@ -67,7 +66,7 @@ class CommitWatch(Channel):
         index = index or _NOTHING
         seen = index.commits.value
         empty()
-        self._give_back(held(self._lock, self._watch, index, seen, kept, losses))
+        self._give_back(held(a_few_lines, self._watch, index, seen, kept, losses))
 
     def _watch(self, index: Any, seen: Any, kept: Handle | None, losses: int) -> Handle | None:
         """Watch a wal-index, unless it was lost meanwhile; return the connection that is not needed."""
@@ -84,7 +83,7 @@ class CommitWatch(Channel):
 
     def lost(self) -> None:
         """All connections are about to be closed, the one of this watch too."""
-        self._give_back(held(self._lock, self._unwatch))
+        self._give_back(held(a_few_lines, self._unwatch))
 
     def _unwatch(self) -> Handle | None:
         self._losses += 1
@@ -96,7 +95,7 @@ class CommitWatch(Channel):
 
     def committed(self, index: Any, before: int) -> None:
         """This store committed, when the number was ``before``; it tells itself what that changed."""
-        held(self._lock, self._committed, index, before)
+        held(a_few_lines, self._committed, index, before)
 
     def _committed(self, index: Any, before: int) -> None:
         if index is self._index and self._seen == before:
@@ -111,4 +110,4 @@ class CommitWatch(Channel):
         self.lost()
 
     def after_fork_in_child(self) -> None:
-        self._lock = reentrant()
+        """Nothing to let go of: it was lost before the fork, with all connections."""

@@ -19,7 +19,7 @@ from typing import Any, Literal
 import apsw
 
 from hitrate.errors import ClosedError, StoreError
-from hitrate.exclusive import reentrant
+from hitrate.exclusive import a_few_lines, reentrant, when_free, within_lines, within_step
 from hitrate.failsafe import log
 from hitrate.stores.sqlite import schema
 from hitrate.stores.sqlite.commits import CommitWatch
@@ -46,6 +46,10 @@ _LOOK_SECONDS = 0.1
 
 # Creating a file and closing it again would drop the locks of a connection that another thread opens in between.
 _opening = reentrant()
+
+
+class MustNotWait(StoreError):
+    """A finaliser, within another change or step, asks for what others are at."""
 
 
 class Handle:
@@ -108,7 +112,6 @@ class Connections:
         self._durability = durability
         self._repair = repair
         self._mode = mode
-        self._lock = reentrant()
         self.commits = 0
         self.watches: list[CommitWatch] = []
         self.wal_pages = 0
@@ -137,6 +140,8 @@ class Connections:
             return self._connect()
 
     def _connect(self, *, make: bool = True) -> Handle:
+        if within_lines():
+            raise MustNotWait(f"{self.path} is not opened within a finaliser that came between a few lines")
         with _opening:
             if make and not self.in_memory:
                 make_file(self.path, self._mode)
@@ -325,7 +330,11 @@ class Connections:
                     make_in_place_of(self.path, before)
         except OSError as obstacle:
             raise StoreError(f"{self.path} is damaged ({error}) and cannot be set aside: {obstacle}") from error
-        log.warning("%s was damaged (%s); it is now %s, and a new file is started", self.path, error, name)
+        when_free(
+            log.warning,
+            "%s was damaged (%s); it is now %s, and a new file is started",
+            *(self.path, error, name),
+        )
 
     def _is_sound(self) -> bool:
         """Tell whether the file at the path, which another process may have just made, can be opened."""
@@ -362,7 +371,7 @@ class Connections:
         self._replace_idle(_Closed(self.path))
 
     def _replace_idle(self, idle: Any) -> None:
-        with self._lock:
+        with a_few_lines:
             replaced = self.idle
             if isinstance(replaced, _Closed) or (replaced is self._gate and not isinstance(idle, _Closed)):
                 return
@@ -386,14 +395,14 @@ class Connections:
 
     def before_fork(self) -> None:
         """Wait until no operation is under way, keep new ones out, and close what is open."""
-        with self._lock:
+        with a_few_lines:
             replaced = self.idle
             if isinstance(replaced, list):
                 self.idle = self._gate
         if isinstance(replaced, list):
             self._lose()
         if isinstance(replaced, _OneForAll):
-            if replaced.acquire():
+            if replaced.acquire(over_fork=True):
                 self._held = replaced
         elif isinstance(replaced, list):
             quiet = time.monotonic() + _QUIET_SECONDS
@@ -407,18 +416,14 @@ class Connections:
             self._held.release()
             self._held = None
         gate, self._gate = self._gate, _Gate()
-        with self._lock:
+        with a_few_lines:
             if self.idle is gate:
                 self.idle = []
         gate.opened.set()
 
     def after_fork_in_child(self) -> None:
-        # Another thread of the parent may have held these.
-        self._lock = reentrant()
         self.ender = Ender(self.end_snapshots)
         self._gate.opened = threading.Event()
-        for watch in self.watches:
-            watch.after_fork_in_child()
         self.after_fork()
 
 
@@ -443,9 +448,17 @@ class _OneForAll:
     def append(self, handle: Handle) -> None:
         self._free.release()
 
-    def acquire(self) -> bool:
-        """Wait until nobody uses it; tell whether it is open still, and now held."""
-        self._free.acquire()
+    def acquire(self, *, over_fork: bool = False) -> bool:
+        """Wait until nobody uses it; tell whether it is open still, and now held.
+
+        Args:
+            over_fork: whether this thread is about to fork, and has the lock of openings for that: whoever uses this
+                does not wait for it.
+        """
+        if not self._free.acquire(blocking=False):
+            if within_step() and not over_fork:
+                raise MustNotWait(":memory: is in use, and a finaliser does not wait for it")
+            self._free.acquire()
         if self._closed:
             self._free.release()
             return False

@@ -13,13 +13,13 @@ from __future__ import annotations
 
 import os
 import sys
-import threading
 import time
 from collections.abc import Callable
 from typing import Any
 from weakref import WeakValueDictionary, finalize
 
-from hitrate.exclusive import Signal, reentrant
+from hitrate.exclusive import Signal
+from hitrate.stores.background import Background
 
 _HEADER_LENGTH = 100
 _COMMITS_AT = 8
@@ -198,25 +198,22 @@ class Ender:
 
     def __init__(self, end_all: Callable[[], bool]) -> None:
         self._end_all = end_all
-        self._lock = reentrant()  # guards the start and the end of the thread
-        self._running = False
         self._wanted = False
         self._stopped = Signal()
+        self._background = Background("hitrate-snapshots", self._run)
 
     def started(self) -> bool:
         """See to it that the thread runs; tell whether it does."""
         self._wanted = True  # before the look: a thread that is about to end looks here last
-        return self._running or self._start()
-
-    def _start(self) -> bool:
-        with self._lock:
-            if not self._running and not self._stopped.is_set():
-                try:
-                    threading.Thread(target=self._run, name="hitrate-snapshots", daemon=True).start()
-                except RuntimeError:  # no thread is to be had, or the interpreter is about to exit
-                    return False
-                self._running = True
-            return self._running
+        if self._background.thread is not None:
+            return True
+        if self._stopped.is_set():
+            return False
+        try:
+            self._background.start()
+        except RuntimeError:  # no thread is to be had, or the interpreter is about to exit
+            return False
+        return True
 
     def stop(self) -> None:
         """Let the thread end soon, and start no other."""
@@ -228,8 +225,5 @@ class Ender:
             stopped = self._stopped.wait(_TICK_SECONDS)
             if self._end_all() and not stopped:
                 continue
-            with self._lock:
-                self._running = False
-                if stopped or not self._wanted:
-                    return
-                self._running = True
+            if self._background.ended(lambda: self._wanted and not stopped):  # noqa: B023 - called at once
+                return

@@ -15,6 +15,8 @@ import threading
 import time
 import weakref
 from collections.abc import Callable, Collection, Sequence
+from contextlib import nullcontext
+from functools import partial
 from typing import Any, TypeVar
 
 from hitrate.entry import Entry
@@ -62,7 +64,7 @@ class TieredStore(Store):
         report: Callable[[str, StoreError], None],
         clock: Callable[[], float],
     ) -> None:
-        self._exclusive = Exclusive()
+        self._exclusive = Exclusive(outer=True)
         self.lock = self._exclusive.lock
         self.flights = Flights()
         self.own: dict[int, int] = {}
@@ -91,9 +93,13 @@ class TieredStore(Store):
     def _all_in_step(self) -> bool:
         return all(channel.in_step() for channel in self._channels)
 
-    def catch_up(self) -> None:
-        """Drop the copies of what may have changed without having been told."""
+    def catch_up(self) -> bool:
+        """Drop the copies of what may have changed without having been told; False if a finaliser asks for that."""
+        if self._exclusive.must_not_wait():
+            return False
         held(self.lock, self._catch_up)
+        self._exclusive.catch_up()
+        return True
 
     def _catch_up(self) -> None:
         for tier in self._tiers:
@@ -101,11 +107,12 @@ class TieredStore(Store):
                 tier.channel.catch_up(tier.empty_nearer)
 
     def hear(self, change: Callable[[Any], None], what: Any) -> None:
-        """Take note of a change in a tier, alone; it may be told within a change of ours, by `catch_up` or a finaliser.
+        """Take note of a change in a tier, alone; it may be told within a change of ours, by ``_catch_up``.
 
         To drop what is dropped already does no harm, and what is being changed is spoiled for whoever changes it.
         """
         held(self.lock, change, what)
+        self._exclusive.catch_up()
 
     def _regain(self) -> None:
         """Try to be told of changes again, after a channel was lost."""
@@ -150,7 +157,7 @@ class TieredStore(Store):
     # Reading
 
     def get(self, keys: Sequence[EncodedKey], start: int | None = None) -> Sequence[Found]:
-        if self._exclusive.is_mine():  # a finaliser asks: it is told, and leaves no copies
+        if self._exclusive.must_not_wait():  # a finaliser asks: it is told, and leaves no copies
             doubts = self._far.debts.doubts
             return [None if doubts(key) else self._far.store.get([key])[0] for key in keys]
         flight = Flight(dict.fromkeys(keys), (), writes=False)
@@ -176,7 +183,7 @@ class TieredStore(Store):
         failed: list[StoreError] = []
         try:
             with self.lock:
-                self.catch_up()
+                self._catch_up()
                 self._expect(missing)
                 self.flights.begin(flight)
             for tier in self._tiers[self._start if start is None else start :]:
@@ -251,7 +258,7 @@ class TieredStore(Store):
         with self.lock:
             self._regain()
             if not self.in_step():
-                self.catch_up()
+                self._catch_up()
             clean = self.flights.end(flight)
             if not copies or not clean:
                 return
@@ -269,7 +276,7 @@ class TieredStore(Store):
     # Writing
 
     def write(self, changes: Changes) -> int:
-        if self._exclusive.is_mine():
+        if self._exclusive.must_not_wait():
             there = [self._far.store.get([key])[0] for key, entry in changes.items() if entry is None]
             self._put_off(self.write, changes)
             return len(there) - there.count(None)
@@ -354,7 +361,7 @@ class TieredStore(Store):
         with self.lock:
             self._regain()
             if not self.in_step():
-                self.catch_up()
+                self._catch_up()
             clean = self.flights.end(flight)
             spoiled = set(changes).difference(clean) if len(clean) < len(changes) else ()
             for tier in self._tiers[:-1]:
@@ -369,7 +376,7 @@ class TieredStore(Store):
         return removed
 
     def clear(self, namespaces: Sequence[bytes] | None) -> None:
-        if self._exclusive.is_mine():
+        if self._exclusive.must_not_wait():
             self._put_off(self.clear, namespaces)
             return
         flight = _clearing(namespaces)
@@ -380,7 +387,7 @@ class TieredStore(Store):
         await self._acarried(flight, self._clearing(namespaces, flight))
 
     def clear_under(self, prefix: bytes) -> None:
-        if self._exclusive.is_mine():
+        if self._exclusive.must_not_wait():
             self._put_off(self.clear_under, prefix)
             return
         flight = Flight((), (), writes=True, prefix=prefix)
@@ -430,7 +437,7 @@ class TieredStore(Store):
     # Leases
 
     def lease(self, keys: Sequence[EncodedKey], token: bytes, seconds: float) -> Sequence[float]:
-        if self._exclusive.is_mine():
+        if self._exclusive.must_not_wait():
             raise StoreError("a finaliser asks for a lease within a change of the tiers by this very thread")
         return carry_out(self._leasing(keys, token, seconds))
 
@@ -444,7 +451,7 @@ class TieredStore(Store):
         return left
 
     def settle(self, results: Changes, token: bytes) -> Collection[EncodedKey]:
-        if self._exclusive.is_mine():
+        if self._exclusive.must_not_wait():
             raise StoreError("a finaliser settles a lease within a change of the tiers by this very thread")
         flight = _settling(results)
         return self._carried(flight, self._settling_leases(results, token, flight))
@@ -543,8 +550,8 @@ class TieredStore(Store):
         except HitrateError:  # in its turn
             raise
         except BaseException as error:
-            if isinstance(error, GeneratorExit):  # collected, maybe in the midst of another's change
-                held(self.lock, self._abandon, flight)
+            if isinstance(error, GeneratorExit) and self._exclusive.must_not_wait():  # collected, in another's change
+                self._exclusive.put_off(lambda: held(self.lock, self._abandon, flight))
             else:
                 self._interrupted(flight)
             raise
@@ -575,13 +582,7 @@ class TieredStore(Store):
         self.flights.end(flight)
 
     def _put_off(self, do: Callable[[Any], object], what: Any) -> None:
-        def change() -> None:
-            try:
-                do(what)
-            except StoreError as error:
-                log.warning("what a finaliser asked for within a change failed: %s", error)
-
-        self._exclusive.put_off(change)
+        self._exclusive.put_off(partial(do, what))
 
     # Listing
 
@@ -593,7 +594,7 @@ class TieredStore(Store):
 
     def _owed_left_out(self, page: Page) -> Page:
         """Leave out what the farthest tier, whose entries count, is still to remove."""
-        with self.lock:
+        with nullcontext() if self._exclusive.must_not_wait() else self.lock:
             debts = self._far.debts
             if not debts.any:
                 return page
@@ -614,7 +615,8 @@ class TieredStore(Store):
     def close(self) -> None:
         """Settle what can be, and stop listening; the tiers are the cache's to close."""
         self._keeper.stop()
-        self._settle()
+        if not self._exclusive.must_not_wait():
+            self._settle()
         for channel in self._channels:
             channel.close()
 
