@@ -221,3 +221,38 @@ def test_a_wal_that_was_planted_while_the_cache_is_open_is_not_read(sticky: Path
         planted.unlink()
         assert cache.get([KEY]) == {KEY: "ours"}
     assert_sound(path)
+
+
+@as_root
+@pytest.mark.parametrize("read_only", [False, True])
+@pytest.mark.parametrize("where", ["file", "folder", "link to a link"])
+def test_a_link_that_another_user_planted_is_not_followed(
+    sticky: Path, tmp_path: Path, where: str, read_only: bool
+) -> None:
+    precious = tmp_path / "notes.txt"
+    precious.write_text("not a cache")
+    path = planted = sticky / "cache.db"
+    if where == "folder":
+        planted = sticky / "folder"
+        planted.symlink_to(tmp_path)
+        path = planted / "notes.txt"
+    else:
+        planted.symlink_to(precious)
+    os.chown(planted, EVE, OTHERS, follow_symlinks=False)
+    if where == "link to a link":
+        path = tmp_path / "cache.db"
+        path.symlink_to(planted)
+    with pytest.raises(PermissionError, match="link of user 20003") as told:
+        SqliteCache[Any](path=path, read_only=read_only)
+    assert str(planted) in str(told.value)
+    assert precious.read_text() == "not a cache"
+    assert set_aside(precious) == []
+
+
+def test_links_of_ones_own_are_followed(sticky: Path, tmp_path: Path) -> None:
+    (sticky / "folder").symlink_to(tmp_path)
+    (tmp_path / "link.db").symlink_to("real.db")
+    with SqliteCache[Any](path=sticky / "folder" / "link.db") as cache:
+        cache.set({KEY: ("ours", None)})
+    with SqliteCache[Any](path=tmp_path / "real.db") as cache:
+        assert cache.get([KEY]) == {KEY: "ours"}

@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from hitrate.stores.sqlite.rights import PRIVATE, folder_mode, no_permission
+from hitrate.stores.sqlite.rights import PRIVATE, folder_mode, no_permission, refuse_planted_links
 
 Inode = tuple[int, int] | None
 """The device and inode of a file; None for none."""
@@ -74,6 +74,7 @@ def checked_path(path: Any) -> str:
     Raises:
         TypeError: it is neither a str nor an os.PathLike.
         ValueError: it is empty, a URL, holds a NUL or cannot be written in UTF-8.
+        PermissionError: it leads through a link that another user has planted.
     """
     if not isinstance(path, (str, os.PathLike)):
         raise TypeError(f"path is a str or os.PathLike, not {path!r} of type {type(path).__name__}")
@@ -90,6 +91,7 @@ def checked_path(path: Any) -> str:
         text.encode()
     except UnicodeEncodeError as error:
         raise ValueError(f"path {text!r} cannot be written in UTF-8, as SQLite wants it") from error
+    refuse_planted_links(os.path.abspath(text))
     return os.path.realpath(text)
 
 

@@ -76,6 +76,43 @@ def check_rights(path: str, mode: int, *, read_only: bool = False) -> None:
         )
 
 
+def refuse_planted_links(path: str) -> None:
+    """Refuse a path that leads through a link which another user has put where all may write, such as /tmp.
+
+    The link may name a file of ours, which would be taken for a damaged cache and set aside. Linux follows no such link
+    either where ``fs.protected_symlinks`` is set; to resolve a path by hand gets round that.
+
+    Args:
+        path: absolute.
+
+    Raises:
+        PermissionError: it names the link and says what to do.
+    """
+    for _ in range(_LINKS_AT_MOST):
+        for each in reversed([path, *_folders_of(path)]):
+            if os.path.islink(each):
+                break
+        else:
+            return
+        folder, link = os.stat(os.path.dirname(each)), os.lstat(each)
+        if folder.st_mode & _STICKY == _STICKY and link.st_uid not in (os.geteuid(), folder.st_uid):
+            raise PermissionError(
+                f"{each!r} is a link of user {link.st_uid} in a folder where everybody may put one: remove it, or give "
+                f"the path that it leads to"
+            )
+        path = os.path.normpath(os.path.join(os.path.dirname(each), os.readlink(each)) + path[len(each) :])
+
+
+def _folders_of(path: str) -> Iterator[str]:
+    while (folder := os.path.dirname(path)) != path:
+        yield folder
+        path = folder
+
+
+_STICKY = stat.S_ISVTX | stat.S_IWOTH
+_LINKS_AT_MOST = 40  # as Linux
+
+
 def _is_shared(found: os.stat_result, mode: int) -> bool:
     """Tell whether a file of another user is one of those who share the cache."""
     if mode & 0o002:
