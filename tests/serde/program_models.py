@@ -7,6 +7,7 @@ import uuid
 from collections import Counter, OrderedDict, UserDict, UserList, UserString, defaultdict, deque
 from dataclasses import dataclass, field
 from decimal import Decimal
+from enum import Enum
 from fractions import Fraction
 from typing import Any, Generic, NoReturn, TypeVar
 
@@ -14,6 +15,11 @@ import pydantic
 from pydantic import BaseModel, ConfigDict, HttpUrl
 
 T = TypeVar("T")
+U = TypeVar("U")
+
+
+class Mood(Enum):
+    CALM = 1
 
 
 class CodeRan(BaseException):
@@ -224,6 +230,11 @@ class Later(BaseModel):
 class Page(BaseModel, Generic[T]):
     x: T
     more: list[T] = []
+
+
+class Sides(BaseModel, Generic[T, U]):
+    left: T
+    right: U
 
 
 class Pages(BaseModel, Generic[T]):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import resource
 import sys
 from collections import OrderedDict, defaultdict, deque
 from dataclasses import dataclass
@@ -66,6 +67,7 @@ REFUSED: dict[str, Any] = {
     "factory of its own": defaultdict(lambda: 1),
     "attributes on an ordered dict": with_attribute(OrderedDict()),
     "attributes on a named tuple": with_attribute(SubPair(1)),
+    "record of the standard library that is not listed": resource.getrusage(resource.RUSAGE_SELF),
     "masked array of objects": np.ma.array([object()], dtype=object),
     "matrix": np.asarray([[1]]).view(np.matrix),
     "record array": np.rec.array([(1, 2)], dtype=[("a", "i4"), ("b", "i4")]),

@@ -51,6 +51,9 @@ class Attributes:
                 continue
             if not each.__flags__ & _HEAP_TYPE:
                 raise Refused("it inherits from a built-in type whose content is not in its fields")
+            own_new = vars(each).get("__new__")
+            if type(own_new) is types.BuiltinFunctionType and own_new.__self__ is each:
+                raise Refused("it inherits from an extension type, which the built-in type's __new__ cannot make")
             if each in carried:
                 continue
             for name, member in vars(each).items():

@@ -85,7 +85,7 @@ FINDERS: list[Callable[[type], Rule | None]] = []
 PLANNERS: list[Callable[[type], Plan | None]] = []
 
 _CORE = (
-    *("containers", "scalars", "times", "texts", "namedtuples", "enums", "aliases"),
+    *("containers", "scalars", "times", "texts", "namedtuples", "enums", "aliases", "struct_sequences"),
     # A dataclass that derives from a built-in type is first of all one of that type.
     *("subclasses", "exceptions", "wrappers", "dataclasses_", "taught"),
 )
