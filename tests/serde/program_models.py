@@ -5,12 +5,13 @@ from __future__ import annotations
 import datetime as dt
 import uuid
 from collections import Counter, OrderedDict, UserDict, UserList, UserString, defaultdict, deque
-from dataclasses import dataclass, field
+from dataclasses import InitVar, dataclass, field
 from decimal import Decimal
 from enum import Enum
 from fractions import Fraction
 from typing import Any, Generic, NoReturn, TypeVar
 
+import attrs
 import pydantic
 from pydantic import BaseModel, ConfigDict, HttpUrl
 
@@ -205,6 +206,46 @@ class Group(ExceptionGroup[Any]):
 class ErrorWithFields(Exception):
     x: int = 1
     y: Any = field(default_factory=list)
+
+
+@dataclass(slots=True)
+class WordWithSlots(str):
+    x: int
+
+    def __new__(cls, *args: Any, **options: Any) -> Any:
+        return str.__new__(cls, "text")
+
+
+@dataclass
+class WordOfSeed(str):
+    x: int
+    seed: InitVar[int]
+
+    def __post_init__(self, seed: int) -> None:
+        self.x += seed
+
+    def __new__(cls, *args: Any, **options: Any) -> Any:
+        return str.__new__(cls, "text")
+
+
+@attrs.define
+class ErrorOfAttrs(Exception):
+    x: int
+
+
+@attrs.define(slots=False)
+class OpenErrorOfAttrs(Exception):
+    x: int
+
+
+@attrs.define
+class TableOfAttrs(dict[Any, Any]):
+    x: int = 1
+
+
+@attrs.define(slots=False)
+class RowsOfAttrs(list[Any]):
+    x: int
 
 
 @dataclass

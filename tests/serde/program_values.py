@@ -167,6 +167,14 @@ ERRORS: list[Any] = [
     having(OSError("a"), errno=5),
 ]
 DECLARED: list[Any] = [p.Lazy(1), having(p.Lazy(1), size=2), p.Two(1, [2]), p.SlottedTwo(1, p.Word("a"))]
+DECLARED += [
+    p.WordWithSlots(1),
+    p.WordOfSeed(1, 2),
+    p.ErrorOfAttrs(1),
+    p.OpenErrorOfAttrs(1),
+    p.TableOfAttrs(),
+    p.RowsOfAttrs(1),
+]
 VALUES: list[Any] = [*SUBCLASSES, *LIBRARIES, *MODELS, *STANDARD, *ERRORS, *DECLARED]
 
 # Equal in content to one of another type, and to none of its own.

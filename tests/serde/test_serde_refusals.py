@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 import serde_models as m
 from langchain_core.messages import AIMessage
-from langgraph.types import Interrupt
+from langgraph.types import Interrupt, Send
 
 import releases
 from hitrate.errors import SerializationError
@@ -107,6 +107,9 @@ def test_what_cannot_be_exact_is_refused_wherever_it_is(name: str) -> None:
             deque([("messages", [AIMessage("x", additional_kwargs={"a": object()})])]),
             "state['messages'][0].additional_kwargs['a']",
         ),
+        (deque([("__return__", {"rows": [object()]})]), "result['rows'][0]"),
+        (deque([("__root__", [object()])]), "state[0]"),
+        (deque([("__pregel_tasks", Send("n", {"a": object()}))]), "Send.arg['a']"),
         (m.Pair(1, object()), "value[1]"),
         (m.Slotted({(1, 2): object()}), "value.x[(1, 2)]"),
         (OrderedDict(a=OrderedDict(b=object())), "value['a']['b']"),
