@@ -5,11 +5,11 @@ from __future__ import annotations
 import datetime as dt
 import uuid
 from collections import Counter, OrderedDict, UserDict, UserList, UserString, defaultdict, deque
-from dataclasses import InitVar, dataclass, field
+from dataclasses import InitVar, dataclass, field, make_dataclass
 from decimal import Decimal
 from enum import Enum
 from fractions import Fraction
-from typing import Any, Generic, NoReturn, TypeVar
+from typing import Annotated, Any, Generic, NoReturn, TypeVar, Union
 
 import attrs
 import pydantic
@@ -276,6 +276,22 @@ class Page(BaseModel, Generic[T]):
 class Sides(BaseModel, Generic[T, U]):
     left: T
     right: U
+
+
+# Its annotation is a class and no text, which would have to be evaluated.
+Point = make_dataclass("Point", [("x", int)])
+Point.__module__ = __name__
+
+
+class Label:
+    """Metadata of an annotation, as the clients of models have it."""
+
+
+class Reply(BaseModel, Generic[T]):
+    model_config = ConfigDict(defer_build=True)
+
+    parts: list[Annotated[Union[Later, Usage], Label()]]  # noqa: UP007
+    parsed: T | None = None
 
 
 class Pages(BaseModel, Generic[T]):

@@ -111,7 +111,8 @@ print(repr(value))
     "value",
     [
         *(p.Usage(n=1), p.Usage(n=1, of=p.Later()), p.Page[list[int]](x=[1]), p.Page[p.Page[int]](x=p.Page[int](x=1))),
-        *(p.Page[p.T](x=1), p.Sides[int, p.T](left=1, right="r"), p.Page[p.Mood](x=p.Mood.CALM)),  # type: ignore[valid-type]
+        *(p.Page[p.T](x=1), p.Sides[int, p.T](left=1, right="r"), p.Page[p.Mood](x=p.Mood.CALM)),
+        *(p.Reply[p.T](parts=[p.Later()], parsed=1), p.Page[p.Point](x=p.Point(1))),  # type: ignore[valid-type]
     ],
     ids=repr,
 )
@@ -132,7 +133,7 @@ print(type(value.choices[0].message.parsed).__name__, repr(value))
 
 
 def test_what_openai_parsed_is_restored_where_only_its_class_was_imported() -> None:
-    message = {"role": "assistant", "content": '{"n": 5}'}
+    message = {"role": "assistant", "content": '{"usage": null}'}
     choice = {"index": 0, "finish_reason": "stop", "logprobs": None, "message": message}
     reply = {"id": "x", "object": "chat.completion", "created": 1, "model": "m", "choices": [choice]}
     transport = httpx.MockTransport(lambda request: httpx.Response(200, json=reply))

@@ -131,11 +131,20 @@ def _is_plain_type(annotation: Any, deferred: bool) -> bool:
     if type(annotation) is type(typing.Literal[1]):
         return True
     origin = typing.get_origin(annotation)
-    if origin is None or origin is typing.Annotated:
+    if origin is typing.Annotated:
+        # What it is annotated with is not asked for anything before the schema is built, but may be hashed.
+        inner, *metadata = typing.get_args(annotation)
+        return deferred and all(map(_is_hashed_by_identity, metadata)) and _is_plain_type(inner, deferred)
+    if origin is None:
         return False
     return (origin in (typing.Union, types.UnionType) or _is_plain_type(origin, deferred)) and all(
         _is_plain_type(each, deferred) for each in typing.get_args(annotation)
     )
+
+
+def _is_hashed_by_identity(obj: Any) -> bool:
+    cls = type(obj)
+    return attribute(cls, "__hash__") is object.__hash__ and attribute(cls, "__eq__") is object.__eq__
 
 
 def _is_plain_enum(cls: type) -> bool:
