@@ -187,22 +187,23 @@ def _plan(cls: type) -> Plan | None:
         Declared([each for each in names if (each in attributes.slots) == there]) for there in (True, False)
     )
     described = ["subclass", base.__name__, *(described_fields(cls) or names)]
-    if not attributes.has_dict and not attributes.slots:
+    has_dict, slots = attributes.has_dict, attributes.slots
 
-        def dump_content(obj: Any, mark: str) -> list[Any]:
-            return [mark, read(obj)]
+    def dump_content(obj: Any, mark: str) -> list[Any]:
+        return [mark, read(obj)]
 
-        def restore_content(state: list[Any]) -> Any:
-            _, content = state
-            if type(content) is not base:
-                raise DecodeError(f"the stored content is no {base.__name__}")
-            return make(cls, content)
+    def restore_content(state: list[Any]) -> Any:
+        _, content = state
+        if type(content) is not base:
+            raise DecodeError(f"the stored content is no {base.__name__}")
+        return make(cls, content)
 
+    if not has_dict and not slots:
         return Plan(cls, described, dump_content, restore_content)
 
     def dump(obj: Any, mark: str) -> list[Any]:
-        others = obj.__dict__ if attributes.has_dict else None
-        filled = attributes.filled(obj)
+        others = obj.__dict__ if has_dict else None
+        filled = attributes.filled(obj) if slots else {}
         if names:
             in_slots.missing(filled)
             in_dict.missing(others or {})
@@ -211,13 +212,13 @@ def _plan(cls: type) -> Plan | None:
         return [mark, read(obj), others] if others else [mark, read(obj)]
 
     def restore(state: list[Any]) -> Any:
-        _, content, *more = state
-        if type(content) is not base:
-            raise DecodeError(f"the stored content is no {base.__name__}")
+        if len(state) == 2 and not names:
+            return restore_content(state)
+        mark, content, *more = state
         others, filled, *_ = *more, None, None
-        made = make(cls, content)
+        made = restore_content([mark, content])
         if others is not None:
-            if not attributes.has_dict:
+            if not has_dict:
                 raise DecodeError("stored attributes are none")
             check_names(others)
             attributes.put_dict(made, others)
@@ -228,7 +229,7 @@ def _plan(cls: type) -> Plan | None:
             in_dict.check(others or {})
         return made
 
-    return Plan(cls, [*described, "slots", *attributes.slots], dump, restore)
+    return Plan(cls, [*described, "slots", *slots], dump, restore)
 
 
 register_classes(_plan)
