@@ -29,16 +29,8 @@ _made: list[type] = []
 _lock = threading.Lock()
 _subclasses: Any = vars(type)["__subclasses__"]
 _PYTHONS_OWN = (
-    object,
-    typing.Generic,
-    enum.Enum,
-    enum.IntEnum,
-    enum.StrEnum,
-    enum.Flag,
-    enum.IntFlag,
-    enum.ReprEnum,
-    str,
-    int,
+    *(object, typing.Generic, str, int),
+    *(enum.Enum, enum.IntEnum, enum.StrEnum, enum.Flag, enum.IntFlag, enum.ReprEnum),
 )
 _HOOKS = (
     *("__init_subclass__", "__pydantic_init_subclass__", "__pydantic_on_complete__", "__class_getitem__"),
@@ -52,9 +44,10 @@ def reference_to_model(cls: type, origin: type, arguments: tuple[Any, ...]) -> s
     Raises:
         Refused: it, or a type among the arguments, does not lead back to the class.
     """
-    ref = f"{reference_to(origin)}{text_of([spec_of(each) for each in arguments])}"
+    text = text_of([spec_of(each) for each in arguments])
+    ref = f"{reference_to(origin)}{text}"
     # Page[K][int] is another class than Page[int], of the same name.
-    if find_model(ref) is not cls:
+    if _found.get((origin, text)) is not cls and find_model(ref) is not cls:
         raise Refused("there is another class of the same generic model and arguments")
     return ref
 

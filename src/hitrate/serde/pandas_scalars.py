@@ -35,12 +35,15 @@ def _encode_timestamp(obj: pd.Timestamp, pack: Pack) -> bytes:
     state = [obj.unit, _number_of(obj.asm8), obj.tzinfo]
     try:
         made = _timestamp_of(*state)
-        if made.fold != obj.fold:
-            # Its instant and zone do not say so: it was asked for at an hour that there is once.
-            state.append(obj.fold)
-            made = _timestamp_of(*state)
     except DecodeError as exc:
         raise Refused("pandas cannot show times of such years in a time zone") from exc
+    if made.fold != obj.fold:
+        # Its instant and zone do not say so: it was asked for at an hour that there is once.
+        state.append(obj.fold)
+        try:
+            made = _folded(made, obj.fold)
+        except DecodeError as exc:
+            raise Refused(f"pandas does not give it with the fold {obj.fold}") from exc
     if made != obj or (made.unit, made.fold, made.tzinfo) != (obj.unit, obj.fold, obj.tzinfo):
         raise Refused("pandas does not give it for its instant, unit and time zone")
     return pack(state, INNER)
