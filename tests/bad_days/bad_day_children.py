@@ -68,6 +68,20 @@ def as_user(user: int, group: int, groups: list[int] | None = None) -> None:
     os.umask(0o002)
 
 
+def use_with_rights_of(user: int, group: int, path: str) -> None:
+    """Open a file with the rights of another user, as a service does that root has started; say what was raised."""
+    SqliteCache(path=":memory:").close()
+    os.setgroups([])
+    os.setegid(group)
+    os.seteuid(user)
+    try:
+        SqliteCache(path=path)
+    except Exception as error:
+        say({"error": type(error).__name__, "text": str(error)})
+    else:
+        say({"error": None})
+
+
 def use_as(user: int, group: int, groups: list[int], path: str, options: dict[str, Any], name: str) -> None:
     """Open a file as another user, set an entry and say all that is there; or say what was raised."""
     drop_warnings_on_purpose()

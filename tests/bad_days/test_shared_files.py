@@ -152,6 +152,22 @@ def test_a_user_without_rights_is_told_in_a_sentence(folder: Path, on_error: str
         assert "sealed" in told["text"]
 
 
+@as_root
+def test_it_goes_by_the_user_whose_rights_the_process_has(folder: Path) -> None:
+    path = folder / "cache.db"
+    with SqliteCache[Any](path=path) as cache:
+        cache.set({KEY: (1, None)})
+    path.chmod(0o444)
+    told = run("use_with_rights_of", BOB, OTHERS, path)
+    assert told["error"] == "PermissionError", told
+    assert f"user {BOB}" in told["text"]
+    assert "read_only=True" in told["text"]  # it may be read
+    path.chmod(0o400)
+    told = run("use_with_rights_of", BOB, OTHERS, path)
+    assert told["error"] == "PermissionError", told
+    assert "read_only=True" not in told["text"]
+
+
 # What another user has put there
 
 

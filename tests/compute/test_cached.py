@@ -484,3 +484,22 @@ def test_a_subclass_of_a_cache_is_one() -> None:
         pass
 
     assert cached(Mine())(lambda: 1)() == 1
+
+
+class Fuzzy(str):
+    """Text whose own hash and comparison cannot be used."""
+
+    def __hash__(self) -> int:
+        raise RuntimeError("no hash")
+
+    def __eq__(self, other: object) -> bool:
+        raise RuntimeError("no comparison")
+
+
+def test_an_argument_counts_by_content_though_its_hash_raises(memory: Any) -> None:
+    gate = Gated(is_open=True)
+    f = cached(memory)(lambda text: gate())
+    f(Fuzzy("a")), f(Fuzzy("a"))
+    assert gate.runs == 1
+    f(Fuzzy("b")), f("a")
+    assert gate.runs == 3

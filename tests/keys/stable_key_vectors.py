@@ -9,6 +9,7 @@ import ipaddress
 import logging
 import operator
 import re
+import time
 import types
 import uuid
 from collections import Counter, OrderedDict, defaultdict, deque
@@ -54,6 +55,7 @@ CALL = {"name": "weather", "args": {"city": "Oslo"}, "id": "call_1"}
 INPUTS: dict[str, tuple[Any, ...]] = {
     "nothing": (),
     "none": (None,),
+    "record": (time.struct_time((2026, 1, 2, 3, 4, 5, 4, 2, 0)),),
     "int": (1,),
     "float": (1.0,),
     "true": (True,),

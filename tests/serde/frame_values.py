@@ -23,6 +23,7 @@ SCALARS: list[Any] = [
         pd.Timestamp(5, unit="s"),
     ),
     *(pd.Timestamp("2024-10-27 04:30", tz=ROME), pd.Timestamp("2024-10-27 01:30", tz="UTC").tz_convert(ROME)),
+    *(pd.Timestamp(2024, 6, 1, fold=1), pd.Timestamp(2024, 6, 1, fold=1, nanosecond=7, tz=ROME)),
     *(pd.Timestamp("2024-06-01", tz=pytz.timezone("Europe/Rome")), pd.Timestamp("2024-06-01", tz=dt.UTC)),
     *(
         pd.Timestamp("2024-06-01", tz=dt.timezone(dt.timedelta(hours=2))),

@@ -10,10 +10,12 @@ import polars as pl
 
 _MOMENT = dt.datetime(2024, 10, 27, 1, 30)
 _NUMBERS = (pl.Int8, pl.Int16, pl.Int32, pl.Int64, pl.UInt8, pl.UInt16, pl.UInt32, pl.UInt64, pl.Float32, pl.Float64)
+_HALVES = [*filter(None, [getattr(pl, "Float16", None)])]
 
 SERIES: list[Any] = [
     *(pl.Series("n", [1, None, 3], dtype=each) for each in _NUMBERS),
     *(pl.Series("n", [], dtype=each) for each in _NUMBERS),
+    *(pl.Series("h", [1.5, None, float("inf")], dtype=each) for each in _HALVES),
     *(pl.Series([1.5, float("nan"), -0.0, None]), pl.Series("b", [True, None, False]), pl.Series([True])),
     *(pl.Series([2**100, None], dtype=pl.Int128), pl.Series("żółć", ["a", None, "", "\0é"]), pl.Series([b"a", None])),
     *(pl.Series([None, None]), pl.Series([], dtype=pl.Null), pl.Series([dt.date(2024, 1, 1), None])),

@@ -5,15 +5,22 @@ from __future__ import annotations
 import datetime as dt
 import uuid
 from collections import Counter, OrderedDict, UserDict, UserList, UserString, defaultdict, deque
-from dataclasses import dataclass, field
+from dataclasses import InitVar, dataclass, field, make_dataclass
 from decimal import Decimal
+from enum import Enum
 from fractions import Fraction
-from typing import Any, Generic, NoReturn, TypeVar
+from typing import Annotated, Any, Generic, NoReturn, TypeVar, Union
 
+import attrs
 import pydantic
 from pydantic import BaseModel, ConfigDict, HttpUrl
 
 T = TypeVar("T")
+U = TypeVar("U")
+
+
+class Mood(Enum):
+    CALM = 1
 
 
 class CodeRan(BaseException):
@@ -201,6 +208,46 @@ class ErrorWithFields(Exception):
     y: Any = field(default_factory=list)
 
 
+@dataclass(slots=True)
+class WordWithSlots(str):
+    x: int
+
+    def __new__(cls, *args: Any, **options: Any) -> Any:
+        return str.__new__(cls, "text")
+
+
+@dataclass
+class WordOfSeed(str):
+    x: int
+    seed: InitVar[int]
+
+    def __post_init__(self, seed: int) -> None:
+        self.x += seed
+
+    def __new__(cls, *args: Any, **options: Any) -> Any:
+        return str.__new__(cls, "text")
+
+
+@attrs.define
+class ErrorOfAttrs(Exception):
+    x: int
+
+
+@attrs.define(slots=False)
+class OpenErrorOfAttrs(Exception):
+    x: int
+
+
+@attrs.define
+class TableOfAttrs(dict[Any, Any]):
+    x: int = 1
+
+
+@attrs.define(slots=False)
+class RowsOfAttrs(list[Any]):
+    x: int
+
+
 @dataclass
 class TableWithFields(dict[Any, Any]):
     x: Any
@@ -224,6 +271,27 @@ class Later(BaseModel):
 class Page(BaseModel, Generic[T]):
     x: T
     more: list[T] = []
+
+
+class Sides(BaseModel, Generic[T, U]):
+    left: T
+    right: U
+
+
+# Its annotation is a class and no text, which would have to be evaluated.
+Point = make_dataclass("Point", [("x", int)])
+Point.__module__ = __name__
+
+
+class Label:
+    """Metadata of an annotation, as the clients of models have it."""
+
+
+class Reply(BaseModel, Generic[T]):
+    model_config = ConfigDict(defer_build=True)
+
+    parts: list[Annotated[Union[Later, Usage], Label()]]  # noqa: UP007
+    parsed: T | None = None
 
 
 class Pages(BaseModel, Generic[T]):

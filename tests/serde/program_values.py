@@ -5,6 +5,8 @@ from __future__ import annotations
 import array
 import datetime as dt
 import json
+import os
+import time
 import types
 import typing
 import uuid
@@ -149,6 +151,9 @@ STANDARD: list[Any] = [
     *(array.array("d", [1.5, -0.0]), array.array("b"), array.array("Q", [2**64 - 1])),
     *(list[int], dict[str, list[int]], int | None, typing.Optional[int], typing.List[int], typing.Literal["a", None]),  # noqa: UP006, UP045
     *(p.Box[int], tuple[int, ...], typing.Union[int, str]),  # noqa: UP007
+    *(list[p.T], p.Box[p.T], p.T | None),  # type: ignore[valid-type]  # a value, not an annotation
+    *(time.gmtime(0), time.struct_time((2026, 1, 2, 3, 4, 5, 6, 7, 1)), time.localtime(1e9), os.stat(__file__)),
+    *(os.uname(), os.terminal_size((80, 24)), os.times_result((1.5, 2.0, 0.0, 0.0, 9.25)), os.statvfs("/")),
 ]
 ERRORS: list[Any] = [
     *(ValueError(), ValueError("x", 1, [2]), KeyError("k"), p.Failed(3), p.FailedFile("f"), noted(p.Failed(4))),
@@ -162,6 +167,14 @@ ERRORS: list[Any] = [
     having(OSError("a"), errno=5),
 ]
 DECLARED: list[Any] = [p.Lazy(1), having(p.Lazy(1), size=2), p.Two(1, [2]), p.SlottedTwo(1, p.Word("a"))]
+DECLARED += [
+    p.WordWithSlots(1),
+    p.WordOfSeed(1, 2),
+    p.ErrorOfAttrs(1),
+    p.OpenErrorOfAttrs(1),
+    p.TableOfAttrs(),
+    p.RowsOfAttrs(1),
+]
 VALUES: list[Any] = [*SUBCLASSES, *LIBRARIES, *MODELS, *STANDARD, *ERRORS, *DECLARED]
 
 # Equal in content to one of another type, and to none of its own.

@@ -21,7 +21,7 @@ from langgraph import types as langgraph_types
 from langgraph.types import Command, Interrupt, Send
 from ormsgpack import Ext, packb, unpackb
 from program_values import NOW, VALUES
-from pydantic import SecretStr
+from pydantic import HttpUrl, MySQLDsn, PostgresDsn, SecretStr
 from serde_equality import same
 from test_serde_programs import brief
 
@@ -174,12 +174,19 @@ def test_a_payload_that_was_changed_is_refused_or_gives_a_whole_value(value: Any
     assert time.perf_counter() - started < 60
 
 
-SLOTTED = (p.SlottedTwo, Send, Interrupt, Command, *map(type, OVERWRITES))
 REMOVED: list[Any] = [
     *(p.Two(1, [2]), p.SlottedTwo(1, 2), m.Point(1), Send("n", {}), m.Account(name="a"), m.Numbers([1]), p.Usage(n=1)),
     *(p.UserDict(a=1), p.UserList([1]), ChainMap({}), *OVERWRITES, Interrupt("v", id="i"), Command(goto="a")),
     *(p.TableWithFields(1), p.ErrorWithFields(1), p.Order(1), AIMessage("x")),
+    *(p.WordWithSlots(1), p.WordOfSeed(1, 2)),
+    *(p.ErrorOfAttrs(1), p.OpenErrorOfAttrs(1), p.TableOfAttrs(), p.RowsOfAttrs(1)),
 ]
+
+
+SLOTTED = (
+    *(p.SlottedTwo, Send, Interrupt, Command, *map(type, OVERWRITES)),
+    *(p.WordWithSlots, p.ErrorOfAttrs, p.TableOfAttrs),
+)
 
 
 @pytest.mark.parametrize("value", REMOVED, ids=brief)
@@ -222,6 +229,24 @@ def test_what_was_honestly_never_set_stays_unset(value: Any) -> None:
     assert same(back, value)
     for name in ("size", "later", "n"):
         assert hasattr(back, name) is hasattr(value, name)
+
+
+@pytest.mark.parametrize(
+    ("value", "text"),
+    [
+        (HttpUrl("http://a.com/"), b"hxxp://a.com/"),
+        (HttpUrl("http://a.com/" + "x" * 2070), b"http://a.com/" + b"x" * 2071),
+        (PostgresDsn("postgres://a,b/c"), b"postgrey://a,b/c"),
+        (MySQLDsn("mysql://a/b"), b"mysql:///a/b"),
+    ],
+    ids=lambda each: brief(each)[:60],
+)
+def test_a_url_that_its_class_does_not_allow_is_refused(value: Any, text: bytes) -> None:
+    root = parsed(serde.dumps_typed([value])[1])[0]
+    mark, url = root.content
+    assert same(serde.loads_typed(("msgpack", written([Document(1, b"", [mark, url])])))[0], value)
+    with pytest.raises(DecodeError):
+        serde.loads_typed(("msgpack", written([Document(1, b"", [mark, Raw(url.code, text)])])))
 
 
 def test_a_field_that_every_instance_has_is_not_stored_as_missing() -> None:

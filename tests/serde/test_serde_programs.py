@@ -12,6 +12,8 @@ from collections import deque
 from pathlib import Path
 from typing import Any
 
+import httpx
+import openai
 import program_models as p
 import pytest
 from langchain_core.messages import AIMessage
@@ -107,12 +109,48 @@ print(repr(value))
 
 @pytest.mark.parametrize(
     "value",
-    [p.Usage(n=1), p.Usage(n=1, of=p.Later()), p.Page[list[int]](x=[1]), p.Page[p.Page[int]](x=p.Page[int](x=1))],
+    [
+        *(p.Usage(n=1), p.Usage(n=1, of=p.Later()), p.Page[list[int]](x=[1]), p.Page[p.Page[int]](x=p.Page[int](x=1))),
+        *(p.Page[p.T](x=1), p.Sides[int, p.T](left=1, right="r"), p.Page[p.Mood](x=p.Mood.CALM)),
+        *(p.Reply[p.T](parts=[p.Later()], parsed=1), p.Page[p.Point](x=p.Point(1))),  # type: ignore[valid-type]
+    ],
     ids=repr,
 )
 def test_a_process_that_has_not_used_the_class_yet_restores_it(value: Any) -> None:
     assert type(value).__pydantic_complete__
     assert read_elsewhere(READER, value) == repr(value)
+
+
+PARSED_READER = """
+import sys
+from openai.types.chat import ParsedChatCompletion
+import program_models
+from hitrate import MsgpackSerializer
+value = MsgpackSerializer().loads_typed(("msgpack", bytes.fromhex(sys.argv[1])))
+assert isinstance(value, ParsedChatCompletion)
+print(type(value.choices[0].message.parsed).__name__, repr(value))
+"""
+
+
+def test_what_openai_parsed_is_restored_where_only_its_class_was_imported() -> None:
+    message = {"role": "assistant", "content": '{"usage": null}'}
+    choice = {"index": 0, "finish_reason": "stop", "logprobs": None, "message": message}
+    reply = {"id": "x", "object": "chat.completion", "created": 1, "model": "m", "choices": [choice]}
+    transport = httpx.MockTransport(lambda request: httpx.Response(200, json=reply))
+    client = openai.OpenAI(api_key="none", http_client=httpx.Client(transport=transport))
+    value = client.chat.completions.parse(model="m", messages=[], response_format=p.Later)
+    assert same(fresh(value), value)
+    assert stable_key(fresh(value)) == stable_key(value)
+    assert read_elsewhere(PARSED_READER, value) == f"Later {value!r}"
+
+
+def test_a_model_specialised_in_two_steps_is_no_other_that_looks_like_it() -> None:
+    once = p.Sides[int, str](left=1, right="r")
+    twice = p.Sides[int, p.U][str](left=1, right="r")  # type: ignore[valid-type, misc]
+    assert type(once) is not type(twice)
+    assert type(fresh(once)) is type(once)
+    with pytest.raises(SerializationError, match="another class of the same generic model"):
+        serde.dumps_typed(twice)
 
 
 def test_a_model_is_one_and_the_same_before_and_after_it_is_built() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import resource
 import sys
 from collections import OrderedDict, defaultdict, deque
 from dataclasses import dataclass
@@ -11,7 +12,7 @@ import numpy as np
 import pytest
 import serde_models as m
 from langchain_core.messages import AIMessage
-from langgraph.types import Interrupt
+from langgraph.types import Interrupt, Send
 
 import releases
 from hitrate.errors import SerializationError
@@ -66,6 +67,7 @@ REFUSED: dict[str, Any] = {
     "factory of its own": defaultdict(lambda: 1),
     "attributes on an ordered dict": with_attribute(OrderedDict()),
     "attributes on a named tuple": with_attribute(SubPair(1)),
+    "record of the standard library that is not listed": resource.getrusage(resource.RUSAGE_SELF),
     "masked array of objects": np.ma.array([object()], dtype=object),
     "matrix": np.asarray([[1]]).view(np.matrix),
     "record array": np.rec.array([(1, 2)], dtype=[("a", "i4"), ("b", "i4")]),
@@ -105,6 +107,9 @@ def test_what_cannot_be_exact_is_refused_wherever_it_is(name: str) -> None:
             deque([("messages", [AIMessage("x", additional_kwargs={"a": object()})])]),
             "state['messages'][0].additional_kwargs['a']",
         ),
+        (deque([("__return__", {"rows": [object()]})]), "result['rows'][0]"),
+        (deque([("__root__", [object()])]), "state[0]"),
+        (deque([("__pregel_tasks", Send("n", {"a": object()}))]), "Send.arg['a']"),
         (m.Pair(1, object()), "value[1]"),
         (m.Slotted({(1, 2): object()}), "value.x[(1, 2)]"),
         (OrderedDict(a=OrderedDict(b=object())), "value['a']['b']"),

@@ -10,6 +10,7 @@ import textwrap
 import uuid
 from pathlib import Path
 from typing import Any
+from zoneinfo import ZoneInfo
 
 import pytest
 import pytz
@@ -104,6 +105,16 @@ def test_a_file_that_is_no_zone_of_the_database_is_refused(tmp_path: Path) -> No
     copy.write_bytes(source.read_bytes())
     with pytest.raises(SerializationError, match="no name"):
         serde.dumps_typed(tz.tzfile(str(copy)))
+
+
+def test_a_zone_that_only_bears_the_name_of_another_is_refused() -> None:
+    with (Path(pytz.__file__).parent / "zoneinfo/Europe/Paris").open("rb") as file:
+        zone = ZoneInfo.from_file(file, key="Europe/Rome")
+    for value in (zone, dt.datetime(2024, 1, 1, tzinfo=zone)):
+        with pytest.raises(SerializationError, match="file of its own"):
+            serde.dumps_typed(value)
+        with pytest.raises(TypeError, match="file of its own"):
+            stable_key(value)
 
 
 def test_a_local_zone_of_another_process_is_a_miss(tmp_path: Path) -> None:

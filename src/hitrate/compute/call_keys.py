@@ -75,7 +75,7 @@ class ContentKeys:
         # 1, 1.0 and True are equal, and one key of a dict.
         try:
             return self.remembered[args, *map(type, args)]
-        except (KeyError, TypeError):  # or they cannot be hashed
+        except Exception:  # noqa: S110 - or they cannot be hashed: their own __hash__ may raise anything
             pass
         full_key = (self._namespace, self._key(args, kwargs))
         if self._of_function is not None and _is_small(args):

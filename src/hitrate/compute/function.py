@@ -90,7 +90,7 @@ class _Function(_Cached):
                 value = self._hit(full_key)
                 if value is not _MISS:
                     return value
-            except (KeyError, TypeError):  # it is not remembered, or cannot be
+            except Exception:  # noqa: S110 - not remembered, or cannot be: a __hash__ may raise anything
                 pass
         full_key = self.key_for(*args, **kwargs) if args and isinstance(args[0], type) else self._keys(args, kwargs)
         if self._looks_closer or (runs.is_used and runs.current_mode()):

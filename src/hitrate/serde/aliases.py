@@ -11,7 +11,15 @@ import typing
 from typing import Any
 
 from hitrate.errors import DecodeError
-from hitrate.serde.classes import ancestry, attribute, find_class, generic_arguments, reference_to
+from hitrate.modules import canonical_name
+from hitrate.serde.classes import (
+    ancestry,
+    attribute,
+    find_class,
+    find_in_module,
+    generic_arguments,
+    reference_to,
+)
 from hitrate.serde.registry import Hook, Pack, Refused, register
 
 ALIAS = 10
@@ -53,6 +61,8 @@ def spec_of(annotation: Any, depth: int = 0) -> Any:
         if origin is None:
             return reference_to(annotation)
         return ["model", reference_to(origin), *(spec_of(each, depth + 1) for each in arguments)]
+    if kind is typing.TypeVar:
+        return ["variable", _reference_to_variable(annotation)]
     if kind is _LITERAL:
         values = annotation.__args__
         if not all(type(each) in _ATOMS for each in values):
@@ -90,6 +100,8 @@ def type_of(spec: Any, depth: int = 0) -> Any:
     match spec:
         case ["model", str(origin), *arguments]:
             return _class(f"{origin}{text_of(arguments)}")
+        case ["variable", str(ref)]:
+            return _variable(ref)
         case ["literal", first, *others] if all(type(each) in _ATOMS for each in (first, *others)):
             return typing.Literal[(first, *others)]
         case ["alias" | "generic" as kind, str(name), first, *others]:
@@ -112,6 +124,20 @@ def type_of(spec: Any, depth: int = 0) -> Any:
 _TYPING = frozenset(
     {"Union", "List", "Dict", "Set", "FrozenSet", "Tuple", "Type", "Deque", "Sequence", "Mapping", "Iterable"}
 )
+
+
+def _reference_to_variable(variable: Any) -> str:
+    ref = f"{canonical_name(variable.__module__)}:{variable.__name__}"
+    if find_in_module(ref) is not variable:
+        raise Refused(f"its type holds the type variable {variable}, which no module has under its name")
+    return ref
+
+
+def _variable(ref: str) -> Any:
+    found = find_in_module(ref)
+    if type(found) is not typing.TypeVar:
+        raise DecodeError(f"no imported module has the type variable {ref!r}")
+    return found
 
 
 def _subscribes(kind: type) -> bool:

@@ -7,6 +7,8 @@ something was taken away is therefore no instance that lacks it.
 
 from __future__ import annotations
 
+import dataclasses
+import sys
 import types
 from collections.abc import Callable, Collection, Iterable
 from operator import itemgetter
@@ -16,6 +18,7 @@ from hitrate.errors import DecodeError
 from hitrate.serde.classes import ancestry, attribute, describe
 from hitrate.serde.registry import Refused
 
+_FIELD: Any = dataclasses._FIELD  # type: ignore[attr-defined]
 _HEAP_TYPE = 1 << 9
 _MANAGED_DICT = 1 << 4  # the dict is in front of the instance, and not counted in its size
 _POINTER = object.__basicsize__ // 2
@@ -51,6 +54,9 @@ class Attributes:
                 continue
             if not each.__flags__ & _HEAP_TYPE:
                 raise Refused("it inherits from a built-in type whose content is not in its fields")
+            own_new = vars(each).get("__new__")
+            if type(own_new) is types.BuiltinFunctionType and own_new.__self__ is each:
+                raise Refused("it inherits from an extension type, which the built-in type's __new__ cannot make")
             if each in carried:
                 continue
             for name, member in vars(each).items():
@@ -177,6 +183,20 @@ def described_fields(cls: type) -> list[str] | None:
     if type(fields) is not dict or type in ancestry(cls):
         return None
     return [f"{name}:{field._field_type.name}:{describe(field.type)}" for name, field in fields.items()]
+
+
+def declared_names(cls: type) -> list[str]:
+    """Return the fields that instances of a dataclass or an attrs class hold themselves; none if it is neither.
+
+    It is asked for classes that derive from a built-in type or an exception; the others have a family of their own.
+    """
+    attr: Any = sys.modules.get("attr")
+    fields = [name for name, each in dataclass_fields(cls).items() if each._field_type is _FIELD]
+    of_attrs = attribute(cls, "__attrs_attrs__")
+    if attr is not None and isinstance(of_attrs, tuple) and type not in ancestry(cls):
+        fields += [each.name for each in of_attrs if type(each) is attr.Attribute]
+    # A default that the class has is seen where the instance has none.
+    return [name for name in fields if type(attribute(cls, name)) in (types.NoneType, types.MemberDescriptorType)]
 
 
 def _nothing(attributes: Any) -> None:

@@ -51,7 +51,7 @@ def reference_to(cls: type) -> str:
     if origin is not None:
         from hitrate.serde.generics import reference_to_model
 
-        return reference_to_model(origin, arguments)
+        return reference_to_model(cls, origin, arguments)
     if "<locals>" in cls.__qualname__:
         raise Refused("it is defined inside a function, where it cannot be found again")
     ref = name_of_class(cls)
@@ -82,6 +82,12 @@ def find_class(ref: str) -> type | None:
         from hitrate.serde.generics import find_model
 
         return find_model(ref)
+    found = find_in_module(ref)
+    return found if issubclass(type(found), type) else None
+
+
+def find_in_module(ref: str) -> Any:
+    """Return what an imported module, or a class in it, has under a name; None if there is nothing."""
     module_name, _, qualname = ref.partition(":")
     module = sys.modules.get(module_name) or sys.modules.get(loaded_name(module_name))
     if not issubclass(type(module), types.ModuleType):
@@ -93,7 +99,7 @@ def find_class(ref: str) -> type | None:
             return None
         found = space.get(name)
         space = _class_dict(found) if issubclass(type(found), type) else None
-    return found if space is not None else None
+    return found
 
 
 def fingerprint_of(fields: Iterable[str]) -> str:

@@ -12,8 +12,8 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 from hitrate.errors import DecodeError
-from hitrate.serde.attributes import Attributes, Declared, check_names, dataclass_fields, described_fields
-from hitrate.serde.classes import ancestry, attribute
+from hitrate.serde.attributes import Attributes, Declared, check_names, declared_names, described_fields
+from hitrate.serde.classes import ancestry
 from hitrate.serde.registry import Plan, Refused, register_classes
 
 _args: Any = vars(BaseException)["args"]
@@ -62,8 +62,11 @@ def exception_state(cls: type) -> tuple[list[str], Callable[[Any, str], list[Any
     base = native_base(cls)
     attributes = Attributes(cls, base)
     members = dict(_native_fields(base))
-    fields = described_fields(cls) or []
-    declared = Declared([name for name in dataclass_fields(cls) if attribute(cls, name) is None] if fields else ())
+    names = declared_names(cls)
+    in_slots, in_dict = (
+        Declared([each for each in names if (each in attributes.slots) == there]) for there in (True, False)
+    )
+    fields = described_fields(cls) or names
     make = _maker(cls, base)
     kinds = next((_PRINTED[each] for each in ancestry(base) if each in _PRINTED), {})
 
@@ -88,7 +91,8 @@ def exception_state(cls: type) -> tuple[list[str], Callable[[Any, str], list[Any
 
     def dump(obj: Any, mark: str) -> list[Any]:
         args, others, filled = _args.__get__(obj), obj.__dict__, attributes.filled(obj)
-        declared.missing(others)
+        in_slots.missing(filled)
+        in_dict.missing(others)
         blank, own = native(make(args)), native(obj)
         besides = {name: value for name, value in own.items() if not _is_same(value, blank.get(name))}
         if blank.keys() - own.keys() or (besides and not may_be(besides)):
@@ -101,7 +105,9 @@ def exception_state(cls: type) -> tuple[list[str], Callable[[Any, str], list[Any
         if type(args) is not list or type(besides) is not dict:
             raise DecodeError("the stored state of an exception is none")
         check_names(others)
-        declared.check({name: others[name] for name in dataclass_fields(cls) if name in others} if fields else {})
+        if names:
+            in_slots.check(filled)
+            in_dict.check(others)
         if besides and not may_be(besides):
             raise DecodeError("the stored fields of an exception are none")
         made = make(tuple(args))

@@ -7,6 +7,7 @@ the program would, provided that no code of the program's classes takes part in 
 
 from __future__ import annotations
 
+import enum
 import json
 import sys
 import threading
@@ -17,6 +18,7 @@ from weakref import WeakValueDictionary
 
 from hitrate.errors import DecodeError
 from hitrate.serde.aliases import spec_of, text_of, type_of
+from hitrate.serde.attributes import dataclass_fields
 from hitrate.serde.classes import ancestry, attribute, find_class, generic_arguments, reference_to
 from hitrate.serde.registry import ENCODERS, Refused
 
@@ -26,19 +28,28 @@ _found: WeakValueDictionary[tuple[type, str], type] = WeakValueDictionary()
 _made: list[type] = []
 _lock = threading.Lock()
 _subclasses: Any = vars(type)["__subclasses__"]
+_PYTHONS_OWN = (
+    *(object, typing.Generic, str, int),
+    *(enum.Enum, enum.IntEnum, enum.StrEnum, enum.Flag, enum.IntFlag, enum.ReprEnum),
+)
 _HOOKS = (
     *("__init_subclass__", "__pydantic_init_subclass__", "__pydantic_on_complete__", "__class_getitem__"),
     *("model_parametrized_name", "__get_pydantic_core_schema__", "__set_name__", "__prepare__", "model_rebuild"),
 )
 
 
-def reference_to_model(origin: type, arguments: tuple[Any, ...]) -> str:
-    """Return the reference to a generic model with its arguments.
+def reference_to_model(cls: type, origin: type, arguments: tuple[Any, ...]) -> str:
+    """Return the reference to a class that is a generic model with its arguments.
 
     Raises:
-        Refused: it, or a type among the arguments, cannot be found again by its name.
+        Refused: it, or a type among the arguments, does not lead back to the class.
     """
-    return f"{reference_to(origin)}{text_of([spec_of(each) for each in arguments])}"
+    text = text_of([spec_of(each) for each in arguments])
+    ref = f"{reference_to(origin)}{text}"
+    # Page[K][int] is another class than Page[int], of the same name.
+    if _found.get((origin, text)) is not cls and find_model(ref) is not cls:
+        raise Refused("there is another class of the same generic model and arguments")
+    return ref
 
 
 def find_model(ref: str) -> type | None:
@@ -69,14 +80,16 @@ def _existing(origin: type, text: str) -> type | None:
 
 
 def _new(origin: Any, text: str) -> type | None:
-    if len(_made) >= _MOST_MADE or not _is_plain(origin):
+    # With defer_build, as OpenAI's models have it, pydantic makes the class and looks into no type of its fields.
+    deferred = getattr(origin, "model_config", {}).get("defer_build") is True
+    if len(_made) >= _MOST_MADE or not _is_plain(origin, deferred):
         return None
     try:
         arguments = tuple(map(type_of, json.loads(text)))
     except (DecodeError, ValueError, TypeError, RecursionError):
         return None
     annotations = [info.annotation for info in origin.__pydantic_fields__.values()]
-    if not all(map(_is_plain_type, (*annotations, *arguments))):
+    if not all(_is_plain_type(each, deferred) for each in (*annotations, *arguments)):
         return None
     with _lock:
         try:
@@ -89,28 +102,58 @@ def _new(origin: Any, text: str) -> type | None:
     return typing.cast("type", made)
 
 
-def _is_plain(cls: type) -> bool:
+def _is_plain(cls: Any, deferred: bool) -> bool:
     """Tell that pydantic makes a class from a model without calling code of the model's own."""
     pydantic = sys.modules["pydantic"]
     theirs = (pydantic.BaseModel, pydantic.RootModel, typing.Generic, object)
-    if type(cls) is not type(pydantic.BaseModel) or not getattr(cls, "__pydantic_complete__", False):
+    if type(cls) is not type(pydantic.BaseModel):
+        return False
+    if not cls.__pydantic_complete__ and not (deferred and cls.__pydantic_fields_complete__):
         return False
     return not any(hook in vars(each) for each in ancestry(cls) if each not in theirs for hook in _HOOKS)
 
 
-def _is_plain_type(annotation: Any) -> bool:
+def _is_plain_type(annotation: Any, deferred: bool) -> bool:
     """Tell that pydantic reads a type without calling code of its own."""
     if annotation is None or annotation is ... or annotation is Any or type(annotation) is typing.TypeVar:
         return True
     if issubclass(type(annotation), type):
         if annotation in ENCODERS or annotation in (object, str, int, float, bool, bytes, list, dict, types.NoneType):
             return True
-        return _is_plain(annotation)
+        return _is_plain(annotation, deferred) or _is_plain_enum(annotation) or _is_plain_dataclass(annotation)
     if type(annotation) is type(typing.Literal[1]):
         return True
     origin = typing.get_origin(annotation)
-    if origin is None or origin is typing.Annotated:
+    if origin is typing.Annotated:
+        # What it is annotated with is not asked for anything before the schema is built, but may be hashed.
+        inner, *metadata = typing.get_args(annotation)
+        return deferred and all(map(_is_hashed_by_identity, metadata)) and _is_plain_type(inner, deferred)
+    if origin is None:
         return False
-    return (origin in (typing.Union, types.UnionType) or _is_plain_type(origin)) and all(
-        map(_is_plain_type, typing.get_args(annotation))
+    return (origin in (typing.Union, types.UnionType) or _is_plain_type(origin, deferred)) and all(
+        _is_plain_type(each, deferred) for each in typing.get_args(annotation)
     )
+
+
+def _is_hashed_by_identity(obj: Any) -> bool:
+    cls = type(obj)
+    return attribute(cls, "__hash__") is object.__hash__ and attribute(cls, "__eq__") is object.__eq__
+
+
+def _is_plain_enum(cls: type) -> bool:
+    return type(cls) is enum.EnumType and not _has_hooks(cls)
+
+
+def _is_plain_dataclass(cls: type) -> bool:
+    # An annotation that is text would be evaluated, which is code.
+    types_of_fields = [each.type for each in dataclass_fields(cls).values()]
+    return (
+        bool(types_of_fields)
+        and type(cls) is type
+        and not _has_hooks(cls)
+        and all(not isinstance(each, str) and _is_plain_type(each, False) for each in types_of_fields)
+    )
+
+
+def _has_hooks(cls: type) -> bool:
+    return any(hook in vars(each) for each in ancestry(cls) if each not in _PYTHONS_OWN for hook in _HOOKS)

@@ -37,6 +37,13 @@ def _encode_timestamp(obj: pd.Timestamp, pack: Pack) -> bytes:
         made = _timestamp_of(*state)
     except DecodeError as exc:
         raise Refused("pandas cannot show times of such years in a time zone") from exc
+    if made.fold != obj.fold:
+        # Its instant and zone do not say so: it was asked for at an hour that there is once.
+        state.append(obj.fold)
+        try:
+            made = _folded(made, obj.fold)
+        except DecodeError as exc:
+            raise Refused(f"pandas does not give it with the fold {obj.fold}") from exc
     if made != obj or (made.unit, made.fold, made.tzinfo) != (obj.unit, obj.fold, obj.tzinfo):
         raise Refused("pandas does not give it for its instant, unit and time zone")
     return pack(state, INNER)
@@ -46,13 +53,22 @@ def _number_of(scalar: Any) -> int:
     return int(scalar.view("i8"))
 
 
-def _timestamp_of(unit: Any, number: Any, zone: Any) -> Any:
+def _timestamp_of(unit: Any, number: Any, zone: Any, fold: Any = None) -> Any:
     made = pd.Timestamp(_scalar_of("datetime64", unit, number))
-    if zone is None:
-        return made
-    if not is_zone(zone) or not can_be_zoned(made.asm8, made.asm8):
-        raise DecodeError("a stored time zone is none, or its time out of the range of Python's")
-    return made.tz_localize("UTC").tz_convert(zone)
+    if zone is not None:
+        if not is_zone(zone) or not can_be_zoned(made.asm8, made.asm8):
+            raise DecodeError("a stored time zone is none, or its time out of the range of Python's")
+        made = made.tz_localize("UTC").tz_convert(zone)
+    return made if fold is None else _folded(made, fold)
+
+
+def _folded(made: Any, fold: Any) -> Any:
+    if type(fold) is not int or fold not in (0, 1) or fold == made.fold or not can_be_zoned(made.asm8, made.asm8):
+        raise DecodeError("a stored fold is none")
+    folded = made.replace(fold=fold)
+    if (folded.asm8, folded.unit, folded.fold) != (made.asm8, made.unit, fold):
+        raise DecodeError("a stored fold is of another time")
+    return folded
 
 
 def can_be_zoned(first: Any, last: Any) -> bool:

@@ -16,6 +16,7 @@ NUMBERS: dict[str, Any] = {
     for each in (
         *(pl.Int8, pl.Int16, pl.Int32, pl.Int64, pl.UInt8, pl.UInt16, pl.UInt32, pl.UInt64),
         *(pl.Float32, pl.Float64, pl.Boolean),
+        *filter(None, [getattr(pl, "Float16", None)]),
     )
 }
 _OTHERS: dict[str, Any] = {

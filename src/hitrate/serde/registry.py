@@ -86,6 +86,7 @@ PLANNERS: list[Callable[[type], Plan | None]] = []
 
 _CORE = (
     *("containers", "scalars", "fractions_", "times", "texts", "addresses", "namedtuples", "enums", "aliases"),
+    "struct_sequences",
     # A dataclass that derives from a built-in type is first of all one of that type.
     *("subclasses", "exceptions", "wrappers", "dataclasses_", "taught"),
 )

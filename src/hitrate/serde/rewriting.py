@@ -20,6 +20,8 @@ from hitrate.serde.packing import OPTION
 from hitrate.serde.registry import FIELDS, INNER, ITEMS, PAIRS, Refused, Rule
 from hitrate.serde.texts import SURROGATES, encode_surrogates
 
+# Channels of LangGraph's own: what a task returns, a state that is no dict, and what edges send.
+_LANGGRAPHS_OWN = {"__return__": "result", "__root__": "state", "__pregel_tasks": "Send"}
 _AS_IS = frozenset({type(None), bool, float, bytes})
 
 
@@ -40,7 +42,8 @@ def rewrite(obj: Any, rules: dict[type, Rule], find: Callable[[type], Rule]) -> 
         # What a LangGraph node leaves: the part of the state that cannot be stored is better named by its channel.
         if type(obj) is deque and all(map(_is_write, obj)):
             for channel, value in obj:
-                Walk(rules, find, root=f"state[{brief(channel)}]").payload(value)
+                root = _LANGGRAPHS_OWN.get(channel) or f"state[{brief(channel)}]"
+                Walk(rules, find, root=root).payload(value)
         raise
 
 

@@ -12,12 +12,13 @@ from collections import OrderedDict, defaultdict, deque
 from collections.abc import Callable
 from decimal import Decimal
 from fractions import Fraction
+from functools import partial
 from typing import Any
 from uuid import UUID
 
 from hitrate.errors import DecodeError
-from hitrate.serde.attributes import Attributes, Declared, check_names, dataclass_fields, described_fields
-from hitrate.serde.classes import ancestry, attribute
+from hitrate.serde.attributes import Attributes, Declared, check_names, declared_names, described_fields
+from hitrate.serde.classes import ancestry
 from hitrate.serde.registry import Plan, register_classes
 
 Make = Callable[[type, Any], Any]
@@ -140,6 +141,7 @@ _BASES: dict[type, tuple[Callable[[Any], Any], Make]] = {
     UUID: _of_slots(UUID),
 }
 _OF_SLOTS = (Fraction, UUID)
+_MADE_OF_CONTENT = frozenset({str, int, float, complex, bytes, Decimal})
 _IMMUTABLE = frozenset(
     {str, int, float, complex, bytes, Decimal, dt.datetime, dt.date, dt.time, dt.timedelta, tuple, frozenset}
 )
@@ -161,6 +163,14 @@ def holds_only_content(cls: type) -> type | None:
     return base
 
 
+def remaker(cls: type, state: list[Any]) -> Callable[[], Any] | None:
+    """Return what makes an instance anew of a dumped state that is nothing but an immutable content, else None."""
+    base: Any = built_in_base(cls)
+    if base not in _MADE_OF_CONTENT or len(state) != 2:
+        return None
+    return partial(base.__new__, cls, state[1])
+
+
 def content_of(obj: Any, base: type) -> Any:
     """Return what an instance holds as the built-in type that it derives from."""
     return _BASES[base][0](obj)
@@ -172,47 +182,54 @@ def _plan(cls: type) -> Plan | None:
         return None
     read, make = _BASES[base]
     attributes = Attributes(cls, object if base in _OF_SLOTS else base, [base] if base in _OF_SLOTS else ())
-    fields = described_fields(cls) or []
-    declared = Declared([name for name in dataclass_fields(cls) if attribute(cls, name) is None] if fields else ())
-    described = ["subclass", base.__name__, *fields]
-    if not attributes.has_dict and not attributes.slots:
+    names = declared_names(cls)
+    in_slots, in_dict = (
+        Declared([each for each in names if (each in attributes.slots) == there]) for there in (True, False)
+    )
+    described = ["subclass", base.__name__, *(described_fields(cls) or names)]
+    has_dict, slots = attributes.has_dict, attributes.slots
 
-        def dump_content(obj: Any, mark: str) -> list[Any]:
-            return [mark, read(obj)]
+    def dump_content(obj: Any, mark: str) -> list[Any]:
+        return [mark, read(obj)]
 
-        def restore_content(state: list[Any]) -> Any:
-            _, content = state
-            if type(content) is not base:
-                raise DecodeError(f"the stored content is no {base.__name__}")
-            return make(cls, content)
+    def restore_content(state: list[Any]) -> Any:
+        _, content = state
+        if type(content) is not base:
+            raise DecodeError(f"the stored content is no {base.__name__}")
+        return make(cls, content)
 
+    if not has_dict and not slots:
         return Plan(cls, described, dump_content, restore_content)
 
     def dump(obj: Any, mark: str) -> list[Any]:
-        others = obj.__dict__ if attributes.has_dict else None
-        filled = attributes.filled(obj)
-        if fields:
-            declared.missing(others or {})
+        others = obj.__dict__ if has_dict else None
+        filled = attributes.filled(obj) if slots else {}
+        if names:
+            in_slots.missing(filled)
+            in_dict.missing(others or {})
         if filled:
             return [mark, read(obj), others or None, filled]
         return [mark, read(obj), others] if others else [mark, read(obj)]
 
     def restore(state: list[Any]) -> Any:
-        _, content, *more = state
-        if type(content) is not base:
-            raise DecodeError(f"the stored content is no {base.__name__}")
+        if len(state) == 2 and not names:
+            return restore_content(state)
+        mark, content, *more = state
         others, filled, *_ = *more, None, None
-        made = make(cls, content)
+        made = restore_content([mark, content])
         if others is not None:
+            if not has_dict:
+                raise DecodeError("stored attributes are none")
             check_names(others)
             attributes.put_dict(made, others)
-        if fields:
-            declared.check(others or {})
         if filled is not None:
             attributes.fill(made, filled)
+        if names:
+            in_slots.check(filled or {})
+            in_dict.check(others or {})
         return made
 
-    return Plan(cls, [*described, "slots", *attributes.slots], dump, restore)
+    return Plan(cls, [*described, "slots", *slots], dump, restore)
 
 
 register_classes(_plan)

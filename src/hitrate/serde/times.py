@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import struct
 from datetime import date, datetime, time, timedelta, timezone, tzinfo
+from pickle import PicklingError
 from typing import Any
 from zoneinfo import ZoneInfo
 
@@ -100,6 +101,12 @@ def _decode_timezone(data: bytes, hook: Hook) -> Any:
 def _encode_zoneinfo(obj: ZoneInfo, pack: Pack) -> bytes:
     if obj.key is None or not is_zone_key(obj.key):
         raise Refused("it has no key of the time zone database")
+    if ZoneInfo(obj.key) is not obj:
+        try:
+            obj.__reduce__()
+        except PicklingError:
+            # The key that it was given is only a title.
+            raise Refused("it was read from a file of its own, not from the time zone database") from None
     return obj.key.encode()
 
 

@@ -13,7 +13,7 @@ from pydantic_core import MultiHostUrl, TzInfo, Url
 
 from hitrate.errors import DecodeError
 from hitrate.serde.attributes import Attributes
-from hitrate.serde.classes import ancestry
+from hitrate.serde.classes import ancestry, attribute
 from hitrate.serde.registry import Hook, Pack, Plan, Refused, register, register_classes
 
 ZONE = 46
@@ -70,15 +70,28 @@ def _plan(cls: type) -> Plan | None:
 
 def _plan_of_wrapped(cls: type, kind: Any) -> Plan:
     put_dict = Attributes(cls).put_dict
+    constraints: Any = attribute(cls, "_constraints")
+    schemes, longest = constraints.allowed_schemes, constraints.max_length
+    host_required = constraints.host_required
+
+    def may_be(url: Any) -> bool:
+        """Tell whether the class allows it: pydantic checks that again when it copies one."""
+        if schemes and url.scheme not in schemes:
+            return False
+        if host_required and not (url.host if kind is Url else any(each["host"] for each in url.hosts())):
+            return False
+        return not longest or len(str(url)) <= longest
 
     def dump(obj: Any, mark: str) -> list[Any]:
         if vars(obj).keys() != {"_url"} or type(obj._url) is not kind:
             raise Refused("it holds more than a URL")
+        if not may_be(obj._url):
+            raise Refused("its class does not allow such a URL")
         return [mark, obj._url]
 
     def restore(state: list[Any]) -> Any:
         _, url = state
-        if type(url) is not kind:
+        if type(url) is not kind or not may_be(url):
             raise DecodeError("a stored URL is none")
         made: Any = object.__new__(cls)
         put_dict(made, {"_url": url})

@@ -33,7 +33,7 @@ from hitrate.stores.sqlite.listing import begin, page_of
 from hitrate.stores.sqlite.ownership import own_path
 from hitrate.stores.sqlite.paths import prepare_path
 from hitrate.stores.sqlite.reading import read_many, read_one
-from hitrate.stores.sqlite.rights import check_mode, check_rights, explained, no_permission
+from hitrate.stores.sqlite.rights import check_mode, check_rights, explained, no_permission, permits
 from hitrate.stores.sqlite.room import SPARE_PAGES, WAL_BYTES, bytes_on_disk, truncate_wal, wal_bytes
 from hitrate.stores.sqlite.rows import ROW_OVERHEAD
 from hitrate.stores.sqlite.worker import Worker
@@ -130,7 +130,7 @@ class SqliteStore(Store):
             handle = self._connections.idle.pop() if self._connections.in_memory else self._connections.open()
         except apsw.CantOpenError as error:
             for beside in (self.path, f"{self.path}-wal", f"{self.path}-shm"):
-                if os.path.exists(beside) and not os.access(beside, os.R_OK | os.W_OK):
+                if os.path.exists(beside) and not permits(beside, os.R_OK | os.W_OK):
                     raise PermissionError(no_permission(self.path, beside)) from error
             raise OSError(f"path {self.path!r} cannot be opened as a database: {error}") from error
         except schema.NotOurs as error:

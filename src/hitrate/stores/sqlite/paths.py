@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from hitrate.stores.sqlite.rights import PRIVATE, folder_mode, no_permission, refuse_planted_links
+from hitrate.stores.sqlite.rights import PRIVATE, folder_mode, no_permission, permits, refuse_planted_links
 
 Inode = tuple[int, int] | None
 """The device and inode of a file; None for none."""
@@ -135,5 +135,5 @@ def prepare_path(path: Any, mode: int) -> str:
 
 
 def _writable(needed: str, path: str) -> None:
-    if not os.access(needed, os.R_OK | os.W_OK):
+    if not permits(needed, os.R_OK | os.W_OK):
         raise PermissionError(no_permission(path, needed))

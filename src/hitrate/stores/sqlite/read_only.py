@@ -24,7 +24,7 @@ from hitrate.stores.sqlite import SqliteStore, schema
 from hitrate.stores.sqlite.connections import Connections, Durability, Handle, open_files
 from hitrate.stores.sqlite.ownership import own_path
 from hitrate.stores.sqlite.paths import checked_path, inode_of
-from hitrate.stores.sqlite.rights import check_rights, no_permission
+from hitrate.stores.sqlite.rights import check_rights, no_permission, permits
 
 _LOOK_SECONDS = 0.1
 
@@ -106,7 +106,7 @@ def _check_readable(path: str) -> None:
         raise FileNotFoundError(f"path {path!r} is not there, and with read_only=True it is not made") from error
     if not stat.S_ISREG(found.st_mode):
         raise OSError(f"path {path!r} is not a regular file")
-    if not os.access(path, os.R_OK):
+    if not permits(path, os.R_OK):
         raise PermissionError(no_permission(path, path, "read"))
 
 

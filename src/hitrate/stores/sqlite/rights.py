@@ -136,6 +136,12 @@ def explained(path: Any) -> Iterator[None]:
         raise PermissionError(no_permission(os.fspath(path), error.filename or os.fspath(path))) from error
 
 
+def permits(path: str, needed: int) -> bool:
+    """Tell whether the user as whom this process acts may use a file so; ``needed`` is as for ``os.access``."""
+    # By itself access goes by the user who started the process, even where it has taken on another's rights since.
+    return os.access(path, needed, effective_ids=os.access in os.supports_effective_ids)
+
+
 def no_permission(path: str, needed: str, doing: str = "read and write") -> str:
     """Return what is wrong where a file or folder does not let us."""
     try:
@@ -145,7 +151,8 @@ def no_permission(path: str, needed: str, doing: str = "read and write") -> str:
         )
     except OSError:
         whose = ""
+    only_read = ", or only read it, with read_only=True" if doing != "read" and permits(path, os.R_OK) else ""
     return (
         f"path {path!r} cannot be used by user {os.geteuid()}: no permission to {doing} {needed!r}{whose}; give "
-        f"another path, or have its owner open it with mode=0o660 in a folder of a group that both are in"
+        f"another path, or have its owner open it with mode=0o660 in a folder of a group that both are in{only_read}"
     )
