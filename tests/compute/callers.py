@@ -9,7 +9,7 @@ from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
-DEADLINE = 30.0
+DEADLINE = 120.0
 
 KEY = (("compute",), "key")
 OTHER = (("compute",), "other")
