@@ -12,6 +12,8 @@ POOL = Version(version("psycopg-pool"))
 POOL_FUNCTIONS = Version("3.3")
 
 OVERWRITE = Version("1.0.2")
+HITS_STREAMED_ONCE = Version("1.0.9")
+"""Before it ``astream`` tells the hit of a task twice, with any cache."""
 TIMEOUTS = Version("1.2")
 RESPONSE_SCHEMA = Version("1.2.12")
 INTERRUPTED_WITH_CACHE = Version("1.2.15")

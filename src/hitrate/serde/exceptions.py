@@ -33,6 +33,15 @@ _PRINTED: dict[type, dict[str, type]] = {
 }
 
 
+def is_encodable(text: str) -> bool:
+    """Tell whether a text has no half of a surrogate pair."""
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
 def native_base(cls: type) -> Any:
     """Return the exception of the interpreter that a class is or derives from."""
     return next(base for base in ancestry(cls) if base.__module__ == "builtins")
@@ -87,7 +96,12 @@ def exception_state(cls: type) -> tuple[list[str], Callable[[Any, str], list[Any
         # From Python 3.12 on, printing an ImportError with a name_from imports the module that it names.
         if besides.get("name_from") is not None and str(besides.get("name")) not in sys.modules:
             return False
-        return all(type(value) is kinds.get(name, type(value)) for name, value in besides.items())
+        # From Python 3.13 on, printing an error of a name that cannot be encoded fails.
+        return all(
+            type(value) is kinds.get(name, type(value))
+            and (name not in kinds or value.isascii() or is_encodable(value))
+            for name, value in besides.items()
+        )
 
     def dump(obj: Any, mark: str) -> list[Any]:
         args, others, filled = _args.__get__(obj), obj.__dict__, attributes.filled(obj)
