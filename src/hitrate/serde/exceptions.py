@@ -98,7 +98,7 @@ def exception_state(cls: type) -> tuple[list[str], Callable[[Any, str], list[Any
             return False
         # From Python 3.13 on, printing an error of a name that cannot be encoded fails.
         return all(
-            type(value) is kinds.get(name, type(value)) and (type(value) is not str or is_encodable(value))
+            type(value) is kinds.get(name, type(value)) and (kinds.get(name) is not str or is_encodable(value))
             for name, value in besides.items()
         )
 
