@@ -33,7 +33,7 @@ _PRINTED: dict[type, dict[str, type]] = {
 }
 
 
-def is_encodable(text: str) -> bool:
+def is_encodable(text: Any) -> bool:
     """Tell whether a text has no half of a surrogate pair."""
     try:
         text.encode()
