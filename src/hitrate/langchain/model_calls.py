@@ -22,6 +22,12 @@ from hitrate.langchain.spared import Kept
 
 NAMESPACE: Final[Namespace] = ("langchain", "model")
 
+_PARTS = (
+    *("scope", "agent", "model", "model_settings", "messages", "has_system_message", "tools", "tool_choice"),
+    "response_format",
+)
+"""What the parts of a key are called where one of them has no content."""
+
 
 def key_of_model_call(request: ModelRequest[Any], scope: Any) -> FullKey:
     """Return the full key of a call of a model.
@@ -47,7 +53,7 @@ def key_of_model_call(request: ModelRequest[Any], scope: Any) -> FullKey:
         settings(request.tool_choice),
         None if format_ is None else [_schema_of_format(format_), picks_format_by(model)],
     )
-    return (*NAMESPACE, name_of_model(model)), key_of((), parts, {}, PLAIN)
+    return (*NAMESPACE, name_of_model(model)), key_of(_PARTS, parts, {}, PLAIN)
 
 
 def _name_of_agent() -> str | None:

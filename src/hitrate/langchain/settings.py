@@ -23,6 +23,16 @@ _SECRET: Final = frozenset(
 )
 
 
+HOW_IT_IS_ASKED: Final = frozenset(
+    {
+        *("timeout", "request_timeout", "default_request_timeout", "stream_chunk_timeout", "max_retries", "retries"),
+        *("stream", "streaming", "stream_usage", "disable_streaming", "verbose"),
+        *("openai_proxy", "anthropic_proxy", "proxy", "proxies"),
+    }
+)
+"""Settings of a model that say how it is asked, and not what it answers."""
+
+
 def settings(value: Any) -> Any:
     """Return settings as content: functions and classes by their names, tools by their schemas, no secrets.
 

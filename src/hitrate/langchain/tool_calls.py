@@ -23,6 +23,9 @@ from hitrate.langchain.spared import Kept
 
 NAMESPACE: Final[Namespace] = ("langchain", "tool")
 
+_PARTS = ("scope", "tool", "args", "key")
+"""What the parts of a key are called where one of them has no content."""
+
 _FUNCTIONS = ("func", "coroutine")
 
 
@@ -38,9 +41,8 @@ def key_of_tool_call(request: ToolCallRequest, scope: Any, key: Callable[[ToolCa
         Exception: whatever ``key`` raises; a TypeError for what has no content.
     """
     call = request.tool_call
-    more = () if key is None else (key(request),)
-    parts = (scope, _identity_of(request.tool), call["args"], more)
-    return (*NAMESPACE, call["name"]), key_of((), parts, {}, PLAIN)
+    parts = (scope, _identity_of(request.tool), call["args"], None if key is None else [key(request)])
+    return (*NAMESPACE, call["name"]), key_of(_PARTS, parts, {}, PLAIN)
 
 
 def _find_identity_of(tool: BaseTool) -> str:
