@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 from langchain_core.messages import AIMessage, BaseMessage
+from langchain_core.outputs import ChatGeneration
 from sample_agents import Calls, Run, SampleModel, agent_that_looks, asking, looks_up
 
 import hitrate
@@ -122,3 +123,19 @@ def test_a_tiered_cache_tells_them_too(calls: Calls, tmp_path: Any, run: Run) ->
         for _ in range(2):
             run(agent_that_looks(calls, [CacheMiddleware(cache, tools=["look"])]), asking("x"))
         assert cache.stats().tokens_saved == {"sample-1": {"input": 20, "output": 10}}
+
+
+def test_the_usage_of_one_call_is_counted_once_for_several_generations(in_memory: Any) -> None:
+    cache = LLMCache(in_memory)
+    usage: Any = {"input_tokens": 10, "output_tokens": 5, "total_tokens": 15}
+    answers = [ChatGeneration(message=AIMessage(text, usage_metadata=usage)) for text in ("a", "b", "c")]
+    cache.update("x", "m", answers)
+    assert cache.lookup("x", "m") is not None
+    assert in_memory.stats().tokens_saved == {"model": {"input": 10, "output": 5}}
+
+
+@pytest.mark.parametrize("prices", [[1], {"m": 3}, {"m": (1,)}, {"m": ("1", "2")}], ids=str)
+def test_what_are_no_prices_is_refused(prices: Any, in_memory: Any) -> None:
+    for take in (CacheMiddleware, LLMCache, savings):
+        with pytest.raises(TypeError, match="prices are dollars"):
+            take(in_memory, prices=prices)

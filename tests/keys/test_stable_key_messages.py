@@ -15,6 +15,7 @@ from langchain_core.messages import (
     SystemMessage,
     ToolMessage,
 )
+from langchain_core.messages.content import create_text_block
 
 from hitrate import MsgpackSerializer, stable_key
 
@@ -31,8 +32,9 @@ USAGE: Any = {"input_tokens": 1, "output_tokens": 2, "total_tokens": 3}
         (AIMessage("hi"), AIMessage("hi", additional_kwargs={"refusal": None})),
         (AIMessage("", tool_calls=[CALL]), AIMessage("", id="run-1", tool_calls=[dict(reversed(CALL.items()))])),
         (ToolMessage("x", tool_call_id="1"), ToolMessage("x", tool_call_id="1", id="2")),
+        (HumanMessage([create_text_block("hi")]), HumanMessage([create_text_block("hi")])),
     ],
-    ids=["id", "built", "metadata", "nothing more", "tool calls", "tool"],
+    ids=["id", "built", "metadata", "nothing more", "tool calls", "tool", "blocks"],
 )
 def test_ids_and_metadata_of_a_run_do_not_count(one: BaseMessage, other: BaseMessage) -> None:
     assert stable_key([one]) == stable_key([other])

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from operator import itemgetter
 from typing import Any
 
-from langchain_core.messages import BaseMessage, RemoveMessage
+from langchain_core.messages import LC_AUTO_PREFIX, BaseMessage, RemoveMessage
 
 from hitrate.content.classes import class_mark
 
@@ -30,7 +30,8 @@ def message_state(cls: type[BaseMessage]) -> Callable[[Any, Any], list[Any]]:
         attributes = obj.__dict__
         role, values = attributes["type"], get_all(attributes)
         mark = _roles.get(role) or _mark_of(role)
-        content = {"content": attributes["content"]}
+        said = attributes["content"]
+        content = {"content": without_made_ids(said) if type(said) is list else said}
         if empty is None or values != empty:
             for name, value in zip(names, values):  # noqa: B905 - one for each, and strict takes time
                 kind = type(value)
@@ -47,6 +48,23 @@ def message_state(cls: type[BaseMessage]) -> Callable[[Any, Any], list[Any]]:
         return [mark, content, extra or None, private or None] if extra or private else [mark, content]
 
     return state
+
+
+def without_made_ids(blocks: list[Any]) -> list[Any]:
+    """Return blocks of content without the ids that LangChain gives each block that it makes."""
+    if any(type(each) is dict and is_made_id(each.get("id")) for each in blocks):
+        return [
+            {name: value for name, value in each.items() if name != "id"}
+            if type(each) is dict and is_made_id(each.get("id"))
+            else each
+            for each in blocks
+        ]
+    return blocks
+
+
+def is_made_id(id_: Any) -> bool:
+    """Tell whether an id is one that LangChain made, and no provider or program."""
+    return type(id_) is str and id_.startswith(LC_AUTO_PREFIX)
 
 
 def _mark_of(role: str) -> Any:

@@ -18,7 +18,8 @@ from hitrate.serde.containers import ODD_DICT
 from hitrate.serde.registry import INNER, ITEMS, PAIRS
 from hitrate.serde.rewriting import Walk, brief, is_text, why
 
-_ADVICE = "Leave it out with ignore=, say with only= what counts, or use a key function of your own"
+ADVICE = "Leave it out with ignore=, say with only= what counts, or use a key function of your own"
+"""The end of a refusal: what those can do who choose the arguments."""
 
 
 class KeyWalk(Walk):
@@ -84,7 +85,7 @@ class KeyWalk(Walk):
         except SerializationError as exc:
             raise TypeError(str(exc)) from exc.__cause__
         except Exception as exc:
-            raise TypeError(f"{self._argument()} cannot be part of a key: {why(exc)}. {_ADVICE}") from exc
+            raise TypeError(f"{self._argument()} cannot be part of a key: {why(exc)}. {ADVICE}") from exc
 
     def _tree(self, obj: Any) -> Any:
         cls = type(obj)
@@ -128,7 +129,7 @@ class KeyWalk(Walk):
         self.why = why
         error = super()._error(obj, why)
         return SerializationError(
-            f"{self._argument()} cannot be part of a key: {error.where} is of type {error.type_name}: {why}. {_ADVICE}",
+            f"{self._argument()} cannot be part of a key: {error.where} is of type {error.type_name}: {why}. {ADVICE}",
             where=error.where,
             type_name=error.type_name,
         )

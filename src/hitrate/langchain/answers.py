@@ -9,7 +9,7 @@ from uuid import uuid4
 from langchain_core.messages import BaseMessage
 
 from hitrate.langchain.call_ids import new_ids, rename
-from hitrate.langgraph.messages import without_item_ids
+from hitrate.langgraph.messages import with_new_item_ids
 
 _REASONS = ("finish_reason", "stop_reason", "stopReason", "done_reason", "status")
 _UNFINISHED = frozenset(
@@ -86,6 +86,6 @@ def make_new(messages: Sequence[BaseMessage], history: Callable[[], set[str]]) -
         if message.id is not None:
             message.id = str(uuid4())
         if type(message.content) is not str or message.additional_kwargs:
-            without_item_ids(message)
+            with_new_item_ids(message)
         if names:
             rename(message, names)

@@ -38,7 +38,7 @@ def call_ids(message: Any) -> Iterable[str]:
     if type(content) is list:
         for block in content:
             if type(block) is dict and type(block.get("type")) is str and _is_of_a_call(block["type"]):
-                for name in ("call_id", "id", "tool_use_id"):
+                for name in ("call_id", "id", "tool_use_id", "tool_call_id"):
                     if type(block.get(name)) is str:
                         yield block[name]
                         break

@@ -7,6 +7,7 @@ from typing import Any
 
 from langchain_core.messages import BaseMessage
 
+from hitrate.content.messages import is_made_id
 from hitrate.langchain.call_ids import OF_CALLS, call_ids, with_ids
 from hitrate.langchain.media import is_media, media
 from hitrate.langchain.settings import CACHE_CONTROL
@@ -56,10 +57,10 @@ def _told(message: BaseMessage, names: dict[str, str]) -> list[Any]:
 
 def _with_numbers(message: BaseMessage, names: dict[str, str]) -> tuple[Any, dict[str, Any]]:
     """Return content and additional_kwargs of a message with numbers for ids of calls, without a provider's items."""
-    for id_ in call_ids(message):
-        names.setdefault(id_, str(len(names)))
     own = _Own(message)
     without_item_ids(own)
+    for id_ in call_ids(own):
+        names.setdefault(id_, str(len(names)))
     content = own.content
     if type(content) is list:
         content = _text_of([block(each) for each in with_ids(content, names)])
@@ -71,8 +72,11 @@ def _with_numbers(message: BaseMessage, names: dict[str, str]) -> tuple[Any, dic
 class _Own:
     """What of a message is changed for the key, and not in the message."""
 
+    content: Any
+    additional_kwargs: dict[str, Any]
+
     def __init__(self, message: BaseMessage) -> None:
-        self.content: Any = message.content
+        self.__dict__.update(message.__dict__)
         self.additional_kwargs = {**message.additional_kwargs}
         self.response_metadata: dict[str, Any] = {}
 
@@ -92,6 +96,8 @@ def block(given: Any) -> Any:
         given = {**given, "text": str.__str__(given["text"])}
     if CACHE_CONTROL in given:
         given = {name: value for name, value in given.items() if name != CACHE_CONTROL}
+    if is_made_id(given.get("id")):
+        given = {name: value for name, value in given.items() if name != "id"}
     if is_media(given):
         return media(given)
     inner = given.get("content")

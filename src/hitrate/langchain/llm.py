@@ -17,9 +17,9 @@ from hitrate.content.calls import key_of
 from hitrate.content.options import PLAIN
 from hitrate.langchain.answers import is_whole, tokens_of
 from hitrate.langchain.prompts import NoContent, model_of, prompt_of
-from hitrate.langchain.saved import Prices, Savings, savings
+from hitrate.langchain.saved import Prices, Savings, checked, savings
 from hitrate.langchain.spared import Once
-from hitrate.langgraph.messages import without_item_ids
+from hitrate.langgraph.messages import with_new_item_ids
 from hitrate.runs import BYPASS, USE, current_mode
 from hitrate.stats import MissTimes
 
@@ -69,7 +69,7 @@ class LLMCache(LangChainCache):
             )
         self._cache = cache
         self._ttl = cache._terms(ttl.total_seconds() if isinstance(ttl, timedelta) else ttl, None).ttl
-        self._prices = prices
+        self._prices = checked(prices)
         self._ledger = cache._counters.ledger
         self._missed = MissTimes()
         self._once = Once()
@@ -187,7 +187,9 @@ class LLMCache(LangChainCache):
             pairs: dict[FullKey, tuple[Any, float | None]] = {}
             if whole:
                 kept = [_kept(each) for each in generations]
-                pairs[full_key] = [seconds, *tokens_of(messages), kept], self._ttl
+                # Each of several generations has the usage of the whole call.
+                tokens = max((tokens_of([each]) for each in messages), default=(0, 0))
+                pairs[full_key] = [seconds, *tokens, kept], self._ttl
         except Exception as error:
             self._once.log("a model", f"its answer cannot be looked at: {error!r}")
             return None
@@ -217,7 +219,7 @@ def _restored(kind: str, content: Any, info: dict[str, Any] | None) -> Generatio
     if not isinstance(content, BaseMessage):
         return _KINDS[kind](text=content, generation_info=info)
     if type(content.content) is not str or content.additional_kwargs:
-        without_item_ids(content)
+        with_new_item_ids(content)
     chat: Any = _KINDS[kind]
     generation: Generation = chat(message=content, generation_info=info)
     return generation

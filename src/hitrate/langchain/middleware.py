@@ -16,9 +16,11 @@ from langgraph.types import Command
 from hitrate.base import FullKey
 from hitrate.compute.cache import ComputingCache
 from hitrate.compute.terms import Terms, agreed
-from hitrate.content.calls import content_key
+from hitrate.content.calls import key_of
+from hitrate.content.options import PLAIN
+from hitrate.content.walking import ADVICE
 from hitrate.langchain.model_calls import kept_of_response, key_of_model_call, response_of
-from hitrate.langchain.saved import Prices, Savings, savings
+from hitrate.langchain.saved import Prices, Savings, checked, savings
 from hitrate.langchain.spared import Once, SparedCall
 from hitrate.langchain.tool_calls import ToolResults, key_of_tool_call, was_interrupted
 
@@ -95,10 +97,12 @@ class CacheMiddleware(AgentMiddleware[Any, Any, Any]):
         self._of_tool = {
             each: self._terms if given is None else _terms(given, lease) for each, given in _named(tools).items()
         }
-        self._scope = scope if callable(scope) else None if scope is None else content_key(scope)
+        if name is not None and type(name) is not str:
+            raise TypeError(f"the name of a middleware is a str, not {name!r} of type {type(name).__name__}")
+        self._scope = scope if callable(scope) or scope is None else key_of(("scope",), (scope,), {}, PLAIN, run="")
         self._key = key
         self._results = ToolResults(errors=keep_errors, commands=keep_commands)
-        self._prices = prices
+        self._prices = checked(prices)
         self._name = name
         self._ledger = cache._counters.ledger
         self._once = Once()
@@ -211,7 +215,9 @@ class CacheMiddleware(AgentMiddleware[Any, Any, Any]):
 
 
 def _said(error: Exception) -> str:
-    return str(error) if isinstance(error, TypeError) else repr(error)
+    if isinstance(error, TypeError):
+        return str(error).removesuffix(f". {ADVICE}")  # which is for callers of functions
+    return f"its key cannot be made: {error!r}"
 
 
 def _is_kept(stored: Any) -> bool:

@@ -10,17 +10,22 @@ from langchain_core.messages import AIMessage, BaseMessage, ToolMessage
 from langchain_core.runnables.config import var_child_runnable_config
 
 from hitrate.base import FullKey, Namespace
-from hitrate.content.calls import content_key, key_of
-from hitrate.content.options import PLAIN
+from hitrate.content.calls import content_key
 from hitrate.langchain.answers import is_whole, make_new, tokens_of
 from hitrate.langchain.call_ids import call_ids
 from hitrate.langchain.history import told
 from hitrate.langchain.models import identity_of, name_of_model, picks_format_by
 from hitrate.langchain.remembered import Remembered
-from hitrate.langchain.settings import class_schema, name_of_class, settings, tool_schema
+from hitrate.langchain.settings import class_schema, key_of_parts, name_of_class, settings, tool_schema
 from hitrate.langchain.spared import Kept
 
 NAMESPACE: Final[Namespace] = ("langchain", "model")
+
+_PARTS = (
+    *("scope", "agent", "model", "model_settings", "messages", "has_system_message", "tools", "tool_choice"),
+    "response_format",
+)
+"""What the parts of a key are called where one of them has no content."""
 
 
 def key_of_model_call(request: ModelRequest[Any], scope: Any) -> FullKey:
@@ -47,7 +52,7 @@ def key_of_model_call(request: ModelRequest[Any], scope: Any) -> FullKey:
         settings(request.tool_choice),
         None if format_ is None else [_schema_of_format(format_), picks_format_by(model)],
     )
-    return (*NAMESPACE, name_of_model(model)), key_of((), parts, {}, PLAIN)
+    return (*NAMESPACE, name_of_model(model)), key_of_parts(_PARTS, parts)
 
 
 def _name_of_agent() -> str | None:

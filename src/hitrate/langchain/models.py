@@ -12,7 +12,7 @@ from langchain_core.runnables.configurable import DynamicRunnable
 
 from hitrate.content.calls import content_key
 from hitrate.langchain.remembered import Remembered
-from hitrate.langchain.settings import fields_set, name_of_class, settings
+from hitrate.langchain.settings import HOW_IT_IS_ASKED, fields_set, name_of_class, settings
 
 _ANSWERS_ALIKE = frozenset({"ls_integration"})
 
@@ -30,7 +30,7 @@ def identity_of(model: Any) -> Any:
         return [
             _fields_of(model),
             getattr(model, "_llm_type", ""),
-            settings(dict(model._identifying_params)),
+            settings(_answering(model._identifying_params)),
             {name: value for name, value in _params(model).items() if name not in _ANSWERS_ALIKE},
         ]
     if isinstance(model, RunnableBinding):
@@ -78,6 +78,10 @@ def _chosen(model: Any) -> dict[str, Any]:
     return {**model._default_config, **of_run}
 
 
+def _answering(given: Mapping[str, Any]) -> dict[str, Any]:
+    return {name: value for name, value in given.items() if name not in HOW_IT_IS_ASKED}
+
+
 def _params(model: BaseLanguageModel[Any]) -> Mapping[str, Any]:
     return model._get_ls_params()
 
@@ -92,7 +96,7 @@ def _find_fields_of(model: BaseLanguageModel[Any]) -> str:
 
 def _counting(model: BaseLanguageModel[Any], tells: bool) -> Iterator[tuple[str, Any]]:
     for name, value in fields_set(model, BaseChatModel):
-        if hasattr(type(value), "__next__"):  # used up as it is read
+        if name in HOW_IT_IS_ASKED or hasattr(type(value), "__next__"):  # which is used up as it is read
             continue
         try:
             yield name, content_key(settings(value))

@@ -15,7 +15,7 @@ from typing import Any
 
 from hitrate.content.calls import content_key
 from hitrate.langchain.history import told
-from hitrate.langchain.settings import CACHE_CONTROL
+from hitrate.langchain.settings import CACHE_CONTROL, HOW_IT_IS_ASKED
 
 _LITERAL = re.compile(r"'(?:[^'\\]|\\.)*'|\"(?:[^\"\\]|\\.)*\"", re.DOTALL)
 _ADDRESS = re.compile(r"\b0x[0-9a-fA-F]{6,}\b")
@@ -69,7 +69,7 @@ def model_of(text: str) -> tuple[str, str]:
     model = _json(head) if mark else None
     _refuse_functions(model)
     given = _literal(tail)
-    return _name(model, given), content_key(_plain(model), _plain(given))
+    return _name(model, given), content_key(_plain(_answering(model)), _plain(_answering(given)))
 
 
 def _json(text: str) -> Any:
@@ -123,6 +123,18 @@ def _refuse_functions(model: Any) -> None:
 def _around(text: str, address: str) -> str:
     at = text.index(address)
     return text[max(0, text.rfind("<", 0, at), at - 80) : at + len(address) + 1]
+
+
+def _answering(given: Any) -> Any:
+    """Return a model, or its settings as pairs, without what says how it is asked."""
+    if isinstance(given, dict) and isinstance(given.get("kwargs"), dict):
+        kwargs = {name: each for name, each in given["kwargs"].items() if name not in HOW_IT_IS_ASKED}
+        return {**given, "kwargs": kwargs}
+    if isinstance(given, list):
+        return [
+            each for each in given if not (isinstance(each, tuple) and len(each) == 2 and each[0] in HOW_IT_IS_ASKED)
+        ]
+    return given
 
 
 def _plain(value: Any) -> Any:

@@ -55,9 +55,33 @@ def savings(cache: Cache[Any], *, prices: Prices | None = None) -> list[Savings]
         prices: by the name of a model, dollars for a million input tokens and for a million output tokens. Models that
             are not in it are looked up with ``genai-prices``, if that is installed, at the list price without
             discounts for what a provider caches itself.
+
+    Raises:
+        TypeError: the prices are none.
     """
-    records = [_record(account, prices or {}) for account in cache._counters.ledger if account.hits or account.misses]
+    given = checked(prices) or {}
+    records = [_record(account, given) for account in cache._counters.ledger if account.hits or account.misses]
     return sorted(records, key=lambda each: each.seconds_saved, reverse=True)
+
+
+def checked(prices: Any) -> Prices | None:
+    """Return prices as they are, if they are any.
+
+    Raises:
+        TypeError: they are not; it says what they should be.
+    """
+    if prices is not None and not (isinstance(prices, Mapping) and all(map(_is_price, prices.values()))):
+        raise TypeError(
+            f"prices are dollars for a million input tokens and for a million output tokens, by the name of a model, "
+            f"as {{'gpt-5-mini': (0.25, 2.0)}}, not {prices!r}"
+        )
+    return prices
+
+
+def _is_price(given: Any) -> bool:
+    return (
+        isinstance(given, (tuple, list)) and len(given) == 2 and all(isinstance(each, (int, float)) for each in given)
+    )
 
 
 def _record(account: Account, prices: Prices) -> Savings:

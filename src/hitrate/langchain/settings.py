@@ -12,7 +12,8 @@ from pydantic import BaseModel, SecretBytes, SecretStr, TypeAdapter
 from pydantic_core import PydanticUndefined
 
 from hitrate.compute.identity import identity_of, name_of
-from hitrate.content.calls import content_key
+from hitrate.content.calls import content_key, key_of
+from hitrate.content.options import PLAIN
 from hitrate.langchain.remembered import Remembered
 
 CACHE_CONTROL: Final = "cache_control"
@@ -21,6 +22,28 @@ CACHE_CONTROL: Final = "cache_control"
 _SECRET: Final = frozenset(
     {"api-key", "api_key", "x-api-key", "authorization", "proxy-authorization", "cookie", "access_token", "password"}
 )
+
+
+HOW_IT_IS_ASKED: Final = frozenset(
+    {
+        *("timeout", "request_timeout", "default_request_timeout", "stream_chunk_timeout", "max_retries", "retries"),
+        *("stream", "streaming", "stream_usage", "disable_streaming", "verbose"),
+        *("openai_proxy", "anthropic_proxy", "proxy", "proxies"),
+    }
+)
+"""Settings of a model that say how it is asked, and not what it answers."""
+
+
+def key_of_parts(names: tuple[str, ...], parts: tuple[Any, ...]) -> str:
+    """Return the key of the parts of a request.
+
+    Raises:
+        TypeError: one has no content; the message says which, by its name.
+    """
+    try:
+        return key_of((), parts, {}, PLAIN)
+    except TypeError:
+        return key_of(names, parts, {}, PLAIN)  # takes twice as long, and raises with the name
 
 
 def settings(value: Any) -> Any:

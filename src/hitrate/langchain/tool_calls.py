@@ -13,15 +13,17 @@ from langgraph.types import Command
 
 from hitrate.base import FullKey, Namespace
 from hitrate.compute.identity import identity_of, name_of
-from hitrate.content.calls import content_key, key_of
-from hitrate.content.options import PLAIN
+from hitrate.content.calls import content_key
 from hitrate.langchain.answers import make_new
 from hitrate.langchain.call_ids import rename
 from hitrate.langchain.remembered import Remembered
-from hitrate.langchain.settings import fields_set, name_of_class, settings
+from hitrate.langchain.settings import fields_set, key_of_parts, name_of_class, settings
 from hitrate.langchain.spared import Kept
 
 NAMESPACE: Final[Namespace] = ("langchain", "tool")
+
+_PARTS = ("scope", "tool", "args", "key")
+"""What the parts of a key are called where one of them has no content."""
 
 _FUNCTIONS = ("func", "coroutine")
 
@@ -38,9 +40,8 @@ def key_of_tool_call(request: ToolCallRequest, scope: Any, key: Callable[[ToolCa
         Exception: whatever ``key`` raises; a TypeError for what has no content.
     """
     call = request.tool_call
-    more = () if key is None else (key(request),)
-    parts = (scope, _identity_of(request.tool), call["args"], more)
-    return (*NAMESPACE, call["name"]), key_of((), parts, {}, PLAIN)
+    parts = (scope, _identity_of(request.tool), call["args"], None if key is None else [key(request)])
+    return (*NAMESPACE, call["name"]), key_of_parts(_PARTS, parts)
 
 
 def _find_identity_of(tool: BaseTool) -> str:

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import sys
 from collections import deque
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any, NamedTuple
 from uuid import uuid4
 
@@ -25,9 +25,13 @@ _DEEPEST = 8
 _AS_IT_IS = OPT_PASSTHROUGH_DATACLASS | OPT_PASSTHROUGH_SUBCLASS | OPT_NON_STR_KEYS
 """With these ormsgpack leaves out nothing: of a dataclass it would leave out the fields with an underscore."""
 
-_OF_OPENAI = ("rs_", "msg_", "fc_", "ws_", "fs_", "ci_", "mcp_", "ig_", "cu_")
+_OF_OPENAI = ("rs_", "msg_", "fc_", "ws_", "fs_", "ci_", "mcp_", "mcpl_", "ig_", "cu_", "ctc_")
 """How the ids of the items of OpenAI's Responses API begin. It refuses a history that has one twice."""
 
+_NEED_ID = ("ws_", "fs_", "ci_", "mcp_", "mcpl_", "cu_")
+"""Of these, what OpenAI's own tools did: refused without an id, by langchain-openai or by the API."""
+
+NewId = Callable[[str], str]
 
 Given = list[list[tuple[str | None, str]]]
 """The messages in a node's input, list by list: the id of each, and a digest of what it says."""
@@ -135,24 +139,42 @@ def renew(writes: Any, kept: Mapping[str, str], *, new_ids: bool) -> None:
             elif new_ids and message.type != "remove":
                 if old:
                     message.id = renewed.setdefault(old, str(uuid4()))
-                without_item_ids(message)
+                with_new_item_ids(message)
 
 
 def without_item_ids(message: Any) -> None:
     """Take the ids of OpenAI's items out of a message, in place."""
+    _replace_item_ids(message, None)
+
+
+def with_new_item_ids(message: Any) -> None:
+    """Take the ids of OpenAI's items out of a message, in place; those that need one get a new one."""
+    renewed: dict[str, str] = {}
+
+    def new_id(old: str) -> str:
+        return renewed.setdefault(old, f"{old.partition('_')[0]}_{uuid4().hex}")
+
+    _replace_item_ids(message, new_id)
+
+
+def _replace_item_ids(message: Any, new_id: NewId | None) -> None:
     content = message.content
     if type(content) is list:
-        message.content = [_without_id(block) for block in content if not _is_reasoning(block)]
+        message.content = _blocks(content, new_id)
     more = message.additional_kwargs
     if _is_reasoning(reasoning := more.get("reasoning")) or (type(reasoning) is dict and _is_item(reasoning.get("id"))):
         del more["reasoning"]
     for name, value in more.items():
         if type(value) is list:
-            more[name] = [_without_id(each) for each in value]
+            more[name] = _blocks(value, new_id)
         elif type(value) is dict and name.endswith("_ids__"):  # langchain-openai's map of call ids to item ids
             more[name] = {}
     if type(message.response_metadata) is dict and _is_response(message.response_metadata.get("id")):
         del message.response_metadata["id"]
+
+
+def _blocks(blocks: list[Any], new_id: NewId | None) -> list[Any]:
+    return [_block(each, new_id) for each in blocks if not _is_nothing_without_id(each)]
 
 
 def _is_item(id_: Any) -> bool:
@@ -167,10 +189,32 @@ def _is_reasoning(block: Any) -> bool:
     return type(block) is dict and block.get("type") == "reasoning" and _is_item(block.get("id"))
 
 
-def _without_id(block: Any) -> Any:
-    if type(block) is dict and _is_item(block.get("id")):
-        return {name: value for name, value in block.items() if name != "id"}
-    return block
+def _is_nothing_without_id(block: Any) -> bool:
+    return _is_reasoning(block) or (_is_image(block) and not block.get("result"))
+
+
+def _is_image(block: Any) -> bool:
+    return type(block) is dict and block.get("type") == "image_generation_call" and _is_item(block.get("id"))
+
+
+def _block(block: Any, new_id: NewId | None) -> Any:
+    if type(block) is not dict:
+        return block
+    if _is_image(block):
+        # langchain-openai sends the id alone and fails without one: without it, this is an image like any other.
+        kind = block.get("output_format") or "png"
+        return {"type": "image", "base64": block["result"], "mime_type": f"image/{kind}"}
+    extras = block.get("extras")
+    if type(extras) is dict and "item_id" in extras:  # where the id of the block is that of a tool call
+        block = {**block, "extras": {name: value for name, value in extras.items() if name != "item_id"}}
+    id_, answered = block.get("id"), block.get("tool_call_id")
+    if new_id is not None and type(answered) is str and answered.startswith(_NEED_ID):
+        block = {**block, "tool_call_id": new_id(answered)}
+    if not _is_item(id_):
+        return block
+    if new_id is not None and id_.startswith(_NEED_ID):
+        return {**block, "id": new_id(id_)}
+    return {name: value for name, value in block.items() if name != "id"}
 
 
 def _messages_in(value: Any) -> Iterator[list[Any]]:
