@@ -136,6 +136,13 @@ def test_a_callable_object_becomes_a_function(memory: Any) -> None:
     square: Any = decorate(functools.partial(power, exponent=2))
     asquare: Any = decorate(functools.partial(apower, exponent=2))
     assert (square(3), run(asquare(3))) == (9, 9)
+
+    class Power:
+        async def __call__(self, base: int, exponent: int) -> int:
+            return base**exponent
+
+    of_object: Any = decorate(functools.partial(Power(), exponent=3))
+    assert run(of_object(3)) == 27
     assert inspect.isfunction(square)
     assert inspect.iscoroutinefunction(asquare)
     assert not inspect.iscoroutinefunction(square)

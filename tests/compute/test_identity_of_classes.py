@@ -100,6 +100,25 @@ def function_with_an_attribute(number: int) -> Any:
     return read
 
 
+def with_slots(*names: str) -> Any:
+    return type("Slots", (), {"__slots__": names})
+
+
+def with_descriptor(get: Any) -> Any:
+    return type("Described", (), {"x": type("Descriptor", (), {"__get__": get})()})
+
+
+def with_descriptor_that_holds(number: int) -> Any:
+    class Holding:
+        def __init__(self) -> None:
+            self.number = number
+
+        def __get__(self, instance: Any, owner: Any = None) -> int:
+            return self.number
+
+    return type("Described", (), {"x": Holding()})
+
+
 def annotated(kind: Any) -> Any:
     def take(x: Any) -> Any:
         return x
@@ -130,6 +149,10 @@ APART: list[tuple[Callable[..., Any], Any, Any]] = [
     (lambda kind: TypedDict("T", {"x": kind}), int, str),  # type: ignore[operator]
     (lambda total: TypedDict("T", {"x": int}, total=total), True, False),  # type: ignore[operator]
     (lambda bound: TypeVar("T", bound=bound), int, str),  # type: ignore[misc]
+    (with_slots, "a", "b"),
+    (lambda slots: type("Slots", (), slots), {}, {"__slots__": ()}),
+    (with_descriptor, plus(1), plus(2)),
+    (with_descriptor_that_holds, 1, 2),
     (function_with_an_attribute, 1, 2),
     (annotated, int, str),
 ]

@@ -17,7 +17,7 @@ from typing import Any
 
 from hitrate.content.class_objects import is_own_class
 from hitrate.content.describing import EMPTY, Description, Options, Part, Said, register, tree_of
-from hitrate.content.installed import is_installed
+from hitrate.content.installed import found_in, is_installed, is_installed_module, public_module, public_name
 from hitrate.content.rules import tree_for
 from hitrate.content.sources import code_digest, count_of_name
 from hitrate.modules import canonical_name
@@ -36,15 +36,16 @@ _WRAPS = "wraps"
 
 def name_of_function(function: Any) -> str:
     """Return the ``module:qualname`` of a function, or of what has these attributes."""
-    module = canonical_name(str(getattr(function, "__module__", "")), getattr(function, "__globals__", None))
-    return f"{module}:{getattr(function, '__qualname__', type(function).__qualname__)}"
+    name = getattr(function, "__qualname__", type(function).__qualname__)
+    module = canonical_name(getattr(function, "__module__", None), getattr(function, "__globals__", None))
+    return f"{public_module(module, name, function)}:{name}"
 
 
 def described_code(code: CodeType, space: dict[str, Any]) -> str:
     """Return what of the code of a function counts: a digest of what it says, or its name in an installed package."""
     if not is_installed(code.co_filename):
         return code_digest(code, space)
-    name = f"{space.get('__name__')}:{code.co_qualname}"
+    name = f"{public_name(str(space.get('__name__')))}:{code.co_qualname}"
     # Lambdas have no name, and some decorators make one of two functions of one name.
     if "<lambda>" in name or ("<locals>" in name and count_of_name(code, space) > 1):
         return f"{name}:{code_digest(code, space)}"
@@ -56,7 +57,17 @@ def _function(function: types.FunctionType, description: Description) -> Said:
     if _is_singledispatch(code):
         return _singledispatch(function)
     said = None if description.options.is_pinned else described_code(code, space)
-    return ["function", name_of_function(function), said], _called(function), _parts(function, code, description)
+    # Where the name of a package's function leads to it, it says all: a release may add parameters and defaults.
+    parts = () if _is_found_in_package(function, code) else _parts(function, code, description)
+    return ["function", name_of_function(function), said], _called(function), parts
+
+
+def _is_found_in_package(function: types.FunctionType, code: CodeType) -> bool:
+    return (
+        is_installed(code.co_filename)
+        and is_installed_module(function.__module__)
+        and found_in(function.__module__, function.__qualname__) is function
+    )
 
 
 def _called(function: Any) -> str:
@@ -137,7 +148,7 @@ def _is_keyable(cls: type) -> bool:
 def _builtin(function: Any, description: Description) -> Said:
     of = function.__self__
     if of is None or isinstance(of, types.ModuleType):
-        module = function.__module__ or getattr(of, "__name__", "")
+        module = public_module(function.__module__ or getattr(of, "__name__", ""), function.__qualname__, function)
         return ["builtin", f"{module}:{function.__qualname__}"], function.__name__, ()
     return ["builtin method", function.__name__], function.__name__, [Part("self", bound_object(of), _BOUND)]
 
@@ -286,7 +297,7 @@ def attributes_of(obj: Any) -> dict[str, Any]:
 
 
 def rule_for(cls: type) -> Callable[[Any, Pack], Any] | None:
-    """Return how the instances of a class are written that can be called, or are functions of an extension module.
+    """Return how the instances of a class are written that can be called, or are descriptors, such as a property.
 
     Args:
         cls: a class without another content.
@@ -295,7 +306,7 @@ def rule_for(cls: type) -> Callable[[Any, Pack], Any] | None:
         return tree_of(_builtin)
     if issubclass(cls, functools.partial):
         return tree_of(_partial)
-    if attribute(cls, "__call__") is None:
+    if attribute(cls, "__call__") is None and attribute(cls, "__get__") is None:
         return tree_of(_local_dataclass) if attribute(cls, "__dataclass_fields__") is not None else None
     return tree_of(_callable_object) if _is_plain(cls) else tree_of(_of_extension)
 

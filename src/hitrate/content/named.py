@@ -88,8 +88,8 @@ def _reference(reference: Any, description: Description) -> Said:
 TREES[contextvars.ContextVar] = _context_variable
 for _type in (typing.TypeVar, typing.ParamSpec, typing.TypeVarTuple):
     register(_type, _type_variable)
-TREES[type(typing.Union)] = _special_form
-TREES[type(typing.Literal)] = _special_form
+for _form in (typing.Union, typing.Literal, typing.Callable, typing.Tuple, typing.List):  # noqa: UP006 - as they are
+    TREES[type(_form)] = _special_form
 TREES[typing.ForwardRef] = _forward_reference
 register(typing.NewType, _new_type)
 register(weakref.ref, _reference)
