@@ -6,6 +6,7 @@ import copy
 import dataclasses
 import enum
 import hashlib
+import inspect
 import random
 import sqlite3
 import struct
@@ -18,7 +19,16 @@ from typing import Annotated, Any, TypeVar
 import attrs
 import msgspec
 import pytest
-from pydantic import AfterValidator, BaseModel, Field, PrivateAttr, create_model, field_validator, validate_call
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    Field,
+    PrivateAttr,
+    TypeAdapter,
+    create_model,
+    field_validator,
+    validate_call,
+)
 from typing_extensions import TypedDict
 
 from hitrate import cached, stable_key
@@ -154,6 +164,13 @@ APART: list[tuple[Callable[..., Any], Any, Any]] = [
     (with_descriptor, plus(1), plus(2)),
     (with_descriptor_that_holds, 1, 2),
     (function_with_an_attribute, 1, 2),
+    (lambda default: inspect.signature(eval(f"lambda a, b={default}: a")), 1, 2),
+    (lambda parameters: inspect.signature(eval(f"lambda {parameters}: 1")), "a, b", "a, /, b"),
+    (lambda parameters: inspect.signature(eval(f"lambda {parameters}: 1")), "a, b", "b, a"),
+    (lambda kind: inspect.Signature(return_annotation=kind), int, str),
+    (lambda form: struct.Struct(form), "<i", "<q"),
+    (lambda form: struct.Struct(form).unpack, "<i", "<q"),
+    (TypeAdapter, list[int], list[str]),
     (annotated, int, str),
 ]
 
@@ -201,7 +218,7 @@ def test_the_annotations_of_a_function_count_by_name(memory: Any) -> None:
     [
         lambda: sqlite3.connect(":memory:"),
         lambda: sqlite3.connect(":memory:").execute,
-        lambda: struct.Struct("<i").unpack,
+        lambda: struct.Struct("<i").iter_unpack(bytes(8)).__next__,
         lambda: random.Random(1).random,
         lambda: random.Random(1).choice,
         pytest.param(

@@ -26,6 +26,7 @@ from hitrate.serde.registry import UNKNOWN, Pack, Refused
 
 _HEAP_TYPE = 1 << 9
 _IN_C = (types.WrapperDescriptorType, types.MethodDescriptorType, types.GetSetDescriptorType)
+_WRAPT = tuple((module, "_FunctionWrapperBase") for module in ("_wrappers", "wrapt._wrappers", "wrapt.wrappers"))
 _OF_LAYOUT = ("__dict__", "__weakref__")
 _CLOSES_OVER = "closes over"
 _DEFAULT = "has as a default"
@@ -70,41 +71,48 @@ def _is_found_in_package(function: types.FunctionType, code: CodeType) -> bool:
     )
 
 
+def _strict(options: Options) -> Options:
+    """Return options by which nothing is left out that a function needs to run."""
+    return options._replace(is_lax=False) if options.is_lax else options
+
+
 def _called(function: Any) -> str:
     return name_of_function(function).replace(":", ".")
 
 
 def _parts(function: types.FunctionType, code: CodeType, description: Description) -> Iterator[Part]:
     package = str(function.__globals__.get("__name__")).partition(".")[0] if is_installed(code.co_filename) else None
+    strict = _strict(description.options)
     for name, cell in zip(code.co_freevars, function.__closure__ or (), strict=True):
         try:
             value = cell.cell_contents
         except ValueError:
             description.later.append((_called(function), name, cell, description.options))
             value = EMPTY
-        yield Part(name, _own_of(value, package), _CLOSES_OVER)
+        yield Part(name, _own_of(value, package), _CLOSES_OVER, strict)
     defaults = function.__defaults__ or ()
     positional = zip(code.co_varnames[code.co_argcount - len(defaults) : code.co_argcount], defaults, strict=True)
     lenient = description.options._replace(is_lenient=True)
     # The defaults of what an installed module defines are as its code is, and object() says no more than "not given".
     is_fixed = package is not None and "<locals>" not in code.co_qualname
     for name, value in (*positional, *sorted((function.__kwdefaults__ or {}).items())):
-        yield Part(name, _own_of(value, package), _DEFAULT, lenient if is_fixed or type(value) is object else None)
+        options = lenient if is_fixed or type(value) is object else strict
+        yield Part(name, _own_of(value, package), _DEFAULT, options, is_argument=True)
     wrapped = vars(function).get("__wrapped__")
     if wrapped is not None:
-        yield Part("__wrapped__", wrapped, _WRAPS)
+        yield Part("__wrapped__", wrapped, _WRAPS, strict)
     if package is None:
-        yield from _own_attributes(function, lenient)
+        yield from _own_attributes(function, description.options)
 
 
-def _own_attributes(function: types.FunctionType, lenient: Options) -> Iterator[Part]:
+def _own_attributes(function: types.FunctionType, options: Options) -> Iterator[Part]:
     """Yield the attributes of a function of the program, and the annotations, which many a library goes by."""
     for name, value in sorted(vars(function).items()):
         if name != "__wrapped__":
-            yield Part(f".{name}", value, "has as an attribute", lenient)
+            yield Part(f".{name}", value, "has as an attribute", options._replace(is_lax=True))
     for name, annotation in sorted(function.__annotations__.items()):
         if not isinstance(annotation, str):  # else the code says it
-            yield Part(f"{name}:", annotation, "is annotated by", lenient._replace(is_pinned=True))
+            yield Part(f"{name}:", annotation, "is annotated by", options._replace(is_pinned=True, is_lenient=True))
 
 
 def _is_singledispatch(code: CodeType) -> bool:
@@ -120,7 +128,8 @@ def _singledispatch(function: Any) -> Said:
 def _method(method: types.MethodType, description: Description) -> Said:
     of = method.__self__
     name = "cls" if isinstance(of, type) else "self"
-    parts = [Part("__func__", method.__func__, _WRAPS), Part(name, bound_object(of), _BOUND)]
+    strict = _strict(description.options)
+    parts = [Part("__func__", method.__func__, _WRAPS, strict), Part(name, bound_object(of), _BOUND, strict)]
     return ["method"], _called(method), parts
 
 
@@ -158,15 +167,16 @@ def _member(member: Any, description: Description) -> Said:
 
 
 def _partial(obj: functools.partial[Any], description: Description) -> Said:
-    of = Part("func", obj.func, _WRAPS)
+    strict = _strict(description.options)
+    of = Part("func", obj.func, _WRAPS, strict)
     names = _names_of_arguments(obj.func)
     names += [f"args[{i}]" for i in range(len(names), len(obj.args))]
-    positional = [Part(name, value, _HOLDS) for name, value in zip(names, obj.args, strict=False)]
-    keywords = [Part(name, value, _HOLDS) for name, value in sorted(obj.keywords.items())]
+    given = [*zip(names, obj.args, strict=False), *sorted(obj.keywords.items())]
+    arguments = [Part(name, value, _HOLDS, strict, is_argument=True) for name, value in given]
     others = [Part("__dict__", vars(obj), _HOLDS)] if vars(obj) else []
     # The number tells what was given by position from what was given by name.
-    head = ["partial", None if type(obj) is functools.partial else name_of_function(type(obj)), len(positional)]
-    return head, "a partial object", [of, *positional, *keywords, *others]
+    head = ["partial", None if type(obj) is functools.partial else name_of_function(type(obj)), len(obj.args)]
+    return head, "a partial object", [of, *arguments, *others]
 
 
 def _names_of_arguments(function: Any) -> list[str]:
@@ -238,13 +248,14 @@ class _Machinery:
 def _plain_object(plain: PlainObject, description: Description) -> Said:
     obj = plain.obj
     parts = [Part("__class__", type(obj), "is of the class")]
-    parts += [Part(name, value, _HOLDS) for name, value in sorted(attributes_of(obj).items())]
+    options = _strict(description.options) if is_own_class(type(obj)) else None
+    parts += [Part(name, value, _HOLDS, options) for name, value in sorted(attributes_of(obj).items())]
     return ["object"], f"the {name_of_function(type(obj)).replace(':', '.')} object", parts
 
 
 def _machinery(machinery: _Machinery, description: Description) -> Said:
     obj, package = machinery.obj, machinery.package
-    options = description.options._replace(is_lenient=True)
+    options = description.options._replace(is_lax=True)
     parts = [Part("__class__", type(obj), "is of the class")]
     for name, value in sorted(attributes_of(obj).items()):
         parts.append(Part(name, _own_of(value, package), _HOLDS, options))
@@ -306,6 +317,8 @@ def rule_for(cls: type) -> Callable[[Any, Pack], Any] | None:
         return tree_of(_builtin)
     if issubclass(cls, functools.partial):
         return tree_of(_partial)
+    if any((base.__module__, base.__qualname__) in _WRAPT for base in ancestry(cls)):
+        return tree_of(_wrapper("wrapt", "__wrapped__", "_self_wrapper"))
     if attribute(cls, "__call__") is None and attribute(cls, "__get__") is None:
         return tree_of(_local_dataclass) if attribute(cls, "__dataclass_fields__") is not None else None
     return tree_of(_callable_object) if _is_plain(cls) else tree_of(_of_extension)

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import contextvars
+import inspect
 import logging
+import struct
 import types
 import typing
 import weakref
@@ -26,6 +28,8 @@ def rule_for(cls: type) -> Callable[[Any, Pack], Any] | None:
         return _logger
     if cls is types.UnionType or (cls.__module__ in _HOMES_OF_ALIASES and cls.__name__.endswith(_ALIASES)):
         return tree_of(_alias)
+    if (cls.__module__, cls.__qualname__) == ("pydantic.type_adapter", "TypeAdapter"):
+        return tree_of(_type_adapter)
     return None
 
 
@@ -78,6 +82,25 @@ def _alias(alias: Any, description: Description) -> Said:
     return ["annotation", name], "the annotation", [*parts, Part("args", args, "has as its")]
 
 
+def _signature(signature: inspect.Signature, description: Description) -> Said:
+    """Which decorators close over, to bind arguments by it."""
+    parameters = [*signature.parameters.values()]
+    lenient = description.options._replace(is_pinned=True, is_lenient=True)
+    parts = [Part(each.name, each.default, "has as a default", is_argument=True) for each in parameters]
+    parts += [Part(f"{each.name}:", each.annotation, "is annotated by", lenient) for each in parameters]
+    parts.append(Part("return:", signature.return_annotation, "is annotated by", lenient))
+    return ["signature", [each.kind.name for each in parameters]], "the signature", parts
+
+
+def _type_adapter(adapter: Any, description: Description) -> Said:
+    parts = [Part("type", adapter._type, "is made"), Part("config", adapter._config, "has as its")]
+    return ["type adapter"], "the TypeAdapter", parts
+
+
+def _struct(struct_: struct.Struct, description: Description) -> Said:
+    return ["struct", struct_.format], "the Struct", ()
+
+
 def _reference(reference: Any, description: Description) -> Said:
     target = reference()
     if target is None:
@@ -93,6 +116,8 @@ for _form in (typing.Union, typing.Literal, typing.Callable, typing.Tuple, typin
 TREES[typing.ForwardRef] = _forward_reference
 register(typing.NewType, _new_type)
 register(weakref.ref, _reference)
+register(inspect.Signature, _signature)
+register(struct.Struct, _struct)
 TREES[type(NotImplemented)] = lambda obj, pack: named("constant", "NotImplemented")
 if hasattr(typing, "TypeAliasType"):  # from Python 3.12
     register(typing.TypeAliasType, _type_alias)
