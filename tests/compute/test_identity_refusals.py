@@ -8,6 +8,7 @@ import importlib
 import io
 import itertools
 import threading
+import types
 from collections.abc import Callable
 from pathlib import Path
 from types import SimpleNamespace
@@ -184,6 +185,30 @@ def test_context_variables_count_by_name(memory: Any) -> None:
         return cached(memory)(lambda: variable.get())
 
     assert [make(each)() for each in variables] == ["a", "b"]
+    assert make(variables[0]).key_for() == make(contextvars.ContextVar("a", default="a")).key_for()
+
+
+def test_context_variables_of_one_name_are_told_apart_by_their_defaults(memory: Any) -> None:
+    variables = [contextvars.ContextVar[str]("a", default=name) for name in ("a", "b")]
+
+    def make(variable: contextvars.ContextVar[str], *default: str) -> Any:
+        return cached(memory)(lambda: variable.get(*default))
+
+    assert [make(each)() for each in variables] == ["a", "b"]
+    assert make(contextvars.ContextVar[str]("a"), "none")() == "none"
+
+
+def test_a_module_that_is_not_imported_under_its_name_is_refused(memory: Any) -> None:
+    """Two plug-ins may be loaded from two files under one name."""
+
+    def make(number: int, **options: Any) -> Any:
+        plugin = types.ModuleType("plugin")
+        plugin.number = number  # type: ignore[attr-defined]
+        return cached(memory, **options)(lambda: plugin.number)
+
+    with pytest.raises(TypeError, match=r"'plugin', which is of type .*not the module that is imported.*scope="):
+        make(1)
+    assert [make(number, scope=number)() for number in (1, 2)] == [1, 2]
 
 
 def test_as_an_argument_a_function_names_what_it_closes_over(memory: Any) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import enum
 import functools
+import sys
 import types
 from collections.abc import Callable, Iterator
 from operator import itemgetter
@@ -15,7 +16,7 @@ from hitrate.content.installed import is_installed, is_installed_module, public_
 from hitrate.content.rules import TREES
 from hitrate.modules import canonical_name
 from hitrate.serde.classes import find_class, name_of_class
-from hitrate.serde.registry import Pack
+from hitrate.serde.registry import Pack, Refused
 
 _HEAP_TYPE = 1 << 9
 _DEFINES = "defines"
@@ -39,6 +40,8 @@ def rule_for(cls: type) -> Callable[[Any, Pack], Any] | None:
 
 
 def _module(module: Any, pack: Pack) -> Any:
+    if type(module) is types.ModuleType and sys.modules.get(module.__name__) is not module:
+        raise Refused("it is not the module that is imported under its name")
     return named("module", canonical_name(module.__name__))
 
 

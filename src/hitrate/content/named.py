@@ -37,8 +37,13 @@ def _logger(logger: Any, pack: Pack) -> Any:
     return named("logger", logger.name)
 
 
-def _context_variable(variable: contextvars.ContextVar[Any], pack: Pack) -> Any:
-    return named("context variable", variable.name)
+def _context_variable(variable: contextvars.ContextVar[Any], description: Description) -> Said:
+    lenient = description.options._replace(is_lenient=True)
+    try:
+        parts = [Part("default", contextvars.Context().run(variable.get), "has as a", lenient)]
+    except LookupError:
+        parts = []
+    return ["context variable", variable.name], f"the context variable {variable.name}", parts
 
 
 def _type_variable(variable: Any, description: Description) -> Said:
@@ -108,7 +113,7 @@ def _reference(reference: Any, description: Description) -> Said:
     return ["weak reference"], "a weak reference", [Part("object", target, "refers to an")]
 
 
-TREES[contextvars.ContextVar] = _context_variable
+register(contextvars.ContextVar, _context_variable)
 for _type in (typing.TypeVar, typing.ParamSpec, typing.TypeVarTuple):
     register(_type, _type_variable)
 for _form in (typing.Union, typing.Literal, typing.Callable, typing.Tuple, typing.List):  # noqa: UP006 - as they are
