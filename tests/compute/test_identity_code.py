@@ -226,17 +226,13 @@ def test_an_upgrade_of_a_package_may_add_parameters_and_defaults(place: Path) ->
     assert len(set(keys[0])) == 5
 
 
-def test_what_a_program_decorates_with_a_package_is_its_own(cache: Any) -> None:
+def test_what_a_program_decorates_with_a_package_is_its_own(place: Path) -> None:
     """Its name leads to the wrapper, whose code is of a package, and says nothing of the package's."""
-    made = []
+    keys = []
     for n in (1, 2):
-        space = cell(
-            f"import contextlib\n@contextlib.contextmanager\ndef f(x):\n    yield x + {n}\n", f"<decorated {n}>"
-        )
-        sys.modules["__main__"].f = space["f"]
-        made.append(stable_key(space["f"]))
-    del sys.modules["__main__"].f
-    assert made[0] != made[1]
+        source = f"import contextlib\n@contextlib.contextmanager\ndef decorated(x):\n    yield x + {n}\n"
+        keys.append(stable_key(module(place, "decorating", source).decorated))
+    assert keys[0] != keys[1]
 
 
 def test_a_fallback_is_no_more_than_that() -> None:
