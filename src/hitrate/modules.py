@@ -19,17 +19,19 @@ _PROGRAMS = ("__main__", "__mp_main__")
 module_dict: Callable[[Any], dict[str, Any]] = vars(types.ModuleType)["__dict__"].__get__
 
 
-def canonical_name(name: str, space: Mapping[str, Any] | None = None) -> str:
+def canonical_name(name: str | None, space: Mapping[str, Any] | None = None) -> str:
     """Return the name by which a module counts.
 
     Args:
-        name: its name in this process, as ``__module__`` has it.
+        name: its name in this process, as ``__module__`` has it; None for code that was run in a dict without one.
         space: the globals of a function of the module; what is loaded under the name when not given.
 
     Returns:
         The name itself, and for a program the name by which it could be imported; ``__main__`` if it has no file, as in
         an interactive session or with ``python -c``.
     """
+    if name is None:
+        return "__main__"
     if name not in _PROGRAMS:
         return name
     if space is None or space.get("__name__") not in _PROGRAMS:

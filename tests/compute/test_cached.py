@@ -373,7 +373,11 @@ def test_generators_are_refused(memory: Any) -> None:
     async def aitems() -> Any:
         yield 1
 
-    for each in (items, aitems):
+    class Items:
+        def __call__(self) -> Iterator[int]:
+            yield 1
+
+    for each in (items, aitems, Items(), functools.partial(aitems), functools.partial(Items())):
         with pytest.raises(TypeError, match="is a generator"):
             cached(memory)(each)
     f = cached(memory)(lambda: items())

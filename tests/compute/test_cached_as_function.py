@@ -5,6 +5,7 @@ from __future__ import annotations
 import abc
 import asyncio
 import copy
+import dataclasses
 import doctest
 import enum
 import functools
@@ -15,6 +16,7 @@ from typing import Any, Protocol, get_type_hints, runtime_checkable
 from unittest import mock
 
 import pytest
+import wrapt
 
 from compute import hosted_samples
 from compute.callers import run
@@ -136,6 +138,13 @@ def test_a_callable_object_becomes_a_function(memory: Any) -> None:
     square: Any = decorate(functools.partial(power, exponent=2))
     asquare: Any = decorate(functools.partial(apower, exponent=2))
     assert (square(3), run(asquare(3))) == (9, 9)
+
+    class Power:
+        async def __call__(self, base: int, exponent: int) -> int:
+            return base**exponent
+
+    of_object: Any = decorate(functools.partial(Power(), exponent=3))
+    assert run(of_object(3)) == 27
     assert inspect.isfunction(square)
     assert inspect.iscoroutinefunction(asquare)
     assert not inspect.iscoroutinefunction(square)
@@ -225,3 +234,38 @@ def test_override_marks_it(memory: Any) -> None:
     from typing_extensions import override
 
     assert override(cached(memory)(lambda: 1)).__override__ is True  # type: ignore[attr-defined]
+
+
+def times(number: int) -> Any:
+    @wrapt.decorator
+    def wrapper(wrapped: Any, instance: Any, args: Any, kwargs: Any) -> Any:
+        return wrapped(*args, **kwargs) * number
+
+    return wrapper
+
+
+@dataclasses.dataclass
+class Adder:
+    number: int
+
+    @times(2)
+    def add(self, value: int) -> int:
+        return value + self.number
+
+    @cached(InMemoryCache())
+    @times(3)
+    def cached(self, value: int) -> int:
+        return value + self.number
+
+
+def test_what_wrapt_wraps_is_told_apart(memory: Any) -> None:
+    def plus(number: int) -> Any:
+        def add(value: int) -> int:
+            return value + number
+
+        return add
+
+    made = [cached(memory)(times(factor)(plus(number))) for factor in (1, 2) for number in (3, 5)]
+    assert [each(0) for each in made] == [3, 5, 6, 10]
+    assert [cached(memory)(Adder(number).add)(0) for number in (1, 2)] == [2, 4]
+    assert [Adder(number).cached(0) for number in (1, 2)] == [3, 6]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import concurrent.futures
+import unittest
 from collections.abc import Callable
 from typing import Any, TypedDict
 
@@ -26,6 +27,7 @@ FOR_ONE_ALONE: list[Callable[[], BaseException]] = [
     lambda: GraphInterrupt(()),
     lambda: ParentCommand(Command(goto="elsewhere", graph=Command.PARENT)),
     lambda: concurrent.futures.CancelledError(),
+    lambda: ExceptionGroup("several", [unittest.SkipTest("which pytest would take for its own")]),
     lambda: ExceptionGroup("several", [ValueError(), ExceptionGroup("inner", [GraphInterrupt(())])]),
     lambda: BaseExceptionGroup("several", [Cancelled()]),
     lambda: asyncio.CancelledError(),

@@ -73,6 +73,17 @@ def test_code_without_a_text(cache: Any) -> None:
     assert [cached(cache)(each)(1) for each in made] == [[2], [3]]
 
 
+def test_code_that_was_run_in_a_dict_without_a_name(cache: Any) -> None:
+    def made(n: int) -> Any:
+        space: dict[str, Any] = {}
+        exec(f"def f(x):\n    return [x + {n}]\n", space)
+        return space["f"]
+
+    assert [cached(cache)(made(n))(1) for n in (1, 2)] == [[2], [3]]
+    assert cached(cache)(made(1)).namespace == ("__main__", "f")
+    assert stable_key(made(1)) == stable_key(made(1)) != stable_key(made(2))
+
+
 LAMBDAS = """
 fs = [lambda x: x + 1, lambda x: x + 2, (lambda: lambda x: x + 3)(), *(lambda x, n=n: x * n for n in (4, 5))]
 """
@@ -183,6 +194,45 @@ def test_code_of_installed_packages_counts_by_name(place: Path) -> None:
         sys.path.remove(str(packages))
     assert keys[0][:4] == keys[1][:4]
     assert len(set(keys[0])) == 6
+
+
+def test_an_upgrade_of_a_package_may_add_parameters_and_defaults(place: Path) -> None:
+    packages = place / "site-packages"
+    packages.mkdir()
+    sys.path.insert(0, str(packages))
+    try:
+        keys = []
+        for more, other in (("", 1), (", more=(), *, other=None", 2)):
+            made = module(
+                packages,
+                "upgraded_sample",
+                "import functools\n"
+                "def wrapped(f):\n @functools.wraps(f)\n def w(*a): return f(*a)\n return w\n"
+                f"def plain(x, y={other}{more}): return x\n"
+                f"@wrapped\ndef decorated(x, y={other}{more}): return x\n"
+                f"class Tool:\n"
+                f" def run(self, x, y={other}{more}): return x\n"
+                f" @classmethod\n def made(cls, x, y={other}{more}): return cls()\n"
+                f" @staticmethod\n def static(x, y={other}{more}): return x\n"
+                f"loops = []\nfor n in (1, 2):\n def loop(x, n=n): return x * n\n loops.append(loop)\n",
+            )
+            functions = [made.plain, made.decorated, made.Tool.run, made.Tool.made, made.Tool.static]
+            keys.append([*map(stable_key, functions)])
+            # A name that leads to the second only does not say what the first is.
+            assert stable_key(made.loops[0]) != stable_key(made.loops[1])
+    finally:
+        sys.path.remove(str(packages))
+    assert keys[0] == keys[1]
+    assert len(set(keys[0])) == 5
+
+
+def test_what_a_program_decorates_with_a_package_is_its_own(place: Path) -> None:
+    """Its name leads to the wrapper, whose code is of a package, and says nothing of the package's."""
+    keys = []
+    for n in (1, 2):
+        source = f"import contextlib\n@contextlib.contextmanager\ndef decorated(x):\n    yield x + {n}\n"
+        keys.append(stable_key(module(place, "decorating", source).decorated))
+    assert keys[0] != keys[1]
 
 
 def test_a_fallback_is_no_more_than_that() -> None:

@@ -7,6 +7,7 @@ import dataclasses
 import enum
 import hashlib
 import hmac
+import inspect
 import io
 import random
 import sqlite3
@@ -22,7 +23,16 @@ from typing import Annotated, Any, TypeVar
 import attrs
 import msgspec
 import pytest
-from pydantic import AfterValidator, BaseModel, Field, PrivateAttr, create_model, field_validator, validate_call
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    Field,
+    PrivateAttr,
+    TypeAdapter,
+    create_model,
+    field_validator,
+    validate_call,
+)
 from typing_extensions import TypedDict
 
 from hitrate import cached, stable_key
@@ -104,6 +114,25 @@ def function_with_an_attribute(number: int) -> Any:
     return read
 
 
+def with_slots(*names: str) -> Any:
+    return type("Slots", (), {"__slots__": names})
+
+
+def with_descriptor(get: Any) -> Any:
+    return type("Described", (), {"x": type("Descriptor", (), {"__get__": get})()})
+
+
+def with_descriptor_that_holds(number: int) -> Any:
+    class Holding:
+        def __init__(self) -> None:
+            self.number = number
+
+        def __get__(self, instance: Any, owner: Any = None) -> int:
+            return self.number
+
+    return type("Described", (), {"x": Holding()})
+
+
 def annotated(kind: Any) -> Any:
     def take(x: Any) -> Any:
         return x
@@ -134,7 +163,18 @@ APART: list[tuple[Callable[..., Any], Any, Any]] = [
     (lambda kind: TypedDict("T", {"x": kind}), int, str),  # type: ignore[operator]
     (lambda total: TypedDict("T", {"x": int}, total=total), True, False),  # type: ignore[operator]
     (lambda bound: TypeVar("T", bound=bound), int, str),  # type: ignore[misc]
+    (with_slots, "a", "b"),
+    (lambda slots: type("Slots", (), slots), {}, {"__slots__": ()}),
+    (with_descriptor, plus(1), plus(2)),
+    (with_descriptor_that_holds, 1, 2),
     (function_with_an_attribute, 1, 2),
+    (lambda default: inspect.signature(eval(f"lambda a, b={default}: a")), 1, 2),
+    (lambda parameters: inspect.signature(eval(f"lambda {parameters}: 1")), "a, b", "a, /, b"),
+    (lambda parameters: inspect.signature(eval(f"lambda {parameters}: 1")), "a, b", "b, a"),
+    (lambda kind: inspect.Signature(return_annotation=kind), int, str),
+    (lambda form: struct.Struct(form), "<i", "<q"),
+    (lambda form: struct.Struct(form).unpack, "<i", "<q"),
+    (TypeAdapter, list[int], list[str]),
     (annotated, int, str),
 ]
 
@@ -180,7 +220,7 @@ def test_the_annotations_of_a_function_count_by_name(memory: Any) -> None:
 @pytest.mark.parametrize(
     "make",
     [
-        lambda: struct.Struct("<i").unpack,
+        lambda: struct.Struct("<i").iter_unpack(bytes(8)).__next__,
         lambda: random.Random(1).random,
         lambda: random.Random(1).choice,
         lambda: hashlib.sha256(b"a"),

@@ -4,10 +4,14 @@ from __future__ import annotations
 
 import contextvars
 import functools
+import importlib
 import io
 import itertools
 import threading
+import types
 from collections.abc import Callable
+from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -181,6 +185,30 @@ def test_context_variables_count_by_name(memory: Any) -> None:
         return cached(memory)(lambda: variable.get())
 
     assert [make(each)() for each in variables] == ["a", "b"]
+    assert make(variables[0]).key_for() == make(contextvars.ContextVar("a", default="a")).key_for()
+
+
+def test_context_variables_of_one_name_are_told_apart_by_their_defaults(memory: Any) -> None:
+    variables = [contextvars.ContextVar[str]("a", default=name) for name in ("a", "b")]
+
+    def make(variable: contextvars.ContextVar[str], *default: str) -> Any:
+        return cached(memory)(lambda: variable.get(*default))
+
+    assert [make(each)() for each in variables] == ["a", "b"]
+    assert make(contextvars.ContextVar[str]("a"), "none")() == "none"
+
+
+def test_a_module_that_is_not_imported_under_its_name_is_refused(memory: Any) -> None:
+    """Two plug-ins may be loaded from two files under one name."""
+
+    def make(number: int, **options: Any) -> Any:
+        plugin = types.ModuleType("plugin")
+        plugin.number = number  # type: ignore[attr-defined]
+        return cached(memory, **options)(lambda: plugin.number)
+
+    with pytest.raises(TypeError, match=r"'plugin', which is of type .*not the module that is imported.*scope="):
+        make(1)
+    assert [make(number, scope=number)() for number in (1, 2)] == [1, 2]
 
 
 def test_as_an_argument_a_function_names_what_it_closes_over(memory: Any) -> None:
@@ -198,3 +226,90 @@ def test_a_chain_of_many_decorators_is_refused_in_time(memory: Any) -> None:
         function = (lambda inner: lambda text: inner(text))(function)
     with pytest.raises(TypeError, match="closes over 'client'"):
         cached(memory)(function)
+
+
+class Times:
+    """Has no lock, and so content."""
+
+    def __init__(self, factor: int) -> None:
+        self.factor = factor
+
+    def run(self, value: int) -> int:
+        return value * self.factor
+
+
+def service(run: Callable[[int], int]) -> Any:
+    class Service:
+        def method(self, value: int) -> int:
+            return run(value)
+
+    return Service
+
+
+def test_to_ignore_self_is_to_ignore_the_argument_alone(cache: Any) -> None:
+    """And not what another method is bound to, which the function calls."""
+
+    def make(factor: int) -> Any:
+        kind = service(Times(factor).run)
+        kind.cached = cached(cache, ignore="self")(kind.method)
+        return kind()
+
+    assert [make(factor).cached(1) for factor in (2, 3)] == [2, 3]
+    assert make(2).cached.key_for(1) == make(2).cached.key_for(1)
+
+
+def test_the_advice_is_not_what_was_done(memory: Any) -> None:
+    client = Client("a")
+    with pytest.raises(TypeError, match=r"ignore='run'|ignore='lock'"):
+        cached(memory, ignore="self")(service(client.ask).method)  # type: ignore[arg-type]
+
+
+class Caller:
+    """A callable object of the program."""
+
+    def __init__(self, client: Any) -> None:
+        self.client = client
+
+    def __call__(self, text: str) -> str:
+        return f"{self.client.name} {text}"
+
+
+@pytest.mark.parametrize("make", [closing_over, with_default, decorated, partial, lambda client: client.ask, Caller])
+def test_a_function_in_an_attribute_counts_whole(cache: Any, make: Any) -> None:
+    """Attributes without content are left out, but what runs is not told apart by what is left."""
+
+    def held(client: Any) -> Any:
+        def call(text: str) -> Any:
+            return call.function(text)  # type: ignore[attr-defined]
+
+        call.function = make(client)  # type: ignore[attr-defined]
+        call.lock = threading.Lock()  # type: ignore[attr-defined]
+        return call
+
+    with pytest.raises(TypeError, match=r"has as an attribute '.function', and .*scope="):
+        cached(cache)(held(Client("a")))
+    assert [cached(cache, scope=name)(held(Client(name)))("x") for name in ("a", "b")] == ["a x", "b x"]
+    told = [SimpleNamespace(name=name, ask=closing_over(SimpleNamespace(name=name))) for name in ("a", "b")]
+    assert [cached(cache)(held(each))("x") for each in told] == ["a x", "b x"]
+
+
+@pytest.mark.parametrize("make", [closing_over, partial, lambda client: client.ask, Caller])
+def test_a_function_in_what_a_package_holds_counts_whole(
+    memory: Any, make: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "site-packages").mkdir()
+    (tmp_path / "site-packages" / "holding_sample.py").write_text(
+        "class Runner:\n"
+        "    def __init__(self, f): self.f = f\n"
+        "    def run(self, *args): return self.f(*args)\n"
+        "def deco(f):\n"
+        "    runner = Runner(f)\n"
+        "    def wrapper(*args): return runner.run(*args)\n"
+        "    return wrapper\n"
+    )
+    monkeypatch.syspath_prepend(tmp_path / "site-packages")
+    deco = importlib.import_module("holding_sample").deco
+    with pytest.raises(TypeError, match=r"closes over 'runner', and .*scope="):
+        cached(memory)(deco(make(Client("a"))))
+    assert cached(memory)(deco(closing_over(SimpleNamespace(name="a"))))("x") == "a x"
+    assert cached(memory)(deco(closing_over(SimpleNamespace(name="b"))))("x") == "b x"

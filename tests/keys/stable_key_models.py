@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import enum
 import functools
+import typing
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any, Generic, NamedTuple, TypeVar
@@ -114,6 +115,12 @@ def scaling(by: Any) -> Callable[[float], Any]:
 
     return scale
 
+
+def calling(each: Any, pair: Any) -> Any:
+    return each(*pair)
+
+
+calling.__annotations__ = {"each": Callable, "pair": typing.Tuple, "return": typing.Callable}  # noqa: UP006
 
 DOUBLED = lambda x, *, y=[1]: f"{x!r:>{y}} {x}"  # noqa: E731
 

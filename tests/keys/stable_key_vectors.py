@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import array
 import datetime as dt
+import decimal
 import functools
 import ipaddress
 import logging
@@ -12,11 +13,12 @@ import re
 import time
 import types
 import uuid
+import zipfile
 from collections import Counter, OrderedDict, defaultdict, deque
 from collections.abc import Callable
 from decimal import Decimal
 from fractions import Fraction
-from pathlib import PurePosixPath
+from pathlib import Path, PurePosixPath
 from typing import Annotated, Any, Literal
 from zoneinfo import ZoneInfo
 
@@ -136,6 +138,10 @@ INPUTS: dict[str, tuple[Any, ...]] = {
     "callable object": (m.Scale(3),),
     "module and logger": (re, logging.getLogger("a.b")),
     "annotation": (list[int], dict[str, "int | None"], Annotated[int, "x"], Literal["a"], Callable[[int], str]),
+    "what Python defines elsewhere in each version": (
+        *(Path, PurePosixPath("a").joinpath, open, zipfile.Path, decimal.getcontext, re.sub, functools.wraps),
+        m.calling,
+    ),
     "numpy function": (np.add, np.mean),
     "chat model": (FakeListChatModel(responses=["a"]),),
     "prompt": (ChatPromptTemplate.from_messages([("system", "a {x}")]),),

@@ -12,6 +12,8 @@ from typing import Any
 _CONTROL_FLOW = (
     ("langgraph.errors", "GraphBubbleUp"),  # interrupts, commands to a parent graph
     ("concurrent.futures", "CancelledError"),  # asyncio's is no `Exception` anyhow
+    ("celery.exceptions", "TaskPredicate"),  # Retry, Ignore, Reject: what becomes of the task that raised it
+    ("unittest", "SkipTest"),  # pytest's are no `Exception`
 )
 """Classes of `Exception` that steer whoever called, by module and name: they say nothing about the value."""
 

@@ -246,7 +246,7 @@ def cached(
             keys = OwnKeys(
                 function, where, key, None if is_named else identity_of(function, version=version, is_lenient=True)
             )
-        kind = _CoroutineFunction if _is_coroutine_function(function) else _Function
+        kind = _CoroutineFunction if _calls(function, inspect.iscoroutinefunction) else _Function
         return kind(function, cache, where, keys, terms)
 
     return decorate
@@ -261,12 +261,16 @@ def _check_function(function: Any) -> None:
         )
     if not callable(function):
         raise TypeError(f"cached decorates a function, not {function!r} of type {type(function).__name__}")
-    if inspect.isgeneratorfunction(function) or inspect.isasyncgenfunction(function):
+    if _calls(function, inspect.isgeneratorfunction) or _calls(function, inspect.isasyncgenfunction):
+        name = ".".join(name_of(function)) if hasattr(function, "__qualname__") else repr(function)
         raise TypeError(
-            f"{'.'.join(name_of(function))} is a generator, whose items are used up by the first who takes them; "
+            f"{name} is a generator, whose items are used up by the first who takes them; "
             f"cache a function that returns a list of them"
         )
 
 
-def _is_coroutine_function(function: Callable[..., Any]) -> bool:
-    return inspect.iscoroutinefunction(function) or inspect.iscoroutinefunction(getattr(function, "__call__", None))  # noqa: B004
+def _calls(function: Any, is_kind: Callable[[Any], bool]) -> bool:
+    """Tell whether what runs when something is called is a function of a kind."""
+    while isinstance(function, partial):
+        function = function.func
+    return is_kind(function) or is_kind(getattr(function, "__call__", None))  # noqa: B004

@@ -70,9 +70,20 @@ def identity_of(
     Raises:
         TypeError: something that counts has no content to go by.
     """
-    left_out = frozenset(name for name, sub in (ignore or {}).items() if sub is None)
+    names = frozenset(name for name, sub in (ignore or {}).items() if sub is None)
+    # The name of a parameter means the argument, and not the object that some other method is bound to.
+    parameters = names & _names_of_parameters(function) if names else names
     name = f"{getattr(function, '__module__', type(function).__module__)}.{getattr(function, '__qualname__', function)}"
-    return Identity(function, name, Options(version not in (None, "source"), left_out, is_lenient))
+    return Identity(
+        function, name, Options(version not in (None, "source"), names - parameters, is_lenient, parameters)
+    )
+
+
+def _names_of_parameters(function: Callable[..., Any]) -> set[str]:
+    try:
+        return {*inspect.signature(function).parameters}
+    except (TypeError, ValueError):
+        return set()
 
 
 class Identity:
@@ -135,12 +146,15 @@ class Identity:
         try:
             return description.encode(part, owner or self._name) or b"\xc0"
         except NoContent as exc:
-            raise TypeError(f"nothing tells {self._name} from another function of its kind: {_advised(exc)}") from exc
+            raise TypeError(
+                f"nothing tells {self._name} from another function of its kind: {_advised(exc, self.options)}"
+            ) from exc
 
 
-def _advised(error: NoContent) -> str:
+def _advised(error: NoContent, options: Options) -> str:
     """Return where there is something without content, and what to do about it."""
-    variables = [part for _, part in error.path if part.name.isidentifier() and part.role not in _NO_VARIABLES]
+    parts = [part for _, part in error.path if part.name.isidentifier() and part.role not in _NO_VARIABLES]
+    variables = [part for part in parts if part.is_argument or part.name not in options.arguments_left_out]
     owner, first = error.path[1] if len(error.path) > 2 else ("", None)
     way = "" if first is None or str(error).startswith(owner) else f"{owner} {first.role} {first.name!r}, and "
     left_out = f", leave it out with ignore={variables[-1].name!r}" if variables else ""
@@ -168,7 +182,8 @@ def _bound(method: Any, description: Description) -> Said:
     from hitrate.content.functions import bound_object
 
     keys, of = method.__func__._keys, method.__self__
-    left_out = frozenset() if keys.identity is None else keys.identity.options.left_out
+    options = Options() if keys.identity is None else keys.identity.options
+    left_out = options.left_out | options.arguments_left_out
     name = "cls" if isinstance(of, type) else "self"
     parts = [Part("__func__", method.__func__, "wraps")]
     if name not in left_out:

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from types import MappingProxyType
+from types import GetSetDescriptorType, MappingProxyType, MemberDescriptorType
 from typing import Any
+
+LAYOUT = (MemberDescriptorType, GetSetDescriptorType)
+"""How the instances of a class are laid out: slots, and the places of ``__dict__`` and ``__weakref__``."""
 
 _NOT_GIVEN = frozenset({"_MISSING_TYPE", "PydanticUndefinedType", "_Nothing", "NothingType", "NoDefaultType"})
 
@@ -52,6 +55,8 @@ def fields_of(cls: type) -> Iterator[tuple[str, Any]]:
     annotations = space.get("__annotations__")
     if type(annotations) is dict:
         yield from ((f"{name}:", each) for name, each in annotations.items())
+    if "__slots__" in space:
+        yield "slots", sorted(name for name, value in space.items() if isinstance(value, LAYOUT))
     if "__dataclass_fields__" in space:
         yield from _given("dataclass", space.get("__dataclass_params__"), _OF_DATACLASS)
         for name, field in space["__dataclass_fields__"].items():

@@ -4,24 +4,23 @@ from __future__ import annotations
 
 import enum
 import functools
+import sys
 import types
 from collections.abc import Callable, Iterator
 from operator import itemgetter
 from typing import Any
 
-from hitrate.content.class_fields import fields_of, is_of_python
+from hitrate.content.class_fields import LAYOUT, fields_of, is_of_python
 from hitrate.content.describing import Description, Part, Said, named, register, tree_of
-from hitrate.content.installed import is_installed, is_installed_module
+from hitrate.content.installed import is_installed, is_installed_module, public_module
 from hitrate.content.rules import TREES
 from hitrate.modules import canonical_name
 from hitrate.serde.classes import find_class, name_of_class
-from hitrate.serde.registry import Pack
+from hitrate.serde.registry import Pack, Refused
 
 _HEAP_TYPE = 1 << 9
 _DEFINES = "defines"
 _FUNCTIONS = (types.FunctionType, classmethod, staticmethod, property, functools.cached_property)
-# How the instances are laid out, of which the names are elsewhere.
-_LAYOUT = (types.MemberDescriptorType, types.GetSetDescriptorType)
 
 
 def is_own_class(cls: type) -> bool:
@@ -41,13 +40,17 @@ def rule_for(cls: type) -> Callable[[Any, Pack], Any] | None:
 
 
 def _module(module: Any, pack: Pack) -> Any:
+    if type(module) is types.ModuleType and sys.modules.get(module.__name__) is not module:
+        raise Refused("it is not the module that is imported under its name")
     return named("module", canonical_name(module.__name__))
 
 
 def _class(cls: type, description: Description) -> Said:
     name = name_of_class(cls)
+    if not is_own_class(cls):
+        return ["class", f"{public_module(cls.__module__, cls.__qualname__, cls)}:{cls.__qualname__}"], name, ()
     # Pinned, the name of a class says what it is; those that a function makes may share one.
-    if not is_own_class(cls) or (description.options.is_pinned and find_class(name) is cls):
+    if description.options.is_pinned and find_class(name) is cls:
         return ["class", name], name, ()
     return ["own class", name], name.replace(":", "."), _parts(cls, description)
 
@@ -78,7 +81,7 @@ def _members(cls: type) -> Iterator[tuple[str, Any]]:
     for name, value in vars(cls).items():
         if _is_special(name) and (not isinstance(value, _FUNCTIONS) or _is_made(cls, value)):
             continue
-        if isinstance(value, _LAYOUT) or name == "_abc_impl" or type(value).__name__ == "_tuplegetter":
+        if isinstance(value, LAYOUT) or name == "_abc_impl" or type(value).__name__ == "_tuplegetter":
             continue
         if is_enum and (
             isinstance(value, cls) or name.startswith("_") or isinstance(value, types.DynamicClassAttribute)

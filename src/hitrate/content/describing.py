@@ -34,11 +34,13 @@ class NoContent(Refused):
     Args:
         message: whose part, which, and why.
         path: the parts that lead to it, from the outside, with whose each is.
+        is_needed: whether one of them cannot be left out by ``Options.is_lax``.
     """
 
-    def __init__(self, message: str, path: tuple[tuple[str, Part], ...]) -> None:
+    def __init__(self, message: str, path: tuple[tuple[str, Part], ...], *, is_needed: bool = False) -> None:
         super().__init__(message)
         self.path = path
+        self.is_needed = is_needed
 
 
 class Options(NamedTuple):
@@ -48,11 +50,15 @@ class Options(NamedTuple):
         is_pinned: code does not count.
         left_out: names of parts that do not count.
         is_lenient: parts without content are left out, and not refused.
+        arguments_left_out: names of parameters whose values do not count.
+        is_lax: parts without content are left out, but for what a function closes over or holds.
     """
 
     is_pinned: bool = False
     left_out: frozenset[str] = frozenset()
     is_lenient: bool = False
+    arguments_left_out: frozenset[str] = frozenset()
+    is_lax: bool = False
 
 
 class Part(NamedTuple):
@@ -63,12 +69,14 @@ class Part(NamedTuple):
         value: the part.
         role: what the whole does with it, for messages: "closes over".
         options: how it is described, None for as the whole.
+        is_argument: whether it is the value of a parameter: a default, or what a partial object holds.
     """
 
     name: str
     value: Any
     role: str
     options: Options | None = None
+    is_argument: bool = False
 
 
 class EmptyCell:
@@ -161,7 +169,7 @@ class Description:
             NoContent: it has none.
         """
         before = self.options
-        if part.name in before.left_out:
+        if part.name in before.left_out or (part.is_argument and part.name in before.arguments_left_out):
             return None
         if part.options is not None:
             self.options = part.options
@@ -174,8 +182,9 @@ class Description:
                 packed = self._encode_slowly(part, owner)
             return packed
         except NoContent as exc:
-            if not self.options.is_lenient:
-                raise NoContent(str(exc), ((owner, part), *exc.path)) from exc.__cause__
+            is_needed = exc.is_needed or not self.options.is_lax
+            if is_needed and not self.options.is_lenient:
+                raise NoContent(str(exc), ((owner, part), *exc.path), is_needed=is_needed) from exc.__cause__
             self._close(count)
             self._highest = highest
             self.without_content[part.name] = part.value

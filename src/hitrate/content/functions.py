@@ -17,7 +17,7 @@ from typing import Any
 
 from hitrate.content.class_objects import is_own_class
 from hitrate.content.describing import EMPTY, Description, Options, Part, Said, register, tree_of
-from hitrate.content.installed import is_installed
+from hitrate.content.installed import found_in, is_installed, is_installed_module, public_module, public_name
 from hitrate.content.rules import tree_for
 from hitrate.content.sources import code_digest, count_of_name
 from hitrate.modules import canonical_name
@@ -26,6 +26,7 @@ from hitrate.serde.registry import UNKNOWN, Pack, Refused
 
 _HEAP_TYPE = 1 << 9
 _IN_C = (types.WrapperDescriptorType, types.MethodDescriptorType, types.GetSetDescriptorType)
+_WRAPT = tuple((module, "_FunctionWrapperBase") for module in ("_wrappers", "wrapt._wrappers", "wrapt.wrappers"))
 _OF_LAYOUT = ("__dict__", "__weakref__")
 _CLOSES_OVER = "closes over"
 _DEFAULT = "has as a default"
@@ -36,15 +37,16 @@ _WRAPS = "wraps"
 
 def name_of_function(function: Any) -> str:
     """Return the ``module:qualname`` of a function, or of what has these attributes."""
-    module = canonical_name(str(getattr(function, "__module__", "")), getattr(function, "__globals__", None))
-    return f"{module}:{getattr(function, '__qualname__', type(function).__qualname__)}"
+    name = getattr(function, "__qualname__", type(function).__qualname__)
+    module = canonical_name(getattr(function, "__module__", None), getattr(function, "__globals__", None))
+    return f"{public_module(module, name, function)}:{name}"
 
 
 def described_code(code: CodeType, space: dict[str, Any]) -> str:
     """Return what of the code of a function counts: a digest of what it says, or its name in an installed package."""
     if not is_installed(code.co_filename):
         return code_digest(code, space)
-    name = f"{space.get('__name__')}:{code.co_qualname}"
+    name = f"{public_name(str(space.get('__name__')))}:{code.co_qualname}"
     # Lambdas have no name, and some decorators make one of two functions of one name.
     if "<lambda>" in name or ("<locals>" in name and count_of_name(code, space) > 1):
         return f"{name}:{code_digest(code, space)}"
@@ -56,7 +58,22 @@ def _function(function: types.FunctionType, description: Description) -> Said:
     if _is_singledispatch(code):
         return _singledispatch(function)
     said = None if description.options.is_pinned else described_code(code, space)
-    return ["function", name_of_function(function), said], _called(function), _parts(function, code, description)
+    # Where the name of a package's function leads to it, it says all: a release may add parameters and defaults.
+    parts = () if _is_found_in_package(function, code) else _parts(function, code, description)
+    return ["function", name_of_function(function), said], _called(function), parts
+
+
+def _is_found_in_package(function: types.FunctionType, code: CodeType) -> bool:
+    return (
+        is_installed(code.co_filename)
+        and is_installed_module(function.__module__)
+        and found_in(function.__module__, function.__qualname__) is function
+    )
+
+
+def _strict(options: Options) -> Options:
+    """Return options by which nothing is left out that a function needs to run."""
+    return options._replace(is_lax=False) if options.is_lax else options
 
 
 def _called(function: Any) -> str:
@@ -65,35 +82,37 @@ def _called(function: Any) -> str:
 
 def _parts(function: types.FunctionType, code: CodeType, description: Description) -> Iterator[Part]:
     package = str(function.__globals__.get("__name__")).partition(".")[0] if is_installed(code.co_filename) else None
+    strict = _strict(description.options)
     for name, cell in zip(code.co_freevars, function.__closure__ or (), strict=True):
         try:
             value = cell.cell_contents
         except ValueError:
             description.later.append((_called(function), name, cell, description.options))
             value = EMPTY
-        yield Part(name, _own_of(value, package), _CLOSES_OVER)
+        yield Part(name, _own_of(value, package), _CLOSES_OVER, strict)
     defaults = function.__defaults__ or ()
     positional = zip(code.co_varnames[code.co_argcount - len(defaults) : code.co_argcount], defaults, strict=True)
     lenient = description.options._replace(is_lenient=True)
     # The defaults of what an installed module defines are as its code is, and object() says no more than "not given".
     is_fixed = package is not None and "<locals>" not in code.co_qualname
     for name, value in (*positional, *sorted((function.__kwdefaults__ or {}).items())):
-        yield Part(name, _own_of(value, package), _DEFAULT, lenient if is_fixed or type(value) is object else None)
+        options = lenient if is_fixed or type(value) is object else strict
+        yield Part(name, _own_of(value, package), _DEFAULT, options, is_argument=True)
     wrapped = vars(function).get("__wrapped__")
     if wrapped is not None:
-        yield Part("__wrapped__", wrapped, _WRAPS)
+        yield Part("__wrapped__", wrapped, _WRAPS, strict)
     if package is None:
-        yield from _own_attributes(function, lenient)
+        yield from _own_attributes(function, description.options)
 
 
-def _own_attributes(function: types.FunctionType, lenient: Options) -> Iterator[Part]:
+def _own_attributes(function: types.FunctionType, options: Options) -> Iterator[Part]:
     """Yield the attributes of a function of the program, and the annotations, which many a library goes by."""
     for name, value in sorted(vars(function).items()):
         if name != "__wrapped__":
-            yield Part(f".{name}", value, "has as an attribute", lenient)
+            yield Part(f".{name}", value, "has as an attribute", options._replace(is_lax=True))
     for name, annotation in sorted(function.__annotations__.items()):
         if not isinstance(annotation, str):  # else the code says it
-            yield Part(f"{name}:", annotation, "is annotated by", lenient._replace(is_pinned=True))
+            yield Part(f"{name}:", annotation, "is annotated by", options._replace(is_pinned=True, is_lenient=True))
 
 
 def _is_singledispatch(code: CodeType) -> bool:
@@ -109,7 +128,8 @@ def _singledispatch(function: Any) -> Said:
 def _method(method: types.MethodType, description: Description) -> Said:
     of = method.__self__
     name = "cls" if isinstance(of, type) else "self"
-    parts = [Part("__func__", method.__func__, _WRAPS), Part(name, bound_object(of), _BOUND)]
+    strict = _strict(description.options)
+    parts = [Part("__func__", method.__func__, _WRAPS, strict), Part(name, bound_object(of), _BOUND, strict)]
     return ["method"], _called(method), parts
 
 
@@ -137,7 +157,7 @@ def _is_keyable(cls: type) -> bool:
 def _builtin(function: Any, description: Description) -> Said:
     of = function.__self__
     if of is None or isinstance(of, types.ModuleType):
-        module = function.__module__ or getattr(of, "__name__", "")
+        module = public_module(function.__module__ or getattr(of, "__name__", ""), function.__qualname__, function)
         return ["builtin", f"{module}:{function.__qualname__}"], function.__name__, ()
     return ["builtin method", function.__name__], function.__name__, [Part("self", bound_object(of), _BOUND)]
 
@@ -147,15 +167,16 @@ def _member(member: Any, description: Description) -> Said:
 
 
 def _partial(obj: functools.partial[Any], description: Description) -> Said:
-    of = Part("func", obj.func, _WRAPS)
+    strict = _strict(description.options)
+    of = Part("func", obj.func, _WRAPS, strict)
     names = _names_of_arguments(obj.func)
     names += [f"args[{i}]" for i in range(len(names), len(obj.args))]
-    positional = [Part(name, value, _HOLDS) for name, value in zip(names, obj.args, strict=False)]
-    keywords = [Part(name, value, _HOLDS) for name, value in sorted(obj.keywords.items())]
+    given = [*zip(names, obj.args, strict=False), *sorted(obj.keywords.items())]
+    arguments = [Part(name, value, _HOLDS, strict, is_argument=True) for name, value in given]
     others = [Part("__dict__", vars(obj), _HOLDS)] if vars(obj) else []
     # The number tells what was given by position from what was given by name.
-    head = ["partial", None if type(obj) is functools.partial else name_of_function(type(obj)), len(positional)]
-    return head, "a partial object", [of, *positional, *keywords, *others]
+    head = ["partial", None if type(obj) is functools.partial else name_of_function(type(obj)), len(obj.args)]
+    return head, "a partial object", [of, *arguments, *others]
 
 
 def _names_of_arguments(function: Any) -> list[str]:
@@ -227,13 +248,14 @@ class _Machinery:
 def _plain_object(plain: PlainObject, description: Description) -> Said:
     obj = plain.obj
     parts = [Part("__class__", type(obj), "is of the class")]
-    parts += [Part(name, value, _HOLDS) for name, value in sorted(attributes_of(obj).items())]
+    options = _strict(description.options) if is_own_class(type(obj)) else None
+    parts += [Part(name, value, _HOLDS, options) for name, value in sorted(attributes_of(obj).items())]
     return ["object"], f"the {name_of_function(type(obj)).replace(':', '.')} object", parts
 
 
 def _machinery(machinery: _Machinery, description: Description) -> Said:
     obj, package = machinery.obj, machinery.package
-    options = description.options._replace(is_lenient=True)
+    options = description.options._replace(is_lax=True)
     parts = [Part("__class__", type(obj), "is of the class")]
     for name, value in sorted(attributes_of(obj).items()):
         parts.append(Part(name, _own_of(value, package), _HOLDS, options))
@@ -286,7 +308,7 @@ def attributes_of(obj: Any) -> dict[str, Any]:
 
 
 def rule_for(cls: type) -> Callable[[Any, Pack], Any] | None:
-    """Return how the instances of a class are written that can be called, or are functions of an extension module.
+    """Return how the instances of a class are written that can be called, or are descriptors, such as a property.
 
     Args:
         cls: a class without another content.
@@ -295,7 +317,9 @@ def rule_for(cls: type) -> Callable[[Any, Pack], Any] | None:
         return tree_of(_builtin)
     if issubclass(cls, functools.partial):
         return tree_of(_partial)
-    if attribute(cls, "__call__") is None:
+    if any((base.__module__, base.__qualname__) in _WRAPT for base in ancestry(cls)):
+        return tree_of(_wrapper("wrapt", "__wrapped__", "_self_wrapper"))
+    if attribute(cls, "__call__") is None and attribute(cls, "__get__") is None:
         return tree_of(_local_dataclass) if attribute(cls, "__dataclass_fields__") is not None else None
     return tree_of(_callable_object) if _is_plain(cls) else tree_of(_of_extension)
 

@@ -10,6 +10,8 @@ import os
 import sys
 import sysconfig
 from functools import lru_cache
+from types import ModuleType
+from typing import Any
 
 from hitrate.modules import module_dict
 
@@ -47,3 +49,33 @@ def is_installed_module(name: str) -> bool:
         return is_installed(file)
     # Without a file is what is built in, and the __main__ of a notebook, of a prompt or of `python -c`.
     return name in sys.builtin_module_names or getattr(space.get("__spec__"), "origin", None) == "frozen"
+
+
+def found_in(module: str, qualified_name: str) -> Any:
+    """Return the function or class that is under a name in a loaded module, or None; no code of the module runs."""
+    loaded = sys.modules.get(module)
+    if not issubclass(type(loaded), ModuleType):
+        return None
+    space: Any = module_dict(loaded)
+    found: Any = None
+    for name in qualified_name.split("."):
+        found = space.get(name) if space is not None else None
+        space = type.__dict__["__dict__"].__get__(found) if issubclass(type(found), type) else None
+    return getattr(found, "__func__", found) if type(found) in (classmethod, staticmethod) else found
+
+
+def public_module(module: str, qualified_name: str, obj: Any) -> str:
+    """Return the module in which Python offers what it may define in a private one."""
+    public = public_name(module)
+    return public if public == module or found_in(public, qualified_name) is obj else module
+
+
+def public_name(module: str) -> str:
+    """Return ``pathlib`` for ``pathlib._local`` and ``io`` for ``_io``; other names as they are.
+
+    In which of them Python defines something changes from one version to the next.
+    """
+    parent, _, last = module.rpartition(".")
+    if not last.startswith("_") or module.partition(".")[0] not in sys.stdlib_module_names:
+        return module
+    return parent or last.lstrip("_")

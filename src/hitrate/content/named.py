@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import contextvars
+import inspect
 import logging
+import struct
 import types
 import typing
 import weakref
@@ -26,6 +28,8 @@ def rule_for(cls: type) -> Callable[[Any, Pack], Any] | None:
         return _logger
     if cls is types.UnionType or (cls.__module__ in _HOMES_OF_ALIASES and cls.__name__.endswith(_ALIASES)):
         return tree_of(_alias)
+    if (cls.__module__, cls.__qualname__) == ("pydantic.type_adapter", "TypeAdapter"):
+        return tree_of(_type_adapter)
     return None
 
 
@@ -33,8 +37,13 @@ def _logger(logger: Any, pack: Pack) -> Any:
     return named("logger", logger.name)
 
 
-def _context_variable(variable: contextvars.ContextVar[Any], pack: Pack) -> Any:
-    return named("context variable", variable.name)
+def _context_variable(variable: contextvars.ContextVar[Any], description: Description) -> Said:
+    lenient = description.options._replace(is_lenient=True)
+    try:
+        parts = [Part("default", contextvars.Context().run(variable.get), "has as a", lenient)]
+    except LookupError:
+        parts = []
+    return ["context variable", variable.name], f"the context variable {variable.name}", parts
 
 
 def _type_variable(variable: Any, description: Description) -> Said:
@@ -78,6 +87,25 @@ def _alias(alias: Any, description: Description) -> Said:
     return ["annotation", name], "the annotation", [*parts, Part("args", args, "has as its")]
 
 
+def _signature(signature: inspect.Signature, description: Description) -> Said:
+    """Which decorators close over, to bind arguments by it."""
+    parameters = [*signature.parameters.values()]
+    lenient = description.options._replace(is_pinned=True, is_lenient=True)
+    parts = [Part(each.name, each.default, "has as a default", is_argument=True) for each in parameters]
+    parts += [Part(f"{each.name}:", each.annotation, "is annotated by", lenient) for each in parameters]
+    parts.append(Part("return:", signature.return_annotation, "is annotated by", lenient))
+    return ["signature", [each.kind.name for each in parameters]], "the signature", parts
+
+
+def _type_adapter(adapter: Any, description: Description) -> Said:
+    parts = [Part("type", adapter._type, "is made"), Part("config", adapter._config, "has as its")]
+    return ["type adapter"], "the TypeAdapter", parts
+
+
+def _struct(struct_: struct.Struct, description: Description) -> Said:
+    return ["struct", struct_.format], "the Struct", ()
+
+
 def _reference(reference: Any, description: Description) -> Said:
     target = reference()
     if target is None:
@@ -85,14 +113,16 @@ def _reference(reference: Any, description: Description) -> Said:
     return ["weak reference"], "a weak reference", [Part("object", target, "refers to an")]
 
 
-TREES[contextvars.ContextVar] = _context_variable
+register(contextvars.ContextVar, _context_variable)
 for _type in (typing.TypeVar, typing.ParamSpec, typing.TypeVarTuple):
     register(_type, _type_variable)
-TREES[type(typing.Union)] = _special_form
-TREES[type(typing.Literal)] = _special_form
+for _form in (typing.Union, typing.Literal, typing.Callable, typing.Tuple, typing.List):  # noqa: UP006 - as they are
+    TREES[type(_form)] = _special_form
 TREES[typing.ForwardRef] = _forward_reference
 register(typing.NewType, _new_type)
 register(weakref.ref, _reference)
+register(inspect.Signature, _signature)
+register(struct.Struct, _struct)
 TREES[type(NotImplemented)] = lambda obj, pack: named("constant", "NotImplemented")
 if hasattr(typing, "TypeAliasType"):  # from Python 3.12
     register(typing.TypeAliasType, _type_alias)
