@@ -373,7 +373,7 @@ class InMemoryCache(ComputingCache[ValueT]):
             except Exception:  # noqa: S110 - another write, or a wrong one: below it is told which
                 pass
             if held is not None:
-                self._counters.sets += self._store.put([(space.name, key, held)])[0]
+                self._counters.sets += self._store.put([(space.name, key, held)])[0]  # pyright: ignore[reportPossiblyUnboundVariable]  # it was packed after these were bound
                 return
         stored, removed = self._store.put(self._snapshot(keys))
         self._counters.sets += stored
@@ -411,8 +411,8 @@ class InMemoryCache(ComputingCache[ValueT]):
                 if its_ttl is not None and not batch:
                     if (type(its_ttl) is not int and type(its_ttl) is not float) or not 0 < its_ttl < _LONGEST_TTL:
                         return False
-                    expiry = self._time.time() + its_ttl
-                    second = int(expiry) + 1
+                    expiry = ends = self._time.time() + its_ttl
+                    second = int(ends) + 1
                 ttl = its_ttl
             if pack is not None and type(value) is dict:
                 held: Held = pack(value) if second == 0 else (DEFAULT_ENCODING, pack(value), expiry, 0.0, False)

@@ -52,8 +52,8 @@ class _Block:
     takes itself away from what is open, and does not put back what was open when it began.
     """
 
-    scope: str = ""
-    mode: int | None = None
+    _scope: str = ""
+    _mode: int | None = None
 
     def __enter__(self) -> None:
         global is_used  # noqa: PLW0603
@@ -73,8 +73,8 @@ class _Block:
 
 
 def _open_these(blocks: tuple[_Block, ...]) -> None:
-    modes = [block.mode for block in blocks if block.mode is not None]
-    _open.set(_Open(blocks, "/".join(block.scope for block in blocks if block.scope), modes[-1] if modes else USE))
+    modes = [block._mode for block in blocks if block._mode is not None]
+    _open.set(_Open(blocks, "/".join(block._scope for block in blocks if block._scope), modes[-1] if modes else USE))
 
 
 class scope(_Block):
@@ -94,7 +94,7 @@ class scope(_Block):
     def __init__(self, *parts: Any) -> None:
         from hitrate.content.calls import content_key
 
-        self.scope = content_key(*parts)
+        self._scope = content_key(*parts)
 
 
 class bypass(_Block):
@@ -104,7 +104,7 @@ class bypass(_Block):
     plain ``get`` and ``set`` of a cache do what they are told.
     """
 
-    mode = BYPASS
+    _mode = BYPASS
 
 
 class refresh(_Block):
@@ -113,4 +113,4 @@ class refresh(_Block):
     It holds where ``bypass`` does.
     """
 
-    mode = REFRESH
+    _mode = REFRESH
