@@ -210,7 +210,7 @@ def _block(block: Any, new_id: NewId | None) -> Any:
     id_, answered = block.get("id"), block.get("tool_call_id")
     if new_id is not None and type(answered) is str and answered.startswith(_NEED_ID):
         block = {**block, "tool_call_id": new_id(answered)}
-    if not _is_item(id_):
+    if type(id_) is not str or not _is_item(id_):
         return block
     if new_id is not None and id_.startswith(_NEED_ID):
         return {**block, "id": new_id(id_)}
