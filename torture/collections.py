@@ -27,7 +27,7 @@ def run(campaign: Campaign) -> None:
                     cache.delete([key("a")])
                     try:
                         came += collected_at(allocation, cache, operation, finaliser)
-                        settled(cache, tries=1000)
+                        settled(cache)
                     except AssertionError as error:
                         campaign.violated(f"{kind}: {finaliser!r} within {operation!r} at {allocation}: {error}")
                         break  # its locks may never be had again
