@@ -20,8 +20,10 @@ from hitrate.stores import debts
 from hitrate.stores.sqlite import connections
 from hitrate.testing import Clock
 from hitrate.testing.faces import ASYNC, SYNC, Driver, Face
-from servers.postgres import PostgresServer
+from servers.postgres import PostgresServer, postgres_url
 from servers.valkey import Server, running, wait_until
+
+__all__ = ["postgres_url"]
 
 NAMESPACE = ("namespace",)
 A, B, C = ((NAMESPACE, name) for name in "abc")
@@ -335,3 +337,30 @@ def test_a_cancelled_set_that_failed_is_withheld_all_the_same(path: Path) -> Non
                 assert await cache.aget([A]) == {}
 
     asyncio.run(main())
+
+
+# A value that is too large
+
+
+@pytest.mark.parametrize("kind", ["memory", "sqlite", "redis", "postgres"])
+def test_a_value_that_is_too_large_is_named_by_its_namespace_and_key(
+    kind: str, request: pytest.FixtureRequest, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    cache: Any
+    if kind == "memory":
+        cache = InMemoryCache(max_bytes=2000)
+    elif kind == "sqlite":
+        cache = SqliteCache(path=tmp_path / "cache.db", max_bytes=2000)
+    elif kind == "redis":
+        cache = RedisCache(request.getfixturevalue("small_server").unix_url, prefix="large:", max_bytes=2000)
+    else:
+        cache = PostgresCache(request.getfixturevalue("postgres_url"), table="too_large", max_bytes=2000)
+    names: list[Any] = [(("notes", "ünï"), "ключ"), ((), ""), (("a,b", "\ud800"), "k\udfff")]
+    with cache, caplog.at_level(logging.WARNING, "hitrate"):
+        cache.set(dict.fromkeys(names, ("x" * 9000, None)))
+        assert cache.get(names) == {}
+    told = [record.getMessage() for record in caplog.records if "takes" in record.getMessage()]
+    assert [line.partition(" takes ")[0] for line in told] == [
+        f"the value of namespace {namespace!r}, key {key!r}" for namespace, key in names
+    ]
+    assert all(" bytes, more than max_bytes=2000; not stored" in line for line in told)

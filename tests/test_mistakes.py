@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import json
 import pickle
+from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 from typing import Any
 
+import attrs
 import pytest
 
 import hitrate
@@ -91,3 +93,72 @@ def test_an_object_of_a_plain_class_is_told_how_it_could_be_kept() -> None:
         InMemoryCache[Any]().set({KEYS[0]: (Plain(), None)})
     with pytest.raises(TypeError, match=r"test_mistakes\.Plain.*hitrate\.serde\.register"):
         stable_key(Plain())
+
+
+@attrs.define(slots=False)
+class Unreadable:
+    x: int = 1
+
+    @property
+    def __dict__(self) -> Any:  # type: ignore[override]
+        raise RuntimeError
+
+
+class Wordless(Exception):
+    def __str__(self) -> str:
+        raise RuntimeError
+
+
+@attrs.define(slots=False)
+class Unspeakable:
+    x: int = 1
+
+    @property
+    def __dict__(self) -> Any:  # type: ignore[override]
+        raise Wordless
+
+
+class Secretive(type):
+    def __getattribute__(cls, name: str) -> Any:
+        raise RuntimeError
+
+
+class Secret(metaclass=Secretive):
+    """Of a class whose name is not told."""
+
+
+@dataclass
+class Closed:
+    @property
+    def __dict__(self) -> Any:  # type: ignore[override]
+        raise RuntimeError
+
+
+@pytest.mark.parametrize(
+    ("value", "words"),
+    [
+        (Unreadable.__new__(Unreadable), r"test_mistakes\.Unreadable: it raised RuntimeError when it was read"),
+        (Unspeakable.__new__(Unspeakable), r"test_mistakes\.Unspeakable: it raised Wordless when it was read"),
+        (object.__new__(Secret), r"test_mistakes\.Secret: no exact encoding is known for it"),
+        (Closed(), r"test_mistakes\.Closed: it has a __dict__ of its own making"),
+    ],
+    ids=["attrs", "no words", "metaclass", "dataclass"],
+)
+def test_what_raises_while_it_is_read_is_refused_with_a_sentence(value: Any, words: str) -> None:
+    with pytest.raises(SerializationError, match=words):
+        InMemoryCache[Any]().set({KEYS[0]: ([value], None)})
+
+
+@pytest.mark.parametrize(
+    ("value", "words"),
+    [
+        (Unreadable.__new__(Unreadable), r"test_mistakes\.Unreadable: it raised RuntimeError when it was read"),
+        (Unspeakable.__new__(Unspeakable), r"test_mistakes\.Unspeakable: it raised Wordless when it was read"),
+        (object.__new__(Secret), r"test_mistakes\.Secret: "),
+        (Closed(), r"test_mistakes\.Closed: it has a __dict__ of its own making"),
+    ],
+    ids=["attrs", "no words", "metaclass", "dataclass"],
+)
+def test_what_raises_while_a_key_is_made_of_it_is_refused_with_a_sentence(value: Any, words: str) -> None:
+    with pytest.raises(TypeError, match=words):
+        stable_key([value])

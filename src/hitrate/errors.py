@@ -6,6 +6,20 @@ Wrong keys and arguments are plain ``TypeError`` and ``ValueError``: they are mi
 from __future__ import annotations
 
 
+def words_of(error: BaseException) -> str:
+    """Return what an exception says; nothing if its text cannot be had, for that may be code of a program."""
+    try:
+        return str(error)
+    except Exception:
+        return ""
+
+
+def raised(error: BaseException) -> str:
+    """Return an exception's type and what it says, for a message that names neither."""
+    words = words_of(error)
+    return f"{type(error).__name__}: {words}" if words else type(error).__name__
+
+
 class HitrateError(Exception):
     """Root of every error that hitrate defines."""
 

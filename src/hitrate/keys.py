@@ -117,6 +117,11 @@ class FullKeyDecoder:
         return self._namespaces[name], decode_text(key)
 
 
+def spelled(name: bytes, key: bytes) -> str:
+    """Return how messages name the entry of an encoded namespace and an encoded key."""
+    return f"namespace {decode_namespace(name)!r}, key {decode_text(key)!r}"
+
+
 class NamespaceEncoder(dict[Namespace, bytes]):
     """Remembers the encodings of the namespaces in use, a bounded number of them.
 

@@ -208,3 +208,38 @@ def test_what_nobody_computes_any_more_is_computed_by_the_next(cache: Any) -> No
         began = time.monotonic()
         assert cache.get_or_compute(wanted, lambda: "computed", lease=None) == "computed"
         assert time.monotonic() - began < 3.0
+
+
+@pytest.mark.parametrize("is_kept", [False, True], ids=["collected", "its task is kept"])
+def test_a_lease_that_a_closed_loop_held_is_had_by_the_next_at_once(cache: Any, is_kept: bool) -> None:
+    kept: list[asyncio.Task[Any]] = []
+    for number in range(12):
+        loop = asyncio.new_event_loop()
+        loop.set_exception_handler(lambda *_: None)
+        wanted = key(f"leased-{number}")
+
+        async def begin(wanted: Any = wanted, turns: int = number) -> None:
+            computing = asyncio.Event()
+
+            async def compute() -> None:
+                computing.set()
+                await asyncio.sleep(60)
+
+            task = asyncio.ensure_future(cache.aget_or_compute(wanted, compute, lease=60))
+            if is_kept:
+                kept.append(task)
+            if turns % 2:
+                await computing.wait()
+            for _ in range(turns):
+                await asyncio.sleep(0)
+
+        loop.run_until_complete(begin())
+        loop.close()
+        if not is_kept:
+            gc.collect()
+        began = time.monotonic()
+        assert cache.get_or_compute(wanted, lambda: "computed", lease=60) == "computed"
+        assert time.monotonic() - began < SECONDS
+        assert cache.get([wanted]) == {wanted: "computed"}
+    for task in kept:
+        task._log_destroy_pending = False  # type: ignore[attr-defined]

@@ -13,6 +13,7 @@ import os
 import sys
 import threading
 import weakref
+from collections import deque
 from collections.abc import Callable, Container
 from contextvars import ContextVar
 from types import CoroutineType
@@ -116,6 +117,7 @@ class Flight:
         thread: that thread.
         task: that task.
         companions: the flights that the same task carries out, this one among them.
+        lease: the token under which a lease of the key was asked for and is not given back; None if there is none.
         revoked: whether what it computes is not to be stored, since the key was removed or computed anew meanwhile.
         waiters: the calls that wait for it; None if there was none so far.
         asks: the calls that its computation makes, and that wait for other flights; None if there was none so far.
@@ -127,6 +129,7 @@ class Flight:
         "asks",
         "companions",
         "key",
+        "lease",
         "loop",
         "outcome",
         "revoked",
@@ -141,6 +144,7 @@ class Flight:
         self.thread = leader.thread
         self.task: asyncio.Task[Any] | None = None
         self.companions: list[Flight] = [self]
+        self.lease: bytes | None = None
         self.revoked = False
         # A task computes it, and its caller waits as others do.
         self.waiters: set[Boarding] | None = None if leader.loop is None else {leader}
@@ -226,6 +230,8 @@ class Flights:
     Attributes:
         landed: how many have landed. Whoever read it before looking into the cache, found nothing and then leads a
             flight need not look again if it is unchanged.
+        forsaken: leases to be given back, as full key and token, of computations that ended where nothing could be
+            awaited: their event loop was closed.
     """
 
     def __init__(self) -> None:
@@ -233,6 +239,7 @@ class Flights:
         self._alone: set[Flight] = set()  # those that nobody else takes part in
         self._by_loop: dict[asyncio.AbstractEventLoop, set[Flight]] = {}
         self.landed = 0
+        self.forsaken: deque[tuple[FullKey, bytes]] = deque()
 
     def board(
         self, boarding: Boarding, keys: list[FullKey], *, anew: bool = False, alone: Container[FullKey] = ()
@@ -378,11 +385,18 @@ class Flights:
                 for flight in [*self._by_loop.get(loop, ())]:
                     flight.revoked = True
                     self.remove(flight)
+                    self.forsake(flight)
                     flight.land(AGAIN)
                     if flight.task is not None:
                         _let_go(flight.task)
                     flight.task = None
                     flight.companions = []
+
+    def forsake(self, flight: Flight) -> None:
+        """Note the lease of a flight that nobody goes on with, if it has one, for others to give back."""
+        token, flight.lease = flight.lease, None
+        if token is not None:
+            self.forsaken.append((flight.key, token))
 
     def revoke(self, concerns: Callable[[FullKey], bool]) -> None:
         """Have flights store nothing, since their keys are being removed."""

@@ -124,6 +124,7 @@ class Run:
         self._left = {flight.key: flight for flight in flights}
         self._encoded: dict[FullKey, Any] = {}
         self._refused: set[FullKey] = set()
+        self._leased: dict[FullKey, Flight] = {}  # those that may have a lease which is not given back
         self._seconds = 0.0  # that computing took
         self.outcomes: dict[FullKey, Outcome] = {}
 
@@ -141,6 +142,8 @@ class Run:
         finally:
             if self._left:
                 self.abandon()
+            for flight in self._leased.values():  # an interrupt came, or the loop was closed: nothing can be awaited
+                self._computing.flights.forsake(flight)
 
     def abandon(self) -> None:
         """Land what has not landed: whoever waits for it is to ask again."""
@@ -185,7 +188,12 @@ class Run:
         held: list[FullKey] = []
         try:
             while self._left:
+                if self._computing.flights.forsaken:
+                    yield from self._give_back()
                 keys = list(self._left)
+                for key in keys:
+                    self._leased[key] = self._left[key]
+                    self._leased[key].lease = token
                 try:
                     waits = yield self._cache._store, "lease", [self._encoded[key] for key in keys], token, seconds
                 except (StoreError, ClosedError) as error:  # without the store every process is on its own
@@ -193,7 +201,12 @@ class Run:
                         self._cache._failsafe.failed("lease", error)
                     yield from self._compute(keys, token, fenced=False)
                     return
-                held = [key for key, wait in zip(keys, waits, strict=True) if not wait]
+                held = []
+                for key, wait in zip(keys, waits, strict=True):
+                    if wait:
+                        self._leased.pop(key).lease = None
+                    else:
+                        held.append(key)
                 if held:
                     found = [] if self._anew else (yield from self._look_again(held))
                     if found:
@@ -219,12 +232,31 @@ class Run:
         """Store results and end leases; return the encoded keys for which that was too late, or failed."""
         entries = {self._encoded[key]: entry for key, entry in results.items()}
         try:
-            return (yield self._cache._store, "settle", entries, token)
+            late = yield self._cache._store, "settle", entries, token
         except StoreError as error:
             yield from self._cache._dropped("write", error, [key for key, entry in entries.items() if entry])
-            return entries
+            late = entries
         except ClosedError:  # meanwhile
-            return entries
+            late = entries
+        for key in results:
+            flight = self._leased.pop(key, None)
+            if flight is not None:
+                flight.lease = None
+        return late
+
+    def _give_back(self) -> Plan[None]:
+        """End the leases of computations that nobody in this process goes on with."""
+        forsaken = self._computing.flights.forsaken
+        while forsaken:
+            try:
+                key, token = forsaken.popleft()
+            except IndexError:  # another thread has taken the last
+                return
+            (encoded,) = self._cache._encode_keys([key])
+            try:
+                yield self._cache._store, "settle", {encoded: None}, token
+            except (StoreError, ClosedError):  # it ends by itself
+                return
 
     def _compute(self, keys: list[FullKey], token: bytes | None = None, *, fenced: bool = True) -> Plan[None]:
         """Compute the values of keys, store what may be stored, and land.

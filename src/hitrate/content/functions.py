@@ -16,6 +16,7 @@ from types import CodeType
 from typing import Any
 
 from hitrate.content.class_objects import is_own_class
+from hitrate.content.classes import state_of
 from hitrate.content.describing import EMPTY, Description, Options, Part, Said, register, tree_of
 from hitrate.content.installed import found_in, is_installed, is_installed_module, public_module, public_name
 from hitrate.content.rules import tree_for
@@ -343,7 +344,7 @@ def _callable_object(obj: Any, description: Description) -> Said:
 def _local_dataclass(obj: Any, description: Description) -> Said:
     """A dataclass without a name to be found by: as a part only, for an argument is told by the name of its class."""
     if description.is_whole(obj):
-        raise Refused("it is defined inside a function, where it cannot be found again")
+        state_of(type(obj))  # raises, and says why it has no name to be found by
     return _plain_object(PlainObject(obj), description)
 
 

@@ -44,7 +44,7 @@ def attach(graph: GraphT, cache: BaseCache[Any]) -> GraphT:
     if not isinstance(cache, BaseCache):
         raise TypeError(
             f"attach takes a cache for graphs, as hitrate.langgraph.InMemoryCache(), not {cache!r} of type "
-            f"{type(cache).__name__}"
+            f"{type(cache).__module__}.{type(cache).__name__}"
         )
     graphs, _ = graphs_and_tasks_of(graph)
     for each in graphs:

@@ -13,7 +13,7 @@ from typing import Any
 
 from ormsgpack import Ext, packb
 
-from hitrate.errors import SerializationError
+from hitrate.errors import SerializationError, words_of
 from hitrate.serde.containers import ODD_DICT, pack_pairs
 from hitrate.serde.depth import DOCUMENTS, FREE, LARGE, SMALL, is_shallow
 from hitrate.serde.packing import OPTION
@@ -22,6 +22,10 @@ from hitrate.serde.texts import SURROGATES, encode_surrogates
 
 # Channels of LangGraph's own: what a task returns, a state that is no dict, and what edges send.
 _LANGGRAPHS_OWN = {"__return__": "result", "__root__": "state", "__pregel_tasks": "Send"}
+# The slots of the C type itself: a metaclass cannot interfere.
+_module_of: Callable[[type], str] = vars(type)["__module__"].__get__
+_name_of: Callable[[type], str] = vars(type)["__qualname__"].__get__
+
 _AS_IS = frozenset({type(None), bool, float, bytes})
 
 
@@ -151,7 +155,7 @@ class Walk:
 
     def _error(self, obj: Any, why: str) -> SerializationError:
         cls = type(obj)
-        name = f"{cls.__module__}.{cls.__qualname__}"
+        name = f"{_module_of(cls)}.{_name_of(cls)}"
         where = "".join(self._path)
         if len(where) > 400:
             where = f"{where[:200]}...{where[-200:]}"
@@ -178,6 +182,7 @@ def brief(key: object) -> str:
 
 
 def why(exc: Exception) -> str:
-    if isinstance(exc, RecursionError) or "Recursion limit" in str(exc):
+    words = words_of(exc)
+    if isinstance(exc, RecursionError) or "Recursion limit" in words:
         return "it is nested too deeply"
-    return str(exc) or type(exc).__name__
+    return words or f"it raised {type(exc).__name__} when it was read"

@@ -12,7 +12,7 @@ from typing import Any, NamedTuple, TypeVar
 
 from ormsgpack import unpackb
 
-from hitrate.errors import DecodeError
+from hitrate.errors import DecodeError, raised
 from hitrate.serde.registry import (
     FINDERS,
     INNER,
@@ -133,7 +133,7 @@ def _state(function: Callable[[Any], Any], obj: Any, what: str) -> Any:
     except RecursionError:
         raise
     except Exception as exc:
-        raise Refused(f"the {what} function registered for it raised {type(exc).__name__}: {exc}") from exc
+        raise Refused(f"the {what} function registered for it raised {raised(exc)}") from exc
 
 
 def _encode(obj: Any, pack: Pack) -> bytes:
@@ -164,7 +164,7 @@ def decoder(allowed: frozenset[type] | None) -> Decode:
         try:
             made = taught.load(state)
         except Exception as exc:
-            raise DecodeError(f"the load function of {taught.name!r} raised {type(exc).__name__}: {exc}") from exc
+            raise DecodeError(f"the load function of {taught.name!r} raised {raised(exc)}") from exc
         if type(made) is not taught.cls:
             raise DecodeError(
                 f"the load function of {taught.name!r} returned a {_title(type(made))}, no {_title(taught.cls)}"

@@ -703,8 +703,8 @@ class MemoryStore(Store):
 
     def _too_large(self, name: Any, key: Any, size: int) -> None:
         """Drop a value that the cache could never hold, and the one it was to replace."""
-        line = "the value of key %r takes %s bytes, more than max_bytes=%s; not stored"
-        when_free(log.warning, line, key, size, self._max_bytes)
+        line = "the value of namespace %r, key %r takes %s bytes, more than max_bytes=%s; not stored"
+        when_free(log.warning, line, name, key, size, self._max_bytes)
         space = self.spaces.get(name)
         if space is not None and key in space:
             self._drop(space, key)

@@ -15,6 +15,7 @@ from typing import NamedTuple
 
 from hitrate.errors import StoreError
 from hitrate.failsafe import log
+from hitrate.keys import spelled
 from hitrate.stores.base import Changes
 from hitrate.stores.postgres.batches import Batch, Row, arrays, beyond, bytes_of, groups, parts
 from hitrate.stores.postgres.binary import (
@@ -125,7 +126,10 @@ class Writer:
                 long_key = key if lists and short_key is not key else None
                 size = len(short_key) + len(value) + len(long_key or b"") + ROW_OVERHEAD
                 if size > largest:
-                    log.warning("the value of key %r takes %s bytes, more than %s; not stored", key, size, largest)
+                    line = "the value of %s takes %s bytes, more than %s; not stored"
+                    log.warning(
+                        line, spelled(name, key), size, f"max_bytes={largest}" if largest < _LARGEST else largest
+                    )
                     batch.doomed.append((short_name, short_key, None))
                 else:
                     rows.append((short_name, short_key, value, entry[2], long_key))

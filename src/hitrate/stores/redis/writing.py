@@ -16,7 +16,7 @@ from xxhash import xxh3_128_hexdigest
 
 from hitrate.entry import Entry
 from hitrate.failsafe import log
-from hitrate.keys import EncodedKey
+from hitrate.keys import EncodedKey, spelled
 from hitrate.stores.base import Changes
 from hitrate.stores.redis.names import Bucket, Names, Space, asking_for
 from hitrate.stores.redis.scripts import REMOVE
@@ -148,7 +148,8 @@ def _batches_for(
         if ttl < 0:
             group.dropped.append(name)
         elif largest != math.inf and (size := size_of(name, entry, key)) > largest:
-            log.warning("the value of key %r takes %s bytes, more than max_bytes=%s; not stored", key, size, largest)
+            line = "the value of %s takes %s bytes, more than max_bytes=%s; not stored"
+            log.warning(line, spelled(namespace, key), size, largest)
             group.dropped.append(name)
         else:
             group.stored.append((name, ttl, key, entry))

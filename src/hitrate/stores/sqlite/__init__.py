@@ -17,7 +17,7 @@ from hitrate.entry import Entry
 from hitrate.errors import ClosedError, HitrateError, StoreError
 from hitrate.exclusive import Exclusive, within_change
 from hitrate.failsafe import log
-from hitrate.keys import EncodedKey
+from hitrate.keys import EncodedKey, spelled
 from hitrate.stores.base import Changes, Channel, Found, Listener, Page, Store, Usage, check_limit
 from hitrate.stores.keeper import Keeper
 from hitrate.stores.sqlite import schema
@@ -291,10 +291,10 @@ class SqliteStore(Store):
         for outcome in outcomes:
             if outcome.evicted:
                 self._count_evictions(outcome.evicted)
-            for key, size in outcome.too_large:
+            for encoded, size in outcome.too_large:
                 log.warning(
-                    "the value of key %r takes %s bytes, more than max_bytes=%s; not stored",
-                    key,
+                    "the value of %s takes %s bytes, more than max_bytes=%s; not stored",
+                    spelled(*encoded),
                     size,
                     self._limits.bytes,
                 )

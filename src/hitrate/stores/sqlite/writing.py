@@ -70,7 +70,7 @@ class Outcome:
     removed: int = 0
     expired: int = 0
     evicted: int = 0
-    too_large: list[tuple[bytes, int]] = field(default_factory=list)
+    too_large: list[tuple[EncodedKey, int]] = field(default_factory=list)
 
 
 def read_totals(execute: Any) -> tuple[int, int, int]:
@@ -243,7 +243,7 @@ class Transaction:
             if entry is None:
                 unleased.append((base + slot_of(identity), packed))
             elif (size := size_of(len(packed), len(entry[1]))) > limits.bytes:
-                outcome.too_large.append((key, size))
+                outcome.too_large.append(((name, key), size))
                 entry = None
             kept.append((base + slot_of(identity), identity, packed, entry))
         there = self._rows_at([each[0] for each in kept])
