@@ -191,7 +191,23 @@ class Exclusive:
         (held_here() or self).waiting.append(change)
 
     def catch_up(self) -> None:
-        """Carry out what was put off, unless this thread is within a change still."""
+        """Carry out what was put off, unless this thread is within a change still.
+
+        What is carried out ends with a look at what was put off itself. That look is left to the one further up, or a
+        hundred changes that wait would be a hundred calls deep.
+        """
+        others: deque[Exclusive] | None = getattr(_catching_up, "others", None)
+        if others is not None:
+            others.append(self)
+            return
+        _catching_up.others = others = deque([self])
+        try:
+            while others:
+                others.popleft()._carry_out()
+        finally:
+            _catching_up.others = None
+
+    def _carry_out(self) -> None:
         while self.waiting and not self.must_not_wait():
             try:
                 change = self.waiting.popleft()
@@ -201,6 +217,10 @@ class Exclusive:
                 change()
             except Exception as error:  # it concerns nobody who is there
                 when_free(log.warning, "what was asked for within a change failed: %s", error)
+
+
+_catching_up = threading.local()
+"""``others``: where this thread is to look, once the change that it carries out is done."""
 
 
 def held_here() -> Exclusive | None:

@@ -18,6 +18,9 @@ ItemT = TypeVar("ItemT", bound=Hashable)
 
 
 _NEWEST = 10  # one in ten
+_CLEARED_AT_MOST = 4096
+"""Visited bits that one sweep clears; where more are set in a row, the next entry goes all the same. To clear a million
+bits, as all were read, would hold everybody up."""
 
 
 def rounds(places: int, live: int) -> tuple[int, ...]:
@@ -59,7 +62,7 @@ def sweep(ring: Iterable[tuple[ItemT, bool, int]], excess_bytes: int, excess_ent
     for item, visited, size in ring:
         if item in evicted:
             continue
-        if visited and item not in cleared:
+        if visited and item not in cleared and len(cleared) < _CLEARED_AT_MOST:
             cleared[item] = None
             continue
         cleared.pop(item, None)

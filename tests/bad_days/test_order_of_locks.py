@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import threading
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +13,7 @@ import pytest
 
 from bad_days.test_interrupts import KINDS
 from hitrate import InMemoryCache, SqliteCache, TieredCache
-from hitrate.exclusive import within_change
+from hitrate.exclusive import Exclusive, within_change
 
 DEADLINE = 20.0
 
@@ -153,3 +154,20 @@ def test_a_log_line_is_not_written_within_a_change(kind: str, tmp_path: Path) ->
         logging.getLogger("hitrate").removeHandler(handler)
     assert held
     assert not any(held)
+
+
+def test_two_thousand_changes_that_were_put_off_are_carried_out_one_after_the_other() -> None:
+    """Each looks for what was put off itself when it is done, and not within the look that it is part of."""
+    outer, inner = Exclusive(outer=True), Exclusive()
+    done: list[int] = []
+
+    def within() -> None:
+        for number in range(2000):
+            one, other = (outer, inner) if number % 2 else (inner, outer)
+            one.put_off(partial(one.run, other.put_off, partial(done.append, number)))
+
+    outer.run(inner.run, within)
+    outer.run(int)
+    assert sorted(done) == list(range(2000))
+    assert not outer.waiting
+    assert not inner.waiting
