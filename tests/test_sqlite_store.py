@@ -141,6 +141,64 @@ def test_clearing_removes_the_rows_in_the_background(path):
     check_totals(path)
 
 
+def steps_of(cache, call):
+    """How many steps SQLite's machine takes for a call, in hundreds."""
+    steps = []
+    handle = cache._store._connections.idle[-1]
+    handle.con.set_progress_handler(lambda: bool(steps.append(1)), 100)
+    try:
+        return call(), len(steps)
+    finally:
+        handle.con.set_progress_handler(None)
+
+
+@pytest.mark.parametrize(
+    ("kept", "cleared", "namespaces"),
+    [
+        (10, 0, 1),
+        (10, 100, 1),
+        (10, 30_000, 1),
+        (10, 30_000, 400),
+        (400, 30_000, 1),
+        (0, 30_000, 3),
+        (30_000, 500, 400),
+    ],
+)
+def test_what_is_live_is_counted_without_a_look_at_all_that_was_cleared(path, kept, cleared, namespaces):
+    with SqliteCache(path=path) as cache:
+        cache._store._keeper.request = lambda: None  # nothing is removed meanwhile
+        cache.set({(("gone", str(n % namespaces)), str(n)): ("x" * 100, None) for n in range(cleared)})
+        cache.set({(("kept", str(n % namespaces)), str(n)): ("y" * 20, None) for n in range(kept)})
+        before = cache.stats().bytes
+        cache.clear([("gone", str(n)) for n in range(namespaces)])
+        stats, hundreds = steps_of(cache, cache.stats)
+        assert stats.entries == kept
+        assert hundreds < 1000, "as many steps as rows wait to be removed"
+        assert before == size_of(path, "gone") + size_of(path, "kept")
+        exactly = size_of(path, "kept")
+        if min(kept, cleared) < 200 and namespaces < 200:
+            assert stats.bytes == exactly
+        else:
+            assert abs(stats.bytes - exactly) <= before / 20
+
+
+def size_of(path, namespace):
+    """The bytes of the rows whose payloads are those of one kind in the test."""
+    letter = {"gone": b"x", "kept": b"y"}[namespace]
+    sql = "SELECT total(length(key) + length(payload) + 64) FROM hitrate_entries WHERE instr(payload, ?) > 0"
+    return rows(path, sql, letter * 20)[0][0]
+
+
+def test_clearing_everything_leaves_no_bytes_while_rows_wait(path):
+    with SqliteCache(path=path) as cache:
+        cache._store._keeper.request = lambda: None
+        cache.set({(("ns", str(n % 7)), str(n)): (n, None) for n in range(5_000)})
+        cache.clear()
+        stats = cache.stats()
+        assert (stats.entries, stats.bytes) == (0, 0)
+        assert rows(path) == [(5_000,)]
+
+
 def test_what_a_dead_process_left_cleared_is_removed_by_the_next(path):
     with SqliteCache(path=path) as cache:
         cache._store._keeper.request = cache._store._tidy_up = lambda: None  # as if the process died right after

@@ -35,7 +35,7 @@ from hitrate.stores.sqlite.paths import prepare_path
 from hitrate.stores.sqlite.reading import read_many, read_one
 from hitrate.stores.sqlite.rights import check_mode, check_rights, explained, no_permission, permits
 from hitrate.stores.sqlite.room import SPARE_PAGES, WAL_BYTES, bytes_on_disk, truncate_wal, wal_bytes
-from hitrate.stores.sqlite.rows import ROW_OVERHEAD
+from hitrate.stores.sqlite.usage import live_usage
 from hitrate.stores.sqlite.worker import Worker
 from hitrate.stores.sqlite.writing import (
     CLEARED_PER_STEP,
@@ -60,9 +60,6 @@ _REMOVED_AT_ONCE = 1_000  # entries; room is looked for after so many
 _REST_SECONDS = 0.002  # between two steps of giving back room: others write meanwhile
 _TIDY_SECONDS = 0.25
 _TURN_OF_OTHERS = 0.0001  # seconds between two steps of a listing
-
-_CLEARED_USAGE = f"""SELECT count(*), total(length(key) + length(payload) + {ROW_OVERHEAD})
-    FROM hitrate_cleared CROSS JOIN hitrate_entries ON slot BETWEEN first AND last"""
 
 
 class SqliteStore(Store):
@@ -197,12 +194,12 @@ class SqliteStore(Store):
         handle.execute("BEGIN")
         try:
             _, entries, size = read_totals(handle.execute)
-            cleared, cleared_size = handle.execute(_CLEARED_USAGE).fetchall()[0]
+            entries, size = live_usage(handle.execute, entries, size)
         finally:
             if handle.con.in_transaction:  # an error may have rolled back already, and is what is to be told
                 handle.execute("COMMIT")
         disk = 0 if self._connections.in_memory else bytes_on_disk(self.path)
-        return Usage(entries - cleared, size - int(cleared_size), self._evictions, self._expirations, disk)
+        return Usage(entries, size, self._evictions, self._expirations, disk)
 
     # Writing
 
