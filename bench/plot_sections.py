@@ -41,7 +41,8 @@ def draw_tails(results: dict[str, Any], path: Path) -> None:
         rows = math.ceil(len(shown) / 2)
         figure = Figure(figsize=(10, 0.6 + 2.7 * rows), layout="constrained")
         axes = figure.subplots(rows, 2, squeeze=False, sharex=True).flat
-        for ax, (name, cell) in zip(axes, shown.items(), strict=False):
+        # The axes second: an iterator that zip would take one too many from.
+        for (name, cell), ax in zip(shown.items(), axes, strict=False):
             situation = name.removesuffix(".worst")
             _curves(ax, cell)
             for part, percent in (("p50", 50), ("p99", 99), ("p99.9", 99.9), ("worst", 100)):

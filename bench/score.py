@@ -20,7 +20,7 @@ def summarise(cell: Cell, samples: dict[str, list[float]]) -> dict[str, Any]:
         for name, numbers in samples.items()
     }
     ours = samples.get(OURS)
-    if ours is not None:
+    if ours is not None and all(ours):  # a cache may have no hits at all
         for name, numbers in samples.items():
             if name != OURS:
                 contenders[name]["to_ours"] = _rounded(median(_ratios(numbers, ours)))

@@ -177,6 +177,7 @@ def test_a_share_is_to_be_at_least_what_is_asked():
     cell = CELLS["eviction.memory.shifting"]
     found = [verdict(summarise(cell, {"hitrate": [value], "LRU": [65.0]})) for value in (60.0, 62.0, 64.0)]
     assert found == ["short", "met", "aim"]
+    assert summarise(cell, {"hitrate": [0.0], "LRU": [65.0]})["score"]["value"] == 0
 
 
 def test_an_unknown_cell_is_refused():
