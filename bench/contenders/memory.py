@@ -16,7 +16,7 @@ class Hitrate(Documented):
     def open(self) -> None:
         from hitrate import InMemoryCache
 
-        limits = {} if self.terms.max_bytes is None else {"max_bytes": self.terms.max_bytes}
+        limits: dict[str, Any] = {} if self.terms.max_bytes is None else {"max_bytes": self.terms.max_bytes}
         self.cache = InMemoryCache(max_entries=self.terms.max_entries, **limits)
 
     def close(self) -> None:

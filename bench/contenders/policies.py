@@ -27,7 +27,7 @@ class Policy(Protocol):
 
 
 class _Hitrate:
-    name = "hitrate"
+    name: ClassVar[str] = "hitrate"
     cache: Any
 
     def read(self, key: int) -> bool:
@@ -56,7 +56,7 @@ class HitrateFile(_Hitrate):
 
 
 class Lru:
-    name = "LRU"
+    name: ClassVar[str] = "LRU"
 
     def __init__(self, room: int, folder: Path) -> None:
         self._room = room
@@ -81,7 +81,7 @@ class S3Fifo:
     Source: Yang et al., "FIFO queues are all you need for cache eviction", SOSP 2023.
     """
 
-    name = "S3-FIFO"
+    name: ClassVar[str] = "S3-FIFO"
 
     def __init__(self, room: int, folder: Path) -> None:
         self._small_room = max(1, room // 10)
@@ -134,7 +134,7 @@ class S3Fifo:
 
 
 class Theine:
-    name = "theine"
+    name: ClassVar[str] = "theine"
 
     def __init__(self, room: int, folder: Path) -> None:
         from theine import Cache
@@ -152,7 +152,7 @@ class Theine:
 
 
 class Moka:
-    name = "moka-py"
+    name: ClassVar[str] = "moka-py"
 
     def __init__(self, room: int, folder: Path) -> None:
         from moka_py import Moka
