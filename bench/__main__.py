@@ -46,9 +46,12 @@ def main(arguments: list[str] | None = None) -> int:
             shown.end("\n    ".join(line(name, cell) for name, cell in measured.items()))
     if not options.no_plot:
         from bench.plot import draw, draw_early
+        from bench.plot_sections import draw_eviction, draw_tails
 
         draw(results, options.out / "results.svg")
         draw_early(results, options.out / "early.svg")
+        draw_tails(results, options.out / "tails.svg")
+        draw_eviction(results, options.out / "eviction.svg")
     print(f"written: {options.out / 'results.md'}")
     return 0
 
@@ -56,7 +59,9 @@ def main(arguments: list[str] | None = None) -> int:
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m bench", description="Measure hitrate against other caches.")
     parser.add_argument("cells", nargs="*", metavar="CELL", help="only cells with this in their name or title")
-    parser.add_argument("--quick", action="store_true", help="fewer rounds, and 100,000 rows for a million")
+    parser.add_argument(
+        "--quick", action="store_true", help="fewer rounds, a tenth of the entries where there are many"
+    )
     parser.add_argument("--list", action="store_true", help="show the cells and measure nothing")
     parser.add_argument("--seed", type=int, default=1, help="decides keys, values and turns (default: 1)")
     parser.add_argument("--allow-missing", action="store_true", help="leave out contenders that are not installed")

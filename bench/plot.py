@@ -21,21 +21,27 @@ _VERDICTS = {
     "short": "short of what was asked",
     "": "nothing asked",
 }
-_INK = "#24292f"
-_GRID = "#d8dee4"
+_ELSEWHERE = ("Tails", "Eviction")
+INK = "#24292f"
+GRID = "#d8dee4"
+# Text stays text in the SVG, and the same results give the same file.
+STYLE: dict[str, Any] = {
+    "font.size": 10,
+    "svg.fonttype": "none",
+    "svg.hashsalt": "bench",
+    "font.family": "sans-serif",
+}
 
 
 def draw(results: dict[str, Any], path: Path) -> None:
     """Draw all cells that have been measured: a panel for each table, and one for where less is better."""
     cells = [results["cells"][name] for name in CELLS if name in results["cells"]]
-    panels = _panels([cell for cell in cells if cell["score"] is not None])
+    # These groups have pictures of their own.
+    panels = _panels([cell for cell in cells if cell["score"] is not None and cell["group"] not in _ELSEWHERE])
     if not panels:
         return
     lines = [len(chosen) for chosen in panels.values()]
-    # Text stays text in the SVG, and the same results give the same file.
-    with mpl.rc_context(
-        {"font.size": 10, "svg.fonttype": "none", "svg.hashsalt": "bench", "font.family": "sans-serif"}
-    ):
+    with mpl.rc_context(STYLE):
         figure = Figure(figsize=(10, 1.0 + 0.27 * sum(lines) + 0.75 * len(lines)), layout="constrained")
         axes = figure.subplots(len(panels), height_ratios=[count + 1.0 for count in lines], squeeze=False)[:, 0]
         for ax, (title, chosen) in zip(axes, panels.items(), strict=True):
@@ -43,7 +49,7 @@ def draw(results: dict[str, Any], path: Path) -> None:
             ax.set_title(title, loc="left", fontweight="bold", fontsize=10.5)
         _align([ax for ax, chosen in zip(axes, panels.values(), strict=True) if chosen[0]["score_is"] == "faster"])
         _legend(figure)
-        figure.savefig(path, metadata={"Date": None} if path.suffix == ".svg" else None, dpi=110)
+        save(figure, path)
 
 
 def draw_early(results: dict[str, Any], path: Path) -> None:
@@ -51,9 +57,7 @@ def draw_early(results: dict[str, Any], path: Path) -> None:
     cells = [cell for cell in results["cells"].values() if "course" in cell]
     if not cells:
         return
-    with mpl.rc_context(
-        {"font.size": 10, "svg.fonttype": "none", "svg.hashsalt": "bench", "font.family": "sans-serif"}
-    ):
+    with mpl.rc_context(STYLE):
         figure = Figure(figsize=(8, 3.6), layout="constrained")
         ax = figure.subplots()
         times = [step / 10 for step in range(-20, 30)]
@@ -64,11 +68,16 @@ def draw_early(results: dict[str, Any], path: Path) -> None:
         ax.set_title("1,000 keys expire at one moment, each asked for 20 times a second", loc="left", fontsize=10.5)
         ax.set_xlabel("seconds from the moment of expiry; a value takes one second to compute")
         ax.set_ylabel("callers in 0.1 s who compute or wait")
-        ax.axvline(0, color=_INK, linewidth=0.9)
-        ax.grid(color=_GRID, linewidth=0.5)
+        ax.axvline(0, color=INK, linewidth=0.9)
+        ax.grid(color=GRID, linewidth=0.5)
         ax.spines[["top", "right"]].set_visible(False)
         ax.legend(frameon=False)
-        figure.savefig(path, metadata={"Date": None} if path.suffix == ".svg" else None, dpi=110)
+        save(figure, path)
+
+
+def save(figure: Figure, path: Path) -> None:
+    """Write a figure."""
+    figure.savefig(path, metadata={"Date": None} if path.suffix == ".svg" else None, dpi=110)
 
 
 def _panels(cells: list[dict[str, Any]]) -> dict[str, list[dict[str, Any]]]:
@@ -93,7 +102,7 @@ def _faster(ax: Axes, cells: list[dict[str, Any]]) -> None:
     values = [cell["score"]["value"] for cell in cells]
     spreads = [cell["score"]["quartiles"] for cell in cells]
     _dots(ax, cells, values, spreads, [cell["asked"] for cell in cells], [cell["aim"] for cell in cells])
-    ax.axvline(1, color=_INK, linewidth=0.9)
+    ax.axvline(1, color=INK, linewidth=0.9)
 
 
 def _at_most(ax: Axes, cells: list[dict[str, Any]]) -> None:
@@ -130,19 +139,19 @@ def _dots(
     ax.set_xscale("log")
     ax.xaxis.set_major_formatter(FuncFormatter(lambda value, _: number(value)))
     ax.xaxis.set_minor_formatter(FuncFormatter(lambda value, _: ""))
-    ax.set_yticks(range(len(cells)), [cell["title"] for cell in cells], color=_INK)
+    ax.set_yticks(range(len(cells)), [cell["title"] for cell in cells], color=INK)
     ax.set_ylim(len(cells) - 0.4, -0.6)
-    ax.grid(axis="x", which="major", color=_GRID, zorder=0)
-    ax.grid(axis="y", which="major", color=_GRID, linewidth=0.4, zorder=0)
+    ax.grid(axis="x", which="major", color=GRID, zorder=0)
+    ax.grid(axis="y", which="major", color=GRID, linewidth=0.4, zorder=0)
     ax.tick_params(length=0)
     ax.spines[["top", "right", "left"]].set_visible(False)
 
 
 def _bound(ax: Axes, mark: str, value: float, y: int) -> None:
     if mark == "|":
-        ax.plot(value, y, "|", color=_INK, markersize=13, markeredgewidth=1.8, zorder=5)
+        ax.plot(value, y, "|", color=INK, markersize=13, markeredgewidth=1.8, zorder=5)
     else:
-        ax.plot(value, y, "D", color=_INK, markersize=5.5, markerfacecolor="none", zorder=5)
+        ax.plot(value, y, "D", color=INK, markersize=5.5, markerfacecolor="none", zorder=5)
 
 
 def _label(cell: dict[str, Any]) -> str:
@@ -158,6 +167,6 @@ def _legend(figure: Figure) -> None:
         return Line2D([], [], linestyle="none", marker=marker, color=colour, label=label, **more)
 
     handles = [handle("o", _COLOURS[kind], text) for kind, text in _VERDICTS.items()]
-    handles.append(handle("|", _INK, "asked", markersize=12, markeredgewidth=1.8))
-    handles.append(handle("D", _INK, "aim", markersize=5.5, markerfacecolor="none"))
+    handles.append(handle("|", INK, "asked", markersize=12, markeredgewidth=1.8))
+    handles.append(handle("D", INK, "aim", markersize=5.5, markerfacecolor="none"))
     figure.legend(handles=handles, loc="outside lower center", ncols=3, frameon=False)

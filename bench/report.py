@@ -22,6 +22,7 @@ _RAW = (
 )
 _MEMOISED = ("diskcache", "cachebox", "cachebox, deep copies", "cachetools, lock=")
 _OTHERS = ("diskcache", "cachetools TTLCache", "cachetools LRUCache", *_RAW, *_MEMOISED[1:], "a str")
+_OWN = ("below the limit", "no entry with a TTL")
 _COLUMNS = {
     "In memory": _OTHERS[1:4],
     "SQLite file": ("diskcache", "sqlite3 + ormsgpack", "apsw + ormsgpack"),
@@ -30,9 +31,19 @@ _COLUMNS = {
     "Tiers": ("SqliteCache alone",),
     "Compute once": _MEMOISED,
     "Agents": ("CacheBackedEmbeddings", "LangChain's LLM cache", "no cache", "hitrate in memory"),
+    "Tails": ("diskcache", "cachetools LRUCache"),
+    "Eviction": ("LRU", "S3-FIFO", "theine", "moka-py"),
     "Import": (),
     "Keys": (),
 }
+
+_PICTURES = {
+    "Tails": "![Percentiles of the milliseconds that one set takes](tails.svg)",
+    "Eviction": "![Hits in percent, on each trace](eviction.svg)",
+}
+
+_SHOWN_AS_THEY_ARE = ("Tails", "Eviction")
+"""The tables in which the others' numbers are shown themselves, not divided by ours."""
 
 _HOW = """\
 Every experiment runs in a fresh process, in which the contenders take turns: in each round every one of them runs a
@@ -45,10 +56,21 @@ is timed is the same for all. The cyclic garbage collector runs between rounds, 
 - **other / ours**, under a contender's name, is its number divided by ours: above 1, we are ahead of it.
 - {mark_aim}: reaches the aim; {mark_met}: reaches what was asked; {mark_short}: does not.
 - In memory, keys are drawn from 16 entries, a few being what a loop comes back to, or from 1,000 where it says so,
-  which are no longer near the processor. "The first hit after its set" and "the second" are of entries that were just
-  stored: what a cache does once for an entry to serve it better later is in them.
+  which are no longer near the processor, or from 100,000; of S and F from 10,000, which are some 200 MB. "The first hit
+  after its set" and "the second" are of entries that were just stored: what a cache does once for an entry to serve it
+  better later is in them. A miss and its set is what a program does that computes.
 - A set stores a new key unless the cell says otherwise. Where entries are in a file, 1,000 of the same kind are there
   before.
+- With a TTL, entries live for an hour, so that none expires; raw limits have none.
+- Tails: every set is timed alone, in one run of a fresh process for each situation, one contender after the other;
+  values are R. The tables show percentiles in milliseconds, each contender's own. New keys are set one after the other:
+  from the start, with `max_entries` entries there (one in twenty was read before), from the moment at which all others
+  fall due, and while another thread clears all others. LangGraph and diskcache hold no number of entries, cachetools'
+  LRUCache does; LangGraph keeps what has expired until it is asked for. Redis and asyncio are the longest blocks of the
+  loop, of the cells named alike.
+- Eviction: hits in percent of 200,000 reads, with room for 1,000 of 10,000 keys and more; a miss is stored. LRU is an
+  `OrderedDict`, S3-FIFO a simulation; theine and moka-py are W-TinyLFU. What is asked holds for a full run: in a quick
+  run more of the reads are the first of their key.
 - In files the durability class is WAL with synchronous=NORMAL for all that have the choice, and FULL for them in the
   cell that says so. LangGraph has none and runs at FULL.
 - 90% reads: each operation is of one key; one in ten overwrites. With several processes an operation that fails,
@@ -74,7 +96,8 @@ def markdown(results: dict[str, Any]) -> str:
     for group, columns in _COLUMNS.items():
         chosen = {name: cell for name, cell in cells.items() if cell["group"] == group}
         if chosen:
-            parts += [f"## {group}", "", *_table(chosen, columns), ""]
+            parts += [f"## {group}", "", *_table(chosen, columns, ratios=group not in _SHOWN_AS_THEY_ARE), ""]
+            parts += [_PICTURES[group], ""] if group in _PICTURES else []
     parts += [_slower(cells, "LangGraph"), "", _slower(cells, "diskcache"), ""]
     parts += ["![Ratios to LangGraph, with what was asked and aimed at](results.svg)", ""]
     if any("course" in cell for cell in cells.values()):
@@ -95,7 +118,7 @@ def _slower(cells: dict[str, Any], who: str) -> str:
     compared = {
         name: cell["contenders"].get(who, {}).get("to_ours")
         for name, cell in cells.items()
-        if cell["score_is"] != "own"
+        if cell["score_is"] not in ("own", "share")
     }
     behind = [f"`{name}` ({number(ratio)})" for name, ratio in compared.items() if ratio is not None and ratio < 1]
     count = sum(ratio is not None for ratio in compared.values())
@@ -129,12 +152,13 @@ def _mode(cells: dict[str, Any]) -> str:
         return "A full run."
     which = "All" if len(quick) == len(cells) else f"{len(quick)} of {len(cells)}"
     return (
-        f"**{which} cells are from a quick run: fewer rounds, and a tenth of the rows where it says a million.** "
+        f"**{which} cells are from a quick run: fewer rounds, and a tenth of the entries, sets and "
+        "reads where there are more than 1,000.** "
         "They are marked (quick)."
     )
 
 
-def _table(cells: dict[str, Any], columns: tuple[str, ...]) -> list[str]:
+def _table(cells: dict[str, Any], columns: tuple[str, ...], *, ratios: bool) -> list[str]:
     head = ["cell", "hitrate", "LangGraph", "ratio", "asked", "aim", "", *columns]
     lines = [_row(head), _row(["---", *["---:"] * 5, "---", *["---:"] * len(columns)])]
     for cell in cells.values():
@@ -150,7 +174,11 @@ def _table(cells: dict[str, Any], columns: tuple[str, ...]) -> list[str]:
                     "" if cell["aim"] is None else number(cell["aim"]),
                     MARKS[verdict(cell)],
                     *(
-                        number(contenders[who]["to_ours"]) if "to_ours" in contenders.get(who, {}) else "-"
+                        _value(cell, who)
+                        if not ratios
+                        else number(contenders[who]["to_ours"])
+                        if "to_ours" in contenders.get(who, {})
+                        else "-"
                         for who in columns
                     ),
                 ]
@@ -162,7 +190,7 @@ def _table(cells: dict[str, Any], columns: tuple[str, ...]) -> list[str]:
 def _medians(cells: dict[str, Any]) -> list[str]:
     names = [
         who
-        for who in ("hitrate", "LangGraph", *_OTHERS, *_COLUMNS["Agents"])
+        for who in ("hitrate", "LangGraph", *_OTHERS, *_OWN, *_COLUMNS["Agents"], *_COLUMNS["Eviction"])
         if any(who in cell["contenders"] for cell in cells.values())
     ]
     lines = [_row(["cell", "rounds", *names]), _row(["---", "---:", *["---:"] * len(names)])]
@@ -184,7 +212,7 @@ def _spread(score: dict[str, Any]) -> str:
 def _bound(cell: dict[str, Any]) -> str:
     if cell["asked"] is None:
         return ""
-    return number(cell["asked"]) if cell["score_is"] == "faster" else f"at most {number(cell['asked'])}"
+    return number(cell["asked"]) if cell["score_is"] in ("faster", "share") else f"at most {number(cell['asked'])}"
 
 
 def _row(columns: list[str]) -> str:

@@ -68,9 +68,13 @@ def run(cells: list[Cell], options: Options, progress: Callable[[str], None]) ->
 
 
 def _course(cell: Cell, samples: dict[str, dict[str, list[float]]]) -> dict[str, Any]:
-    """Return how a number came about over time, of experiments that tell."""
+    """Return how a number came about over time, or the curves of percentiles it is the end of, where there are any."""
     course = samples.get(f"{cell.part} by time")
-    return {} if course is None else {"course": {at: numbers[0] for at, numbers in course.items()}}
+    curves = samples.get(f"{cell.part} by percentile")
+    return {
+        **({} if course is None else {"course": {at: numbers[0] for at, numbers in course.items()}}),
+        **({} if curves is None else {"curves": curves}),
+    }
 
 
 def _samples(order: dict[str, Any], progress: Callable[[str], None]) -> dict[str, dict[str, list[float]]]:

@@ -20,7 +20,7 @@ def summarise(cell: Cell, samples: dict[str, list[float]]) -> dict[str, Any]:
         for name, numbers in samples.items()
     }
     ours = samples.get(OURS)
-    if ours is not None:
+    if ours is not None and all(ours):  # a cache may have no hits at all
         for name, numbers in samples.items():
             if name != OURS:
                 contenders[name]["to_ours"] = _rounded(median(_ratios(numbers, ours)))
@@ -42,7 +42,7 @@ def verdict(result: dict[str, Any]) -> str:
     if result["score"] is None or result["asked"] is None:
         return ""
     value, asked, aim = result["score"]["value"], result["asked"], result["aim"]
-    sign = 1 if result["score_is"] == "faster" else -1
+    sign = 1 if result["score_is"] in ("faster", "share") else -1
     if sign * value < sign * asked:
         return "short"
     return "aim" if aim is not None and sign * value >= sign * aim else "met"
@@ -51,7 +51,7 @@ def verdict(result: dict[str, Any]) -> str:
 def _score(how: Score, ours: list[float] | None, theirs: list[float] | None) -> dict[str, Any] | None:
     if ours is None:
         return None
-    if how == "own":
+    if how in ("own", "share"):
         numbers = ours
     elif theirs is None:
         return None

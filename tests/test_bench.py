@@ -47,6 +47,139 @@ def test_whole_runs_and_hits_of_agents_are_measured(tmp_path):
     assert "| in memory: a fan-out of 200 Sends, warm (quick) |" in report
 
 
+@pytest.mark.parametrize("where", ["memory", "file"])
+def test_a_trace_is_read_through_a_cache_that_evicts(tmp_path, where):
+    done = bench("--quick", "--allow-missing", "--out", tmp_path, f"eviction.{where}.zipf-1.0")
+    assert done.returncode == 0, done.stderr
+    [cell] = json.loads((tmp_path / "results.json").read_text(encoding="utf-8"))["cells"].values()
+    assert {"hitrate", "LRU", "S3-FIFO"} <= set(cell["contenders"])
+    assert all(50 < each["value"] < 80 for each in cell["contenders"].values())
+    assert "](eviction.svg)" in (tmp_path / "results.md").read_text(encoding="utf-8")
+    assert "S3-FIFO" in (tmp_path / "eviction.svg").read_text(encoding="utf-8")
+
+
+def test_percentiles_of_single_calls_are_reported_and_drawn(tmp_path):
+    done = bench("--quick", "--allow-missing", "--out", tmp_path, "tails.memory.steady.")
+    assert done.returncode == 0, done.stderr
+    cells = json.loads((tmp_path / "results.json").read_text(encoding="utf-8"))["cells"]
+    assert set(cells) == {f"tails.memory.steady.{part}" for part in ("p50", "p99", "p99.9", "worst")}
+    for who in ("hitrate", "LangGraph"):
+        values = [cell["contenders"][who]["value"] for cell in cells.values()]
+        assert values == sorted(values)
+    assert "](tails.svg)" in (tmp_path / "results.md").read_text(encoding="utf-8")
+    assert "LangGraph" in (tmp_path / "tails.svg").read_text(encoding="utf-8")
+
+
+def conditions(tmp_path):
+    from random import Random
+
+    from bench.experiments.base import Conditions
+
+    return Conditions(quick=True, folder=tmp_path, rng=Random(1), allow_missing=True, progress=lambda text: None)
+
+
+@pytest.mark.parametrize(
+    ("where", "situation", "parts"),
+    [
+        ("memory", "steady", {"p50", "p99", "p99.9", "worst"}),
+        ("memory", "limit", {"p50", "p99", "p99.9", "worst", "first"}),
+        ("memory", "due", {"p50", "p99", "p99.9", "worst", "until"}),
+        ("memory", "clearing", {"p50", "p99", "p99.9", "worst", "stats"}),
+        ("memory", "clear", {"worst"}),
+        ("file", "steady", {"p50", "p99", "p99.9", "worst"}),
+        ("file", "limit", {"p50", "p99", "p99.9", "worst", "first"}),
+        ("file", "clearing", {"p50", "p99", "p99.9", "worst", "stats"}),
+    ],
+)
+def test_every_situation_of_the_tails_is_measured(tmp_path, where, situation, parts):
+    from bench.experiments import tails
+
+    samples = tails.measure(conditions(tmp_path), where=where, situation=situation, rows=10_000)
+    samples.pop("worst by percentile", None)
+    assert set(samples) == parts
+    assert all(number > 0 for part in samples.values() for [number] in [part["hitrate"]])
+
+
+@pytest.mark.parametrize("what", ["limit", "beside"])
+def test_sets_at_a_limit_and_beside_a_ttl_are_measured(tmp_path, what):
+    from bench.experiments import own_sets
+
+    [samples] = own_sets.measure(conditions(tmp_path), payload="D", what=what).values()
+    assert len(samples) == 2
+    assert all(number > 0 for numbers in samples.values() for number in numbers)
+
+
+def test_every_cell_of_sets_has_a_twin_with_a_ttl_and_every_cell_of_hits_in_memory_more_keys():
+    from bench.cells import CELLS
+
+    for name, cell in CELLS.items():
+        if cell.what.get("op") in ("set", "overwrite") and "ttl" not in cell.what:
+            assert CELLS[f"{name}.ttl"].what == {**cell.what, "ttl": 3600}
+    for kind in "MDSF":
+        for ttl in ({}, {"ttl": 3600}):
+            rows = {
+                cell.what["rows"]
+                for cell in CELLS.values()
+                if cell.what.items() >= {"where": "memory", "op": "hit", "payload": kind, **ttl}.items()
+                and cell.what.keys() - {"batch"} == {"where", "op", "payload", "rows", *ttl}
+            }
+            assert rows == {16, 1000, 100_000 if kind in "MD" else 10_000}
+
+
+def test_entries_with_a_ttl_are_stored_with_it(tmp_path):
+    from bench.contenders import FILES, MEMORY, Terms, open_contender
+    from bench.payloads import NAMESPACE, PAYLOADS
+
+    for number, kind in enumerate((MEMORY["hitrate"], FILES["hitrate"], FILES["diskcache"])):
+        folder = tmp_path / f"{number}"
+        folder.mkdir()
+        contender = open_contender(kind, payload=PAYLOADS["R"], folder=folder, terms=Terms(ttl=3600))
+        contender.store({(NAMESPACE, "key"): "value"})
+        if kind.name == "diskcache":
+            _, expiry = contender.cache.get(":".join((*NAMESPACE, "key")), expire_time=True)
+            assert expiry is not None
+        else:
+            [entry] = contender.cache.entries(NAMESPACE)
+            assert entry.expires is not None
+        contender.close()
+
+
+def test_s3_fifo_keeps_what_was_read_twice_and_readmits_what_it_remembers(tmp_path):
+    from bench.contenders.policies import S3Fifo
+
+    policy = S3Fifo(10, tmp_path)
+    assert [policy.read(key) for key in (0, 0, 0)] == [False, True, True]
+    assert not any(policy.read(key) for key in range(1, 30))
+    assert policy.read(0)
+    assert not policy.read(19)
+    assert not any(policy.read(key) for key in range(30, 40))
+    assert policy.read(19)
+
+
+@pytest.mark.parametrize(("percent", "expected"), [(0, 1), (50, 500), (99, 990), (99.9, 999), (100, 1000)])
+def test_a_percentile_is_the_least_that_so_many_do_not_exceed(percent, expected):
+    from bench.percentiles import percentile
+
+    assert percentile(range(1, 1001), percent) == expected
+
+
+def test_a_word_with_a_dot_at_its_end_chooses_a_section():
+    from bench.cells import choose
+
+    for section in ("memory.", "tails.", "eviction."):
+        assert {cell.name.partition(".")[0] + "." for cell in choose([section])} == {section}
+
+
+def test_a_share_is_to_be_at_least_what_is_asked():
+    from bench.cells import CELLS
+    from bench.score import summarise, verdict
+
+    cell = CELLS["eviction.memory.shifting"]
+    found = [verdict(summarise(cell, {"hitrate": [value], "LRU": [65.0]})) for value in (60.0, 62.0, 64.0)]
+    assert found == ["short", "met", "aim"]
+    assert summarise(cell, {"hitrate": [0.0], "LRU": [65.0]})["score"]["value"] == 0
+
+
 def test_an_unknown_cell_is_refused():
     done = bench("no such cell")
     assert done.returncode == 2

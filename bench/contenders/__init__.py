@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from bench.contenders.base import Calls, Contender, Durability, Missing
+from bench.contenders.base import Calls, Contender, Durability, Missing, Terms
 from bench.contenders.files import FILES
 from bench.contenders.memory import MEMORY
 from bench.contenders.postgres import POSTGRES
@@ -22,15 +22,21 @@ __all__ = [
     "Contender",
     "Durability",
     "Missing",
+    "Terms",
     "open_contender",
 ]
 
 
 def open_contender(
-    kind: type[Contender], *, payload: Payload, folder: Path | None = None, durability: Durability = "normal"
+    kind: type[Contender],
+    *,
+    payload: Payload,
+    folder: Path | None = None,
+    durability: Durability = "normal",
+    terms: Terms = Terms(),  # noqa: B008 - frozen
 ) -> Contender:
     """Open a contender, or raise Missing when it is not installed."""
     try:
-        return kind(payload=payload, folder=folder, durability=durability)
+        return kind(payload=payload, folder=folder, durability=durability, terms=terms)
     except (ImportError, AttributeError) as error:
         raise Missing(kind.name, error) from error

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, ClassVar, Literal
 
@@ -24,6 +25,21 @@ TUPLES = "gives the tuples of M back as lists"
 """What LangGraph's caches have in common."""
 
 
+@dataclass(frozen=True)
+class Terms:
+    """What a contender stores entries under, as far as it has the choice.
+
+    Args:
+        ttl: seconds that entries live, None for ever.
+        max_entries: entries held at most, None for no limit.
+        max_bytes: bytes held at most, None for the contender's default.
+    """
+
+    ttl: int | None = None
+    max_entries: int | None = None
+    max_bytes: int | None = None
+
+
 class Missing(Exception):
     """A contender that is not installed, or not there yet."""
 
@@ -39,16 +55,25 @@ class Contender(ABC):
         payload: the kind of values, for contenders that have no serializer of their own.
         folder: an empty folder, for contenders that keep files.
         durability: ``"normal"`` or ``"full"``, for contenders that have the choice.
+        terms: the TTL of entries and the limits, for contenders that have them.
     """
 
     name: ClassVar[str]
     note: ClassVar[str] = ""
     """What a reader must know to compare."""
 
-    def __init__(self, *, payload: Payload, folder: Path | None = None, durability: Durability = "normal") -> None:
+    def __init__(
+        self,
+        *,
+        payload: Payload,
+        folder: Path | None = None,
+        durability: Durability = "normal",
+        terms: Terms = Terms(),
+    ) -> None:
         self.payload = payload
         self.folder = folder
         self.durability = durability
+        self.terms = terms
         self.open()
 
     @abstractmethod
@@ -65,7 +90,7 @@ class Contender(ABC):
 
     @abstractmethod
     def sets(self, batches: Sequence[dict[FullKey, Any]]) -> Calls:
-        """Return what stores each batch, for ever."""
+        """Return what stores each batch, for the TTL of the terms where the contender has one."""
 
     @abstractmethod
     def read(self, keys: list[FullKey]) -> dict[FullKey, Any]:
@@ -98,13 +123,13 @@ class Documented(Contender):
         return self.cache.get, batches
 
     def sets(self, batches: Sequence[dict[FullKey, Any]]) -> Calls:
-        return self.cache.set, [_with_ttl(batch) for batch in batches]
+        return self.cache.set, [self._with_ttl(batch) for batch in batches]
 
     def agets(self, batches: Sequence[list[FullKey]]) -> Calls:
         return self.cache.aget, batches
 
     def asets(self, batches: Sequence[dict[FullKey, Any]]) -> Calls:
-        return self.cache.aset, [_with_ttl(batch) for batch in batches]
+        return self.cache.aset, [self._with_ttl(batch) for batch in batches]
 
     def clears(self, namespaces: Sequence[tuple[str, ...]]) -> Calls:
         return self.cache.clear, [[namespace] for namespace in namespaces]
@@ -113,9 +138,9 @@ class Documented(Contender):
         found: dict[FullKey, Any] = self.cache.get(keys)
         return found
 
-
-def _with_ttl(batch: dict[FullKey, Any]) -> dict[FullKey, tuple[Any, None]]:
-    return {key: (value, None) for key, value in batch.items()}
+    def _with_ttl(self, batch: dict[FullKey, Any]) -> dict[FullKey, tuple[Any, int | None]]:
+        ttl = self.terms.ttl
+        return {key: (value, ttl) for key, value in batch.items()}
 
 
 def single(batches: Sequence[Any]) -> bool:

@@ -20,7 +20,9 @@ class Hitrate(Documented):
     def open(self) -> None:
         from hitrate import SqliteCache
 
-        self.cache = SqliteCache(path=file_in(self.folder), durability=self.durability)
+        self.cache = SqliteCache(
+            path=file_in(self.folder), durability=self.durability, max_entries=self.terms.max_entries
+        )
 
     def close(self) -> None:
         self.cache.close()
@@ -76,12 +78,12 @@ class Diskcache(Contender):
 
     def _set(self, item: tuple[str, Any, str]) -> None:
         key, value, tag = item
-        self.cache.set(key, value, tag=tag)
+        self.cache.set(key, value, expire=self.terms.ttl, tag=tag)
 
     def _set_many(self, items: list[tuple[str, Any, str]]) -> None:
         with self.cache.transact():
             for key, value, tag in items:
-                self.cache.set(key, value, tag=tag)
+                self.cache.set(key, value, expire=self.terms.ttl, tag=tag)
 
     def agets(self, batches: Sequence[list[FullKey]]) -> Calls:
         call, arguments = self.gets(batches)

@@ -16,7 +16,8 @@ class Hitrate(Documented):
     def open(self) -> None:
         from hitrate import InMemoryCache
 
-        self.cache = InMemoryCache()
+        limits: dict[str, Any] = {} if self.terms.max_bytes is None else {"max_bytes": self.terms.max_bytes}
+        self.cache = InMemoryCache(max_entries=self.terms.max_entries, **limits)
 
     def close(self) -> None:
         self.cache.close()
@@ -85,7 +86,7 @@ class CachetoolsTTL(_Cachetools):
     def _make(self) -> Any:
         from cachetools import TTLCache
 
-        return TTLCache(maxsize=1 << 30, ttl=86_400)
+        return TTLCache(maxsize=self.terms.max_entries or 1 << 30, ttl=self.terms.ttl or 86_400)
 
 
 class CachetoolsLRU(_Cachetools):
@@ -94,7 +95,7 @@ class CachetoolsLRU(_Cachetools):
     def _make(self) -> Any:
         from cachetools import LRUCache
 
-        return LRUCache(maxsize=1 << 30)
+        return LRUCache(maxsize=self.terms.max_entries or 1 << 30)
 
 
 class RawDict(Contender):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import pickle
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
@@ -11,7 +12,7 @@ from pathlib import Path
 from random import Random
 from typing import Any
 
-from bench.contenders import Calls, Contender, Durability, Missing, open_contender
+from bench.contenders import Calls, Contender, Durability, Missing, Terms, open_contender
 from bench.contenders.memoised import MEMOISERS, Memoiser
 from bench.payloads import FullKey, Payload, fresh, new_key
 
@@ -33,7 +34,11 @@ class Conditions:
 
     @contextmanager
     def contenders(
-        self, kinds: dict[str, type[Contender]], payload: Payload, durability: Durability = "normal"
+        self,
+        kinds: dict[str, type[Contender]],
+        payload: Payload,
+        durability: Durability = "normal",
+        terms: Terms = Terms(),  # noqa: B008 - frozen
     ) -> Iterator[dict[str, Contender]]:
         """Open contenders, each in a folder of its own, and close them afterwards."""
         with ExitStack() as stack:
@@ -42,7 +47,7 @@ class Conditions:
                 folder = self.folder / f"{number}"
                 folder.mkdir(exist_ok=True)
                 try:
-                    contender = open_contender(kind, payload=payload, folder=folder, durability=durability)
+                    contender = open_contender(kind, payload=payload, folder=folder, durability=durability, terms=terms)
                 except Missing:
                     if not self.allow_missing:
                         raise
@@ -69,8 +74,12 @@ class Conditions:
             yield opened
 
     def entries(self, payload: Payload, number: int) -> dict[FullKey, Any]:
-        """Return entries that differ from each other."""
-        return {new_key(self.rng): payload.make(index, self.rng) for index in range(number)}
+        """Return entries whose values are objects of their own; of many only 4,000 differ, which is quicker."""
+        values = [payload.make(index, self.rng) for index in range(min(number, _POOL))]
+        if number > _POOL:
+            pickled = [pickle.dumps(value) for value in values]
+            values = [pickle.loads(pickled[index % _POOL]) for index in range(number)]
+        return {new_key(self.rng): value for value in values}
 
 
 def fill(contender: Contender, entries: dict[FullKey, Any], batch: int = 1000) -> None:
