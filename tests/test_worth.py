@@ -9,6 +9,7 @@ from itertools import accumulate
 
 import pytest
 
+import hitrate
 from hitrate import InMemoryCache
 from hitrate.stores import upkeep
 from hitrate.stores.memory import size_of
@@ -175,6 +176,15 @@ def test_an_entry_without_seconds_counts_as_the_median():
     left = {entry.key for entry in cache.entries() if entry.namespace == ("timed",)}
     assert all(f"{number:02}" in left for number in range(0, 40, 2))
     assert ("ns",) in {entry.namespace for entry in cache.entries()}
+
+
+def test_a_url_may_ask_for_it():
+    with hitrate.open("memory:?evict=cost&max_entries=2") as cache:
+        for name, size in [("a", 10), ("b", 100_000), ("c", 10)]:
+            cache.set({(("ns",), name): (bytes(size), None)})
+        assert {entry.key for entry in cache.entries()} == {"a", "c"}
+    with pytest.raises(ValueError, match="evict must be"):
+        hitrate.open("memory:?evict=lru")
 
 
 @pytest.mark.parametrize("wrong", ["lru", "COST", "", None, 1, ["cost"]])
