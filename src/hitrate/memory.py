@@ -35,7 +35,7 @@ from hitrate.keys import (
 from hitrate.serde import MsgpackSerializer, SerializerProtocol, copier, is_immutable
 from hitrate.serde.packing import is_packed_floats, pack_floats
 from hitrate.stats import REMEMBERED_MISSES
-from hitrate.stores.memory import ENTRY_OVERHEAD, Held, MemoryStore, Space, footprint, size_of, spelled_out
+from hitrate.stores.memory import ENTRY_OVERHEAD, Evict, Held, MemoryStore, Space, footprint, size_of, spelled_out
 
 _FLOAT_SIZE = sys.getsizeof(1.0)
 _FLOATS = "floats"
@@ -62,6 +62,13 @@ class InMemoryCache(ComputingCache[ValueT]):
         default_ttl: seconds (or a timedelta) that an entry set with a TTL of None stays fresh; None for ever.
         on_error: ``"miss"`` turns an entry that cannot be decoded into a miss, ``"raise"`` raises.
         clock: returns the seconds since the epoch; what ``time.time`` is when it is asked, if not given.
+        evict: what goes when room is needed. ``"sieve"``: what was not read lately. ``"cost"``: what saves the fewest
+            seconds per byte, by the seconds that its value took (from the miss to the set, or measured by
+            ``get_or_compute`` and ``cached``) and by how often it was read; where no seconds are known, the median of
+            the others counts.
+
+    Raises:
+        ValueError: ``evict`` is neither, or a limit is 0 or less.
     """
 
     _store: MemoryStore
@@ -75,8 +82,9 @@ class InMemoryCache(ComputingCache[ValueT]):
         default_ttl: TTL | None = None,
         on_error: OnError = "miss",
         clock: Callable[[], float] = wall_clock,
+        evict: Evict = "sieve",
     ) -> None:
-        store = MemoryStore(max_bytes=max_bytes, max_entries=max_entries, clock=clock)
+        store = MemoryStore(max_bytes=max_bytes, max_entries=max_entries, clock=clock, evict=evict)
         super().__init__(store, serde=serde, default_ttl=default_ttl, on_error=on_error, clock=clock)
         self._time: Any = time if clock is wall_clock else OtherTime(clock)
         self._spaces: dict[Any, Space] = store.spaces

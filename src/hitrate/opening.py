@@ -40,6 +40,7 @@ _FROM_TEXT: dict[str, Callable[[str], Any]] = {
     "connect_timeout": float,
     "durability": str,
     "on_error": str,
+    "evict": str,
     "prefix": str,
     "table": str,
     "mode": lambda text: int(text, 8),

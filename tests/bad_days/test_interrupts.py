@@ -90,6 +90,8 @@ def check_counts(cache: Any) -> None:
         assert stats.entries == sum(map(len, spaces))
         assert stats.bytes == sum(size_of(key, held) for space in spaces for key, held in space.items())
         assert cache._store._arrivals.dead <= len(cache._store._arrivals.places) // 2 + 1
+        if cache._store._by_worth:
+            assert len(cache._store._worth) - cache._store._worth.dead == stats.entries
     else:
         stats = cache.stats()
         there = (
@@ -119,6 +121,7 @@ def check_order(cache: Any) -> None:
 KINDS: dict[str, Callable[[Path], Any]] = {
     "memory": lambda path: InMemoryCache(),
     "bounded": lambda path: InMemoryCache(max_entries=3),
+    "by worth": lambda path: InMemoryCache(max_entries=3, evict="cost"),
     "file": lambda path: SqliteCache(path=path / "cache.db"),
     ":memory:": lambda path: SqliteCache(path=":memory:"),
     "tiers": lambda path: TieredCache(InMemoryCache(), SqliteCache(path=path / "cache.db")),

@@ -22,6 +22,7 @@ class InMemoryCache(GraphCache[ValueT], Memory[ValueT]):
         default_ttl: seconds (or a timedelta) that an entry set with a TTL of None stays fresh; None for ever.
         on_error: ``"miss"`` turns an entry that cannot be decoded into a miss, ``"raise"`` raises.
         clock: returns the seconds since the epoch; what ``time.time`` is when it is asked, if not given.
+        evict: ``"sieve"`` evicts what was not read lately, ``"cost"`` what saves the fewest seconds per byte.
     """
 
     # LangGraph's classes have a parameter of another name each.

@@ -18,7 +18,7 @@ import types
 from collections import deque
 from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
 from itertools import islice
-from typing import Any, TypeVar, cast
+from typing import Any, Literal, TypeVar, cast
 
 from hitrate.clock import wall_clock
 from hitrate.entry import DEFAULT_ENCODING, Entry
@@ -30,6 +30,7 @@ from hitrate.stores import upkeep
 from hitrate.stores.arrivals import Arrivals, Compaction
 from hitrate.stores.base import Found, Page, Store, Usage, check_limit
 from hitrate.stores.due import NEVER, Due
+from hitrate.worth import Place, State, Worth
 
 T = TypeVar("T")
 
@@ -41,6 +42,8 @@ what follows is the cache's own.
 A callable in the place of the encoding makes the value from the payload; None says that the payload is the value.
 Bytes: a payload in the default encoding. A str: the value. Both without an expiry, without seconds, not visited.
 """
+
+Evict = Literal["sieve", "cost"]
 
 ENTRY_OVERHEAD = 280
 """Bytes that an entry takes beyond its key and payload: its tuple, slots in two dicts, the time of its storing, its
@@ -55,6 +58,7 @@ _FREED_PER_STEP = 1_000
 _BURIED = -(1 << 62)
 _ROOM_AT_MOST = 1 << 20
 _ROOM_AT_LEAST = 1 << 12
+_PLACES_PER_STEP = 2_000
 _SLACK = 256  # of what may be held, one part in so many is freed at once
 _GIL: bool = getattr(sys, "_is_gil_enabled", lambda: True)()
 _CODE = (type, types.FunctionType, types.BuiltinFunctionType, types.ModuleType)
@@ -70,10 +74,12 @@ class Space(dict[Hashable, Held]):
             what is put in it would be lost.
         queued: how many of its entries, the first in its order, have their place in the order of arrival.
         born: when the value of each entry was stored, in seconds since the epoch.
+        ranks: the id of each entry's place in the order of worth, where that decides what is evicted. The place itself
+            would make a cycle.
         decoded: whether an entry was found to be served best by decoding it for each hit; others here are alike.
     """
 
-    __slots__ = ("born", "decoded", "granted", "name", "queued", "room")
+    __slots__ = ("born", "decoded", "granted", "name", "queued", "ranks", "room")
 
     def __init__(self, name: Any) -> None:
         super().__init__()
@@ -82,6 +88,7 @@ class Space(dict[Hashable, Held]):
         self.room = 0
         self.queued = 0
         self.born: dict[Any, float] = {}
+        self.ranks: dict[Any, int] = {}
         self.decoded = False
 
     @property
@@ -132,11 +139,21 @@ class MemoryStore(Store):
         max_bytes: bytes held at most, None for no limit.
         max_entries: entries held at most, None for no limit.
         clock: returns the seconds since the epoch.
+        evict: ``"sieve"`` evicts what was not read lately, ``"cost"`` what saves the fewest seconds per byte.
     """
 
-    def __init__(self, *, max_bytes: int | None, max_entries: int | None, clock: Callable[[], float]) -> None:
+    def __init__(
+        self,
+        *,
+        max_bytes: int | None,
+        max_entries: int | None,
+        clock: Callable[[], float],
+        evict: Evict = "sieve",
+    ) -> None:
         check_limit("max_bytes", max_bytes)
         check_limit("max_entries", max_entries)
+        if evict not in ("sieve", "cost"):
+            raise ValueError(f'evict must be "sieve" or "cost", not {evict!r}')
         self.spaces: dict[Any, Space] = {}
         # Guards what leaves, the order of arrival and what is due; never held while values are encoded or decoded.
         self._exclusive = Exclusive()
@@ -145,6 +162,7 @@ class MemoryStore(Store):
         self._max_bytes = sys.maxsize if max_bytes is None else max_bytes
         self._max_entries = sys.maxsize if max_entries is None else max_entries
         self._bounded = max_bytes is not None or max_entries is not None
+        self._by_worth = evict == "cost" and self._bounded
         self._grants = max_entries is None and _GIL
         self._entries = 0  # of those that are queued
         self._granted = 0
@@ -152,6 +170,7 @@ class MemoryStore(Store):
         self._evictions = 0
         self._expirations = 0
         self._arrivals = Arrivals()
+        self._worth: Worth[tuple[Space, Any]] = Worth()
         self.due = Due()
         self._due_before: Due | None = None  # while what is due is noted anew
         self._awaited = NEVER
@@ -327,6 +346,10 @@ class MemoryStore(Store):
             yield from compaction.steps()
             self._change(compaction.finish)
             yield from compaction.free()
+        if self._worth.wants_compacting:
+            steps = self._worth.compact(_has_left, _PLACES_PER_STEP)
+            while self._change(next, steps, False) is None:
+                yield
         if self._change(self._begin_noting):
             yield from self._note_all()
 
@@ -350,7 +373,7 @@ class MemoryStore(Store):
     def _let_go(self, spaces: list[Space], rest: list[Any]) -> None:
         """Let go of what was cleared: a little of it here, much of it in steps beside the caller."""
         if sum(map(len, spaces)) + len(rest) > _FREED_AT_ONCE:
-            self._garbage += [part for space in spaces for part in (space, space.born)]
+            self._garbage += [part for space in spaces for part in (space, space.born, space.ranks)]
             self._garbage.append(rest)
             when_free(upkeep.request, self)
 
@@ -497,8 +520,9 @@ class MemoryStore(Store):
     def _clear(self, namespaces: Sequence[Any] | None, garbage: list[Space], rest: list[Any]) -> None:
         self._take_out(list(self.spaces) if namespaces is None else namespaces, garbage)
         if namespaces is None:
-            rest += [self._arrivals.places, *self.due.told.values()]
+            rest += [self._arrivals.places, *self._worth.queues, *self.due.told.values()]
             self._arrivals = Arrivals()
+            self._worth = Worth()
             self.due = Due()
             self._due_before = None
         self._tidy()
@@ -511,6 +535,7 @@ class MemoryStore(Store):
     def _recount(self) -> None:
         """Count what is there: a change was left half done."""
         old, self._arrivals = self._arrivals, Arrivals()
+        self._worth = Worth()
         self._due_before = None
         self._roomy = set()
         for name, space in [*self.spaces.items()]:
@@ -522,6 +547,9 @@ class MemoryStore(Store):
             space.granted = sum(size_of(key, held) for key, held in space.items())
             space.queued = len(space)
             space.born = {key: born for key, born in space.born.items() if key in space}
+            space.ranks = {}
+            if self._by_worth:
+                self._rank(space, [*space])
         self.due = self._noted_anew()
         self._granted = sum(space.granted for space in self.spaces.values())
         self._entries = sum(space.queued for space in self.spaces.values())
@@ -579,6 +607,15 @@ class MemoryStore(Store):
                 places = [space] * (2 * arrived)
                 places[-1::-2] = islice(reversed(space), arrived)
                 self._arrivals.places += places
+                if self._by_worth:
+                    self._rank(space, places[1::2])
+
+    def _rank(self, space: Space, keys: Sequence[Any]) -> None:
+        """Give entries their place in the order of worth."""
+        for key in keys:
+            held = space[key]
+            seconds = held[3] if type(held) is tuple else 0.0
+            space.ranks[key] = id(self._worth.add((space, key), seconds, size_of(key, held)))
 
     def _settle_all(self) -> None:
         for space in [*self._roomy]:
@@ -600,12 +637,15 @@ class MemoryStore(Store):
         self._granted -= space.granted
         self._entries -= space.queued
         self._arrivals.dead += space.queued
+        self._worth.dead += len(space.ranks)
         self._roomy.discard(space)
 
     def _drop(self, space: Space, key: Any) -> None:
         """Drop an entry of a settled namespace, and the namespace when it was the last one there."""
         self._count(space, -size_of(key, space.pop(key)))
         space.born.pop(key, None)
+        if space.ranks and space.ranks.pop(key, None) is not None:
+            self._worth.dead += 1
         space.queued -= 1
         self._entries -= 1
         self._arrivals.dead += 1
@@ -674,6 +714,9 @@ class MemoryStore(Store):
             else:
                 when_free(upkeep.request, self)
 
+        if self._worth.wants_compacting:
+            when_free(upkeep.request, self)
+
     def _begin_compaction(self) -> Compaction | None:
         return Compaction(self._arrivals) if self._arrivals.wants_compacting else None
 
@@ -692,14 +735,33 @@ class MemoryStore(Store):
         slack = self._max_bytes // _SLACK if self._granted > self._max_bytes else 0
         spared = {(space, key) for name, key in fresh if (space := self.spaces.get(name)) is not None}
         for spare, more in ((spared, slack), (set[tuple[Space, Any]](), 0)):
+            if self._by_worth:  # the hand below takes what is left to evict after a bounded search: usually nothing
+                self._evict_by_worth(spare, more)
             ring = (each for each in self._arrivals.ring(_state) if each[0] not in spare)
             decided = sweep(ring, self._granted + more - self._max_bytes, self._entries - self._max_entries)
             for (space, key), _ in decided.evicted:
                 self._drop(space, key)
                 self._evictions += 1
-            for space, key in decided.cleared:
-                held = spelled_out(space[key])
-                self._exchange(space, key, held, (*held[:4], False, *held[5:]))
+            for item in decided.cleared:
+                self._clear_visited(item)
+
+    def _evict_by_worth(self, spare: set[tuple[Space, Any]], more: int) -> None:
+        for space, key in self._worth.sweep(
+            _state_at,
+            self._clear_visited,
+            spare.__contains__,
+            self._granted + more - self._max_bytes,
+            self._entries - self._max_entries,
+        ):
+            del space.ranks[key]
+            self._drop(space, key)
+            self._evictions += 1
+
+    def _clear_visited(self, item: tuple[Space, Any]) -> None:
+        space, key = item
+        held = space[key]
+        if type(held) is tuple:  # only then it has the bit
+            self._exchange(space, key, held, (*held[:4], False, *held[5:]))
 
     def _too_large(self, name: Any, key: Any, size: int) -> None:
         """Drop a value that the cache could never hold, and the one it was to replace."""
@@ -718,13 +780,31 @@ def _state(space: Space, key: Any) -> tuple[bool, int] | None:
     return type(held) is tuple and held[4], size_of(key, held)
 
 
+def _has_left(place: Place[tuple[Space, Any]]) -> bool:
+    """Tell whether the entry at a place has left; it may have come back, and stand at another."""
+    space, key = place.item
+    return space.ranks.get(key) != id(place) or not space.live
+
+
+def _state_at(place: Place[tuple[Space, Any]]) -> State | None:
+    """Return what the order of worth goes by."""
+    if _has_left(place):
+        return None
+    space, key = place.item
+    held = space[key]
+    return (held[4], held[3], size_of(key, held)) if type(held) is tuple else (False, 0.0, size_of(key, held))
+
+
 def _taken_apart(container: Any) -> Iterator[None]:
-    """Empty a dict or a list, or a list of lists, in steps."""
+    """Empty a dict, a list or a deque, or a list of those, in steps."""
     while container:
         if isinstance(container, dict):
             for _ in range(min(_FREED_PER_STEP, len(container))):
                 container.popitem()
-        elif isinstance(container[-1], list):
+        elif isinstance(container, deque):
+            for _ in range(min(_FREED_PER_STEP, len(container))):
+                container.popleft()
+        elif isinstance(container[-1], list | deque):
             yield from _taken_apart(container.pop())
         else:
             del container[-_FREED_PER_STEP:]
