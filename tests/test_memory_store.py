@@ -435,3 +435,28 @@ def test_the_seconds_that_a_value_took_are_kept_however_it_is_written():
             cache.set({key: ({"x": 1}, ttl) for key in keys})
             cache.get(keys)
             assert cache.stats().seconds_saved == 2 * many, (ttl, many)
+
+
+def test_what_was_cleared_is_let_go_of_at_once():
+    cache = InMemoryCache()
+    tracemalloc.start()
+    try:
+        for number in range(5):
+            cache.set({((f"ns {number}",), str(place)): ("x" * 100_000, None) for place in range(100)})
+            before, _ = tracemalloc.get_traced_memory()
+            cache.clear([(f"ns {number}",)])
+            after, _ = tracemalloc.get_traced_memory()
+            assert before - after > 9_000_000
+    finally:
+        tracemalloc.stop()
+
+
+def test_one_sweep_clears_a_bounded_number_of_visited_bits():
+    cache = InMemoryCache(max_entries=20_000)
+    keys = [(("ns",), str(number)) for number in range(20_000)]
+    cache.set(dict.fromkeys(keys, (1, None)))
+    cache.get(keys)
+    cache.set({(("ns",), "new"): (1, None)})
+    held = cache._store.spaces[("ns",)]
+    assert sum(type(each) is tuple and each[4] for each in held.values()) > 15_000
+    assert len(held) == 20_000

@@ -313,7 +313,7 @@ class MemoryStore(Store):
             self._change(self._settle_some, roomy[start : start + most])
 
     def copy_places(self) -> tuple[list[Any], bool] | None:
-        """Return the order of arrival, as ``_Queue.places``, and whether an entry may stand there twice.
+        """Return the order of arrival, as ``Arrivals.places``, and whether an entry may stand there twice.
 
         None within a change: a finaliser asks, while the order is not whole.
         """
@@ -376,6 +376,10 @@ class MemoryStore(Store):
             self._garbage += [part for space in spaces for part in (space, space.born, space.ranks)]
             self._garbage.append(rest)
             when_free(upkeep.request, self)
+            return
+        for space in spaces:  # the order of arrival refers to them until it is compacted
+            for part in (space, space.born, space.ranks):
+                part.clear()
 
     def _change(self, do: Callable[..., T], *args: Any) -> T | None:
         """Carry out a change, alone and whole; within another one of this thread, after that.
