@@ -27,15 +27,16 @@ PROCESSES = 4
 
 
 def hold(kind: str, where: str, log: str, seed: int) -> None:
-    """Take leases until killed. A process of its own."""
+    """Take leases until killed, or alone. A process of its own."""
     chance = random.Random(seed)
+    parent = os.getppid()
     with make(kind, where) as cache, Path(log).open("a", buffering=1) as out:
         store = cache._store
 
         def note(what: str, *details: Any) -> None:
             out.write(json.dumps([what, *details]) + "\n")
 
-        while True:
+        while os.getppid() == parent:
             place = chance.randrange(len(KEYS))
             key, token = KEYS[place], uuid4().bytes
             try:
