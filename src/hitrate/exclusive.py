@@ -119,8 +119,8 @@ class Signal:
         return self._set
 
     def set(self) -> None:
-        if not self._set:
-            self._set = True
+        self._set = True
+        if self._told.empty():  # also if a call was interrupted between these lines: nobody else would tell
             self._told.put(None)
 
     def clear(self) -> None:

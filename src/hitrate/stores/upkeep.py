@@ -18,7 +18,9 @@ if TYPE_CHECKING:
     from hitrate.stores.memory import MemoryStore
 
 _LINGER_SECONDS = 1.0
-_AT_MOST_SECONDS = 3600.0
+_AT_MOST_SECONDS = 60.0
+"""How long the thread waits at most: a request may have been interrupted before it was told."""
+
 _AFTER_YOU_SECONDS = 0.002
 """How long the thread lets whoever asked go on first; a caller is not to wait for it at the interpreter's lock."""
 
