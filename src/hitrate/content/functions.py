@@ -27,7 +27,10 @@ from hitrate.serde.registry import UNKNOWN, Pack, Refused
 
 _HEAP_TYPE = 1 << 9
 _IN_C = (types.WrapperDescriptorType, types.MethodDescriptorType, types.GetSetDescriptorType)
-_WRAPT = tuple((module, "_FunctionWrapperBase") for module in ("_wrappers", "wrapt._wrappers", "wrapt.wrappers"))
+# Made in C, its classes say that they are of "builtins", from some release on of "_wrappers".
+_WRAPT = tuple(
+    (module, "_FunctionWrapperBase") for module in ("builtins", "_wrappers", "wrapt._wrappers", "wrapt.wrappers")
+)
 _OF_LAYOUT = ("__dict__", "__weakref__")
 _CLOSES_OVER = "closes over"
 _DEFAULT = "has as a default"
