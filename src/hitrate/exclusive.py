@@ -196,16 +196,14 @@ class Exclusive:
         What is carried out ends with a look at what was put off itself. That look is left to the one further up, or a
         hundred changes that wait would be a hundred calls deep.
         """
-        others: deque[Exclusive] | None = getattr(_catching_up, "others", None)
-        if others is not None:
-            others.append(self)
-            return
-        _catching_up.others = others = deque([self])
-        try:
-            while others:
-                others.popleft()._carry_out()
-        finally:
-            _catching_up.others = None
+        _catching_up.others.append(self)
+        if not _catching_up.lock._is_owned():
+            held(_catching_up.lock, self._carry_out_all, _catching_up.others)
+
+    @staticmethod
+    def _carry_out_all(others: deque[Exclusive]) -> None:
+        while others:
+            others.popleft()._carry_out()
 
     def _carry_out(self) -> None:
         while self.waiting and not self.must_not_wait():
@@ -219,8 +217,21 @@ class Exclusive:
                 when_free(log.warning, "what was asked for within a change failed: %s", error)
 
 
-_catching_up = threading.local()
-"""``others``: where this thread is to look, once the change that it carries out is done."""
+class _CatchingUp(threading.local):
+    """What a thread notes while it carries out what was put off.
+
+    Attributes:
+        lock: is held meanwhile. It tells a look within another, and is let go whatever is raised at whichever line,
+            where a mark that is taken back would stay and have everything wait that is put off on this thread later.
+        others: where this thread is to look, once the change that it carries out is done.
+    """
+
+    def __init__(self) -> None:
+        self.lock: Any = threading.RLock()
+        self.others: deque[Exclusive] = deque()
+
+
+_catching_up = _CatchingUp()
 
 
 def held_here() -> Exclusive | None:

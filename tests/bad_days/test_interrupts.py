@@ -7,6 +7,7 @@ import gc
 import sys
 import threading
 from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,7 @@ import pytest
 
 import hitrate
 from hitrate import InMemoryCache, SqliteCache, TieredCache
+from hitrate.exclusive import Exclusive
 
 HITRATE = str(Path(hitrate.__file__).parent)
 A, B, C = (("a",), "1"), (("a",), "2"), (("b",), "1")
@@ -185,6 +187,21 @@ def test_an_exception_at_any_line(cache: Any, operation: str) -> None:
     soon(cache.clear)
     check_counts(cache)
     assert cache.stats().entries == 0
+
+
+def test_what_was_put_off_is_carried_out_though_an_earlier_catching_up_was_interrupted_at_any_line() -> None:
+    line = 0
+    again = True
+    while again:
+        line += 1
+        done: list[str] = []
+        first, second = Exclusive(), Exclusive()
+        first.put_off(partial(second.run, second.put_off, partial(done.append, "first")))
+        again = interrupted_at(line, first.catch_up)
+        second.run(second.put_off, partial(done.append, "second"))
+        assert "second" in done, line
+    assert done == ["first", "second"]
+    assert line > 10
 
 
 def test_counting_anew_what_is_empty_counts_nothing_as_left() -> None:
