@@ -204,6 +204,25 @@ def test_what_was_put_off_is_carried_out_though_an_earlier_catching_up_was_inter
     assert line > 10
 
 
+def test_a_function_has_the_same_key_after_a_decoration_that_was_interrupted_at_any_line() -> None:
+    def pinned() -> int:
+        return 1
+
+    def other() -> int:
+        return 2
+
+    key = hitrate.stable_key(other)
+    line = 0
+    again = True
+    while again:
+        line += 1
+        with InMemoryCache() as cache:
+            again = interrupted_at(line, partial(hitrate.cached(cache, version="1"), pinned))
+        assert hitrate.stable_key(other) == key, line
+        assert hitrate.stable_key(pinned) != key, line
+    assert line > 100
+
+
 def test_counting_anew_what_is_empty_counts_nothing_as_left() -> None:
     with InMemoryCache() as cache:
         for _ in range(2):

@@ -11,7 +11,7 @@ from typing import Any, Final
 
 from hitrate.base import Namespace
 from hitrate.compute.wrapper import BoundMethod
-from hitrate.content.describing import Description, NoContent, Options, Part, Said, describing, register
+from hitrate.content.describing import Description, NoContent, Options, Part, Said, register
 from hitrate.keys import check_namespace
 from hitrate.modules import canonical_name
 
@@ -106,8 +106,7 @@ class Identity:
         self.options: Final = options
         self._name = name
         description = Description(options)
-        with describing(description):
-            self._digest = self._encoded(description, Part("function", function, "is"))
+        self._digest = description.run(self._encoded, description, Part("function", function, "is"))
         self._later = description.later
         self._complete = None if self._later else self._digest
         self.without_content: Final = description.without_content
@@ -135,8 +134,7 @@ class Identity:
                 hasher.update(b"\xc0")
                 is_complete = False
                 continue
-            with describing(description):
-                hasher.update(self._encoded(description, part, owner))
+            hasher.update(description.run(self._encoded, description, part, owner))
             is_complete = is_complete and not description.later
         if is_complete:
             self._complete = hasher.digest()

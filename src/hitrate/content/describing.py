@@ -7,11 +7,10 @@ function closes over, the bases of a class. Parts may be described themselves, a
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable
 from hashlib import blake2b
 from types import CellType
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeVar
 
 from ormsgpack import Ext, packb
 
@@ -19,6 +18,7 @@ from hitrate.content.canonical import OPTION, encode_fast
 from hitrate.content.rules import TREES
 from hitrate.content.walking import KeyWalk
 from hitrate.errors import SerializationError
+from hitrate.exclusive import held
 from hitrate.serde.registry import Pack, Refused
 
 _DESCRIBED = 101
@@ -26,6 +26,8 @@ _ABOVE = 102
 _EMPTY = 103
 _NAMED = 104
 _DIGEST_SIZE = 16
+
+T = TypeVar("T")
 
 
 class NoContent(Refused):
@@ -112,6 +114,29 @@ class Description:
         self._highest = 0
         self._known: dict[_Place, tuple[Any, Ext | NoContent]] = {}
         self._held: list[Any] = []  # so that no other object gets the id of one that was seen
+        self._lock: Any = threading.RLock()
+
+    def run(self, do: Callable[..., T], *args: Any) -> T:
+        """Call a function; what it encodes in this thread is described by this.
+
+        Whether it still runs is told by a lock, which is let go at whichever line an interrupt is raised.
+        """
+        result: T = held(self._lock, self._innermost, do, *args)
+        return result
+
+    def _innermost(self, do: Callable[..., T], *args: Any) -> T:
+        stack = _current.stack
+        stack.append(self)
+        try:
+            return do(*args)
+        finally:
+            if stack[-1:] == [self]:
+                stack.pop()
+
+    def is_under_way(self) -> bool:
+        """Tell whether this thread is within ``run``."""
+        is_owned: bool = self._lock._is_owned()
+        return is_owned
 
     def is_whole(self, obj: Any) -> bool:
         """Tell whether an object is what is described, and no part of something else."""
@@ -215,23 +240,25 @@ class Description:
 Said = tuple[list[Any], str, Iterable[Part]]
 """The plain words of a description, the name of the whole for messages, and the parts."""
 
-_current = threading.local()
+
+class _Current(threading.local):
+    """The descriptions that this thread is in the midst of, the innermost last."""
+
+    def __init__(self) -> None:
+        self.stack: list[Description] = []
+
+    def get(self) -> Description | None:
+        while self.stack and not self.stack[-1].is_under_way():  # left there by an interrupt
+            self.stack.pop()
+        return self.stack[-1] if self.stack else None
 
 
-@contextmanager
-def describing(description: Description) -> Iterator[Description]:
-    """Describe what is encoded in the block, in this thread, by the options of a description."""
-    before = getattr(_current, "description", None)
-    _current.description = description
-    try:
-        yield description
-    finally:
-        _current.description = before
+_current = _Current()
 
 
 def is_describing() -> bool:
     """Tell whether what is encoded now is a part of something that is described."""
-    return getattr(_current, "description", None) is not None
+    return _current.get() is not None
 
 
 def register(cls: type, said: Callable[[Any, Description], Said]) -> None:
@@ -243,11 +270,11 @@ def tree_of(said: Callable[[Any, Description], Said]) -> Callable[[Any, Pack], A
     """Return the rule by which an object is written as the digest of its description."""
 
     def tree(obj: Any, pack: Pack) -> Any:
-        description = getattr(_current, "description", None)
+        description = _current.get()
         if description is not None:
             return description.describe(obj, said)
-        with describing(Description()) as description:
-            return description.describe(obj, said)
+        description = Description()
+        return description.run(description.describe, obj, said)
 
     return tree
 
