@@ -2,16 +2,25 @@
 
 from __future__ import annotations
 
+import configparser
 import datetime as dt
+import http.client
+import http.cookies
+import json
+import subprocess
 import sys
 import time
+import tomllib
 import traceback
 import types
+import urllib.error
+import zoneinfo
 from collections import ChainMap, UserDict, UserList, UserString, deque
 from collections.abc import Iterator
 from decimal import InvalidOperation
 from typing import Any
 
+import init_models as made
 import numpy as np
 import program_models as p
 import pytest
@@ -26,7 +35,7 @@ from serde_equality import same
 from test_serde_programs import brief
 
 import releases
-from hitrate.errors import DecodeError
+from hitrate.errors import DecodeError, SerializationError
 from hitrate.serde import MsgpackSerializer
 
 serde = MsgpackSerializer()
@@ -203,6 +212,69 @@ def test_an_instance_without_one_of_its_fields_is_refused(value: Any) -> None:
                 continue  # then the class has it
             with pytest.raises(DecodeError):
                 serde.loads_typed(("msgpack", payload))
+
+
+MADE_BY_INIT: list[Any] = [
+    *(json.JSONDecodeError("m", "doc", 1), subprocess.TimeoutExpired("c", 1), subprocess.CalledProcessError(1, "c")),
+    *(urllib.error.URLError("r"), configparser.NoOptionError("o", "s"), http.cookies.SimpleCookie("a=1")["a"]),
+    *(http.client.IncompleteRead(b"x"), zoneinfo.ZoneInfoNotFoundError("z"), tomllib.TOMLDecodeError("m")),
+    *(
+        made.Coded(1),
+        made.CodedAndMore(1, 2),
+        made.CodedByName(1),
+        made.CodedThroughAProperty(1),
+        made.CodedInAMethod(1),
+    ),
+    *(
+        made.WordIn("x", "de"),
+        made.WordInAndMore("x", "de"),
+        made.RowsOf([1], "t"),
+        made.WrapperOf({"a": 1}, 2),
+        made.Sum(1, 2),
+    ),
+    *(made.Coded2(1), made.SumOfAttrs(1)),
+]
+
+
+@pytest.mark.parametrize("value", MADE_BY_INIT, ids=brief)
+def test_an_instance_without_what_its_init_sets_is_refused(value: Any) -> None:
+    root = parsed(serde.dumps_typed([value])[1])[0]
+    assert same(serde.loads_typed(("msgpack", written([root])))[0], value)
+    attributes = vars(value)
+    (at,) = [n for n, each in enumerate(root.content) if isinstance(each, dict) and each.keys() == attributes.keys()]
+    for name in attributes:
+        rest = {key: each for key, each in root.content[at].items() if key != name}
+        for state in ([*root.content[:at], rest, *root.content[at + 1 :]], [*root.content[:at], rest, [name]]):
+            with pytest.raises(DecodeError):
+                serde.loads_typed(("msgpack", written([Document(1, b"", state)])))
+    bare = [each for n, each in enumerate(root.content) if n != at]
+    if attributes:
+        with pytest.raises(DecodeError):
+            serde.loads_typed(("msgpack", written([Document(1, b"", bare)])))
+
+
+HONEST: list[Any] = [
+    *(
+        made.CodedInABranch(0),
+        made.CodedInABranch(1),
+        made.CodedInATry("1"),
+        made.CodedInATry("x"),
+        made.WithoutItsBase(1),
+    ),
+    *(made.CodedAndClosed(1), made.CodedByDict(1), made.CodedByItself(1)),
+]
+
+
+@pytest.mark.parametrize("value", HONEST, ids=brief)
+def test_an_instance_may_lack_what_its_init_does_not_always_set(value: Any) -> None:
+    assert same(serde.loads_typed(serde.dumps_typed(value)), value)
+
+
+def test_an_instance_that_lost_what_its_init_sets_is_refused() -> None:
+    error = made.Coded(1)
+    del error.code
+    with pytest.raises(SerializationError, match="'code' is not set"):
+        serde.dumps_typed(error)
 
 
 def test_to_print_an_import_error_imports_nothing() -> None:

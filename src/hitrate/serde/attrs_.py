@@ -10,6 +10,7 @@ import attr
 from hitrate.errors import DecodeError
 from hitrate.serde.classes import ancestry, attribute, describe
 from hitrate.serde.registry import Plan, Refused, register_classes
+from hitrate.serde.set_by_init import always_set
 
 _CACHED_HASH = "_attrs_cached_hash"
 _HEAP_TYPE = 1 << 9
@@ -23,7 +24,7 @@ def _plan(cls: type) -> Plan | None:
         return None
     slots, has_dict = _slots(cls), cls.__dictoffset__ != 0
     # An attribute that was never set is refused, because it cannot be told from one that the stored bytes lack.
-    required: list[str] = [field.name for field in fields]
+    required: list[str] = [*dict.fromkeys([*(field.name for field in fields), *always_set(cls)])]
     if _caches_hash(cls):
         required.append(_CACHED_HASH)
     new, set_attribute, get_attribute = object.__new__, object.__setattr__, object.__getattribute__

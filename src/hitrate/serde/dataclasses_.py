@@ -11,6 +11,7 @@ from hitrate.errors import DecodeError
 from hitrate.serde.attributes import Attributes, Declared, dataclass_fields, described_fields
 from hitrate.serde.classes import attribute
 from hitrate.serde.registry import Plan, Refused, register_classes
+from hitrate.serde.set_by_init import always_set
 
 _FIELD: Any = dataclasses._FIELD  # type: ignore[attr-defined]
 
@@ -47,12 +48,13 @@ def plain_plan(
     """
     attributes = Attributes(cls)
     names = [*declared]
+    others = [name for name in always_set(cls) if name not in names and name not in attributes.slots]
     if not attributes.slots:
-        return _plan_of_dict(cls, fields, attributes, Declared(names, optional), open=open)
+        return _plan_of_dict(cls, fields, attributes, Declared([*names, *others], optional), open=open)
     slots, has_dict = attributes.slots, attributes.has_dict
     required = {*(names or slots)}.difference(optional)
     in_slots = Declared(slots, slots.keys() - required)
-    in_dict = Declared([name for name in names if name not in slots], optional)
+    in_dict = Declared([*(name for name in names if name not in slots), *others], optional)
     new, put_dict, names_of_slots = object.__new__, attributes.put_dict, [*slots]
     getters = [(name, member.__get__) for name, member in slots.items()]
     setters = [member.__set__ for member in slots.values()]

@@ -15,6 +15,7 @@ from hitrate.errors import DecodeError
 from hitrate.serde.attributes import Attributes, Declared, check_names, declared_names, described_fields
 from hitrate.serde.classes import ancestry
 from hitrate.serde.registry import Plan, Refused, register_classes
+from hitrate.serde.set_by_init import always_set
 
 _args: Any = vars(BaseException)["args"]
 _OF_THE_RAISE = frozenset({"__traceback__", "__context__", "__cause__", "__suppress_context__", "__dict__", "args"})
@@ -71,11 +72,12 @@ def exception_state(cls: type) -> tuple[list[str], Callable[[Any, str], list[Any
     base = native_base(cls)
     attributes = Attributes(cls, base)
     members = dict(_native_fields(base))
-    names = declared_names(cls)
+    declared = declared_names(cls)
+    names = [*dict.fromkeys([*declared, *always_set(cls)])]
     in_slots, in_dict = (
         Declared([each for each in names if (each in attributes.slots) == there]) for there in (True, False)
     )
-    fields = described_fields(cls) or names
+    fields = described_fields(cls) or declared
     make = _maker(cls, base)
     kinds = next((_PRINTED[each] for each in ancestry(base) if each in _PRINTED), {})
 

@@ -20,6 +20,7 @@ from hitrate.errors import DecodeError
 from hitrate.serde.attributes import Attributes, Declared, check_names, declared_names, described_fields
 from hitrate.serde.classes import ancestry
 from hitrate.serde.registry import Plan, register_classes
+from hitrate.serde.set_by_init import always_set
 
 Make = Callable[[type, Any], Any]
 _base_of: Callable[[type], type | None] = vars(type)["__base__"].__get__
@@ -182,11 +183,12 @@ def _plan(cls: type) -> Plan | None:
         return None
     read, make = _BASES[base]
     attributes = Attributes(cls, object if base in _OF_SLOTS else base, [base] if base in _OF_SLOTS else ())
-    names = declared_names(cls)
+    declared = declared_names(cls)
+    names = [*dict.fromkeys([*declared, *always_set(cls)])]
     in_slots, in_dict = (
         Declared([each for each in names if (each in attributes.slots) == there]) for there in (True, False)
     )
-    described = ["subclass", base.__name__, *(described_fields(cls) or names)]
+    described = ["subclass", base.__name__, *(described_fields(cls) or declared)]
     has_dict, slots = attributes.has_dict, attributes.slots
 
     def dump_content(obj: Any, mark: str) -> list[Any]:
