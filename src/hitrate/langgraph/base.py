@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Coroutine, Mapping, Sequence
+from sys import _getframe
 from typing import Any
 
 from langgraph.cache.base import BaseCache as LangGraphCache
@@ -12,8 +13,8 @@ from hitrate.base import TTL, FullKey, Namespace, ValueT
 from hitrate.cache import Cache
 from hitrate.errors import SerializationError
 from hitrate.failsafe import log
-from hitrate.langgraph.messages import given_in, ids_now, renew, take_kept, with_kept
-from hitrate.langgraph.tasks import Asking, Tasks, are_of_a_graph, caller
+from hitrate.langgraph.messages import are_plain, given_in, ids_now, renew, take_kept, with_kept
+from hitrate.langgraph.tasks import Asking, Tasks, are_of_a_graph
 from hitrate.langgraph.unkeyed import is_unkeyed
 from hitrate.runs import BYPASS, USE, current_mode
 
@@ -38,7 +39,7 @@ class GraphCache(Cache[ValueT], LangGraphCache[ValueT]):  # pyright: ignore[repo
         """Get the cached values for the given keys; for a graph, once for each of its tasks."""
         if not are_of_a_graph(keys):
             return super().get(keys)
-        mode, asking = current_mode(), self._tasks.asking(keys, caller())
+        mode, asking = current_mode(), self._tasks.asking(keys, _getframe(1))
         found = super().get(_to_ask(keys, asking)) if mode == USE else {}
         return self._answered(found, asking, mode)
 
@@ -46,7 +47,7 @@ class GraphCache(Cache[ValueT], LangGraphCache[ValueT]):  # pyright: ignore[repo
         """Asynchronously get the cached values for the given keys; as ``get``."""
         if not are_of_a_graph(keys):
             return super().aget(keys)
-        return self._aget(keys, self._tasks.asking(keys, caller()), current_mode())
+        return self._aget(keys, self._tasks.asking(keys, _getframe(1)), current_mode())
 
     async def _aget(self, keys: Sequence[FullKey], asking: Asking | None, mode: int) -> dict[FullKey, ValueT]:
         found = await super().aget(_to_ask(keys, asking)) if mode == USE else {}
@@ -54,21 +55,27 @@ class GraphCache(Cache[ValueT], LangGraphCache[ValueT]):  # pyright: ignore[repo
 
     def _answered(self, found: dict[FullKey, ValueT], asking: Asking | None, mode: int) -> dict[FullKey, ValueT]:
         """Make what was found the run's own, and note who will bring a result."""
-        for full_key, value in [*found.items()]:
-            kept = take_kept(value)
-            if kept and asking is not None:
-                ids = ids_now(kept, given_in(asking.tasks[full_key].input))
-            else:  # who asks is not known, so the ids stay
-                ids = None if kept is None else {each.id: each.id for each in kept}
-            if ids is None:  # it edits or removes messages that this run has not
-                del found[full_key]
-                self._counters.hits -= 1
-                self._counters.misses += 1
-            else:
-                renew(value, ids, new_ids=self.new_message_ids)
-        if asking is not None:
+        if found and not are_plain(found.values()):
+            for full_key, value in [*found.items()]:
+                if not self._made_own(value, asking and asking.tasks[full_key]):
+                    del found[full_key]
+                    self._counters.hits -= 1
+                    self._counters.misses += 1
+        if asking is not None and (len(found) < len(asking.keys) or asking.hits_return):
             self._tasks.note(asking, found, mode)
         return found
+
+    def _made_own(self, value: ValueT, task: Any) -> bool:
+        """Make the messages of a hit the run's own; False if it edits or removes some that the run has not."""
+        kept = take_kept(value)
+        if kept and task is not None:
+            ids = ids_now(kept, given_in(task.input))
+        else:  # who asks is not known, so the ids stay
+            ids = None if kept is None else {each.id: each.id for each in kept}
+        if ids is None:
+            return False
+        renew(value, ids, new_ids=self.new_message_ids)
+        return True
 
     def set(self, pairs: Mapping[FullKey, tuple[ValueT, TTL | None]]) -> None:
         """Set the cached values for the given keys and TTLs; of a graph's, those that are good for other runs."""
@@ -85,7 +92,7 @@ class GraphCache(Cache[ValueT], LangGraphCache[ValueT]):  # pyright: ignore[repo
         self, pairs: Mapping[FullKey, tuple[ValueT, TTL | None]]
     ) -> Mapping[FullKey, tuple[ValueT, TTL | None]] | None:
         """Return what is to be stored; None if nothing is."""
-        if not isinstance(pairs, Mapping) or not are_of_a_graph([*pairs]):
+        if not (type(pairs) is dict or isinstance(pairs, Mapping)) or not are_of_a_graph([*pairs]):
             return pairs
         kept: dict[FullKey, tuple[ValueT, TTL | None]] = {}
         for full_key, pair in pairs.items():
@@ -124,14 +131,18 @@ class GraphCache(Cache[ValueT], LangGraphCache[ValueT]):  # pyright: ignore[repo
 
 
 def _to_ask(keys: Sequence[FullKey], asking: Asking | None) -> Sequence[FullKey]:
-    return keys if asking is None else [key for key in asking.tasks if key not in asking.resumed]
+    if asking is None:
+        return keys
+    return [key for key in asking.keys if key not in asking.resumed] if asking.resumed else asking.keys
 
 
 def _is_of_one_run(writes: Any) -> bool:
     """Tell whether what a task wrote says how it was interrupted or failed, or what a person answered."""
-    return type(writes) is deque and any(
-        type(write) is tuple and len(write) == 2 and write[0] in _OF_ONE_RUN for write in writes
-    )
+    if type(writes) is deque:
+        for write in writes:
+            if type(write) is tuple and len(write) == 2 and write[0] in _OF_ONE_RUN:
+                return True
+    return False
 
 
 async def _nothing() -> None:

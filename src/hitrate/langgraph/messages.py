@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import sys
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 from uuid import uuid4
 
@@ -220,18 +220,35 @@ def _block(block: Any, new_id: NewId | None) -> Any:
 def _messages_in(value: Any) -> Iterator[list[Any]]:
     """Return the messages in containers and in fields of objects; those that are in one container together."""
     messages = sys.modules.get("langchain_core.messages")
-    if messages is not None and not _is_plain(value):
+    if messages is not None and not _is_plain(_parts_of(value)):
         yield from _lists_of(messages.BaseMessage, [value], 0)
 
 
-def _is_plain(value: Any) -> bool:
-    """Tell whether a value is proven to hold no message, by packing it: ten times as fast as to visit all of it.
+def are_plain(results: Iterable[Any]) -> bool:
+    """Tell whether the writes of hits are proven to hold no message, and nothing that ``with_kept`` added."""
+    try:
+        for writes in results:
+            parts = [*writes] if type(writes) is deque else (writes,)
+            packb(parts, None, _AS_IT_IS)  # as `_is_plain` does
+            if parts and parts[-1][0] == KEPT:
+                return False
+    except (TypeError, LookupError):
+        return False
+    return True
+
+
+def _parts_of(value: Any) -> Sequence[Any]:
+    """Return what is in a deque, as the writes of a node are, which ormsgpack refuses."""
+    return [*value] if type(value) is deque else (value,)
+
+
+def _is_plain(values: Iterable[Any]) -> bool:
+    """Tell whether values are proven to hold no message, by packing them: ten times as fast as to visit all of them.
 
     ormsgpack packs numbers, text, and lists, tuples and dicts of these; what it refuses may hold one.
     """
-    parts = [*value] if type(value) is deque else value
     try:
-        packb(parts, None, _AS_IT_IS)
+        packb(values, None, _AS_IT_IS)
     except TypeError:
         return False
     return True

@@ -16,9 +16,10 @@ such dict, as when a program calls ``get`` itself, all keys are asked for and no
 
 from __future__ import annotations
 
-import sys
 import weakref
-from collections.abc import Collection, Container, Mapping, Sequence
+from collections.abc import Callable, Collection, Container, Mapping, Sequence
+from functools import lru_cache
+from inspect import signature
 from types import FrameType
 from typing import Any, NamedTuple
 
@@ -41,7 +42,7 @@ class Known(NamedTuple):
     """What is known of a task that asked.
 
     Attributes:
-        key: the string that is its key: LangGraph makes one for each task, and its identity tells the task.
+        key: the string that is its key.
         mode: how it uses the cache.
         given: the messages in its input.
     """
@@ -58,21 +59,56 @@ class Asking(NamedTuple):
     """Tasks that ask for the first time.
 
     Attributes:
-        tasks: by key.
+        keys: theirs.
+        tasks: those of the run, these among them, by key.
         resumed: the keys of those that have a person's answer: they neither take a result nor leave one.
+        hits_return: whether LangGraph will have the cache store what came from it.
     """
 
+    keys: Sequence[FullKey]
     tasks: Mapping[FullKey, Any]
-    resumed: frozenset[FullKey]
+    resumed: Container[FullKey]
+    hits_return: bool
+
+
+class _Run:
+    """What is known of a run for as long as its loop lives.
+
+    A task is told by the string that is its key, whose ``id`` is its own as long as the string is kept here. Neither the
+    task nor its input is.
+
+    Attributes:
+        loop: LangGraph's.
+        asked: the keys of the tasks that asked, by their ``id``.
+        interrupted: the ids of the tasks that asked a person before the run began.
+        hits_return: as in ``Asking``.
+        is_known: whether it is kept for as long.
+    """
+
+    __slots__ = ("asked", "hits_return", "interrupted", "is_known", "loop")
+
+    def __init__(self, loop: Any) -> None:
+        try:
+            self.loop: Callable[[], Any] = weakref.ref(loop)
+        except TypeError:  # there is none: its tasks are not told from later ones
+            self.loop = _gone
+        self.is_known = False
+        self.asked: dict[int, str] = {}
+        self.interrupted = _interrupted_in(loop)
+        self.hits_return = _stores_hits_again(type(loop))
+
+
+def _gone() -> None:
+    """Stand for the reference of what is not there."""
 
 
 class Tasks:
     """The tasks that asked one cache."""
 
     def __init__(self) -> None:
+        self._runs: dict[int, _Run] = {}
         self._known: dict[int, Known] = {}
-        self._asked: weakref.WeakValueDictionary[int, Any] = weakref.WeakValueDictionary()
-        self._answered: weakref.WeakValueDictionary[int, Any] = weakref.WeakValueDictionary()
+        self._answered: dict[int, str] = {}
 
     def asking(self, keys: Sequence[FullKey], frame: FrameType | None) -> Asking | None:
         """Return the tasks that ask for the first time; None where no tasks are found.
@@ -81,78 +117,101 @@ class Tasks:
             keys: what is asked for.
             frame: of the caller.
         """
-        tasks, interrupted = _tasks_of(keys, frame)
-        if tasks is None:
-            return None
-        fresh = {key: task for key, task in tasks.items() if self._asked.get(id(task)) is not task}
+        further = _FRAMES if keys else 0
+        while frame is not None and further:
+            names = frame.f_locals
+            for found in [*names.values()]:
+                if type(found) is dict and len(found) >= len(keys):
+                    tasks = found if keys == (*found,) else _chosen(found, keys)
+                    asking = tasks and self._asking_of(tasks, names.get("self"))
+                    if asking:
+                        return asking
+            frame = frame.f_back
+            further -= 1
+        return None
+
+    def _asking_of(self, tasks: Mapping[FullKey, Any], loop: Any) -> Asking | None:
+        """Return which of some tasks of a run ask for the first time; None if they are no tasks."""
+        run = self._runs.get(id(loop))
+        if run is None or run.loop() is not loop:
+            run = _Run(loop)
+        asked = run.asked
+        fresh: list[FullKey] = []
+        resumed: list[FullKey] = []
         try:
-            for task in fresh.values():
-                self._asked[id(task)] = task
-        except TypeError:  # they cannot be referred to weakly, and so not be told from later ones
-            fresh = {**tasks}
-        resumed = (key for key, task in fresh.items() if _is_resumed(task, interrupted))
-        return Asking(fresh, frozenset(resumed))
+            for full_key, task in tasks.items():
+                if id(task.cache_key.key) not in asked:
+                    fresh.append(full_key)
+        except AttributeError:
+            return None
+        for full_key in fresh:
+            task = tasks[full_key]
+            key = task.cache_key.key
+            asked[id(key)] = key
+            if (run.interrupted and task.id in run.interrupted) or holds_answers(getattr(task, "config", None)):
+                resumed.append(full_key)
+        if not run.is_known:
+            self._remember(run)
+        return Asking(fresh, tasks, resumed, run.hits_return)
+
+    def _remember(self, run: _Run) -> None:
+        """Keep what is known of a run until its loop is gone."""
+        loop = run.loop()
+        place = id(loop)
+
+        def forget(reference: weakref.ref[Any]) -> None:
+            known = self._runs.get(place)
+            if known is not None and known.loop is reference:
+                del self._runs[place]
+
+        if loop is not None:
+            run.loop = weakref.ref(loop, forget)
+            run.is_known = True
+            self._runs[place] = run
 
     def note(self, asking: Asking, found: Container[FullKey], mode: int) -> None:
-        """Remember the tasks that got a result, and those that will bring one."""
-        for full_key, task in asking.tasks.items():
-            key = task.cache_key.key
+        """Remember what must be known of the tasks that will bring a result, and which of them got one."""
+        for full_key in asking.keys:
             if full_key in found:
-                try:
-                    self._answered[id(key)] = task
-                except TypeError:  # as above
-                    continue
-            else:
-                its_mode = BYPASS if full_key in asking.resumed else mode
-                self._known[id(key)] = Known(key, its_mode, given_in(task.input))
-        while len(self._known) > _REMEMBERED:
-            self._known.pop(next(iter(self._known)), None)
+                if asking.hits_return:
+                    key = asking.tasks[full_key].cache_key.key
+                    self._answered[id(key)] = key
+                continue
+            task = asking.tasks[full_key]
+            its_mode = BYPASS if full_key in asking.resumed else mode
+            given = given_in(task.input)
+            if given or its_mode != USE:
+                key = task.cache_key.key
+                self._known[id(key)] = Known(key, its_mode, given)
+        for each in (self._known, self._answered):
+            while len(each) > _REMEMBERED:
+                each.pop(next(iter(each)), None)  # type: ignore[attr-defined]
 
     def is_answered(self, full_key: FullKey) -> bool:
         """Tell whether what comes under this key came from the cache: LangGraph 1.0 stores hits again."""
-        task = self._answered.get(id(full_key[1]))
-        return task is not None and task.cache_key.key is full_key[1]
+        return id(full_key[1]) in self._answered  # which keeps the key, so that no other has its id
 
     def take(self, full_key: FullKey) -> Known:
         """Return, once, what is known of the task whose result comes under this key."""
-        key = full_key[1]
-        known = self._known.pop(id(key), UNKNOWN)
-        return known if known.key is key else UNKNOWN
+        return self._known.pop(id(full_key[1]), UNKNOWN)  # likewise
 
 
-def caller() -> FrameType | None:
-    """Return the frame that called the function that calls this one."""
-    return sys._getframe(2)
+def _chosen(found: dict[Any, Any], keys: Sequence[FullKey]) -> dict[Any, Any] | None:
+    """Return what a dict has of some keys, None if not all are there."""
+    return {key: found[key] for key in keys} if all(map(found.__contains__, keys)) else None
 
 
-def _tasks_of(keys: Sequence[FullKey], frame: FrameType | None) -> tuple[Mapping[FullKey, Any] | None, Collection[str]]:
-    """Return the tasks by key, None if they are not found, and the ids of those that were interrupted before."""
-    for _ in range(_FRAMES if keys else 0):
-        if frame is None:
-            break
-        names = frame.f_locals
-        for found in list(names.values()):
-            if (
-                type(found) is dict
-                and len(found) >= len(keys)
-                and all(map(found.__contains__, keys))
-                and all(hasattr(task, "cache_key") and hasattr(task, "input") for task in found.values())
-            ):
-                asked = found if len(found) == len(keys) else {key: found[key] for key in keys}
-                return asked, _interrupted_in(names.get("self"))
-        frame = frame.f_back
-    return None, ()
+@lru_cache
+def _stores_hits_again(cls: type) -> bool:
+    """Tell whether loops of a class store hits again, as those of LangGraph 1.0 do: later ones are told what is one."""
+    put_writes = getattr(cls, "put_writes", None)
+    return put_writes is None or "cached" not in signature(put_writes).parameters
 
 
 def _interrupted_in(loop: Any) -> Collection[str]:
     """Return the ids of the tasks of a run that were interrupted: their question is in what the checkpoint brought."""
     pending = getattr(loop, "checkpoint_pending_writes", None)
-    return {write[0] for write in pending if write[1] == _INTERRUPT} if pending else ()
-
-
-def _is_resumed(task: Any, interrupted: Collection[str]) -> bool:
-    """Tell whether a task, or a graph in it however deep, asked a person, and runs again."""
-    return getattr(task, "id", None) in interrupted or holds_answers(getattr(task, "config", None))
+    return frozenset(write[0] for write in pending if write[1] == _INTERRUPT) if pending else ()
 
 
 def are_of_a_graph(keys: Any) -> bool:
