@@ -482,7 +482,7 @@ class InMemoryCache(ComputingCache[ValueT]):
         on. Errors are raised by the await.
         """
         try:
-            self.set(keys)
+            InMemoryCache.set(self, keys)  # not that of a subclass, which has been here already
         except Exception as error:
             return _raise(error)
         return _done()
