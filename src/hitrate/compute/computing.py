@@ -182,7 +182,8 @@ class Computing:
             flight.task = task
         for flight in flights:
             await flight.await_()
-        await asyncio.wait([task])  # it has nothing left to do but to end
+        if not _has_ended_well(task):
+            await asyncio.wait([task])  # it has nothing left to do but to end; or an interrupt ends this loop
         failure = task.result()  # CancelledError, if it was cancelled and this caller was not
         if failure is not None:
             raise failure
@@ -363,6 +364,10 @@ async def _carried(plan: Plan[None]) -> Exception | None:
     except Exception as error:
         return error
     return None
+
+
+def _has_ended_well(task: asyncio.Task[Any]) -> bool:
+    return task.done() and not task.cancelled() and task.exception() is None
 
 
 def _one_awaited(full_key: FullKey, compute: Callable[[], Any]) -> Callable[[list[FullKey]], Any]:

@@ -208,6 +208,9 @@ class Flight:
                 woken.set_result(None)
 
         def landed() -> None:
+            if asyncio._get_running_loop() is loop and asyncio.current_task(loop) is not None:
+                wake()  # in a step of one of the loop's tasks: it looks for what is ready before it sleeps
+                return
             try:
                 loop.call_soon_threadsafe(wake)
             except RuntimeError:  # the loop of the one who waited was closed
