@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import struct
+import threading
+import time
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +12,7 @@ import apsw
 import pytest
 
 from hitrate import SqliteCache
+from hitrate.stores import sqlite
 from hitrate.stores.sqlite.rows import times_of, write_columns
 from hitrate.testing import Clock
 
@@ -183,3 +186,30 @@ def test_a_file_that_is_only_read_is_listed(path: Path) -> None:
     with SqliteCache[Any](path=path, clock=clock, read_only=True, on_error="raise") as cache:
         assert [info.key for info in cache.entries()] == ["a", "b", "c"]
         assert repr(cache) == f"SqliteCache(path={str(path)!r}, read_only=True)"
+
+
+def test_in_memory_who_waits_for_a_listing_goes_before_its_next_step(monkeypatch: pytest.MonkeyPatch) -> None:
+    """All threads share one connection there, and whoever lets go of it would have it again first."""
+    written: list[int] = []
+    writers: list[threading.Thread] = []
+    with SqliteCache[Any](path=":memory:") as cache:
+        cache.set({(NAMESPACE, str(number)): (number, None) for number in range(5000)})
+        connection: Any = cache._store._connections.idle  # type: ignore[attr-defined]
+        step = sqlite.page_of
+
+        def slow_step(handle: Any, *args: Any) -> Any:
+            """Last until somebody waits for the connection."""
+            written.append(handle.execute("SELECT count(*) FROM hitrate_entries").fetchall()[0][0] - 5000)
+            key = (NAMESPACE, f"new {len(writers)}")
+            writers.append(threading.Thread(target=cache.set, args=({key: (0, None)},)))
+            writers[-1].start()
+            until = time.monotonic() + 30
+            while not connection._waiting:
+                assert time.monotonic() < until
+            return step(handle, *args)
+
+        monkeypatch.setattr(sqlite, "page_of", slow_step)
+        assert sum(1 for _ in cache.entries()) == 5000
+        for writer in writers:
+            writer.join()
+    assert written == list(range(len(writers)))

@@ -59,7 +59,6 @@ _SEEN_AT_MOST = 50_000
 _REMOVED_AT_ONCE = 1_000  # entries; room is looked for after so many
 _REST_SECONDS = 0.002  # between two steps of giving back room: others write meanwhile
 _TIDY_SECONDS = 0.25
-_TURN_OF_OTHERS = 0.0001  # seconds between two steps of a listing
 
 
 class SqliteStore(Store):
@@ -355,9 +354,7 @@ class SqliteStore(Store):
     # Listing
 
     def list_page(self, under: bytes, after: Any, limit: int) -> Page:
-        if self._connections.in_memory:
-            # One connection for all: who lets go of its lock would take it again before those who wait for it.
-            time.sleep(_TURN_OF_OTHERS)
+        self._connections.give_turns()
         place = self._use(begin, under) if after is None else after
         return self._use(page_of, place, under, limit, self._clock())
 

@@ -44,6 +44,9 @@ _NOT_THEIRS = "is not the one that others have open: theirs was removed, and wha
 _QUIET_SECONDS = BUSY_SECONDS + 5.0
 _LOOK_SECONDS = 0.1
 
+_TURN_SECONDS = 0.0001
+_TURNS = 50
+
 # Creating a file and closing it again would drop the locks of a connection that another thread opens in between.
 _opening = reentrant()
 
@@ -279,6 +282,12 @@ class Connections:
                 return None
         return handle
 
+    def give_turns(self) -> None:
+        """Between two steps of a long work, let others have the one connection of ``:memory:`` first."""
+        idle = self.idle
+        if isinstance(idle, _OneForAll):
+            idle.give_turns()
+
     def is_mine(self) -> bool:
         """Tell whether this thread has the one connection of ``:memory:``."""
         idle = self.idle
@@ -438,6 +447,7 @@ class _OneForAll:
         self._handle = handle
         self._free = reentrant()
         self.is_mine: Callable[[], bool] = self._free._is_owned  # as `Condition` does
+        self._waiting = 0  # threads; changed in one step of the interpreter
         self._closed = False
 
     def pop(self) -> Handle:
@@ -458,7 +468,11 @@ class _OneForAll:
         if not self._free.acquire(blocking=False):
             if within_step() and not over_fork:
                 raise MustNotWait(":memory: is in use, and a finaliser does not wait for it")
-            self._free.acquire()
+            self._waiting += 1
+            try:
+                self._free.acquire()
+            finally:
+                self._waiting -= 1
         if self._closed:
             self._free.release()
             return False
@@ -466,6 +480,16 @@ class _OneForAll:
 
     def release(self) -> None:
         self._free.release()
+
+    def give_turns(self) -> None:
+        """Let those who wait go first: whoever releases a lock would take it again before they have woken.
+
+        No longer than some milliseconds, for there may always be somebody who waits.
+        """
+        for _ in range(_TURNS):
+            time.sleep(_TURN_SECONDS)
+            if not self._waiting:
+                return
 
     def let_go(self) -> None:
         """Give it back if this thread has it still."""

@@ -184,6 +184,52 @@ class ListingEntries(Fixtures):
             thread.join()
         assert not failed, failed
 
+    def test_what_eviction_leaves_is_listed_once(self, new_cache: MakeCache, face: Face) -> None:
+        """What is there from the first step to the last is listed once, while others are evicted for what comes."""
+        keys: list[FullKey] = [(("first", str(number % 5)), str(number)) for number in range(3000)]
+        with face.open(new_cache(max_entries=len(keys))) as cache:
+            if not callable(getattr(cache.raw, "entries", None)):
+                pytest.skip("the cache does not offer `entries`")
+            try:
+                cache.entries()
+            except NotImplementedError:
+                pytest.skip("the cache's store does not offer `list_page`")
+            cache.set(dict.fromkeys(keys, (0, None)))
+            before = cache.raw.stats()
+            started, done = threading.Event(), threading.Event()
+            failed: list[BaseException] = []
+
+            def fill_up() -> None:
+                try:
+                    with face.open(cache.raw) as other:
+                        number = 0
+                        while not done.is_set() and number < len(keys) // 2:
+                            number += 1
+                            other.set({(("comes", str(number % 50)), str(number)): (number, None)})
+                            if number == 10:
+                                started.set()
+                except BaseException as error:
+                    failed.append(error)
+                finally:
+                    started.set()
+
+            thread = threading.Thread(target=fill_up)
+            thread.start()
+            try:
+                started.wait()
+                listed = keys_of(cache)
+            finally:
+                done.set()
+                thread.join()
+            assert not failed, failed
+            assert len(listed) == len(set(listed)), "a key was listed twice"
+            left = cache.get(keys)
+            assert 0 < len(left) < len(keys), "nothing was evicted"
+            assert left.keys() <= set(listed), "an entry that was there all the time was not listed"
+            after = cache.raw.stats()
+            assert after.errors == before.errors
+            assert after.evictions > before.evictions
+
     def test_what_one_face_sets_the_other_lists(self, cache: Driver, face: Face) -> None:
         """What one face sets, the other lists."""
         with opposite(face).open(cache.raw) as other:
