@@ -19,6 +19,10 @@ _TOLD_APART = frozenset(
 """Fields that do not count or, of the last three, are told first."""
 
 
+_NOTHING = frozenset({type(None), list, dict, str})
+"""The types of values that say nothing where they are empty."""
+
+
 def told(messages: Iterable[BaseMessage]) -> list[Any]:
     """Return what messages say, as content.
 
@@ -40,8 +44,7 @@ def _told(message: BaseMessage, names: dict[str, str]) -> list[Any]:
         if kwargs:
             more["additional_kwargs"] = kwargs
     for name, value in attributes.items():
-        kind = type(value)
-        if value is None or name in _TOLD_APART or (not value and (kind is list or kind is dict or kind is str)):
+        if name in _TOLD_APART or (not value and type(value) in _NOTHING):
             continue
         if name == "tool_call_id":
             value = names.setdefault(value, str(len(names)))

@@ -114,11 +114,11 @@ def response_of(stored: Any, request: ModelRequest[Any]) -> ModelResponse[Any]:
         raise TypeError("it is no response of a model")
 
     def history() -> set[str]:
-        messages = [*request.messages]
+        messages = {id(each): each for each in request.messages}
         state = request.state
         if isinstance(state, dict):  # which another middleware may have cut for the model
-            messages += [each for each in state.get("messages", ()) if isinstance(each, BaseMessage)]
-        return {id_ for message in messages for id_ in call_ids(message)}
+            messages |= {id(each): each for each in state.get("messages", ()) if isinstance(each, BaseMessage)}
+        return {id_ for message in messages.values() for id_ in call_ids(message)}
 
     make_new(result, history)
     return ModelResponse(result=result, structured_response=structured)

@@ -74,8 +74,8 @@ class Asking(NamedTuple):
 class _Run:
     """What is known of a run for as long as its loop lives.
 
-    A task is told by the string that is its key, whose ``id`` is its own as long as the string is kept here. Neither the
-    task nor its input is.
+    A task is told by the string that is its key, whose ``id`` is its own as long as the string is kept here. Neither
+    the task nor its input is.
 
     Attributes:
         loop: LangGraph's.
@@ -95,7 +95,8 @@ class _Run:
         self.is_known = False
         self.asked: dict[int, str] = {}
         self.interrupted = _interrupted_in(loop)
-        self.hits_return = _stores_hits_again(type(loop))
+        cls: Any = type(loop)
+        self.hits_return = _stores_hits_again(cls)
 
 
 def _gone() -> None:
@@ -185,7 +186,7 @@ class Tasks:
                 self._known[id(key)] = Known(key, its_mode, given)
         for each in (self._known, self._answered):
             while len(each) > _REMEMBERED:
-                each.pop(next(iter(each)), None)  # type: ignore[attr-defined]
+                each.pop(next(iter(each)), None)
 
     def is_answered(self, full_key: FullKey) -> bool:
         """Tell whether what comes under this key came from the cache: LangGraph 1.0 stores hits again."""
@@ -202,7 +203,7 @@ def _chosen(found: dict[Any, Any], keys: Sequence[FullKey]) -> dict[Any, Any] | 
 
 
 @lru_cache
-def _stores_hits_again(cls: type) -> bool:
+def _stores_hits_again(cls: Any) -> bool:
     """Tell whether loops of a class store hits again, as those of LangGraph 1.0 do: later ones are told what is one."""
     put_writes = getattr(cls, "put_writes", None)
     return put_writes is None or "cached" not in signature(put_writes).parameters
