@@ -189,7 +189,9 @@ def test_through_a_cache_of_the_programs_own(cache: Any, run: Run, calls: Counte
     assert calls["redact"] == 1
 
 
-@pytest.mark.parametrize("kept", [None, ["question"], [("question", 0, 0, 1)], [("question", "0", 0, 1, "")], [1]])
+@pytest.mark.parametrize(
+    "kept", [None, ["question"], [("question", 0, 0, 1)], [("question", "0", 0, 1, "")], [(1,)], [1]]
+)
 def test_a_damaged_note_of_edits_is_a_miss(cache: Any, kept: Any) -> None:
     key = (("__pregel_ns_writes", "m.f", "f"), "0" * 32)
     cache.set({key: (deque([("messages", [AIMessage("fine")]), (KEPT, kept)]), None)})
@@ -277,6 +279,6 @@ class Messages(list[Any]):
 def test_a_message_is_found_wherever_it_stands(around: Any) -> None:
     message = AIMessage("Hello", id="old")
     writes = deque([("plain", {"number": 1}), ("channel", around(message)), ("branch:to:node", None)])
-    assert [[id_ for id_, _ in each] for each in given_in(writes)] == [["old"]]
+    assert [[seen[0] for seen in each] for each in given_in(writes)] == [["old"]]
     renew(writes, {}, new_ids=True)
     assert message.id not in (None, "old")

@@ -8,7 +8,7 @@ from uuid import uuid4
 
 from langchain_core.messages import BaseMessage
 
-from hitrate.langchain.call_ids import new_ids, rename
+from hitrate.langgraph.call_ids import new_ids, rename
 from hitrate.langgraph.messages import with_new_item_ids
 
 _REASONS = ("finish_reason", "stop_reason", "stopReason", "done_reason", "status")

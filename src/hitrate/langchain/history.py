@@ -8,9 +8,9 @@ from typing import Any
 from langchain_core.messages import BaseMessage
 
 from hitrate.content.messages import is_made_id
-from hitrate.langchain.call_ids import OF_CALLS, call_ids, with_ids
 from hitrate.langchain.media import is_media, media
 from hitrate.langchain.settings import CACHE_CONTROL
+from hitrate.langgraph.call_ids import OF_CALLS, call_ids, with_ids
 from hitrate.langgraph.messages import without_item_ids
 
 _TOLD_APART = frozenset(

@@ -12,12 +12,12 @@ from langchain_core.runnables.config import var_child_runnable_config
 from hitrate.base import FullKey, Namespace
 from hitrate.content.calls import content_key
 from hitrate.langchain.answers import is_whole, make_new, tokens_of
-from hitrate.langchain.call_ids import call_ids
 from hitrate.langchain.history import told
 from hitrate.langchain.models import identity_of, name_of_model, picks_format_by
 from hitrate.langchain.remembered import Remembered
 from hitrate.langchain.settings import class_schema, key_of_parts, name_of_class, settings, tool_schema
 from hitrate.langchain.spared import Kept
+from hitrate.langgraph.call_ids import call_ids
 
 NAMESPACE: Final[Namespace] = ("langchain", "model")
 

@@ -15,10 +15,10 @@ from hitrate.base import FullKey, Namespace
 from hitrate.compute.identity import identity_of, name_of
 from hitrate.content.calls import content_key
 from hitrate.langchain.answers import make_new
-from hitrate.langchain.call_ids import rename
 from hitrate.langchain.remembered import Remembered
 from hitrate.langchain.settings import fields_set, key_of_parts, name_of_class, settings
 from hitrate.langchain.spared import Kept
+from hitrate.langgraph.call_ids import rename
 
 NAMESPACE: Final[Namespace] = ("langchain", "tool")
 

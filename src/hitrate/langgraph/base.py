@@ -13,7 +13,7 @@ from hitrate.base import TTL, FullKey, Namespace, ValueT
 from hitrate.cache import Cache
 from hitrate.errors import SerializationError
 from hitrate.failsafe import log
-from hitrate.langgraph.messages import are_plain, given_in, ids_now, renew, take_kept, with_kept
+from hitrate.langgraph.messages import calls_in, given_in, ids_now, is_plain, renew, take_kept, with_kept
 from hitrate.langgraph.tasks import Asking, Tasks, are_of_a_graph
 from hitrate.langgraph.unkeyed import is_unkeyed
 from hitrate.runs import BYPASS, USE, current_mode
@@ -28,8 +28,8 @@ class GraphCache(Cache[ValueT], LangGraphCache[ValueT]):  # pyright: ignore[repo
     A class for a store inherits from this one first, and then from hitrate's class for that store.
 
     Attributes:
-        new_message_ids: whether the messages of a hit get new ids, so that they follow those that are in a thread
-            already in place of replacing them. True unless set.
+        new_message_ids: whether messages and tool calls of a hit get new ids, so that they follow those in a thread
+            in place of replacing or repeating them. True unless set.
     """
 
     new_message_ids: bool = True
@@ -55,26 +55,33 @@ class GraphCache(Cache[ValueT], LangGraphCache[ValueT]):  # pyright: ignore[repo
 
     def _answered(self, found: dict[FullKey, ValueT], asking: Asking | None, mode: int) -> dict[FullKey, ValueT]:
         """Make what was found the run's own, and note who will bring a result."""
-        if found and not are_plain(found.values()):
-            for full_key, value in [*found.items()]:
-                if not self._made_own(value, asking and asking.tasks[full_key]):
-                    del found[full_key]
-                    self._counters.hits -= 1
-                    self._counters.misses += 1
+        for full_key, value in [*found.items()]:
+            if not is_plain(value) and not self._made_own(value, asking and asking.tasks[full_key]):
+                del found[full_key]
+                self._counters.hits -= 1
+                self._counters.misses += 1
         if asking is not None and (len(found) < len(asking.keys) or asking.hits_return):
             self._tasks.note(asking, found, mode)
         return found
 
-    def _made_own(self, value: ValueT, task: Any) -> bool:
+    def _made_own(self, value: Any, task: Any) -> bool:
         """Make the messages of a hit the run's own; False if it edits or removes some that the run has not."""
-        kept = take_kept(value)
-        if kept and task is not None:
-            ids = ids_now(kept, given_in(task.input))
-        else:  # who asks is not known, so the ids stay
-            ids = None if kept is None else {each.id: each.id for each in kept}
+        taken = take_kept(value)
+        if taken is None:
+            return False
+        kept, calls = taken
+        asked = task is not None
+        # Where it is not known who asks, the ids of messages of the input stay.
+        ids = ids_now(kept, given_in(task.input)) if kept and asked else {each.id: each.id for each in kept}
         if ids is None:
             return False
-        renew(value, ids, new_ids=self.new_message_ids)
+        renew(
+            value,
+            ids,
+            new_ids=self.new_message_ids,
+            taken=lambda: calls_in(task.input) if asked else set(),
+            calls=calls,
+        )
         return True
 
     def set(self, pairs: Mapping[FullKey, tuple[ValueT, TTL | None]]) -> None:

@@ -5,6 +5,8 @@ kept would, when the same question is asked again, replace the first answer in p
 
 A node that edits or removes a message of its input names it by its id. Another thread has the same message under
 another id, so that message is looked for in the input of the run that has the hit.
+
+A tool call has an id, too, by which its result refers to it. One that the node made is new as well.
 """
 
 from __future__ import annotations
@@ -17,6 +19,9 @@ from uuid import uuid4
 
 from ormsgpack import OPT_NON_STR_KEYS, OPT_PASSTHROUGH_DATACLASS, OPT_PASSTHROUGH_SUBCLASS, packb
 from xxhash import xxh3_128_hexdigest
+
+from hitrate.langgraph.call_ids import call_ids, rename, rename_in_place
+from hitrate.langgraph.call_ids import new_ids as new_call_ids
 
 KEPT = "__hitrate_edited__"
 """The channel of a write of ours: the messages that a node was given and edited or removed."""
@@ -31,10 +36,13 @@ _OF_OPENAI = ("rs_", "msg_", "fc_", "ws_", "fs_", "ci_", "mcp_", "mcpl_", "ig_",
 _NEED_ID = ("ws_", "fs_", "ci_", "mcp_", "mcpl_", "cu_")
 """Of these, what OpenAI's own tools did: refused without an id, by langchain-openai or by the API."""
 
+_MAKE_CALLS = ("ai", "AIMessageChunk")
+"""The types of the messages that make tool calls; others answer them."""
+
 NewId = Callable[[str], str]
 
-Given = list[list[tuple[str | None, str]]]
-"""The messages in a node's input, list by list: the id of each, and a digest of what it says."""
+Given = list[list[tuple[str | None, str, tuple[str, ...]]]]
+"""The messages in a node's input, list by list: the id of each, a digest of what it says, and its ids of tool calls."""
 
 
 class Kept(NamedTuple):
@@ -60,7 +68,15 @@ _TYPES_OF_KEPT = (str, int, int, int, str)
 
 def given_in(value: Any) -> Given:
     """Return the messages in a node's input."""
-    return [[(message.id, _digest_of(message)) for message in messages] for messages in _messages_in(value)]
+    return [
+        [(message.id, _digest_of(message), tuple(call_ids(message))) for message in messages]
+        for messages in _messages_in(value)
+    ]
+
+
+def calls_in(value: Any) -> set[str]:
+    """Return the ids of tool calls that stand in the messages in a value."""
+    return {call for messages in _messages_in(value) for message in messages for call in call_ids(message)}
 
 
 def _digest_of(message: Any) -> str:
@@ -73,27 +89,46 @@ def _digest_of(message: Any) -> str:
 
 
 def with_kept(writes: Any, given: Given) -> Any:
-    """Return what a node wrote, for storing: with those messages of its input that are in it, if there are any."""
+    """Return what a node wrote, for storing: with what of its input is in it, if anything is.
+
+    That is messages that it was given, and the ids of tool calls that others had made.
+    """
     if not given:
         return writes
-    ids = {message.id for messages in _messages_in(writes) for message in messages if message.id}
+    written = [message for messages in _messages_in(writes) for message in messages]
+    ids = {message.id for message in written if message.id}
     kept = {
         id_: (id_, number, place, len(messages), says)
         for number, messages in enumerate(given)
-        for place, (id_, says) in enumerate(messages)
+        for place, (id_, says, _) in enumerate(messages)
         if id_ in ids
     }
-    return deque([*writes, (KEPT, [*kept.values()])]) if kept else writes
+    of_input = {call for messages in given for _, _, calls in messages for call in calls}
+    calls = of_input.intersection(call for message in written for call in call_ids(message)) if of_input else ()
+    return deque([*writes, (KEPT, [*kept.values(), *((call,) for call in sorted(calls))])]) if kept or calls else writes
 
 
-def take_kept(writes: Any) -> list[Kept] | None:
-    """Take out of the writes of a hit what ``with_kept`` added, and return it; None if it is not what was added."""
+def take_kept(writes: Any) -> tuple[list[Kept], list[str]] | None:
+    """Take out of the writes of a hit what ``with_kept`` added, and return it; None if it is not what was added.
+
+    Returns:
+        The messages, and the ids of tool calls.
+    """
     if not (type(writes) is deque and writes and type(writes[-1]) is tuple and writes[-1][:1] == (KEPT,)):
-        return []
-    kept = writes.pop()[-1]
-    if type(kept) is list and all(type(each) is tuple and tuple(map(type, each)) == _TYPES_OF_KEPT for each in kept):
-        return [Kept(*each) for each in kept]
-    return None
+        return [], []
+    added = writes.pop()[-1]
+    if type(added) is not list:
+        return None
+    kept, calls = [], []
+    for each in added:
+        types = tuple(map(type, each)) if type(each) is tuple else ()
+        if types == _TYPES_OF_KEPT:
+            kept.append(Kept(*each))
+        elif types == (str,):
+            calls += each
+        else:
+            return None
+    return kept, calls
 
 
 def ids_now(kept: Iterable[Kept], given: Given) -> dict[str, str] | None:
@@ -102,12 +137,12 @@ def ids_now(kept: Iterable[Kept], given: Given) -> dict[str, str] | None:
     The same message says the same and stands at the same place, from the end or from the beginning: a policy may
     count the last messages alone. Failing that it is the one with the same id.
     """
-    present = {id_ for messages in given for id_, _ in messages}
+    present = {id_ for messages in given for id_, _, _ in messages}
     ids: dict[str, str] = {}
     for old in kept:
         messages = given[old.list] if 0 <= old.list < len(given) else []
         for place in (len(messages) - old.length + old.place, old.place):
-            id_, says = messages[place] if 0 <= place < len(messages) else (None, "")
+            id_, says, _ = messages[place] if 0 <= place < len(messages) else (None, "", ())
             if id_ and says == old.says:
                 ids[old.id] = id_
                 break
@@ -118,19 +153,30 @@ def ids_now(kept: Iterable[Kept], given: Given) -> dict[str, str] | None:
     return ids if len({*ids.values()}) == len(ids) else None
 
 
-def renew(writes: Any, kept: Mapping[str, str], *, new_ids: bool) -> None:
+def renew(
+    writes: Any,
+    kept: Mapping[str, str],
+    *,
+    new_ids: bool,
+    taken: Callable[[], set[str]] = set,
+    calls: Iterable[str] = (),
+) -> None:
     """Make the messages in the writes of a hit this run's own, in place.
 
     A new message gets a new id; one that stands in two places gets one. What removes a message keeps the id, but for
     that of a message in the input. The ids of OpenAI's items go, with its reasoning items, which are nothing without
-    theirs.
+    theirs. A tool call that a new message makes gets a new id if the input has one with that id already, wherever the
+    writes refer to it: some providers refuse a history that has an id twice.
 
     Args:
         writes: what a node wrote; the caller's own.
         kept: by their ids when it was stored the ids of the messages in the input.
         new_ids: whether the others get new ids.
+        taken: returns the ids of tool calls in the input.
+        calls: those that were in the input when it was stored: what has one of them refers to the input.
     """
     renewed: dict[str, str] = {}
+    new: list[Any] = []
     for messages in _messages_in(writes):
         for message in messages:
             old = message.id
@@ -140,6 +186,13 @@ def renew(writes: Any, kept: Mapping[str, str], *, new_ids: bool) -> None:
                 if old:
                     message.id = renewed.setdefault(old, str(uuid4()))
                 with_new_item_ids(message)
+                new.append(message)
+    makers = [message for message in new if message.type in _MAKE_CALLS]
+    names = new_call_ids(makers, lambda: taken().difference(calls)) if makers else {}
+    if names:
+        for message in new:
+            rename(message, names)
+        rename_in_place(writes, names)
 
 
 def without_item_ids(message: Any) -> None:
@@ -224,17 +277,14 @@ def _messages_in(value: Any) -> Iterator[list[Any]]:
         yield from _lists_of(messages.BaseMessage, [value], 0)
 
 
-def are_plain(results: Iterable[Any]) -> bool:
-    """Tell whether the writes of hits are proven to hold no message, and nothing that ``with_kept`` added."""
+def is_plain(writes: Any) -> bool:
+    """Tell whether the writes of a hit are proven to hold no message, and nothing that ``with_kept`` added."""
     try:
-        for writes in results:
-            parts = [*writes] if type(writes) is deque else (writes,)
-            packb(parts, None, _AS_IT_IS)  # as `_is_plain` does
-            if parts and parts[-1][0] == KEPT:
-                return False
+        parts = _parts_of(writes)
+        packb(parts, None, _AS_IT_IS)  # as `_is_plain` does
+        return not parts or parts[-1][0] != KEPT
     except (TypeError, LookupError):
         return False
-    return True
 
 
 def _parts_of(value: Any) -> Sequence[Any]:

@@ -7,6 +7,7 @@ places of a message, which have to agree.
 from __future__ import annotations
 
 import string
+from collections import deque
 from collections.abc import Callable, Iterable, Mapping
 from random import choices
 from typing import Any, Final
@@ -19,6 +20,8 @@ OF_CALLS: Final = ("tool_calls", "invalid_tool_calls", "tool_call_chunks")
 
 _NOT_OURS = frozenset({"args", "arguments", "input", "text", "partial_json"})
 """Fields of blocks that the model filled in: an id in there is a text like any other."""
+
+_DEEPEST = 8
 
 _LETTERS = string.ascii_letters + string.digits
 _SHORTEST = 9
@@ -63,6 +66,29 @@ def with_ids(value: Any, names: Mapping[str, str]) -> Any:
         else:
             replaced[names.get(name, name)] = each
     return replaced
+
+
+def rename_in_place(value: Any, names: Mapping[str, str], depth: int = 0) -> None:
+    """Replace ids of tool calls in the lists and dicts of a value, as in a call that is sent to the node of tools.
+
+    Messages are left alone, with what is in them: they are for ``rename``.
+    """
+    kind = type(value)
+    if depth > _DEEPEST:
+        return
+    if kind is dict:
+        for name, each in value.items():
+            if type(each) is str:
+                if name in _NAMES and each in names:
+                    value[name] = names[each]
+            elif name not in _NOT_OURS:
+                rename_in_place(each, names, depth + 1)
+    elif kind is list or kind is tuple or kind is deque:
+        for each in value:
+            rename_in_place(each, names, depth + 1)
+    elif kind.__module__ == "langgraph.types":  # Send, Command
+        for name in ("arg", "update", "goto"):
+            rename_in_place(getattr(value, name, None), names, depth + 1)
 
 
 def rename(message: Any, names: Mapping[str, str]) -> None:
