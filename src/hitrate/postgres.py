@@ -49,7 +49,7 @@ class PostgresCache(ComputingCache[ValueT]):
     Raises:
         TypeError: an argument has the wrong type.
         ValueError: an argument cannot be: a connection string or table name that is none, a limit of 0.
-        ModuleNotFoundError: psycopg is not installed: ``pip install 'hitrate[postgres]'``.
+        ModuleNotFoundError: psycopg is not installed: ``pip install '.[postgres]'`` in hitrate's folder.
     """
 
     def __init__(

@@ -8,6 +8,8 @@ from typing import Any
 
 from langchain_core.embeddings import Embeddings
 
+OpenCache = Callable[..., Any]
+
 
 class Model(Embeddings):
     """Embeds a text as its length and a number that is no float32; a query as something else.

@@ -3,38 +3,19 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator, Generator, Iterator
+from collections.abc import AsyncGenerator, Generator
 from concurrent.futures import ThreadPoolExecutor
-from pathlib import Path
 from typing import Any
 
 import pytest
-from caches import KINDS, OpenCache, opened
 from langchain_core.stores import BaseStore
-from sample_embeddings import Face, Model
+from sample_embeddings import Face, Model, OpenCache
 
 import hitrate
 from hitrate import InMemoryCache, RedisCache
 from hitrate.langchain import ByteStore
 from hitrate.testing import Clock
 from servers.valkey import running
-
-
-@pytest.fixture(scope="module")
-def redis_url() -> Iterator[str]:
-    with running() as server:
-        yield server.unix_url
-
-
-@pytest.fixture(params=KINDS)
-def open_cache(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[OpenCache]:
-    yield from opened(request, tmp_path)
-
-
-@pytest.fixture
-def in_memory() -> Iterator[InMemoryCache[Any]]:
-    with InMemoryCache[Any]() as cache:
-        yield cache
 
 
 class StoreFace:

@@ -5,39 +5,20 @@ from __future__ import annotations
 import asyncio
 import math
 import threading
-from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
-from caches import KINDS, OpenCache, opened
 from langchain_core.embeddings import Embeddings
-from sample_embeddings import Face, Model
+from sample_embeddings import Face, Model, OpenCache
 
 import hitrate
 from hitrate import InMemoryCache, RedisCache, SqliteCache
 from hitrate.langchain import CachedEmbeddings
 from hitrate.testing import Clock
 from servers.valkey import running
-
-
-@pytest.fixture(scope="module")
-def redis_url() -> Iterator[str]:
-    with running() as server:
-        yield server.unix_url
-
-
-@pytest.fixture(params=KINDS)
-def open_cache(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[OpenCache]:
-    yield from opened(request, tmp_path)
-
-
-@pytest.fixture
-def in_memory() -> Iterator[InMemoryCache[Any]]:
-    with InMemoryCache[Any]() as cache:
-        yield cache
 
 
 @pytest.fixture(params=["sync", "async"])

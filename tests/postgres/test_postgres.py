@@ -31,7 +31,7 @@ except ModuleNotFoundError as error:
     print(error)
 """
     told = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
-    assert "pip install 'hitrate[postgres]'" in told
+    assert "pip install '.[postgres]'" in told
 
 
 def test_a_conninfo_needs_no_pool_library(postgres_url, table):

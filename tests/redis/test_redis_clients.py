@@ -204,7 +204,7 @@ def test_a_missing_driver_names_the_extra(monkeypatch: pytest.MonkeyPatch, absen
     for name in [name for name in sys.modules if name.startswith("hitrate.") and "redis" in name]:
         monkeypatch.delitem(sys.modules, name)
     monkeypatch.setitem(sys.modules, absent, None)
-    with pytest.raises(ModuleNotFoundError, match=r"pip install 'hitrate\[redis\]'"):
+    with pytest.raises(ModuleNotFoundError, match=r"pip install '\.\[redis\]'"):
         import_module("hitrate.redis").RedisCache("redis://localhost")
 
 

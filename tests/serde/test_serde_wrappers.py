@@ -211,5 +211,5 @@ def test_a_missing_extra_is_said(name: str, library: str, extra: str, monkeypatc
     for loaded in [each for each in sys.modules if each.split(".")[0] == library]:
         monkeypatch.delitem(sys.modules, loaded)
     monkeypatch.setitem(sys.modules, library, None)
-    with pytest.raises(ImportError, match=rf"pip install 'hitrate\[{extra}\]'"):
+    with pytest.raises(ImportError, match=rf"pip install '\.\[{extra}\]'"):
         getattr(hitrate.serde, name)

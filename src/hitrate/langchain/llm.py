@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from datetime import timedelta
 from time import perf_counter
-from typing import Any, Final
+from typing import Any, Final, TypeGuard
 
 from langchain_core.caches import BaseCache as LangChainCache
 from langchain_core.messages import BaseMessage
@@ -87,28 +87,20 @@ class LLMCache(LangChainCache):
         """
         started = perf_counter()
         full_key = self._key(prompt, llm_string)
-        if full_key is None:
-            return None
         found: dict[FullKey, Any] = {}
-        if current_mode() == USE:
-            try:
+        with self._once.for_errors("a model"):
+            if _is_asked(full_key):
                 found = self._cache.get((full_key,))
-            except Exception as error:
-                self._once.log("a model", repr(error))
         return self._generations(full_key, found, started)
 
     async def alookup(self, prompt: str, llm_string: str) -> list[Generation] | None:
         """Asynchronously return the generations for a prompt; as ``lookup``."""
         started = perf_counter()
         full_key = self._key(prompt, llm_string)
-        if full_key is None:
-            return None
         found: dict[FullKey, Any] = {}
-        if current_mode() == USE:
-            try:
+        with self._once.for_errors("a model"):
+            if _is_asked(full_key):
                 found = await self._cache.aget((full_key,))
-            except Exception as error:
-                self._once.log("a model", repr(error))
         return self._generations(full_key, found, started)
 
     def update(self, prompt: str, llm_string: str, return_val: Sequence[Generation]) -> None:
@@ -120,20 +112,16 @@ class LLMCache(LangChainCache):
             return_val: what the model gave.
         """
         pairs = self._to_store(prompt, llm_string, return_val)
-        if pairs:
-            try:
+        with self._once.for_errors("a model"):
+            if pairs:
                 self._cache.set(pairs)
-            except Exception as error:
-                self._once.log("a model", repr(error))
 
     async def aupdate(self, prompt: str, llm_string: str, return_val: Sequence[Generation]) -> None:
         """Asynchronously keep the generations for a prompt; as ``update``."""
         pairs = self._to_store(prompt, llm_string, return_val)
-        if pairs:
-            try:
+        with self._once.for_errors("a model"):
+            if pairs:
                 await self._cache.aset(pairs)
-            except Exception as error:
-                self._once.log("a model", repr(error))
 
     def clear(self, **kwargs: Any) -> None:
         """Remove the answers of all models, and nothing else of the cache.
@@ -160,7 +148,11 @@ class LLMCache(LangChainCache):
             self._once.log("a model", repr(error))
         return None
 
-    def _generations(self, full_key: FullKey, found: dict[FullKey, Any], started: float) -> list[Generation] | None:
+    def _generations(
+        self, full_key: FullKey | None, found: dict[FullKey, Any], started: float
+    ) -> list[Generation] | None:
+        if full_key is None:
+            return None
         for stored in found.values():
             try:
                 seconds, sent, made, kept = stored
@@ -175,11 +167,11 @@ class LLMCache(LangChainCache):
 
     def _to_store(
         self, prompt: str, llm_string: str, generations: Sequence[Generation]
-    ) -> dict[FullKey, tuple[Any, float | None]] | None:
+    ) -> dict[FullKey, tuple[Any, float | None]]:
         started = perf_counter()
         full_key = self._key(prompt, llm_string)
         if full_key is None:
-            return None
+            return {}
         try:
             seconds = self._missed.seconds_since(full_key, started)
             messages = [each.message for each in generations if isinstance(each, ChatGeneration)]
@@ -192,9 +184,14 @@ class LLMCache(LangChainCache):
                 pairs[full_key] = [seconds, *tokens, kept], self._ttl
         except Exception as error:
             self._once.log("a model", f"its answer cannot be looked at: {error!r}")
-            return None
+            return {}
         self._ledger.account(full_key[0], full_key[0][-1]).miss(perf_counter() - started)
         return pairs
+
+
+def _is_asked(full_key: FullKey | None) -> TypeGuard[FullKey]:
+    """Tell whether the cache is asked: not for a call that has no key, and not in a run that does not read."""
+    return full_key is not None and current_mode() == USE
 
 
 def _is_whole(generation: Generation) -> bool:

@@ -90,6 +90,9 @@ class CacheMiddleware(AgentMiddleware[Any, Any, Any]):
             )
         if key is not None and not callable(key):
             raise TypeError(f"key is a function of the request of a tool call; {key!r} cannot be called")
+        for option, given in (("models", models), ("keep_errors", keep_errors), ("keep_commands", keep_commands)):
+            if type(given) is not bool:
+                raise TypeError(f"{option} is True or False, not {given!r} of type {type(given).__name__}")
         self.tools: Sequence[BaseTool] = ()  # those that a middleware brings
         self._cache = cache
         self._models = models

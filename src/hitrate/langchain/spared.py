@@ -6,7 +6,9 @@ a key, the cache or what it holds, makes the handler run.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
 from time import perf_counter
 from typing import Any, NamedTuple
 
@@ -52,6 +54,14 @@ class Once:
             self._logged.add(reason)
             log.warning("%s runs uncached (logged once): %s", what, why)
 
+    @contextmanager
+    def for_errors(self, what: str) -> Iterator[None]:
+        """Log, in place of raising it, what goes wrong in a ``with`` block."""
+        try:
+            yield
+        except Exception as error:
+            self.log(what, repr(error))
+
 
 class _HandlerFailedError(Exception):
     """The handler of the call that others wait for raised an exception."""
@@ -61,6 +71,7 @@ class _HandlerFailedError(Exception):
         self.error = error
 
 
+@dataclass(eq=False, repr=False)
 class SparedCall:
     """One call of a model or tool that has a key.
 
@@ -77,34 +88,21 @@ class SparedCall:
         once: logs what goes wrong.
     """
 
-    def __init__(
-        self,
-        cache: ComputingCache[Any],
-        full_key: FullKey,
-        terms: Terms,
-        handler: Callable[[Any], Any],
-        request: Any,
-        keep: Callable[[Any, float], Kept | None],
-        renew: Callable[[Any, Any], Any],
-        account: Account,
-        started: float,
-        once: Once,
-    ) -> None:
-        self._cache = cache
-        self._full_key = full_key
-        self._terms = terms
-        self._handler = handler
-        self._request = request
-        self._keep = keep
-        self._renew = renew
-        self._account = account
-        self._started = started
-        self._once = once
-        self._seconds = 0.0  # that the handler took
-        self._began = False
-        self._ended = False
-        self._result: Any = None
-        self._error: BaseException | None = None
+    cache: ComputingCache[Any]
+    full_key: FullKey
+    terms: Terms
+    handler: Callable[[Any], Any]
+    request: Any
+    keep: Callable[[Any, float], Kept | None]
+    renew: Callable[[Any, Any], Any]
+    account: Account
+    started: float
+    once: Once
+    _seconds: float = field(default=0.0, init=False)  # that the handler took
+    _began: bool = field(default=False, init=False)
+    _ended: bool = field(default=False, init=False)
+    _result: Any = field(default=None, init=False)
+    _error: BaseException | None = field(default=None, init=False)
 
     # Both faces
 
@@ -112,39 +110,39 @@ class SparedCall:
         """Return the result."""
         mode = current_mode()
         if mode == BYPASS:
-            return self._handler(self._request)
-        computing = self._cache._computing
+            return self.handler(self.request)
+        computing = self.cache._computing
         ask = computing.anew if mode == REFRESH else computing.one
         stored = failure = None
         try:
-            stored = ask(self._full_key, self._compute, self._terms)
+            stored = ask(self.full_key, self._compute, self.terms)
         except Exception as error:
             failure = error
         if self._is_answered(stored, failure):
             return self._answer()
-        return self._handler(self._request)
+        return self.handler(self.request)
 
     async def arun(self) -> Any:
         """Return the result; as ``run``."""
         mode = current_mode()
         if mode == BYPASS:
-            return await self._handler(self._request)
-        computing = self._cache._computing
+            return await self.handler(self.request)
+        computing = self.cache._computing
         ask = computing.aanew if mode == REFRESH else computing.aone
         stored = failure = None
         try:
-            stored = await ask(self._full_key, self._acompute, self._terms)
+            stored = await ask(self.full_key, self._acompute, self.terms)
         except Exception as error:
             failure = error
         if self._is_answered(stored, failure):
             return self._answer()
-        return await self._handler(self._request)
+        return await self.handler(self.request)
 
     def _compute(self) -> list[Any] | None:
         self._begin()
         started = perf_counter()
         try:
-            self._result = self._handler(self._request)
+            self._result = self.handler(self.request)
         except BaseException as error:
             self._error = error
             if isinstance(error, Exception) and not isinstance(error, GraphBubbleUp):
@@ -156,7 +154,7 @@ class SparedCall:
         self._begin()
         started = perf_counter()
         try:
-            self._result = await self._handler(self._request)
+            self._result = await self.handler(self.request)
         except BaseException as error:
             self._error = error
             if isinstance(error, Exception) and not isinstance(error, GraphBubbleUp):
@@ -175,40 +173,38 @@ class SparedCall:
         self._ended = True
         self._seconds = seconds
         try:
-            kept = self._keep(self._result, seconds)
+            kept = self.keep(self._result, seconds)
         except Exception as error:
-            self._once.log(self._what, f"its result cannot be looked at: {error!r}")
+            self.once.log(self._what, f"its result cannot be looked at: {error!r}")
             return None
         return None if kept is None else list(kept)
 
     @property
     def _what(self) -> str:
-        return " ".join(self._full_key[0])
+        return " ".join(self.full_key[0])
 
     def _is_answered(self, stored: Any, failure: Exception | None) -> bool:
         """Tell whether there is an answer, or an exception that is one; if not, the handler is to run."""
         if self._began:
-            self._account.miss(perf_counter() - self._started - self._seconds)
+            self.account.miss(perf_counter() - self.started - self._seconds)
             if not self._ended:
                 self._error = self._error or failure
             elif failure is not None:
-                self._once.log(self._what, repr(failure))
+                self.once.log(self._what, repr(failure))
             return True
         if type(failure) is _HandlerFailedError:
             self._error = failure.error
             return True
         if failure is not None and not isinstance(failure, GraphBubbleUp):
-            self._once.log(self._what, repr(failure))
+            self.once.log(self._what, repr(failure))
         if failure is not None or stored is None:
             return False
         try:
             kept = Kept(*stored)
-            self._result = self._renew(kept.content, self._request)
-            self._account.hit(
-                float(kept.seconds), kept.input_tokens, kept.output_tokens, perf_counter() - self._started
-            )
+            self._result = self.renew(kept.content, self.request)
+            self.account.hit(float(kept.seconds), kept.input_tokens, kept.output_tokens, perf_counter() - self.started)
         except Exception as error:
-            self._once.log(self._what, f"what was stored is unusable: {error!r}")
+            self.once.log(self._what, f"what was stored is unusable: {error!r}")
             return False
         return True
 

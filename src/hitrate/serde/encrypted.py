@@ -16,7 +16,9 @@ try:
 except ModuleNotFoundError as exc:
     if exc.name not in ("cryptography", "cryptography.exceptions"):  # it is there, and broken
         raise
-    raise ImportError("EncryptedSerializer needs the crypto extra: pip install 'hitrate[crypto]'") from exc
+    raise ImportError(
+        "EncryptedSerializer needs the crypto extra: pip install '.[crypto]' in hitrate's folder"
+    ) from exc
 
 _PREFIX = "aesgcm+"
 _NONCE = 12

@@ -20,7 +20,7 @@ else:
     except ModuleNotFoundError as exc:
         if exc.name not in ("backports", "backports.zstd"):  # it is there, and broken
             raise
-        raise ImportError("ZstdSerializer needs the zstd extra: pip install 'hitrate[zstd]'") from exc
+        raise ImportError("ZstdSerializer needs the zstd extra: pip install '.[zstd]' in hitrate's folder") from exc
 
 _PREFIX = "zstd+"
 

@@ -16,7 +16,7 @@ except ModuleNotFoundError as error:
     if error.name != "psycopg":  # it is there, and what it needs itself is not
         raise
     raise ModuleNotFoundError(
-        "PostgresCache needs psycopg: pip install 'hitrate[postgres]'", name=error.name
+        "PostgresCache needs psycopg: pip install '.[postgres]' in hitrate's folder", name=error.name
     ) from error
 
 from hitrate.breaker import Breaker, BreakerState

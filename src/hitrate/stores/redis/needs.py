@@ -19,7 +19,9 @@ def driver(name: str) -> ModuleType:
     except ModuleNotFoundError as error:
         if error.name != name:  # the driver is there, and what it needs itself is not
             raise
-        raise ModuleNotFoundError(f"the Redis cache needs {name}: pip install 'hitrate[redis]'", name=name) from error
+        raise ModuleNotFoundError(
+            f"the Redis cache needs {name}: pip install '.[redis]' in hitrate's folder", name=name
+        ) from error
 
 
 hiredis = driver("hiredis")
