@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 from collections import Counter
 from typing import Any
 
@@ -123,3 +124,12 @@ def test_what_a_program_asks_itself_is_read_as_ever(cache: Any) -> None:
 
     assert asyncio.run(main()) == [{key: "value"}] * 3
     assert cache.get([key]) == {key: "value"}
+
+
+def test_nothing_of_a_run_is_kept_when_it_has_ended(cache: Any, calls: Counter[str]) -> None:
+    flow = flow_of(cache, calls)
+    for _ in range(5):
+        asyncio.run(flow.ainvoke([1, 2, 3]))
+    gc.collect()
+    assert len(cache._tasks._runs) <= 1  # a connection to a server has the context of the run that it was opened in
+    assert not cache._tasks._known

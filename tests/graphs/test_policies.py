@@ -220,3 +220,15 @@ def test_a_compiled_graph_is_told_apart_by_a_scope(cache: Any) -> None:
     with pytest.raises(TypeError, match="nothing tells 'LangGraph' of type CompiledStateGraph from another"):
         policy(graph)
     assert policy(graph, scope="draft, 2").key_func({"question": "a"}) != policy(scope=3).key_func({"question": "a"})
+
+
+def test_a_node_that_closes_over_an_agent_is_told_what_a_policy_takes() -> None:
+    """It has no namespace of its own: LangGraph gives it one."""
+    agent = StateGraph(State).add_node("ask", lambda state: {"count": 1}).add_edge(START, "ask").compile()
+
+    def node(state: State) -> Any:
+        return agent.invoke(state)
+
+    with pytest.raises(TypeError, match=r"closes over 'agent', .*, leave it out with ignore='agent'$"):
+        policy(node)
+    assert policy(node, ignore="agent").key_func({"question": "hi"})

@@ -156,7 +156,11 @@ def _advised(error: NoContent, options: Options) -> str:
     owner, first = error.path[1] if len(error.path) > 2 else ("", None)
     way = "" if first is None or str(error).startswith(owner) else f"{owner} {first.role} {first.name!r}, and "
     left_out = f", leave it out with ignore={variables[-1].name!r}" if variables else ""
-    return f"{way}{error}. Say with scope= what tells it apart{left_out}, or give it a namespace= of its own"
+    return f"{way}{error}. Say with scope= what tells it apart{left_out}{NAMESPACE_ADVICE}"
+
+
+NAMESPACE_ADVICE: Final = ", or give it a namespace= of its own"
+"""The end of the message for what has a namespace: a policy, whose namespace is LangGraph's, leaves it out."""
 
 
 _NO_VARIABLES = ("is", "wraps", "caches", "defines", "is of the class")

@@ -10,7 +10,7 @@ from langchain_core.runnables import Runnable
 from langgraph.types import CachePolicy
 
 from hitrate.base import TTL
-from hitrate.compute.identity import identity_of
+from hitrate.compute.identity import NAMESPACE_ADVICE, identity_of
 from hitrate.content.calls import key_of
 from hitrate.content.options import KeyOptions
 from hitrate.content.selection import tree_of
@@ -76,7 +76,7 @@ def policy(
         )
     except TypeError as error:
         if not isinstance(func, Runnable):
-            raise
+            raise TypeError(str(error).removesuffix(NAMESPACE_ADVICE)) from error
         raise TypeError(
             f"nothing tells {func.get_name()!r} of type {type(func).__name__} from another of its kind: "
             "say with scope= what does, as scope='draft, 2'"
