@@ -1,6 +1,7 @@
 """An agent, cold and warm: through our middleware, with LangChain's own cache of models, and without any.
 
-Model and tools take no time, so that what is shown is what a cache costs. Without one it is LangChain's own machinery.
+Model and tools take no time, so that what is shown is what a cache costs. Without one it is LangChain's own machinery,
+which takes longer with a middleware, whatever that does: each of its awaited calls goes to a thread and back, twice.
 """
 
 from __future__ import annotations
@@ -16,11 +17,12 @@ from bench.contenders import Missing
 from bench.contenders.graphs import graph_caches
 from bench.contenders.redis import socket_of_server
 from bench.experiments.base import Conditions, Samples
-from bench.experiments.scripted_agent import ANSWER, MODEL_CALLS, TOOL_CALLS, runs_agent
+from bench.experiments.scripted_agent import ANSWER, MODEL_CALLS, TOOL_CALLS, HandingOn, runs_agent
 from bench.experiments.whole_runs import Program, whole_runs
 
 THEIRS = "LangChain's LLM cache"
 WITHOUT = "no cache"
+IDLE = "a middleware that does nothing"
 
 _UNMEASURED = MODEL_CALLS
 """Runs after the first one until LangChain's caches are warm: a hit's message differs from what the model had said in
@@ -45,6 +47,7 @@ def measure(conditions: Conditions, *, where: str, awaited: bool) -> Samples:
         "hitrate": _through_middleware(where, conditions.folder, awaited),
         THEIRS: theirs,
         WITHOUT: _without(awaited),
+        IDLE: _without(awaited, HandingOn()),
     }
     return whole_runs(conditions, programs, ANSWER, awaited=awaited, unmeasured=_UNMEASURED)
 
@@ -65,10 +68,10 @@ def _through_middleware(where: str, folder: Path, awaited: bool) -> Program:
     return program
 
 
-def _without(awaited: bool) -> Program:
+def _without(awaited: bool, *middleware: HandingOn) -> Program:
     @contextmanager
     def program(own: Path) -> Iterator[Callable[[], Any]]:
-        yield runs_agent(Counter(), awaited=awaited)
+        yield runs_agent(Counter(), *middleware, awaited=awaited)
 
     return program
 

@@ -115,6 +115,26 @@ class Prepared(AgentMiddleware[Any, Any, Any]):
         return ToolMessage(_found(call["args"]["text"]), tool_call_id=call["id"], name=call["name"])
 
 
+class HandingOn(AgentMiddleware[Any, Any, Any]):
+    """Does nothing but hand on each call: what LangChain takes for any middleware."""
+
+    def wrap_model_call(self, request: Any, handler: Callable[[Any], Any]) -> Any:
+        """Return what the model says."""
+        return handler(request)
+
+    async def awrap_model_call(self, request: Any, handler: Callable[[Any], Awaitable[Any]]) -> Any:
+        """Return what the model says."""
+        return await handler(request)
+
+    def wrap_tool_call(self, request: Any, handler: Callable[[Any], Any]) -> Any:
+        """Return what the tool finds."""
+        return handler(request)
+
+    async def awrap_tool_call(self, request: Any, handler: Callable[[Any], Awaitable[Any]]) -> Any:
+        """Return what the tool finds."""
+        return await handler(request)
+
+
 def runs_agent(
     ran: Counter[str], *middleware: AgentMiddleware[Any, Any, Any], awaited: bool, **settings: Any
 ) -> Callable[[], Any]:
