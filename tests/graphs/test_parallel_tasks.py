@@ -11,6 +11,7 @@ import pytest
 from langgraph.func import entrypoint, task
 from langgraph.types import CachePolicy
 
+from hitrate.langgraph import tasks
 from hitrate.stores.base import Store
 from releases import HITS_STREAMED_ONCE, LANGGRAPH
 
@@ -133,3 +134,22 @@ def test_nothing_of_a_run_is_kept_when_it_has_ended(cache: Any, calls: Counter[s
     gc.collect()
     assert len(cache._tasks._runs) <= 1  # a connection to a server has the context of the run that it was opened in
     assert not cache._tasks._known
+
+
+def test_what_is_remembered_of_a_run_is_bounded(
+    cache: Any, calls: Counter[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(tasks, "_REMEMBERED", 10)
+    flow = flow_of(cache, calls)
+    numbers = list(range(TASKS))
+    remembered: list[int] = []
+
+    async def main() -> list[int]:
+        result: list[int] = await flow.ainvoke(numbers)
+        remembered.extend(len(run.asked) for run in cache._tasks._runs.values())
+        return result
+
+    for _ in range(2):
+        assert asyncio.run(main()) == [number * number for number in numbers]
+    assert calls["work"] == TASKS
+    assert max(remembered, default=0) <= 10

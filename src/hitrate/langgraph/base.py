@@ -70,18 +70,12 @@ class GraphCache(Cache[ValueT], LangGraphCache[ValueT]):  # pyright: ignore[repo
         if taken is None:
             return False
         kept, calls = taken
-        asked = task is not None
+        given = getattr(task, "input", None)
         # Where it is not known who asks, the ids of messages of the input stay.
-        ids = ids_now(kept, given_in(task.input)) if kept and asked else {each.id: each.id for each in kept}
+        ids = ids_now(kept, given_in(given)) if kept and task is not None else {each.id: each.id for each in kept}
         if ids is None:
             return False
-        renew(
-            value,
-            ids,
-            new_ids=self.new_message_ids,
-            taken=lambda: calls_in(task.input) if asked else set(),
-            calls=calls,
-        )
+        renew(value, ids, new_ids=self.new_message_ids, taken=lambda: calls_in(given), calls=calls)
         return True
 
     def set(self, pairs: Mapping[FullKey, tuple[ValueT, TTL | None]]) -> None:

@@ -30,7 +30,7 @@ from hitrate.langgraph.messages import Given, given_in
 from hitrate.runs import BYPASS, USE
 
 _REMEMBERED = 65_536
-"""Tasks whose result has not come, at most: those that failed never bring one."""
+"""Tasks whose result has not come, at most: those that failed never bring one. As many of a run that asked."""
 
 _FRAMES = 8
 """How far up the tasks are looked for: a cache around ours has a frame or two."""
@@ -151,6 +151,7 @@ class Tasks:
             asked[id(key)] = key
             if (run.interrupted and task.id in run.interrupted) or holds_answers(getattr(task, "config", None)):
                 resumed.append(full_key)
+        _forget_oldest(asked)
         if not run.is_known:
             self._remember(run)
         return Asking(fresh, tasks, resumed, run.hits_return)
@@ -180,13 +181,12 @@ class Tasks:
                 continue
             task = asking.tasks[full_key]
             its_mode = BYPASS if full_key in asking.resumed else mode
-            given = given_in(task.input)
+            given = given_in(getattr(task, "input", None))
             if given or its_mode != USE:
                 key = task.cache_key.key
                 self._known[id(key)] = Known(key, its_mode, given)
-        for each in (self._known, self._answered):
-            while len(each) > _REMEMBERED:
-                each.pop(next(iter(each)), None)
+        _forget_oldest(self._known)
+        _forget_oldest(self._answered)
 
     def is_answered(self, full_key: FullKey) -> bool:
         """Tell whether what comes under this key came from the cache: LangGraph 1.0 stores hits again."""
@@ -197,6 +197,11 @@ class Tasks:
         return self._known.pop(id(full_key[1]), UNKNOWN)  # likewise
 
 
+def _forget_oldest(known: dict[int, Any]) -> None:
+    while len(known) > _REMEMBERED:
+        known.pop(next(iter(known)), None)
+
+
 def _chosen(found: dict[Any, Any], keys: Sequence[FullKey]) -> dict[Any, Any] | None:
     """Return what a dict has of some keys, None if not all are there."""
     return {key: found[key] for key in keys} if all(map(found.__contains__, keys)) else None
@@ -205,8 +210,10 @@ def _chosen(found: dict[Any, Any], keys: Sequence[FullKey]) -> dict[Any, Any] | 
 @lru_cache
 def _stores_hits_again(cls: Any) -> bool:
     """Tell whether loops of a class store hits again, as those of LangGraph 1.0 do: later ones are told what is one."""
-    put_writes = getattr(cls, "put_writes", None)
-    return put_writes is None or "cached" not in signature(put_writes).parameters
+    try:
+        return "cached" not in signature(cls.put_writes).parameters
+    except (AttributeError, TypeError, ValueError):
+        return True
 
 
 def _interrupted_in(loop: Any) -> Collection[str]:
