@@ -124,8 +124,8 @@ class Tasks:
             for found in [*names.values()]:
                 if type(found) is dict and len(found) >= len(keys):
                     tasks = found if keys == (*found,) else _chosen(found, keys)
-                    asking = tasks and self._asking_of(tasks, names.get("self"))
-                    if asking:
+                    asking = self._asking_of(tasks, names.get("self")) if tasks else None
+                    if asking is not None:
                         return asking
             frame = frame.f_back
             further -= 1
