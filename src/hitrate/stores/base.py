@@ -229,6 +229,14 @@ class Store(ABC):
         """Do ``list_page`` without blocking the event loop."""
         raise NotImplementedError(f"{type(self).__name__} does not list what it holds: it has no `alist_page`")
 
+    def count_expired(self) -> int:
+        """Return how many entries have expired and still take room; 0 where the backend removes them by itself."""
+        return 0
+
+    def remove_expired(self) -> int:
+        """Remove them, in steps that hold nobody up; return how many."""
+        return 0
+
     def described(self) -> str:
         """Return what and where it is, as the arguments in its cache's repr: no secret, without waiting or failing."""
         return ""

@@ -35,7 +35,7 @@ from hitrate.stores.sqlite.paths import prepare_path
 from hitrate.stores.sqlite.reading import read_many, read_one
 from hitrate.stores.sqlite.rights import check_mode, check_rights, explained, no_permission, permits
 from hitrate.stores.sqlite.room import SPARE_PAGES, WAL_BYTES, bytes_on_disk, truncate_wal, wal_bytes
-from hitrate.stores.sqlite.usage import live_usage
+from hitrate.stores.sqlite.usage import count_expired, live_usage
 from hitrate.stores.sqlite.worker import Worker
 from hitrate.stores.sqlite.writing import (
     CLEARED_PER_STEP,
@@ -364,6 +364,17 @@ class SqliteStore(Store):
     async def alist_page(self, under: bytes, after: Any, limit: int) -> Page:
         page: Page = await self._worker.submit("list", lambda: self.list_page(under, after, limit))
         return page
+
+    def count_expired(self) -> int:
+        return self._use(count_expired, self._clock())
+
+    def remove_expired(self) -> int:
+        removed = 0
+        while purged := self._transact(lambda transaction: transaction.purge(self._clock())):
+            removed += purged
+        self._expirations += removed
+        self._removed += removed
+        return removed
 
     def described(self) -> str:
         return f"path={self.path!r}"

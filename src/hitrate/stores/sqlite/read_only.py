@@ -72,7 +72,7 @@ class ReadOnlyConnections(Connections):
             con.set_busy_handler(self.wait)
             con.config(apsw.SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 1)
             if not schema.check(con, self.path):
-                raise schema.NotOurs(f"{self.path} is empty, and so no file of a cache that could be read")
+                raise schema.NotOurs(f"{self.path} has no tables of hitrate's, and so is no cache to read")
             self._restrict(con)
             if logged:
                 self._begin_reading(handle)
@@ -157,6 +157,9 @@ class ReadOnlySqliteStore(SqliteStore):
         self._refuse()
 
     def clear_under(self, prefix: bytes) -> None:
+        self._refuse()
+
+    def remove_expired(self) -> int:
         self._refuse()
 
     def lease(self, keys: Sequence[EncodedKey], token: bytes, seconds: float) -> Sequence[float]:
