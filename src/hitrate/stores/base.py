@@ -132,7 +132,13 @@ class Channel(ABC):
 
 
 class Store(ABC):
-    """Keeps entries under encoded keys."""
+    """Keeps entries under encoded keys.
+
+    Attributes:
+        limits: how many entries and how many bytes it holds at most, None for no limit; for metrics to tell.
+    """
+
+    limits: tuple[int | None, int | None] = (None, None)
 
     @abstractmethod
     def get(self, keys: Sequence[EncodedKey]) -> Sequence[Found]:

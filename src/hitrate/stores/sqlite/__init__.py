@@ -88,6 +88,7 @@ class SqliteStore(Store):
     ) -> None:
         check_limit("max_bytes", max_bytes)
         check_limit("max_entries", max_entries)
+        self.limits = (max_entries, max_bytes)
         if durability not in ("normal", "full"):
             raise ValueError(f"durability is 'normal' or 'full', not {durability!r}")
         self._mode = check_mode(mode)
