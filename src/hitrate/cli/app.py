@@ -17,6 +17,8 @@ _COMMANDS = {
     "keys": ("looking", "The entries of a namespace."),
     "show": ("looking", "The value of an entry."),
     "clear": ("clearing", "Remove entries."),
+    "check": ("keeping", "Whether all checksums, indexes and totals are right."),
+    "compact": ("keeping", "Give room on the disk back."),
 }
 """Where each command is, and what the overview says of it: the module is imported when the command is run."""
 

@@ -7,7 +7,7 @@ A store knows nothing of values, counters or failures that become misses; the ca
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Collection, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 from hitrate.entry import Entry
@@ -72,6 +72,22 @@ class Page(NamedTuple):
 
     entries: Sequence[Listed]
     after: Any
+
+
+class Problem(NamedTuple):
+    """Something that is wrong in a store.
+
+    Attributes:
+        name: the encoded namespace of the entry it is about; None if it is about none, or that is not known.
+        key: the encoded key of that entry; None if it is about none.
+        what: what is wrong.
+        mended: whether it was put right; a damaged entry is so by its removal.
+    """
+
+    name: bytes | None
+    key: bytes | None
+    what: str
+    mended: bool
 
 
 class Listener(Protocol):
@@ -242,6 +258,18 @@ class Store(ABC):
     def remove_expired(self) -> int:
         """Remove them, in steps that hold nobody up; return how many."""
         return 0
+
+    def check(self, repair: bool) -> Iterator[Problem] | None:
+        """Yield what is wrong; None for a store of which a listing and reads tell all that can be.
+
+        Args:
+            repair: whether to put it right.
+        """
+        return None
+
+    def compact(self) -> bool:
+        """Give room on the disk back as far as that goes; False for a store that has none to give."""
+        return False
 
     def described(self) -> str:
         """Return what and where it is, as the arguments in its cache's repr: no secret, without waiting or failing."""

@@ -7,7 +7,7 @@ import os
 import sys
 import time
 import weakref
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from functools import partial
 from typing import Any, NoReturn, TypeVar
 
@@ -18,9 +18,10 @@ from hitrate.errors import ClosedError, HitrateError, StoreError
 from hitrate.exclusive import Exclusive, within_change
 from hitrate.failsafe import log
 from hitrate.keys import EncodedKey, spelled
-from hitrate.stores.base import Changes, Channel, Found, Listener, Page, Store, Usage, check_limit
+from hitrate.stores.base import Changes, Channel, Found, Listener, Page, Problem, Store, Usage, check_limit
 from hitrate.stores.keeper import Keeper
 from hitrate.stores.sqlite import schema
+from hitrate.stores.sqlite.checking import check
 from hitrate.stores.sqlite.commits import CommitWatch
 from hitrate.stores.sqlite.connections import (
     Connections,
@@ -376,6 +377,20 @@ class SqliteStore(Store):
         self._expirations += removed
         self._removed += removed
         return removed
+
+    def check(self, repair: bool) -> Iterator[Problem]:
+        return check(self.path, self._use, self._transact if repair else None)
+
+    def compact(self) -> bool:
+        while self._transact(lambda transaction: transaction.remove_cleared(CLEARED_PER_STEP)):
+            pass
+        self.remove_expired()
+        while self._transact(lambda transaction: transaction.give_back(spare=0)):
+            pass
+        self._fold()
+        if not self._connections.in_memory:
+            self._exclusive.run(self._use, truncate_wal, self._connections.wait)
+        return True
 
     def described(self) -> str:
         return f"path={self.path!r}"
