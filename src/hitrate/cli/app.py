@@ -19,6 +19,8 @@ _COMMANDS = {
     "clear": ("clearing", "Remove entries."),
     "check": ("keeping", "Whether all checksums, indexes and totals are right."),
     "compact": ("keeping", "Give room on the disk back."),
+    "export": ("moving", "Write entries to a file."),
+    "import": ("moving", "Store the entries of such a file, or of another library."),
 }
 """Where each command is, and what the overview says of it: the module is imported when the command is run."""
 

@@ -22,6 +22,8 @@ else:
             raise
         raise ImportError("ZstdSerializer needs the zstd extra: pip install 'hitrate[zstd]'") from exc
 
+__all__ = ["ZstdSerializer", "train_dictionary", "zstd"]
+
 _PREFIX = "zstd+"
 
 
