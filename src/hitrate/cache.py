@@ -659,12 +659,15 @@ class Cache(BaseCache[ValueT]):
         """Return what the cache did since it was opened, and what it holds now."""
         if self._closed:
             self._refuse_closed()
-        counters = self._counters
         try:
             usage = self._store.usage()
         except StoreError as error:
             self._failsafe.failed("stats", error)
             usage = Usage(0, 0, 0, 0)
+        return self._stats_with(usage)
+
+    def _stats_with(self, usage: Usage) -> CacheStats:
+        counters = self._counters
         return CacheStats(
             hits=counters.hits,
             misses=counters.misses,
@@ -680,6 +683,10 @@ class Cache(BaseCache[ValueT]):
             breaker=self._store.breaker,
             tokens_saved=counters.ledger.tokens_saved(),
         )
+
+    def _hits_by_tier(self, stats: CacheStats) -> dict[str, int]:
+        """Return where the hits were found: of a cache of one tier all in the same, which has no name."""
+        return {"": stats.hits}
 
     def close(self) -> None:
         """Close the cache; what was acknowledged stays stored. Calling it again does nothing."""

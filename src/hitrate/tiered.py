@@ -16,6 +16,7 @@ from hitrate.failsafe import OnError
 from hitrate.keys import EncodedKey
 from hitrate.memory import InMemoryCache
 from hitrate.stats import CacheStats
+from hitrate.stores.base import Usage
 from hitrate.stores.tiered import TieredStore
 
 
@@ -140,13 +141,20 @@ class TieredCache(ComputingCache[ValueT]):
 
         ``evictions`` and ``expirations`` are that tier's too; those of each are in its own ``stats()``.
         """
-        stats = super().stats()
+        return super().stats()
+
+    def _stats_with(self, usage: Usage) -> CacheStats:
+        stats = super()._stats_with(usage)
         hits, saved = self._near_counts()
         return replace(
             stats,
             hits=stats.hits + hits - self._before[0],
             seconds_saved=stats.seconds_saved + saved - self._before[1],
         )
+
+    def _hits_by_tier(self, stats: CacheStats) -> dict[str, int]:
+        near = self._near_counts()[0] - self._before[0]
+        return {"near": near, "far": stats.hits - near}
 
     def _near_counts(self) -> tuple[int, float]:
         """Return the hits in the nearest tier, which counts them, and the seconds that they saved."""

@@ -20,6 +20,9 @@ class ComputingCache(Cache[ValueT]):
     _hit: Any = None
     """Serves a hit with less ado than ``get``, in a cache whose hits cost next to nothing; None in others."""
 
+    _observers: tuple[Callable[[float, bool], None], ...] = ()
+    """Are told how many seconds each computation took, and whether it failed, on its thread; they do not raise."""
+
     # Computing
 
     def get_or_compute(

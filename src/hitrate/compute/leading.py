@@ -285,6 +285,8 @@ class Run:
         now = cache._clock()
         try:
             self._seconds = max(0.0, now - started)
+            for observe in cache._observers:
+                observe(self._seconds, isinstance(computed, Exception))
             # Each took its share of the time: else a hit on all of them would save more than they took.
             entries = self._entries(keys, computed, now, self._seconds / len(keys))
         except Exception as error:  # of cache_if, or because of what was returned

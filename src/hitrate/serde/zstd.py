@@ -22,6 +22,8 @@ else:
             raise
         raise ImportError("ZstdSerializer needs the zstd extra: pip install '.[zstd]' in hitrate's folder") from exc
 
+__all__ = ["ZstdSerializer", "train_dictionary", "zstd"]
+
 _PREFIX = "zstd+"
 
 
@@ -100,10 +102,15 @@ class ZstdSerializer:
         """
         encoding, payload = data
         if encoding.startswith(_PREFIX):
-            encoding, payload = encoding[len(_PREFIX) :], self._decompress(payload)
+            encoding, payload = encoding[len(_PREFIX) :], self.decompressed(payload)
         return self._inner.loads_typed((encoding, payload))
 
-    def _decompress(self, payload: bytes) -> bytes:
+    def decompressed(self, payload: bytes) -> bytes:
+        """Return what a payload of an encoding ``zstd+...`` was before it was compressed.
+
+        Raises:
+            DecodeError: it is damaged, or larger than ``max_size``.
+        """
         try:
             declared = zstd.get_frame_info(payload).decompressed_size
             if declared is None or declared > self._max_size:

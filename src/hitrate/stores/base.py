@@ -7,7 +7,7 @@ A store knows nothing of values, counters or failures that become misses; the ca
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Collection, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 from hitrate.entry import Entry
@@ -74,6 +74,22 @@ class Page(NamedTuple):
     after: Any
 
 
+class Problem(NamedTuple):
+    """Something that is wrong in a store.
+
+    Attributes:
+        name: the encoded namespace of the entry it is about; None if it is about none, or that is not known.
+        key: the encoded key of that entry; None if it is about none.
+        what: what is wrong.
+        mended: whether it was put right; a damaged entry is so by its removal.
+    """
+
+    name: bytes | None
+    key: bytes | None
+    what: str
+    mended: bool
+
+
 class Listener(Protocol):
     """Who keeps copies of a store's entries nearer by, and is told what changed in it.
 
@@ -132,7 +148,13 @@ class Channel(ABC):
 
 
 class Store(ABC):
-    """Keeps entries under encoded keys."""
+    """Keeps entries under encoded keys.
+
+    Attributes:
+        limits: how many entries and how many bytes it holds at most, None for no limit; for metrics to tell.
+    """
+
+    limits: tuple[int | None, int | None] = (None, None)
 
     @abstractmethod
     def get(self, keys: Sequence[EncodedKey]) -> Sequence[Found]:
@@ -228,6 +250,26 @@ class Store(ABC):
     async def alist_page(self, under: bytes, after: Any, limit: int) -> Page:
         """Do ``list_page`` without blocking the event loop."""
         raise NotImplementedError(f"{type(self).__name__} does not list what it holds: it has no `alist_page`")
+
+    def count_expired(self) -> int:
+        """Return how many entries have expired and still take room; 0 where the backend removes them by itself."""
+        return 0
+
+    def remove_expired(self) -> int:
+        """Remove them, in steps that hold nobody up; return how many."""
+        return 0
+
+    def check(self, repair: bool) -> Iterator[Problem] | None:
+        """Yield what is wrong; None for a store of which a listing and reads tell all that can be.
+
+        Args:
+            repair: whether to put it right.
+        """
+        return None
+
+    def compact(self) -> bool:
+        """Give room on the disk back as far as that goes; False for a store that has none to give."""
+        return False
 
     def described(self) -> str:
         """Return what and where it is, as the arguments in its cache's repr: no secret, without waiting or failing."""

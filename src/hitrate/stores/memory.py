@@ -152,6 +152,7 @@ class MemoryStore(Store):
     ) -> None:
         check_limit("max_bytes", max_bytes)
         check_limit("max_entries", max_entries)
+        self.limits = (max_entries, max_bytes)
         if evict not in ("sieve", "cost"):
             raise ValueError(f'evict must be "sieve" or "cost", not {evict!r}')
         self.spaces: dict[Any, Space] = {}

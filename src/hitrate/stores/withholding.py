@@ -233,6 +233,11 @@ class WithholdingStore(Store):
 
     # The whole
 
+    @property
+    def limits(self) -> tuple[int | None, int | None]:  # type: ignore[override]
+        """Those of the store."""
+        return self.store.limits
+
     def usage(self) -> Usage:
         return self.store.usage()
 

@@ -103,6 +103,7 @@ class PostgresStore(Store):
     ) -> None:
         check_limit("max_bytes", max_bytes)
         check_limit("max_entries", max_entries)
+        self.limits = (max_entries, max_bytes)
         check_limit("max_connections", max_connections)
         if max_connections is None:
             raise TypeError("max_connections is a positive int, not None")

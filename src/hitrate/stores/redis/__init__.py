@@ -64,6 +64,7 @@ class RedisStore(Store):
     ) -> None:
         check_limit("max_bytes", max_bytes)
         check_limit("max_entries", max_entries)
+        self.limits = (max_entries, max_bytes)
         if not isinstance(prefix, str):
             raise TypeError(f"prefix is a str, not {prefix!r} of type {type(prefix).__name__}")
         for name, seconds in (("timeout", timeout), ("connect_timeout", connect_timeout)):

@@ -7,7 +7,7 @@ import os
 import sys
 import time
 import weakref
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from functools import partial
 from typing import Any, NoReturn, TypeVar
 
@@ -18,9 +18,10 @@ from hitrate.errors import ClosedError, HitrateError, StoreError
 from hitrate.exclusive import Exclusive, within_change
 from hitrate.failsafe import log
 from hitrate.keys import EncodedKey, spelled
-from hitrate.stores.base import Changes, Channel, Found, Listener, Page, Store, Usage, check_limit
+from hitrate.stores.base import Changes, Channel, Found, Listener, Page, Problem, Store, Usage, check_limit
 from hitrate.stores.keeper import Keeper
 from hitrate.stores.sqlite import schema
+from hitrate.stores.sqlite.checking import check
 from hitrate.stores.sqlite.commits import CommitWatch
 from hitrate.stores.sqlite.connections import (
     Connections,
@@ -35,7 +36,7 @@ from hitrate.stores.sqlite.paths import prepare_path
 from hitrate.stores.sqlite.reading import read_many, read_one
 from hitrate.stores.sqlite.rights import check_mode, check_rights, explained, no_permission, permits
 from hitrate.stores.sqlite.room import SPARE_PAGES, WAL_BYTES, bytes_on_disk, truncate_wal, wal_bytes
-from hitrate.stores.sqlite.usage import live_usage
+from hitrate.stores.sqlite.usage import count_expired, live_usage
 from hitrate.stores.sqlite.worker import Worker
 from hitrate.stores.sqlite.writing import (
     CLEARED_PER_STEP,
@@ -87,6 +88,7 @@ class SqliteStore(Store):
     ) -> None:
         check_limit("max_bytes", max_bytes)
         check_limit("max_entries", max_entries)
+        self.limits = (max_entries, max_bytes)
         if durability not in ("normal", "full"):
             raise ValueError(f"durability is 'normal' or 'full', not {durability!r}")
         self._mode = check_mode(mode)
@@ -361,6 +363,31 @@ class SqliteStore(Store):
     async def alist_page(self, under: bytes, after: Any, limit: int) -> Page:
         page: Page = await self._worker.submit("list", lambda: self.list_page(under, after, limit))
         return page
+
+    def count_expired(self) -> int:
+        return self._use(count_expired, self._clock())
+
+    def remove_expired(self) -> int:
+        removed = 0
+        while purged := self._transact(lambda transaction: transaction.purge(self._clock())):
+            removed += purged
+        self._expirations += removed
+        self._removed += removed
+        return removed
+
+    def check(self, repair: bool) -> Iterator[Problem]:
+        return check(self.path, self._use, self._transact if repair else None)
+
+    def compact(self) -> bool:
+        while self._transact(lambda transaction: transaction.remove_cleared(CLEARED_PER_STEP)):
+            pass
+        self.remove_expired()
+        while self._transact(lambda transaction: transaction.give_back(spare=0)):
+            pass
+        self._fold()
+        if not self._connections.in_memory:
+            self._exclusive.run(self._use, truncate_wal, self._connections.wait)
+        return True
 
     def described(self) -> str:
         return f"path={self.path!r}"

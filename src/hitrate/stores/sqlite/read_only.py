@@ -10,7 +10,7 @@ from __future__ import annotations
 import os
 import stat
 import time
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from typing import Any, NoReturn
 from urllib.parse import quote
 
@@ -19,7 +19,7 @@ import apsw
 from hitrate.errors import ReadOnlyError, StoreError
 from hitrate.failsafe import log
 from hitrate.keys import EncodedKey
-from hitrate.stores.base import Changes, Found, Page
+from hitrate.stores.base import Changes, Found, Page, Problem
 from hitrate.stores.sqlite import SqliteStore, schema
 from hitrate.stores.sqlite.connections import Connections, Durability, Handle, open_files
 from hitrate.stores.sqlite.ownership import own_path
@@ -72,7 +72,7 @@ class ReadOnlyConnections(Connections):
             con.set_busy_handler(self.wait)
             con.config(apsw.SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 1)
             if not schema.check(con, self.path):
-                raise schema.NotOurs(f"{self.path} is empty, and so no file of a cache that could be read")
+                raise schema.NotOurs(f"{self.path} has no tables of hitrate's, and so is no cache to read")
             self._restrict(con)
             if logged:
                 self._begin_reading(handle)
@@ -157,6 +157,18 @@ class ReadOnlySqliteStore(SqliteStore):
         self._refuse()
 
     def clear_under(self, prefix: bytes) -> None:
+        self._refuse()
+
+    def remove_expired(self) -> int:
+        self._refuse()
+
+    def check(self, repair: bool) -> Iterator[Problem]:
+        if repair:
+            self._refuse()
+        self._connections.look_again()
+        return super().check(repair)
+
+    def compact(self) -> bool:
         self._refuse()
 
     def lease(self, keys: Sequence[EncodedKey], token: bytes, seconds: float) -> Sequence[float]:

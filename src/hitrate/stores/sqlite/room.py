@@ -22,16 +22,20 @@ WAL_BYTES = 4 << 20
 """What may stay in a -wal file that nobody writes to: to lengthen it anew takes longer than to write over it."""
 
 
-def give_back(execute: Any) -> bool:
+def give_back(execute: Any, spare: int = SPARE_PAGES) -> bool:
     """Give back a bounded number of free pages, within a write transaction; tell whether there are more to give.
 
     An eighth of the pages in use is kept free, and a megabyte: a cache that stays as full as it is takes them again.
+
+    Args:
+        execute: runs a statement.
+        spare: pages to keep free at least; 0 to keep none at all.
     """
     ((free,),) = execute("PRAGMA freelist_count").fetchall()
-    if free <= SPARE_PAGES:
+    if free <= spare:
         return False
     ((pages,),) = execute("PRAGMA page_count").fetchall()
-    surplus = free - max(SPARE_PAGES, (pages - free) // _SPARE_SHARE)
+    surplus = free - max(spare, (pages - free) // _SPARE_SHARE if spare else 0)
     if surplus <= 0 or execute("PRAGMA auto_vacuum").fetchall() != [(2,)]:
         return False
     execute(f"PRAGMA incremental_vacuum({min(surplus, PAGES_PER_STEP)})").fetchall()

@@ -49,6 +49,12 @@ def live_usage(execute: Any, entries: int, size: int) -> tuple[int, int]:
     return live, int(size * live_share / (live_share + cleared_share))
 
 
+def count_expired(handle: Any, now: float) -> int:
+    """Return how many rows have expired and were not removed yet."""
+    ((rows,),) = handle.execute("SELECT count(*) FROM hitrate_entries WHERE expiry <= ?", (now,)).fetchall()
+    return int(rows)
+
+
 def _read(execute: Any, ranges: str) -> tuple[int, int]:
     """Return how many rows there are in the first of some ranges of slots, and their bytes."""
     ((rows, size),) = execute(_SIZES.format(ranges), (_SAMPLE,)).fetchall()

@@ -17,7 +17,7 @@ from hitrate.sieve import rounds, sweep
 from hitrate.stores.base import Changes
 from hitrate.stores.sqlite import leases
 from hitrate.stores.sqlite.connections import Handle
-from hitrate.stores.sqlite.room import give_back
+from hitrate.stores.sqlite.room import SPARE_PAGES, give_back
 from hitrate.stores.sqlite.rows import ROW_OVERHEAD, pack_key, size_of, slot_of, write_columns
 from hitrate.stores.sqlite.schema import BASES, SLOTS
 
@@ -89,6 +89,18 @@ def read_totals(execute: Any) -> tuple[int, int, int]:
     except UnicodeDecodeError:
         pass
     counted: tuple[int, int, int] = execute(_COUNT).fetchall()[0]
+    return counted
+
+
+def read_stated_totals(execute: Any) -> tuple[Any, Any] | None:
+    """Return how many rows and bytes the newest row says there are; None if there is no row."""
+    rows = execute(_TOTALS).fetchall()
+    return rows[0][1:] if rows else None
+
+
+def read_counts(execute: Any) -> tuple[int, int]:
+    """Return how many rows and bytes there are, counted."""
+    counted: tuple[int, int] = execute(_COUNT).fetchall()[0][1:]
     return counted
 
 
@@ -407,9 +419,28 @@ class Transaction:
             return True
         return False
 
-    def give_back(self) -> bool:
-        """Give back a bounded number of free pages; tell whether there are more to give."""
-        return give_back(self._execute)
+    def give_back(self, spare: int = SPARE_PAGES) -> bool:
+        """Give back a bounded number of free pages, all but some; tell whether there are more to give."""
+        return give_back(self._execute, spare)
+
+    # Repairing
+
+    def rows(self, statement: str, row: int) -> list[Any]:
+        """Return what a statement reads of a row."""
+        return self._execute(statement, (row,)).fetchall()  # type: ignore[no-any-return]
+
+    def remove_row(self, row: int) -> None:
+        """Delete a row."""
+        self._remove(self._execute(f"{_SIZED} WHERE id = ?", (row,)).fetchall())
+
+    def recount(self) -> None:
+        """Count the rows and their bytes anew, and write that down."""
+        self.entries, self.bytes = read_counts(self._execute)
+        self._counted = (-1, -1, -1)
+
+    def reindex(self) -> None:
+        """Make the indexes anew."""
+        self._execute("REINDEX")
 
     # Expiry and eviction
 

@@ -602,6 +602,11 @@ class TieredStore(Store):
 
     # The whole
 
+    @property
+    def limits(self) -> tuple[int | None, int | None]:  # type: ignore[override]
+        """The limits of the farthest tier, which is what ``usage`` tells of."""
+        return self._tiers[-1].store.limits
+
     def usage(self) -> Usage:
         """Return what the farthest tier that answers holds."""
         failed = []

@@ -1,0 +1,54 @@
+"""Checking a cache: whether what is stored can be trusted."""
+
+from __future__ import annotations
+
+from collections.abc import Generator
+from typing import Any, NamedTuple
+
+from hitrate.base import Namespace
+from hitrate.cache import Cache
+from hitrate.records import Damaged, records
+
+
+class Finding(NamedTuple):
+    """Something that is wrong.
+
+    Attributes:
+        namespace: of the entry that it is about; None if it is about none, or that cannot be told.
+        key: of that entry.
+        what: what is wrong.
+        mended: whether it was put right; a damaged entry is so by its removal.
+    """
+
+    namespace: Namespace | None
+    key: str | None
+    what: str
+    mended: bool
+
+
+def findings(cache: Cache[Any], *, repair: bool) -> Generator[Finding, None, None]:
+    """Yield what is wrong in a cache.
+
+    Args:
+        cache: the cache.
+        repair: whether to put it right.
+
+    Raises:
+        StoreError: the store failed.
+    """
+    problems = cache._open_store().check(repair)
+    if problems is None:
+        for each in records(cache):
+            if isinstance(each, Damaged):
+                mended = bool(repair and cache.delete([(each.namespace, each.key)]))
+                yield Finding(each.namespace, each.key, each.why, mended)
+        return
+    full_key = cache._key_decoder()
+    for name, key, what, mended in problems:
+        namespace = text = None
+        if name is not None and key is not None:
+            try:
+                namespace, text = full_key(name, key)
+            except (ValueError, IndexError):  # the key itself was damaged
+                pass
+        yield Finding(namespace, text, what, mended)

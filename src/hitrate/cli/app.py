@@ -1,0 +1,107 @@
+"""The group of commands, and how it is run."""
+
+from __future__ import annotations
+
+import os
+import sys
+from importlib import import_module
+from typing import Any
+
+import click
+
+from hitrate.cli.exits import DONE, INTERRUPTED, NOT_SO, PIPE_CLOSED
+
+_COMMANDS = {
+    "stats": ("looking", "How many entries and bytes a cache holds."),
+    "ls": ("looking", "Its namespaces as a tree: entries, bytes, age."),
+    "keys": ("looking", "The entries of a namespace."),
+    "show": ("looking", "The value of an entry."),
+    "clear": ("clearing", "Remove entries."),
+    "check": ("keeping", "Whether all checksums, indexes and totals are right."),
+    "compact": ("keeping", "Give room on the disk back."),
+    "export": ("moving", "Write entries to a file."),
+    "import": ("moving", "Store the entries of such a file, or of another library."),
+}
+"""Where each command is, and what the overview says of it: the module is imported when the command is run."""
+
+
+class _Commands(click.Group):
+    def invoke(self, ctx: click.Context) -> Any:
+        try:
+            return super().invoke(ctx)
+        except BrokenPipeError:  # click would exit with 1, which has a meaning here
+            ctx.exit(_pipe_closed())
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return list(_COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        if cmd_name not in _COMMANDS:
+            return None
+        module = import_module(f"hitrate.cli.{_COMMANDS[cmd_name][0]}")
+        command: click.Command = getattr(module, f"{cmd_name}_command")
+        return command
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        with formatter.section("Commands"):
+            formatter.write_dl([(name, text) for name, (_, text) in _COMMANDS.items()])
+
+
+def _print_version(ctx: click.Context, param: click.Parameter, value: bool) -> None:
+    if value:
+        from importlib.metadata import version
+
+        click.echo(f"hitrate {version('hitrate')}")
+        ctx.exit()
+
+
+@click.group(cls=_Commands, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
+@click.option("--version", is_flag=True, callback=_print_version, expose_value=False, is_eager=True, help="Say which.")
+def hitrate() -> None:
+    """Look into a cache, and tidy it up.
+
+    A cache is named by the URL that hitrate.open takes: sqlite:///cache.db, redis://localhost, postgresql://host/db.
+    A namespace is a JSON array, or its parts joined by "/" where no part has one.
+
+    Exit codes: 0 done, 1 the answer is no (not there, damaged, declined), 2 wrong arguments, 3 the cache cannot be
+    used, 130 interrupted, 141 the reader of the output has gone.
+    """
+
+
+def run(arguments: list[str] | None = None) -> int:
+    """Run the command.
+
+    Args:
+        arguments: those after its name; None for those of the process.
+
+    Returns:
+        The exit code.
+    """
+    for stream in (sys.stdout, sys.stderr):
+        _write_anything(stream)
+    try:
+        try:
+            code = hitrate.main(arguments, prog_name="hitrate", standalone_mode=False)
+            sys.stdout.flush()
+        except BrokenPipeError:
+            return _pipe_closed()
+    except click.ClickException as error:
+        error.show()
+        return error.exit_code
+    except click.Abort as error:
+        return INTERRUPTED if isinstance(error.__cause__, KeyboardInterrupt) else NOT_SO
+    except KeyboardInterrupt:
+        return INTERRUPTED
+    return code if isinstance(code, int) else DONE
+
+
+def _pipe_closed() -> int:
+    # What is still buffered would fail once more when Python exits.
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    return PIPE_CLOSED
+
+
+def _write_anything(stream: Any) -> None:
+    """Keep a character that the terminal's encoding lacks from ending the command."""
+    if hasattr(stream, "reconfigure"):
+        stream.reconfigure(errors="backslashreplace")

@@ -1,0 +1,66 @@
+"""What the commands are given: caches, namespaces, spans of time and sizes."""
+
+from __future__ import annotations
+
+import json
+import re
+from typing import Any, TypeVar
+
+import click
+
+from hitrate.base import Namespace
+
+F = TypeVar("F", bound=Any)
+
+_SECONDS = {"s": 1, "m": 60, "min": 60, "h": 3600, "d": 86400, "w": 604800}
+_BYTES = {"": 1, "b": 1, "kb": 10**3, "mb": 10**6, "gb": 10**9, "kib": 2**10, "mib": 2**20, "gib": 2**30}
+
+
+def namespace_of(text: str | Namespace) -> Namespace:
+    """Return the namespace that is meant: a JSON array of strings, or parts joined by ``/``."""
+    if isinstance(text, tuple):
+        return text
+    if not text.startswith("["):
+        return tuple(text.split("/")) if text else ()
+    try:
+        parts = json.loads(text)
+    except (ValueError, RecursionError):
+        raise click.BadParameter(f"{text[:80]!r} begins as a JSON array and is none; write '[\"part\"]'") from None
+    if not isinstance(parts, list) or not all(isinstance(part, str) for part in parts):
+        raise click.BadParameter(f"{text[:80]!r} is no JSON array of strings")
+    return tuple(parts)
+
+
+def seconds_of(text: str) -> float:
+    """Return the seconds of ``90s``, ``30min``, ``12h``, ``7d`` or ``2w``."""
+    found = re.fullmatch(r"(\d{1,12}(?:\.\d{1,6})?) ?([a-z]*)", text)
+    if not found or found[2] not in _SECONDS:
+        raise click.BadParameter(f"{text!r} is no span of time; write 90s, 30min, 12h, 7d or 2w")
+    return float(found[1]) * _SECONDS[found[2]]
+
+
+def bytes_of(text: str) -> int:
+    """Return the bytes of ``500``, ``10kB``, ``1MB`` or ``1MiB``."""
+    found = re.fullmatch(r"(\d{1,15}(?:\.\d{1,6})?) ?([a-z]*)", text.lower())
+    if not found or found[2] not in _BYTES:
+        raise click.BadParameter(f"{text!r} is no size; write 500, 10kB, 1MB or 1MiB")
+    return int(float(found[1]) * _BYTES[found[2]])
+
+
+def name_of(namespace: Namespace) -> str:
+    """Return a namespace as it can be given to a command: parts joined by ``/``, or the JSON array."""
+    if namespace and all(part and "/" not in part for part in namespace) and not namespace[0].startswith("["):
+        return "/".join(namespace)
+    return json.dumps(list(namespace), ensure_ascii=False)
+
+
+def cache_argument(command: F) -> F:
+    """Give a command the argument ``URL``."""
+    decorated: F = click.argument("url", metavar="URL")(command)
+    return decorated
+
+
+def json_option(command: F) -> F:
+    """Give a command the option ``--json``."""
+    decorated: F = click.option("--json", "json_", is_flag=True, help="Print JSON.")(command)
+    return decorated

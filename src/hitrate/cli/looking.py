@@ -1,0 +1,167 @@
+"""``stats``, ``ls``, ``keys`` and ``show``: what is in a cache. None of them writes to it."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from itertools import islice
+from typing import Any
+
+import click
+
+from hitrate.base import Namespace
+from hitrate.cli.arguments import cache_argument, json_option, name_of, namespace_of
+from hitrate.cli.caches import Cache, named, reading
+from hitrate.cli.exits import NOT_SO, Failure
+from hitrate.cli.printing import print_json, print_json_list, print_table, shown, size, span
+from hitrate.cli.tree import SORTS, tree_rows
+from hitrate.entry_info import EntryInfo
+
+_SHOWN_CHARACTERS = 10_000
+
+
+@click.command("stats")
+@cache_argument
+@json_option
+def stats_command(url: str, json_: bool) -> None:
+    """How many entries and bytes the cache at URL holds.
+
+    Hits and misses are counted in the process of each program: see hitrate.metrics.
+    """
+    with reading(url) as cache:
+        stats = cache.stats()
+        told: dict[str, Any] = {
+            "cache": named(cache),
+            "entries": stats.entries,
+            "bytes": stats.bytes,
+            "disk_bytes": stats.disk_bytes,
+            "breaker": stats.breaker,
+        }
+    if json_:
+        print_json(told)
+        return
+    click.echo(shown(told["cache"]))
+    click.echo(f"entries  {stats.entries}")
+    click.echo(f"bytes    {stats.bytes} ({size(stats.bytes)})")
+    if stats.disk_bytes:
+        click.echo(f"on disk  {stats.disk_bytes} ({size(stats.disk_bytes)})")
+
+
+@click.command("ls")
+@cache_argument
+@click.argument("under", type=namespace_of, default=())
+@click.option("--sort", type=click.Choice(SORTS), default="name", help="Largest, or oldest, first.", show_default=True)
+@json_option
+def ls_command(url: str, under: Namespace, sort: str, json_: bool) -> None:
+    """The namespaces of the cache at URL, as a tree, or those UNDER one."""
+    with reading(url) as cache:
+        namespaces = list(cache.namespaces(under))
+    rows = tree_rows(namespaces, sort)
+    if json_:
+        own = [row.own for row in rows if row.own is not None]
+        print_json_list(
+            {
+                "namespace": list(info.namespace),
+                "entries": info.entries,
+                "bytes": info.bytes,
+                "oldest": info.oldest,
+                "newest": info.newest,
+            }
+            for info in own
+        )
+        return
+    now = time.time()
+    print_table(
+        ["namespace", "entries", "bytes", "age"],
+        (
+            [row.label, str(row.entries), size(row.bytes), span(None if row.oldest is None else now - row.oldest)]
+            for row in rows
+        ),
+    )
+
+
+@click.command("keys")
+@cache_argument
+@click.argument("namespace", type=namespace_of)
+@click.option("--limit", type=click.IntRange(0), default=100, show_default=True, help="At most so many; 0 for all.")
+@json_option
+def keys_command(url: str, namespace: Namespace, limit: int, json_: bool) -> None:
+    """The entries of NAMESPACE in the cache at URL, the oldest first."""
+    with reading(url) as cache:
+        infos = entries_of(cache, namespace)
+        if json_:
+            print_json_list(map(_as_dict, islice(infos, limit or None)))
+            return
+        found = list(islice(infos, limit or None))
+        more = limit and next(infos, None) is not None
+    now = time.time()
+    print_table(
+        ["key", "bytes", "age", "expires in"],
+        (
+            [
+                info.key,
+                size(info.bytes),
+                span(None if info.created is None else now - info.created),
+                "never" if info.expires is None else span(info.expires - now),
+            ]
+            for info in found
+        ),
+    )
+    if more:
+        click.echo(f"the first {limit}; --limit 0 for all", err=True)
+
+
+@click.command("show")
+@cache_argument
+@click.argument("namespace", type=namespace_of)
+@click.argument("key")
+@click.option("--full", is_flag=True, help="Print all of a long value.")
+@json_option
+def show_command(url: str, namespace: Namespace, key: str, full: bool, json_: bool) -> None:
+    """The value under KEY in NAMESPACE, as far as it can be told without the program's classes; else its structure.
+
+    Nothing of the program is imported. What cannot be decoded here is shown by the names and fields that are stored.
+    """
+    from hitrate.cli.values import decoded, plainly, spelled
+    from hitrate.records import read_record
+
+    with reading(url) as cache:
+        record = read_record(cache, (namespace, key))
+    if record is None:
+        raise Failure(f"there is no entry of namespace {name_of(namespace)}, key {key!r}", NOT_SO)
+    value, exact = decoded(record.encoding, record.payload)
+    if json_:
+        print_json(
+            {
+                "namespace": list(namespace),
+                "key": key,
+                "encoding": record.encoding,
+                "payload_bytes": len(record.payload),
+                "expires": record.expires,
+                "seconds": record.seconds,
+                "decoded": exact,
+                "value": plainly(value),
+            }
+        )
+        return
+    if not exact:
+        click.echo("it cannot be decoded without the program; this is its structure", err=True)
+    text = spelled(value)
+    click.echo(shown(text if full else text[:_SHOWN_CHARACTERS]))
+    if len(text) > _SHOWN_CHARACTERS and not full:
+        click.echo(f"{len(text) - _SHOWN_CHARACTERS} more characters; --full for all", err=True)
+
+
+def entries_of(cache: Cache, namespace: Namespace) -> Iterator[EntryInfo]:
+    """List the entries of exactly this namespace."""
+    return (info for info in cache.entries(namespace) if info.namespace == namespace)
+
+
+def _as_dict(info: EntryInfo) -> dict[str, Any]:
+    return {
+        "key": info.key,
+        "bytes": info.bytes,
+        "created": info.created,
+        "expires": info.expires,
+        "seconds": info.seconds,
+    }

@@ -1,0 +1,127 @@
+"""``export`` and ``import``: moving entries between caches, and taking over those of other libraries."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from importlib.metadata import version
+from pathlib import Path
+from typing import IO, Any
+
+import click
+
+from hitrate.base import Namespace
+from hitrate.cli.arguments import cache_argument, json_option, name_of, namespace_of
+from hitrate.cli.caches import changing, reading
+from hitrate.cli.exits import NOT_SO, Failure, failures_told
+from hitrate.cli.printing import one_line, print_json
+from hitrate.exchange.exports import CutShort, NoExport, compressed, opened, read_export, write_export
+from hitrate.exchange.taking import Taken, take
+from hitrate.records import Damaged, Record, records
+
+_PATH = click.Path(dir_okay=False, path_type=Path)
+
+
+@click.command("export")
+@cache_argument
+@click.argument("file", type=_PATH)
+@click.option("--under", metavar="NAMESPACE", type=namespace_of, default=(), help="Only what is in it and below.")
+@click.option("--zstd", is_flag=True, help="Compress the file.")
+@click.option("--force", is_flag=True, help="Replace FILE if it is there.")
+@json_option
+@click.pass_context
+def export_command(
+    ctx: click.Context, url: str, file: Path, under: Namespace, zstd: bool, force: bool, json_: bool
+) -> None:
+    """Write the entries of the cache at URL to FILE, as they are stored.
+
+    FILE appears when it is whole. Damaged entries are left out and told, and make the exit code 1.
+    """
+    damaged: list[Damaged] = []
+    with reading(url) as cache, _appearing(file, force=force) as target:
+
+        def sound() -> Iterator[Record]:
+            for each in records(cache, under):
+                if isinstance(each, Damaged):
+                    damaged.append(each)
+                else:
+                    yield each
+
+        if zstd:
+            with compressed(target) as writer:
+                count = write_export(writer, sound(), version=version("hitrate"))
+        else:
+            count = write_export(target, sound(), version=version("hitrate"))
+    size = file.stat().st_size
+    if json_:
+        print_json({"entries": count, "bytes": size, "damaged": [[list(each.namespace), each.key] for each in damaged]})
+    else:
+        click.echo(f"exported {count} entries, {size} bytes")
+        for each in damaged:
+            click.echo(one_line(f"left out {name_of(each.namespace)} {each.key!r}: {each.why}"), err=True)
+    if damaged:
+        ctx.exit(NOT_SO)
+
+
+@contextmanager
+def _appearing(path: Path, *, force: bool) -> Iterator[IO[bytes]]:
+    """Open a file for writing that takes its name when it is whole, and is removed if that fails."""
+    part = path.with_name(f"{path.name}.part-{os.getpid()}")
+    with failures_told():
+        if path.exists() and not force:
+            raise Failure(f"{path} is there already; --force replaces it")
+        try:
+            with part.open("xb") as file:
+                yield file
+            part.replace(path)
+        finally:
+            with suppress(FileNotFoundError):
+                part.unlink()
+
+
+@click.command("import")
+@cache_argument
+@click.argument("path", type=click.Path(path_type=Path))
+@click.option("--replace", is_flag=True, help="Replace entries that are there under the same key; they stay otherwise.")
+@json_option
+@click.pass_context
+def import_command(ctx: click.Context, url: str, path: Path, replace: bool, json_: bool) -> None:
+    """Store the entries of the export at PATH in the cache at URL, which is made if it is not there.
+
+    No value is decoded. Each batch is stored whole; after an interruption the same command carries on.
+    """
+    taken = Taken()
+    failure = None
+    with failures_told(), path.open("rb") as file, opened(file) as source:
+        stream = read_export(source)
+        try:
+            first = next(stream, None)  # before a cache is made: of what is no export, none is
+        except (NoExport, CutShort) as error:
+            raise Failure(f"{path}: {error}") from error
+        with changing(url, make=True) as cache:
+            try:
+                take(cache, _with_first(first, stream), taken, replace=replace)
+            except CutShort as error:
+                failure = f"{path}: {error}; the entries before that were stored"
+    _tell(taken, json_=json_)
+    if failure:
+        raise Failure(failure)
+    if taken.left:
+        ctx.exit(NOT_SO)
+
+
+def _with_first(first: Any, rest: Iterator[Any]) -> Iterator[Any]:
+    if first is not None:
+        yield first
+        yield from rest
+
+
+def _tell(taken: Taken, *, json_: bool) -> None:
+    if json_:
+        told = {"stored": taken.stored, "there": taken.there, "expired": taken.expired, "left": dict(taken.left)}
+        print_json(told)
+        return
+    click.echo(f"stored {taken.stored}, there already {taken.there}, expired {taken.expired}")
+    for why, count in taken.left.items():
+        click.echo(one_line(f"left {count}: {why}"))

@@ -1,0 +1,102 @@
+"""What is printed: JSON, tables, sizes and ages."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import sys
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+import click
+
+_UNITS = ["bytes", "kB", "MB", "GB", "TB"]
+_SPANS = [(86400, "d"), (3600, "h"), (60, "min"), (1, "s")]
+
+
+def as_json(value: Any) -> str:
+    """Return JSON in ASCII: any key can be in it, lone surrogates included, whatever the terminal."""
+    return json.dumps(value, allow_nan=False)
+
+
+def print_json(value: Any) -> None:
+    """Print one JSON document, indented."""
+    click.echo(json.dumps(value, indent=2, allow_nan=False))
+
+
+def print_json_list(items: Iterable[Any]) -> None:
+    """Print a JSON array, an item a line, as the items come."""
+    opening = "["
+    for item in items:
+        click.echo(f"{opening}\n  {as_json(item)}", nl=False)
+        opening = ","
+    click.echo("[]" if opening == "[" else "\n]")
+
+
+def shown(text: str) -> str:
+    """Return text as it may go to a terminal: control characters, which could command that, are escaped."""
+    return "".join(
+        each if each.isprintable() or each == "\n" else each.encode("unicode_escape").decode() for each in text
+    )
+
+
+def one_line(text: str) -> str:
+    """Return text for a cell of a table."""
+    return shown(text).replace("\n", "\\n")
+
+
+def size(count: int) -> str:
+    """Return a number of bytes for people: ``1.2 MB``."""
+    amount = float(count)
+    for unit in _UNITS:
+        if amount < 1000 or unit == _UNITS[-1]:
+            break
+        amount /= 1000
+    return f"{count} bytes" if unit == "bytes" else f"{amount:.1f} {unit}"
+
+
+def span(seconds: float | None) -> str:
+    """Return a span of time for people: ``3 h``; ``-`` for None."""
+    if seconds is None:
+        return "-"
+    for length, unit in _SPANS:
+        if seconds >= length:
+            return f"{seconds / length:.0f} {unit}"
+    return "0 s"
+
+
+def print_table(columns: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
+    """Print a table: by rich on a terminal, where it is installed, and otherwise as plain text.
+
+    Args:
+        columns: their titles; the first is text, those after it are aligned to the right.
+        rows: the cells.
+    """
+    rows = [[one_line(cell) for cell in row] for row in rows]
+    if sys.stdout.isatty() and _rich_table(columns, rows):
+        return
+    widths = [max(map(len, column)) for column in zip(columns, *rows, strict=True)]
+    if sys.stdout.isatty():
+        room = shutil.get_terminal_size().columns - sum(widths[1:]) - 2 * (len(columns) - 1)
+        widths[0] = max(8, min(widths[0], room))
+    for row in [columns, *rows]:
+        first = row[0] if len(row[0]) <= widths[0] else row[0][: widths[0] - 1] + "…"
+        rest = "".join(f"  {cell:>{width}}" for cell, width in zip(row[1:], widths[1:], strict=True))
+        click.echo(f"{first:<{widths[0]}}{rest}".rstrip())
+
+
+def _rich_table(columns: Sequence[str], rows: Iterable[Sequence[str]]) -> bool:
+    """Print by rich; tell whether it is there."""
+    try:
+        from rich.console import Console
+        from rich.table import Table
+        from rich.text import Text
+    except ImportError:
+        return False
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    for index, column in enumerate(columns):
+        table.add_column(column, justify="right" if index else "left", overflow="fold", no_wrap=bool(index))
+    for row in rows:
+        table.add_row(*map(Text, row))  # as text: a key is no markup
+    Console().print(table)
+    return True

@@ -1,0 +1,81 @@
+"""Namespaces as a tree: each with what is in it and below it."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterable
+from typing import Any
+
+from hitrate.base import Namespace
+from hitrate.entry_info import NamespaceInfo
+
+
+class Row:
+    """A line of the tree.
+
+    Attributes:
+        namespace: the whole namespace.
+        entries: in it and below.
+        bytes: likewise.
+        oldest: when the oldest value of these was stored, None if that is not known.
+        own: what is in the namespace itself, None if that is nothing.
+    """
+
+    def __init__(self, namespace: Namespace) -> None:
+        self.namespace = namespace
+        self.entries = 0
+        self.bytes = 0
+        self.oldest: float | None = None
+        self.own: NamespaceInfo | None = None
+        self.below: dict[str, Row] = {}
+
+    def add(self, info: NamespaceInfo) -> None:
+        """Count what a namespace at or below this line holds."""
+        self.entries += info.entries
+        self.bytes += info.bytes
+        if info.oldest is not None:
+            self.oldest = info.oldest if self.oldest is None else min(self.oldest, info.oldest)
+
+    @property
+    def label(self) -> str:
+        """The last part, indented; in quotes where it would not be told from a path."""
+        if not self.namespace:
+            return "(the empty namespace)"
+        part = self.namespace[-1]
+        plain = part and "/" not in part and not part.startswith(("[", '"', " "))
+        return "  " * (len(self.namespace) - 1) + (part if plain else json.dumps(part, ensure_ascii=False))
+
+
+_ORDERS: dict[str, Callable[[Row], Any]] = {
+    "name": lambda row: row.namespace,
+    "entries": lambda row: (-row.entries, row.namespace),
+    "bytes": lambda row: (-row.bytes, row.namespace),
+    "age": lambda row: (float("inf") if row.oldest is None else row.oldest, row.namespace),
+}
+SORTS = list(_ORDERS)
+
+
+def tree_rows(namespaces: Iterable[NamespaceInfo], sort: str) -> list[Row]:
+    """Return the lines of the tree, each before those below it.
+
+    Args:
+        namespaces: those that hold something.
+        sort: one of ``SORTS``: in which order those that begin alike come.
+    """
+    root = Row(())
+    for info in namespaces:
+        row = root
+        for depth, part in enumerate(info.namespace):
+            row = row.below.setdefault(part, Row(info.namespace[: depth + 1]))
+            row.add(info)
+        row.own = info
+    if root.own is not None:
+        root.add(root.own)
+    rows = [root] if root.own is not None else []
+    order = _ORDERS[sort]
+    waiting = sorted(root.below.values(), key=order, reverse=True)
+    while waiting:  # not recursive: a namespace may have any number of parts
+        row = waiting.pop()
+        rows.append(row)
+        waiting += sorted(row.below.values(), key=order, reverse=True)
+    return rows

@@ -1,0 +1,78 @@
+"""A stored value for people and for JSON, without the program that stored it."""
+
+from __future__ import annotations
+
+import math
+from pprint import pformat
+from typing import Any
+
+from hitrate.envelope import opened
+from hitrate.errors import DecodeError
+from hitrate.serde import MsgpackSerializer
+from hitrate.serde.structure import Instance, structure_of
+
+_SHOWN_BYTES = 200
+
+
+def decoded(encoding: str, payload: bytes) -> tuple[Any, bool]:
+    """Return what can be told of a value, and whether it is the value itself."""
+    try:
+        envelope, encoding = opened(encoding)
+        encoding, payload = _decompressed(encoding, payload)
+    except DecodeError as error:
+        return Instance(encoding, str(error)), False
+    if not envelope.error:
+        try:
+            return MsgpackSerializer().loads_typed((encoding, payload)), True
+        except DecodeError:
+            pass
+    if encoding in ("msgpack", "writes"):
+        try:
+            return structure_of(payload), False
+        except DecodeError as error:
+            return Instance(encoding, str(error)), False
+    return Instance(encoding, payload[:_SHOWN_BYTES]), False
+
+
+def _decompressed(encoding: str, payload: bytes) -> tuple[str, bytes]:
+    if not encoding.startswith("zstd+"):
+        return encoding, payload
+    try:
+        from hitrate.serde.zstd import ZstdSerializer
+    except ImportError as error:
+        raise DecodeError("it is compressed, and the extra hitrate[zstd] is not installed") from error
+    return encoding.removeprefix("zstd+"), ZstdSerializer().decompressed(payload)
+
+
+def spelled(value: Any) -> str:
+    """Return a value as text: a str as it is, anything else as Python writes it."""
+    if isinstance(value, str):
+        return value
+    try:
+        return pformat(value, width=100, sort_dicts=False)
+    except RecursionError:
+        return "it is nested too deeply to be shown"
+
+
+def plainly(value: Any) -> Any:
+    """Return a value as JSON can say it; what JSON has no word for as text."""
+    try:
+        return _plainly(value)
+    except RecursionError:
+        return "it is nested too deeply to be shown"
+
+
+def _plainly(value: Any) -> Any:
+    if value is None or isinstance(value, (bool, int, str)):
+        return value
+    if isinstance(value, float):
+        return value if math.isfinite(value) else repr(value)
+    if isinstance(value, dict) and all(isinstance(key, str) for key in value):
+        return {key: _plainly(each) for key, each in value.items()}
+    if isinstance(value, dict):
+        return [[_plainly(key), _plainly(each)] for key, each in value.items()]
+    if type(value).__name__ == "deque" or isinstance(value, (list, tuple)):
+        return [_plainly(each) for each in value]
+    if isinstance(value, Instance):
+        return {"class": value.name, "state": _plainly(value.state)}
+    return repr(value)

@@ -1,0 +1,112 @@
+"""The figures of a cache, by the names under which metrics tell of them."""
+
+from __future__ import annotations
+
+import weakref
+from collections.abc import Iterator
+from typing import Any, NamedTuple
+
+from hitrate.compute.cache import ComputingCache
+from hitrate.errors import ClosedError, StoreError
+from hitrate.stores.base import Usage
+
+SECONDS = (0.005, 0.025, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 120.0)
+"""Where the buckets of computations end: from a query of a database to an agent's long answer."""
+
+BREAKER = {"closed": 0, "half-open": 1, "open": 2}
+
+
+class Metric(NamedTuple):
+    """A metric.
+
+    Attributes:
+        name: without the prefix and without a suffix, words joined by ``_``.
+        help: what it counts.
+        total: whether it only grows.
+        unit: in the notation of UCUM, as OpenTelemetry has it.
+    """
+
+    name: str
+    help: str
+    total: bool = True
+    unit: str = "{entry}"
+
+
+METRICS = [
+    Metric("lookups", "Keys asked for, by what came of it, and of a tiered cache by where hits were.", unit="{lookup}"),
+    Metric("sets", "Entries stored."),
+    Metric("deletes", "Entries deleted by their key."),
+    Metric("evictions", "Entries removed to stay within the limits."),
+    Metric("expirations", "Entries removed because their TTL had passed."),
+    Metric("errors", "Reads and writes that failed.", unit="{error}"),
+    Metric("seconds_saved", "Seconds that hits spared.", unit="s"),
+    Metric("tokens_saved", "Tokens of models that hits spared.", unit="{token}"),
+    Metric("entries", "Entries held.", total=False),
+    Metric("bytes", "Bytes held: keys, payloads and a fixed overhead an entry.", total=False, unit="By"),
+    Metric("limit_entries", "Entries held at most; missing for no limit.", total=False),
+    Metric("limit_bytes", "Bytes held at most; missing for no limit.", total=False, unit="By"),
+    Metric("breaker_state", "Of the circuit breaker: 0 closed, 1 half-open, 2 open.", total=False, unit="1"),
+]
+
+COMPUTE = Metric("compute_seconds", "Seconds that computations took.", unit="s")
+
+Figure = tuple[str, dict[str, str], float]
+"""The name of a metric, its labels beside the cache's name, and its value."""
+
+
+class Watched:
+    """A cache that metrics tell of, which they do not keep alive.
+
+    Args:
+        cache: the cache.
+        name: what its figures are labelled with.
+    """
+
+    def __init__(self, cache: ComputingCache[Any], name: str) -> None:
+        if not isinstance(cache, ComputingCache):
+            raise TypeError(f"cache is a cache of hitrate, not one of type {type(cache).__name__}")
+        if not isinstance(name, str) or not name:
+            raise TypeError(f"name is a str that is not empty, not {name!r}")
+        self.name = name
+        self._cache = weakref.ref(cache)
+
+    @property
+    def gone(self) -> bool:
+        """Whether the cache was closed or is there no more."""
+        cache = self._cache()
+        return cache is None or cache._closed
+
+    def figures(self) -> Iterator[Figure]:
+        """Yield the figures; none for a cache that is gone, and not what it holds if its store cannot tell."""
+        cache = self._cache()
+        if cache is None:
+            return
+        try:
+            store = cache._open_store()
+            usage = store.usage()
+        except ClosedError:
+            return
+        except StoreError:
+            usage = None
+        stats = cache._stats_with(usage or Usage(0, 0, 0, 0))
+        for tier, hits in cache._hits_by_tier(stats).items():
+            yield "lookups", {"result": "hit", "tier": tier}, hits
+        yield "lookups", {"result": "miss", "tier": ""}, stats.misses
+        for name in ("sets", "deletes", "errors", "seconds_saved"):
+            yield name, {}, getattr(stats, name)
+        for model, tokens in stats.tokens_saved.items():
+            for kind, count in tokens.items():
+                yield "tokens_saved", {"model": model, "kind": kind}, count
+        yield "breaker_state", {}, BREAKER[stats.breaker]
+        if usage is not None:
+            yield "evictions", {}, usage.evictions
+            yield "expirations", {}, usage.expirations
+            yield "entries", {}, usage.entries
+            yield "bytes", {}, usage.bytes
+        for name, limit in zip(("limit_entries", "limit_bytes"), store.limits, strict=True):
+            if limit is not None:
+                yield name, {}, limit
+
+
+LABELS = {"lookups": ("result", "tier"), "tokens_saved": ("model", "kind")}
+"""The labels of the metrics that have some beside the cache's name."""

@@ -1,0 +1,140 @@
+"""Figures for OpenTelemetry: observable instruments, and a histogram and spans of computations. Only its API is used.
+
+There is no convention for caches, so the names are our own: ``hitrate.lookups`` and so on, as those for Prometheus.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+import weakref
+from collections.abc import Iterable
+from typing import TYPE_CHECKING, Any
+
+from hitrate.metrics.figures import COMPUTE, METRICS, SECONDS, Figure, Metric, Watched
+
+try:
+    from opentelemetry.metrics import CallbackOptions, MeterProvider, Observation, get_meter_provider
+except ModuleNotFoundError as error:
+    raise ModuleNotFoundError(
+        "hitrate.metrics.opentelemetry needs opentelemetry-api, which is not installed: "
+        "pip install 'hitrate[opentelemetry]'"
+    ) from error
+
+if TYPE_CHECKING:
+    from opentelemetry.trace import Tracer
+
+    from hitrate.compute.cache import ComputingCache
+
+
+def opentelemetry(
+    cache: ComputingCache[Any],
+    *,
+    name: str,
+    meter_provider: MeterProvider | None = None,
+    tracer: Tracer | None = None,
+) -> None:
+    """Have OpenTelemetry told what a cache does: ``hitrate.lookups`` and others, with its name as ``cache``.
+
+    The figures are read when a reader of the provider collects, which asks the cache's backend how much it holds; a hit
+    costs nothing more. A cache that is closed is told of no more. The figures are those of this process.
+
+    Args:
+        cache: any cache of hitrate.
+        name: the attribute ``cache``.
+        meter_provider: who makes the instruments; the global one if not given.
+        tracer: makes a span ``hitrate.compute`` for each computation, a child of the span of its caller. None for none.
+
+    Raises:
+        TypeError: that is no cache, or no name.
+        ValueError: another cache of that name tells this provider.
+        ModuleNotFoundError: opentelemetry-api is not installed (the extra ``opentelemetry``).
+    """
+    watched = Watched(cache, name)
+    provider = get_meter_provider() if meter_provider is None else meter_provider
+    instruments = _instruments.get(provider)
+    if instruments is None:
+        instruments = _instruments[provider] = _Instruments(provider)
+    instruments.add(watched)
+    attributes = {"cache": name}
+
+    def observe(seconds: float, failed: bool) -> None:
+        instruments.computed.record(seconds, {**attributes, "result": "error" if failed else "value"})
+        if tracer is not None:
+            end = time.time_ns()
+            span = tracer.start_span("hitrate.compute", start_time=end - int(seconds * 1e9), attributes=attributes)
+            if failed:
+                from opentelemetry.trace import StatusCode
+
+                span.set_status(StatusCode.ERROR)
+            span.end(end)
+
+    cache._observers = (*cache._observers, observe)
+
+
+class _Instruments:
+    """The instruments of one provider, for all caches that tell it.
+
+    Args:
+        provider: makes them.
+    """
+
+    def __init__(self, provider: MeterProvider) -> None:
+        meter = provider.get_meter("hitrate")
+        self._watched: dict[str, Watched] = {}
+        self._lock = threading.Lock()
+        self._reading: list[Figure] = []
+        self._waiting: dict[str, bool] = {}
+        for metric in METRICS:
+            make = meter.create_observable_counter if metric.total else meter.create_observable_up_down_counter
+            make(
+                f"hitrate.{metric.name}",
+                callbacks=[_Reading(self, metric)],
+                unit=metric.unit,
+                description=metric.help,
+            )
+        self.computed = meter.create_histogram(
+            f"hitrate.{COMPUTE.name}",
+            unit=COMPUTE.unit,
+            description=COMPUTE.help,
+            explicit_bucket_boundaries_advisory=SECONDS,
+        )
+
+    def add(self, watched: Watched) -> None:
+        """Tell of a cache, too."""
+        there = self._watched.get(watched.name)
+        if there is not None and not there.gone:
+            raise ValueError(f"a cache named {watched.name!r} tells this provider already; give each a name of its own")
+        self._watched = {**self._watched, watched.name: watched}
+
+    def observed(self, metric: Metric) -> Iterable[Observation]:
+        """Return what a metric is now, of each cache."""
+        with self._lock:
+            if not self._waiting.pop(metric.name, False):
+                self._read()
+                del self._waiting[metric.name]
+            reading = self._reading
+        return [Observation(value, attributes) for name, attributes, value in reading if name == metric.name]
+
+    def _read(self) -> None:
+        """Read all caches once for all metrics: each is told from this reading once, and asks for the next one then."""
+        self._reading = [
+            (metric, {"cache": name, **labels}, value)
+            for name, watched in self._watched.items()
+            for metric, labels, value in watched.figures()
+        ]
+        self._waiting = {metric.name: True for metric in METRICS}
+
+
+class _Reading:
+    """The callback of one instrument."""
+
+    def __init__(self, instruments: _Instruments, metric: Metric) -> None:
+        self._instruments = instruments
+        self._metric = metric
+
+    def __call__(self, options: CallbackOptions) -> Iterable[Observation]:
+        return self._instruments.observed(self._metric)
+
+
+_instruments: weakref.WeakKeyDictionary[MeterProvider, _Instruments] = weakref.WeakKeyDictionary()

@@ -1,0 +1,99 @@
+"""What a user can do wrong: each gets a sentence and an exit code, and nothing is made or changed."""
+
+from __future__ import annotations
+
+import os
+import sqlite3
+from pathlib import Path
+
+import apsw
+import pytest
+
+from cli.conftest import Command
+
+READS = [["stats"], ["ls"], ["keys", "a"], ["show", "a", "k"]]
+CHANGES = [["clear", "--all", "--yes"]]
+
+
+def make_another_programs() -> None:
+    con = sqlite3.connect("c.db")
+    con.execute("PRAGMA user_version = 7")
+    con.execute("CREATE TABLE t (a)")
+    con.close()
+
+
+def make_newer() -> None:
+    con = apsw.Connection("c.db")
+    con.pragma("application_id", 0x68747274)
+    con.pragma("user_version", 99)
+    con.close()
+
+
+FILES = {
+    "not there": (lambda: None, "is not there"),
+    "empty": (lambda: Path("c.db").touch(), "no tables of hitrate's"),
+    "junk": (lambda: Path("c.db").write_bytes(b"junk" * 5000), "damaged"),
+    "a folder": (lambda: Path("c.db").mkdir(), "not a regular file"),
+    "another program's": (make_another_programs, "another program"),
+    "newer": (make_newer, "newer hitrate"),
+}
+
+
+@pytest.mark.parametrize("kind", FILES)
+@pytest.mark.parametrize("arguments", [*READS, *CHANGES], ids=" ".join)
+def test_a_file_that_is_no_cache_gets_a_sentence_and_stays(hitrate: Command, kind: str, arguments: list[str]) -> None:
+    make, says = FILES[kind]
+    make()
+    before = Path("c.db").read_bytes() if Path("c.db").is_file() else None
+    answer = hitrate(arguments[0], "sqlite:///c.db", *arguments[1:])
+    assert (answer.code, answer.out) == (3, "")
+    assert says in answer.err
+    assert "Traceback" not in answer.err
+    assert os.listdir() == ([] if kind == "not there" else ["c.db"])
+    assert before is None or Path("c.db").read_bytes() == before
+
+
+def test_a_locked_file_gets_a_sentence(hitrate: Command, filled: str) -> None:
+    con = apsw.Connection("c.db")
+    con.execute("BEGIN IMMEDIATE")
+    assert hitrate("stats", filled).code == 0
+    answer = hitrate("clear", filled, "--all", "--yes")
+    con.close()
+    assert answer.code == 3
+    assert "locked" in answer.err
+    assert hitrate("stats", filled, "--json").json["entries"] == 7
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["stats"],
+        ["stats", "c.db"],
+        ["stats", "memory:"],
+        ["stats", "nosuch://x"],
+        ["stats", "sqlite:///"],
+        ["stats", "sqlite:///c.db?max_bytes=many"],
+        ["stats", "sqlite:///c.db?nosuch=1"],
+        ["keys", "sqlite:///c.db", '["a"'],
+        ["keys", "sqlite:///c.db", "[1]"],
+        ["keys", "sqlite:///c.db", "[" * 100_000],
+        ["keys", "sqlite:///c.db", "a", "--limit", "-1"],
+        ["ls", "sqlite:///c.db", "--sort", "colour"],
+        ["clear", "sqlite:///c.db", "--older-than", "yesterday"],
+        ["clear", "sqlite:///c.db", "--larger-than", "big"],
+        ["nosuch"],
+    ],
+    ids=lambda arguments: " ".join(arguments)[:40],
+)
+def test_wrong_arguments_are_misuse(hitrate: Command, filled: str, arguments: list[str]) -> None:
+    answer = hitrate(*arguments)
+    assert (answer.code, answer.out) == (2, "")
+    assert answer.err
+
+
+@pytest.mark.parametrize("url", ["redis://:secret@127.0.0.1:1", "postgresql://me:secret@127.0.0.1:1/db"])
+def test_a_server_that_is_down_gets_a_sentence_without_the_password(hitrate: Command, url: str) -> None:
+    answer = hitrate("stats", url)
+    assert answer.code == 3
+    assert "nothing listens there" in answer.err
+    assert "secret" not in answer.err
