@@ -35,6 +35,8 @@ class SqliteCache(ComputingCache[ValueT]):
         read_only: read a file that was built before, also on a disk that cannot be written. Nothing is ever written: a
             set, delete or clear is dropped, counted in ``stats().errors`` and logged once (and raised as a
             ``ReadOnlyError`` with ``on_error="raise"``).
+        near_bytes: memory that copies of entries take in this process at most, 0 for none. They serve hits that repeat,
+            for as long as nobody else writes to the file.
         clock: returns the seconds since the epoch; what ``time.time`` is when it is asked, if not given.
 
     Raises:
@@ -58,6 +60,7 @@ class SqliteCache(ComputingCache[ValueT]):
         on_error: OnError = "miss",
         mode: int | None = None,
         read_only: bool = False,
+        near_bytes: int = 8 << 20,
         clock: Callable[[], float] = wall_clock,
     ) -> None:
         store = (_read_only_store() if read_only else SqliteStore)(
@@ -68,6 +71,7 @@ class SqliteCache(ComputingCache[ValueT]):
             repair=on_error != "raise",
             clock=clock,
             mode=mode,
+            near_bytes=near_bytes,
         )
         super().__init__(store, serde=serde, default_ttl=default_ttl, on_error=on_error, clock=clock)
 
