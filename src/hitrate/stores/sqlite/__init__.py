@@ -75,6 +75,9 @@ class SqliteStore(Store):
         clock: returns the seconds since the epoch.
         mode: the permissions that the file is made with, less the umask; None for its owner alone.
         near_bytes: memory that copies of entries take in this process at most, 0 for none.
+
+    Attributes:
+        near: the copies.
     """
 
     def __init__(
@@ -94,7 +97,8 @@ class SqliteStore(Store):
         if durability not in ("normal", "full"):
             raise ValueError(f"durability is 'normal' or 'full', not {durability!r}")
         self._mode = check_mode(mode)
-        self._near = Near(near_bytes, clock)
+        self._seen: set[int] = set()
+        self.near = Near(near_bytes, clock, self._seen)
         with explained(path):
             self._connections = self._connections_to(path, durability, self._mode, repair=repair)
         self.path = self._connections.path
@@ -109,7 +113,6 @@ class SqliteStore(Store):
         self._keeper = Keeper(self._keep, self._shorten_wal)
         self._known = Known()  # guarded by the write lock
         self._removed = 0  # entries, since room was last looked for
-        self._seen: set[int] = set()
         self._writes = 0
         self._soonest = sys.float_info.max
         self._evictions = 0
@@ -123,7 +126,7 @@ class SqliteStore(Store):
         if where != ":memory:":
             where = own_path(where, set(open_files()))
             check_rights(where, mode)
-        return Connections(where, durability, repair=repair, near=self._near, mode=mode)
+        return Connections(where, durability, repair=repair, near=self.near, mode=mode)
 
     def _open_first(self) -> None:
         """Open the file, so that a path that will not do is told at once; a busy file may do later."""
@@ -155,8 +158,8 @@ class SqliteStore(Store):
     # Reading
 
     def get(self, keys: Sequence[EncodedKey]) -> Sequence[Found]:
-        if self._near.awake:
-            copies = self._near.get(keys, self._seen)
+        if self.near.awake:
+            copies = self.near.get(keys)
             if copies is not None:
                 return copies
         return self._with_the_only_one(self._get, keys) if self._connections.in_memory else self._get(keys)
@@ -170,7 +173,8 @@ class SqliteStore(Store):
             except IndexError:
                 handle = self._connections.open()
             snapshot = handle.snapshot
-            begun = self._near.begin(snapshot, self._exclusive.busy)  # first: what is read is of that state, or newer
+            # First: what is read is of this state, or newer.
+            begun = self.near.begin(snapshot, self._exclusive.busy, len(keys))
             latest = snapshot.header is not None and snapshot.header == snapshot.current.raw
             if not latest:
                 snapshot.renew(self._connections.ender)
@@ -187,7 +191,7 @@ class SqliteStore(Store):
             if not latest:
                 snapshot.settle()
             if begun is not None:
-                self._near.keep(begun, keys, found, rows)
+                self.near.keep(begun, keys, found, rows)
         except BaseException as error:
             self._failed(handle, error)
         idle.append(handle)
@@ -196,7 +200,7 @@ class SqliteStore(Store):
         return found
 
     async def aget(self, keys: Sequence[EncodedKey]) -> Sequence[Found]:
-        copies = self._near.get(keys, self._seen) if self._near.awake else None
+        copies = self.near.get(keys) if self.near.awake else None
         if copies is not None:
             return copies
         found: Sequence[Found] = await self._worker.submit("get", keys)
@@ -313,7 +317,8 @@ class SqliteStore(Store):
         return [outcome.removed for outcome in outcomes]
 
     def _take_seen(self) -> set[int]:
-        seen, self._seen = self._seen, set()
+        seen = self._seen
+        self.near.seen = self._seen = set()
         return seen
 
     def _count_evictions(self, evicted: int) -> None:
@@ -425,7 +430,7 @@ class SqliteStore(Store):
         return watch
 
     def _committed(self, index: Any, before: int, keys: Iterable[EncodedKey], rows: Iterable[int] = ()) -> None:
-        self._near.committed(index, before, keys, rows)
+        self.near.committed(index, before, keys, rows)
         for watch in self._connections.watches:
             watch.committed(index, before)
 
@@ -564,7 +569,7 @@ class SqliteStore(Store):
         result, done = self._use(transact)
         if done is not None:
             if done.cleared:
-                self._near.lose()
+                self.near.lose()
             self._committed(*done.commit, done.changed, done.removed)
         return result
 
@@ -622,7 +627,7 @@ class SqliteStore(Store):
         """Start anew what a fork does not carry over: threads, and locks that other threads held."""
         self._exclusive = Exclusive()
         self._known = Known()
-        self._near.lose()
+        self.near.lose()
         self._worker = Worker(self.get, self._write_together)
         self._keeper = Keeper(self._keep, self._shorten_wal)
 

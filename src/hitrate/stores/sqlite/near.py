@@ -6,7 +6,7 @@ read of the file would find. A commit of this store drops the keys that it chang
 any other commit all copies go, for nobody tells what it changed.
 
 Copies cost: each is made by a read that takes a little longer for it. Where few of them are read again, the tier
-sleeps for a number of reads, and for four times as many each time that it was woken in vain.
+sleeps while a number of keys are read, and for four times as many each time that it was woken in vain.
 
 Nothing here takes a lock. A copy is put in its place only while the number is still what it was before the file, or the
 older copy, was read; both are one line without a call of Python's, within which no other thread, signal or finaliser
@@ -40,6 +40,9 @@ _JUDGED_AT = 256
 
 _WORTH = 0.6
 """Hits for each of them that pay for the copies."""
+
+_WORTH_AT_FIRST = 0.1
+"""Hits for each of them that are enough while the tier is being filled."""
 
 _WORTH_BESIDE_WRITERS = 2.0
 """Hits for each of them that pay for beginning anew, too, after a commit of somebody else."""
@@ -86,16 +89,18 @@ class Near:
     Args:
         most: bytes of memory that it takes at most; 0 for no tier.
         clock: returns the seconds since the epoch.
+        seen: takes the ids of the rows whose copies were read, for eviction.
 
     Attributes:
         awake: whether reads are to ask here, and to leave copies.
+        seen: as given.
 
     Raises:
         TypeError: ``most`` is not an int.
         ValueError: it is negative.
     """
 
-    def __init__(self, most: int, clock: Callable[[], float]) -> None:
+    def __init__(self, most: int, clock: Callable[[], float], seen: set[int]) -> None:
         if isinstance(most, bool) or not isinstance(most, int):
             raise TypeError(f"near_bytes is an int, 0 for none, not {most!r} of type {type(most).__name__}")
         if most < 0:
@@ -104,6 +109,7 @@ class Near:
         self._largest = most // _LARGEST
         self._young_at_most = most // 2 - self._largest
         self._clock = clock
+        self.seen = seen
         self._copies = _NONE
         self._sleeps_for: float = _FIRST_PAUSE if most else float("inf")
         self._pause = _SHORTEST_PAUSE
@@ -111,31 +117,15 @@ class Near:
         self._hits = 0
         self._look_at = 0.0
 
-    def get(self, keys: Sequence[EncodedKey], seen: set[int]) -> Sequence[Found] | None:
-        """Return what the file holds for keys; None if that is not known of all of them.
-
-        Args:
-            keys: encoded keys.
-            seen: takes the ids of the rows that were read.
-        """
+    def get(self, keys: Sequence[EncodedKey]) -> Sequence[Found] | None:
+        """Return what the file holds for keys; None if that is not known of all of them."""
+        if len(keys) == 1:
+            entry = self.get_one(keys[0])
+            return None if entry is None else (entry,)
         copies = self._copies
         index, commits = copies.index, copies.commits
         if index.commits.value != commits or time.monotonic() >= self._look_at:
             return None
-        if len(keys) == 1:
-            key = keys[0]
-            copy = copies.young.get(key)
-            if copy is None:
-                copy = copies.old.get(key)
-                if copy is None:
-                    return None
-                self._renew(copies, commits, key, copy)
-            entry, row = copy
-            if entry[2] is not None and entry[2] <= self._clock():
-                return None
-            self._hits += 1
-            seen.add(row)
-            return (entry,)
         now = self._clock()
         young = copies.young
         found = []
@@ -155,8 +145,28 @@ class Near:
         if index.commits.value != commits:  # or a batch that was stored meanwhile might be seen by half
             return None
         self._hits += len(rows)
-        seen.update(rows)
+        self.seen.update(rows)
         return found
+
+    def get_one(self, key: EncodedKey) -> Entry | None:
+        """Return the entry that the file holds for a key; None if that is not known."""
+        copies = self._copies
+        commits = copies.commits
+        if copies.index.commits.value != commits or time.monotonic() >= self._look_at:
+            return None
+        copy = copies.young.get(key)
+        if copy is None:
+            copy = copies.old.get(key)
+            if copy is None:
+                return None
+            self._renew(copies, commits, key, copy)
+        entry: Entry
+        entry, row = copy
+        if entry[2] is not None and entry[2] <= self._clock():
+            return None
+        self._hits += 1
+        self.seen.add(row)
+        return entry
 
     def _renew(self, copies: Copies, commits: int, key: EncodedKey, copy: tuple[Entry, int]) -> None:
         """Make an old copy a young one."""
@@ -164,12 +174,13 @@ class Near:
         if index.commits.value == commits: young[row] = key; young[key] = copy  # fmt: skip  # noqa: E701, E702
         self._count(copies, size_of(key, copy[0]))
 
-    def begin(self, snapshot: Snapshot, busy: bool) -> tuple[Copies, int] | None:
+    def begin(self, snapshot: Snapshot, busy: bool, keys: int) -> tuple[Copies, int] | None:
         """Before a read of the file: return what its entries will be copies of, None for nothing.
 
         Args:
             snapshot: of the connection that is to read.
             busy: whether a change of this store is under way, which will tell what it changed.
+            keys: how many are to be read.
 
         Raises:
             StoreError: the file is not the one at the path any more.
@@ -178,7 +189,7 @@ class Near:
         if index is None:
             return None
         if not self.awake:
-            self._sleeps_for -= 1
+            self._sleeps_for -= keys
             self.awake = self._sleeps_for < 0
             return None
         now = time.monotonic()
@@ -216,7 +227,7 @@ class Near:
                 if index.commits.value == commits: young[row] = key; young[key] = copy  # fmt: skip  # noqa: E701, E702
                 self._count(copies, size)
         if self._read >= _JUDGED_AT:
-            self._was_worth_it(_WORTH)
+            self._was_worth_it(_WORTH if copies.old else _WORTH_AT_FIRST)
 
     def _count(self, copies: Copies, size: int) -> None:
         """Count a young copy that was just made."""

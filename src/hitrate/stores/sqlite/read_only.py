@@ -125,7 +125,7 @@ class ReadOnlySqliteStore(SqliteStore):
         own = own_path(where, set(open_files()))
         if own != where:
             _check_readable(own)
-        return ReadOnlyConnections(own, near=self._near, mode=mode)
+        return ReadOnlyConnections(own, near=self.near, mode=mode)
 
     def _open_first(self) -> None:
         check_rights(self.path, self._mode, read_only=True)
@@ -179,5 +179,5 @@ class ReadOnlySqliteStore(SqliteStore):
         """Leave it as it is."""
 
     def _keep(self) -> bool:
-        self._seen = set()  # for whom this is: no visited bit is written
+        self.near.seen = self._seen = set()  # for whom this is: no visited bit is written
         return False
