@@ -10,11 +10,13 @@ from __future__ import annotations
 import asyncio
 import ssl
 import threading
+import time
 from collections import deque
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from hitrate.errors import StoreError
+from hitrate.stores.per_loop import extra_time
 from hitrate.stores.reasons import reason_of
 from hitrate.stores.redis.links import Link, Timeout
 
@@ -66,13 +68,14 @@ class Lane:
         self._work = 0  # keys that the calls under way touch
         self._timer: asyncio.TimerHandle | None = None
 
-    def send(self, packed: bytes, replies: int, work: int) -> asyncio.Future[Answer]:
+    def send(self, packed: bytes, replies: int, work: int, began: float | None = None) -> asyncio.Future[Answer]:
         """Send commands; return a future of the answer.
 
         Args:
             packed: the commands as they go over the wire.
             replies: how many replies come back.
             work: how many keys they touch.
+            began: when the call began that they are a further part of, by ``time.monotonic``.
         """
         future: asyncio.Future[Answer] = self._loop.create_future()
 
@@ -80,13 +83,23 @@ class Lane:
             if not future.done():  # or else it was cancelled
                 future.set_result(answer)
 
-        self.call(packed, replies, work, answer)
+        self.call(packed, replies, work, answer, spent=0.0 if began is None else time.monotonic() - began)
         return future
 
     def call(
-        self, packed: bytes, replies: int, work: int, answer: Callable[[Answer], None], *, at_once: bool = False
+        self,
+        packed: bytes,
+        replies: int,
+        work: int,
+        answer: Callable[[Answer], None],
+        *,
+        spent: float = 0.0,
+        at_once: bool = False,
     ) -> None:
-        """Send commands, at the end of this turn of the loop or at once, and have a function told the answer."""
+        """Send commands, at the end of this turn of the loop or at once, and have a function told the answer.
+
+        Of the time that they may take some seconds may have been spent already, on what came before them.
+        """
         if not self._node.breaker.closed:
             try:
                 self._node.refuse_if_open()
@@ -94,7 +107,7 @@ class Lane:
                 answer(error)
                 return
         self._work += work  # what is ahead of it may take its time first
-        deadline = self._loop.time() + self._node.time_for(self._work)
+        deadline = self._loop.time() + self._node.time_for(self._work) - spent
         self._waiting.append(_Call(packed, replies, work, deadline, answer))
         if self._link is None:
             self._open()
@@ -103,6 +116,9 @@ class Lane:
         elif not self._flushing:
             self._flushing = True
             self._loop.call_soon(self._flush)
+        if self._timer is not None and deadline < self._timer.when():  # some of its time was spent
+            self._timer.cancel()
+            self._timer = None
         if self._timer is None:
             self._timer = self._loop.call_at(deadline, self._check_time)
 
@@ -216,8 +232,11 @@ class Lane:
 
     def _check_time(self) -> None:
         """Give up what is late; with a reply that is late, the connection on which later ones would be taken for it."""
-        self._timer = None
+        timer, self._timer = self._timer, None
         now = self._loop.time()
+        if timer is not None and (extra := extra_time(now - timer.when(), self._node.time_for(0))):
+            self._timer = self._loop.call_at(now + extra, self._check_time)
+            return
         if any(call.deadline <= now for call in self._flying):
             self._lost(Timeout("the server did not answer in time"))
         late = [call for call in self._waiting if call.deadline <= now]
@@ -249,7 +268,7 @@ class Lane:
         while calls:
             error = StoreError(message)  # each its own, which does not gather the tracebacks of the others
             error.__cause__ = cause
-            error.timed_out = isinstance(cause, Timeout)
+            error.timed_out = cause.timed_out if isinstance(cause, StoreError) else isinstance(cause, Timeout)
             call = calls.popleft()
             self._work -= call.work
             call.answer(error)
