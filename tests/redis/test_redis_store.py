@@ -165,6 +165,38 @@ def test_reads_of_a_loop_are_gathered_into_one_command(new_cache: Any, client: A
     assert sent == ["MGET", "MGET"]
 
 
+@pytest.mark.parametrize("what", ["reads", "writes", "both"])
+def test_a_turn_of_the_loop_wakes_a_few_of_many_that_wait(new_cache: Any, what: str) -> None:
+    cache = new_cache()
+    keys = [(("turns",), str(number)) for number in range(400)]
+    cache.set({key: (key[1], None) for key in keys})
+    woken = 0
+    in_one_turn = [0]
+
+    async def main() -> None:
+        loop = asyncio.get_running_loop()
+
+        async def call(number: int) -> None:
+            nonlocal woken
+            writes = what == "writes" or (what == "both" and number % 2)
+            await (cache.aset({keys[number]: (number, None)}) if writes else cache.aget([keys[number]]))
+            woken += 1
+
+        def turn(before: int) -> None:
+            in_one_turn.append(woken - before)
+            if woken < len(keys):
+                loop.call_soon(turn, woken)
+
+        await cache.aget(keys[:1])
+        await cache.aset({keys[0]: ("value", None)})
+        loop.call_soon(turn, 0)
+        await asyncio.gather(*map(call, range(len(keys))))
+
+    asyncio.run(main())
+    assert woken == len(keys)
+    assert max(in_one_turn) <= 3 * 32  # of each kind 32, and what was told at the end of the turn before
+
+
 # TTL
 
 

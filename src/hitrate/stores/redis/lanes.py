@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from hitrate.stores.redis.nodes import Node
 
 _READ_AT_ONCE = 1 << 18
+_TOLD_AT_ONCE = 32
 _WOULD_BLOCK = (BlockingIOError, InterruptedError, ssl.SSLWantReadError, ssl.SSLWantWriteError)
 
 Answer = list[Any] | StoreError
@@ -65,6 +66,7 @@ class Lane:
         self._flying: deque[_Call] = deque()  # sent, in the order in which the replies come
         self._unsent = b""
         self._flushing = False
+        self._delivering = False  # whether the next turn of the loop goes on telling answers
         self._work = 0  # keys that the calls under way touch
         self._timer: asyncio.TimerHandle | None = None
 
@@ -209,15 +211,22 @@ class Lane:
                     break
             else:
                 raise ConnectionResetError("the server closed the connection")
-            self._deliver(link)
+            if not self._delivering:
+                self._deliver(link)
         except _WOULD_BLOCK:
             pass
         except Exception as error:  # the driver's for a protocol that is none, too
             self._lost(error)
 
     def _deliver(self, link: Link) -> None:
+        """Tell calls their answers, some in each turn of the loop, so that it serves others in between."""
         gets, flying = link.reader.gets, self._flying
+        told = 0
         while flying:
+            if told == _TOLD_AT_ONCE:
+                self._delivering = True
+                self._loop.call_soon(self._deliver_more, link)
+                return
             call = flying[0]
             reply = gets()
             if reply is False:
@@ -228,7 +237,17 @@ class Lane:
                 link.used = True
                 self._work -= call.work
                 call.answer(call.received)
+                told += 1
         self._node.breaker.succeeded()
+
+    def _deliver_more(self, link: Link) -> None:
+        if link is not self._link:
+            return  # it was lost meanwhile, and with it what it had not told
+        self._delivering = False
+        try:
+            self._deliver(link)
+        except Exception as error:
+            self._lost(error)
 
     def _check_time(self) -> None:
         """Give up what is late; with a reply that is late, the connection on which later ones would be taken for it."""
@@ -279,6 +298,7 @@ class Lane:
         link, self._link = self._link, None
         self._flying = deque()
         self._unsent = b""
+        self._delivering = False
         if link is not None:
             self._loop.remove_reader(link.sock)
             self._loop.remove_writer(link.sock)
