@@ -39,8 +39,7 @@ def tails() -> list[Cell]:
         _cell("memory.clear", "in memory: clear of a tenth of a million, worst", "memory", "clear", "worst", 5, 1),
         _cell("file.first", "SQLite: the first set at max_entries", "file", "limit", "first", 20, 5),
         _cell("file.stats", "SQLite: stats() while cleared rows wait, worst", "file", "clearing", "stats", 5, 1),
-        _loop("file", "SQLite: 200 asyncio tasks", "asyncio_tasks", {"payload": "D", "tasks": 200}),
-        _loop("redis", "Redis: 100 agets at once", "concurrent_reads", {"payload": "D", "tasks": 100, "rows": 1000}),
+        *(_loop(where) for where in _LOOPS),
     ]
 
 
@@ -66,6 +65,11 @@ def _cell(
     return Cell(f"tails.{name}", title, asked, aim, "tails", what, part, "own", unit)
 
 
-def _loop(name: str, title: str, experiment: str, what: dict[str, object]) -> Cell:
-    title = f"{title}, longest block of the loop"
-    return Cell(f"tails.loop.{name}", title, 10_000, 3_000, experiment, what, "block", "own")
+_LOOPS = {"memory": "in memory", "file": "SQLite", "redis": "Redis", "postgres": "PostgreSQL"}
+
+
+def _loop(where: str) -> Cell:
+    title = f"{_LOOPS[where]}: 200 asyncio tasks, longest block of the loop"
+    # In a file it is the run of `sqlite.asyncio200`.
+    what: dict[str, object] = {"payload": "D", "tasks": 200, **({} if where == "file" else {"where": where})}
+    return Cell(f"tails.loop.{where}", title, 10_000, 3_000, "asyncio_tasks", what, "block", "own")

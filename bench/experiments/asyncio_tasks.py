@@ -7,7 +7,7 @@ import itertools
 import time
 from collections.abc import Iterator
 
-from bench.contenders import FILES
+from bench.contenders import FILES, MEMORY, POSTGRES, REDIS, Contender
 from bench.experiments import mix
 from bench.experiments.base import Conditions, Samples
 from bench.experiments.blocks import Blocks
@@ -16,26 +16,37 @@ from bench.timing import no_collections
 
 _STEPS_PER_TASK = 5
 
+_CONTENDERS: dict[str, dict[str, type[Contender]]] = {
+    "file": FILES,
+    "memory": MEMORY,
+    "redis": REDIS,
+    "postgres": POSTGRES,
+}
+_AWAITED = ("hitrate", "LangGraph")
+"""Those elsewhere than in a file that have an async face."""
 
-def measure(conditions: Conditions, *, payload: str, tasks: int) -> Samples:
+
+def measure(conditions: Conditions, *, payload: str, tasks: int, where: str = "file") -> Samples:
     """Measure the time that goes by for each operation, and in each round the longest time that the loop did not turn.
 
     Args:
         conditions: how to run.
         payload: the name of the kind of values.
         tasks: how many run at once, each of them one operation after the other.
+        where: ``"file"``, ``"memory"``, ``"redis"`` or ``"postgres"``.
     """
-    return asyncio.run(_measure(conditions, payload, tasks))
+    return asyncio.run(_measure(conditions, payload, tasks, where))
 
 
-async def _measure(conditions: Conditions, payload: str, tasks: int) -> Samples:
+async def _measure(conditions: Conditions, payload: str, tasks: int, where: str) -> Samples:
     kind = PAYLOADS[payload]
     rounds = 5 if conditions.quick else 25
     entries = mix.population(kind, "asyncio")
     keys, values = list(entries), list(entries.values())
     times: dict[str, list[float]] = {}
     blocks: dict[str, list[float]] = {}
-    with conditions.contenders(FILES, kind) as contenders:
+    kinds = {name: kind for name, kind in _CONTENDERS[where].items() if where == "file" or name in _AWAITED}
+    with conditions.contenders(kinds, kind) as contenders:
         plans = {}
         for name, contender in contenders.items():
             mix.prepare(contender, entries, conditions)

@@ -544,7 +544,10 @@ class Cache(BaseCache[ValueT]):
         if keys:
             store = self._withholding(lambda store: store.owe(keys))
             if not error.timed_out:
-                yield from store.settling(keys)
+                try:
+                    yield from store.settling(keys)
+                except StoreError as late:  # the removal was waited for in vain; it was counted as a write that failed
+                    log.debug("what a dropped %s was to replace could not be removed yet: %s", doing, late)
 
     def _not_cleared(self, error: StoreError, owe: Callable[[WithholdingStore], None]) -> None:
         """Count a clearing that the store did not take, and have what it was to clear not be served.

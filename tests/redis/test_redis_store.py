@@ -13,9 +13,10 @@ from hitrate import RedisCache
 from hitrate.stores.redis import RedisStore
 from hitrate.stores.redis.names import CLUSTER_BUCKETS, SLOTS, Names, slot_of
 from hitrate.stores.redis.writing import milliseconds_until
+from hitrate.testing.faces import ASYNC, SYNC, Face
 from servers.valkey import Server, commands_of, running, wait_until
 
-A, B = ((("store",), name) for name in "ab")
+A, B, C = ((("store",), name) for name in "abc")
 
 
 @pytest.fixture(scope="module")
@@ -164,6 +165,38 @@ def test_reads_of_a_loop_are_gathered_into_one_command(new_cache: Any, client: A
     assert sent == ["MGET", "MGET"]
 
 
+@pytest.mark.parametrize("what", ["reads", "writes", "both"])
+def test_a_turn_of_the_loop_wakes_a_few_of_many_that_wait(new_cache: Any, what: str) -> None:
+    cache = new_cache()
+    keys = [(("turns",), str(number)) for number in range(400)]
+    cache.set({key: (key[1], None) for key in keys})
+    woken = 0
+    in_one_turn = [0]
+
+    async def main() -> None:
+        loop = asyncio.get_running_loop()
+
+        async def call(number: int) -> None:
+            nonlocal woken
+            writes = what == "writes" or (what == "both" and number % 2)
+            await (cache.aset({keys[number]: (number, None)}) if writes else cache.aget([keys[number]]))
+            woken += 1
+
+        def turn(before: int) -> None:
+            in_one_turn.append(woken - before)
+            if woken < len(keys):
+                loop.call_soon(turn, woken)
+
+        await cache.aget(keys[:1])
+        await cache.aset({keys[0]: ("value", None)})
+        loop.call_soon(turn, 0)
+        await asyncio.gather(*map(call, range(len(keys))))
+
+    asyncio.run(main())
+    assert woken == len(keys)
+    assert max(in_one_turn) <= 3 * 32  # of each kind 32, and what was told at the end of the turn before
+
+
 # TTL
 
 
@@ -174,6 +207,53 @@ def test_the_server_keeps_the_ttl_in_milliseconds(new_cache: Any, client: Any) -
     assert 11_000 < client.pttl(name) <= 12_345
     cache.set({A: ("value", None)})
     assert client.pttl(name) == -1
+
+
+@pytest.mark.parametrize("face", [SYNC, ASYNC], ids=lambda face: str(face.name))
+def test_entries_of_one_ttl_are_one_command(new_cache: Any, client: Any, face: Face) -> None:
+    many = {(("batch",), str(number)): (number, 3600.5) for number in range(100)}
+    with face.open(new_cache()) as cache:
+        cache.set({(("batch",), "first"): (0, None)})
+        assert commands_of(client, lambda: cache.set(many)) == ["MSETEX", "MGET"]
+        assert cache.get(list(many)) == {key: value for key, (value, _) in many.items()}
+    times_left = {client.pttl(name) for name in client.scan_iter(count=1000) if b"}e" in name} - {-1}
+    assert times_left
+    assert all(3_500_000 < left <= 3_600_500 for left in times_left)
+
+
+@pytest.mark.parametrize(
+    "batch",
+    [
+        {A: ("a", 60)},
+        {A: ("a", 60), B: ("b", 61)},
+        {A: ("a", 60), B: ("b", None)},
+        {A: ("a", 60), B: ("b", 60), C: ("gone", 0)},
+        {A: ("a", 60), B: ("b", 60), (("other",), "c"): ("c", 60)},
+    ],
+    ids=["one", "two TTLs", "one without", "one that is removed", "two namespaces"],
+)
+@pytest.mark.parametrize("refused", ["unknown", "not permitted", None])
+def test_entries_with_ttls_are_stored_whether_or_not_the_server_has_the_command_for_many(
+    refused: str | None, batch: Any
+) -> None:
+    """Servers before Valkey 9.1 and Redis 8.4 lack MSETEX, and a user may not be allowed it."""
+    options = {"rename-command": 'MSETEX ""'} if refused == "unknown" else {}
+    with running(**options) as server, server.client() as client:
+        user = ""
+        if refused == "not permitted":
+            client.execute_command("ACL", "SETUSER", "some", "on", ">word", "~*", "&*", "+@all", "-msetex")
+            user = "some:word@"
+        with RedisCache[Any](f"redis://{user}127.0.0.1:{server.port}", on_error="raise") as cache:
+            cache.set({C: ("old", None)})
+            for _ in range(2):
+                cache.set(batch)
+                expected = {key: value for key, (value, ttl) in batch.items() if ttl != 0}
+                assert cache.get(list(batch)) == expected
+            cache.set({A: ("again", 60), B: ("again", 60)})
+            sent = commands_of(client, lambda: cache.set({A: ("again", 60), B: ("again", 60)}))
+            assert ("MSETEX" in sent) == (refused is None)
+            assert cache.get([A, B]) == {A: "again", B: "again"}
+            assert cache.delete([A, B, C]) == 2 + (C not in batch)
 
 
 def test_the_server_decides_what_has_expired(new_cache: Any, client: Any) -> None:

@@ -58,3 +58,18 @@ def close_tasks(tasks: Iterable[asyncio.Task[Any]]) -> None:
         coroutine = task.get_coro()
         if coroutine is not None:
             coroutine.close()
+
+
+_LATE = 0.05
+
+
+def extra_time(late: float, timeout: float) -> float:
+    """Return the seconds that calls have beyond their deadline since their event loop was late itself to look at it.
+
+    While a program kept the loop from turning it could not take in the answers that may have come long ago.
+
+    Args:
+        late: seconds from the deadline until the loop came to look at it.
+        timeout: seconds that a call may take.
+    """
+    return min(late, timeout) if late > _LATE else 0.0

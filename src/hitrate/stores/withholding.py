@@ -79,6 +79,10 @@ class WithholdingStore(Store):
         Args:
             owed: keys that have just come to be owed. Where they cannot be removed, those that the store does not hold
                 are forgotten: of an outage no more is to be remembered than need be.
+
+        Raises:
+            StoreError: the store was waited for in vain. The call that this is part of has then taken as long as it
+                may, and asks the store for nothing more.
         """
         since = self._now()
         yield from self._removing()
@@ -110,6 +114,8 @@ class WithholdingStore(Store):
         except (StoreError, ClosedError) as error:
             self._settle_at = time.monotonic() + _AGAIN_SECONDS
             log.debug("what is not served could not be removed yet: %s", error)
+            if isinstance(error, StoreError) and error.timed_out:
+                raise
         else:
             self._settled(bill)
         finally:

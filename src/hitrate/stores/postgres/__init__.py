@@ -50,6 +50,9 @@ T = TypeVar("T")
 _ATTEMPTS = 5
 _READS_AT_ONCE = 4
 _PREPARED_IN_VAIN = 3
+_WAITED = 0.25
+"""The part of the timeout after which a connection that broke or did not come was waited for in vain."""
+
 _NO_TABLE = {"42P01", "42703"}
 """A table is gone, or a column: the tables were dropped, and others made by a hitrate that lists nothing."""
 
@@ -201,10 +204,11 @@ class PostgresStore(Store):
     async def _awrite(self, works: list[Changes | Call]) -> list[Any]:
         """Do writes and clears in their order, those that follow each other together."""
         results: list[Any] = []
+        deadline = self._deadline()
         for clears, group in groupby(works, lambda work: isinstance(work, Call)):
             some: list[Any] = list(group)
             do = _ask if clears else self._writer.write
-            results += await self._ahold(lambda: do(some))  # noqa: B023 - held before the next
+            results += await self._ahold(lambda: do(some), deadline)  # noqa: B023 - held before the next
         return results
 
     # Leases
@@ -226,11 +230,12 @@ class PostgresStore(Store):
     async def _alease(self, works: list[Take | Settlement]) -> list[Any]:
         """Take and settle leases in their order, those that follow each other together."""
         results: list[Any] = []
+        deadline = self._deadline()
         for kind, group in groupby(works, type):
             some: list[Any] = list(group)
             do: Callable[[list[Any]], Conversation[list[Any]]]
             do = self._leaser.take if kind is Take else self._leaser.settle
-            results += await self._ahold(lambda: do(some))  # noqa: B023 - held before the next
+            results += await self._ahold(lambda: do(some), deadline)  # noqa: B023 - held before the next
         return results
 
     # Listing
@@ -278,16 +283,16 @@ class PostgresStore(Store):
                 used = link is not None and link.used
                 if link is not None:
                     self._put_back(link, error)
-                self._decide(error, used, attempt)
+                self._decide(error, used, attempt, deadline)
                 continue
             self._connections.give(link)
             self._held()
             return value
         raise AssertionError("the last attempt returns or raises")
 
-    async def _ahold(self, begin: Callable[[], Conversation[T]]) -> T:
-        """Hold a conversation as ``_hold`` does, waiting on the event loop."""
-        deadline = self._deadline()
+    async def _ahold(self, begin: Callable[[], Conversation[T]], deadline: float | None = None) -> T:
+        """Hold a conversation as ``_hold`` does, waiting on the event loop, until a deadline if one is given."""
+        deadline = self._deadline() if deadline is None else deadline
         for attempt in range(_ATTEMPTS):
             link = None
             try:
@@ -301,7 +306,7 @@ class PostgresStore(Store):
                 used = link is not None and link.used
                 if link is not None:
                     await self._aput_back(link, error)
-                self._decide(error, used, attempt)
+                self._decide(error, used, attempt, deadline)
                 continue
             await self._connections.agive(link)
             self._held()
@@ -344,9 +349,10 @@ class PostgresStore(Store):
         else:
             await self._connections.adrop(link)
 
-    def _decide(self, error: BaseException, used: bool, attempt: int) -> None:
+    def _decide(self, error: BaseException, used: bool, attempt: int, deadline: float) -> None:
         """Return if another attempt is due; else raise what happened in our terms."""
-        last = attempt == _ATTEMPTS - 1
+        left = deadline - time.monotonic()
+        last = attempt == _ATTEMPTS - 1 or left <= 0
         if isinstance(error, ServerError):
             self._breaker.succeeded()
             if not last and self._is_to_be_tried_again(error):
@@ -359,7 +365,9 @@ class PostgresStore(Store):
             if type(error).__name__ in ("PoolTimeout", "TooManyRequests"):
                 raise PoolExhausted(f"no connection of the pool became free in time: {error}") from error
             self._breaker.failed(error)
-            raise StoreError(f"PostgreSQL: {str(error).strip()}") from error
+            failure = StoreError(f"PostgreSQL: {str(error).strip()}")
+            failure.timed_out = left < self._timeout * (1 - _WAITED)
+            raise failure from error
         if isinstance(error, TimedOut):
             self._breaker.failed(error)
         elif isinstance(error, OSError):
@@ -388,7 +396,11 @@ class PostgresStore(Store):
         return self._lanes.get()
 
     def _make_lanes(self, loop: asyncio.AbstractEventLoop) -> _Lanes:
-        return _Lanes(Lane(self._aread, _READS_AT_ONCE), Lane(self._awrite, 1), Lane(self._alease, 1))
+        return _Lanes(
+            Lane(self._aread, _READS_AT_ONCE, self._timeout),
+            Lane(self._awrite, 1, self._timeout),
+            Lane(self._alease, 1, self._timeout),
+        )
 
     def close(self) -> None:
         self._closed = True

@@ -7,11 +7,13 @@ and the next statement takes all of them. Cancelling the wait for a call leaves 
 from __future__ import annotations
 
 import asyncio
+from collections import deque
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Any, NamedTuple
 
-from hitrate.errors import HitrateError
-from hitrate.stores.per_loop import close_tasks
+from hitrate.errors import HitrateError, StoreError
+from hitrate.stores.per_loop import close_tasks, extra_time
+from hitrate.stores.postgres.wire import TimedOut
 
 _AT_ONCE = 1024
 _WOKEN_AT_ONCE = 16
@@ -23,11 +25,15 @@ class Lane:
     Args:
         do: does several calls' work as one; returns a result for each.
         most: how many statements may be under way at once; with one, calls are done in their order.
+        timeout: seconds that a call may take, those included that it queues for.
     """
 
-    def __init__(self, do: Callable[[list[Any]], Awaitable[Sequence[Any]]], most: int) -> None:
+    def __init__(self, do: Callable[[list[Any]], Awaitable[Sequence[Any]]], most: int, timeout: float) -> None:
         self._do = do
         self._most = most
+        self._timeout = timeout
+        self._due: deque[tuple[float, asyncio.Future[Any]]] = deque()  # when each call is late, in their order
+        self._timer: asyncio.TimerHandle | None = None
         self._pending: list[tuple[Any, asyncio.Future[Any]]] = []
         self._tasks: set[asyncio.Task[None]] = set()
         self._running = 0
@@ -42,6 +48,8 @@ class Lane:
         loop = asyncio.get_running_loop()
         future: asyncio.Future[Any] = loop.create_future()
         self._pending.append((work, future))
+        if self._running >= self._most:  # else the statement that takes it along begins at once, and keeps its time
+            self._watch(loop, future)
         if not self._starting and self._running < self._most:
             # It begins with the loop's next turn, and so takes along what else is called in this one.
             self._starting = True
@@ -53,9 +61,34 @@ class Lane:
             error = outcome.error
             if isinstance(error, HitrateError):
                 # A copy: an exception that several tasks raise would gather the tracebacks of them all.
-                raise type(error)(*error.args) from error.__cause__
+                own = type(error)(*error.args)
+                if isinstance(own, StoreError) and isinstance(error, StoreError):
+                    own.timed_out = error.timed_out
+                raise own from error.__cause__
             raise error
         return outcome
+
+    def _watch(self, loop: asyncio.AbstractEventLoop, future: asyncio.Future[Any]) -> None:
+        """Have a call fail once it is late: one that queues behind a slow statement would else take twice its time."""
+        due = self._due
+        while due and due[0][1].done():
+            due.popleft()
+        due.append((loop.time() + self._timeout, future))
+        if self._timer is None:
+            self._timer = loop.call_at(due[0][0], self._fail_late, loop)
+
+    def _fail_late(self, loop: asyncio.AbstractEventLoop) -> None:
+        timer, self._timer = self._timer, None
+        due, now = self._due, loop.time()
+        if timer is not None and (extra := extra_time(now - timer.when(), self._timeout)):
+            self._timer = loop.call_at(now + extra, self._fail_late, loop)
+            return
+        while due and (due[0][1].done() or due[0][0] <= now):
+            _, future = due.popleft()
+            if not future.done():
+                future.set_result(_Failed(TimedOut("no answer from PostgreSQL in time")))
+        if due:
+            self._timer = loop.call_at(due[0][0], self._fail_late, loop)
 
     def drop(self) -> None:
         """Let go of what is under way: the loop is closed."""

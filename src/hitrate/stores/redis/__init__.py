@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 import weakref
 from collections.abc import Awaitable, Callable, Collection, Sequence
+from time import monotonic
 from typing import Any, TypeVar
 
 from hitrate.breaker import BreakerState
@@ -107,20 +108,28 @@ class RedisStore(Store):
 
     # The two faces
 
-    def _run(self, steps: Steps[T]) -> T:
+    def _run(self, steps: Steps[T], began: float | None = None) -> T:
+        """Take steps, waiting on this thread.
+
+        Args:
+            steps: what to do.
+            began: when it began, by ``time.monotonic``, if all of it is to be done in the time that a call may take;
+                None if each exchange has that time, as where a server is looked through.
+        """
         try:
-            sends = next(steps)
+            answers = exchange(next(steps))
             while True:
-                sends = steps.send(exchange(sends))
+                answers = exchange(steps.send(answers), began)
         except StopIteration as end:
             result: T = end.value
             return result
 
-    async def _arun(self, steps: Steps[T]) -> T:
+    async def _arun(self, steps: Steps[T], began: float | None = None) -> T:
+        """Take steps as ``_run`` does, waiting on the event loop."""
         try:
-            sends = next(steps)
+            answers = await aexchange(next(steps))
             while True:
-                sends = steps.send(await aexchange(sends))
+                answers = await aexchange(steps.send(answers), began)
         except StopIteration as end:
             result: T = end.value
             return result
@@ -128,13 +137,14 @@ class RedisStore(Store):
     # Reading
 
     def get(self, keys: Sequence[EncodedKey]) -> Sequence[Found]:
+        began = monotonic()
         space = self._usual(keys)
         if space is not None and self._only is not None:
             request = space.read(self._names.buckets[0], keys)
             found = self.found(keys, self._only.call(request, 1, len(keys)))
             if found is not None:
                 return found
-        return self._run(self._read(keys))
+        return self._run(self._read(keys), began)
 
     def _usual(self, keys: Sequence[EncodedKey]) -> Space | None:
         """Return the namespace of keys that are all of one and take one command to one server; otherwise None."""
@@ -170,7 +180,7 @@ class RedisStore(Store):
 
     async def read(self, keys: Sequence[EncodedKey]) -> Sequence[Found]:
         """Read keys, whatever it takes; as ``gathering.Reader``."""
-        return await self._arun(self._read(keys))
+        return await self._arun(self._read(keys), monotonic())
 
     def _read(self, keys: Sequence[EncodedKey]) -> Steps[Sequence[Found]]:
         found: list[Found] = [None] * len(keys)
@@ -226,6 +236,7 @@ class RedisStore(Store):
     # Writing
 
     def write(self, changes: Changes) -> int:
+        began = monotonic()
         if len(changes) == 1 and self._only is not None:  # the usual write, with less ado
             (((name, key), entry),) = changes.items()
             space = self._names[name]
@@ -236,16 +247,16 @@ class RedisStore(Store):
                     stored, current = self._only.call(request, 2, 1)
                     if stored == b"OK" and current == [None, None, known[0][:8], known[0][8:]]:
                         return 0
-        return self._run(self._holding.write(changes)) if changes else 0
+        return self._run(self._holding.write(changes), began) if changes else 0
 
     async def awrite(self, changes: Changes) -> int:
-        return await self._arun(self._holding.write(changes)) if changes else 0
+        return await self._arun(self._holding.write(changes), monotonic()) if changes else 0
 
     def clear(self, namespaces: Sequence[bytes] | None) -> None:
-        self._run(self._holding.clear(namespaces))
+        self._run(self._holding.clear(namespaces), monotonic())
 
     async def aclear(self, namespaces: Sequence[bytes] | None) -> None:
-        await self._arun(self._holding.clear(namespaces))
+        await self._arun(self._holding.clear(namespaces), monotonic())
 
     def clear_under(self, prefix: bytes) -> None:
         self._run(self._holding.clear_under(prefix))
@@ -268,16 +279,16 @@ class RedisStore(Store):
     # Leases
 
     def lease(self, keys: Sequence[EncodedKey], token: bytes, seconds: float) -> Sequence[float]:
-        return self._run(self._holding.lease(keys, token, seconds)) if keys else []
+        return self._run(self._holding.lease(keys, token, seconds), monotonic()) if keys else []
 
     async def alease(self, keys: Sequence[EncodedKey], token: bytes, seconds: float) -> Sequence[float]:
-        return await self._arun(self._holding.lease(keys, token, seconds)) if keys else []
+        return await self._arun(self._holding.lease(keys, token, seconds), monotonic()) if keys else []
 
     def settle(self, results: Changes, token: bytes) -> Collection[EncodedKey]:
-        return self._run(self._holding.settle(results, token)) if results else ()
+        return self._run(self._holding.settle(results, token), monotonic()) if results else ()
 
     async def asettle(self, results: Changes, token: bytes) -> Collection[EncodedKey]:
-        return await self._arun(self._holding.settle(results, token)) if results else ()
+        return await self._arun(self._holding.settle(results, token), monotonic()) if results else ()
 
     # The whole
 

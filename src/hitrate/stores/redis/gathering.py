@@ -7,6 +7,7 @@ still starts the others.
 from __future__ import annotations
 
 import asyncio
+from collections import deque
 from collections.abc import Callable, Coroutine, Sequence
 from functools import partial
 from typing import Any, Protocol
@@ -53,6 +54,8 @@ class Gathering:
         self._calls: _Calls = []
         self._keys = 0
         self._tasks: set[asyncio.Task[None]] = set()
+        self._answers: deque[tuple[_Calls, Sequence[Found]]] = deque()  # whose callers are still to be woken
+        self._waking = False
 
     def read(self, keys: Sequence[EncodedKey]) -> asyncio.Future[Sequence[Found]]:
         """Return a future of what is found for each key, in the order of the keys; of a StoreError if that fails."""
@@ -86,7 +89,7 @@ class Gathering:
         if found is None:
             self._begin_task(calls, keys)
         else:
-            self._wake(calls, found, 0, 0)
+            self._answer(calls, found)
 
     def _begin_task(self, calls: _Calls, keys: Sequence[EncodedKey]) -> None:
         # A reader that is cancelled takes no other with it: the task is nobody's.
@@ -100,17 +103,31 @@ class Gathering:
         except Exception as error:
             self._fail(calls, error)
         else:
-            self._wake(calls, found, 0, 0)
+            self._answer(calls, found)
 
-    def _wake(self, calls: _Calls, found: Sequence[Found], first: int, start: int) -> None:
+    def _answer(self, calls: _Calls, found: Sequence[Found]) -> None:
+        self._answers.append((calls, found))
+        if not self._waking:
+            self._wake()
+
+    def _wake(self) -> None:
         """Wake those who wait, a few in each turn of the loop, so that it serves others in between."""
-        for keys, future in calls[first : first + _WOKEN_AT_ONCE]:
-            end = start + len(keys)
-            if not future.done():  # or else it was cancelled
-                future.set_result(found if len(calls) == 1 else found[start:end])
-            start = end
-        if len(calls) > first + _WOKEN_AT_ONCE:
-            self._loop.call_soon(self._wake, calls, found, first + _WOKEN_AT_ONCE, start)
+        left = _WOKEN_AT_ONCE
+        while self._answers and left > 0:
+            calls, found = self._answers.popleft()
+            start = 0
+            for keys, future in calls[:left]:
+                end = start + len(keys)
+                if not future.done():  # or else it was cancelled
+                    future.set_result(found if len(calls) == 1 else found[start:end])
+                start = end
+            if len(calls) > left:
+                self._answers.appendleft((calls[left:], found[start:]))
+            left -= len(calls)
+        # After many the next turn has to come before any more, also of an answer that comes in this turn.
+        self._waking = left <= 0
+        if self._waking:
+            self._loop.call_soon(self._wake)
 
     @staticmethod
     def _fail(calls: _Calls, error: Exception) -> None:

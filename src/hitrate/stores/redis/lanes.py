@@ -10,11 +10,13 @@ from __future__ import annotations
 import asyncio
 import ssl
 import threading
+import time
 from collections import deque
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from hitrate.errors import StoreError
+from hitrate.stores.per_loop import extra_time
 from hitrate.stores.reasons import reason_of
 from hitrate.stores.redis.links import Link, Timeout
 
@@ -22,6 +24,7 @@ if TYPE_CHECKING:
     from hitrate.stores.redis.nodes import Node
 
 _READ_AT_ONCE = 1 << 18
+_TOLD_AT_ONCE = 32
 _WOULD_BLOCK = (BlockingIOError, InterruptedError, ssl.SSLWantReadError, ssl.SSLWantWriteError)
 
 Answer = list[Any] | StoreError
@@ -63,16 +66,18 @@ class Lane:
         self._flying: deque[_Call] = deque()  # sent, in the order in which the replies come
         self._unsent = b""
         self._flushing = False
+        self._delivering = False  # whether the next turn of the loop goes on telling answers
         self._work = 0  # keys that the calls under way touch
         self._timer: asyncio.TimerHandle | None = None
 
-    def send(self, packed: bytes, replies: int, work: int) -> asyncio.Future[Answer]:
+    def send(self, packed: bytes, replies: int, work: int, began: float | None = None) -> asyncio.Future[Answer]:
         """Send commands; return a future of the answer.
 
         Args:
             packed: the commands as they go over the wire.
             replies: how many replies come back.
             work: how many keys they touch.
+            began: when the call began that they are a further part of, by ``time.monotonic``.
         """
         future: asyncio.Future[Answer] = self._loop.create_future()
 
@@ -80,13 +85,23 @@ class Lane:
             if not future.done():  # or else it was cancelled
                 future.set_result(answer)
 
-        self.call(packed, replies, work, answer)
+        self.call(packed, replies, work, answer, spent=0.0 if began is None else time.monotonic() - began)
         return future
 
     def call(
-        self, packed: bytes, replies: int, work: int, answer: Callable[[Answer], None], *, at_once: bool = False
+        self,
+        packed: bytes,
+        replies: int,
+        work: int,
+        answer: Callable[[Answer], None],
+        *,
+        spent: float = 0.0,
+        at_once: bool = False,
     ) -> None:
-        """Send commands, at the end of this turn of the loop or at once, and have a function told the answer."""
+        """Send commands, at the end of this turn of the loop or at once, and have a function told the answer.
+
+        Of the time that they may take some seconds may have been spent already, on what came before them.
+        """
         if not self._node.breaker.closed:
             try:
                 self._node.refuse_if_open()
@@ -94,7 +109,7 @@ class Lane:
                 answer(error)
                 return
         self._work += work  # what is ahead of it may take its time first
-        deadline = self._loop.time() + self._node.time_for(self._work)
+        deadline = self._loop.time() + self._node.time_for(self._work) - spent
         self._waiting.append(_Call(packed, replies, work, deadline, answer))
         if self._link is None:
             self._open()
@@ -103,6 +118,9 @@ class Lane:
         elif not self._flushing:
             self._flushing = True
             self._loop.call_soon(self._flush)
+        if self._timer is not None and deadline < self._timer.when():  # some of its time was spent
+            self._timer.cancel()
+            self._timer = None
         if self._timer is None:
             self._timer = self._loop.call_at(deadline, self._check_time)
 
@@ -193,15 +211,22 @@ class Lane:
                     break
             else:
                 raise ConnectionResetError("the server closed the connection")
-            self._deliver(link)
+            if not self._delivering:
+                self._deliver(link)
         except _WOULD_BLOCK:
             pass
         except Exception as error:  # the driver's for a protocol that is none, too
             self._lost(error)
 
     def _deliver(self, link: Link) -> None:
+        """Tell calls their answers, some in each turn of the loop, so that it serves others in between."""
         gets, flying = link.reader.gets, self._flying
+        told = 0
         while flying:
+            if told == _TOLD_AT_ONCE:
+                self._delivering = True
+                self._loop.call_soon(self._deliver_more, link)
+                return
             call = flying[0]
             reply = gets()
             if reply is False:
@@ -212,12 +237,25 @@ class Lane:
                 link.used = True
                 self._work -= call.work
                 call.answer(call.received)
+                told += 1
         self._node.breaker.succeeded()
+
+    def _deliver_more(self, link: Link) -> None:
+        if link is not self._link:
+            return  # it was lost meanwhile, and with it what it had not told
+        self._delivering = False
+        try:
+            self._deliver(link)
+        except Exception as error:
+            self._lost(error)
 
     def _check_time(self) -> None:
         """Give up what is late; with a reply that is late, the connection on which later ones would be taken for it."""
-        self._timer = None
+        timer, self._timer = self._timer, None
         now = self._loop.time()
+        if timer is not None and (extra := extra_time(now - timer.when(), self._node.time_for(0))):
+            self._timer = self._loop.call_at(now + extra, self._check_time)
+            return
         if any(call.deadline <= now for call in self._flying):
             self._lost(Timeout("the server did not answer in time"))
         late = [call for call in self._waiting if call.deadline <= now]
@@ -249,7 +287,7 @@ class Lane:
         while calls:
             error = StoreError(message)  # each its own, which does not gather the tracebacks of the others
             error.__cause__ = cause
-            error.timed_out = isinstance(cause, Timeout)
+            error.timed_out = cause.timed_out if isinstance(cause, StoreError) else isinstance(cause, Timeout)
             call = calls.popleft()
             self._work -= call.work
             call.answer(error)
@@ -260,6 +298,7 @@ class Lane:
         link, self._link = self._link, None
         self._flying = deque()
         self._unsent = b""
+        self._delivering = False
         if link is not None:
             self._loop.remove_reader(link.sock)
             self._loop.remove_writer(link.sock)

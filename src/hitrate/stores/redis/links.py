@@ -4,7 +4,6 @@ takes.
 
 from __future__ import annotations
 
-import math
 import socket
 import ssl
 import struct
@@ -36,7 +35,7 @@ class Link:
         used: whether it has served before: only then can it have been lost in the meantime.
     """
 
-    __slots__ = ("_connection", "_timeout", "reader", "sock", "used")
+    __slots__ = ("_connection", "_limited", "_timeout", "reader", "sock", "used")
 
     def __init__(self, connection: Any, timeout: float) -> None:
         self._connection = connection
@@ -44,37 +43,55 @@ class Link:
         self.sock: socket.socket = connection._sock
         self.reader = hiredis.Reader()
         self.used = False
+        self._limited = False
+        if not isinstance(self.sock, ssl.SSLSocket):
+            self.sock.settimeout(None)
+        self._wait_at_most(timeout)
+
+    def _wait_at_most(self, seconds: float) -> None:
+        """Set how long one read or write of the socket waits."""
         if isinstance(self.sock, ssl.SSLSocket):  # reads on until it has a record, whatever the kernel says
-            self.sock.settimeout(timeout)
+            self.sock.settimeout(seconds)
             return
         # The kernel's own timeouts: Python's cost one more system call for each read.
-        self.sock.settimeout(None)
-        span = struct.pack("@ll", int(timeout), int(timeout % 1 * 1e6) or int(timeout < 1))
+        span = struct.pack("@ll", int(seconds), int(seconds % 1 * 1e6) or int(seconds < 1))
         self.sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVTIMEO, span)
         self.sock.setsockopt(socket.SOL_SOCKET, socket.SO_SNDTIMEO, span)
 
-    def send(self, packed: Packed) -> None:
+    def limit(self, seconds: float) -> None:
+        """Wait less than the timeout for what is sent next: its call has taken some of its time already."""
+        if seconds < self._timeout:
+            self._wait_at_most(seconds)
+            self._limited = True
+
+    def send(self, packed: Packed, deadline: float) -> None:
         """Send commands.
+
+        Args:
+            packed: the commands.
+            deadline: when they have to be sent, by ``time.monotonic``.
 
         Raises:
             OSError: the connection is broken.
-            Timeout: the server takes nothing.
+            Timeout: the server takes nothing, or too slowly.
         """
         try:
             if isinstance(packed, bytes):
                 self.sock.sendall(packed)
-            else:
-                for part in packed:
-                    self.sock.sendall(part)
+                return
+            for part in packed:
+                self.sock.sendall(part)
+                if time.monotonic() > deadline:
+                    raise Timeout("the server did not take the commands in time")
         except (BlockingIOError, TimeoutError) as error:
             raise Timeout("the server takes no commands") from error
 
-    def receive(self, replies: int, seconds: float) -> list[Any]:
+    def receive(self, replies: int, deadline: float) -> list[Any]:
         """Return the replies to what was sent.
 
         Args:
             replies: how many.
-            seconds: how long they may take.
+            deadline: when they are late, by ``time.monotonic``.
 
         Raises:
             OSError: the connection is broken.
@@ -83,28 +100,31 @@ class Link:
         """
         reader = self.reader
         received: list[Any] = []
-        deadline = math.inf  # until one read was not enough: the usual reply needs no clock
+        waited = False  # the usual reply is there with the first read, and needs no clock
         while True:
             reply = reader.gets()
             if reply is not False:
                 received.append(reply)
                 if len(received) == replies:
                     self.used = True
+                    if self._limited:
+                        self._wait_at_most(self._timeout)
+                        self._limited = False
                     return received
                 continue
-            if deadline != math.inf and time.monotonic() > deadline:
+            if waited and time.monotonic() > deadline:
                 raise Timeout("the server did not answer in time")
+            waited = True
             try:
                 data = self.sock.recv(_READ_AT_ONCE)
                 if not data:
                     raise ConnectionResetError("the server closed the connection")
                 reader.feed(data)
-            except (BlockingIOError, TimeoutError):  # a large batch may take more than one timeout
-                seconds -= self._timeout
-                if seconds <= 0:
+            except (BlockingIOError, TimeoutError):
+                left = deadline - time.monotonic()
+                if left <= 0:
                     raise Timeout("the server did not answer in time") from None
-            if deadline == math.inf:
-                deadline = time.monotonic() + seconds
+                self.limit(left)  # a large batch may take more than one timeout
 
     def close(self) -> None:
         """Close the connection without a word to the server, which a forked child shares with its parent."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Any, NamedTuple, NoReturn, TypeVar
@@ -14,6 +15,11 @@ from hitrate.stores.redis.links import Link, Packed, Timeout
 from hitrate.stores.redis.needs import hiredis
 
 _WORK_PER_TIMEOUT = 10_000
+_WAITED = 0.25
+"""The part of the timeout after which a connection that cannot be opened was waited for, and is not tried again."""
+
+Sent = tuple[Link, float]
+"""The connection on which commands went out, and when their replies are late, by ``time.monotonic``."""
 
 T = TypeVar("T")
 
@@ -68,65 +74,93 @@ class Node:
         """
         if self._closed:
             raise StoreError("the cache was closed")
+        began = time.monotonic()
         try:
             return Link(self._connect(), self._timeout)
         except Exception as error:
-            self._failed(error, "cannot be reached")
+            # The driver has many ways to say that a server was silent; how long it took is told by the clock.
+            waited = time.monotonic() - began > self._timeout * _WAITED
+            self._failed(error, "cannot be reached", timed_out=waited)
 
-    def call(self, packed: Packed, replies: int, work: int) -> list[Any]:
+    def call(self, packed: Packed, replies: int, work: int, began: float | None = None) -> list[Any]:
         """Send commands and return their replies.
 
         Args:
             packed: the commands as they go over the wire.
             replies: how many replies come back.
             work: how many keys they touch.
+            began: when the call began that they are a further part of, by ``time.monotonic``; None if they are all of
+                it, or its first part.
 
         Raises:
             StoreError: the server did not answer.
         """
-        return self.finish(packed, replies, work, self.start(packed))
+        return self.finish(packed, replies, work, self.start(packed, work, began))
 
-    def start(self, packed: Packed) -> Link:
-        """Send commands; return the connection from which ``finish`` takes the replies.
+    def start(self, packed: Packed, work: int, began: float | None = None) -> Sent:
+        """Send commands; return what ``finish`` takes the replies from.
 
         Raises:
             StoreError: they cannot be sent.
         """
         if not self.breaker.closed:
             self.refuse_if_open()
+        now = time.monotonic()
+        deadline = (now if began is None else began) + self.time_for(work)
+        if now >= deadline:
+            raise self._out_of_time()
         try:
             link = self._idle.pop()
         except IndexError:
-            link = self.open()
+            return self._start_anew(packed, deadline)
+        if began is not None:
+            link.limit(deadline - now)
         try:
-            link.send(packed)
+            link.send(packed, deadline)
         except Exception as error:
             link.close()
             if not (link.used and isinstance(error, ConnectionError)):
                 self._failed(error, "failed")
             # It was lost since the last call: the server was started anew.
             self.forget()
-            link = self.open()
-            try:
-                link.send(packed)
-            except Exception as error:
-                link.close()
-                self._failed(error, "failed")
-        return link
+            return self._start_anew(packed, deadline)
+        return link, deadline
 
-    def finish(self, packed: Packed, replies: int, work: int, link: Link) -> list[Any]:
-        """Return the replies to what was sent on a connection.
+    def _start_anew(self, packed: Packed, deadline: float) -> Sent:
+        """Send commands on a connection that is opened for them."""
+        link = self.open()
+        left = deadline - time.monotonic()
+        if left <= 0:
+            self._idle.append(link)
+            raise self._out_of_time()
+        link.limit(left)
+        try:
+            link.send(packed, deadline)
+        except Exception as error:
+            link.close()
+            self._failed(error, "failed")
+        return link, deadline
+
+    def _out_of_time(self) -> StoreError:
+        """Return what to raise for a call that took its time before; no failure of this server, which may be well."""
+        error = StoreError(f"no time was left to ask {self.name}")
+        error.timed_out = True
+        return error
+
+    def finish(self, packed: Packed, replies: int, work: int, sent: Sent) -> list[Any]:
+        """Return the replies to what was sent.
 
         Raises:
             StoreError: the server did not answer.
         """
+        link, deadline = sent
         try:
-            received = link.receive(replies, self.time_for(work))
+            received = link.receive(replies, deadline)
         except Exception as error:
             link.close()
             if link.used and isinstance(error, ConnectionError):
                 self.forget()
-                return self.call(packed, replies, work)  # on one that has not been used
+                return self.finish(packed, replies, work, self._start_anew(packed, deadline))  # on an unused one
             self._failed(error, "failed")
         if self._closed:
             link.close()
@@ -140,10 +174,12 @@ class Node:
         if not self.breaker.allows():
             raise StoreError(f"{self.name} has failed again and again, and is tried now and then only")
 
-    def _failed(self, error: Exception, how: str) -> NoReturn:
+    def _failed(self, error: Exception, how: str, *, timed_out: bool = False) -> NoReturn:
         if not isinstance(error, self._driver_errors):
             raise error
-        raise self.failure(error, how) from error
+        failure = self.failure(error, how)
+        failure.timed_out |= timed_out
+        raise failure from error
 
     def failure(self, error: Exception, how: str) -> StoreError:
         """Note that a call failed, and return what to raise."""
@@ -187,14 +223,19 @@ def whole(packed: Packed) -> bytes:
     return packed if isinstance(packed, bytes) else b"".join(packed)
 
 
-def exchange(sends: Sequence[Send]) -> list[Answer]:
-    """Send to each server and return the answers: one round trip for all of them."""
+def exchange(sends: Sequence[Send], began: float | None = None) -> list[Answer]:
+    """Send to each server and return the answers: one round trip for all of them.
+
+    Args:
+        sends: what to send.
+        began: when the call began that this is a further round trip of; None for its first, or if each has its time.
+    """
     if len(sends) == 1:
-        return [_answer(sends[0].node.call, *sends[0][1:])]
-    started = [_answer(send.node.start, send.packed) for send in sends]
+        return [_answer(sends[0].node.call, *sends[0][1:], began)]
+    started = [_answer(send.node.start, send.packed, send.work, began) for send in sends]
     return [
-        link if isinstance(link, StoreError) else _answer(send.node.finish, *send[1:], link)
-        for send, link in zip(sends, started, strict=True)
+        sent if isinstance(sent, StoreError) else _answer(send.node.finish, *send[1:], sent)
+        for send, sent in zip(sends, started, strict=True)
     ]
 
 
@@ -205,7 +246,7 @@ def _answer(do: Callable[..., T], *arguments: Any) -> T | StoreError:
         return error
 
 
-async def aexchange(sends: Sequence[Send]) -> list[Answer]:
+async def aexchange(sends: Sequence[Send], began: float | None = None) -> list[Answer]:
     """Do ``exchange`` without blocking the event loop."""
-    futures = [send.node.lane().send(whole(send.packed), send.replies, send.work) for send in sends]
+    futures = [send.node.lane().send(whole(send.packed), send.replies, send.work, began) for send in sends]
     return [await future for future in futures]

@@ -26,7 +26,7 @@ from hitrate.stores.redis.wire import packed, script_call
 ENTRIES_AT_ONCE = 250_000
 """Entries in one step of the server at most, and so in a batch that is stored whole or not at all."""
 
-_PARTS_AT_ONCE = 3 * 24
+_PARTS_AT_ONCE = 6 * 24
 
 _LONGEST = 10**15
 """Milliseconds that a TTL has at most, beyond which it is for ever: the server would not take much more."""
@@ -130,6 +130,8 @@ def _batches_for(
     one_bucket = len(buckets) == 1
     bases = [f"{bucket.base.decode('latin-1')}e" for bucket in buckets]
     by_bucket: dict[int, dict[bytes, Group]] = {}
+    expiry: float | None = None
+    ttl = 0
     for (namespace, key), entry in items:
         space = names[namespace]
         digits = xxh3_128_hexdigest(key, space.seed)
@@ -144,7 +146,9 @@ def _batches_for(
         if entry is None:
             group.removed.append(name)
             continue
-        ttl = 0 if entry[2] is None else milliseconds_until(entry[2], now)
+        if entry[2] != expiry:  # most batches have one
+            expiry = entry[2]
+            ttl = milliseconds_until(expiry, now)
         if ttl < 0:
             group.dropped.append(name)
         elif largest != math.inf and (size := size_of(name, entry, key)) > largest:
@@ -167,46 +171,56 @@ class WriteCommands:
         batch: what is to be written, under the tokens of its groups.
         clock: the time by a clock of our own; empty if there is none.
         whole: whether a script is sent whole, to a server that lacks it.
+        msetex: whether entries of one TTL are stored by one command, which servers have from Valkey 9.1 and Redis 8.4
+            on, in the place of a transaction of a command for each.
 
     Attributes:
         replies: how many replies come back: of one command and of the question, or of a transaction.
         work: how many entries are written.
     """
 
-    def __init__(self, bucket: Bucket, batch: Batch, clock: bytes, *, whole: bool) -> None:
+    def __init__(self, bucket: Bucket, batch: Batch, clock: bytes, *, whole: bool, msetex: bool) -> None:
         self._bucket = bucket
         self._batch = batch
         self._clock = clock
         self._whole = whole
         groups = batch.groups
         ttls = [ttl for group in groups for _, ttl, _, _ in group.stored]
-        self._for_ever = ttls.count(0)
+        self._shared_ttl = ttls[0] if msetex and len(ttls) > 1 and ttls.count(ttls[0]) == len(ttls) else 0
+        self._together = ttls.count(self._shared_ttl)  # stored by one command
         self._removes = any(group.removed for group in groups)
         self._drops = any(group.dropped for group in groups)
-        commands = len(ttls) - self._for_ever + (self._for_ever > 0) + self._removes + self._drops
+        commands = len(ttls) - self._together + (self._together > 0) + self._removes + self._drops
         self.replies = 2 if commands == 1 else commands + 3
         self.work = len(ttls) + sum(len(group.removed) for group in groups)
 
     def __iter__(self) -> Iterator[bytes]:
         parts: list[bytes] = [] if self.replies == 2 else [_MULTI]
-        if self._for_ever == 1:
+        together, shared_ttl = self._together, self._shared_ttl
+        if shared_ttl:
+            count = b"%d" % together
+            parts.append(b"*%d\r\n$6\r\nMSETEX\r\n$%d\r\n%b\r\n" % (4 + 2 * together, len(count), count))
+        elif together == 1:
             parts.append(b"*3\r\n$3\r\nSET\r\n")
-        elif self._for_ever:
-            parts.append(b"*%d\r\n$4\r\nMSET\r\n" % (1 + 2 * self._for_ever))
+        elif together:
+            parts.append(b"*%d\r\n$4\r\nMSET\r\n" % (1 + 2 * together))
+        name_head = b"$%d\r\n" % (len(self._bucket.base) + 33)
         for group in self._batch.groups:
             tokens, digest = group.tokens, group.space.digest
             for name, ttl, key, entry in group.stored:
-                if not ttl:
+                if ttl == shared_ttl:
                     checksum, checked = pack(entry, tokens, digest, key)
-                    named = b"$%d\r\n%b\r\n$%d\r\n%b" % (len(name), name, 8 + len(checked), checksum)
-                    parts += (named, checked, b"\r\n")
+                    parts += (name_head, name, b"\r\n$%d\r\n" % (8 + len(checked)), checksum, checked, b"\r\n")
                     if len(parts) > _PARTS_AT_ONCE:
                         yield b"".join(parts)
                         parts = []
+        if shared_ttl:
+            life = b"%d" % shared_ttl
+            parts.append(b"$2\r\nPX\r\n$%d\r\n%b\r\n" % (len(life), life))
         for group in self._batch.groups:
             tokens, digest = group.tokens, group.space.digest
             for name, ttl, key, entry in group.stored:
-                if ttl:
+                if ttl != shared_ttl:
                     life = b"%d" % ttl
                     checksum, checked = pack(entry, tokens, digest, key)
                     named = b"*5\r\n$3\r\nSET\r\n$%d\r\n%b\r\n$%d\r\n%b" % (len(name), name, 8 + len(checked), checksum)

@@ -19,12 +19,18 @@ from hitrate.stores.redis.holding.base import Holding
 from hitrate.stores.redis.scripts import Script
 from hitrate.stores.redis.servers import Steps, any_error
 from hitrate.stores.redis.surveying import count
-from hitrate.stores.redis.wire import Request, ScriptCall, refuse_error
+from hitrate.stores.redis.wire import Request, ScriptCall, is_error, refuse_error
 from hitrate.stores.redis.writing import Batch, Group, WriteCommands, script_arguments
+
+_NO_COMMAND = ("ERR unknown command", "ERR unsupported command", "NOPERM")
+"""How a server says that it lacks a command, or that this user may not use it."""
 
 
 class Unbounded(Holding):
     """Entries are held without limits."""
+
+    _msetex = True
+    """Whether the server is taken to have the command MSETEX: until it refuses it."""
 
     def _write(self, batches: Sequence[Batch]) -> Steps[tuple[int, list[Batch]]]:
         unknown = [
@@ -41,7 +47,12 @@ class Unbounded(Holding):
                 results[place] = result
         removed = 0
         stale = []
+        had_msetex = self._msetex
         for batch, result in zip(batches, results, strict=True):
+            if had_msetex and any_error([result], *_NO_COMMAND):  # nothing of this batch was done
+                self._msetex = False
+                stale.append(batch)
+                continue
             for each in result:
                 refuse_error(each)
             sweeping, _, everything, *tokens = result[-1]
@@ -83,12 +94,16 @@ class Unbounded(Holding):
         clock = self._clock_argument()
         requests = []
         for batch in batches:
-            commands = WriteCommands(self._names.buckets[batch.bucket], batch, clock, whole=whole)
+            commands = WriteCommands(self._names.buckets[batch.bucket], batch, clock, whole=whole, msetex=self._msetex)
             requests.append(Request(batch.bucket, commands, commands.replies, commands.work))
         results = []
         for replies in (yield from self._servers.replies(requests)):
             if len(replies) > 2 and type(replies[-1]) is not list:
-                refuse_error(any_error([replies]))  # what one part was refused for
+                reason = any_error([replies])  # what one part was refused for
+                if self._msetex and is_error(reason, *_NO_COMMAND):
+                    results.append([reason])
+                    continue
+                refuse_error(reason)
             results.append(replies[-1] if len(replies) > 2 else replies)
         return results
 
