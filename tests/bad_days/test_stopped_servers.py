@@ -207,3 +207,22 @@ def test_awaited_calls_that_queue_wait_once(server: Any, cache: Any) -> None:
         asyncio.run(main())
     assert len(took) == 9
     assert_none_was_late(took, ticks)
+
+
+def test_a_loop_that_its_program_blocks_loses_no_answer(server: Any, cache: Any) -> None:
+    """For longer than a call may take nobody was there to take the answers in; the server had given them in time."""
+    pairs = {(("blocked",), str(number)): ("x" * 20_000, None) for number in range(300)}
+
+    with type(cache)(server.url, timeout=DEADLINE) as filling:
+        filling.set(pairs)
+
+    async def main() -> list[Any]:
+        await cache.aget([KEY])  # connects
+        reads = [asyncio.ensure_future(cache.aget([key])) for key in pairs]
+        for _ in range(3):
+            await asyncio.sleep(0)  # the loop sends them
+        time.sleep(2 * TIMEOUT)  # noqa: ASYNC251 - the program's own work
+        return await asyncio.gather(*reads)
+
+    assert asyncio.run(main()) == [{key: value} for key, (value, _) in pairs.items()]
+    assert cache.stats().errors == 0

@@ -21,6 +21,7 @@ from psycopg import pq
 
 from hitrate.errors import StoreError
 from hitrate.failsafe import log
+from hitrate.stores.per_loop import extra_time
 from hitrate.stores.postgres.statements import Statement
 
 READ, WRITE = 1, 2
@@ -192,6 +193,9 @@ class Link:
             wanted = next(waits)
             while True:
                 await self._aready(wanted, deadline - time.monotonic())
+                now = time.monotonic()
+                if now > deadline:  # else the timer would have come first: the loop was kept from turning
+                    deadline = now + extra_time(now - deadline, now - deadline)
                 wanted = next(waits)
         except StopIteration as done:
             results: list[Result] = done.value
