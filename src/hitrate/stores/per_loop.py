@@ -72,4 +72,4 @@ def extra_time(late: float, timeout: float) -> float:
         late: seconds from the deadline until the loop came to look at it.
         timeout: seconds that a call may take.
     """
-    return min(late, timeout) if late > _LATE else 0.0
+    return min(late, timeout / 4) if late > _LATE else 0.0

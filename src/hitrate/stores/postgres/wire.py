@@ -189,13 +189,14 @@ class Link:
 
     async def arun(self, waits: Waits, deadline: float) -> list[Result]:
         """Carry an exchange through as ``run`` does, waiting on the event loop."""
+        timeout = deadline - time.monotonic()
         try:
             wanted = next(waits)
             while True:
                 await self._aready(wanted, deadline - time.monotonic())
                 now = time.monotonic()
                 if now > deadline:  # else the timer would have come first: the loop was kept from turning
-                    deadline = now + extra_time(now - deadline, now - deadline)
+                    deadline = now + extra_time(now - deadline, timeout)
                 wanted = next(waits)
         except StopIteration as done:
             results: list[Result] = done.value
