@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections import Counter
+from collections import Counter, deque
+from dataclasses import dataclass
 from typing import Any
 
 import pytest
@@ -11,9 +12,11 @@ from langgraph.cache.base import BaseCache
 from langgraph.checkpoint.memory import InMemorySaver
 from langgraph.graph import END, START, MessagesState, StateGraph
 from langgraph.types import Command, Send
+from pydantic import BaseModel
 from sample_graphs import Run
 
 from hitrate.langgraph import policy
+from hitrate.langgraph.messages import renew
 
 
 def tools(given: Any) -> Any:
@@ -162,6 +165,43 @@ def test_what_a_command_and_a_field_say_of_a_call_goes_with_it(cache: Any, run: 
         (pending,) = state["pending"]
         assert pending == {"tool_call_id": state["messages"][-1].tool_call_id, "why": "call_1"}
     assert calls["model"] == 1
+
+
+@dataclass
+class Pending:
+    call: dict[str, Any]
+    tool_call_id: str
+
+
+@dataclass(frozen=True)
+class Frozen:
+    calls: list[Any]
+
+
+class Noted(BaseModel):
+    call: dict[str, Any]
+
+
+@pytest.mark.parametrize(
+    ("around", "taken_out"),
+    [
+        (lambda call: [call], lambda value: value[0]),
+        (lambda call: {"a": ({"b": call},)}, lambda value: value["a"][0]["b"]),
+        (lambda call: Pending(call, call["id"]), lambda value: {**value.call, "id": value.tool_call_id}),
+        (lambda call: Pending(call, call["id"]), lambda value: value.call),
+        (lambda call: Frozen([call]), lambda value: value.calls[0]),
+        (lambda call: Noted(call=call), lambda value: value.call),
+        (lambda call: Send("tools", {"call": call}), lambda value: value.arg["call"]),
+        (lambda call: Command(goto=[Send("tools", [call])]), lambda value: value.goto[0].arg[0]),
+    ],
+)
+def test_a_call_beside_the_message_goes_with_it(around: Any, taken_out: Any) -> None:
+    call = {"name": "look", "args": {"id": "call_1"}, "id": "call_1"}
+    message, value = calling("call_1"), around(call)
+    renew(deque([("messages", [message]), ("other", value)]), {}, new_ids=True, taken=lambda: {"call_1"})
+    id_ = message.tool_calls[0]["id"]
+    assert id_ != "call_1"
+    assert taken_out(value) == {"name": "look", "args": {"id": "call_1"}, "id": id_}
 
 
 def test_it_can_be_turned_off(cache: Any, run: Run, calls: Counter[str]) -> None:

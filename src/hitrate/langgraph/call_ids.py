@@ -9,6 +9,7 @@ from __future__ import annotations
 import string
 from collections import deque
 from collections.abc import Callable, Iterable, Mapping
+from contextlib import suppress
 from random import choices
 from typing import Any, Final
 
@@ -69,7 +70,7 @@ def with_ids(value: Any, names: Mapping[str, str]) -> Any:
 
 
 def rename_in_place(value: Any, names: Mapping[str, str], depth: int = 0) -> None:
-    """Replace ids of tool calls in the lists and dicts of a value, as in a call that is sent to the node of tools.
+    """Replace ids of tool calls in what a value holds, as in a call that is sent to the node of tools.
 
     Messages are left alone, with what is in them: they are for ``rename``.
     """
@@ -86,9 +87,28 @@ def rename_in_place(value: Any, names: Mapping[str, str], depth: int = 0) -> Non
     elif kind is list or kind is tuple or kind is deque:
         for each in value:
             rename_in_place(each, names, depth + 1)
-    elif kind.__module__ == "langgraph.types":  # Send, Command
-        for name in ("arg", "update", "goto"):
-            rename_in_place(getattr(value, name, None), names, depth + 1)
+    elif not hasattr(value, "additional_kwargs"):
+        for name in fields_of(value):
+            each = getattr(value, name, None)
+            if type(each) is not str:
+                rename_in_place(each, names, depth + 1)
+            elif name in _NAMES and each in names and not _is_frozen(kind):
+                with suppress(AttributeError):
+                    object.__setattr__(value, name, names[each])  # without a program's own code
+
+
+def fields_of(value: Any) -> Iterable[str]:
+    """Return the names of the fields of a dataclass, a pydantic model, a Send or a Command; of others nothing."""
+    cls = type(value)
+    if hasattr(cls, "__pydantic_fields__") or hasattr(cls, "__dataclass_fields__"):
+        return dict.fromkeys((*getattr(cls, "__dataclass_fields__", ()), *getattr(value, "__dict__", ())))
+    return cls.__slots__ if cls.__module__ == "langgraph.types" and hasattr(cls, "__slots__") else ()
+
+
+def _is_frozen(cls: Any) -> bool:
+    """Tell whether nothing of an instance may be changed: a cache may have given it to others."""
+    settings = getattr(cls, "__dataclass_params__", None)
+    return bool(getattr(settings, "frozen", False)) or bool(getattr(cls, "model_config", {}).get("frozen"))
 
 
 def rename(message: Any, names: Mapping[str, str]) -> None:

@@ -20,7 +20,7 @@ from uuid import uuid4
 from ormsgpack import OPT_NON_STR_KEYS, OPT_PASSTHROUGH_DATACLASS, OPT_PASSTHROUGH_SUBCLASS, packb
 from xxhash import xxh3_128_hexdigest
 
-from hitrate.langgraph.call_ids import call_ids, rename, rename_in_place
+from hitrate.langgraph.call_ids import call_ids, fields_of, rename, rename_in_place
 from hitrate.langgraph.call_ids import new_ids as new_call_ids
 
 KEPT = "__hitrate_edited__"
@@ -319,22 +319,7 @@ def _lists_of(base: type, values: Iterable[Any], depth: int) -> Iterator[list[An
             elif isinstance(each, (list, tuple, deque, set, frozenset)):
                 yield from _lists_of(base, each, depth + 1)
             else:
-                yield from _lists_of(base, _fields_of(each), depth + 1)
+                yield from _lists_of(base, [getattr(each, name, None) for name in fields_of(each)], depth + 1)
 
 
 _ATOMS = frozenset({str, int, float, bool, bytes, type(None)})
-
-
-def _fields_of(value: Any) -> list[Any]:
-    """Return the fields of a dataclass, a pydantic model, a Send or a Command; of anything else nothing."""
-    cls = type(value)
-    if hasattr(cls, "__pydantic_fields__") or hasattr(cls, "__dataclass_fields__"):
-        names = (
-            [*getattr(cls, "__dataclass_fields__", ()), *vars(value)]
-            if hasattr(value, "__dict__")
-            else [*cls.__dataclass_fields__]
-        )
-        return [getattr(value, name, None) for name in dict.fromkeys(names)]
-    if cls.__module__ == "langgraph.types" and hasattr(cls, "__slots__"):
-        return [getattr(value, name, None) for name in cls.__slots__]
-    return []
