@@ -16,7 +16,7 @@ PAGES = {
     "docs/compute-once.md": 10,
     "docs/langchain.md": 6,
     "docs/langgraph.md": 4,
-    "docs/operations.md": 1,
+    "docs/operations.md": 2,
     "docs/own-types.md": 1,
     "docs/serializers.md": 1,
 }

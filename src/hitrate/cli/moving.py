@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from importlib import import_module
 from importlib.metadata import version
 from pathlib import Path
 from typing import IO, Any
@@ -17,6 +18,7 @@ from hitrate.cli.caches import changing, reading
 from hitrate.cli.exits import NOT_SO, Failure, failures_told
 from hitrate.cli.printing import one_line, print_json
 from hitrate.exchange.exports import CutShort, NoExport, compressed, opened, read_export, write_export
+from hitrate.exchange.foreign import NotTheirs
 from hitrate.exchange.taking import Taken, take
 from hitrate.records import Damaged, Record, records
 
@@ -72,7 +74,7 @@ def _appearing(path: Path, *, force: bool) -> Iterator[IO[bytes]]:
         if path.exists() and not force:
             raise Failure(f"{path} is there already; --force replaces it")
         try:
-            with part.open("xb") as file:
+            with open(part, "xb", opener=_for_the_owner) as file:
                 yield file
             part.replace(path)
         finally:
@@ -80,19 +82,36 @@ def _appearing(path: Path, *, force: bool) -> Iterator[IO[bytes]]:
                 part.unlink()
 
 
+def _for_the_owner(path: str, flags: int) -> int:
+    """Open a file that nobody else may read: a cache's own file is so, too."""
+    return os.open(path, flags, 0o600)
+
+
+_LIBRARIES = ["langgraph", "diskcache"]
+
+
 @click.command("import")
 @cache_argument
 @click.argument("path", type=click.Path(path_type=Path))
+@click.option("--from", "library", type=click.Choice(_LIBRARIES), help="PATH is that library's cache.")
 @click.option("--replace", is_flag=True, help="Replace entries that are there under the same key; they stay otherwise.")
 @json_option
 @click.pass_context
-def import_command(ctx: click.Context, url: str, path: Path, replace: bool, json_: bool) -> None:
+def import_command(ctx: click.Context, url: str, path: Path, library: str | None, replace: bool, json_: bool) -> None:
     """Store the entries of the export at PATH in the cache at URL, which is made if it is not there.
 
     No value is decoded. Each batch is stored whole; after an interruption the same command carries on.
+
+    --from takes over another library's cache: PATH is the file of LangGraph's SqliteCache, or the folder of a diskcache
+    Cache or FanoutCache. Nothing is unpickled, and nothing is imported because a file names it; what is left is told,
+    and is no failure.
     """
     taken = Taken()
     failure = None
+    if library is not None:
+        _take_over(url, path, library, taken, replace=replace)
+        _tell(taken, json_=json_)
+        return
     with failures_told(), path.open("rb") as file, opened(file) as source:
         stream = read_export(source)
         try:
@@ -109,6 +128,18 @@ def import_command(ctx: click.Context, url: str, path: Path, replace: bool, json
         raise Failure(failure)
     if taken.left:
         ctx.exit(NOT_SO)
+
+
+def _take_over(url: str, path: Path, library: str, taken: Taken, *, replace: bool) -> None:
+    source = import_module(f"hitrate.exchange.from_{library}")
+    with failures_told():
+        stream = source.records_of(path)
+        try:
+            first = next(stream, None)  # before a cache is made
+            with changing(url, make=True) as cache:
+                take(cache, _with_first(first, stream), taken, replace=replace)
+        except NotTheirs as error:
+            raise Failure(str(error)) from error
 
 
 def _with_first(first: Any, rest: Iterator[Any]) -> Iterator[Any]:
