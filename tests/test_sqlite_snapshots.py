@@ -37,7 +37,7 @@ def path(tmp_path):
 
 @pytest.fixture
 def cache(path):
-    with SqliteCache(path=path) as cache:
+    with SqliteCache(path=path, near_bytes=0) as cache:  # which would answer in the file's place
         yield cache
 
 

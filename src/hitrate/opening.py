@@ -35,6 +35,7 @@ def _flag(text: str) -> bool:
 _FROM_TEXT: dict[str, Callable[[str], Any]] = {
     "max_bytes": int,
     "max_entries": int,
+    "near_bytes": int,
     "default_ttl": float,
     "timeout": float,
     "connect_timeout": float,
@@ -51,6 +52,7 @@ _FROM_TEXT: dict[str, Callable[[str], Any]] = {
 _WANTED = {
     "max_bytes": "a whole number of bytes, such as 1000000000",
     "max_entries": "a whole number",
+    "near_bytes": "a whole number of bytes",
     "mode": "an octal number, such as 660",
     "read_only": "1 or 0",
 }

@@ -25,6 +25,7 @@ class SqliteCache(GraphCache[ValueT], Sqlite[ValueT]):
         on_error: ``"miss"`` turns failures of the file into misses and dropped writes, ``"raise"`` raises them.
         mode: permissions of the files that are made, less the umask; None for the owner alone, ``0o660`` for a group.
         read_only: read a file that was built before, and drop what is written.
+        near_bytes: memory that copies of entries take in this process at most, 0 for none.
         clock: returns the seconds since the epoch; what ``time.time`` is when it is asked, if not given.
     """
 

@@ -7,7 +7,7 @@ import os
 import sys
 import time
 import weakref
-from collections.abc import Callable, Collection, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from functools import partial
 from typing import Any, NoReturn, TypeVar
 
@@ -31,6 +31,7 @@ from hitrate.stores.sqlite.connections import (
     open_files,
 )
 from hitrate.stores.sqlite.listing import begin, page_of
+from hitrate.stores.sqlite.near import Near
 from hitrate.stores.sqlite.ownership import own_path
 from hitrate.stores.sqlite.paths import prepare_path
 from hitrate.stores.sqlite.reading import read_many, read_one
@@ -73,6 +74,10 @@ class SqliteStore(Store):
         repair: whether a damaged file is set aside and a new one started.
         clock: returns the seconds since the epoch.
         mode: the permissions that the file is made with, less the umask; None for its owner alone.
+        near_bytes: memory that copies of entries take in this process at most, 0 for none.
+
+    Attributes:
+        near: the copies.
     """
 
     def __init__(
@@ -85,6 +90,7 @@ class SqliteStore(Store):
         repair: bool,
         clock: Callable[[], float],
         mode: int | None = None,
+        near_bytes: int = 0,
     ) -> None:
         check_limit("max_bytes", max_bytes)
         check_limit("max_entries", max_entries)
@@ -92,6 +98,8 @@ class SqliteStore(Store):
         if durability not in ("normal", "full"):
             raise ValueError(f"durability is 'normal' or 'full', not {durability!r}")
         self._mode = check_mode(mode)
+        self._seen: set[int] = set()
+        self.near = Near(near_bytes, clock, self._seen)
         with explained(path):
             self._connections = self._connections_to(path, durability, self._mode, repair=repair)
         self.path = self._connections.path
@@ -106,7 +114,6 @@ class SqliteStore(Store):
         self._keeper = Keeper(self._keep, self._shorten_wal)
         self._known = Known()  # guarded by the write lock
         self._removed = 0  # entries, since room was last looked for
-        self._seen: set[int] = set()
         self._writes = 0
         self._soonest = sys.float_info.max
         self._evictions = 0
@@ -120,7 +127,7 @@ class SqliteStore(Store):
         if where != ":memory:":
             where = own_path(where, set(open_files()))
             check_rights(where, mode)
-        return Connections(where, durability, repair=repair, mode=mode)
+        return Connections(where, durability, repair=repair, near=self.near, mode=mode)
 
     def _open_first(self) -> None:
         """Open the file, so that a path that will not do is told at once; a busy file may do later."""
@@ -152,6 +159,10 @@ class SqliteStore(Store):
     # Reading
 
     def get(self, keys: Sequence[EncodedKey]) -> Sequence[Found]:
+        if self.near.awake:
+            copies = self.near.get(keys)
+            if copies is not None:
+                return copies
         return self._with_the_only_one(self._get, keys) if self._connections.in_memory else self._get(keys)
 
     def _get(self, keys: Sequence[EncodedKey]) -> Sequence[Found]:
@@ -163,6 +174,8 @@ class SqliteStore(Store):
             except IndexError:
                 handle = self._connections.open()
             snapshot = handle.snapshot
+            # First: what is read is of this state, or newer.
+            begun = self.near.begin(snapshot, self._exclusive.busy, len(keys))
             latest = snapshot.header is not None and snapshot.header == snapshot.current.raw
             if not latest:
                 snapshot.renew(self._connections.ender)
@@ -170,13 +183,16 @@ class SqliteStore(Store):
                 ((name, key),) = keys
                 entry, row = read_one(handle, name, key, self._clock)
                 found: Sequence[Found] = (entry,)
+                rows = [row]
                 if row:
                     self._seen.add(row)
             else:
                 found, rows = read_many(handle, keys, self._clock())
-                self._seen.update(rows)
+                self._seen.update(filter(None, rows))
             if not latest:
                 snapshot.settle()
+            if begun is not None:
+                self.near.keep(begun, keys, found, rows)
         except BaseException as error:
             self._failed(handle, error)
         idle.append(handle)
@@ -185,6 +201,9 @@ class SqliteStore(Store):
         return found
 
     async def aget(self, keys: Sequence[EncodedKey]) -> Sequence[Found]:
+        copies = self.near.get(keys) if self.near.awake else None
+        if copies is not None:
+            return copies
         found: Sequence[Found] = await self._worker.submit("get", keys)
         return found
 
@@ -237,8 +256,8 @@ class SqliteStore(Store):
 
     def _store_alone(self, name: bytes, key: bytes, entry: Entry, now: float) -> bool:
         stored = self._use(store_one, name, key, entry, now, self._limits, self._known)
-        if stored and self._connections.watches:
-            self._committed(*self._known.commit)
+        if stored:
+            self._committed(*self._known.commit, [(name, key)])
         return stored
 
     async def awrite(self, changes: Changes) -> int:
@@ -299,7 +318,8 @@ class SqliteStore(Store):
         return [outcome.removed for outcome in outcomes]
 
     def _take_seen(self) -> set[int]:
-        seen, self._seen = self._seen, set()
+        seen = self._seen
+        self.near.seen = self._seen = set()
         return seen
 
     def _count_evictions(self, evicted: int) -> None:
@@ -433,7 +453,8 @@ class SqliteStore(Store):
         self._connections.watches.append(watch)
         return watch
 
-    def _committed(self, index: Any, before: int) -> None:
+    def _committed(self, index: Any, before: int, keys: Iterable[EncodedKey], rows: Iterable[int] = ()) -> None:
+        self.near.committed(index, before, keys, rows)
         for watch in self._connections.watches:
             watch.committed(index, before)
 
@@ -562,16 +583,18 @@ class SqliteStore(Store):
         return result
 
     def _transact_alone(self, do: Callable[[Transaction], T]) -> T:
-        def transact(handle: Handle) -> tuple[T, tuple[Any, int] | None]:
+        def transact(handle: Handle) -> tuple[T, Transaction | None]:
             commits = self._connections.commits
             with Transaction(handle) as transaction:
                 result = do(transaction)
-            return result, transaction.commit if self._connections.commits != commits else None
+            return result, transaction if self._connections.commits != commits else None
 
         self._known.forget()
-        result, commit = self._use(transact)
-        if commit is not None:
-            self._committed(*commit)
+        result, done = self._use(transact)
+        if done is not None:
+            if done.cleared:
+                self.near.lose()
+            self._committed(*done.commit, done.changed, done.removed)
         return result
 
     def _wrote(self) -> None:
@@ -628,6 +651,7 @@ class SqliteStore(Store):
         """Start anew what a fork does not carry over: threads, and locks that other threads held."""
         self._exclusive = Exclusive()
         self._known = Known()
+        self.near.lose()
         self._worker = Worker(self.get, self._write_together)
         self._keeper = Keeper(self._keep, self._shorten_wal)
 

@@ -23,6 +23,7 @@ from hitrate.exclusive import a_few_lines, reentrant, when_free, within_lines, w
 from hitrate.failsafe import log
 from hitrate.stores.sqlite import schema
 from hitrate.stores.sqlite.commits import CommitWatch
+from hitrate.stores.sqlite.near import Near
 from hitrate.stores.sqlite.paths import Inode, inode_of, inodes_of, make_file, make_in_place_of, one_process_at_a_time
 from hitrate.stores.sqlite.rights import PRIVATE, check_rights
 from hitrate.stores.sqlite.snapshots import Ender, Snapshot, has_removed_shm, wal_index
@@ -61,21 +62,24 @@ class Handle:
     Attributes:
         snapshot: its read transaction.
         files: device and inode of the database, the -wal and the -shm that it has open; of those that are known.
+        closing: is called before it is closed.
     """
 
-    __slots__ = ("_open", "_path", "con", "execute", "files", "snapshot")
+    __slots__ = ("_open", "_path", "closing", "con", "execute", "files", "snapshot")
 
     def __init__(self, con: apsw.Connection, path: str, inode: tuple[int, int] | None) -> None:
         self.con = con
         self.execute: Callable[..., Any] = con.cursor().execute
         self.files: tuple[Inode, ...] = () if inode is None else (inode,)
         self.snapshot = Snapshot(self.execute, None)
+        self.closing: Callable[[], None] = _nothing
         self._path = path
         self._open = True
 
     def close(self) -> None:
         """Close the connection. Calling it again does nothing."""
         if self._open:
+            self.closing()
             self._open = False
             if self.files and inodes_of(self._path)[: len(self.files)] != self.files:
                 # One was set aside or removed. SQLite, tidying up, might delete those of the file in its place, or copy
@@ -96,6 +100,7 @@ class Connections:
         path: the file, or ``:memory:`` for one connection that all threads share in turn.
         durability: ``"full"`` flushes each commit to the disk; ``"normal"`` loses the latest ones to a power failure.
         repair: whether a damaged file is set aside and a new one started.
+        near: the copies of entries in this process.
         mode: the permissions that the file is made with, less the umask.
 
     Attributes:
@@ -103,12 +108,13 @@ class Connections:
             ``append`` to the same list, which is another one after a fork, a repair or ``close``.
         commits: how many the connections made, those that changed something.
         watches: who is to know before all connections are closed.
+        near: who is to know before any of them is.
         wal_pages: pages in the -wal file at the last commit of this process.
         checkpoint_pages: how many of them ask for a checkpoint.
         checkpoint_at: how many do now.
     """
 
-    def __init__(self, path: str, durability: Durability, *, repair: bool, mode: int = PRIVATE) -> None:
+    def __init__(self, path: str, durability: Durability, *, repair: bool, near: Near, mode: int = PRIVATE) -> None:
         self.path = path
         self.in_memory = path == ":memory:"
         self.idle: Any = []
@@ -117,6 +123,7 @@ class Connections:
         self._mode = mode
         self.commits = 0
         self.watches: list[CommitWatch] = []
+        self.near = near
         self.wal_pages = 0
         self.checkpoint_at = self.checkpoint_pages = CHECKPOINT_PAGES[durability]
         self._all: weakref.WeakSet[apsw.Connection] = weakref.WeakSet()
@@ -189,6 +196,7 @@ class Connections:
         if self._has_anothers_wal():
             raise schema.Tampered(f"{self.path}-wal {_NOT_THEIRS}")
         handle.files = inodes_of(self.path)
+        handle.closing = self.near.lose
         handle.snapshot = Snapshot(handle.execute, wal_index(self.path), partial(self._check_files, handle.files))
 
     def _has_anothers_wal(self) -> bool:
@@ -299,6 +307,7 @@ class Connections:
         return idle.let_go if isinstance(idle, _OneForAll) else _nothing
 
     def _lose(self) -> None:
+        self.near.lose()
         for watch in self.watches:
             watch.lost()
 

@@ -22,6 +22,7 @@ from hitrate.keys import EncodedKey
 from hitrate.stores.base import Changes, Found, Page, Problem
 from hitrate.stores.sqlite import SqliteStore, schema
 from hitrate.stores.sqlite.connections import Connections, Durability, Handle, open_files
+from hitrate.stores.sqlite.near import Near
 from hitrate.stores.sqlite.ownership import own_path
 from hitrate.stores.sqlite.paths import checked_path, inode_of
 from hitrate.stores.sqlite.rights import check_rights, no_permission, permits
@@ -37,11 +38,12 @@ class ReadOnlyConnections(Connections):
 
     Args:
         path: the file, which is there.
+        near: the copies of entries in this process.
         mode: whom ``check_rights`` lets have written it.
     """
 
-    def __init__(self, path: str, *, mode: int) -> None:
-        super().__init__(path, "normal", repair=False, mode=mode)
+    def __init__(self, path: str, *, near: Near, mode: int) -> None:
+        super().__init__(path, "normal", repair=False, near=near, mode=mode)
         self._state = _state_of(path)
         self._looked_at = time.monotonic()
 
@@ -123,7 +125,7 @@ class ReadOnlySqliteStore(SqliteStore):
         own = own_path(where, set(open_files()))
         if own != where:
             _check_readable(own)
-        return ReadOnlyConnections(own, mode=mode)
+        return ReadOnlyConnections(own, near=self.near, mode=mode)
 
     def _open_first(self) -> None:
         check_rights(self.path, self._mode, read_only=True)
@@ -189,5 +191,5 @@ class ReadOnlySqliteStore(SqliteStore):
         """Leave it as it is."""
 
     def _keep(self) -> bool:
-        self._seen = set()  # for whom this is: no visited bit is written
+        self.near.seen = self._seen = set()  # for whom this is: no visited bit is written
         return False

@@ -44,12 +44,12 @@ def read_one(handle: Handle, name: bytes, key: bytes, clock: Callable[[], float]
 
 
 def read_many(handle: Handle, wanted: Sequence[EncodedKey], now: float) -> tuple[list[Found], list[int]]:
-    """Return what is found for each key, in order, and the ids of the rows."""
+    """Return what is found for each key, in order, and the id of its row (0 for none)."""
     by_name: dict[bytes, list[int]] = {}
     for place, (name, _) in enumerate(wanted):
         by_name.setdefault(name, []).append(place)
     found: list[Found] = [None] * len(wanted)
-    ids: list[int] = []
+    ids = [0] * len(wanted)
     batches = [
         (name, places[start : start + _AT_ONCE])
         for name, places in by_name.items()
@@ -80,9 +80,7 @@ def _read_batch(
         rows = handle.execute(_MANY, (apsw.carray(slots), name)).fetchall()
     except UnicodeDecodeError:  # one of them holds text that is none, and is not to cost the others
         for place in places:
-            found[place], row = read_one(handle, *wanted[place], lambda: now)
-            if row:
-                ids.append(row)
+            found[place], ids[place] = read_one(handle, *wanted[place], lambda: now)
         return
     if not rows:
         return
@@ -101,6 +99,6 @@ def _read_batch(
         entry = read_columns(identity, row[2], row[3], row[4], row[5], row[6])
         if type(entry) is not tuple and type(found[its_places[0]]) is tuple:
             continue  # a row that was brought to another's slot does not hide the right one
-        ids.append(row[0])
         for place in its_places:
             found[place] = entry
+            ids[place] = row[0]

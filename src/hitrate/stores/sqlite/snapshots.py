@@ -166,9 +166,8 @@ class Snapshot:
             return
         else:
             now = time.monotonic()
-            if now >= self._look_at and self._check is not None:
-                self._look_at = now + _LOOK_SECONDS
-                self._check()
+            if now >= self._look_at:
+                self.check(now)
             self._streak = self._streak + 1 if now - self._last < _STREAK_SECONDS else 0
             self._last = now
             if self._streak < _STREAK or not ender.started():
@@ -176,6 +175,12 @@ class Snapshot:
         self._before = self.current.raw
         self._execute("BEGIN")
         self.header = b""
+
+    def check(self, now: float) -> None:
+        """See whether the files are those at the path, and raise if they are not."""
+        self._look_at = now + _LOOK_SECONDS
+        if self._check is not None:
+            self._check()
 
     def settle(self) -> None:
         """After the first read, with which the transaction began: note what it shows, unless that changed meanwhile."""

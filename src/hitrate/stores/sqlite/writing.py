@@ -196,6 +196,9 @@ class Transaction:
 
     Attributes:
         commit: the wal-index, and its number of commits before this one, if this changes anything.
+        changed: the keys that were stored or removed.
+        removed: the ids of the rows that were removed.
+        cleared: whether namespaces were.
     """
 
     def __init__(self, handle: Handle) -> None:
@@ -205,6 +208,9 @@ class Transaction:
         self.bytes = 0
         self.last = 0
         self.commit: tuple[Any, int] = (None, 0)
+        self.changed: list[EncodedKey] = []
+        self.removed: list[int] = []
+        self.cleared = False
         self._counted = (0, 0, 0)
         self._bases: dict[bytes, int | None] = {}
 
@@ -242,6 +248,7 @@ class Transaction:
     def apply(self, changes: Changes, now: float, limits: Limits, take_seen: TakeSeen) -> Outcome:
         """Store and remove entries, after making room for them."""
         outcome = Outcome()
+        self.changed += changes
         kept: list[Kept] = []
         unleased: list[leases.Place] = []
         for (name, key), entry in changes.items():
@@ -347,6 +354,7 @@ class Transaction:
 
     def _remove(self, rows: Sequence[tuple[int, int]]) -> None:
         """Delete rows, given as (id, size)."""
+        self.removed += [row for row, _ in rows]
         for row, size in rows:
             self._execute(_DELETE, (row,))
             self.entries -= 1
@@ -393,6 +401,7 @@ class Transaction:
 
     def clear(self, names: Sequence[bytes] | None) -> None:
         """Make the entries of namespaces unreachable, their leases too, and note their slots for removal."""
+        self.cleared = True
         if names is None:
             self._execute("DELETE FROM hitrate_cleared")
             self._execute("INSERT INTO hitrate_cleared SELECT 0, max(slot) FROM hitrate_entries HAVING max(slot) >= 0")
@@ -405,6 +414,7 @@ class Transaction:
 
     def clear_under(self, prefix: bytes) -> None:
         """Do ``clear`` for all namespaces whose names begin with a prefix."""
+        self.cleared = True
         bounds = prefix, after_all_under(prefix)
         self._execute(_CLEAR_UNDER, bounds)
         self._execute("DELETE FROM hitrate_namespaces WHERE name >= ? AND name < ?", bounds)

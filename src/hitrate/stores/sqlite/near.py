@@ -1,0 +1,275 @@
+"""A near tier: copies of entries of a file, as bytes in this process, for as long as they are what the file holds.
+
+Half of a short read is SQLite's work. Every commit, whoever makes it, raises a number in the wal-index, which is seen
+through shared memory (``snapshots.py``). While that is the number of the commits that are known, the copies are what a
+read of the file would find. A commit of this store drops the keys that it changed, and is known from then on. After
+any other commit all copies go, for nobody tells what it changed.
+
+Copies cost: each is made by a read that takes a little longer for it. Where few of them are read again, the tier
+sleeps while a number of keys are read, and for four times as many each time that it was woken in vain.
+
+Nothing here takes a lock. A copy is put in its place only while the number is still what it was before the file, or the
+older copy, was read; both are one line without a call of Python's, within which no other thread, signal or finaliser
+comes. So a read that was overtaken by a commit, which raises the number before it drops a key, leaves nothing.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterable, Sequence
+from types import SimpleNamespace
+from typing import Any
+
+from hitrate.entry import Entry
+from hitrate.keys import EncodedKey
+from hitrate.stores.base import Found
+from hitrate.stores.sqlite.snapshots import Snapshot
+
+COPY_OVERHEAD = 560
+"""Bytes of memory that a copy takes beyond its key and payload: objects of Python, and two places in a table."""
+
+_LARGEST = 64
+"""No copy takes more than such a part of the whole tier."""
+
+_LOOK_SECONDS = 0.1
+"""After so long a read goes to the file: to see whether it is still the one at the path."""
+
+_FIRST_PAUSE, _SHORTEST_PAUSE, _LONGEST_PAUSE = 16, 128, 8192
+_JUDGED_AT = 256
+"""Keys read from the file while awake, after which it is asked whether that was worth it."""
+
+_WORTH = 0.6
+"""Hits for each of them that pay for the copies."""
+
+_WORTH_AT_FIRST = 0.1
+"""Hits for each of them that are enough while the tier is being filled."""
+
+_WORTH_BESIDE_WRITERS = 2.0
+"""Hits for each of them that pay for beginning anew, too, after a commit of somebody else."""
+
+
+def size_of(key: EncodedKey, entry: Entry) -> int:
+    """Return the bytes of memory that a copy takes."""
+    return len(key[0]) + len(key[1]) + len(entry[1]) + COPY_OVERHEAD
+
+
+_NO_INDEX: Any = SimpleNamespace(commits=SimpleNamespace(value=None))
+
+
+class Copies:
+    """Copies of the entries that a file holds after a number of commits.
+
+    The newer ones fill ``young`` until that is half of what the tier may hold; then they become the ``old`` ones, in
+    the place of those that were not read meanwhile.
+
+    Attributes:
+        index: the wal-index that counts the commits.
+        commits: the number that they are of.
+        young: for each key its entry and the id of its row; and for each id its key.
+        old: the same, of those that are older.
+        size: bytes of memory that the young ones take.
+    """
+
+    __slots__ = ("commits", "index", "old", "size", "young")
+
+    def __init__(self, index: Any, commits: int) -> None:
+        self.index = index
+        self.commits = commits
+        self.young: dict[Any, Any] = {}
+        self.old: dict[Any, Any] = {}
+        self.size = 0
+
+
+_NONE = Copies(_NO_INDEX, -1)
+
+
+class Near:
+    """The near tier of one store.
+
+    Args:
+        most: bytes of memory that it takes at most; 0 for no tier.
+        clock: returns the seconds since the epoch.
+        seen: takes the ids of the rows whose copies were read, for eviction.
+
+    Attributes:
+        awake: whether reads are to ask here, and to leave copies.
+        seen: as given.
+
+    Raises:
+        TypeError: ``most`` is not an int.
+        ValueError: it is negative.
+    """
+
+    def __init__(self, most: int, clock: Callable[[], float], seen: set[int]) -> None:
+        if isinstance(most, bool) or not isinstance(most, int):
+            raise TypeError(f"near_bytes is an int, 0 for none, not {most!r} of type {type(most).__name__}")
+        if most < 0:
+            raise ValueError(f"near_bytes is 0 or more, not {most!r}")
+        self.awake = False
+        self._largest = most // _LARGEST
+        self._young_at_most = most // 2 - self._largest
+        self._clock = clock
+        self.seen = seen
+        self._copies = _NONE
+        self._sleeps_for: float = _FIRST_PAUSE if most else float("inf")
+        self._pause = _SHORTEST_PAUSE
+        self._read = 0
+        self._hits = 0
+        self._look_at = 0.0
+
+    def get(self, keys: Sequence[EncodedKey]) -> Sequence[Found] | None:
+        """Return what the file holds for keys; None if that is not known of all of them."""
+        if len(keys) == 1:
+            entry = self.get_one(keys[0])
+            return None if entry is None else (entry,)
+        copies = self._copies
+        index, commits = copies.index, copies.commits
+        if index.commits.value != commits or time.monotonic() >= self._look_at:
+            return None
+        now = self._clock()
+        young = copies.young
+        found = []
+        rows = []
+        for key in keys:
+            copy = young.get(key)
+            if copy is None:
+                copy = copies.old.get(key)
+                if copy is None:
+                    return None
+                self._renew(copies, commits, key, copy)
+            entry, row = copy
+            if entry[2] is not None and entry[2] <= now:
+                return None
+            found.append(entry)
+            rows.append(row)
+        if index.commits.value != commits:  # or a batch that was stored meanwhile might be seen by half
+            return None
+        self._hits += len(rows)
+        self.seen.update(rows)
+        return found
+
+    def get_one(self, key: EncodedKey) -> Entry | None:
+        """Return the entry that the file holds for a key; None if that is not known."""
+        copies = self._copies
+        commits = copies.commits
+        if copies.index.commits.value != commits or time.monotonic() >= self._look_at:
+            return None
+        copy = copies.young.get(key)
+        if copy is None:
+            copy = copies.old.get(key)
+            if copy is None:
+                return None
+            self._renew(copies, commits, key, copy)
+        entry: Entry
+        entry, row = copy
+        if entry[2] is not None and entry[2] <= self._clock():
+            return None
+        self._hits += 1
+        self.seen.add(row)
+        return entry
+
+    def _renew(self, copies: Copies, commits: int, key: EncodedKey, copy: tuple[Entry, int]) -> None:
+        """Make an old copy a young one."""
+        index, young, row = copies.index, copies.young, copy[1]
+        if index.commits.value == commits: young[row] = key; young[key] = copy  # fmt: skip  # noqa: E701, E702
+        self._count(copies, size_of(key, copy[0]))
+
+    def begin(self, snapshot: Snapshot, busy: bool, keys: int) -> tuple[Copies, int] | None:
+        """Before a read of the file: return what its entries will be copies of, None for nothing.
+
+        Args:
+            snapshot: of the connection that is to read.
+            busy: whether a change of this store is under way, which will tell what it changed.
+            keys: how many are to be read.
+
+        Raises:
+            StoreError: the file is not the one at the path any more.
+        """
+        index = snapshot.index
+        if index is None:
+            return None
+        if not self.awake:
+            self._sleeps_for -= keys
+            self.awake = self._sleeps_for < 0
+            return None
+        now = time.monotonic()
+        if now >= self._look_at:
+            snapshot.check(now)
+            self._look_at = now + _LOOK_SECONDS
+        copies = self._copies
+        commits = index.commits.value
+        if copies.commits != commits or copies.index is not index:
+            if busy:
+                return None
+            if copies is not _NONE and not self._was_worth_it(_WORTH_BESIDE_WRITERS):
+                self._copies = _NONE
+                return None
+            self._copies = copies = Copies(index, commits)
+        return copies, commits
+
+    def keep(
+        self, begun: tuple[Copies, int], keys: Iterable[EncodedKey], found: Iterable[Found], rows: Iterable[int]
+    ) -> None:
+        """After a read of the file: keep copies of what it found, unless there was a commit meanwhile.
+
+        Args:
+            begun: what ``begin`` returned.
+            keys: the keys that were read.
+            found: what was found for each.
+            rows: the id of the row of each.
+        """
+        copies, commits = begun
+        index = copies.index
+        for key, entry, row in zip(keys, found, rows):  # noqa: B905 - of one length
+            self._read += 1
+            if type(entry) is tuple and (size := size_of(key, entry)) <= self._largest:
+                young, copy = copies.young, (entry, row)
+                if index.commits.value == commits: young[row] = key; young[key] = copy  # fmt: skip  # noqa: E701, E702
+                self._count(copies, size)
+        if self._read >= _JUDGED_AT:
+            self._was_worth_it(_WORTH if copies.old else _WORTH_AT_FIRST)
+
+    def _count(self, copies: Copies, size: int) -> None:
+        """Count a young copy that was just made."""
+        copies.size += size
+        if copies.size > self._young_at_most:
+            copies.old, copies.young, copies.size = copies.young, {}, 0
+
+    def _was_worth_it(self, hits_for_each: float) -> bool:
+        """Tell whether there were so many hits for each key that was read from the file lately; else sleep."""
+        worth = self._hits >= hits_for_each * self._read
+        self._read = self._hits = 0
+        if worth:
+            self._pause = _SHORTEST_PAUSE
+        else:
+            self._sleeps_for = self._pause
+            self._pause = min(4 * self._pause, _LONGEST_PAUSE)
+            self.awake = False
+        return worth
+
+    def committed(self, index: Any, before: int, keys: Iterable[EncodedKey], rows: Iterable[int] = ()) -> None:
+        """This store committed, when the number was ``before``. Called before another change of it can begin.
+
+        Args:
+            index: the wal-index that it was counted in.
+            before: the number of commits until then.
+            keys: those that it changed.
+            rows: the ids of the rows that it removed.
+        """
+        copies = self._copies
+        if copies.index is not index or copies.commits != before:
+            return
+        for key in keys:
+            copies.young.pop(key, None)
+            copies.old.pop(key, None)  # the second: what was young may have become old between the two
+        for row in rows:
+            for some in (copies.young, copies.old):
+                key = some.pop(row, None)
+                if key is not None:
+                    copies.young.pop(key, None)
+                    copies.old.pop(key, None)
+        copies.commits = (before + 1) & 0xFFFFFFFF
+
+    def lose(self) -> None:
+        """Drop all copies: everything changed, or nothing may count the commits any more."""
+        self._copies = _NONE
