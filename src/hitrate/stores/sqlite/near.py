@@ -3,7 +3,8 @@
 Half of a short read is SQLite's work. Every commit, whoever makes it, raises a number in the wal-index, which is seen
 through shared memory (``snapshots.py``). While that is the number of the commits that are known, the copies are what a
 read of the file would find. A commit of this store drops the keys that it changed, and is known from then on. After
-any other commit all copies go, for nobody tells what it changed.
+any other commit all copies go, for nobody tells what it changed. Now and then a read goes to the file all the same, to
+see whether it is still the one at the path.
 
 Copies cost: each is made by a read that takes a little longer for it. Where few of them are read again, the tier
 sleeps while a number of keys are read, and for four times as many each time that it was woken in vain.
@@ -30,9 +31,6 @@ COPY_OVERHEAD = 560
 
 _LARGEST = 64
 """No copy takes more than such a part of the whole tier."""
-
-_LOOK_SECONDS = 0.1
-"""After so long a read goes to the file: to see whether it is still the one at the path."""
 
 _FIRST_PAUSE, _SHORTEST_PAUSE, _LONGEST_PAUSE = 16, 128, 8192
 _JUDGED_AT = 256
@@ -194,8 +192,7 @@ class Near:
             return None
         now = time.monotonic()
         if now >= self._look_at:
-            snapshot.check(now)
-            self._look_at = now + _LOOK_SECONDS
+            self._look_at = snapshot.check(now)
         copies = self._copies
         commits = index.commits.value
         if copies.commits != commits or copies.index is not index:

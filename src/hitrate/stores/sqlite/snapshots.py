@@ -176,11 +176,12 @@ class Snapshot:
         self._execute("BEGIN")
         self.header = b""
 
-    def check(self, now: float) -> None:
-        """See whether the files are those at the path, and raise if they are not."""
+    def check(self, now: float) -> float:
+        """See whether the files are those at the path, and raise if they are not; return when to look again."""
         self._look_at = now + _LOOK_SECONDS
         if self._check is not None:
             self._check()
+        return self._look_at
 
     def settle(self) -> None:
         """After the first read, with which the transaction began: note what it shows, unless that changed meanwhile."""
