@@ -6,6 +6,7 @@ import datetime as dt
 import ipaddress
 import re
 import string
+import struct
 import uuid
 from collections import Counter, OrderedDict, defaultdict, deque
 from decimal import Decimal
@@ -15,6 +16,7 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 import numpy as np
+import ormsgpack
 import pytest
 import serde_models as m
 from hypothesis import HealthCheck, given, settings
@@ -28,7 +30,8 @@ from pydantic import SecretBytes, SecretStr
 from serde_equality import same
 
 import releases
-from hitrate.serde import MsgpackSerializer, copier
+from hitrate import SerializationError
+from hitrate.serde import MsgpackSerializer, copier, packing
 
 serde = MsgpackSerializer()
 record = np.dtype([("id", "<i4"), ("pair", ">f8", (2,)), ("text", "S5")], align=True)
@@ -289,3 +292,38 @@ def test_any_value_comes_back_as_it_was(value: Any) -> None:
 @given(st.recursive(st.one_of(st.floats(), texts, st.binary()), lambda i: st.lists(i) | st.dictionaries(texts, i)))
 def test_any_plain_value_comes_back_as_it_was(value: Any) -> None:
     assert same(serde.loads_typed(serde.dumps_typed(value)), value)
+
+
+@pytest.mark.parametrize(
+    ("make", "times"),
+    [(lambda floats: floats, 1), (lambda floats: {"embedding": floats}, 2), (lambda floats: [floats, floats], 3)],
+    ids=["list", "in a dict", "two"],
+)
+def test_an_embedding_is_packed_no_more_often_than_it_takes(make: Any, times: int, monkeypatch: Any) -> None:
+    """Its numbers have bytes in them that may be marks of bytes: a look at it, once for each list that is nested."""
+    floats = [struct.unpack(">d", bytes([0x3F, 0xC4, 0xC5, *index.to_bytes(5, "big")]))[0] for index in range(1536)]
+    packed: list[Any] = []
+
+    def count(*arguments: Any, **options: Any) -> bytes:
+        packed.append(arguments[0])
+        return ormsgpack.packb(*arguments, **options)
+
+    monkeypatch.setattr(packing, "packb", count)
+    value = make(floats)
+    dumped = MsgpackSerializer().dumps_typed(value)
+    assert len(packed) == times
+    assert MsgpackSerializer().loads_typed(dumped) == value
+
+
+@pytest.mark.parametrize("wrong", [bytearray(7), memoryview(b"1234567"), bytearray(b"\xcb" * 7)])
+@pytest.mark.parametrize("place", [1, 40, 98])
+def test_what_is_as_long_as_a_float_does_not_pass_for_one(wrong: Any, place: int) -> None:
+    floats: list[Any] = [1.5] * 100
+    floats[place] = wrong
+    serde = MsgpackSerializer()
+    if isinstance(wrong, memoryview):
+        with pytest.raises(SerializationError):
+            serde.dumps_typed(floats)
+    else:
+        assert [type(each) for each in serde.loads_typed(serde.dumps_typed(floats))] == [type(each) for each in floats]
+        assert serde.loads_typed(serde.dumps_typed(floats)) == floats

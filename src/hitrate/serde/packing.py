@@ -42,11 +42,15 @@ def holds_impostor(root: Any) -> bool:
 
     Only what ``packb`` itself walked is looked at: lists and dicts. The rest came to ``default``.
     """
+    return not IMPOSTORS.isdisjoint(_types_in(root))
+
+
+def _types_in(root: Any) -> set[type]:
+    """Return the types that a value holds in lists and dicts, as far as the first level with an impostor."""
     level: list[Any] = [root]
     types = {type(root)}
-    while types.isdisjoint(IMPOSTORS):
-        if list not in types and dict not in types:
-            return False
+    found = set(types)
+    while (list in types or dict in types) and types.isdisjoint(IMPOSTORS):
         inner: list[Any] = []
         for each in level:
             if type(each) is dict:
@@ -55,7 +59,8 @@ def holds_impostor(root: Any) -> bool:
                 inner += each
         level = inner
         types = {*map(type, level)}
-    return True
+        found |= types
+    return found
 
 
 def _is_plain(root: Any) -> bool:
@@ -96,7 +101,12 @@ def pack_floats(items: list[Any]) -> bytes | None:
         packed = packb(items, None, OPTION)
     except ormsgpack.MsgpackEncodeError:
         return None
-    return packed if len(packed) == (3 if count < 65536 else 5) + 9 * count else None
+    return packed if _is_as_long(packed, count) else None
+
+
+def _is_as_long(packed: bytes, count: int) -> bool:
+    """Tell whether a packed list of so many items is as long as one of floats."""
+    return len(packed) == (3 if count < 65536 else 5) + 9 * count
 
 
 def is_packed_floats(packed: bytes) -> bool:
@@ -116,30 +126,36 @@ def packer(rules: dict[type, Rule], find: Callable[[type], Rule]) -> Pack:
         find: finds, and adds to the rules, how another type is written; raises ``Refused``.
     """
     pack = _packer(rules, find, checked=False)
-    pack_checked = _packer(rules, find, checked=True)
+    pack_checked = _packer(rules, find, checked=True)  # what is nested; the whole is looked at below
 
     def pack_whole(state: Any, style: int = 0, /) -> bytes:
         packed = pack(state)
         # What is nested in it is in it. 196 and 197 mark bytes, 198 those of 64 KB and more; without a mark there are
         # none, and so no bytearray.
-        if (196 in packed or 197 in packed or (len(packed) > 0xFFFF and 198 in packed)) and not (
-            _REFERENTS_TELL and len(packed) < _SMALL and _is_plain(state)
-        ):
-            return pack_checked(state)
-        return packed
+        if not (196 in packed or 197 in packed or (len(packed) > 0xFFFF and 198 in packed)):
+            return packed
+        if type(state) is list and len(state) >= _FLOATS_AT_LEAST and _is_as_long(packed, len(state)):
+            if is_packed_floats(packed):  # an embedding: such bytes are in its numbers
+                return packed
+        elif _REFERENTS_TELL and len(packed) < _SMALL and _is_plain(state):
+            return packed
+        types = _types_in(state)
+        if not types.isdisjoint(IMPOSTORS):
+            raise Refused("it holds a type that msgpack would silently change")
+        return packed if types <= _PLAIN else pack_checked(state)
 
     return pack_whole
 
 
 def _packer(rules: dict[type, Rule], find: Callable[[type], Rule], *, checked: bool) -> Pack:
-    """Return a function that packs a value with all that is nested in it, looking for impostors or not."""
+    """Return a function that packs a value, looking for impostors in all that is nested in it or not."""
 
     def too_deep(state: Any, style: int = 0, /) -> bytes:
         raise Refused("it is nested too deeply")
 
     below: Pack = too_deep
     for level in range(DOCUMENTS, -1, -1):
-        below = _level(rules, find, below, level, checked=checked)
+        below = _level(rules, find, below, level, checked=checked and level > 0)
     return below
 
 
