@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from xxhash import xxh3_64_intdigest
 
 from hitrate.entry import checksum, expiry_of, fingerprint, seconds_of
 
@@ -104,3 +105,16 @@ def test_a_checksum_is_bound_to_namespace_key_encoding_and_expiry():
     sums = {checksum(identity, encoding, b"payload", expiry) for identity, encoding, expiry in places}
     assert len(sums) == len(places)
     assert all(0 <= each < 2**63 for each in sums)
+
+
+@pytest.mark.parametrize("before", [1.0, 2.5, 1e300])
+def test_the_checksum_of_an_expiry_does_not_depend_on_those_before(before):
+    """Equal numbers with other texts among them, as a file that somebody else wrote to may hold them."""
+    given = [2.5, 1.0, 1, True, 0.0, -0.0, 0, -1.5, math.inf, -math.inf, math.nan, 1e300, 10**300, None]
+    for expiry in [*given, *reversed(given)]:
+        for encoding in ("msgpack", "writes", "bytes", "other"):
+            checksum(1, "msgpack", b"", before)
+            hashed = xxh3_64_intdigest(f"{encoding} {expiry!r}".encode(), 7)
+            if expiry is not None or encoding not in ("msgpack", "writes"):
+                assert checksum(7, encoding, b"payload", expiry) == xxh3_64_intdigest(b"payload", hashed) >> 1
+                assert checksum(7, encoding, b"payload", expiry) == xxh3_64_intdigest(b"payload", hashed) >> 1

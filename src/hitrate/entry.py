@@ -18,6 +18,11 @@ DEFAULT_ENCODING = "msgpack"
 ENCODING_CODES = {DEFAULT_ENCODING: 0, "writes": 1, "bytes": 2, "null": 3}
 """Short numbers for the usual encodings, for stores to write; they are part of their formats."""
 
+_PREFIXES_AT_MOST = 1024
+_prefixes: dict[float, bytes] = {}
+"""What is hashed before a payload of the default encoding, for the expiries of late. To spell a float takes longer than
+the rest of a checksum; entries that were stored together share theirs."""
+
 # The usual encodings, without an expiry, are told apart at less cost than by another hash.
 _SALTS = {DEFAULT_ENCODING: 0, "writes": 0x9E3779B97F4A7C15}
 
@@ -111,5 +116,14 @@ def checksum(identity: int, encoding: str, payload: bytes, expiry: float | None)
     if expiry is None and encoding in _SALTS:
         identity ^= _SALTS[encoding]
     else:
-        identity = xxh3_64_intdigest(f"{encoding} {expiry!r}".encode(), identity)
+        # What a file holds may be an int, too: equal to a float that is spelled otherwise, as 0.0 is to -0.0.
+        usual = type(expiry) is float and expiry > 0.0 and encoding == DEFAULT_ENCODING
+        prefix = _prefixes.get(expiry) if usual else None  # type: ignore[arg-type]
+        if prefix is None:
+            prefix = f"{encoding} {expiry!r}".encode()
+            if usual:
+                if len(_prefixes) >= _PREFIXES_AT_MOST:
+                    _prefixes.clear()
+                _prefixes[expiry] = prefix  # type: ignore[index]
+        identity = xxh3_64_intdigest(prefix, identity)
     return xxh3_64_intdigest(payload, identity) >> 1
