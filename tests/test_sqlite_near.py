@@ -83,9 +83,14 @@ def clock() -> Clock:
     return Clock()
 
 
-@pytest.fixture
-def cache(path: Path, clock: Clock, monkeypatch: pytest.MonkeyPatch) -> Iterator[Counted]:
+@pytest.fixture(autouse=True)
+def seldom_looked_at(monkeypatch: pytest.MonkeyPatch) -> None:
+    """No read goes to the file to see whether it is still the one at the path."""
     monkeypatch.setattr(snapshots, "_LOOK_SECONDS", 3600.0)
+
+
+@pytest.fixture
+def cache(path: Path, clock: Clock) -> Iterator[Counted]:
     with Counted(path=path, clock=clock, on_error="raise") as cache:
         yield cache
 
@@ -210,15 +215,20 @@ def test_what_was_purged_does_not_come_back_when_the_clock_is_set_back(cache: Co
     assert near_alone(cache, B) == {B: 1}
 
 
-def test_what_the_tier_answered_counts_as_read_for_eviction(path: Path) -> None:
+@pytest.mark.parametrize("at_once", [1, 4])
+def test_what_the_tier_answered_counts_as_read_for_eviction(path: Path, at_once: int) -> None:
     keys = [(("ns",), str(number)) for number in range(64)]
     with Counted(path=path, max_entries=64) as cache:
         cache.set(dict.fromkeys(keys, (1, None)))
         hot = keys[:8]
         warm(cache, *hot)
         for number in range(500):
-            assert near_alone(cache, *hot) is not None, f"what is read again and again was evicted after {number}"
-            cache.set({(("new",), str(number)): (1, None)})
+            for start in range(0, 8, at_once):
+                found = near_alone(cache, *hot[start : start + at_once])
+                assert found is not None, f"what is read again and again was evicted after {number}"
+            new = (("new",), str(number))
+            cache.set({new: (1, None)})
+            cache.get([new])  # so that the hand does not stay with the newest
         assert cache.stats().evictions == 500
 
 
@@ -335,11 +345,52 @@ def test_own_commits_beside_unknown_ones_do_not_pass_for_all(cache: Counted, pat
     with SqliteCache[Any](path=path) as other:
         other.set({A: (2, None)})
         cache.set({B: (2, None)})  # this commit is known, the one before is not
+        assert cache.get([A]) == {A: 2}
         assert cache.get([A, B]) == {A: 2, B: 2}
         warm(cache, A, B)
         cache.set({B: (3, None)})
         other.set({A: (3, None)})
+        assert cache.get([A]) == {A: 3}
         assert cache.get([A, B]) == {A: 3, B: 3}
+
+
+def test_a_set_that_changes_no_byte_is_no_commit(cache: Counted, path: Path) -> None:
+    """At one moment of the clock: the number stays, and the next commit of another process is the one to follow it."""
+    for change in ({B: (1, None)}, {B: (1, None), C: (1, None)}):
+        cache.set({A: (1, None), B: (1, None), C: (1, None)})
+        warm(cache, A)
+        with SqliteCache[Any](path=path, clock=cache._clock) as other:
+            cache.set(change)
+            other.set({A: (2, None)})
+            assert cache.get([A]) == {A: 2}
+
+
+def test_nor_is_it_one_for_what_is_known_of_the_totals(path: Path, clock: Clock) -> None:
+    with SqliteCache[Any](path=path, clock=clock) as cache, SqliteCache[Any](path=path, clock=clock) as other:
+        for _ in range(3):
+            cache.set({A: (1, None)})
+        other.set({B: (1, None)})
+        cache.set({(("ns",), "c"): (1, None)})
+        assert cache.stats().entries == 3
+
+
+@pytest.mark.parametrize("change", [{B: (2, None)}, {B: (2, None), C: (2, None)}], ids=["one", "batch"])
+def test_nor_do_those_that_come_before_ours_is_told(
+    cache: Counted, path: Path, change: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    cache.set({A: (1, None), B: (1, None)})
+    warm(cache, A, B)
+    committed = cache.near.committed
+    with SqliteCache[Any](path=path, clock=cache._clock) as other:
+
+        def tell(*arguments: Any) -> None:
+            other.set({A: (2, None)})
+            committed(*arguments)
+
+        monkeypatch.setattr(cache.near, "committed", tell)
+        cache.set(change)
+        assert cache.get([A]) == {A: 2}
+        assert cache.get([B]) == {B: 2}
 
 
 def test_what_any_program_commits_is_seen(cache: Counted, path: Path) -> None:
@@ -412,7 +463,8 @@ def test_a_file_that_was_replaced_is_not_answered_for(path: Path, tmp_path: Path
             assert time.monotonic() < deadline
 
 
-def test_the_look_at_the_path_comes_by_itself(path: Path) -> None:
+def test_the_look_at_the_path_comes_by_itself(path: Path, monkeypatch: Any) -> None:
+    monkeypatch.setattr(snapshots, "_LOOK_SECONDS", 0.1)
     with Counted(path=path) as cache:
         cache.set({A: ("old", None)})
         warm(cache, A)
@@ -549,38 +601,44 @@ def test_a_change_that_is_interrupted_at_any_line_leaves_no_stale_copy(
             raise AssertionError("it never came to its end")
 
 
-def test_a_set_that_comes_between_two_lines_of_a_read_is_seen_by_the_next(cache: Counted) -> None:
-    """As a finaliser or a signal's handler does it, on the reader's own thread."""
-    for read in ([A], [A, B]):
-        for line in range(1, 200):
-            cache.set({A: ((line, "old"), None), B: (0, None)})
-            if line % 2:
-                cache.get(read)  # so that a hit is interrupted, too
-            left = line
+@pytest.mark.parametrize("from_file", [False, True])
+@pytest.mark.parametrize("read", [[A], [A, B]], ids=["one", "both"])
+def test_a_set_that_comes_between_two_lines_of_a_read_is_seen_by_the_next(
+    cache: Counted, read: list[Any], from_file: bool
+) -> None:
+    """As a finaliser or a signal's handler does it, on the reader's own thread; the read sees all of it or nothing."""
+    for line in range(1, 300):
+        cache.set({A: ((line, "old"), None), B: ((line, "old"), None), C: (0, None)})
+        cache.near.awake = True  # where it was in vain too often, it would sleep
+        warm(cache, A, B)
+        if from_file:
+            cache.set({A: ((line, "old"), None)})
+        left = line
 
-            def trace(frame: Any, event: str, arg: Any) -> Any:
-                nonlocal left
-                if not frame.f_code.co_filename.startswith(HITRATE):
-                    return None
-                if event == "line":
-                    left -= 1
-                    if left == 0:
-                        sys.settrace(None)
-                        cache.set({A: ((line, "new"), None)})  # noqa: B023
-                return trace
+        def trace(frame: Any, event: str, arg: Any) -> Any:
+            nonlocal left
+            if not frame.f_code.co_filename.startswith(HITRATE):
+                return None
+            if event == "line":
+                left -= 1
+                if left == 0:
+                    sys.settrace(None)
+                    cache.set({A: ((line, "new"), None), B: ((line, "new"), None)})  # noqa: B023
+                    cache.get([B])
+            return trace
 
-            sys.settrace(trace)
-            try:
-                cache.get(read)
-            finally:
-                sys.settrace(None)
-            cache.get([B])
-            if left > 0:
-                break
-            assert cache.get([A]) == {A: (line, "new")}, line
-        else:
-            raise AssertionError("it never came to its end")
-        assert cache.near.awake
+        sys.settrace(trace)
+        try:
+            found = cache.get(read)
+        finally:
+            sys.settrace(None)
+        assert len(set(found.values())) == 1, f"half of a batch, line {line}"
+        if left > 0:
+            break
+        assert cache.get([A]) == {A: (line, "new")}, line
+        assert cache.get([A, B]) == {A: (line, "new"), B: (line, "new")}, line
+    else:
+        raise AssertionError("it never came to its end")
 
 
 # How much it takes, and when it sleeps

@@ -8,7 +8,7 @@ from bench.cells.base import Cell, call, with_ttl
 
 
 def _file(name: str, title: str, asked: float | None, aim: float | None, op: str, payload: str, **more: Any) -> Cell:
-    return call(f"sqlite.{name}", title, asked, aim, "file", op, payload, rows=1000, **more)
+    return call(f"sqlite.{name}", title, asked, aim, "file", op, payload, **{"rows": 1000, **more})
 
 
 def sqlite() -> list[Cell]:
@@ -19,7 +19,7 @@ def sqlite() -> list[Cell]:
         _file("hit.S", "one hit S", 1.6, 1.9, "hit", "S"),
         _file("miss", "one miss", 1.7, 2, "miss", "D"),
         _file("miss10", "10 misses", 10, 14, "miss", "D", batch=10),
-        _file("hit10.D", "10 hits D", 2.5, 3, "hit", "D", batch=10),
+        _file("hit10.D", "10 hits D", 4, 5, "hit", "D", batch=10),
         _file("hit100.D", "100 hits D", 1.25, 1.4, "hit", "D", batch=100),
         _file("hit100.M", "100 hits M", 2.5, 3.2, "hit", "M", batch=100),
         _file("set.D", "one set D, durability normal", 8, 13, "set", "D"),
@@ -27,6 +27,7 @@ def sqlite() -> list[Cell]:
         _file("set100.D", "100 sets D in one batch, durability normal", 1.5, 1.8, "set", "D", batch=100),
         _file("overwrite.D", "one set D over an old value, durability normal", None, None, "overwrite", "D"),
         *_with_ttl(),
+        *_by_how_often_they_are_read(),
         Cell("sqlite.threads2", "2 threads, 90% reads", 3, 4, "threads", {"payload": "D", "threads": 2}, part="mix"),
         Cell("sqlite.threads8", "8 threads, 90% reads", 2, 3, "threads", {"payload": "D", "threads": 8}, part="mix"),
         Cell(
@@ -53,9 +54,32 @@ def sqlite() -> list[Cell]:
     ]
 
 
+def _by_how_often_they_are_read() -> list[Cell]:
+    """Return hits of few keys and of many, with the near tier and without; in the cells above, of 1,000 with it."""
+    few = [
+        _file("hit.D.16", "one hit D, one of 16", 3.5, None, "hit", "D", rows=16),
+        _file("hit.M.16", "one hit M, one of 16", 4.5, None, "hit", "M", rows=16),
+        _file("hit10.D.16", "10 hits D of 16", None, None, "hit", "D", rows=16, batch=10),
+    ]
+    return [
+        *few,
+        *(with_ttl(cell, cell.asked) for cell in few),
+        _file("hit.D.100000", "one hit D, one of 100,000 at random", 1.6, None, "hit", "D", rows=100_000),
+        *(
+            _file(f"{name}.far", f"{title}, no near tier", asked, None, "hit", "D", near=False, **more)
+            for name, title, asked, more in (
+                ("hit.D", "one hit D", 1.6, {}),
+                ("hit.D.100000", "one hit D, one of 100,000 at random", 1.6, {"rows": 100_000}),
+                ("hit10.D", "10 hits D", 2.5, {"batch": 10}),
+                ("hit100.D", "100 hits D", 1.25, {"batch": 100}),
+            )
+        ),
+    ]
+
+
 def _with_ttl() -> list[Cell]:
     return [
-        with_ttl(_file("hit10.D", "10 hits D", None, None, "hit", "D", batch=10), 2.5),
+        with_ttl(_file("hit10.D", "10 hits D", None, None, "hit", "D", batch=10), 4),
         with_ttl(_file("hit100.D", "100 hits D", None, None, "hit", "D", batch=100), 1.2),
         with_ttl(_file("hit100.M", "100 hits M", None, None, "hit", "M", batch=100), 1.8),
         with_ttl(_file("set.D", "one set D, durability normal", None, None, "set", "D")),

@@ -33,11 +33,13 @@ class Terms:
         ttl: seconds that entries live, None for ever.
         max_entries: entries held at most, None for no limit.
         max_bytes: bytes held at most, None for the contender's default.
+        near: whether copies may be held in memory, by a contender that keeps them beside a file.
     """
 
     ttl: int | None = None
     max_entries: int | None = None
     max_bytes: int | None = None
+    near: bool = True
 
 
 class Missing(Exception):

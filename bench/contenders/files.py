@@ -20,8 +20,9 @@ class Hitrate(Documented):
     def open(self) -> None:
         from hitrate import SqliteCache
 
+        options: dict[str, Any] = {} if self.terms.near else {"near_bytes": 0}
         self.cache = SqliteCache(
-            path=file_in(self.folder), durability=self.durability, max_entries=self.terms.max_entries
+            path=file_in(self.folder), durability=self.durability, max_entries=self.terms.max_entries, **options
         )
 
     def close(self) -> None:

@@ -28,6 +28,7 @@ def measure(
     batch: int = 1,
     durability: Durability = "normal",
     ttl: int | None = None,
+    near: bool = True,
 ) -> Samples:
     """Measure one operation.
 
@@ -41,6 +42,7 @@ def measure(
         batch: keys in a call.
         durability: the durability class of those that have a choice.
         ttl: seconds that the entries live, None for ever.
+        near: whether hitrate may keep copies of a file's entries in memory, as it does unless told otherwise.
     """
     if conditions.quick and rows > 1000:
         rows //= 10
@@ -51,7 +53,7 @@ def measure(
     values = [kind.make(index, conditions.rng) for index in range(_VALUES)]
     kinds = {"memory": MEMORY, "file": FILES, "redis": REDIS, "postgres": POSTGRES, "tiers": TIERS}[where]
     # No byte limit that many entries of 20 KB would reach.
-    terms = Terms(ttl=ttl, max_bytes=_NO_LIMIT)
+    terms = Terms(ttl=ttl, max_bytes=_NO_LIMIT, near=near)
     with conditions.contenders(kinds, kind, durability, terms) as contenders:
         lanes = []
         for name, contender in contenders.items():

@@ -255,9 +255,12 @@ class SqliteStore(Store):
         return self._write_together([changes])[0]
 
     def _store_alone(self, name: bytes, key: bytes, entry: Entry, now: float) -> bool:
+        commits = self._connections.commits
         stored = self._use(store_one, name, key, entry, now, self._limits, self._known)
-        if stored:
+        if self._connections.commits != commits:
             self._committed(*self._known.commit, [(name, key)])
+        else:  # nothing, or what is there already, by a clock that stands still: that is no commit
+            self._known.forget()
         return stored
 
     async def awrite(self, changes: Changes) -> int:

@@ -196,7 +196,7 @@ class Near:
         copies = self._copies
         commits = index.commits.value
         if copies.commits != commits or copies.index is not index:
-            if busy:
+            if busy or index.commits.value != commits:  # the change that is under way, or was a step ago, will be told
                 return None
             if copies is not _NONE and not self._was_worth_it(_WORTH_BESIDE_WRITERS):
                 self._copies = _NONE
