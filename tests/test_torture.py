@@ -17,7 +17,7 @@ def torture(*arguments: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=300, check=False)
 
 
-@pytest.mark.parametrize("campaign", ["leases", "tiers", "loops", "interrupts", "collections", "mixed"])
+@pytest.mark.parametrize("campaign", ["leases", "tiers", "loops", "interrupts", "collections", "writers", "mixed"])
 def test_a_campaign(campaign: str) -> None:
     done = torture(campaign, "--seconds", "1.5", "--seed", "7")
     assert done.returncode == 0, done.stdout + done.stderr

@@ -24,6 +24,7 @@ CAMPAIGNS = {
     "loops": "event loops are closed with work pending",
     "interrupts": "operations are interrupted",
     "collections": "finalisers run at any allocation",
+    "writers": "a process writes to a file while others read it",
     "mixed": "mixed load with timeouts, beside loops that are closed",
 }
 SECONDS = 100.0
