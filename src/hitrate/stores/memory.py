@@ -28,7 +28,7 @@ from hitrate.keys import EncodedKey
 from hitrate.sieve import sweep
 from hitrate.stores import upkeep
 from hitrate.stores.arrivals import Arrivals, Compaction
-from hitrate.stores.base import Found, Page, Store, Usage, check_limit
+from hitrate.stores.base import Capability, Found, Page, Store, Usage, check_limit
 from hitrate.stores.due import NEVER, Due
 from hitrate.worth import Place, State, Worth
 
@@ -141,6 +141,8 @@ class MemoryStore(Store):
         clock: returns the seconds since the epoch.
         evict: ``"sieve"`` evicts what was not read lately, ``"cost"`` what saves the fewest seconds per byte.
     """
+
+    offers: frozenset[Capability] = frozenset({"bounds", "forks under load"})
 
     def __init__(
         self,

@@ -38,6 +38,7 @@ class WithholdingStore(Store):
 
     def __init__(self, store: Store, when_done: Callable[[WithholdingStore], None]) -> None:
         self.store = store
+        self.offers = store.offers
         self._when_done = when_done
         self._debts = Debts()
         self._written: dict[EncodedKey, None] = {}  # taken since their namespace came to be owed: these are served

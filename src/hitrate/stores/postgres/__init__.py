@@ -24,7 +24,7 @@ from hitrate.clock import is_replaced, wall_clock
 from hitrate.errors import ClosedError, StoreError
 from hitrate.failsafe import log
 from hitrate.keys import EncodedKey
-from hitrate.stores.base import Changes, Channel, Found, Listener, Page, Store, Usage, check_limit
+from hitrate.stores.base import Capability, Changes, Channel, Found, Listener, Page, Store, Usage, check_limit
 from hitrate.stores.keeper import Keeper
 from hitrate.stores.per_loop import PerLoop
 from hitrate.stores.postgres import names, schema
@@ -89,6 +89,8 @@ class PostgresStore(Store):
         max_connections: connections that the store opens at most.
         prepare: whether statements may be prepared.
     """
+
+    offers: frozenset[Capability] = frozenset({"bounds", "forks under load"})
 
     def __init__(
         self,

@@ -16,7 +16,7 @@ from hitrate.breaker import BreakerState
 from hitrate.clock import is_replaced, wall_clock
 from hitrate.errors import StoreError
 from hitrate.keys import EncodedKey
-from hitrate.stores.base import Changes, Channel, Found, Listener, Page, Store, Usage, check_limit
+from hitrate.stores.base import Capability, Changes, Channel, Found, Listener, Page, Store, Usage, check_limit
 from hitrate.stores.per_loop import PerLoop
 from hitrate.stores.redis.clients import target_of
 from hitrate.stores.redis.cluster import Cluster
@@ -50,6 +50,8 @@ class RedisStore(Store):
         time_left: whether the expiry of what is read is made from the time left by the server, at the cost of one more
             command a key; without it, it is what the writer's clock said.
     """
+
+    offers: frozenset[Capability] = frozenset({"bounds", "forks under load"})
 
     def __init__(
         self,

@@ -18,7 +18,18 @@ from hitrate.errors import ClosedError, HitrateError, StoreError
 from hitrate.exclusive import Exclusive, within_change
 from hitrate.failsafe import log
 from hitrate.keys import EncodedKey, spelled
-from hitrate.stores.base import Changes, Channel, Found, Listener, Page, Problem, Store, Usage, check_limit
+from hitrate.stores.base import (
+    Capability,
+    Changes,
+    Channel,
+    Found,
+    Listener,
+    Page,
+    Problem,
+    Store,
+    Usage,
+    check_limit,
+)
 from hitrate.stores.keeper import Keeper
 from hitrate.stores.sqlite import schema
 from hitrate.stores.sqlite.checking import check
@@ -79,6 +90,8 @@ class SqliteStore(Store):
     Attributes:
         near: the copies.
     """
+
+    offers: frozenset[Capability] = frozenset({"bounds", "forks under load"})
 
     def __init__(
         self,

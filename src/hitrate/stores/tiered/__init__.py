@@ -74,6 +74,7 @@ class TieredStore(Store):
         self._report = report
         self._clock = clock
         whole = [MemoryTier(store) if isinstance(store, MemoryStore) else store for store in stores]
+        self.offers = frozenset.intersection(*(store.offers for store in stores))
         self._tiers = [Tier(store, level, self) for level, store in enumerate(whole)]
         self._far = self._tiers[-1]
         self._keeper = Keeper(self._settle)

@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from hitrate.testing.capabilities import ask_for
 from hitrate.testing.contract.fixtures import Fixtures, MakeCache
 from hitrate.testing.faces import Face
 from hitrate.testing.forking import in_child
@@ -54,6 +55,7 @@ class BusyForks(Fixtures):
     def test_a_fork_while_other_threads_use_the_cache(self, new_cache: MakeCache, face: Face) -> None:
         """A cache is usable in a child that was forked while other threads were using it."""
         raw = new_cache()
+        ask_for("forks under load", raw)
         raw.set({BEFORE: (["before"], None)})
         done = threading.Event()
 

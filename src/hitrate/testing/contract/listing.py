@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from hitrate.base import FullKey
+from hitrate.testing.capabilities import NotOffered
 from hitrate.testing.clock import Clock
 from hitrate.testing.contract.clearing import BAD_PREFIXES, fill, left
 from hitrate.testing.contract.fixtures import Fixtures, MakeCache
@@ -28,11 +29,11 @@ class ListingEntries(Fixtures):
         made = new_cache()
         with face.open(made) as driver:
             if not callable(getattr(made, "entries", None)):
-                pytest.skip("the cache does not offer `entries`")
+                raise NotOffered("the cache has no `entries`")
             try:
                 driver.entries()
             except NotImplementedError:
-                pytest.skip("the cache's store does not offer `list_page`")
+                raise NotOffered("the cache's store has no `list_page`") from None
             yield driver
 
     def test_each_entry_is_listed_once(self, cache: Driver) -> None:
