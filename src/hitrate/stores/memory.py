@@ -12,7 +12,6 @@ without the global lock no room is granted.
 from __future__ import annotations
 
 import gc
-import os
 import sys
 import types
 from collections import deque
@@ -20,6 +19,7 @@ from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
 from itertools import islice
 from typing import Any, Literal, TypeVar, cast
 
+from hitrate import forking
 from hitrate.clock import wall_clock
 from hitrate.entry import DEFAULT_ENCODING, Entry
 from hitrate.exclusive import Exclusive, Live, reentrant, when_free
@@ -846,4 +846,6 @@ def _after_fork_in_child() -> None:
     upkeep.after_fork_in_child()
 
 
-os.register_at_fork(before=_before_fork, after_in_parent=_after_fork, after_in_child=_after_fork_in_child)
+forking.at_fork(
+    forking.Turn.MEMORY, before=_before_fork, after_in_parent=_after_fork, after_in_child=_after_fork_in_child
+)

@@ -6,13 +6,13 @@ import asyncio
 import os
 import sys
 import time
-import weakref
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from functools import partial
 from typing import Any, NoReturn, TypeVar
 
 import apsw
 
+from hitrate import forking
 from hitrate.entry import Entry
 from hitrate.errors import ClosedError, HitrateError, StoreError
 from hitrate.exclusive import Exclusive, within_change
@@ -133,7 +133,7 @@ class SqliteStore(Store):
         self._expirations = 0
         with explained(self.path):
             self._open_first()
-        _stores.add(self)
+        forking.begin_anew(self)
 
     def _connections_to(self, path: Any, durability: Durability, mode: int, *, repair: bool) -> Connections:
         where = prepare_path(path, mode)
@@ -694,14 +694,3 @@ def _restart(handle: Handle, patience: float, usual_wait: Callable[[int], bool])
         pass
     finally:
         handle.con.set_busy_handler(usual_wait)
-
-
-_stores: weakref.WeakSet[SqliteStore] = weakref.WeakSet()
-
-
-def _after_fork_in_child() -> None:
-    for store in list(_stores):
-        store.after_fork_in_child()
-
-
-os.register_at_fork(after_in_child=_after_fork_in_child)

@@ -18,6 +18,7 @@ from typing import Any, Literal
 
 import apsw
 
+from hitrate import forking
 from hitrate.errors import ClosedError, StoreError
 from hitrate.exclusive import a_few_lines, reentrant, when_free, within_lines, within_step
 from hitrate.failsafe import log
@@ -564,4 +565,6 @@ def _after_fork_in_child() -> None:
     _opening.release()
 
 
-os.register_at_fork(before=_before_fork, after_in_parent=_after_fork, after_in_child=_after_fork_in_child)
+forking.at_fork(
+    forking.Turn.FILES, before=_before_fork, after_in_parent=_after_fork, after_in_child=_after_fork_in_child
+)
