@@ -176,6 +176,9 @@ class Connections:
             self._use_wal(con)
             for name, value in (
                 ("synchronous", self._durability),
+                # On macOS fsync leaves data in the cache of the disk: have F_FULLFSYNC. Elsewhere these say nothing.
+                ("fullfsync", self._durability == "full"),
+                ("checkpoint_fullfsync", True),
                 ("wal_autocheckpoint", 0),  # the keeper's work, off the writer's path
                 ("journal_size_limit", 64 << 20),  # a -wal file that grew longer is cut when it begins anew
             ):
