@@ -13,6 +13,7 @@ ROOT = Path(__file__).parent.parent
 README = (ROOT / "README.md").read_text(encoding="utf-8")
 PAGES = {
     "README.md": 4,
+    "docs/backend.md": 1,
     "docs/compute-once.md": 10,
     "docs/langchain.md": 6,
     "docs/langgraph.md": 4,

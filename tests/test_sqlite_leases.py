@@ -13,7 +13,6 @@ from typing import Any
 import apsw
 import pytest
 from tests.lease_children import KEY, holders
-from tests.lease_contract import NAME, LeaseContract, entry, token
 
 from hitrate import SqliteCache
 from hitrate.errors import StoreError
@@ -22,6 +21,7 @@ from hitrate.stores.sqlite import connections
 from hitrate.stores.sqlite.leases import LOOKED_AT
 from hitrate.stores.sqlite.schema import FORMAT, LEASES
 from hitrate.testing import Clock
+from hitrate.testing.lease_contract import NAME, LeaseContract, entry, token
 
 OTHER = (NAME, b"other")
 

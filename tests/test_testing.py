@@ -426,7 +426,8 @@ def test_a_report_gives_each_promise_a_line_and_a_reason() -> None:
             outcome("It is first.", Verdict.HOLDS, order=1),
             outcome("It is third.", Verdict.BROKEN, "three", case="a", order=3),
             outcome("It is third.", Verdict.BROKEN, "four", case="b", order=3),
-            outcome("It is last.", Verdict.NOT_TRIED, "no fork", order=4),
+            outcome("It is fourth.", Verdict.NOT_TRIED, "no fork", order=4),
+            outcome("It is last.", Verdict.NOT_OFFERED, "no limits", order=5),
         ]
     )
     assert [line for line, _ in report.lines()] == [
@@ -436,10 +437,12 @@ def test_a_report_gives_each_promise_a_line_and_a_reason() -> None:
         "                   async only: it is not",
         "  does not hold  It is third.",
         "                   a: three (and 1 more)",
-        "  not tried      It is last.",
+        "  not tried      It is fourth.",
         "                   no fork",
+        "  not offered    It is last.",
+        "                   no limits",
         "",
-        "4 promises: 1 hold, 2 do not, 1 not tried",
+        "5 promises: 1 hold, 2 do not, 1 not tried, 1 not offered",
     ]
     assert "                   b: four" in [line for line, _ in report.lines(every_case=True)]
 

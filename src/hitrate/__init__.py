@@ -11,8 +11,10 @@ from hitrate.lazy import lazily
 
 if TYPE_CHECKING:
     from hitrate.base import BaseCache, FullKey, Namespace, ValueT
+    from hitrate.compute.cache import ComputingCache
     from hitrate.compute.function import cached
     from hitrate.content.calls import stable_key
+    from hitrate.entry import Entry
     from hitrate.entry_info import EntryInfo, NamespaceInfo
     from hitrate.errors import (
         ClosedError,
@@ -32,13 +34,16 @@ if TYPE_CHECKING:
     from hitrate.serde import MsgpackSerializer, SerializerProtocol
     from hitrate.sqlite import SqliteCache
     from hitrate.stats import CacheStats
+    from hitrate.stores.base import Store, Usage
     from hitrate.tiered import TieredCache
 
 _HOME = {
     "BaseCache": "base",
     "CacheStats": "stats",
     "ClosedError": "errors",
+    "ComputingCache": "compute.cache",
     "DecodeError": "errors",
+    "Entry": "entry",
     "EntryInfo": "entry_info",
     "FullKey": "base",
     "HitrateError": "errors",
@@ -54,8 +59,10 @@ _HOME = {
     "SerializationError": "errors",
     "SerializerProtocol": "serde",
     "SqliteCache": "sqlite",
+    "Store": "stores.base",
     "StoreError": "errors",
     "TieredCache": "tiered",
+    "Usage": "stores.base",
     "ValueT": "base",
     "bypass": "runs",
     "cached": "compute.function",
@@ -69,7 +76,9 @@ __all__ = [
     "BaseCache",
     "CacheStats",
     "ClosedError",
+    "ComputingCache",
     "DecodeError",
+    "Entry",
     "EntryInfo",
     "FullKey",
     "HitrateError",
@@ -85,8 +94,10 @@ __all__ = [
     "SerializationError",
     "SerializerProtocol",
     "SqliteCache",
+    "Store",
     "StoreError",
     "TieredCache",
+    "Usage",
     "ValueT",
     "bypass",
     "cached",

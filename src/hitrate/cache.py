@@ -38,6 +38,7 @@ from hitrate.stores.base import Changes, Found, Store, Usage
 if TYPE_CHECKING:
     from hitrate.entry_info import EntryInfo, NamespaceInfo
     from hitrate.listing import Listing
+    from hitrate.stores.base import Capability
     from hitrate.stores.withholding import WithholdingStore
 
 _KNOWN_ENCODINGS = frozenset({"msgpack", "writes", "bytes", "null"})
@@ -657,6 +658,11 @@ class Cache(BaseCache[ValueT]):
         return FullKeyDecoder()
 
     # The whole
+
+    @property
+    def offers(self) -> frozenset[Capability]:
+        """The capabilities that its store declares: ``"bounds"``, ``"forks under load"``."""
+        return self._store.offers
 
     def stats(self) -> CacheStats:
         """Return what the cache did since it was opened, and what it holds now."""

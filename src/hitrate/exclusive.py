@@ -16,7 +16,6 @@ is put off until the change that it came in between is done.
 from __future__ import annotations
 
 import logging
-import os
 import threading
 import time
 import weakref
@@ -25,6 +24,8 @@ from collections.abc import Callable, Iterator
 from functools import partial, wraps
 from queue import Empty, SimpleQueue
 from typing import Any, Concatenate, Generic, ParamSpec, TypeVar
+
+from hitrate import forking
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -256,6 +257,10 @@ def when_free(do: Callable[..., object], *args: Any) -> None:
 
 _exclusives: Live[Exclusive] = Live()
 
-# Held over a fork, so that a child never inherits it from a thread that is not there. This module is imported by all
-# that have other locks, and so its turn is last before a fork and first after it.
-os.register_at_fork(before=a_few_lines.acquire, after_in_parent=a_few_lines.release, after_in_child=a_few_lines.release)
+# Held over a fork, so that a child never inherits it from a thread that is not there.
+forking.at_fork(
+    forking.Turn.LINES,
+    before=a_few_lines.acquire,
+    after_in_parent=a_few_lines.release,
+    after_in_child=a_few_lines.release,
+)

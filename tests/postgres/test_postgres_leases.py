@@ -15,7 +15,6 @@ import psycopg
 import pytest
 from postgres_children import holder, in_processes, settle_with_others, take_at_once
 from postgres_days import ask, assert_sound, backends, eventually, within
-from tests.lease_contract import KEY, NAME, OTHER, LeaseContract, entry, token
 
 from hitrate import InMemoryCache, PostgresCache, TieredCache
 from hitrate.errors import StoreError
@@ -23,6 +22,7 @@ from hitrate.keys import EncodedKey, encode_namespace
 from hitrate.stores.base import Changes, Store
 from hitrate.stores.postgres.statements import leases, parts
 from hitrate.testing import Clock
+from hitrate.testing.lease_contract import KEY, NAME, OTHER, LeaseContract, entry, token
 
 KEYS = [(NAME, b"%d" % number) for number in range(10)]
 

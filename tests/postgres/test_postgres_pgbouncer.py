@@ -23,11 +23,11 @@ import pytest
 from postgres_children import BATCH, in_processes, settle_with_others, use_with_others
 from postgres_days import KEY, assert_sound
 from psycopg.conninfo import conninfo_to_dict, make_conninfo
-from tests.lease_contract import LeaseContract
 
 from hitrate import PostgresCache
 from hitrate.stores.base import Store
 from hitrate.testing import CacheContract, Clock
+from hitrate.testing.lease_contract import LeaseContract
 
 PGBOUNCER = os.environ.get("HITRATE_PGBOUNCER") or shutil.which("pgbouncer")
 

@@ -22,7 +22,7 @@ from hitrate import RedisCache, StoreError
 from hitrate.stores.base import Store
 from hitrate.stores.redis import RedisStore
 from hitrate.stores.redis.names import slot_of
-from lease_contract import KEY, NAME, LeaseContract, entry, token
+from hitrate.testing.lease_contract import KEY, NAME, LeaseContract, entry, token
 from servers.valkey import Server, commands_of, wait_until
 
 CHILDREN = Path(__file__).with_name("bad_days")

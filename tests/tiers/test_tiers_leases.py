@@ -6,12 +6,12 @@ import asyncio
 
 import apsw
 import pytest
-from tests.lease_contract import KEY, OTHER, LeaseContract, entry, token
 
 from hitrate import InMemoryCache, SqliteCache, TieredCache
 from hitrate.errors import StoreError
 from hitrate.keys import encode_namespace
 from hitrate.stores.sqlite import connections
+from hitrate.testing.lease_contract import KEY, OTHER, LeaseContract, entry, token
 
 
 @pytest.fixture

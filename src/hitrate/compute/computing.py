@@ -4,13 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import inspect
-import os
-import weakref
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from hitrate import runs
+from hitrate import forking, runs
 from hitrate.base import FullKey
 from hitrate.compute.control_flow import is_resumed
 from hitrate.compute.flights import AGAIN, APART, LEFT_OUT, Boarding, Flight, Flights, Outcome, led
@@ -50,7 +48,7 @@ class Computing:
         self._refresher = Refresher(type(cache).__name__)
         self._types_logged: frozenset[str] = frozenset()
         self._overdue_logged = False
-        _all.add(self)
+        forking.begin_anew(self, forking.Turn.CACHES)
 
     # One key
 
@@ -420,14 +418,3 @@ def _sorted_out(
 
 def _in_order(full_keys: Sequence[FullKey], found: Mapping[FullKey, Any]) -> dict[FullKey, Any]:
     return {key: found[plain] for key in full_keys if (plain := plain_key(key)) in found}
-
-
-_all: weakref.WeakSet[Computing] = weakref.WeakSet()
-
-
-def _after_fork_in_child() -> None:
-    for computing in list(_all):
-        computing.after_fork_in_child()
-
-
-os.register_at_fork(after_in_child=_after_fork_in_child)

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import asyncio
 import inspect
-import os
 import sys
 import threading
 import weakref
@@ -19,6 +18,7 @@ from contextvars import ContextVar
 from types import CoroutineType
 from typing import Any
 
+from hitrate import forking
 from hitrate.base import FullKey
 from hitrate.errors import DecodeError, ReentrancyError
 from hitrate.exclusive import a_few_lines, held, within_change, within_lines
@@ -446,8 +446,4 @@ def _reentrancy(key: FullKey, why: str) -> ReentrancyError:
     return ReentrancyError(f"namespace {key[0]!r}, key {key[1]!r} would wait for itself for ever: {why}")
 
 
-def _after_fork_in_child() -> None:
-    _blocked.clear()
-
-
-os.register_at_fork(after_in_child=_after_fork_in_child)
+forking.at_fork(forking.Turn.CACHES, after_in_child=_blocked.clear)

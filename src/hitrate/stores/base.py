@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Awaitable, Callable, Collection, Iterator, Mapping, Sequence
-from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple, Protocol
 
 from hitrate.entry import Entry
 from hitrate.errors import DecodeError, StoreError
@@ -147,14 +147,25 @@ class Channel(ABC):
         """Start anew, out of step."""
 
 
+Capability = Literal["bounds", "forks under load"]
+"""What a store may offer beyond what each of them does.
+
+``"bounds"``: it holds no more than the ``max_bytes`` and ``max_entries`` that its cache is given, and evicts what is
+not read. ``"forks under load"``: a process may fork while other threads are in the midst of a call, and the child goes
+on.
+"""
+
+
 class Store(ABC):
     """Keeps entries under encoded keys.
 
     Attributes:
         limits: how many entries and how many bytes it holds at most, None for no limit; for metrics to tell.
+        offers: the capabilities that this store declares; the contract suite tries these alone.
     """
 
     limits: tuple[int | None, int | None] = (None, None)
+    offers: frozenset[Capability] = frozenset()
 
     @abstractmethod
     def get(self, keys: Sequence[EncodedKey]) -> Sequence[Found]:

@@ -12,7 +12,6 @@ without the global lock no room is granted.
 from __future__ import annotations
 
 import gc
-import os
 import sys
 import types
 from collections import deque
@@ -20,6 +19,7 @@ from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
 from itertools import islice
 from typing import Any, Literal, TypeVar, cast
 
+from hitrate import forking
 from hitrate.clock import wall_clock
 from hitrate.entry import DEFAULT_ENCODING, Entry
 from hitrate.exclusive import Exclusive, Live, reentrant, when_free
@@ -28,7 +28,7 @@ from hitrate.keys import EncodedKey
 from hitrate.sieve import sweep
 from hitrate.stores import upkeep
 from hitrate.stores.arrivals import Arrivals, Compaction
-from hitrate.stores.base import Found, Page, Store, Usage, check_limit
+from hitrate.stores.base import Capability, Found, Page, Store, Usage, check_limit
 from hitrate.stores.due import NEVER, Due
 from hitrate.worth import Place, State, Worth
 
@@ -141,6 +141,8 @@ class MemoryStore(Store):
         clock: returns the seconds since the epoch.
         evict: ``"sieve"`` evicts what was not read lately, ``"cost"`` what saves the fewest seconds per byte.
     """
+
+    offers: frozenset[Capability] = frozenset({"bounds", "forks under load"})
 
     def __init__(
         self,
@@ -844,4 +846,6 @@ def _after_fork_in_child() -> None:
     upkeep.after_fork_in_child()
 
 
-os.register_at_fork(before=_before_fork, after_in_parent=_after_fork, after_in_child=_after_fork_in_child)
+forking.at_fork(
+    forking.Turn.MEMORY, before=_before_fork, after_in_parent=_after_fork, after_in_child=_after_fork_in_child
+)

@@ -7,12 +7,11 @@ are misses meanwhile; a later write of theirs pays. What is owed is bounded (``d
 
 from __future__ import annotations
 
-import os
 import time
-import weakref
 from collections.abc import Callable, Collection, Iterable, Sequence
 from typing import TYPE_CHECKING, Any
 
+from hitrate import forking
 from hitrate.errors import ClosedError, StoreError
 from hitrate.exclusive import a_few_lines
 from hitrate.failsafe import log
@@ -38,11 +37,12 @@ class WithholdingStore(Store):
 
     def __init__(self, store: Store, when_done: Callable[[WithholdingStore], None]) -> None:
         self.store = store
+        self.offers = store.offers
         self._when_done = when_done
         self._debts = Debts()
         self._written: dict[EncodedKey, None] = {}  # taken since their namespace came to be owed: these are served
         self._settle_at = 0.0
-        _all.add(self)
+        forking.begin_anew(self, forking.Turn.CACHES)
 
     # What comes to be owed
 
@@ -263,14 +263,3 @@ class WithholdingStore(Store):
     def after_fork_in_child(self) -> None:
         """What another thread of the parent was about to remove is for this process to remove."""
         self._debts.settling = False
-
-
-_all: weakref.WeakSet[WithholdingStore] = weakref.WeakSet()
-
-
-def _after_fork_in_child() -> None:
-    for store in list(_all):
-        store.after_fork_in_child()
-
-
-os.register_at_fork(after_in_child=_after_fork_in_child)

@@ -21,8 +21,11 @@ from hitrate.testing.clock import Clock, WallClock
 
 if TYPE_CHECKING:
     from hitrate.testing.contract import CacheContract, DocumentedContract
+    from hitrate.testing.lease_contract import LeaseContract
 
-__all__ = ["CacheContract", "Clock", "DocumentedContract", "WallClock"]
+__all__ = ["CacheContract", "Clock", "DocumentedContract", "LeaseContract", "WallClock"]
+
+_HOME = {"LeaseContract": "lease_contract"}
 
 
 def __getattr__(name: str) -> object:
@@ -31,5 +34,5 @@ def __getattr__(name: str) -> object:
     from hitrate.testing.needs import register_contract
 
     register_contract()
-    value = globals()[name] = imported("hitrate.testing.contract", name)
+    value = globals()[name] = imported(f"hitrate.testing.{_HOME.get(name, 'contract')}", name)
     return value

@@ -98,7 +98,7 @@ def _print(lines: Iterable[tuple[str, Verdict | None]]) -> None:
         for line, _ in lines:
             print(line)
         return
-    colours = {Verdict.HOLDS: "green", Verdict.BROKEN: "red", Verdict.NOT_TRIED: "yellow"}
+    colours = {Verdict.HOLDS: "green", Verdict.BROKEN: "red", Verdict.NOT_TRIED: "yellow", Verdict.NOT_OFFERED: "cyan"}
     console = Console(highlight=False, soft_wrap=True)
     for line, verdict in lines:
         console.print(Text(line, style=colours[verdict] if verdict else ""))

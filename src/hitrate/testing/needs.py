@@ -23,4 +23,4 @@ def register_contract() -> None:
         raise ModuleNotFoundError(needed)
     import pytest
 
-    pytest.register_assert_rewrite("hitrate.testing.contract")
+    pytest.register_assert_rewrite("hitrate.testing.contract", "hitrate.testing.lease_contract")

@@ -23,7 +23,8 @@ class Promise:
         verdicts = {outcome.verdict for outcome in self.outcomes}
         if Verdict.BROKEN in verdicts:
             return Verdict.BROKEN
-        return Verdict.HOLDS if Verdict.HOLDS in verdicts else Verdict.NOT_TRIED
+        in_turn = (Verdict.HOLDS, Verdict.NOT_TRIED, Verdict.NOT_OFFERED)
+        return next(verdict for verdict in in_turn if verdict in verdicts)
 
     def reasons(self) -> list[str]:
         """Why it does not hold, a line for each case."""
@@ -81,10 +82,11 @@ class Report:
 
     def summary(self) -> str:
         """The report in a line."""
-        broken, untried = self.count(Verdict.BROKEN), self.count(Verdict.NOT_TRIED)
+        broken = self.count(Verdict.BROKEN)
         total = sum(map(len, self.groups.values()))
         held = f"{total} promises: {self.count(Verdict.HOLDS)} hold, {broken} {'does' if broken == 1 else 'do'} not"
-        return f"{held}, {untried} not tried" if untried else held
+        others = ((self.count(verdict), verdict) for verdict in (Verdict.NOT_TRIED, Verdict.NOT_OFFERED))
+        return ", ".join([held, *(f"{count} {verdict.value}" for count, verdict in others if count)])
 
 
 def _shown(reasons: list[str], every_case: bool) -> Iterator[str]:

@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 
+from hitrate.testing.capabilities import NotOffered
 from hitrate.testing.subject import Subject, UnusableError
 from hitrate.testing.verdicts import Begun, Ended, Finished, Message, Trial, Unusable, Verdict
 
@@ -89,9 +90,14 @@ class Session:
         """Remember the first thing that went wrong, in setup, call or teardown."""
         report = yield
         if call.excinfo is not None and self._ended.verdict is Verdict.HOLDS:
-            verdict = Verdict.NOT_TRIED if report.skipped else Verdict.BROKEN
-            self._ended = Ended(verdict, one_line(call.excinfo.value))
+            self._ended = Ended(_verdict(call.excinfo.value), one_line(call.excinfo.value))
         return report
+
+
+def _verdict(failure: BaseException) -> Verdict:
+    if isinstance(failure, NotOffered):
+        return Verdict.NOT_OFFERED
+    return Verdict.NOT_TRIED if isinstance(failure, pytest.skip.Exception) else Verdict.BROKEN
 
 
 def trial_of(item: pytest.Item) -> Trial:

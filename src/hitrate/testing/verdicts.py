@@ -12,6 +12,7 @@ class Verdict(Enum):
     HOLDS = "holds"
     BROKEN = "does not hold"
     NOT_TRIED = "not tried"
+    NOT_OFFERED = "not offered"
 
 
 @dataclass(frozen=True)

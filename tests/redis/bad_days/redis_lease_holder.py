@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 
 from hitrate.stores.redis import RedisStore
-from lease_contract import KEY, entry, token
+from hitrate.testing.lease_contract import KEY, entry, token
 
 
 def main(url: str, prefix: str, seconds: str) -> None:

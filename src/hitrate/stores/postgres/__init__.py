@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import os
 import time
 import weakref
 from collections.abc import Callable, Collection, Iterable, Sequence
@@ -19,12 +18,13 @@ except ModuleNotFoundError as error:
         "PostgresCache needs psycopg: pip install '.[postgres]' in hitrate's folder", name=error.name
     ) from error
 
+from hitrate import forking
 from hitrate.breaker import Breaker, BreakerState
 from hitrate.clock import is_replaced, wall_clock
 from hitrate.errors import ClosedError, StoreError
 from hitrate.failsafe import log
 from hitrate.keys import EncodedKey
-from hitrate.stores.base import Changes, Channel, Found, Listener, Page, Store, Usage, check_limit
+from hitrate.stores.base import Capability, Changes, Channel, Found, Listener, Page, Store, Usage, check_limit
 from hitrate.stores.keeper import Keeper
 from hitrate.stores.per_loop import PerLoop
 from hitrate.stores.postgres import names, schema
@@ -90,6 +90,8 @@ class PostgresStore(Store):
         prepare: whether statements may be prepared.
     """
 
+    offers: frozenset[Capability] = frozenset({"bounds", "forks under load"})
+
     def __init__(
         self,
         conninfo_or_pool: Any,
@@ -136,7 +138,7 @@ class PostgresStore(Store):
         self._closed = False
         self._keeper = Keeper(self._keep)
         self._lanes = PerLoop(self._make_lanes, _Lanes.drop)
-        _stores.add(self)
+        forking.begin_anew(self)
         weakref.finalize(self, self._connections.close)
 
     @property
@@ -437,14 +439,3 @@ def _forget_prepared(link: Link, error: BaseException) -> None:
 
 def _ignore(rows: Iterable[int]) -> None:
     pass
-
-
-_stores: weakref.WeakSet[PostgresStore] = weakref.WeakSet()
-
-
-def _after_fork_in_child() -> None:
-    for store in list(_stores):
-        store.after_fork_in_child()
-
-
-os.register_at_fork(after_in_child=_after_fork_in_child)

@@ -7,7 +7,6 @@ of one exchange are one transaction and one round trip.
 
 from __future__ import annotations
 
-import select
 import sys
 import threading
 import time
@@ -22,13 +21,14 @@ from psycopg import pq
 from hitrate.errors import StoreError
 from hitrate.failsafe import log
 from hitrate.stores.per_loop import extra_time
+from hitrate.stores.postgres.polling import POLLIN, POLLOUT, new_poll
 from hitrate.stores.postgres.statements import Statement
 
 READ, WRITE = 1, 2
 PREPARED_ALREADY, NOT_PREPARED = "42P05", "26000"
-_POLLED = {READ: select.POLLIN, READ | WRITE: select.POLLIN | select.POLLOUT}
+_POLLED = {READ: POLLIN, READ | WRITE: POLLIN | POLLOUT}
 _CANCEL_SECONDS = 10.0
-_CANCEL_WAITS: dict[int, int] = {pq.PollingStatus.READING: select.POLLIN, pq.PollingStatus.WRITING: select.POLLOUT}
+_CANCEL_WAITS: dict[int, int] = {pq.PollingStatus.READING: POLLIN, pq.PollingStatus.WRITING: POLLOUT}
 _BINARY = pq.Format.BINARY
 _FORMATS = [[_BINARY] * count for count in range(16)]
 _FINE = (pq.ExecStatus.TUPLES_OK, pq.ExecStatus.COMMAND_OK)
@@ -84,9 +84,9 @@ class Link:
         self.prepared = set() if prepared is None else prepared
         self.loop: weakref.ref[AbstractEventLoop] | None = None
         self.used = False
-        self._poll = select.poll()
+        self._poll = new_poll()
         self._polled = READ
-        self._poll.register(self.pgconn.socket, select.POLLIN)
+        self._poll.register(self.pgconn.socket, POLLIN)
 
     # What is said
 
@@ -276,7 +276,7 @@ def _cancel(cancel: pq.abc.PGcancelConn) -> None:
     try:
         cancel.start()
         while (wanted := _CANCEL_WAITS.get(cancel.poll())) is not None:
-            poll = select.poll()
+            poll = new_poll()
             poll.register(cancel.socket, wanted)
             if not poll.poll(max(deadline - time.monotonic(), 0.0) * 1000):
                 break

@@ -6,17 +6,16 @@ in how they exchange the one for the other.
 
 from __future__ import annotations
 
-import os
-import weakref
 from collections.abc import Awaitable, Callable, Collection, Sequence
 from time import monotonic
 from typing import Any, TypeVar
 
+from hitrate import forking
 from hitrate.breaker import BreakerState
 from hitrate.clock import is_replaced, wall_clock
 from hitrate.errors import StoreError
 from hitrate.keys import EncodedKey
-from hitrate.stores.base import Changes, Channel, Found, Listener, Page, Store, Usage, check_limit
+from hitrate.stores.base import Capability, Changes, Channel, Found, Listener, Page, Store, Usage, check_limit
 from hitrate.stores.per_loop import PerLoop
 from hitrate.stores.redis.clients import target_of
 from hitrate.stores.redis.cluster import Cluster
@@ -50,6 +49,8 @@ class RedisStore(Store):
         time_left: whether the expiry of what is read is made from the time left by the server, at the cost of one more
             command a key; without it, it is what the writer's clock said.
     """
+
+    offers: frozenset[Capability] = frozenset({"bounds", "forks under load"})
 
     def __init__(
         self,
@@ -99,7 +100,7 @@ class RedisStore(Store):
         if isinstance(self._servers, OneServer) and not bounded and not time_left:
             self._only = self._servers.node
         self._gathered: PerLoop[Gathering] = PerLoop(lambda loop: Gathering(loop, self), Gathering.drop)
-        _stores.add(self)
+        forking.begin_anew(self)
 
     @property
     def breaker(self) -> BreakerState:
@@ -312,14 +313,3 @@ class RedisStore(Store):
             node.after_fork_in_child()
         self._gathered.take_all()
         self._sweeper.after_fork_in_child()
-
-
-_stores: weakref.WeakSet[RedisStore] = weakref.WeakSet()
-
-
-def _after_fork_in_child() -> None:
-    for store in list(_stores):
-        store.after_fork_in_child()
-
-
-os.register_at_fork(after_in_child=_after_fork_in_child)

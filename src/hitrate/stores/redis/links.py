@@ -4,6 +4,7 @@ takes.
 
 from __future__ import annotations
 
+import os
 import socket
 import ssl
 import struct
@@ -50,7 +51,8 @@ class Link:
 
     def _wait_at_most(self, seconds: float) -> None:
         """Set how long one read or write of the socket waits."""
-        if isinstance(self.sock, ssl.SSLSocket):  # reads on until it has a record, whatever the kernel says
+        # TLS reads on until it has a record, whatever the kernel says; Windows' kernel takes a timeout in another form.
+        if isinstance(self.sock, ssl.SSLSocket) or os.name == "nt":
             self.sock.settimeout(seconds)
             return
         # The kernel's own timeouts: Python's cost one more system call for each read.

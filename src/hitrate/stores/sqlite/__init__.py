@@ -6,19 +6,30 @@ import asyncio
 import os
 import sys
 import time
-import weakref
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from functools import partial
 from typing import Any, NoReturn, TypeVar
 
 import apsw
 
+from hitrate import forking
 from hitrate.entry import Entry
 from hitrate.errors import ClosedError, HitrateError, StoreError
 from hitrate.exclusive import Exclusive, within_change
 from hitrate.failsafe import log
 from hitrate.keys import EncodedKey, spelled
-from hitrate.stores.base import Changes, Channel, Found, Listener, Page, Problem, Store, Usage, check_limit
+from hitrate.stores.base import (
+    Capability,
+    Changes,
+    Channel,
+    Found,
+    Listener,
+    Page,
+    Problem,
+    Store,
+    Usage,
+    check_limit,
+)
 from hitrate.stores.keeper import Keeper
 from hitrate.stores.sqlite import schema
 from hitrate.stores.sqlite.checking import check
@@ -80,6 +91,8 @@ class SqliteStore(Store):
         near: the copies.
     """
 
+    offers: frozenset[Capability] = frozenset({"bounds", "forks under load"})
+
     def __init__(
         self,
         path: Any,
@@ -120,7 +133,7 @@ class SqliteStore(Store):
         self._expirations = 0
         with explained(self.path):
             self._open_first()
-        _stores.add(self)
+        forking.begin_anew(self)
 
     def _connections_to(self, path: Any, durability: Durability, mode: int, *, repair: bool) -> Connections:
         where = prepare_path(path, mode)
@@ -682,14 +695,3 @@ def _restart(handle: Handle, patience: float, usual_wait: Callable[[int], bool])
         pass
     finally:
         handle.con.set_busy_handler(usual_wait)
-
-
-_stores: weakref.WeakSet[SqliteStore] = weakref.WeakSet()
-
-
-def _after_fork_in_child() -> None:
-    for store in list(_stores):
-        store.after_fork_in_child()
-
-
-os.register_at_fork(after_in_child=_after_fork_in_child)

@@ -18,6 +18,7 @@ from typing import Any, Literal
 
 import apsw
 
+from hitrate import forking
 from hitrate.errors import ClosedError, StoreError
 from hitrate.exclusive import a_few_lines, reentrant, when_free, within_lines, within_step
 from hitrate.failsafe import log
@@ -175,6 +176,9 @@ class Connections:
             self._use_wal(con)
             for name, value in (
                 ("synchronous", self._durability),
+                # On macOS fsync leaves data in the cache of the disk: have F_FULLFSYNC. Elsewhere these say nothing.
+                ("fullfsync", self._durability == "full"),
+                ("checkpoint_fullfsync", True),
                 ("wal_autocheckpoint", 0),  # the keeper's work, off the writer's path
                 ("journal_size_limit", 64 << 20),  # a -wal file that grew longer is cut when it begins anew
             ):
@@ -564,4 +568,6 @@ def _after_fork_in_child() -> None:
     _opening.release()
 
 
-os.register_at_fork(before=_before_fork, after_in_parent=_after_fork, after_in_child=_after_fork_in_child)
+forking.at_fork(
+    forking.Turn.FILES, before=_before_fork, after_in_parent=_after_fork, after_in_child=_after_fork_in_child
+)

@@ -52,12 +52,21 @@ def own_path(path: str, open_here: Iterable[tuple[int, int]]) -> str:
 def _read_header(path: str, inode: tuple[int, int]) -> bytes:
     # To open and close a file drops all locks that this process has on it. If something else here has it open, as
     # LangGraph's cache may, it is read through that descriptor.
-    for name in os.listdir("/proc/self/fd") if os.path.isdir("/proc/self/fd") else ():
+    for name in _descriptors():
         try:
-            opened = os.stat(f"/proc/self/fd/{name}")
+            opened = os.fstat(int(name))
             if (opened.st_dev, opened.st_ino) == inode:
                 return os.pread(int(name), _HEADER_LENGTH, 0)
         except OSError:  # closed meanwhile
             continue
     with open(path, "rb") as file:
         return file.read(_HEADER_LENGTH)
+
+
+def _descriptors() -> list[str]:
+    """Return the numbers of the files that this process has open; nothing on Windows, whose locks closing leaves."""
+    if hasattr(os, "pread"):
+        for folder in ("/proc/self/fd", "/dev/fd"):  # Linux; macOS and BSD
+            if os.path.isdir(folder):
+                return os.listdir(folder)
+    return []

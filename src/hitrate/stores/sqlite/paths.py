@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import fcntl
 import os
 import stat
 from collections.abc import Iterator
@@ -11,6 +10,11 @@ from pathlib import Path
 from typing import Any
 
 from hitrate.stores.sqlite.rights import PRIVATE, folder_mode, no_permission, permits, refuse_planted_links
+
+try:
+    import fcntl
+except ModuleNotFoundError:  # Windows
+    fcntl = None  # type: ignore[assignment]
 
 Inode = tuple[int, int] | None
 """The device and inode of a file; None for none."""
@@ -32,7 +36,14 @@ def inode_of(path: str) -> Inode:
 
 @contextmanager
 def one_process_at_a_time(folder: str) -> Iterator[None]:
-    """Keep out other processes that lock the same folder."""
+    """Keep out other processes that lock the same folder.
+
+    Where folders cannot be locked, as on Windows, nobody is kept out. There a file that anybody has open can be neither
+    renamed nor replaced, which is what the lock guards against.
+    """
+    if fcntl is None:
+        yield
+        return
     descriptor = os.open(folder, os.O_RDONLY)
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX)
@@ -59,9 +70,10 @@ def make_in_place_of(path: str, before: os.stat_result) -> None:
     """Create the file in the place of one that was set aside, for those who shared that one."""
     descriptor = os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY, PRIVATE)
     try:
-        if before.st_gid != os.fstat(descriptor).st_gid:
+        if hasattr(os, "fchown") and before.st_gid != os.fstat(descriptor).st_gid:
             os.fchown(descriptor, -1, before.st_gid)
-        os.fchmod(descriptor, PRIVATE | stat.S_IMODE(before.st_mode) & 0o666)
+        if hasattr(os, "fchmod"):
+            os.fchmod(descriptor, PRIVATE | stat.S_IMODE(before.st_mode) & 0o666)
     except PermissionError:  # it was another group's, and is ours alone now
         pass
     finally:

@@ -13,6 +13,9 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
+KNOWS_USERS = hasattr(os, "geteuid")
+"""Whether files belong to users and have modes, which they do not on Windows: there an access list decides alone."""
+
 PRIVATE = 0o600
 _SUFFIXES = ("", "-wal", "-shm")
 
@@ -54,6 +57,8 @@ def check_rights(path: str, mode: int, *, read_only: bool = False) -> None:
     Raises:
         PermissionError: it names the file and says what to do.
     """
+    if not KNOWS_USERS:
+        return
     builder = None
     for suffix in _SUFFIXES:
         try:
@@ -88,6 +93,8 @@ def refuse_planted_links(path: str) -> None:
     Raises:
         PermissionError: it names the link and says what to do.
     """
+    if not KNOWS_USERS:
+        return
     for _ in range(_LINKS_AT_MOST):
         for each in reversed([path, *_folders_of(path)]):
             if os.path.islink(each):
@@ -148,10 +155,14 @@ def no_permission(path: str, needed: str, doing: str = "read and write") -> str:
         found = os.stat(needed)
         whose = (
             f", which belongs to user {found.st_uid} and group {found.st_gid} (mode {stat.S_IMODE(found.st_mode):o})"
+            if KNOWS_USERS
+            else ""
         )
     except OSError:
         whose = ""
     only_read = ", or only read it, with read_only=True" if doing != "read" and permits(path, os.R_OK) else ""
+    if not KNOWS_USERS:
+        return f"path {path!r} cannot be used: no permission to {doing} {needed!r}; give another path{only_read}"
     return (
         f"path {path!r} cannot be used by user {os.geteuid()}: no permission to {doing} {needed!r}{whose}; give "
         f"another path, or have its owner open it with mode=0o660 in a folder of a group that both are in{only_read}"

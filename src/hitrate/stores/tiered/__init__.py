@@ -10,7 +10,6 @@ sync and the async face differ in how they carry a plan out. The lock is held be
 from __future__ import annotations
 
 import asyncio
-import os
 import threading
 import time
 import weakref
@@ -19,6 +18,7 @@ from contextlib import nullcontext
 from functools import partial
 from typing import Any, TypeVar
 
+from hitrate import forking
 from hitrate.entry import Entry
 from hitrate.errors import HitrateError, StoreError
 from hitrate.exclusive import Exclusive, held, reentrant
@@ -74,6 +74,7 @@ class TieredStore(Store):
         self._report = report
         self._clock = clock
         whole = [MemoryTier(store) if isinstance(store, MemoryStore) else store for store in stores]
+        self.offers = frozenset.intersection(*(store.offers for store in stores))
         self._tiers = [Tier(store, level, self) for level, store in enumerate(whole)]
         self._far = self._tiers[-1]
         self._keeper = Keeper(self._settle)
@@ -669,7 +670,7 @@ _forking = reentrant()
 
 
 def _before_fork() -> None:
-    """Hold every lock over a fork. It runs before that of the memory stores, whose locks are taken under these."""
+    """Hold every lock over a fork."""
     _forking.acquire()
     for store in list(_stores):
         store.lock.acquire()
@@ -690,4 +691,6 @@ def _after_fork_in_child() -> None:
     _forking.release()
 
 
-os.register_at_fork(before=_before_fork, after_in_parent=_after_fork_in_parent, after_in_child=_after_fork_in_child)
+forking.at_fork(
+    forking.Turn.TIERS, before=_before_fork, after_in_parent=_after_fork_in_parent, after_in_child=_after_fork_in_child
+)

@@ -64,6 +64,7 @@ class CacheContract(
     """Every promise of a hitrate cache: the documented ones, and those on listing, bounds, counters, failures, closing.
 
     Subclass it in a test file and give the fixture ``make_cache``: a function that makes a new, empty cache with the
-    suite's ``clock`` and passes on the options ``serde``, ``max_bytes``, ``max_entries``, ``default_ttl`` and
-    ``on_error``.
+    suite's ``clock`` and passes on the options ``serde``, ``default_ttl`` and ``on_error``, and ``max_bytes`` and
+    ``max_entries`` if the cache offers bounds. What its ``offers`` does not name is not tried: a cache over a store has
+    the ``offers`` of the store.
     """

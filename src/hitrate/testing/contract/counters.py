@@ -55,9 +55,9 @@ class Counters(Fixtures):
         cache.clear()
         assert counted(cache, "entries", "bytes") == (0, empty.bytes)
 
-    def test_evictions_are_counted(self, new_cache: MakeCache, face: Face) -> None:
+    def test_evictions_are_counted(self, bounded_cache: MakeCache, face: Face) -> None:
         """Evictions are counted."""
-        with face.open(new_cache(max_entries=10)) as cache:
+        with face.open(bounded_cache(max_entries=10)) as cache:
             for number in range(25):
                 cache.set({(NAMESPACE, str(number)): (number, None)})
             assert counted(cache, "evictions", "entries") == (15, 10)

@@ -8,6 +8,7 @@ from typing import Any, TypeAlias
 
 import pytest
 
+from hitrate.testing.capabilities import ask_for
 from hitrate.testing.clock import Clock
 from hitrate.testing.faces import ASYNC, SYNC, Driver, Face
 
@@ -40,6 +41,12 @@ class Fixtures:
                 return cache
 
             yield new
+
+    @pytest.fixture
+    def bounded_cache(self, new_cache: MakeCache) -> MakeCache:
+        """As ``new_cache``, of a cache that offers ``max_bytes`` and ``max_entries``."""
+        ask_for("bounds", new_cache())
+        return new_cache
 
     @pytest.fixture(params=[SYNC, ASYNC], ids=lambda face: str(face.name))
     def face(self, request: pytest.FixtureRequest) -> Face:

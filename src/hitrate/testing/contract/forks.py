@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from hitrate.testing.capabilities import ask_for
 from hitrate.testing.contract.fixtures import Fixtures, MakeCache
 from hitrate.testing.faces import Face
 from hitrate.testing.forking import in_child
@@ -16,10 +17,14 @@ from hitrate.testing.forking import in_child
 BEFORE, CHILD, PARENT = ((("fork",), name) for name in ("before", "child", "parent"))
 
 
-@pytest.mark.skipif(not hasattr(os, "fork"), reason="this system does not fork")
+# On each test: a mark on the class would hold for all tests of a contract that inherits it.
+where_there_are_forks = pytest.mark.skipif(not hasattr(os, "fork"), reason="this system does not fork")
+
+
 class Forks(Fixtures):
     """Forks"""
 
+    @where_there_are_forks
     def test_a_cache_is_usable_after_a_fork(self, new_cache: MakeCache, face: Face) -> None:
         """A cache is usable after a fork, in the parent and in the child."""
         raw = new_cache()
@@ -30,6 +35,7 @@ class Forks(Fixtures):
             cache.set({PARENT: (["parent"], None)})
             assert cache.get([BEFORE, PARENT]) == {BEFORE: ["before"], PARENT: ["parent"]}
 
+    @where_there_are_forks
     def test_a_cache_is_usable_in_a_child_of_a_child(self, new_cache: MakeCache, face: Face) -> None:
         """A cache is usable in a child of a child."""
         raw = new_cache()
@@ -47,13 +53,14 @@ def use(raw: Any, face: Face) -> None:
         assert cache.get([BEFORE, CHILD]) == {BEFORE: ["before"], CHILD: ["child"]}
 
 
-@pytest.mark.skipif(not hasattr(os, "fork"), reason="this system does not fork")
 class BusyForks(Fixtures):
     """Forks under load"""
 
+    @where_there_are_forks
     def test_a_fork_while_other_threads_use_the_cache(self, new_cache: MakeCache, face: Face) -> None:
         """A cache is usable in a child that was forked while other threads were using it."""
         raw = new_cache()
+        ask_for("forks under load", raw)
         raw.set({BEFORE: (["before"], None)})
         done = threading.Event()
 

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from hitrate.base import FullKey
+from hitrate.testing.capabilities import NotOffered
 from hitrate.testing.clock import Clock
 from hitrate.testing.contract.clearing import BAD_PREFIXES, fill, left
 from hitrate.testing.contract.fixtures import Fixtures, MakeCache
@@ -23,144 +24,144 @@ class ListingEntries(Fixtures):
     """entries, namespaces and their async faces"""
 
     @pytest.fixture
-    def cache(self, new_cache: MakeCache, face: Face) -> Iterator[Driver]:
+    def lister(self, new_cache: MakeCache, face: Face) -> Iterator[Driver]:
         """A new cache that lists what it holds."""
         made = new_cache()
         with face.open(made) as driver:
             if not callable(getattr(made, "entries", None)):
-                pytest.skip("the cache does not offer `entries`")
+                raise NotOffered("the cache has no `entries`")
             try:
                 driver.entries()
             except NotImplementedError:
-                pytest.skip("the cache's store does not offer `list_page`")
+                raise NotOffered("the cache's store has no `list_page`") from None
             yield driver
 
-    def test_each_entry_is_listed_once(self, cache: Driver) -> None:
+    def test_each_entry_is_listed_once(self, lister: Driver) -> None:
         """Every entry is listed once, by its namespace and key."""
-        assert cache.entries() == [], "a new cache lists something"
-        fill(cache)
-        listed = keys_of(cache)
-        assert sorted(listed) == sorted((namespace, "key") for namespace in left(cache))
+        assert lister.entries() == [], "a new cache lists something"
+        fill(lister)
+        listed = keys_of(lister)
+        assert sorted(listed) == sorted((namespace, "key") for namespace in left(lister))
 
     @pytest.mark.parametrize("kind", LOOKALIKES)
-    def test_hostile_keys_are_listed_as_they_are(self, cache: Driver, kind: str) -> None:
+    def test_hostile_keys_are_listed_as_they_are(self, lister: Driver, kind: str) -> None:
         """Keys and namespaces of any strings are listed as they were given."""
         keys = list(dict.fromkeys(LOOKALIKES[kind]))
-        cache.set({key: (number, None) for number, key in enumerate(keys)})
-        assert sorted(keys_of(cache)) == sorted(cache.get(keys))
+        lister.set({key: (number, None) for number, key in enumerate(keys)})
+        assert sorted(keys_of(lister)) == sorted(lister.get(keys))
 
-    def test_long_keys_are_listed_as_they_are(self, cache: Driver) -> None:
+    def test_long_keys_are_listed_as_they_are(self, lister: Driver) -> None:
         """Keys and namespaces of any length are listed as they were given."""
         keys: list[FullKey] = [(("part" * length,), "k" * length) for length in (0, 1, 63, 64, 65, 191, 192, 193, 9000)]
         keys += [(NAMESPACE, "é" * 500), (NAMESPACE, "0123456789abcdef" * 2), (NAMESPACE, "0123456789ABCDEF" * 2)]
         for key in keys:
-            cache.set({key: ("value", None)})
-        assert sorted(keys_of(cache)) == sorted(keys)
+            lister.set({key: ("value", None)})
+        assert sorted(keys_of(lister)) == sorted(keys)
 
-    def test_a_prefix_lists_what_begins_with_it(self, cache: Driver) -> None:
+    def test_a_prefix_lists_what_begins_with_it(self, lister: Driver) -> None:
         """With a prefix the namespaces that begin with it are listed, part by part, itself included; no others are."""
-        fill(cache)
-        there = left(cache)
+        fill(lister)
+        there = left(lister)
         for prefix in [(), ("a",), ("*",), ("",), ("%",), ("_",), ("b", "a"), ("unknown",), ("a", "b", "c", "d")]:
             wanted = sorted(namespace for namespace in there if namespace[: len(prefix)] == prefix)
-            assert sorted(namespace for namespace, _ in keys_of(cache, prefix)) == wanted
-            assert sorted(cache.namespaces(prefix)) == wanted
+            assert sorted(namespace for namespace, _ in keys_of(lister, prefix)) == wanted
+            assert sorted(lister.namespaces(prefix)) == wanted
 
-    def test_a_namespace_is_listed_once(self, cache: Driver) -> None:
+    def test_a_namespace_is_listed_once(self, lister: Driver) -> None:
         """A namespace is listed once, however many entries it has, and not when it has none."""
-        cache.set({((str(number % 3),), str(number)): (number, None) for number in range(2000)})
-        assert sorted(cache.namespaces()) == [("0",), ("1",), ("2",)]
-        cache.clear([("1",)])
-        cache.delete([(("2",), str(number)) for number in range(2, 2000, 3)])
-        assert cache.namespaces() == [("0",)]
+        lister.set({((str(number % 3),), str(number)): (number, None) for number in range(2000)})
+        assert sorted(lister.namespaces()) == [("0",), ("1",), ("2",)]
+        lister.clear([("1",)])
+        lister.delete([(("2",), str(number)) for number in range(2, 2000, 3)])
+        assert lister.namespaces() == [("0",)]
 
-    def test_a_namespace_tells_what_it_holds(self, cache: Driver) -> None:
+    def test_a_namespace_tells_what_it_holds(self, lister: Driver) -> None:
         """A namespace that is listed says how many entries and bytes it holds."""
-        fill(cache)
-        infos = cache.entries()
-        for told in cache.namespaces():
+        fill(lister)
+        infos = lister.entries()
+        for told in lister.namespaces():
             held = [info for info in infos if info.namespace == told.namespace]
             assert (told.entries, told.bytes) == (len(held), sum(info.bytes for info in held))
             times = [info.created for info in held if info.created is not None]
             assert (told.oldest, told.newest) == ((min(times), max(times)) if times else (None, None))
 
-    def test_many_entries_are_listed(self, cache: Driver) -> None:
+    def test_many_entries_are_listed(self, lister: Driver) -> None:
         """Any number of entries is listed: 5,000."""
         keys = [((str(number % 7),), str(number)) for number in range(5000)]
-        cache.set(dict.fromkeys(keys, (None, None)))
-        listed = keys_of(cache)
+        lister.set(dict.fromkeys(keys, (None, None)))
+        listed = keys_of(lister)
         assert len(listed) == len(keys)
         assert set(listed) == set(keys)
 
-    def test_what_is_gone_is_not_listed(self, cache: Driver, clock: Clock) -> None:
+    def test_what_is_gone_is_not_listed(self, lister: Driver, clock: Clock) -> None:
         """What was deleted, cleared or has expired is not listed."""
         keys: list[FullKey] = [(("a",), "stays"), (("a",), "deleted"), (("b",), "cleared"), (("a",), "expired")]
-        cache.set({key: ("value", 1 if key[1] == "expired" else 3600) for key in keys})
-        cache.delete([keys[1]])
-        cache.clear([("b",)])
+        lister.set({key: ("value", 1 if key[1] == "expired" else 3600) for key in keys})
+        lister.delete([keys[1]])
+        lister.clear([("b",)])
         clock.advance(1.1)
-        assert keys_of(cache) == keys[:1]
-        cache.clear()
-        assert cache.entries() == []
-        assert cache.namespaces() == []
+        assert keys_of(lister) == keys[:1]
+        lister.clear()
+        assert lister.entries() == []
+        assert lister.namespaces() == []
 
-    def test_a_record_tells_expiry_seconds_and_bytes(self, cache: Driver, clock: Clock) -> None:
+    def test_a_record_tells_expiry_seconds_and_bytes(self, lister: Driver, clock: Clock) -> None:
         """A record says when its entry expires, the seconds that it took, and the bytes that it counts as."""
         short, long = (NAMESPACE, "short"), (NAMESPACE, "long")
-        cache.set({short: ("value", None)})
-        cache.get([long])
+        lister.set({short: ("value", None)})
+        lister.get([long])
         clock.advance(1.5)
-        cache.set({long: ("value" * 1000, 3600)})
-        told = {info.key: info for info in cache.entries()}
+        lister.set({long: ("value" * 1000, 3600)})
+        told = {info.key: info for info in lister.entries()}
         assert told["short"].expires is None
         assert told["long"].expires == pytest.approx(clock() + 3600, abs=2)
         assert told["short"].seconds == 0.0
         assert told["long"].seconds == pytest.approx(1.5, abs=0.5)
         assert told["long"].bytes > 5000 > told["short"].bytes > 0
-        assert sum(info.bytes for info in told.values()) == cache.raw.stats().bytes
+        assert sum(info.bytes for info in told.values()) == lister.raw.stats().bytes
 
-    def test_the_time_of_storing_is_that_of_the_value(self, cache: Driver, clock: Clock) -> None:
+    def test_the_time_of_storing_is_that_of_the_value(self, lister: Driver, clock: Clock) -> None:
         """A record says when its value was stored, if the cache knows; an overwritten value counts from then."""
         key = (NAMESPACE, "key")
         for _ in range(2):
             clock.advance(3)
-            cache.set({key: ("value", None)})
-            (info,) = cache.entries()
+            lister.set({key: ("value", None)})
+            (info,) = lister.entries()
             assert info.created is None or info.created == pytest.approx(clock(), abs=2)
 
-    def test_the_oldest_value_comes_first(self, cache: Driver, clock: Clock) -> None:
+    def test_the_oldest_value_comes_first(self, lister: Driver, clock: Clock) -> None:
         """Where it is known when values were stored, the oldest comes first, in whatever namespace."""
         keys: list[FullKey] = [((str(number % 3),), str(number)) for number in range(60)]
         for key in keys + keys[::4]:
             clock.advance(1)
-            cache.set({key: ("value", None)})
-        infos = cache.entries()
+            lister.set({key: ("value", None)})
+        infos = lister.entries()
         if all(info.created is not None for info in infos):
-            assert keys_of(cache) == [key for key in keys if key not in keys[::4]] + keys[::4]
-            assert [told.namespace for told in cache.namespaces()] == [("1",), ("2",), ("0",)]
+            assert keys_of(lister) == [key for key in keys if key not in keys[::4]] + keys[::4]
+            assert [told.namespace for told in lister.namespaces()] == [("1",), ("2",), ("0",)]
 
     def test_a_value_that_cannot_be_decoded_is_listed(self, new_cache: MakeCache, face: Face) -> None:
         """No value is decoded: an entry that cannot be is listed all the same."""
-        with face.open(new_cache(serde=_Writes())) as cache:
-            if not callable(getattr(cache.raw, "entries", None)):
-                pytest.skip("the cache does not offer `entries`")
-            cache.set({(NAMESPACE, "key"): ("value", None)})
+        with face.open(new_cache(serde=_Writes())) as lister:
+            if not callable(getattr(lister.raw, "entries", None)):
+                raise NotOffered("the cache has no `entries`")
+            lister.set({(NAMESPACE, "key"): ("value", None)})
             try:
-                assert keys_of(cache) == [(NAMESPACE, "key")]
+                assert keys_of(lister) == [(NAMESPACE, "key")]
             except NotImplementedError:
-                pytest.skip("the cache's store does not offer `list_page`")
-            assert cache.raw.stats().hits == cache.raw.stats().misses == 0, "it counts as a read"
+                raise NotOffered("the cache's store has no `list_page`") from None
+            assert lister.raw.stats().hits == lister.raw.stats().misses == 0, "it counts as a read"
 
-    def test_what_is_there_all_the_time_is_listed_once_while_others_write(self, cache: Driver, face: Face) -> None:
+    def test_what_is_there_all_the_time_is_listed_once_while_others_write(self, lister: Driver, face: Face) -> None:
         """What is there from the first step to the last is listed once, while others come, change and go."""
         stays: list[FullKey] = [(("stays", str(number % 5)), str(number)) for number in range(3000)]
-        cache.set(dict.fromkeys(stays, (0, None)))
+        lister.set(dict.fromkeys(stays, (0, None)))
         done = threading.Event()
         failed: list[BaseException] = []
 
         def disturb() -> None:
             try:
-                with face.open(cache.raw) as other:
+                with face.open(lister.raw) as other:
                     number = 0
                     while not done.is_set():
                         number += 1
@@ -176,7 +177,7 @@ class ListingEntries(Fixtures):
         thread.start()
         try:
             for _ in range(3):
-                listed = keys_of(cache)
+                listed = keys_of(lister)
                 assert sorted(key for key in listed if key[0][0] == "stays") == sorted(stays)
                 assert len(listed) == len(set(listed)), "a key was listed twice"
         finally:
@@ -184,16 +185,16 @@ class ListingEntries(Fixtures):
             thread.join()
         assert not failed, failed
 
-    def test_what_eviction_leaves_is_listed_once(self, new_cache: MakeCache, face: Face) -> None:
+    def test_what_eviction_leaves_is_listed_once(self, bounded_cache: MakeCache, face: Face) -> None:
         """What is there from the first step to the last is listed once, while others are evicted for what comes."""
         keys: list[FullKey] = [(("first", str(number % 5)), str(number)) for number in range(3000)]
-        with face.open(new_cache(max_entries=len(keys))) as cache:
+        with face.open(bounded_cache(max_entries=len(keys))) as cache:
             if not callable(getattr(cache.raw, "entries", None)):
-                pytest.skip("the cache does not offer `entries`")
+                raise NotOffered("the cache has no `entries`")
             try:
                 cache.entries()
             except NotImplementedError:
-                pytest.skip("the cache's store does not offer `list_page`")
+                raise NotOffered("the cache's store has no `list_page`") from None
             cache.set(dict.fromkeys(keys, (0, None)))
             before = cache.raw.stats()
             started, done = threading.Event(), threading.Event()
@@ -230,18 +231,18 @@ class ListingEntries(Fixtures):
             assert after.errors == before.errors
             assert after.evictions > before.evictions
 
-    def test_what_one_face_sets_the_other_lists(self, cache: Driver, face: Face) -> None:
+    def test_what_one_face_sets_the_other_lists(self, lister: Driver, face: Face) -> None:
         """What one face sets, the other lists."""
-        with opposite(face).open(cache.raw) as other:
+        with opposite(face).open(lister.raw) as other:
             other.set({(NAMESPACE, "key"): ("value", None)})
-            assert keys_of(cache) == [(NAMESPACE, "key")]
+            assert keys_of(lister) == [(NAMESPACE, "key")]
             assert keys_of(other) == [(NAMESPACE, "key")]
 
     @pytest.mark.parametrize("what", BAD_PREFIXES)
-    def test_what_is_no_namespace_is_refused(self, cache: Driver, what: str) -> None:
+    def test_what_is_no_namespace_is_refused(self, lister: Driver, what: str) -> None:
         """A prefix that is anything but a tuple of str is a TypeError that names it."""
         bad, named = BAD_PREFIXES[what]
-        for method in (cache.entries, cache.namespaces):
+        for method in (lister.entries, lister.namespaces):
             with pytest.raises(TypeError) as caught:
                 method(bad)
             assert repr(named) in str(caught.value), f"the message does not name {named!r}"

@@ -56,7 +56,7 @@ class LeaseContract:
         one.lease([KEY], mine, 60)
         assert list(one.settle({KEY: entry(b"value")}, mine)) == []
         (found,) = two.get([KEY])
-        assert found is not None
+        assert isinstance(found, tuple)
         assert found[:2] == ("bytes", b"value")
         assert list(two.lease([KEY], token(), 60)) == [0.0]
 
@@ -91,7 +91,7 @@ class LeaseContract:
         two.settle({KEY: entry(b"successor")}, quick)
         assert list(one.settle({KEY: entry(b"later still")}, slow)) == [KEY]
         found = one.get([KEY])[0]
-        assert found is not None
+        assert isinstance(found, tuple)
         assert found[1] == b"successor"
 
     def test_an_entry_that_is_written_leaves_the_lease(self, stores: tuple[Store, Store]) -> None:

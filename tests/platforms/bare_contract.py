@@ -1,0 +1,44 @@
+"""The documented contract on the caches that need no server, run by ``test_other_systems.py`` on a bare system."""
+
+from functools import partial
+from itertools import count
+
+import pytest
+
+from hitrate import InMemoryCache, SqliteCache, TieredCache
+from hitrate.testing import DocumentedContract
+
+
+class Contract(DocumentedContract):
+    # Mere numbers ask nothing of a system that others do not.
+    test_a_hundred_and_thirty_thousand_keys_in_one_call = None
+    test_forty_thousand_namespaces_in_one_call = None
+
+    @pytest.fixture
+    def make_sqlite(self, clock, tmp_path):
+        numbers = count()
+        return lambda **options: SqliteCache(path=tmp_path / f"{next(numbers)}.db", clock=clock, **options)
+
+
+class TestMemory(Contract):
+    set_parameter = "keys"
+
+    @pytest.fixture
+    def make_cache(self, clock):
+        return partial(InMemoryCache, clock=clock)
+
+
+class TestSqlite(Contract):
+    set_parameter = "mapping"
+
+    @pytest.fixture
+    def make_cache(self, make_sqlite):
+        return make_sqlite
+
+
+class TestTiers(Contract):
+    set_parameter = "pairs"
+
+    @pytest.fixture
+    def make_cache(self, clock, make_sqlite):
+        return lambda **options: TieredCache(InMemoryCache(clock=clock, **options), make_sqlite(**options), clock=clock)

@@ -1,0 +1,77 @@
+"""What a store declares that it offers is tried, and what it does not declare is no failure."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from hitrate import InMemoryCache, SqliteCache, TieredCache
+from hitrate.compute.cache import ComputingCache
+from hitrate.stores.memory import MemoryStore
+from hitrate.stores.postgres import PostgresStore
+from hitrate.stores.redis import RedisStore
+from hitrate.testing.subject import Subject
+from hitrate.testing.trials import try_out
+from hitrate.testing.verdicts import Outcome, Verdict
+
+ALL = {"bounds", "forks under load"}
+ABOUT_BOUNDS = "Bounds and eviction"
+ABOUT_FORKS = "Forks under load"
+
+
+class ModestStore(MemoryStore):
+    """Keeps no limit, and does not say that it did."""
+
+    offers = frozenset()
+
+    def __init__(self, clock: Callable[[], float]) -> None:
+        super().__init__(max_bytes=None, max_entries=None, clock=clock)
+
+
+class Modest(ComputingCache[Any]):
+    def __init__(self, *, clock: Callable[[], float], **options: Any) -> None:
+        super().__init__(ModestStore(clock), clock=clock, **options)
+
+
+class BoastfulStore(ModestStore):
+    offers = frozenset({"bounds"})
+
+
+class Boastful(ComputingCache[Any]):
+    def __init__(self, *, clock: Callable[[], float], max_bytes: Any = 0, max_entries: Any = 0, **options: Any) -> None:
+        super().__init__(BoastfulStore(clock), clock=clock, **options)
+
+
+def tried(cls: type) -> list[Outcome]:
+    return try_out(Subject(f"{__name__}:{cls.__name__}"), seconds=60)
+
+
+def verdicts(outcomes: list[Outcome], group: str) -> set[Verdict]:
+    return {outcome.verdict for outcome in outcomes if outcome.trial.group == group}
+
+
+def test_what_is_not_declared_is_not_offered_and_no_failure() -> None:
+    outcomes = tried(Modest)
+    assert verdicts(outcomes, ABOUT_BOUNDS) == verdicts(outcomes, ABOUT_FORKS) == {Verdict.NOT_OFFERED}
+    assert [outcome for outcome in outcomes if outcome.verdict is Verdict.BROKEN] == []
+    assert {outcome.reason for outcome in outcomes if outcome.trial.group == ABOUT_BOUNDS} == {
+        "the cache does not declare 'bounds' in `offers`"
+    }
+
+
+def test_what_is_declared_and_not_kept_is_a_failure() -> None:
+    assert Verdict.BROKEN in verdicts(tried(Boastful), ABOUT_BOUNDS)
+
+
+def test_the_caches_of_hitrate_leave_nothing_untried(tmp_path: Path) -> None:
+    assert RedisStore.offers == PostgresStore.offers == ALL
+    with InMemoryCache() as near, SqliteCache(path=tmp_path / "a.db") as far:
+        assert near.offers == far.offers == ALL
+        with TieredCache(near, far) as tiers:
+            assert tiers.offers == ALL
+
+
+def test_tiers_offer_what_each_of_them_does(tmp_path: Path) -> None:
+    with SqliteCache(path=tmp_path / "a.db") as near, Modest(clock=lambda: 0.0) as far, TieredCache(near, far) as tiers:
+        assert tiers.offers == frozenset()
