@@ -197,9 +197,10 @@ class Exclusive:
         What is carried out ends with a look at what was put off itself. That look is left to the one further up, or a
         hundred changes that wait would be a hundred calls deep.
         """
-        _catching_up.others.append(self)
-        if not _catching_up.lock._is_owned():
-            held(_catching_up.lock, self._carry_out_all, _catching_up.others)
+        mine = _catching_up()
+        mine.others.append(self)
+        if not mine.lock._is_owned():
+            held(mine.lock, self._carry_out_all, mine.others)
 
     @staticmethod
     def _carry_out_all(others: deque[Exclusive]) -> None:
@@ -218,7 +219,7 @@ class Exclusive:
                 when_free(log.warning, "what was asked for within a change failed: %s", error)
 
 
-class _CatchingUp(threading.local):
+class _CatchingUp:
     """What a thread notes while it carries out what was put off.
 
     Attributes:
@@ -232,7 +233,13 @@ class _CatchingUp(threading.local):
         self.others: deque[Exclusive] = deque()
 
 
-_catching_up = _CatchingUp()
+_local = threading.local()
+
+
+def _catching_up() -> _CatchingUp:
+    # One step takes its place: a finaliser may come between two, and ask for it.
+    mine: _CatchingUp = _local.__dict__.get("mine") or _local.__dict__.setdefault("mine", _CatchingUp())
+    return mine
 
 
 def held_here() -> Exclusive | None:

@@ -125,7 +125,9 @@ class Description:
         return result
 
     def _innermost(self, do: Callable[..., T], *args: Any) -> T:
-        stack = _current.stack
+        stack = _stack()
+        if _current() is None:
+            stack.clear()
         stack.append(self)
         try:
             return do(*args)
@@ -241,24 +243,26 @@ Said = tuple[list[Any], str, Iterable[Part]]
 """The plain words of a description, the name of the whole for messages, and the parts."""
 
 
-class _Current(threading.local):
-    """The descriptions that this thread is in the midst of, the innermost last."""
-
-    def __init__(self) -> None:
-        self.stack: list[Description] = []
-
-    def get(self) -> Description | None:
-        while self.stack and not self.stack[-1].is_under_way():  # left there by an interrupt
-            self.stack.pop()
-        return self.stack[-1] if self.stack else None
+_local = threading.local()
 
 
-_current = _Current()
+def _stack() -> list[Description]:
+    """Return the descriptions that this thread is in the midst of, the innermost last."""
+    # One step takes its place: a finaliser may come between two, and ask for it.
+    stack: list[Description] = _local.__dict__.setdefault("stack", [])
+    return stack
+
+
+def _current() -> Description | None:
+    for description in reversed(_stack()):
+        if description.is_under_way():  # else an interrupt left it there
+            return description
+    return None
 
 
 def is_describing() -> bool:
     """Tell whether what is encoded now is a part of something that is described."""
-    return _current.get() is not None
+    return _current() is not None
 
 
 def register(cls: type, said: Callable[[Any, Description], Said]) -> None:
@@ -270,7 +274,7 @@ def tree_of(said: Callable[[Any, Description], Said]) -> Callable[[Any, Pack], A
     """Return the rule by which an object is written as the digest of its description."""
 
     def tree(obj: Any, pack: Pack) -> Any:
-        description = _current.get()
+        description = _current()
         if description is not None:
             return description.describe(obj, said)
         description = Description()
