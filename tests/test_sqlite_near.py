@@ -225,12 +225,13 @@ def test_what_the_tier_answered_counts_as_read_for_eviction(path: Path, at_once:
         warm(cache, *hot)
         for number in range(500):
             for start in range(0, 8, at_once):
-                found = near_alone(cache, *hot[start : start + at_once])
-                assert found is not None, f"what is read again and again was evicted after {number}"
+                found = cache.get(hot[start : start + at_once])
+                assert len(found) == at_once, f"what is read again and again was evicted after {number}"
             new = (("new",), str(number))
             cache.set({new: (1, None)})
             cache.get([new])  # so that the hand does not stay with the newest
-        assert cache.stats().evictions == 500
+        assert cache.stats().evictions >= 500
+        assert cache.reads < 700, "the hits were to be the tier's"
 
 
 @pytest.mark.parametrize("at_once", [1, 7])
@@ -242,8 +243,8 @@ def test_what_was_evicted_is_a_miss(path: Path, at_once: int) -> None:
         for start in range(0, 42, at_once):
             cache.set({(("new",), str(start + more)): (1, None) for more in range(at_once)})
             listed = {entry.key for entry in cache.entries(("ns",))}
-            answered = [key for key in keys if near_alone(cache, key)]
-            assert {key for _, key in answered} <= listed
+            answered = [key for key in keys if cache.get([key])]  # by the tier, those that it has
+            assert {key for _, key in answered} == listed
             assert {key for _, key in cache.get(keys)} == listed
             cache.get(keys[::2])
         assert len(listed) < 64
