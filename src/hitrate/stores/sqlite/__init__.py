@@ -631,6 +631,7 @@ class SqliteStore(Store):
         raise error
 
     def close(self) -> None:
+        self.near.lose()
         self._keeper.stop()
         self._tidy_up()
         self._connections.close()
