@@ -101,6 +101,18 @@ def test_what_hits_hold_as_objects_counts_as_objects():
     assert cache.stats().bytes == 0
 
 
+@pytest.mark.parametrize("value", [7, "text", (1, 2), [1, 2], [1.5] * 100, {"n": 1}, {1, 2}])
+def test_an_entry_counts_with_its_key_and_its_overhead_in_whatever_form_it_is_held(value):
+    cache = InMemoryCache()
+    cache.set({KEY: (value, None)})
+    for _ in range(600):
+        assert cache.stats().bytes >= ENTRY_OVERHEAD + len(KEY[1])
+        cache.get([KEY])
+    cache.set({KEY: (value, None)})
+    cache.delete([KEY])
+    assert cache.stats().bytes == 0
+
+
 def test_footprint_counts_each_object_once_and_no_class():
     shared = ["x" * 1000]
     assert footprint([shared, shared]) < 1500
@@ -161,6 +173,36 @@ def test_one_key_set_again_and_again_with_a_ttl_is_noted_a_bounded_number_of_tim
     for number in range(20_000):
         cache.set({KEY: (number, 1000 + number)})
     assert sum(map(len, cache._store.due.told.values())) / 2 < 10_000
+
+
+@pytest.mark.parametrize("batch", [1, 3])
+def test_what_is_due_goes_in_its_second_however_often_its_ttl_was_set_anew(batch):
+    """An entry is noted as it gets its place in the order of arrival, and again when it is found early."""
+    clock = Clock()
+    cache = InMemoryCache(clock=clock)
+    keys = [(("ns",), str(number)) for number in range(batch)]
+    other = (("other",), "key")
+
+    def entries_after(seconds):
+        clock.advance(seconds)
+        cache.set({other: ("of another namespace", None)})
+        return cache.stats().entries - 1
+
+    cache.set({(("ns",), "first"): ({"n": 0}, 10)})  # what makes the rest take the fast path
+    cache.set({key: ({"n": 1}, 10) for key in keys})
+    assert entries_after(5) == 1 + batch
+    cache.set({key: ({"n": 2}, 10) for key in keys})  # until 15
+    assert entries_after(6) == batch  # 11
+    cache.set({key: ({"n": 3}, 100) for key in keys})
+    assert entries_after(6) == batch  # 17
+    cache.set({key: ({"n": 4}, 1) for key in keys})  # sooner than noted
+    assert entries_after(2) == 0
+    cache.set({key: ({"n": 5}, 10) for key in keys})
+    cache.set({key: ({"n": 6}, None) for key in keys})  # and never
+    assert entries_after(100) == batch
+    cache.set({key: ({"n": 7}, 10) for key in keys})
+    assert entries_after(12) == 0
+    assert cache.stats().entries == 1
 
 
 def test_clearing_much_does_not_make_anyone_wait_for_it_to_be_freed():

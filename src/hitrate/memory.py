@@ -230,7 +230,7 @@ class InMemoryCache(ComputingCache[ValueT]):
             self._entry_failed(full_key, error)
             return _MISS
         if encoding == _FLOATS:
-            size = sys.getsizeof(value) + len(value) * _FLOAT_SIZE
+            size = sys.getsizeof(value) + len(value) * _FLOAT_SIZE + len(full_key[1]) + ENTRY_OVERHEAD
             self._store.replace(space, full_key[1], held, (list.copy, value, expiry, seconds, True, created, size))
             value = value.copy()
         elif not visited:
@@ -261,10 +261,11 @@ class InMemoryCache(ComputingCache[ValueT]):
         if space.decoded:
             other: Held = (self._decoder(encoding), *held[1:])
         elif is_immutable(value):
-            other = (None, value, expiry, seconds, True, created, footprint(value))
+            size = footprint(value) + len(full_key[1]) + ENTRY_OVERHEAD
+            other = (None, value, expiry, seconds, True, created, size)
         elif (copy := copier(value)) is not None:
             size = footprint(value)
-            other = (call, copy, expiry, seconds, True, created, size + len(payload), encoding, payload, taken)
+            other = (call, copy, expiry, seconds, True, created, size + taken, encoding, payload, taken)
             self._hot.append((space, full_key[1], other, size))
             self._hot_size += size
             value = copy()
@@ -319,10 +320,11 @@ class InMemoryCache(ComputingCache[ValueT]):
                     expiry = None if ttl is None else expiry_of(ttl, now)
                     latest = _FOR_EVER if expiry is None else expiry
                     if latest > now and type(key) is str and type(full_key) is tuple:
-                        if type(value) is dict and not self._missed:
+                        if type(value) is dict:
                             payload = self._pack(value)
+                            seconds = self._missed.seconds_since(full_key, now) if self._missed else 0.0
                             size = len(payload) + len(key) + ENTRY_OVERHEAD  # as `size_of` has it
-                            held = DEFAULT_ENCODING, payload, expiry, 0.0, False, now, size
+                            held = DEFAULT_ENCODING, payload, expiry, seconds, False, now, size
                         else:
                             held = self._held(value, full_key, expiry, now)
                             size = held[6]

@@ -474,7 +474,8 @@ class MemoryStore(Store):
     def _grant(self, space: Space) -> None:
         """Let a namespace take some entries without the lock, unless the limit is near or some have expired."""
         free = self._max_bytes - self._granted
-        room = min(_ROOM_AT_MOST, max(free // 8, min(free // 2, _ROOM_AT_MOST // 2)))
+        near = free if len(self.spaces) == 1 else free // 2  # what there is near the limit, others leave some of
+        room = min(_ROOM_AT_MOST, max(free // 8, min(near, _ROOM_AT_MOST // 2)))
         if room >= _ROOM_AT_LEAST and space.live and (self.due.soonest == NEVER or self.due.soonest > self._clock()):
             self._count(space, room)
             space.room += room
