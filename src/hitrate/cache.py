@@ -207,9 +207,11 @@ class Cache(BaseCache[ValueT]):
             elif isinstance(entry, HitrateError):
                 self._entry_failed(full_key, entry)
             missed.append(encoded_key)
-        counters.hits += len(keys) - len(missed)
+        misses = len(missed)
+        hits = len(keys) - misses
+        counters.hits += hits
         if missed:
-            counters.misses += len(missed)
+            counters.misses += misses
             self._missed.note(missed, self._clock())
         if saved:
             counters.seconds_saved += saved
@@ -432,8 +434,9 @@ class Cache(BaseCache[ValueT]):
         ) from error
 
     def _count_write(self, changes: Changes, removed: int) -> None:
+        stored = len(changes) - list(changes.values()).count(None)
         self._counters.deletes += removed
-        self._counters.sets += len(changes) - list(changes.values()).count(None)
+        self._counters.sets += stored
 
     # Removing
 

@@ -35,17 +35,19 @@ from hitrate.keys import (
 from hitrate.serde import MsgpackSerializer, SerializerProtocol, copier, is_immutable
 from hitrate.serde.packing import is_packed_floats, pack_floats
 from hitrate.stats import REMEMBERED_MISSES
-from hitrate.stores.memory import ENTRY_OVERHEAD, Evict, Held, MemoryStore, Space, footprint, size_of, spelled_out
+from hitrate.stores.due import NEVER
+from hitrate.stores.memory import ABSENT, Evict, MemoryStore
+from hitrate.stores.space import ENTRY_OVERHEAD, Held, Space, footprint
 
 _FLOAT_SIZE = sys.getsizeof(1.0)
 _FLOATS = "floats"
 """A list of floats, as far as the length of its payload tells; no encoding that leaves this file."""
 
-_LONGEST_TTL = 1e10  # seconds; a float tells seconds apart that far
-
 _HOT_BYTES = 1 << 19
 """Originals that hits copy, at most. A copy is faster than decoding only from what the processor has near: of 1,000
 entries of 1 kB, whose objects take 5 MB, it took half as long again."""
+
+_FOR_EVER = float("inf")
 
 _OFTEN, _RARELY = 63, 1023
 """One hit in 64 chooses how its entry is held, and one in 1,024 while the originals take what they may."""
@@ -133,7 +135,7 @@ class InMemoryCache(ComputingCache[ValueT]):
                             for value in self.get([plain]).values():
                                 values[full_key] = value
                             continue
-                elif type(held) is tuple and type(held[0]) is not str:
+                elif type(held[0]) is not str:
                     if held[2] is None or held[2] > self._time.time():
                         values[full_key] = held[1] if held[0] is None else held[0](held[1])
                         if not held[4]:
@@ -143,7 +145,7 @@ class InMemoryCache(ComputingCache[ValueT]):
                         continue
                     self._store.expire(space, key, held)
                 else:
-                    if decodes and type(held) is tuple and held[4] and not space.decoded and held[0] != _FLOATS:
+                    if decodes and held[4] and not space.decoded and held[0] != _FLOATS:
                         # The usual entry of many: decoded for each hit, but for one hit in many.
                         self._decoded = number = self._decoded + 1
                         if number & self._settling and (held[2] is None or held[2] > self._time.time()):
@@ -158,8 +160,7 @@ class InMemoryCache(ComputingCache[ValueT]):
                     if value is not _MISS:
                         values[full_key] = value
                         hits += 1
-                        if type(held) is tuple:
-                            saved += held[3]
+                        saved += held[3]
                         continue
                 misses += 1
                 missed[full_key] = self._time.time()
@@ -192,8 +193,6 @@ class InMemoryCache(ComputingCache[ValueT]):
         """
         namespace, key = full_key
         held = self._spaces[namespace][key]
-        if type(held) is not tuple:
-            return _MISS
         make = held[0]
         if type(make) is str or not held[4]:
             return _MISS
@@ -207,34 +206,32 @@ class InMemoryCache(ComputingCache[ValueT]):
         return held[1] if make is None else make(held[1])
 
     def _unpacked(self, space: Space, full_key: FullKey, held: Held) -> Any:
-        """Return the value of an entry held as bytes, or as a str that was never read; ``_MISS`` if it has none.
+        """Return the value of an entry held as bytes; ``_MISS`` if it has none.
 
         Choose the form that serves its next hits best, unless this is its first. To choose takes as long as dozens of
         hits, so ``get`` comes here once in a while only; where it was to go on decoding, it is so for the whole
         namespace.
         """
-        encoding, payload, expiry, seconds, visited = entry = spelled_out(held)
+        encoding, payload, expiry, seconds, visited, created, _ = held
         if expiry is not None and expiry <= self._time.time():
             self._store.expire(space, full_key[1], held)
             return _MISS
         value: Any
         try:
-            if encoding is None:
-                value = payload
-            elif encoding == _FLOATS:
+            if encoding == _FLOATS:
                 value = self._proven_floats(payload)
             elif self._exact:
                 value = self._loads((encoding, payload))
             else:
-                value = self._load(entry, full_key)  # type: ignore[arg-type]  # keys stay as they are
+                value = self._load(held, full_key)  # type: ignore[arg-type]  # keys stay as they are
         except DecodeError as error:
-            if encoding is not None and encoding.startswith(MARK):
-                return self._unwrapped(full_key, full_key, entry)  # type: ignore[arg-type]  # as above
+            if encoding.startswith(MARK):
+                return self._unwrapped(full_key, full_key, held)  # type: ignore[arg-type]  # as above
             self._entry_failed(full_key, error)
             return _MISS
         if encoding == _FLOATS:
-            size = sys.getsizeof(value) + len(value) * _FLOAT_SIZE
-            self._store.replace(space, full_key[1], held, (list.copy, value, expiry, seconds, True, size))
+            size = sys.getsizeof(value) + len(value) * _FLOAT_SIZE + len(full_key[1]) + ENTRY_OVERHEAD
+            self._store.replace(space, full_key[1], held, (list.copy, value, expiry, seconds, True, created, size))
             value = value.copy()
         elif not visited:
             self._store.visit(space, full_key[1], held)
@@ -260,14 +257,15 @@ class InMemoryCache(ComputingCache[ValueT]):
 
     def _settled(self, space: Space, full_key: FullKey, held: Held, value: Any) -> Any:
         """Hold a value that was just decoded in the form that serves its next hits best; return one for this hit."""
-        encoding, payload, expiry, seconds, _ = held
+        encoding, payload, expiry, seconds, _, created, taken = held
         if space.decoded:
             other: Held = (self._decoder(encoding), *held[1:])
         elif is_immutable(value):
-            other = (None, value, expiry, seconds, True, footprint(value))
+            size = footprint(value) + len(full_key[1]) + ENTRY_OVERHEAD
+            other = (None, value, expiry, seconds, True, created, size)
         elif (copy := copier(value)) is not None:
             size = footprint(value)
-            other = (call, copy, expiry, seconds, True, size + len(payload), encoding, payload)
+            other = (call, copy, expiry, seconds, True, created, size + taken, encoding, payload, taken)
             self._hot.append((space, full_key[1], other, size))
             self._hot_size += size
             value = copy()
@@ -281,7 +279,7 @@ class InMemoryCache(ComputingCache[ValueT]):
             except IndexError:  # another thread was faster
                 break
             self._hot_size -= size
-            self._store.replace(space, key, held, (*held[6:], *held[2:4], True))
+            self._store.replace(space, key, held, (*held[7:9], *held[2:6], held[9]))
         self._settling = _OFTEN if self._hot_size < _HOT_BYTES // 2 else _RARELY
         return value
 
@@ -307,9 +305,8 @@ class InMemoryCache(ComputingCache[ValueT]):
             ClosedError: the cache is closed.
         """
         if self._plain:
-            # The usual write, with less ado than a batch: into a namespace that is there and has room (see
-            # stores/memory.py), of values without a TTL, or with one whose second has been noted as due before.
-            held: Held = None
+            # Fast path: into a namespace that is there and has room (see the head of stores/memory.py).
+            held: Held | None = None
             try:
                 if len(keys) != 1:
                     if self._set_many(keys):
@@ -317,71 +314,29 @@ class InMemoryCache(ComputingCache[ValueT]):
                 else:
                     ((full_key, (value, ttl)),) = keys.items()
                     namespace, key = full_key
+                    store, counters = self._store, self._counters
                     space = self._spaces[namespace]
-                    counters = self._counters
-                    if type(key) is not str or type(full_key) is not tuple:
-                        pass
-                    elif ttl is None:
-                        kind = type(value)
-                        if (kind is dict or kind is str) and not self._missed:
-                            held = value if kind is str else self._pack(value)
-                            taken = len(held) + len(key) + ENTRY_OVERHEAD
+                    now = self._time.time()
+                    expiry = None if ttl is None else expiry_of(ttl, now)
+                    latest = _FOR_EVER if expiry is None else expiry
+                    if latest > now and type(key) is str and type(full_key) is tuple:
+                        if type(value) is dict:
+                            payload = self._pack(value)
+                            seconds = self._missed.seconds_since(full_key, now) if self._missed else 0.0
+                            size = len(payload) + len(key) + ENTRY_OVERHEAD  # as `size_of` has it
+                            held = DEFAULT_ENCODING, payload, expiry, seconds, False, now, size
                         else:
-                            held = self._held(value, full_key, None)
-                            # As `size_of` has it for what is held at first.
-                            taken = len(held[1] if type(held) is tuple else held) + len(key) + ENTRY_OVERHEAD
-                        born = space.born
-                        now = self._time.time()
-                        # No thread switch can happen in the last lines of either branch, and no exception between what
-                        # the very last one changes.
-                        if key in space:
-                            old = space[key]
-                            if type(old) is tuple:
-                                grown = taken - size_of(key, old)
-                            else:
-                                grown = taken - len(old) - len(key) - ENTRY_OVERHEAD
-                            if space.room >= taken and space[key] is old:
-                                space[key], born[key], space.room, counters.sets = held, now, space.room - grown, counters.sets + 1  # fmt: skip  # noqa: E501
-                                return
-                        elif space.room >= taken:
-                            space[key], born[key], space.room, counters.sets = held, now, space.room - taken, counters.sets + 1  # fmt: skip  # noqa: E501
-                            return
-                    elif (type(ttl) is int or type(ttl) is float) and 0 < ttl < _LONGEST_TTL:
-                        now = self._time.time()
-                        expiry = now + ttl
-                        second = int(expiry) + 1
-                        if type(value) is dict and not self._missed:
-                            held = DEFAULT_ENCODING, self._pack(value), expiry, 0.0, False
-                        else:
-                            held = self._held(value, full_key, expiry)
-                        size = len(held[1])
-                        grown = taken = size + len(key) + ENTRY_OVERHEAD
-                        note: tuple[Any, ...] = space.name, key
-                        born = space.born
-                        old = space[key] if key in space else None  # noqa: SIM401 - a call would be a step of its own
-                        if type(old) is tuple and len(old) == 5:
-                            grown = size - len(old[1])  # as `size_of` would have it, of the same key
-                            if old[2] is not None and second - 1 <= old[2] < second:
-                                note = ()  # there is one
-                        elif old is not None:
-                            grown -= size_of(key, old)
-                        # No thread switch from here on, as above. A note without its entry does no harm.
-                        due = self._store.due
-                        if (
-                            space.room >= taken
-                            and due.soonest > now
-                            and due.spare > 0
-                            and second in due.told
-                            and (space[key] is old if key in space else old is None)
-                        ):
-                            due.told[second] += note
-                            due.spare -= 1
-                            space[key], born[key], space.room, counters.sets = held, now, space.room - grown, counters.sets + 1  # fmt: skip  # noqa: E501
-                            return
+                            held = self._held(value, full_key, expiry, now)
+                            size = held[6]
+                        # One line, within which no thread switch and no exception can come. What is not noted as due
+                        # must be due no sooner than something that is.
+                        if space.room >= size and now < store.due.soonest and store.due.begins <= latest and ((old := space[key] if key in space else ABSENT)[2] or NEVER) <= latest: space[key] = held; space.room += old[6] - size; counters.sets += 1; return  # fmt: skip  # noqa: E501, E701, E702, SIM401
             except Exception:  # noqa: S110 - another write, or a wrong one: below it is told which
                 pass
             if held is not None:
-                self._counters.sets += self._store.put([(space.name, key, held)])[0]  # pyright: ignore[reportPossiblyUnboundVariable]  # it was packed after these were bound
+                batch = [(space.name, key, held)]  # pyright: ignore[reportPossiblyUnboundVariable]  # bound before it
+                stored, _ = self._store.put(batch)
+                self._counters.sets += stored
                 return
         stored, removed = self._store.put(self._snapshot(keys))
         self._counters.sets += stored
@@ -389,77 +344,68 @@ class InMemoryCache(ComputingCache[ValueT]):
             self._counters.deletes += removed
 
     def _set_many(self, keys: Mapping[FullKey, tuple[ValueT, TTL | None]]) -> bool:
-        """Store the usual batch, of one namespace and one TTL, with less ado; False if it is another.
+        """Store the usual batch, of one namespace and one TTL, on a fast path; return False if it is another.
 
         All of them are packed before the first is stored.
 
         Raises:
             Exception: some entry is none that can be stored; none was.
         """
-        pack = None if self._missed else self._pack
-        last: Any = None
-        space: Any = None
-        ttl: Any = None
-        expiry: float | None = None
-        second = 0
+        if not keys:
+            return False
+        now = self._time.time()
+        pack, missed = self._pack, self._missed
+        ((namespace, _), (_, ttl)) = next(iter(keys.items()))
+        space = self._spaces[namespace]
+        expiry = None if ttl is None else expiry_of(ttl, now)
+        latest = _FOR_EVER if expiry is None else expiry
+        if latest <= now:
+            return False
         batch: list[tuple[str, Held]] = []
         for full_key, (value, its_ttl) in keys.items():
-            namespace, key = full_key
-            if namespace is not last:
-                if last is None:
-                    space = self._spaces[namespace]
-                elif namespace != last:
-                    return False
-                last = namespace
+            its_namespace, key = full_key
+            if its_namespace is not namespace and its_namespace != namespace:
+                return False
+            if its_ttl is not ttl and (its_ttl != ttl or type(its_ttl) is not type(ttl)):
+                return False
             if type(key) is not str or type(full_key) is not tuple:
                 return False
-            if its_ttl is not ttl or not batch:
-                if batch and (its_ttl != ttl or type(its_ttl) is not type(ttl)):
-                    return False
-                if its_ttl is not None and not batch:
-                    if (type(its_ttl) is not int and type(its_ttl) is not float) or not 0 < its_ttl < _LONGEST_TTL:
-                        return False
-                    expiry = ends = self._time.time() + its_ttl
-                    second = int(ends) + 1
-                ttl = its_ttl
-            if pack is not None and type(value) is dict:
-                held: Held = pack(value) if second == 0 else (DEFAULT_ENCODING, pack(value), expiry, 0.0, False)
+            if type(value) is dict and not missed:
+                payload = pack(value)
+                size = len(payload) + len(key) + ENTRY_OVERHEAD
+                batch.append((key, (DEFAULT_ENCODING, payload, expiry, 0.0, False, now, size)))
             else:
-                held = self._held(value, full_key, expiry)
-            batch.append((key, held))
-        if space is None:
-            return False
-        self._counters.sets += self._store.put_alike(space, batch, second)
+                batch.append((key, self._held(value, full_key, expiry, now)))
+        stored = self._store.put_alike(space, batch, latest)
+        self._counters.sets += stored
         return True
 
-    def _held(self, value: Any, full_key: FullKey, expiry: float | None) -> Held:
+    def _held(self, value: Any, full_key: FullKey, expiry: float | None, now: float) -> Held:
         """Return the form in which a value is held at first.
 
         Raises:
             SerializationError: it cannot be stored exactly.
         """
-        seconds = self._missed.seconds_since(full_key, self._clock()) if self._missed else 0.0
+        seconds = self._missed.seconds_since(full_key, now) if self._missed else 0.0
         kind = type(value)
-        encoding: Any = None
+        encoding: str | None = None
+        payload: Any
         if not self._exact:
             encoding, payload = self._dump(value, full_key)  # type: ignore[arg-type]  # keys stay as they are
         elif kind is str or kind is bytes:
             payload = value
+        elif kind is list and self._trusts_lengths and (packed := pack_floats(value)) is not None:
+            encoding, payload = _FLOATS, packed
         else:
-            if kind is list and self._trusts_lengths and (packed := pack_floats(value)) is not None:
-                return _FLOATS, packed, expiry, seconds, False
             encoding, payload = self._dumps(value)
-        # Bare bytes are read as the default encoding's, and a bare str as itself.
-        if expiry is None and not seconds and (encoding == DEFAULT_ENCODING or (encoding is None and kind is str)):
-            return payload
-        return encoding, payload, expiry, seconds, False
+        return encoding, payload, expiry, seconds, False, now, len(payload) + len(full_key[1]) + ENTRY_OVERHEAD
 
     def _prepared(
         self, value: Any, encoded_key: Any, expiry: float | None, seconds: float, envelope: Envelope
     ) -> Entry:
         if envelope.mark:
             return super()._prepared(value, encoded_key, expiry, seconds, envelope)
-        encoding, payload, *_ = spelled_out(self._held(value, encoded_key, expiry))
+        encoding, payload = self._held(value, encoded_key, expiry, 0.0)[:2]
         return encoding, payload, expiry, seconds
 
     def _restored(self, entry: Any, encoded_key: Any, mark: str = "") -> Any:
@@ -504,14 +450,14 @@ class InMemoryCache(ComputingCache[ValueT]):
             except (TypeError, ValueError) as error:
                 refuse_pair(full_key, error)
             expiry = None
+            now = self._time.time()
             if ttl is not None or self._default_ttl is not None:
-                now = self._time.time()
                 expiry = expiry_of(self._default_ttl if ttl is None else ttl, now)
                 if expiry is not None and expiry <= now:
                     batch.append((namespace, key, None))
                     continue
             try:
-                batch.append((namespace, key, self._held(value, full_key, expiry)))
+                batch.append((namespace, key, self._held(value, (namespace, key), expiry, now)))
             except SerializationError as error:
                 self._cannot_store(full_key, error)
                 batch.append((namespace, key, None))  # the value it was to replace is not to be served in its place

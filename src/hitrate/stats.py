@@ -60,8 +60,8 @@ class CacheStats:
 class Counters:
     """The running counts of one cache.
 
-    Each is changed by a single ``+=``, which CPython's global lock makes one step: it switches threads at calls and
-    jumps, and there is none between the load and the store.
+    Each is changed by a single ``+=`` of a number at hand, which CPython's global lock makes one step: it switches
+    threads at calls and jumps, and there must be none to the right of it, for the count is loaded before that.
     """
 
     __slots__ = ("deletes", "errors", "hits", "ledger", "misses", "seconds_saved", "sets")

@@ -15,9 +15,9 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Callable, Iterator
 from math import log2
-from typing import Generic, TypeVar
+from typing import Any, Generic, TypeVar
 
-ItemT = TypeVar("ItemT")
+GroupT = TypeVar("GroupT")
 
 _HITS_PER_TURN = 2
 _HITS_AT_MOST = 15
@@ -27,31 +27,20 @@ _LOOKS = 512
 """Places that a sweep looks at, with four more for each entry that it evicts: after that, visited ones go too."""
 
 
-class Place(Generic[ItemT]):
-    """An entry's place in the queue of its class.
-
-    Attributes:
-        item: what stands there.
-        rank: its class, the power of two nearest to its worth.
-        priority: what its turn comes by; the lowest is first.
-        hits: 1 for its arrival, and two for each turn at which it had been visited, up to fifteen.
-    """
-
-    __slots__ = ("hits", "item", "priority", "rank")
-
-    def __init__(self, item: ItemT) -> None:
-        self.item = item
-        self.rank = 0
-        self.priority = 0.0
-        self.hits = 1
-
-
 State = tuple[bool, float, int]
 """Of an entry: whether it was visited, the seconds that it took (0 if that is not known), and its bytes."""
 
+_FIELDS = 5
+_PRIORITY = 3
 
-class Worth(Generic[ItemT]):
-    """The queues of all classes.
+
+class Worth(Generic[GroupT]):
+    """The queues of all classes; a class is the power of two nearest to the worth of its entries.
+
+    A place in a queue is five items in a row: the group and the key of the entry, the number of the place, the
+    priority, of which the lowest is first, and the hits: 1 for the arrival, and two for each turn at which the entry
+    had been visited. An object for each place would be one more for the garbage collector to look at, in each of its
+    pauses.
 
     Attributes:
         dead: how many of the places are of entries that have left; whoever lets one leave counts it.
@@ -59,54 +48,62 @@ class Worth(Generic[ItemT]):
 
     def __init__(self) -> None:
         self.dead = 0
-        self._queues: dict[int, deque[Place[ItemT]]] = {}
+        self._queues: dict[int, deque[Any]] = {}
+        self._numbers = 0
         self._level = 0.0
         self._median = 0.0
 
     def __len__(self) -> int:
-        return sum(map(len, self._queues.values()))
+        return sum(map(len, self._queues.values())) // _FIELDS
 
     @property
-    def queues(self) -> list[deque[Place[ItemT]]]:
+    def queues(self) -> list[deque[Any]]:
         """All places, for whoever lets go of them."""
         return [*self._queues.values()]
 
-    def add(self, item: ItemT, seconds: float, size: int) -> Place[ItemT]:
+    def add(self, group: GroupT, key: Any, seconds: float, size: int) -> int:
         """Give an entry a place.
 
         Args:
-            item: what to call it.
+            group: with the key, what to call it.
+            key: as above.
             seconds: how long it took to make; 0 if that is not known, which counts as the median of the others.
             size: its bytes.
+
+        Returns:
+            The number of its place, which no other has.
         """
         if seconds > 0:  # the median, nearly: each one moves it a step towards itself
             median = self._median or seconds
             self._median = median * _MEDIAN_STEP if seconds > median else median / _MEDIAN_STEP
-        place = Place(item)
-        self._queue(place, self._rank(place, seconds, size))
-        return place
+        self._numbers += 1
+        self._queue(self._rank(1, seconds, size), group, key, self._numbers, 1)
+        return self._numbers
 
     def sweep(
         self,
-        state_of: Callable[[Place[ItemT]], State | None],
-        visit_noted: Callable[[ItemT], object],
-        spared: Callable[[ItemT], bool],
+        state_of: Callable[[GroupT, Any, int], State | None],
+        visit_noted: Callable[[GroupT, Any], object],
+        spared: Callable[[tuple[GroupT, Any]], bool],
         excess_bytes: int,
         excess_entries: int,
-    ) -> list[ItemT]:
+    ) -> list[tuple[GroupT, Any]]:
         """Choose what to evict so that both excesses are gone; their places are gone with that.
 
         The work is bounded, so that less may be chosen where many places are of entries that have left.
 
         Args:
-            state_of: the state of the entry at a place; None if it has left.
-            visit_noted: is told of each item whose visited bit is to be cleared.
-            spared: whether an item is not to be chosen now.
+            state_of: the state of the entry of a group, key and number; None if it has left.
+            visit_noted: is told the group and key of each entry whose visited bit is to be cleared.
+            spared: whether an entry is not to be chosen now.
             excess_bytes: how many bytes must go; 0 or less for none.
             excess_entries: how many entries must go; 0 or less for none.
+
+        Returns:
+            Groups and keys.
         """
-        evicted: list[ItemT] = []
-        aside: list[Place[ItemT]] = []
+        evicted: list[tuple[GroupT, Any]] = []
+        aside: list[tuple[int, tuple[Any, ...]]] = []
         looks = 0
         while (excess_bytes > 0 or excess_entries > 0) and self._queues:
             allowed = _LOOKS + 4 * len(evicted)
@@ -114,33 +111,29 @@ class Worth(Generic[ItemT]):
                 break
             looks += 1
             rank = min(self._queues, key=self._first_priority)
-            queue = self._queues[rank]
-            place = queue.popleft()
-            if not queue:
-                del self._queues[rank]
-            state = state_of(place)
+            group, key, number, priority, hits = place = self._take_first(rank)
+            state = state_of(group, key, number)
             if state is None:
                 self.dead -= 1
                 continue
-            if spared(place.item):
-                aside.append(place)
+            if spared((group, key)):
+                aside.append((rank, place))
                 continue
             visited, seconds, size = state
             if visited:
-                place.hits = min(place.hits + _HITS_PER_TURN, _HITS_AT_MOST)
-            now = self._rank(place, seconds, size)
+                hits = min(hits + _HITS_PER_TURN, _HITS_AT_MOST)
+            now = self._rank(hits, seconds, size)
+            self._level = max(self._level, priority)
             # It was read, or replaced by something of more worth.
             if (visited or now > rank) and looks < allowed:
-                self._level = max(self._level, place.priority)
-                visit_noted(place.item)
-                self._queue(place, now)
+                visit_noted(group, key)
+                self._queue(now, group, key, number, hits)
                 continue
-            self._level = max(self._level, place.priority)
-            evicted.append(place.item)
+            evicted.append((group, key))
             excess_bytes -= size
             excess_entries -= 1
-        for place in reversed(aside):
-            self._queues.setdefault(place.rank, deque()).appendleft(place)
+        for rank, place in reversed(aside):
+            self._queues.setdefault(rank, deque()).extendleft(reversed(place))
         return evicted
 
     @property
@@ -148,36 +141,45 @@ class Worth(Generic[ItemT]):
         """Whether more than half of the places are of entries that have left."""
         return self.dead > 2 * _LOOKS and 2 * self.dead > len(self)
 
-    def compact(self, has_left: Callable[[Place[ItemT]], bool], at_once: int) -> Iterator[None]:
+    def compact(self, has_left: Callable[[GroupT, Any, int], bool], at_once: int) -> Iterator[None]:
         """Forget the places of entries that have left, some in each step; nothing else may happen within a step.
 
         What queues between two steps may come to stand before what was there, which costs no more than its turn.
+
+        Args:
+            has_left: tells whether the entry of a group, key and number has left.
+            at_once: how many places to look at in a step.
         """
         for rank in [*self._queues]:
-            left = len(self._queues.get(rank, ()))
-            while left > 0 and (queue := self._queues.get(rank)):
-                for _ in range(min(at_once, left, len(queue))):
-                    place = queue.popleft()
-                    if has_left(place):
+            left = len(self._queues.get(rank, ())) // _FIELDS
+            while left > 0 and rank in self._queues:
+                for _ in range(min(at_once, left, len(self._queues[rank]) // _FIELDS)):
+                    place = self._take_first(rank)
+                    if has_left(*place[:_PRIORITY]):
                         self.dead -= 1
                     else:
-                        queue.append(place)
+                        self._queues.setdefault(rank, deque()).extend(place)
                 left -= at_once
-                if not queue:
-                    del self._queues[rank]
                 yield
 
+    def _take_first(self, rank: int) -> tuple[Any, ...]:
+        queue = self._queues[rank]
+        take = queue.popleft
+        place = take(), take(), take(), take(), take()
+        if not queue:
+            del self._queues[rank]
+        return place
+
     def _first_priority(self, rank: int) -> float:
-        return self._queues[rank][0].priority
+        priority: float = self._queues[rank][_PRIORITY]
+        return priority
 
-    def _rank(self, place: Place[ItemT], seconds: float, size: int) -> int:
+    def _rank(self, hits: int, seconds: float, size: int) -> int:
         seconds = min(max(seconds or self._median or 1.0, _SECONDS_AT_LEAST), _SECONDS_AT_MOST)
-        return round(log2(place.hits * seconds / size))
+        return round(log2(hits * seconds / size))
 
-    def _queue(self, place: Place[ItemT], rank: int) -> None:
-        place.rank = rank
-        place.priority = self._level + 2.0**rank
+    def _queue(self, rank: int, group: GroupT, key: Any, number: int, hits: int) -> None:
         queue = self._queues.get(rank)
         if queue is None:
             queue = self._queues[rank] = deque()
-        queue.append(place)
+        queue.extend((group, key, number, self._level + 2.0**rank, hits))

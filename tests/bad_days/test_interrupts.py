@@ -85,15 +85,16 @@ def check_counts(cache: Any) -> None:
         for tier in cache.tiers:
             check_counts(tier)
     elif isinstance(cache, InMemoryCache):
-        from hitrate.stores.memory import size_of
+        from hitrate.stores.space import SIZE
 
         stats = cache.stats()
         spaces = cache._store.spaces.values()
         assert stats.entries == sum(map(len, spaces))
-        assert stats.bytes == sum(size_of(key, held) for space in spaces for key, held in space.items())
+        assert stats.bytes == sum(held[SIZE] for space in spaces for held in space.values())
         assert cache._store._arrivals.dead <= len(cache._store._arrivals.places) // 2 + 1
         if cache._store._by_worth:
-            assert len(cache._store._worth) - cache._store._worth.dead == stats.entries
+            worth = cache._store._ranks.worth
+            assert len(worth) - worth.dead == stats.entries
     else:
         stats = cache.stats()
         there = (

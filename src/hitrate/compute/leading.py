@@ -385,14 +385,16 @@ class Run:
             late.update(
                 (yield from self._settle(token, {key: wanted.get(key) for key in keys}))
             )  # not only wanted ones
-            cache._counters.sets += sum(self._encoded[key] not in late for key in wanted)
+            stored = sum(self._encoded[key] not in late for key in wanted)
+            cache._counters.sets += stored
             overdue = [key for key in wanted if self._encoded[key] in late]
             if overdue and self._seconds >= (self._terms.lease or 0.0):
                 self._computing.came_late(overdue[0], self._seconds, self._terms.lease)
         elif written or wanted:
             if not (yield from self._write("write", written | wanted)):
                 return
-            cache._counters.sets += len(wanted)
+            stored = len(wanted)
+            cache._counters.sets += stored
         # Those that were removed while they were being stored, and those computed anew that came too late.
         removed = [k for k in wanted if self._left[k].revoked or (self._anew and self._encoded[k] in late)]
         if removed:

@@ -1,4 +1,9 @@
-"""Which entries in memory expire when."""
+"""Which entries in memory expire when.
+
+An entry is noted for the second in which it expires, once: if its TTL is set anew before that, it is looked at in the
+second noted first, and noted again. So there is nothing to note when an entry is overwritten, which writers do without
+the lock.
+"""
 
 from __future__ import annotations
 
@@ -8,24 +13,25 @@ from typing import Any
 
 NEVER = sys.float_info.max
 
-_SPARE_AT_LEAST = 4096
+_TOO_MANY = 4096
 
 
 class Due:
-    """Which entries expire in which second; an entry whose TTL was set anew is found there too, and passed over.
+    """Which entries expire in which second, or later; what has left is found there too, and passed over.
 
     Attributes:
-        soonest: when the first of them are due; ``NEVER`` if there are none.
+        soonest: when the first of them are due, the end of a second; ``NEVER`` if there are none.
+        begins: when that second begins: what expires from then on is due no sooner.
+        noted: how many notes there are.
         told: for each second, as the end of it, namespace, key, namespace, key, and so on.
-        spare: how many more may be noted before it must be asked whether most of what is noted is out of date.
     """
 
-    __slots__ = ("_seconds", "soonest", "spare", "told")
+    __slots__ = ("_seconds", "begins", "noted", "soonest", "told")
 
     def __init__(self) -> None:
-        self.soonest = NEVER
+        self.soonest = self.begins = NEVER
+        self.noted = 0
         self.told: dict[int, list[Any]] = {}
-        self.spare = _SPARE_AT_LEAST
         self._seconds: list[int] = []
 
     def add(self, expiry: float, name: Any, key: Any) -> None:
@@ -34,9 +40,9 @@ class Due:
         if due is None:
             due = self.told[second] = []
             heapq.heappush(self._seconds, second)
-            self.soonest = self._seconds[0]
+            self._look()
         due += (name, key)
-        self.spare -= 1
+        self.noted += 1
 
     def pop(self, now: float, most: int) -> list[tuple[Any, Any]]:
         """Take out a bounded number of those that are due."""
@@ -48,14 +54,17 @@ class Due:
             taken += zip(some[::2], some[1::2], strict=True)
             if not due:
                 del self.told[heapq.heappop(self._seconds)]
-        self.soonest = self._seconds[0] if self._seconds else NEVER
+        self.noted -= len(taken)
+        self._look()
         return taken
 
     def is_stale(self, entries: int) -> bool:
-        """Tell whether most of what is noted has been overwritten or removed since; let some more be noted in any case.
+        """Tell whether most of the notes are of entries that have left.
 
         Args:
             entries: how many there are.
         """
-        self.spare = max(_SPARE_AT_LEAST, entries // 2)
-        return sum(map(len, self.told.values())) // 2 > 2 * entries + _SPARE_AT_LEAST
+        return self.noted > 2 * entries + _TOO_MANY
+
+    def _look(self) -> None:
+        self.soonest, self.begins = (self._seconds[0], self._seconds[0] - 1) if self._seconds else (NEVER, NEVER)

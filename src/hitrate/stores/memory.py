@@ -1,27 +1,23 @@
 """Entries in this process: a dict a namespace, read without a lock and usually written without one.
 
-What is held for a key is immutable, and whatever changes (a visited bit, another form of the value) replaces it. A
-reader therefore needs no lock: it sees one form or the other, each of them whole.
-
-A writer without the lock spends the room that the store has granted to its namespace. CPython switches threads only at
-calls and backward jumps; the few lines that exchange what is held and take the room for it have neither, and so are one
-step. They say so. Whoever needs a namespace to stand still takes the lock and the rest of its room. On an interpreter
-without the global lock no room is granted.
+A writer without the lock spends the room that the store has granted to its namespace. It looks whether there is room,
+exchanges what is held and takes the room in one line without a call. CPython switches threads only at calls and at
+backward jumps, and a tracer (a debugger, coverage) only between lines: nobody else comes in between, and an exception
+of a signal handler does not either. Whoever needs a namespace to stand still holds the lock and takes all of its room.
+On an interpreter without the global lock no room is granted.
 """
 
 from __future__ import annotations
 
-import gc
 import sys
-import types
 from collections import deque
-from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from itertools import islice
 from typing import Any, Literal, TypeVar, cast
 
 from hitrate import forking
 from hitrate.clock import wall_clock
-from hitrate.entry import DEFAULT_ENCODING, Entry
+from hitrate.entry import Entry
 from hitrate.exclusive import Exclusive, Live, reentrant, when_free
 from hitrate.failsafe import log
 from hitrate.keys import EncodedKey
@@ -30,24 +26,12 @@ from hitrate.stores import upkeep
 from hitrate.stores.arrivals import Arrivals, Compaction
 from hitrate.stores.base import Capability, Found, Page, Store, Usage, check_limit
 from hitrate.stores.due import NEVER, Due
-from hitrate.worth import Place, State, Worth
+from hitrate.stores.ranks import Ranks
+from hitrate.stores.space import EXPIRY, SIZE, VISITED, Held, Space, size_of
 
 T = TypeVar("T")
 
-Held = Any
-"""What is held for a key, in one of three forms.
-
-A tuple: (encoding, payload, expiry, seconds, visited) and, if the payload's length does not tell it, the size in bytes;
-what follows is the cache's own.
-A callable in the place of the encoding makes the value from the payload; None says that the payload is the value.
-Bytes: a payload in the default encoding. A str: the value. Both without an expiry, without seconds, not visited.
-"""
-
 Evict = Literal["sieve", "cost"]
-
-ENTRY_OVERHEAD = 280
-"""Bytes that an entry takes beyond its key and payload: its tuple, slots in two dicts, the time of its storing, its
-place in the queue and object headers."""
 
 _PURGED_PER_WRITE = 64
 _PURGED_PER_STEP = 256
@@ -55,81 +39,13 @@ _NOTED_AT_ONCE = 1_000
 _FEW = 16  # namespaces that a write may look at for what came before it
 _FREED_AT_ONCE = 5_000
 _FREED_PER_STEP = 1_000
-_BURIED = -(1 << 62)
 _ROOM_AT_MOST = 1 << 20
 _ROOM_AT_LEAST = 1 << 12
-_PLACES_PER_STEP = 2_000
 _SLACK = 256  # of what may be held, one part in so many is freed at once
 _GIL: bool = getattr(sys, "_is_gil_enabled", lambda: True)()
-_CODE = (type, types.FunctionType, types.BuiltinFunctionType, types.ModuleType)
 
-
-class Space(dict[Hashable, Held]):
-    """The entries of one namespace.
-
-    Attributes:
-        name: the namespace.
-        granted: bytes that count as taken by it: by its entries, and the room.
-        room: bytes that may be stored without the lock; far below 0 once the namespace was cleared or left empty, and
-            what is put in it would be lost.
-        queued: how many of its entries, the first in its order, have their place in the order of arrival.
-        born: when the value of each entry was stored, in seconds since the epoch.
-        ranks: the id of each entry's place in the order of worth, where that decides what is evicted. The place itself
-            would make a cycle.
-        decoded: whether an entry was found to be served best by decoding it for each hit; others here are alike.
-    """
-
-    __slots__ = ("born", "decoded", "granted", "name", "queued", "ranks", "room")
-
-    def __init__(self, name: Any) -> None:
-        super().__init__()
-        self.name = name
-        self.granted = 0
-        self.room = 0
-        self.queued = 0
-        self.born: dict[Any, float] = {}
-        self.ranks: dict[Any, int] = {}
-        self.decoded = False
-
-    @property
-    def size(self) -> int:
-        """Bytes that its entries take."""
-        return self.granted - self.room
-
-    @property
-    def live(self) -> bool:
-        """False once it was cleared or left empty."""
-        return self.room > _BURIED // 2
-
-    __hash__ = object.__hash__  # type: ignore[assignment]  # told apart by identity in the queue
-
-    def __eq__(self, other: object) -> bool:
-        return self is other
-
-
-def size_of(key: Any, held: Held) -> int:
-    """Return the bytes that an entry is counted as."""
-    if type(held) is not tuple:
-        return len(held) + len(key) + ENTRY_OVERHEAD
-    return held[5] if len(held) > 5 else len(held[1]) + len(key) + ENTRY_OVERHEAD
-
-
-def spelled_out(held: Held) -> tuple[Any, ...]:
-    """Return what is held as a tuple, whatever its form."""
-    if type(held) is tuple:
-        return held
-    return (None if type(held) is str else DEFAULT_ENCODING, held, None, 0.0, False)
-
-
-def footprint(value: Any) -> int:
-    """Return about how many bytes a value takes as objects, with all that it refers to but classes and functions."""
-    seen: dict[int, Any] = {}
-    level = [value]
-    while level:
-        for each in level:
-            seen[id(each)] = each
-        level = [each for each in gc.get_referents(*level) if id(each) not in seen and not isinstance(each, _CODE)]
-    return sum(map(sys.getsizeof, seen.values()))
+ABSENT: Held = (None, None, -1.0, 0.0, False, 0.0, 0)
+"""Stands for what a new entry replaces: it takes no bytes, and has been noted as due already."""
 
 
 class MemoryStore(Store):
@@ -173,7 +89,7 @@ class MemoryStore(Store):
         self._evictions = 0
         self._expirations = 0
         self._arrivals = Arrivals()
-        self._worth: Worth[tuple[Space, Any]] = Worth()
+        self._ranks = Ranks()
         self.due = Due()
         self._due_before: Due | None = None  # while what is due is noted anew
         self._awaited = NEVER
@@ -189,20 +105,23 @@ class MemoryStore(Store):
             if space is None or held is None:
                 found.append(None)
                 continue
-            entry = spelled_out(held)
-            if entry[2] is not None and entry[2] <= now:
+            if held[EXPIRY] is not None and held[EXPIRY] <= now:
                 self.expire(space, key, held)
                 found.append(None)
             else:
                 self.visit(space, key, held)
-                found.append(cast(Entry, entry[:4]))
+                found.append(cast(Entry, held[:VISITED]))
         return found
 
     async def aget(self, keys: Sequence[EncodedKey]) -> Sequence[Found]:
         return self.get(keys)
 
     def write(self, changes: Mapping[Any, Any]) -> int:
-        batch = [(name, key, None if entry is None else (*entry, False)) for (name, key), entry in changes.items()]
+        now = self._clock()
+        batch = [
+            (name, key, None if entry is None else (*entry, False, now, size_of(key, entry[1])))
+            for (name, key), entry in changes.items()
+        ]
         return self.put(batch)[1]
 
     def put(self, batch: Sequence[tuple[Any, Any, Held | None]]) -> tuple[int, int]:
@@ -212,33 +131,31 @@ class MemoryStore(Store):
             How many entries were stored and how many removed.
         """
         exclusive = self._exclusive
-        now = self._clock()
         if exclusive.busy and exclusive.must_not_wait():
-            self._change(self._put, batch, now)
+            self._change(self._put, batch)
             there = [key in self.spaces.get(name, ()) for name, key, held in batch if held is None]
             return len(batch) - len(there), sum(there)
         try:  # as `Exclusive.run` does, with less ado
-            with self.lock: return self._put(batch, now)  # fmt: skip  # noqa: E701
+            with self.lock: return self._put(batch)  # fmt: skip  # noqa: E701
         finally:
             if exclusive.waiting:
                 exclusive.catch_up()
 
-    def put_alike(self, space: Space, batch: Sequence[tuple[Any, Held]], second: int) -> int:
-        """Store a batch of one namespace as one, with less ado where that has the room.
+    def put_alike(self, space: Space, batch: Sequence[tuple[Any, Held]], latest: float) -> int:
+        """Store a batch of one namespace and one TTL: without settling the namespace, where that has the room.
 
         Args:
             space: the entries of the namespace.
-            batch: keys, and what to hold for each as it is held at first.
-            second: the end of the second in which all of them are due, 0 for never.
+            batch: different keys, and what to hold for each.
+            latest: when they expire, infinity for never.
 
         Returns:
             How many were stored.
         """
         exclusive = self._exclusive
-        now = self._clock()
         if not (exclusive.busy and exclusive.must_not_wait()):
             try:  # as `put`
-                with self.lock: stored = self._put_alike(space, batch, second, now)  # fmt: skip  # noqa: E701
+                with self.lock: stored = self._put_alike(space, batch, latest)  # fmt: skip  # noqa: E701
             finally:
                 if exclusive.waiting:
                     exclusive.catch_up()
@@ -249,18 +166,17 @@ class MemoryStore(Store):
     async def awrite(self, changes: Mapping[Any, Any]) -> int:
         return self.write(changes)
 
-    def fits(self, key: Any, held: Held) -> bool:
+    def fits(self, key: Any, payload: bytes) -> bool:
         """Tell whether an entry is within ``max_bytes``, were it alone."""
-        return size_of(key, held) <= self._max_bytes
+        return size_of(key, payload) <= self._max_bytes
 
     def visit(self, space: Space, key: Any, held: Held) -> None:
         """Set the visited bit of an entry that was just read."""
-        entry = spelled_out(held)
-        if entry[4]:
+        if held[VISITED]:
             return
-        visited = (*entry[:4], True, *entry[5:])
+        visited = _with_visited(held, True)
         if _GIL:
-            self._exchange(space, key, held, visited)  # of the same size: there is nothing to count
+            space.exchange(key, held, visited)  # of the same size: there is nothing to count
         else:
             self.replace(space, key, held, visited)
 
@@ -349,8 +265,8 @@ class MemoryStore(Store):
             yield from compaction.steps()
             self._change(compaction.finish)
             yield from compaction.free()
-        if self._worth.wants_compacting:
-            steps = self._worth.compact(_has_left, _PLACES_PER_STEP)
+        if self._ranks.wants_compacting:
+            steps = self._ranks.compact()
             while self._change(next, steps, False) is None:
                 yield
         if self._change(self._begin_noting):
@@ -376,13 +292,13 @@ class MemoryStore(Store):
     def _let_go(self, spaces: list[Space], rest: list[Any]) -> None:
         """Let go of what was cleared: a little of it here, much of it in steps beside the caller."""
         if sum(map(len, spaces)) + len(rest) > _FREED_AT_ONCE:
-            self._garbage += [part for space in spaces for part in (space, space.born, space.ranks)]
+            self._garbage += [part for space in spaces for part in (space, space.ranks)]
             self._garbage.append(rest)
             when_free(upkeep.request, self)
             return
         for space in spaces:  # the order of arrival refers to them until it is compacted
-            for part in (space, space.born, space.ranks):
-                part.clear()
+            space.clear()
+            space.ranks.clear()
 
     def _change(self, do: Callable[..., T], *args: Any) -> T | None:
         """Carry out a change, alone and whole; within another one of this thread, after that.
@@ -424,7 +340,7 @@ class MemoryStore(Store):
             if space.live:
                 self._settle(space)
 
-    def _put(self, batch: Sequence[tuple[Any, Any, Held | None]], now: float, *, again: bool = True) -> tuple[int, int]:
+    def _put(self, batch: Sequence[tuple[Any, Any, Held | None]], *, again: bool = True) -> tuple[int, int]:
         try:  # as `Exclusive` and `_whole` do, with less ado
             self._exclusive.busy = True
             if 0 < len(self._roomy) <= _FEW and batch:
@@ -441,19 +357,18 @@ class MemoryStore(Store):
                         self._drop(space, key)
                         removed += 1
                     continue
-                size = size_of(key, held)
+                size = held[SIZE]
                 if size > self._max_bytes:
                     self._too_large(name, key, size)
                     continue
                 if space is None or not space.live:
                     space = self.spaces[name] = touched[name] = Space(name)
-                if key in space:
-                    size -= size_of(key, space[key])
-                space[key], space.born[key] = held, now
-                self._count(space, size)
+                old = space.get(key, ABSENT)
+                space[key] = held
+                self._count(space, size - old[SIZE])
                 stored += 1
-                if type(held) is tuple and held[2] is not None:
-                    self.due.add(held[2], name, key)
+                if held[EXPIRY] is not None and (old[EXPIRY] or NEVER) > held[EXPIRY]:
+                    self.due.add(held[EXPIRY], name, key)
             for space in touched.values():
                 if space.live:
                     self._settle(space)
@@ -469,52 +384,42 @@ class MemoryStore(Store):
         except BaseException:
             self._recount()
             if again:
-                self._put(batch, now, again=False)
+                self._put(batch, again=False)
             raise
         finally:
             self._exclusive.busy = False
 
-    def _put_alike(self, space: Space, batch: Sequence[tuple[Any, Held]], second: int, now: float) -> int:
+    def _put_alike(self, space: Space, batch: Sequence[tuple[Any, Held]], latest: float) -> int:
         """Do ``put_alike`` if there is the room, and nothing is due; return how many were stored, or none."""
         try:
             self._exclusive.busy = True
-            due = self.due
-            if second and (due.spare < len(batch) or second not in due.told or due.soonest <= now):
+            if not (self._clock() < self.due.soonest and self.due.begins <= latest):
                 return 0
-            taken = len(batch) * ENTRY_OVERHEAD
-            for key, held in batch:
-                taken += len(held[1] if type(held) is tuple else held) + len(key)
-            # One step: from here on nobody writes to the namespace but who holds the lock.
-            room = space.room
+            taken = sum([held[SIZE] for _, held in batch])
+            room = space.take_room()
             if room < taken:
+                space.room += room
                 return 0
-            space.room = 0
-            grown, born = 0, space.born
             for key, held in batch:
-                old = space[key] if key in space else None  # noqa: SIM401 - a call costs as much as the rest
-                space[key], born[key] = held, now
-                if old is None:
-                    grown += len(held[1] if type(held) is tuple else held) + len(key) + ENTRY_OVERHEAD
-                else:
-                    grown += size_of(key, held) - size_of(key, old)
-            if second:
-                notes = [space.name] * (2 * len(batch))
-                notes[1::2] = [key for key, _ in batch]
-                due.told[second] += notes
-                due.spare -= len(batch)
-            space.room = room - grown
+                old = space[key] if key in space else ABSENT  # noqa: SIM401 - a call costs as much as the rest
+                space[key] = held
+                if old is ABSENT:
+                    continue
+                taken -= old[SIZE]
+                if (old[EXPIRY] or NEVER) > latest:  # noted as due too late, or not at all
+                    self.due.add(latest, space.name, key)
+            space.room += room - taken
             return len(batch)
         except BaseException:
             self._recount()
-            self._put([(space.name, key, held) for key, held in batch], now)
+            self._put([(space.name, key, held) for key, held in batch])
             raise
         finally:
             self._exclusive.busy = False
 
     def _replace(self, space: Space, key: Any, held: Held, other: Held) -> None:
-        grown = size_of(key, other) - size_of(key, held)
-        if space.live and self._exchange(space, key, held, other):
-            self._count(space, grown)
+        if space.live and space.exchange(key, held, other):
+            self._count(space, other[SIZE] - held[SIZE])
 
     def _expire(self, space: Space, key: Any, held: Held) -> None:
         if space.live:
@@ -527,9 +432,9 @@ class MemoryStore(Store):
     def _clear(self, namespaces: Sequence[Any] | None, garbage: list[Space], rest: list[Any]) -> None:
         self._take_out(list(self.spaces) if namespaces is None else namespaces, garbage)
         if namespaces is None:
-            rest += [self._arrivals.places, *self._worth.queues, *self.due.told.values()]
+            rest += [self._arrivals.places, *self._ranks.parts, *self.due.told.values()]
             self._arrivals = Arrivals()
-            self._worth = Worth()
+            self._ranks = Ranks()
             self.due = Due()
             self._due_before = None
         self._tidy()
@@ -542,35 +447,25 @@ class MemoryStore(Store):
     def _recount(self) -> None:
         """Count what is there: a change was left half done."""
         old, self._arrivals = self._arrivals, Arrivals()
-        self._worth = Worth()
+        self._ranks = Ranks()
         self._due_before = None
         self._roomy = set()
         for name, space in [*self.spaces.items()]:
             if not space.live or not space:
-                space.room = _BURIED
+                space.bury()
                 del self.spaces[name]
                 continue
             space.room = 0
-            space.granted = sum(size_of(key, held) for key, held in space.items())
+            space.granted = sum(held[SIZE] for held in space.values())
             space.queued = len(space)
-            space.born = {key: born for key, born in space.born.items() if key in space}
             space.ranks = {}
             if self._by_worth:
-                self._rank(space, [*space])
+                self._ranks.place(space, [*space])
         self.due = self._noted_anew()
         self._granted = sum(space.granted for space in self.spaces.values())
         self._entries = sum(space.queued for space in self.spaces.values())
         if self._bounded:
             self._arrivals.take_over(old, self.spaces.values())
-
-    @staticmethod
-    def _exchange(space: Space, key: Any, held: Held, other: Held) -> bool:
-        """Hold another form of an entry if it is still this one that is held; tell whether it was."""
-        # One step.
-        if key in space and space[key] is held:
-            space[key] = other
-            return True
-        return False
 
     def _count(self, space: Space, grown: int) -> None:
         space.granted += grown
@@ -579,7 +474,8 @@ class MemoryStore(Store):
     def _grant(self, space: Space) -> None:
         """Let a namespace take some entries without the lock, unless the limit is near or some have expired."""
         free = self._max_bytes - self._granted
-        room = min(_ROOM_AT_MOST, max(free // 8, min(free // 2, _ROOM_AT_MOST // 2)))
+        near = free if len(self.spaces) == 1 else free // 2  # what there is near the limit, others leave some of
+        room = min(_ROOM_AT_MOST, max(free // 8, min(near, _ROOM_AT_MOST // 2)))
         if room >= _ROOM_AT_LEAST and space.live and (self.due.soonest == NEVER or self.due.soonest > self._clock()):
             self._count(space, room)
             space.room += room
@@ -587,9 +483,7 @@ class MemoryStore(Store):
 
     def _settle(self, space: Space) -> None:
         """Take back a namespace's room, and give its latest entries their place in the order of arrival."""
-        # One step.
-        room = space.room
-        space.room = 0
+        room = space.take_room()
         if room:
             self._count(space, -room)
             self._roomy.discard(space)
@@ -599,30 +493,30 @@ class MemoryStore(Store):
         """Give what came before a batch, in other namespaces, its place before that."""
         for space in [*self._roomy]:
             if len(space) > space.queued and space.name != batch[0][0]:
-                room = space.room
-                space.room = 0  # nobody writes to it meanwhile
+                room = space.take_room()
                 self._place(space)
                 space.room += room
 
     def _place(self, space: Space) -> None:
-        """Give a namespace's latest entries their place in the order of arrival, while it has no room."""
+        """Give a namespace's latest entries their place in the order of arrival, and note when they are due.
+
+        It has no room meanwhile.
+        """
         arrived = len(space) - space.queued
         if arrived > 0:
+            keys = [*islice(reversed(space), arrived)][::-1]
+            for key in keys:
+                expiry = space[key][EXPIRY]
+                if expiry is not None:
+                    self.due.add(expiry, space.name, key)
             space.queued += arrived
             self._entries += arrived
             if self._bounded:
-                places = [space] * (2 * arrived)
-                places[-1::-2] = islice(reversed(space), arrived)
+                places: list[Any] = [space] * (2 * arrived)
+                places[1::2] = keys
                 self._arrivals.places += places
                 if self._by_worth:
-                    self._rank(space, places[1::2])
-
-    def _rank(self, space: Space, keys: Sequence[Any]) -> None:
-        """Give entries their place in the order of worth."""
-        for key in keys:
-            held = space[key]
-            seconds = held[3] if type(held) is tuple else 0.0
-            space.ranks[key] = id(self._worth.add((space, key), seconds, size_of(key, held)))
+                    self._ranks.place(space, keys)
 
     def _settle_all(self) -> None:
         for space in [*self._roomy]:
@@ -639,20 +533,17 @@ class MemoryStore(Store):
 
     def _bury(self, space: Space) -> None:
         """Let nothing more into a namespace; its bytes go with it."""
-        # One step.
-        space.room = _BURIED
+        space.bury()
         self._granted -= space.granted
         self._entries -= space.queued
         self._arrivals.dead += space.queued
-        self._worth.dead += len(space.ranks)
+        self._ranks.forget_all(space)
         self._roomy.discard(space)
 
     def _drop(self, space: Space, key: Any) -> None:
         """Drop an entry of a settled namespace, and the namespace when it was the last one there."""
-        self._count(space, -size_of(key, space.pop(key)))
-        space.born.pop(key, None)
-        if space.ranks and space.ranks.pop(key, None) is not None:
-            self._worth.dead += 1
+        self._count(space, -space.pop(key)[SIZE])
+        self._ranks.forget(space, key)
         space.queued -= 1
         self._entries -= 1
         self._arrivals.dead += 1
@@ -667,14 +558,18 @@ class MemoryStore(Store):
         for due in (self.due, self._due_before):
             if due is None or due.soonest > now:
                 continue
+            self._settle_all()  # what was stored without the lock is due no sooner, and is noted by this
             for name, key in due.pop(now, most - taken):
                 taken += 1
                 space = self.spaces.get(name)
                 held = None if space is None else space.get(key)
-                if space is not None and type(held) is tuple and held[2] is not None and held[2] <= now:
-                    self._settle(space)
+                if space is None or held is None or held[EXPIRY] is None:
+                    continue
+                if held[EXPIRY] <= now:
                     self._drop(space, key)
                     self._expirations += 1
+                else:  # its TTL was set anew
+                    self.due.add(held[EXPIRY], name, key)
         return taken == most
 
     def _await(self) -> None:
@@ -683,13 +578,12 @@ class MemoryStore(Store):
         if soonest < self._awaited or soonest <= self._clock():
             self._awaited = soonest
             when_free(upkeep.request, self)
-        if self.due.spare <= 0:
+        if self.due.is_stale(self._entries):
             self._settle_all()
-            if self.due.is_stale(self._entries):
-                if self._entries <= _NOTED_AT_ONCE:
-                    self.due = self._noted_anew()
-                else:
-                    when_free(upkeep.request, self)
+            if self._entries <= _NOTED_AT_ONCE:
+                self.due = self._noted_anew()
+            elif self.due.is_stale(self._entries):
+                when_free(upkeep.request, self)
 
     def _begin_noting(self) -> bool:
         """Begin to note anew what is due, if most of what is noted is out of date; tell whether that is so."""
@@ -703,15 +597,15 @@ class MemoryStore(Store):
         due = Due()
         for name, space in self.spaces.items():
             for key, held in space.items():
-                if type(held) is tuple and held[2] is not None:
-                    due.add(held[2], name, key)
+                if held[EXPIRY] is not None:
+                    due.add(held[EXPIRY], name, key)
         return due
 
     def _note(self, space: Space, keys: Sequence[Any]) -> None:
         for key in keys:
             held = space.get(key)
-            if type(held) is tuple and held[2] is not None and space.live:
-                self.due.add(held[2], space.name, key)
+            if held is not None and held[EXPIRY] is not None and space.live:
+                self.due.add(held[EXPIRY], space.name, key)
 
     def _tidy(self) -> None:
         """Have the places of what has left be forgotten, once they are most of all."""
@@ -720,8 +614,7 @@ class MemoryStore(Store):
                 self._arrivals.compact()
             else:
                 when_free(upkeep.request, self)
-
-        if self._worth.wants_compacting:
+        if self._ranks.wants_compacting:
             when_free(upkeep.request, self)
 
     def _begin_compaction(self) -> Compaction | None:
@@ -749,26 +642,19 @@ class MemoryStore(Store):
             for (space, key), _ in decided.evicted:
                 self._drop(space, key)
                 self._evictions += 1
-            for item in decided.cleared:
-                self._clear_visited(item)
+            for space, key in decided.cleared:
+                self._clear_visited(space, key)
 
     def _evict_by_worth(self, spare: set[tuple[Space, Any]], more: int) -> None:
-        for space, key in self._worth.sweep(
-            _state_at,
-            self._clear_visited,
-            spare.__contains__,
-            self._granted + more - self._max_bytes,
-            self._entries - self._max_entries,
-        ):
-            del space.ranks[key]
+        excess_bytes, excess_entries = self._granted + more - self._max_bytes, self._entries - self._max_entries
+        for space, key in self._ranks.sweep(self._clear_visited, spare.__contains__, excess_bytes, excess_entries):
             self._drop(space, key)
             self._evictions += 1
 
-    def _clear_visited(self, item: tuple[Space, Any]) -> None:
-        space, key = item
+    def _clear_visited(self, space: Space, key: Any) -> None:
         held = space[key]
-        if type(held) is tuple:  # only then it has the bit
-            self._exchange(space, key, held, (*held[:4], False, *held[5:]))
+        if held[VISITED]:
+            space.exchange(key, held, _with_visited(held, False))
 
     def _too_large(self, name: Any, key: Any, size: int) -> None:
         """Drop a value that the cache could never hold, and the one it was to replace."""
@@ -784,22 +670,11 @@ def _state(space: Space, key: Any) -> tuple[bool, int] | None:
     held = space.get(key)
     if held is None or not space.live:
         return None
-    return type(held) is tuple and held[4], size_of(key, held)
+    return held[VISITED], held[SIZE]
 
 
-def _has_left(place: Place[tuple[Space, Any]]) -> bool:
-    """Tell whether the entry at a place has left; it may have come back, and stand at another."""
-    space, key = place.item
-    return space.ranks.get(key) != id(place) or not space.live
-
-
-def _state_at(place: Place[tuple[Space, Any]]) -> State | None:
-    """Return what the order of worth goes by."""
-    if _has_left(place):
-        return None
-    space, key = place.item
-    held = space[key]
-    return (held[4], held[3], size_of(key, held)) if type(held) is tuple else (False, 0.0, size_of(key, held))
+def _with_visited(held: Held, visited: bool) -> Held:
+    return (*held[:VISITED], visited, *held[VISITED + 1 :])
 
 
 def _taken_apart(container: Any) -> Iterator[None]:

@@ -8,8 +8,9 @@ from __future__ import annotations
 from typing import Any
 
 from hitrate.stores.base import Listed, Page
-from hitrate.stores.memory import MemoryStore, Space, size_of, spelled_out
+from hitrate.stores.memory import MemoryStore
 from hitrate.stores.oldest_first import OldestFirst
+from hitrate.stores.space import CREATED, EXPIRY, SECONDS, SIZE, Space
 
 _SETTLED_AT_ONCE = 256
 _GATHERED_AT_ONCE = 1024
@@ -66,9 +67,9 @@ def page_of(place: Place, under: Any, limit: int, now: float) -> Page:
         held = space.get(key)
         if held is None or not space.live:
             continue
-        _, _, expiry, seconds, *_ = spelled_out(held)
+        expiry = held[EXPIRY]
         if expiry is None or expiry > now:
-            found.append((number, Listed(space.name, key, size_of(key, held), space.born.get(key), expiry, seconds)))
+            found.append((number, Listed(space.name, key, held[SIZE], held[CREATED], expiry, held[SECONDS])))
     return Page(place.rows.told(found), place if numbers else None)
 
 
@@ -83,5 +84,6 @@ def _gather(place: Place, under: Any) -> None:
                 continue
             seen.add(pair)
         if space.name[:length] == under:
-            rows.append((number, space.born.get(key)))
+            held = space.get(key)
+            rows.append((number, None if held is None else held[CREATED]))
     place.rows.gather(rows)

@@ -33,7 +33,7 @@ class MemoryTier(Store):
         fits = self._store.fits
         return self._store.write(
             {
-                self._plain(key): entry if entry is None or fits(key[1], entry) else None
+                self._plain(key): entry if entry is None or fits(key[1], entry[1]) else None
                 for key, entry in changes.items()
             }
         )

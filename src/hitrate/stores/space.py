@@ -1,0 +1,102 @@
+"""What the store in memory holds: the entries of a namespace, each in the form that serves its hits best.
+
+What is held for a key is immutable, and whatever changes (a visited bit, another form of the value) replaces it. A
+reader therefore needs no lock: it sees one form or the other, each of them whole.
+"""
+
+from __future__ import annotations
+
+import gc
+import sys
+import types
+from collections.abc import Hashable
+from typing import Any
+
+Held = tuple[Any, ...]
+"""What is held for a key: (encoding, payload, expiry, seconds, visited, created, size).
+
+The first four are an entry's, ``visited`` is SIEVE's bit, ``created`` says when the value was stored, in seconds since
+the epoch, and ``size`` is the bytes that the entry counts as. What follows is the cache's own. A callable in the place
+of the encoding makes the value from the payload; None says that the payload is the value. The reads and writes that are
+done most take fields by their number, which a named tuple would make slower to build.
+"""
+
+EXPIRY, SECONDS, VISITED, CREATED, SIZE = 2, 3, 4, 5, 6
+
+ENTRY_OVERHEAD = 280
+"""Bytes that an entry takes beyond its key and payload: its tuple and the numbers in it, its slot in the dict, its
+place in the order of arrival and object headers."""
+
+_BURIED = -(1 << 62)
+_CODE = (type, types.FunctionType, types.BuiltinFunctionType, types.ModuleType)
+
+
+class Space(dict[Hashable, Held]):
+    """The entries of one namespace.
+
+    Attributes:
+        name: the namespace.
+        granted: bytes that count as taken by it: by its entries, and the room.
+        room: bytes that may be stored without the lock; far below 0 once the namespace was cleared or left empty, and
+            what is put in it would be lost.
+        queued: how many of its entries, the first in its order, have their place in the order of arrival.
+        ranks: the number of each entry's place in the order of worth, where that decides what is evicted.
+        decoded: whether an entry was found to be served best by decoding it for each hit; others here are alike.
+    """
+
+    __slots__ = ("decoded", "granted", "name", "queued", "ranks", "room")
+
+    def __init__(self, name: Any) -> None:
+        super().__init__()
+        self.name = name
+        self.granted = 0
+        self.room = 0
+        self.queued = 0
+        self.ranks: dict[Any, int] = {}
+        self.decoded = False
+
+    @property
+    def size(self) -> int:
+        """Bytes that its entries take."""
+        return self.granted - self.room
+
+    @property
+    def live(self) -> bool:
+        """False once it was cleared or left empty."""
+        return self.room > _BURIED // 2
+
+    def bury(self) -> None:
+        """Let nothing more into it."""
+        self.room = _BURIED
+
+    def take_room(self) -> int:
+        """Take all of its room, so that nobody writes to it without the lock; return how much it was."""
+        # One line, within which nobody can spend of it: see the head of stores/memory.py.
+        room = self.room; self.room = 0; return room  # fmt: skip  # noqa: E702
+
+    def exchange(self, key: Any, held: Held, other: Held) -> bool:
+        """Hold another form of an entry if it is still this one that is held; tell whether it was."""
+        # One line, as above.
+        if key in self and self[key] is held: self[key] = other; return True  # fmt: skip  # noqa: E701, E702
+        return False
+
+    __hash__ = object.__hash__  # type: ignore[assignment]  # told apart by identity in the order of arrival
+
+    def __eq__(self, other: object) -> bool:
+        return self is other
+
+
+def size_of(key: Any, payload: Any) -> int:
+    """Return the bytes that an entry counts as while its value is held as a payload, or is one."""
+    return len(payload) + len(key) + ENTRY_OVERHEAD
+
+
+def footprint(value: Any) -> int:
+    """Return about how many bytes a value takes as objects, with all that it refers to but classes and functions."""
+    seen: dict[int, Any] = {}
+    level = [value]
+    while level:
+        for each in level:
+            seen[id(each)] = each
+        level = [each for each in gc.get_referents(*level) if id(each) not in seen and not isinstance(each, _CODE)]
+    return sum(map(sys.getsizeof, seen.values()))
