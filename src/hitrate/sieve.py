@@ -43,7 +43,12 @@ class Sweep(Generic[ItemT]):
     cleared: list[ItemT]
 
 
-def sweep(ring: Iterable[tuple[ItemT, bool, int]], excess_bytes: int, excess_entries: int) -> Sweep[ItemT]:
+def sweep(
+    ring: Iterable[tuple[ItemT, bool, int]],
+    excess_bytes: int,
+    excess_entries: int,
+    most_cleared: int = _CLEARED_AT_MOST,
+) -> Sweep[ItemT]:
     """Choose what to evict so that both excesses are gone.
 
     Args:
@@ -51,6 +56,7 @@ def sweep(ring: Iterable[tuple[ItemT, bool, int]], excess_bytes: int, excess_ent
             only as far as needed; the hand rests after the last one taken. It should end after two rounds.
         excess_bytes: how many bytes must go; 0 or less for none.
         excess_entries: how many entries must go; 0 or less for none.
+        most_cleared: how many visited bits to clear at most.
 
     Returns:
         The evicted items with their sizes, and the items whose visited bit is to be cleared.
@@ -62,7 +68,7 @@ def sweep(ring: Iterable[tuple[ItemT, bool, int]], excess_bytes: int, excess_ent
     for item, visited, size in ring:
         if item in evicted:
             continue
-        if visited and item not in cleared and len(cleared) < _CLEARED_AT_MOST:
+        if visited and item not in cleared and len(cleared) < most_cleared:
             cleared[item] = None
             continue
         cleared.pop(item, None)

@@ -33,6 +33,7 @@ from hitrate.stores.base import (
 from hitrate.stores.keeper import Keeper
 from hitrate.stores.sqlite import schema
 from hitrate.stores.sqlite.checking import check
+from hitrate.stores.sqlite.checkpoints import begin_anew, fold_bulk
 from hitrate.stores.sqlite.commits import CommitWatch
 from hitrate.stores.sqlite.connections import (
     Connections,
@@ -52,6 +53,8 @@ from hitrate.stores.sqlite.usage import count_expired, live_usage
 from hitrate.stores.sqlite.worker import Worker
 from hitrate.stores.sqlite.writing import (
     CLEARED_PER_STEP,
+    CLEARED_PER_WRITE,
+    MARKED_PER_STEP,
     PURGED_PER_WRITE,
     Known,
     Limits,
@@ -68,7 +71,8 @@ _PATIENCE_SECONDS = 0.5
 _LONG = 4  # times the pages that ask for a checkpoint
 _CHECKPOINT_NOW_PAGES = 40_000  # the keeper does not keep up: the writer pays, so that the -wal file stays bounded
 _PURGE_EVERY = 64  # writes, to find what other processes left; what this one knows of goes when it is due
-_SEEN_AT_MOST = 50_000
+_SEEN_AT_MOST, _SEEN_KEPT = 50_000, 25_000
+"""Rows that were read: beyond the first the keeper tells the file of them, until they are no more than the second."""
 _REMOVED_AT_ONCE = 1_000  # entries; room is looked for after so many
 _REST_SECONDS = 0.002  # between two steps of giving back room: others write meanwhile
 _TIDY_SECONDS = 0.25
@@ -297,9 +301,9 @@ class SqliteStore(Store):
             purged = 0
             if purging:
                 purged = transaction.purge(now)
-                transaction.remove_cleared(CLEARED_PER_STEP)
+                transaction.remove_cleared(CLEARED_PER_WRITE)
             batches = choose(transaction)
-            outcomes = [transaction.apply(changes, now, self._limits, self._take_seen) for changes in batches]
+            outcomes = [transaction.apply(changes, now, self._limits, self._seen) for changes in batches]
             outcomes[0].expired = purged
             return batches, outcomes
 
@@ -332,11 +336,6 @@ class SqliteStore(Store):
                     self._limits.bytes,
                 )
         return [outcome.removed for outcome in outcomes]
-
-    def _take_seen(self) -> set[int]:
-        seen = self._seen
-        self.near.seen = self._seen = set()
-        return seen
 
     def _count_evictions(self, evicted: int) -> None:
         if self._evictions == 0:
@@ -490,20 +489,26 @@ class SqliteStore(Store):
         """Do a step of what need not be done by a caller; tell whether there is more."""
         if self._connections.wal_pages >= self._connections.checkpoint_at:
             self._fold()
+        began = time.monotonic()
         now = self._clock()
 
-        def do(transaction: Transaction) -> bool:
-            if len(self._seen) > _SEEN_AT_MOST:
-                seen = self._take_seen()
-                if transaction.is_nearly_full(self._limits):
-                    transaction.mark(seen)
-            more = transaction.remove_cleared(CLEARED_PER_STEP)
+        def do(transaction: Transaction) -> tuple[bool, bool]:
+            seen, marking = self._seen, False
+            if len(seen) > _SEEN_KEPT and transaction.is_nearly_full(self._limits):
+                transaction.mark(seen, MARKED_PER_STEP)
+                marking = len(seen) > _SEEN_KEPT
+            elif len(seen) > _SEEN_AT_MOST:
+                seen.clear()
+            left = transaction.remove_cleared(CLEARED_PER_STEP)
             purged = transaction.purge(now)
             self._expirations += purged
-            return more or purged == PURGED_PER_WRITE
+            return left or purged == PURGED_PER_WRITE, marking
 
-        if self._transact(do):
+        removing, marking = self._transact(do)
+        if removing:
             self._removed = _REMOVED_AT_ONCE
+        if removing or marking:
+            self._keeper.rest(time.monotonic() - began)  # as long as it took: whoever waits for the lock is first
             return True
         return self._removed >= _REMOVED_AT_ONCE and self._give_back()
 
@@ -525,9 +530,8 @@ class SqliteStore(Store):
     def _fold(self) -> None:
         """Fold the -wal file into the database, and let it begin anew.
 
-        The bulk goes while others write. It begins anew only when everything is folded and every reader has seen so.
-        That is waited for with writers kept out: a moment, or, once the file is long, as long as an idle process keeps
-        a transaction open.
+        It begins anew only when everything is folded and every reader has seen so. That is waited for with writers kept
+        out: a moment, or, once the file is long, as long as an idle process keeps a transaction open.
         """
         connections = self._connections
         if connections.in_memory or (self._exclusive.busy and self._exclusive.must_not_wait()):
@@ -535,9 +539,9 @@ class SqliteStore(Store):
         pages = connections.checkpoint_pages
         patience = _PATIENCE_SECONDS if connections.wal_pages > _LONG * pages else _MOMENT_SECONDS
         try:
-            self._use(_checkpoint)
+            self._use(fold_bulk, connections.end_snapshots)
             connections.end_snapshots()
-            self._exclusive.run(self._use, _restart, patience, connections.wait)
+            self._exclusive.run(self._use, begin_anew, patience, connections.wait)
         finally:
             # Where it could not, the next checkpoint waits for as many more pages.
             connections.checkpoint_at = connections.wal_pages + pages
@@ -671,27 +675,3 @@ class SqliteStore(Store):
         self.near.lose()
         self._worker = Worker(self.get, self._write_together)
         self._keeper = Keeper(self._keep, self._shorten_wal)
-
-
-def _checkpoint(handle: Handle) -> None:
-    """Fold what can be folded without making anyone wait."""
-    try:
-        handle.con.wal_checkpoint(mode=apsw.SQLITE_CHECKPOINT_PASSIVE)
-    except apsw.BusyError:  # another thread or process is at it
-        pass
-
-
-def _restart(handle: Handle, patience: float, usual_wait: Callable[[int], bool]) -> None:
-    """Fold the rest with writers kept out, and wait so many seconds for readers, so that the next write begins anew."""
-
-    def wait(tries: int) -> bool:
-        time.sleep(0.0001)
-        return tries * 0.0001 < patience  # and not by a clock, which a test may have stopped
-
-    handle.con.set_busy_handler(wait)
-    try:
-        handle.con.wal_checkpoint(mode=apsw.SQLITE_CHECKPOINT_RESTART)
-    except apsw.BusyError:
-        pass
-    finally:
-        handle.con.set_busy_handler(usual_wait)

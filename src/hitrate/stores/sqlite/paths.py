@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from hitrate.stores.sqlite.rights import PRIVATE, folder_mode, no_permission, permits, refuse_planted_links
+from hitrate.stores.sqlite.whole_file import link_whole
 
 try:
     import fcntl
@@ -56,12 +57,16 @@ def one_process_at_a_time(folder: str) -> Iterator[None]:
 
 
 def make_file(path: str, mode: int) -> None:
-    """Create the file, unless it is there, with a mode less the umask; SQLite gives its -wal and -shm the same."""
+    """Create the file, unless it is there, with a mode less the umask; SQLite gives its -wal and -shm the same.
+
+    It has the tables in it, or else is empty.
+    """
     if os.path.exists(path):
         return
     with one_process_at_a_time(os.path.dirname(path)):  # not between the files of one that is being set aside
         try:
-            os.close(os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY, mode))
+            if not link_whole(path, mode):
+                os.close(os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY, mode))
         except FileExistsError:
             pass
 

@@ -20,6 +20,9 @@ from hitrate.errors import NewerFormatError, StoreError
 APPLICATION_ID = 0x68747274  # "htrt"
 FORMAT = 1
 
+_MODE_AT, _WAL_MODE = 18, b"\2\2"
+"""Where the header says how the file is written, and how it says WAL (https://www.sqlite.org/fileformat.html)."""
+
 SLOT_BITS = 40
 SLOTS = 1 << SLOT_BITS
 BASES = 1 << (63 - SLOT_BITS)
@@ -146,3 +149,15 @@ def create(con: apsw.Connection, path: str) -> None:
         if con.in_transaction:  # a full disk may have rolled back already
             con.execute("ROLLBACK")
         raise
+
+
+def new_file() -> bytes:
+    """Return what a file with our tables and nothing in them holds; it is in WAL mode."""
+    con = apsw.Connection(":memory:")
+    try:
+        create(con, ":memory:")
+        content = bytearray(con.serialize("main"))
+    finally:
+        con.close(True)
+    content[_MODE_AT : _MODE_AT + 2] = _WAL_MODE
+    return bytes(content)

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import random
+import time
 from array import array
-from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -13,10 +14,10 @@ import apsw
 from hitrate.entry import Entry, fingerprint
 from hitrate.errors import StoreError
 from hitrate.keys import EncodedKey, after_all_under
-from hitrate.sieve import rounds, sweep
 from hitrate.stores.base import Changes
 from hitrate.stores.sqlite import leases
 from hitrate.stores.sqlite.connections import Handle
+from hitrate.stores.sqlite.hand import Hand, mark
 from hitrate.stores.sqlite.room import SPARE_PAGES, give_back
 from hitrate.stores.sqlite.rows import ROW_OVERHEAD, pack_key, size_of, slot_of, write_columns
 from hitrate.stores.sqlite.schema import BASES, SLOTS
@@ -31,6 +32,7 @@ _COUNT = f"""SELECT max(id), count(*), CAST(total(length(key) + length(payload) 
 _INSERT = "INSERT INTO hitrate_entries VALUES (?, ?, ?, ?, 0, ?, ?, ?, ?, ?, ?)"
 _UPDATE = """UPDATE hitrate_entries SET expiry = ?, seconds = ?, checksum = ?, encoding = ?, payload = ? WHERE id = ?"""
 _DELETE = "DELETE FROM hitrate_entries WHERE id = ?"
+_DELETE_MANY = "DELETE FROM hitrate_entries WHERE id IN carray(?)"
 _SET_TOTALS = """UPDATE hitrate_entries SET total_entries = ?, total_bytes = ?
     WHERE id = (SELECT max(id) FROM hitrate_entries)"""
 _SIZED = f"SELECT id, length(key) + length(payload) + {ROW_OVERHEAD} FROM hitrate_entries"
@@ -38,18 +40,23 @@ _EXPIRED = f"{_SIZED} WHERE expiry <= ? LIMIT ?"
 _CLEARED = f"{_SIZED} WHERE slot BETWEEN ? AND ? LIMIT ?"
 _CLEAR_UNDER = f"""INSERT OR REPLACE INTO hitrate_cleared SELECT base, base + {SLOTS - 1}
     FROM hitrate_namespaces WHERE name >= ? AND name < ?"""
-_RING = f"""SELECT id, visited, length(key) + length(payload) + {ROW_OVERHEAD} FROM hitrate_entries
-    WHERE id > ? AND id <= ? ORDER BY id LIMIT ?"""
-
-_LOOKED_AT_FIRST, _LOOKED_AT_ONCE = 4, 256
-_ALL = (1 << 63) - 1
 
 PURGED_PER_WRITE = 64
+CLEARED_PER_WRITE = 32
 CLEARED_PER_STEP = 256
+MARKED_PER_WRITE = 16
+MARKED_PER_STEP = 256
 
+_STEP_SECONDS = 0.002
+"""How long a step of the housekeeping goes on: others wait for the lock meanwhile."""
 
-TakeSeen = Callable[[], set[int]]
-"""Returns the ids of the rows read since it was last called."""
+_AT_ONCE = 32  # rows; after so many a step looks at the time
+
+_SPARE_ENTRIES, _SPARE_BYTES = 64, 128 << 10
+_SPARE_SHIFT = 8
+_LOOKED_AT_TO_SPARE = 256
+"""Eviction makes room for some more entries than it has to, so that most writes need none: for a 256th of what the
+cache may hold, so many at most, as far as they are found among so many rows."""
 
 Kept = tuple[int, int, bytes, Entry | None]
 """One change: slot, fingerprint, packed key and what to store."""
@@ -245,8 +252,16 @@ class Transaction:
 
     # Storing
 
-    def apply(self, changes: Changes, now: float, limits: Limits, take_seen: TakeSeen) -> Outcome:
-        """Store and remove entries, after making room for them."""
+    def apply(self, changes: Changes, now: float, limits: Limits, seen: set[int]) -> Outcome:
+        """Store and remove entries, after making room for them.
+
+        Args:
+            changes: what to store, None for what to remove.
+            now: the time.
+            limits: how much the file may hold.
+            seen: the ids of rows that this process has read. Those that are told to the file, or lose to eviction what
+                that is worth, are taken out.
+        """
         outcome = Outcome()
         self.changed += changes
         kept: list[Kept] = []
@@ -284,11 +299,11 @@ class Transaction:
                 grown += size - row[1]
                 replaced.add(row[0])
         if self.bytes + grown > limits.bytes or self.entries + len(fresh) > limits.entries:
-            outcome.evicted += self._evict(grown, len(fresh), limits, take_seen, replaced)
+            outcome.evicted += self._evict(grown, len(fresh), limits, seen, replaced)
         self._store(kept, now, there, fresh)
         leases.end(self._handle, unleased)
         if self.bytes > limits.bytes or self.entries > limits.entries:  # the batch alone is too much
-            outcome.evicted += self._evict(0, 0, limits, take_seen, set())
+            outcome.evicted += self._evict(0, 0, limits, seen, set())
         return outcome
 
     def _store(
@@ -355,8 +370,11 @@ class Transaction:
     def _remove(self, rows: Sequence[tuple[int, int]]) -> None:
         """Delete rows, given as (id, size)."""
         self.removed += [row for row, _ in rows]
+        if len(rows) == 1:
+            self._execute(_DELETE, (rows[0][0],))
+        elif rows:
+            self._execute(_DELETE_MANY, (apsw.carray(array("q", [row for row, _ in rows])),))
         for row, size in rows:
-            self._execute(_DELETE, (row,))
             self.entries -= 1
             self.bytes -= size
             if row == self.last:
@@ -420,13 +438,17 @@ class Transaction:
         self._execute("DELETE FROM hitrate_namespaces WHERE name >= ? AND name < ?", bounds)
 
     def remove_cleared(self, most: int) -> bool:
-        """Delete a bounded number of cleared entries; tell whether any are left."""
-        for first, last in self._execute("SELECT first, last FROM hitrate_cleared LIMIT 1").fetchall():
-            rows = self._execute(_CLEARED, (first, last, most)).fetchall()
+        """Delete some cleared entries, at most so many and for a moment; tell whether any may be left."""
+        until = time.monotonic() + _STEP_SECONDS
+        while ranges := self._execute("SELECT first, last FROM hitrate_cleared LIMIT 1").fetchall():
+            first, last = ranges[0]
+            rows = self._execute(_CLEARED, (first, last, _AT_ONCE)).fetchall()
             self._remove(rows)
-            if len(rows) < most:
+            if len(rows) < _AT_ONCE:
                 self._execute("DELETE FROM hitrate_cleared WHERE first = ?", (first,))
-            return True
+            most -= _AT_ONCE
+            if most <= 0 or time.monotonic() >= until:
+                return True
         return False
 
     def give_back(self, spare: int = SPARE_PAGES) -> bool:
@@ -464,55 +486,32 @@ class Transaction:
         self._remove(rows)
         return len(rows)
 
-    def mark(self, seen: set[int]) -> None:
-        """Set the visited bits of rows that were read."""
-        if seen:
-            ids = apsw.carray(array("q", seen))
-            self._execute("UPDATE hitrate_entries SET visited = 1 WHERE visited = 0 AND id IN carray(?)", (ids,))
+    def mark(self, seen: set[int], most: int) -> None:
+        """Tell the file of rows that were read, at most so many and for a moment, and take them out of the set."""
+        until = time.monotonic() + _STEP_SECONDS
+        while most > 0 and seen:
+            mark(self._execute, seen, min(most, _AT_ONCE))
+            most -= _AT_ONCE
+            if time.monotonic() >= until:
+                break
 
-    def _evict(self, grown: int, more: int, limits: Limits, take_seen: TakeSeen, spared: set[int]) -> int:
-        """Make room for what is about to be stored."""
+    def _evict(self, grown: int, more: int, limits: Limits, seen: set[int], replaced: set[int]) -> int:
+        """Make room for what is about to be stored, and for a little more."""
         while (self.bytes + grown > limits.bytes or self.entries + more > limits.entries) and self.remove_cleared(
             CLEARED_PER_STEP
         ):
             pass
-        self.mark(take_seen())
-        ring = _Ring(self._execute, self._state("hand", 0), self.last, self.entries)
-        decided = sweep(
-            (each for each in ring if each[0] not in spared),
-            self.bytes + grown - limits.bytes,
-            self.entries + more - limits.entries,
+        hand = Hand(self._execute, self._state("hand", 0), self.last, self.entries, seen, replaced)
+        evicted = hand.evict(self.bytes + grown - limits.bytes, self.entries + more - limits.entries)
+        self._remove(evicted)
+        spare_bytes = min(_SPARE_BYTES, limits.bytes >> _SPARE_SHIFT)
+        spare_entries = min(_SPARE_ENTRIES, limits.entries >> _SPARE_SHIFT)
+        spare = hand.evict(
+            self.bytes + grown + spare_bytes - limits.bytes,
+            self.entries + more + spare_entries - limits.entries,
+            _LOOKED_AT_TO_SPARE,
         )
-        if decided.cleared:
-            ids = apsw.carray(array("q", decided.cleared))
-            self._execute("UPDATE hitrate_entries SET visited = 0 WHERE id IN carray(?)", (ids,))
-        self._remove(decided.evicted)
-        self._set_state("hand", ring.hand)
-        return len(decided.evicted)
-
-
-class _Ring:
-    """The rows from the hand on, old to new and round again, as ``sweep`` wants them.
-
-    Args:
-        execute: runs a statement.
-        hand: the id of the row that was looked at last.
-        last: the id of the newest row that is known, 0 if none is.
-        entries: how many rows there are.
-    """
-
-    def __init__(self, execute: Any, hand: int, last: int, entries: int) -> None:
-        self._execute = execute
-        # Rows that were just inserted come after the last one.
-        self._ends = tuple(end if end < last else _ALL for end in rounds(last, entries))
-        self.hand = hand
-
-    def __iter__(self) -> Iterator[tuple[int, bool, int]]:
-        some = _LOOKED_AT_FIRST  # most often the first few have one that can go
-        for end in self._ends:
-            while rows := self._execute(_RING, (self.hand, end, some)).fetchall():
-                for row, visited, size in rows:
-                    self.hand = row
-                    yield row, bool(visited), size
-                some = min(2 * some, _LOOKED_AT_ONCE)
-            self.hand = 0
+        self._remove(spare)
+        mark(self._execute, seen, MARKED_PER_WRITE)
+        self._set_state("hand", hand.place)
+        return len(evicted) + len(spare)

@@ -1,0 +1,53 @@
+"""Folding the -wal file into the database, and having it begin anew.
+
+SQLite lets the file begin anew only when nothing was added since the checkpoint, which under steady writes never
+happens. So the bulk is folded while others write, again and again until little came meanwhile; only that little is then
+folded with writers kept out.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+
+import apsw
+
+from hitrate.stores.sqlite.connections import Handle
+
+_LITTLE = 64  # pages: writers wait about a millisecond for them
+_ROUNDS = 8
+
+
+def fold_bulk(handle: Handle, end_snapshots: Callable[[], object]) -> None:
+    """Fold what can be folded without making anyone wait.
+
+    Args:
+        handle: a connection.
+        end_snapshots: ends the transactions of this process that keep pages from being folded.
+    """
+    before = 0
+    try:
+        for _ in range(_ROUNDS):
+            end_snapshots()
+            pages, folded = handle.con.wal_checkpoint(mode=apsw.SQLITE_CHECKPOINT_PASSIVE)
+            if pages - before <= _LITTLE or folded <= before:  # or a reader of another process is in the way
+                break
+            before = folded
+    except apsw.BusyError:  # another thread or process is at it
+        pass
+
+
+def begin_anew(handle: Handle, patience: float, usual_wait: Callable[[int], bool]) -> None:
+    """Fold the rest with writers kept out, and wait so many seconds for readers, so that the next write begins anew."""
+
+    def wait(tries: int) -> bool:
+        time.sleep(0.0001)
+        return tries * 0.0001 < patience  # and not by a clock, which a test may have stopped
+
+    handle.con.set_busy_handler(wait)
+    try:
+        handle.con.wal_checkpoint(mode=apsw.SQLITE_CHECKPOINT_RESTART)
+    except apsw.BusyError:
+        pass
+    finally:
+        handle.con.set_busy_handler(usual_wait)

@@ -1,0 +1,97 @@
+"""SIEVE's hand on the rows of the file, and the two places that say whether a row was visited.
+
+A column of the row says so to every process; to write it takes a change of a page for each row that was read. So a
+process keeps in memory what it has read itself. Its own hand heeds both; the file is told a few rows at a time, for the
+hands of other processes and for who opens the file next.
+"""
+
+from __future__ import annotations
+
+from array import array
+from collections.abc import Iterator
+from itertools import islice
+from typing import Any
+
+import apsw
+
+from hitrate.sieve import rounds, sweep
+from hitrate.stores.sqlite.rows import ROW_OVERHEAD
+
+_RING = f"""SELECT id, visited, length(key) + length(payload) + {ROW_OVERHEAD} FROM hitrate_entries
+    WHERE id > ? AND id <= ? ORDER BY id LIMIT ?"""
+_MARK = "UPDATE hitrate_entries SET visited = 1 WHERE visited = 0 AND id IN carray(?)"
+_CLEAR = "UPDATE hitrate_entries SET visited = 0 WHERE visited != 0 AND id IN carray(?)"
+
+_LOOKED_AT_FIRST, _LOOKED_AT_ONCE = 4, 256
+_ALL = (1 << 63) - 1
+
+_CLEARED_AT_MOST = 512
+"""Visited bits that are cleared for one entry that goes: some milliseconds, for which the file is locked."""
+
+
+def mark(execute: Any, seen: set[int], most: int) -> None:
+    """Tell the file of some rows that were read, and forget them.
+
+    Args:
+        execute: runs a statement, within a write transaction.
+        seen: the ids of rows that were read. Other threads may add to it.
+        most: how many to tell of.
+    """
+    told = array("q", (seen.pop() for _ in range(min(most, len(seen)))))
+    if told:
+        execute(_MARK, (apsw.carray(told),))
+
+
+class Hand:
+    """Goes over the rows, old to new and round again, and evicts.
+
+    Args:
+        execute: runs a statement, within a write transaction.
+        place: the id of the row that was looked at last.
+        last: the id of the newest row that is known, 0 if none is.
+        entries: how many rows there are.
+        seen: the ids of rows that this process has read; other threads may add to it.
+        replaced: the ids of rows that are to stay.
+
+    Attributes:
+        place: where it rests.
+    """
+
+    def __init__(self, execute: Any, place: int, last: int, entries: int, seen: set[int], replaced: set[int]) -> None:
+        self.place = place
+        self._execute = execute
+        # Rows that were just inserted come after the last one.
+        self._ends = tuple(end if end < last else _ALL for end in rounds(last, entries))
+        self._seen = seen
+        self._replaced = replaced
+
+    def evict(self, excess_bytes: int, excess_entries: int, most: int | None = None) -> list[tuple[int, int]]:
+        """Choose rows to evict, and clear the visited bits that the hand passes.
+
+        Args:
+            excess_bytes: how many bytes must go; 0 or less for none.
+            excess_entries: how many entries must go; 0 or less for none.
+            most: how many rows to look at, None for all that it takes.
+
+        Returns:
+            The id and size of each, which are to be deleted before the next call.
+        """
+        decided = sweep(
+            islice(self._rows(), most), excess_bytes, excess_entries, max(_CLEARED_AT_MOST, 4 * excess_entries)
+        )
+        self._seen.difference_update(decided.cleared)
+        self._seen.difference_update([row for row, _ in decided.evicted])
+        if decided.cleared:
+            self._execute(_CLEAR, (apsw.carray(array("q", decided.cleared)),))
+        return decided.evicted
+
+    def _rows(self) -> Iterator[tuple[int, bool, int]]:
+        some = _LOOKED_AT_FIRST  # most often the first few have one that can go
+        for end in self._ends:
+            while rows := self._execute(_RING, (self.place, end, some)).fetchall():
+                for row, visited, size in rows:
+                    self.place = row
+                    if row not in self._replaced:
+                        yield row, bool(visited) or row in self._seen, size
+                some = min(2 * some, _LOOKED_AT_ONCE)
+            self.place = 0
