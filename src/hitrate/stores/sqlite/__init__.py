@@ -74,6 +74,7 @@ _PURGE_EVERY = 64  # writes, to find what other processes left; what this one kn
 _SEEN_AT_MOST, _SEEN_KEPT = 50_000, 25_000
 """Rows that were read: beyond the first the keeper tells the file of them, until they are no more than the second."""
 _REMOVED_AT_ONCE = 1_000  # entries; room is looked for after so many
+_TRIES_TO_TRUNCATE = 500
 _REST_SECONDS = 0.002  # between two steps of giving back room: others write meanwhile
 _TIDY_SECONDS = 0.25
 
@@ -421,7 +422,11 @@ class SqliteStore(Store):
             pass
         self._fold()
         if not self._connections.in_memory:
-            self._exclusive.run(self._use, truncate_wal, self._connections.wait)
+            for _ in range(_TRIES_TO_TRUNCATE):  # whoever reads just now is in the way
+                self._exclusive.run(self._use, truncate_wal, self._connections.wait)
+                if not wal_bytes(self.path):
+                    break
+                time.sleep(_REST_SECONDS)
         return True
 
     def described(self) -> str:
