@@ -147,7 +147,7 @@ def test_a_cache_that_stays_as_full_as_it_is_keeps_its_pages(path: Path, monkeyp
         fill(cache, 6000)
         give_back = room.give_back
         monkeypatch.setattr(
-            "hitrate.stores.sqlite.writing.give_back", lambda execute: given.append(give_back(execute)) or given[-1]
+            "hitrate.stores.sqlite.writing.give_back", lambda *args: given.append(give_back(*args)) or given[-1]
         )
         pages = cache._store._use(lambda handle: handle.con.pragma("page_count"))  # type: ignore[attr-defined]
         for start in range(0, 10_000, 500):
