@@ -210,7 +210,7 @@ def test_a_register_that_others_wrote_in(server: Server, client: Any, kind: str,
 
 @pytest.mark.parametrize("limits", [{}, {"max_entries": 1000}])
 def test_namespaces_that_have_expired_leave_the_register(server: Server, client: Any, limits: dict[str, int]) -> None:
-    with RedisCache[Any](server.unix_url, on_error="raise", **limits) as cache:
+    with RedisCache[Any](server.unix_url, on_error="raise", timeout=30, **limits) as cache:
         for number in range(3_000):
             cache.set({((f"session {number}",), "key"): ("value", 0.002)})
         assert client.zcard(register_of(cache)) < 1_000

@@ -31,7 +31,7 @@ def link_whole(path: str, mode: int) -> bool:
     try:
         with open(descriptor, "wb", closefd=False) as file:
             file.write(schema.new_file())
-        os.fdatasync(descriptor)
+        os.fsync(descriptor)
         # Given a folder, though none is needed, Python has the link followed.
         os.link(f"/proc/self/fd/{descriptor}", path, src_dir_fd=descriptor)
     except FileExistsError:
