@@ -23,6 +23,25 @@ class CodedAndMore(Coded):
             self.more = None
 
 
+class CodedWithAnyArguments(Coded):
+    def __init__(self, *args: Any, **options: Any) -> None:
+        super().__init__(*args, **options)
+
+
+class CodedByNameWithAnyArguments(Coded):
+    def __init__(self, *args: Any, **options: Any) -> None:
+        Coded.__init__(self, *args, **options)
+
+
+class CodedWithACallback(Exception):
+    def __init__(self, code: Any) -> None:
+        self.code = code
+        lambda_of(lambda: self._fill)
+
+    def _fill(self) -> None:
+        self.filled = True
+
+
 class CodedByName(Coded):
     def __init__(self, code: Any) -> None:
         Coded.__init__(self, code)
@@ -146,3 +165,61 @@ class CodedByItself(Exception):
         self.code = code
         self = Coded(code)
         self.other = code
+
+
+class NotThere(KeyError, AttributeError):
+    pass
+
+
+class NoSuchFile(ValueError, OSError):
+    pass
+
+
+class NoSuchEntry(NoSuchFile, KeyError):
+    def __init__(self, text: str, size: int) -> None:
+        super().__init__(text)
+        self.size = size
+
+
+class BadModule(LookupError, ImportError):
+    pass
+
+
+class Stopped(StopIteration, ValueError):
+    pass
+
+
+class BadGroup(ExceptionGroup[Any], ValueError):
+    pass
+
+
+class CodedAndReset(Exception):
+    def __init__(self, code: Any) -> None:
+        self._code = self.text = code
+
+    @property
+    def code(self) -> Any:
+        return self._code
+
+    @code.deleter
+    def code(self) -> None:
+        del self._code
+
+    @classmethod
+    def reset(cls, error: Any) -> Any:
+        del error.text
+        return error
+
+
+def class_of_many_calls(layers: int) -> Any:
+    """Return a class whose methods call each other along 2 ** layers ways."""
+    lines = ["class ManyCalls(Exception):", "    def __init__(self): self.a0(); self.b0()"]
+    for i in range(layers):
+        lines += [f"    def {name}{i}(self): self.a{i + 1}(); self.b{i + 1}()" for name in "ab"]
+    lines += [f"    def {name}{layers}(self): self.{name} = 1" for name in "ab"]
+    space: dict[str, Any] = {"__name__": __name__}
+    exec("\n".join(lines), space)
+    return space["ManyCalls"]
+
+
+ManyCalls = class_of_many_calls(40)

@@ -222,6 +222,8 @@ MADE_BY_INIT: list[Any] = [
         made.Coded(1),
         made.CodedAndMore(1, 2),
         made.CodedByName(1),
+        made.CodedWithAnyArguments(1),
+        made.CodedByNameWithAnyArguments(code=1),
         made.CodedThroughAProperty(1),
         made.CodedInAMethod(1),
     ),
@@ -261,13 +263,28 @@ HONEST: list[Any] = [
         made.CodedInATry("x"),
         made.WithoutItsBase(1),
     ),
-    *(made.CodedAndClosed(1), made.CodedByDict(1), made.CodedByItself(1)),
+    *(made.CodedWithACallback(1), made.CodedAndClosed(1), made.CodedByDict(1), made.CodedByItself(1)),
 ]
 
 
 @pytest.mark.parametrize("value", HONEST, ids=brief)
 def test_an_instance_may_lack_what_its_init_does_not_always_set(value: Any) -> None:
     assert same(serde.loads_typed(serde.dumps_typed(value)), value)
+
+
+def test_an_instance_may_lack_what_a_property_or_a_class_method_deletes() -> None:
+    error = made.CodedAndReset.reset(made.CodedAndReset(1))
+    del error.code
+    assert vars(serde.loads_typed(serde.dumps_typed(error))) == {}
+
+
+def test_methods_that_call_each_other_in_many_ways_are_each_looked_at_once() -> None:
+    error = made.ManyCalls.__new__(made.ManyCalls)  # to call them would take for ever
+    error.a = 1
+    started = time.perf_counter()
+    with pytest.raises(SerializationError, match="'b' is not set"):
+        serde.dumps_typed(error)
+    assert time.perf_counter() - started < 5
 
 
 def test_an_instance_that_lost_what_its_init_sets_is_refused() -> None:

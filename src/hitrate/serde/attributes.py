@@ -26,6 +26,8 @@ _POINTER = object.__basicsize__ // 2
 _size_of: Callable[[type], int] = vars(type)["__basicsize__"].__get__
 _dict_offset: Callable[[type], int] = vars(type)["__dictoffset__"].__get__
 _weakref_offset: Callable[[type], int] = vars(type)["__weakrefoffset__"].__get__
+base_of: Callable[[type], Any] = vars(type)["__base__"].__get__
+"""The base class whose content instances of a class have, asked of the class itself; None of ``object``."""
 
 
 class Attributes:
@@ -53,6 +55,8 @@ class Attributes:
             if each is base or each in ancestry(base):
                 continue
             if not each.__flags__ & _HEAP_TYPE:
+                if _holds_no_more_than(each, base):
+                    continue
                 raise Refused("it inherits from a built-in type whose content is not in its fields")
             own_new = vars(each).get("__new__")
             if type(own_new) is types.BuiltinFunctionType and own_new.__self__ is each:
@@ -197,6 +201,17 @@ def declared_names(cls: type) -> list[str]:
         fields += [each.name for each in of_attrs if type(each) is attr.Attribute]
     # A default that the class has is seen where the instance has none.
     return [name for name in fields if type(attribute(cls, name)) in (types.NoneType, types.MemberDescriptorType)]
+
+
+def _holds_no_more_than(cls: type, base: type) -> bool:
+    """Tell whether a built-in exception adds nothing to the content of another: ``KeyError`` to that of ``OSError``."""
+    if BaseException not in ancestry(cls):
+        return False
+    while cls not in ancestry(base):
+        if _size_of(cls) != _size_of(base_of(cls)):
+            return False
+        cls = base_of(cls)
+    return True
 
 
 def _nothing(attributes: Any) -> None:

@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 from hitrate.errors import DecodeError
-from hitrate.serde.attributes import Attributes, Declared, check_names, declared_names, described_fields
+from hitrate.serde.attributes import Attributes, Declared, base_of, check_names, declared_names, described_fields
 from hitrate.serde.classes import ancestry
 from hitrate.serde.registry import Plan, Refused, register_classes
 from hitrate.serde.set_by_init import always_set
@@ -44,8 +44,10 @@ def is_encodable(text: Any) -> bool:
 
 
 def native_base(cls: type) -> Any:
-    """Return the exception of the interpreter that a class is or derives from."""
-    return next(base for base in ancestry(cls) if base.__module__ == "builtins")
+    """Return the exception of the interpreter that a class is or derives from; of several, the one with the content."""
+    while cls.__module__ != "builtins":
+        cls = base_of(cls)
+    return cls
 
 
 def _native_fields(base: type) -> Iterator[tuple[str, Any]]:

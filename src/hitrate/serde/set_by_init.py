@@ -20,8 +20,8 @@ _RETURNS = frozenset({"RETURN_VALUE", "RETURN_CONST"})
 _GOES_ELSEWHERE = frozenset({"RAISE_VARARGS", "RERAISE", "JUMP_FORWARD", "JUMP_BACKWARD", "JUMP_BACKWARD_NO_INTERRUPT"})
 _JUMPS = frozenset({*dis.hasjrel, *dis.hasjabs})
 _DELETE_ATTR = dis.opmap["DELETE_ATTR"]
+_MAKERS = ("__new__", "__init__")
 _NO_FUNCTION = inspect.CO_GENERATOR | inspect.CO_COROUTINE | inspect.CO_ASYNC_GENERATOR
-_DEPTH = 20
 _globals_of: Callable[[Any], dict[str, Any]] = vars(FunctionType)["__globals__"].__get__
 
 
@@ -44,11 +44,11 @@ def always_set(cls: type) -> list[str]:
     """
     if type(attribute(cls, "__setattr__")) is FunctionType:
         return []
-    makers = ["__new__", "__init__"]
+    makers = [*_MAKERS]
     if type(attribute(cls, "__dataclass_fields__")) is dict:  # its __init__ is made, and calls this
         makers.append("__post_init__")
     calls = [call for name in makers if (call := _method(ancestry(cls), name)) is not None]
-    names = {name for call in calls for name in _set_by(cls, call, _DEPTH)}.difference(_deleted_by(cls))
+    names = _set_by(cls, calls) - _deleted_by(cls)
     return sorted(name for name in names if attribute(cls, name) is None)
 
 
@@ -63,14 +63,17 @@ def _method(among: tuple[type, ...], name: str) -> _Call | None:
     return None
 
 
-def _set_by(cls: type, call: _Call, depth: int) -> set[str]:
-    """Return the names that a function always sets on its object, itself or by what it calls."""
+def _set_by(cls: type, calls: list[_Call]) -> set[str]:
+    """Return the names that functions always set on their object, themselves or by what they call."""
     names: set[str] = set()
-    for done in _always_done(cls, call):
-        if isinstance(done, str):
-            names.add(done)
-        elif depth:
-            names |= _set_by(cls, done, depth - 1)
+    waiting, seen = [*calls], {*calls}  # each is looked at once: methods may call each other many times over
+    while waiting:
+        for done in _always_done(cls, waiting.pop()):
+            if isinstance(done, str):
+                names.add(done)
+            elif done not in seen:
+                seen.add(done)
+                waiting.append(done)
     return names
 
 
@@ -142,22 +145,25 @@ def _called_at(cls: type, call: _Call, steps: list[dis.Instruction], at: int, th
     """Return the method of the same object that is called: through super, of itself, or of a base class by name."""
     step, before = steps[at], steps[at - 1]
     mro, name = ancestry(cls), step.argval
-    if step.opname == "LOAD_SUPER_ATTR" or (_gets_method(step) and _is_of_super(steps, at)):
-        return _method(mro[mro.index(call.home) + 1 :], name)
     if not _gets_method(step):
         return None
+    if step.opname == "LOAD_SUPER_ATTR" or _is_of_super(steps, at):
+        return _method(mro[mro.index(call.home) + 1 :], name)
     if _loaded(before) == this:
         return _method(mro, name)
-    if before.opname == "LOAD_GLOBAL" and name in ("__init__", "__new__"):
+    if before.opname == "LOAD_GLOBAL" and name in _MAKERS:
         base = _globals_of(call.function).get(before.argval)
         return _method(ancestry(base), name) if isinstance(base, type) and base in mro else None
     return None
 
 
 def _gets_method(step: dis.Instruction) -> bool:
-    """Tell whether an instruction gets a method to call it."""
-    if step.opname == "LOAD_ATTR" and sys.version_info >= (3, 12):
-        return bool((step.arg or 0) & 1)
+    """Tell whether an instruction gets a method to call it.
+
+    One that is called with ``*args`` is got as any attribute is; it is called for sure only if it makes instances.
+    """
+    if step.opname in ("LOAD_ATTR", "LOAD_SUPER_ATTR"):
+        return step.argval in _MAKERS or (sys.version_info >= (3, 12) and bool((step.arg or 0) & 1))
     return step.opname == "LOAD_METHOD"
 
 
@@ -198,7 +204,18 @@ def _deleted_by(cls: type) -> set[str]:
         step.argval
         for each in ancestry(cls)
         for member in vars(each).values()
-        if type(member) is FunctionType and _DELETE_ATTR in member.__code__.co_code[::2]
-        for step in dis.get_instructions(member)
+        for function in _functions_of(member)
+        if _DELETE_ATTR in function.__code__.co_code[::2]
+        for step in dis.get_instructions(function)
         if step.opname == "DELETE_ATTR"
     }
+
+
+def _functions_of(member: Any) -> list[FunctionType]:
+    """Return the functions that a member of a class is made of: itself, or those of a property or a class method."""
+    parts = [member]
+    if type(member) is property:
+        parts = [member.fget, member.fset, member.fdel]
+    elif type(member) in (classmethod, staticmethod):
+        parts = [member.__func__]
+    return [each for each in parts if type(each) is FunctionType]

@@ -17,13 +17,12 @@ from typing import Any
 from uuid import UUID
 
 from hitrate.errors import DecodeError
-from hitrate.serde.attributes import Attributes, Declared, check_names, declared_names, described_fields
+from hitrate.serde.attributes import Attributes, Declared, base_of, check_names, declared_names, described_fields
 from hitrate.serde.classes import ancestry
 from hitrate.serde.registry import Plan, register_classes
 from hitrate.serde.set_by_init import always_set
 
 Make = Callable[[type, Any], Any]
-_base_of: Callable[[type], type | None] = vars(type)["__base__"].__get__
 
 
 def _content_of_dict(obj: Any) -> Any:
@@ -152,7 +151,7 @@ def built_in_base(cls: type) -> type | None:
     """Return the built-in type that holds the content of a class's instances, None if there is none."""
     base: type | None = cls
     while base is not None and base not in _BASES:
-        base = _base_of(base)
+        base = base_of(base)
     return base
 
 
