@@ -162,6 +162,16 @@ OPERATIONS: dict[str, Callable[[Any], Callable[[], Any]]] = {
 }
 
 
+def _used(cache: Any) -> tuple[list[Any], dict[Any, Any], Any]:
+    """Use a cache on another thread than the one that was interrupted."""
+    after = [cache.get([key]).get(key) for key in (A, B)]
+    kept = cache.get([C])
+    cache.delete([A])
+    following = cache.get_or_compute(A, lambda: "next", lease=600)
+    cache.set({A: ("last", None)})
+    return after, kept, following
+
+
 @pytest.mark.parametrize("operation", OPERATIONS)
 def test_an_exception_at_any_line(cache: Any, operation: str) -> None:
     line = 0
@@ -173,14 +183,12 @@ def test_an_exception_at_any_line(cache: Any, operation: str) -> None:
         again = interrupted_at(line, do)
         check_order(cache)
         check_counts(cache)
-        after = soon(lambda: [cache.get([key]).get(key) for key in (A, B)])
+        after, kept, following = soon(partial(_used, cache))
         if operation == "set many":
             assert after in (["old", "old"], ["new", "new"]), line
         assert all(now in (was, "new", "computed", None) for was, now in zip(before, after, strict=True))
-        assert soon(lambda: cache.get([C])) == {C: "kept"}, line
-        soon(lambda: cache.delete([A]))
-        assert soon(lambda: cache.get_or_compute(A, lambda: "next", lease=600)) == "next"
-        soon(lambda: cache.set({A: ("last", None)}))
+        assert kept == {C: "kept"}, line
+        assert following == "next"
         assert cache.get([A]) == {A: "last"}
         if not again:
             break
