@@ -197,3 +197,14 @@ def test_a_checkpoint_that_a_reader_is_in_the_way_of_ends(path: Path) -> None:
         rounds: list[int] = []
         cache._store._use(fold_bulk, lambda: rounds.append(1))  # type: ignore[attr-defined]
         assert len(rounds) <= 2
+
+
+def test_a_step_removes_the_rows_of_many_small_namespaces(tmp_path: Path) -> None:
+    with SqliteCache[Any](path=tmp_path / "cache.db") as cache:
+        store: Any = cache._store
+        store._keep = lambda: False
+        cache.set({((f"n{number}",), str(each)): (1, None) for number in range(40) for each in range(5)})
+        cache.clear([(f"n{number}",) for number in range(40)])
+        store._transact(lambda transaction: transaction.remove_cleared(256))
+        left = store._use(lambda handle: handle.execute("SELECT count(*) FROM hitrate_entries").fetchall())
+        assert left == [(0,)]
