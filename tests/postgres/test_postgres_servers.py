@@ -77,7 +77,9 @@ def assert_there(cache: PostgresCache[Any]) -> None:
 
     def answers() -> bool:
         cache.set({KEY: ("there", None)})
-        return cache.get([KEY]) == {KEY: "there"}
+        # A clear that the server did not take is made up for by a later write; it clears what came before that.
+        is_even = not isinstance(cache._store, WithholdingStore)
+        return is_even and cache.get([KEY]) == {KEY: "there"}
 
     eventually(answers)
     errors = cache.stats().errors
