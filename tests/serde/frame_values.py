@@ -9,6 +9,7 @@ from zoneinfo import ZoneInfo
 
 import numpy as np
 import pandas as pd
+import pyarrow as pa
 import pytz
 
 ROME = ZoneInfo("Europe/Rome")
@@ -40,6 +41,15 @@ SCALARS: list[Any] = [
         pd.Interval(pd.Timestamp("2024"), pd.Timestamp("2025"), "neither"),
     ),
     *(pd.offsets.Day(2), pd.offsets.MonthEnd(), pd.offsets.BDay(3), pd.offsets.Week(weekday=2), pd.offsets.Hour(-1)),
+]
+
+DTYPES: list[Any] = [
+    *(pd.CategoricalDtype(), pd.CategoricalDtype(ordered=True), pd.CategoricalDtype(["b", "a"])),
+    *(pd.CategoricalDtype([3, 1], ordered=True), pd.CategoricalDtype(DAYS), pd.PeriodDtype("M"), pd.PeriodDtype("2D")),
+    *(pd.DatetimeTZDtype("ns", "UTC"), pd.DatetimeTZDtype("us", ROME), pd.IntervalDtype("datetime64[ns]", "both")),
+    *(pd.IntervalDtype("int64", "left"), pd.StringDtype("python"), pd.StringDtype("pyarrow")),
+    *(pd.StringDtype(na_value=np.nan), pd.Int8Dtype(), pd.UInt64Dtype(), pd.Float32Dtype(), pd.BooleanDtype()),
+    *(pd.ArrowDtype(kind) for kind in (pa.int64(), pa.bool_(), pa.large_binary(), pa.timestamp("us", "Europe/Rome"))),
 ]
 
 ARRAYS: list[Any] = [

@@ -11,6 +11,7 @@ import frame_values as pandas_values
 import polars_values
 import pytest
 import test_serde_attrs_msgspec as classes
+import test_serde_headers_and_deltas as small
 import test_serde_masked as masked
 import test_serde_zones as zones
 from mutations import mutated, packed, parts_of
@@ -22,6 +23,7 @@ from hitrate.serde import MsgpackSerializer
 serde = MsgpackSerializer()
 GROUPS: dict[str, list[Any]] = {
     "pandas scalars": pandas_values.SCALARS,
+    "pandas dtypes": pandas_values.DTYPES,
     "pandas arrays": pandas_values.ARRAYS,
     "pandas indexes": pandas_values.INDEXES,
     "pandas series": pandas_values.SERIES,
@@ -30,6 +32,7 @@ GROUPS: dict[str, list[Any]] = {
     "masked": [*masked.ARRAYS, *masked.DTYPES],
     "zones": [*zones.PYTZ_ZONES, *zones.DATEUTIL_ZONES, *(zones.dt.datetime(2024, 1, 1, tzinfo=zones.ROME),)],
     "classes": classes.VALUES,
+    "headers, relative times, secrets": small.VALUES,
 }
 
 

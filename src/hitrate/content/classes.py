@@ -71,7 +71,11 @@ def _state(cls: type, plan: Plan) -> State:
         fields: Any = cls
         return [mark, dict(zip(fields._fields, dump(obj, mark)[1], strict=True))]
 
-    special = {"model": model, "root model": root_model, "namedtuple": named_tuple}
+    def headers(obj: Any, pack: Any) -> list[Any]:
+        # As they are equal: whatever the case of their names and the order, and whether they were looked at.
+        return [mark, sorted([name.lower(), value] for name, value in dump(obj, mark)[1])]
+
+    special = {"model": model, "root model": root_model, "namedtuple": named_tuple, "headers": headers}
     return special.get(plan.family) or (with_cached_properties if derived else plain)
 
 

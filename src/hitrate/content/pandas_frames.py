@@ -1,4 +1,4 @@
-"""Frames, series, indexes and arrays of pandas: values, dtypes and labels; the buffers are hashed on their own."""
+"""Frames, series, indexes, arrays and dtypes of pandas by values and labels; the buffers are hashed on their own."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from hitrate.content.arrays import digest
 from hitrate.content.rules import OVERRIDES
 from hitrate.serde.pandas_ import INDEXES, encode_frame, encode_index, encode_series
 from hitrate.serde.pandas_columns import ARRAYS, encode_array
+from hitrate.serde.pandas_dtypes import DTYPES, encode_dtype
 
 
 def _labels_by_level(index: pd.MultiIndex) -> dict[str, Any]:
@@ -22,3 +23,4 @@ OVERRIDES[pd.DataFrame] = partial(encode_frame, buffer=digest, levels=_labels_by
 OVERRIDES[pd.Series] = partial(encode_series, buffer=digest, levels=_labels_by_level)
 OVERRIDES.update(dict.fromkeys(INDEXES, partial(encode_index, buffer=digest, levels=_labels_by_level)))
 OVERRIDES.update(dict.fromkeys(ARRAYS, partial(encode_array, buffer=digest)))
+OVERRIDES.update(dict.fromkeys(DTYPES, partial(encode_dtype, buffer=digest)))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import types
-from collections.abc import Collection, Iterable
+from collections.abc import Callable, Collection, Iterable
 from typing import Any
 
 from hitrate.errors import DecodeError
@@ -131,6 +131,32 @@ def _plan_of_dict(cls: type, fields: list[str], attributes: Attributes, declared
         return made
 
     return Plan(cls, fields, dump, restore, again=again, open=open)
+
+
+def checked(plan: Plan, is_whole: Callable[[Any], bool], otherwise: str) -> Plan:
+    """Let a plan store and restore only instances that are whole.
+
+    Args:
+        plan: the plan, which is changed.
+        is_whole: tells whether an instance has what its own methods count on.
+        otherwise: what is the matter if it has not.
+    """
+    dump, restore = plan.dump, plan.restore
+
+    def dump_whole(obj: Any, mark: str) -> list[Any]:
+        state = dump(obj, mark)
+        if not is_whole(obj):
+            raise Refused(otherwise)
+        return state
+
+    def restore_whole(state: list[Any]) -> Any:
+        made = restore(state)
+        if not is_whole(made):
+            raise DecodeError(f"a stored instance is not whole: {otherwise}")
+        return made
+
+    plan.dump, plan.restore = dump_whole, restore_whole
+    return plan
 
 
 register_classes(_plan)

@@ -5,12 +5,13 @@ from __future__ import annotations
 import types
 from typing import Any
 
-from pydantic import BaseModel, SecretBytes, SecretStr
+from pydantic import BaseModel, Secret, SecretBytes, SecretStr
 from pydantic_core import PydanticUndefined
 
 from hitrate.errors import DecodeError
 from hitrate.serde.attributes import Declared, check_names
 from hitrate.serde.classes import ancestry, describe
+from hitrate.serde.dataclasses_ import plain_plan
 from hitrate.serde.registry import Plan, Refused, listed, register_classes
 
 _STATE = vars(BaseModel)
@@ -26,6 +27,8 @@ _WHOLE = 5  # parts of the state of a model that lacks nothing
 def _plan(cls: type) -> Plan | None:
     if cls is SecretStr or cls is SecretBytes:
         return _secret_plan(cls)
+    if Secret in ancestry(cls):
+        return plain_plan(cls, ["secret of a type"], declared=["_secret_value"], open=cls is Secret)
     if BaseModel not in ancestry(cls) or not issubclass(cls, BaseModel):
         return None
     for base in ancestry(cls):

@@ -104,6 +104,8 @@ _OPTIONAL = {
     "uuid_utils": "uuid_utils_",
     "pytz": "pytz_",
     "dateutil.tz": "dateutil_",
+    "dateutil.relativedelta": "relativedelta_",
+    "httpx": "httpx_",
 }
 _tried: set[str] = set()
 LOADED: set[str] = set()

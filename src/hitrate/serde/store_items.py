@@ -7,31 +7,15 @@ from typing import Any
 
 from langgraph.store.base import Item
 
-from hitrate.errors import DecodeError
 from hitrate.serde.classes import ancestry
-from hitrate.serde.dataclasses_ import plain_plan
-from hitrate.serde.registry import Plan, Refused, register_classes
+from hitrate.serde.dataclasses_ import checked, plain_plan
+from hitrate.serde.registry import Plan, register_classes
 
 
 def _plan(cls: type) -> Plan | None:
     if Item not in ancestry(cls):
         return None
-    plan = plain_plan(cls, ["item"])
-    dump, restore = plan.dump, plan.restore
-
-    def dump_whole(obj: Any, mark: str) -> list[Any]:
-        if not _is_whole(obj):
-            raise Refused("its namespace or its times are none")
-        return dump(obj, mark)
-
-    def restore_whole(state: list[Any]) -> Any:
-        made = restore(state)
-        if not _is_whole(made):
-            raise DecodeError("a stored item is none")
-        return made
-
-    plan.dump, plan.restore = dump_whole, restore_whole
-    return plan
+    return checked(plain_plan(cls, ["item"]), _is_whole, "its namespace or its times are none")
 
 
 def _is_whole(item: Any) -> bool:

@@ -7,6 +7,7 @@ import gc
 import sys
 import types
 from collections import ChainMap, UserDict, UserList, UserString
+from functools import partial
 from typing import Any
 
 from ormsgpack import unpackb
@@ -14,7 +15,7 @@ from ormsgpack import unpackb
 from hitrate.errors import DecodeError
 from hitrate.serde.attributes import check_names
 from hitrate.serde.classes import ancestry
-from hitrate.serde.dataclasses_ import plain_plan
+from hitrate.serde.dataclasses_ import checked, plain_plan
 from hitrate.serde.registry import INNER, Hook, Pack, Plan, Refused, listed, register, register_classes
 
 PROXY = 11
@@ -31,36 +32,21 @@ def _plan(cls: type) -> Plan | None:
         return Plan(cls, ["namespace"], _dump_namespace, _restore_namespace, open=True)
     for base, kind in _DATA.items():
         if base in ancestry(cls):
-            return _checked(plain_plan(cls, [base.__name__], declared=["data"], open=cls is base), "data", kind)
+            plan = plain_plan(cls, [base.__name__], declared=["data"], open=cls is base)
+            return checked(plan, partial(_wraps, kind), f"its data is no {kind.__name__}")
     if ChainMap in ancestry(cls):
-        return _checked(plain_plan(cls, ["ChainMap"], declared=["maps"], open=cls is ChainMap), "maps", list)
+        plan = plain_plan(cls, ["ChainMap"], declared=["maps"], open=cls is ChainMap)
+        return checked(plan, _wraps_mappings, "its maps are no list of mappings")
     return None
 
 
-def _checked(plan: Plan, name: str, kind: type) -> Plan:
-    """Let a plan store and restore only what wraps something of its kind."""
-    dump, restore = plan.dump, plan.restore
+def _wraps(kind: type, obj: Any) -> bool:
+    return issubclass(type(obj.__dict__["data"]), kind)
 
-    def is_whole(obj: Any) -> bool:
-        wrapped = obj.__dict__[name]
-        if name == "maps":
-            return type(wrapped) is list and bool(wrapped) and all(map(_is_mapping, wrapped))
-        return issubclass(type(wrapped), kind)
 
-    def dump_whole(obj: Any, mark: str) -> list[Any]:
-        state = dump(obj, mark)
-        if not is_whole(obj):
-            raise Refused(f"its {name} is no {kind.__name__}")
-        return state
-
-    def restore_whole(state: list[Any]) -> Any:
-        made = restore(state)
-        if not is_whole(made):
-            raise DecodeError(f"the stored {name} is no {kind.__name__}")
-        return made
-
-    plan.dump, plan.restore = dump_whole, restore_whole
-    return plan
+def _wraps_mappings(obj: Any) -> bool:
+    maps = obj.__dict__["maps"]
+    return type(maps) is list and bool(maps) and all(map(_is_mapping, maps))
 
 
 def _is_mapping(value: Any) -> bool:
