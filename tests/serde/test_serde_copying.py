@@ -6,7 +6,9 @@ import datetime as dt
 from collections import Counter, OrderedDict, defaultdict, deque
 from typing import Any
 
+import init_models
 import numpy as np
+import program_models as p
 import pytest
 import serde_models as m
 from langchain_core.messages import AIMessage
@@ -39,6 +41,11 @@ MUTABLE: dict[str, Any] = {
     "dataclass": m.Point(1, [2]),
     "slots": m.Slotted([1]),
     "root model": m.Numbers([1, 2]),
+    "text with attributes": init_models.WordIn("x", ["de"]),  # type: ignore[arg-type]
+    "text that may get attributes": p.Word("x"),
+    "text with slots": [p.WordWithSlots([1])],
+    "rows with a title": init_models.RowsOf([[1]], "t"),
+    "error with attributes": init_models.Coded([1]),
     "tuple of lists": ([1], [2], 3),
     "named tuple of lists": m.Pair([1], 2),
     "writes": deque([("messages", [AIMessage("x" * 200)]), ("branch:to:b", None)]),
@@ -88,7 +95,11 @@ def test_copies_are_exact_and_nothing_of_them_is_shared(name: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "name", ["list", "floats", "dict", "set", "deque", "message", "writes", "array", "model", "writes of one text"]
+    "name",
+    [
+        *("list", "floats", "dict", "set", "deque", "message", "writes", "array", "model", "writes of one text"),
+        *("text with attributes", "text that may get attributes", "rows with a title"),
+    ],
 )
 def test_common_values_have_a_copier(name: str) -> None:
     assert copier(fresh(MUTABLE[name])) is not None

@@ -17,7 +17,7 @@ from typing import Any
 from uuid import UUID
 
 from hitrate.errors import DecodeError
-from hitrate.serde.attributes import Attributes, Declared, base_of, check_names, declared_names, described_fields
+from hitrate.serde.attributes import Attributes, Declared, base_of, declared_names, described_fields
 from hitrate.serde.classes import ancestry
 from hitrate.serde.registry import Plan, register_classes
 from hitrate.serde.set_by_init import always_set
@@ -188,7 +188,7 @@ def _plan(cls: type) -> Plan | None:
         Declared([each for each in names if (each in attributes.slots) == there]) for there in (True, False)
     )
     described = ["subclass", base.__name__, *(described_fields(cls) or declared)]
-    has_dict, slots = attributes.has_dict, attributes.slots
+    has_dict, slots, put_dict = attributes.has_dict, attributes.slots, attributes.put_dict
 
     def dump_content(obj: Any, mark: str) -> list[Any]:
         return [mark, read(obj)]
@@ -213,24 +213,42 @@ def _plan(cls: type) -> Plan | None:
         return [mark, read(obj), others] if others else [mark, read(obj)]
 
     def restore(state: list[Any]) -> Any:
+        # Fast path: nothing but the content, or attributes in a dict besides.
         if len(state) == 2 and not names:
-            return restore_content(state)
-        mark, content, *more = state
-        others, filled, *_ = *more, None, None
+            content = state[1]
+            if type(content) is base:
+                return make(cls, content)
+        elif len(state) == 3 and not slots:
+            _, content, others = state
+            if type(content) is base and type(others) is dict:
+                if [*others] != names:
+                    in_dict.check(others)
+                made = make(cls, content)
+                put_dict(made, others)
+                return made
+        return restore_with_care(*state)
+
+    def restore_with_care(mark: str, content: Any, others: Any = None, filled: Any = None) -> Any:
         made = restore_content([mark, content])
+        in_slots.check(filled or {})
+        in_dict.check(others or {})
         if others is not None:
             if not has_dict:
                 raise DecodeError("stored attributes are none")
-            check_names(others)
-            attributes.put_dict(made, others)
+            put_dict(made, others)
         if filled is not None:
             attributes.fill(made, filled)
-        if names:
-            in_slots.check(filled or {})
-            in_dict.check(others or {})
         return made
 
-    return Plan(cls, [*described, "slots", *slots], dump, restore)
+    def again(state: list[Any]) -> Any:
+        made = make(cls, state[1])
+        if len(state) > 2 and has_dict:
+            put_dict(made, state[2] or {})
+        if len(state) > 3:
+            attributes.fill(made, state[3])
+        return made
+
+    return Plan(cls, [*described, "slots", *slots], dump, restore, again=again)
 
 
 register_classes(_plan)
