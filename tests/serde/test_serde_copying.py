@@ -41,7 +41,7 @@ MUTABLE: dict[str, Any] = {
     "dataclass": m.Point(1, [2]),
     "slots": m.Slotted([1]),
     "root model": m.Numbers([1, 2]),
-    "text with attributes": init_models.WordIn("x", ["de"]),  # type: ignore[arg-type]
+    "text with attributes": init_models.WordIn("x", ["de"]),
     "text that may get attributes": p.Word("x"),
     "text with slots": [p.WordWithSlots([1])],
     "rows with a title": init_models.RowsOf([[1]], "t"),
