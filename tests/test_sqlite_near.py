@@ -20,6 +20,7 @@ from typing import Any
 import apsw
 import pytest
 
+from bad_days.test_interrupts import interrupted_at
 from hitrate import ClosedError, SqliteCache
 from hitrate.entry import Entry
 from hitrate.keys import EncodedKey
@@ -552,32 +553,6 @@ def test_an_entry_that_is_damaged_in_the_file_gives_no_copy(cache: Counted, path
 
 
 HITRATE = str(Path(near.__file__).parents[2])
-
-
-def interrupted_at(line: int, do: Callable[[], Any]) -> bool:
-    """Call a function, and raise KeyboardInterrupt at the nth line of hitrate's; tell whether it got that far."""
-    left = line
-
-    def trace(frame: Any, event: str, arg: Any) -> Any:
-        nonlocal left
-        if not frame.f_code.co_filename.startswith(HITRATE) or frame.f_code.co_name == "__del__":
-            return None
-        if event == "line":
-            left -= 1
-            if left == 0:
-                sys.settrace(None)
-                raise KeyboardInterrupt
-        return trace
-
-    before = sys.gettrace()
-    sys.settrace(trace)
-    try:
-        do()
-    except KeyboardInterrupt:
-        pass
-    finally:
-        sys.settrace(before)
-    return left <= 0
 
 
 @pytest.mark.parametrize(

@@ -33,7 +33,7 @@ from hitrate.stores.base import (
 from hitrate.stores.keeper import Keeper
 from hitrate.stores.sqlite import schema
 from hitrate.stores.sqlite.checking import check
-from hitrate.stores.sqlite.checkpoints import begin_anew, fold_bulk
+from hitrate.stores.sqlite.checkpoints import begin_anew, fold_bulk, truncate_wal
 from hitrate.stores.sqlite.commits import CommitWatch
 from hitrate.stores.sqlite.connections import (
     Connections,
@@ -48,7 +48,7 @@ from hitrate.stores.sqlite.ownership import own_path
 from hitrate.stores.sqlite.paths import prepare_path
 from hitrate.stores.sqlite.reading import read_many, read_one
 from hitrate.stores.sqlite.rights import check_mode, check_rights, explained, no_permission, permits
-from hitrate.stores.sqlite.room import SPARE_PAGES, WAL_BYTES, bytes_on_disk, truncate_wal, wal_bytes
+from hitrate.stores.sqlite.room import SPARE_PAGES, WAL_BYTES, bytes_on_disk, wal_bytes
 from hitrate.stores.sqlite.usage import count_expired, live_usage
 from hitrate.stores.sqlite.worker import Worker
 from hitrate.stores.sqlite.writing import (

@@ -44,9 +44,21 @@ def begin_anew(handle: Handle, patience: float, usual_wait: Callable[[int], bool
         time.sleep(0.0001)
         return tries * 0.0001 < patience  # and not by a clock, which a test may have stopped
 
+    _checkpoint(handle, apsw.SQLITE_CHECKPOINT_RESTART, wait, usual_wait)
+
+
+def truncate_wal(handle: Handle, usual_wait: Callable[[int], bool]) -> None:
+    """Fold the -wal file into the database and cut it to nothing, unless somebody is in the way."""
+    _checkpoint(handle, apsw.SQLITE_CHECKPOINT_TRUNCATE, None, usual_wait)
+
+
+def _checkpoint(
+    handle: Handle, mode: int, wait: Callable[[int], bool] | None, usual_wait: Callable[[int], bool]
+) -> None:
+    """Do a checkpoint that keeps writers out, with a wait of its own for who is in the way; None for no wait."""
     handle.con.set_busy_handler(wait)
     try:
-        handle.con.wal_checkpoint(mode=apsw.SQLITE_CHECKPOINT_RESTART)
+        handle.con.wal_checkpoint(mode=mode)
     except apsw.BusyError:
         pass
     finally:

@@ -1,4 +1,4 @@
-"""Giving room back to the disk: free pages in steps of a few milliseconds, and a -wal file that nobody fills any more.
+"""Giving room back to the disk: free pages in steps of a few milliseconds; and how much it is that a cache takes there.
 
 What is removed leaves pages of the file free, which new entries fill. Where there are many more than that takes, they
 are given back (``PRAGMA incremental_vacuum``: pages from the end of the file move into free ones, and the file is cut).
@@ -8,12 +8,7 @@ That takes a file that was made for it; one of an older hitrate keeps its size.
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
 from typing import Any
-
-import apsw
-
-from hitrate.stores.sqlite.connections import Handle
 
 PAGES_PER_STEP = 64
 SPARE_PAGES = 256
@@ -40,17 +35,6 @@ def give_back(execute: Any, spare: int = SPARE_PAGES) -> bool:
         return False
     execute(f"PRAGMA incremental_vacuum({min(surplus, PAGES_PER_STEP)})").fetchall()
     return bool(surplus > PAGES_PER_STEP)
-
-
-def truncate_wal(handle: Handle, usual_wait: Callable[[int], bool]) -> None:
-    """Fold the -wal file into the database and cut it to nothing, unless somebody is in the way."""
-    handle.con.set_busy_handler(None)
-    try:
-        handle.con.wal_checkpoint(mode=apsw.SQLITE_CHECKPOINT_TRUNCATE)
-    except apsw.BusyError:
-        pass
-    finally:
-        handle.con.set_busy_handler(usual_wait)
 
 
 def bytes_on_disk(path: str) -> int:
