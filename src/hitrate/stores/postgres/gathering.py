@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 from collections import deque
 from collections.abc import Awaitable, Callable, Sequence
+from contextvars import Context
 from typing import Any, NamedTuple
 
 from hitrate.errors import HitrateError, StoreError
@@ -75,7 +76,8 @@ class Lane:
             due.popleft()
         due.append((loop.time() + self._timeout, future))
         if self._timer is None:
-            self._timer = loop.call_at(due[0][0], self._fail_late, loop)
+            # It goes on while calls queue, so it must not keep what the context of this one holds.
+            self._timer = loop.call_at(due[0][0], self._fail_late, loop, context=Context())
 
     def _fail_late(self, loop: asyncio.AbstractEventLoop) -> None:
         timer, self._timer = self._timer, None

@@ -13,6 +13,7 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable
+from contextvars import Context
 from typing import TYPE_CHECKING, Any
 
 from hitrate.errors import StoreError
@@ -122,7 +123,8 @@ class Lane:
             self._timer.cancel()
             self._timer = None
         if self._timer is None:
-            self._timer = self._loop.call_at(deadline, self._check_time)
+            # It goes on for as long as the loop has calls, so it must not keep what the context of this one holds.
+            self._timer = self._loop.call_at(deadline, self._check_time, context=Context())
 
     # The connection
 
@@ -148,7 +150,7 @@ class Lane:
                 else StoreError(f"{self._node.name} cannot be reached: {reason_of(failure)}")
             )
         try:
-            self._loop.call_soon_threadsafe(self._opened, link, error)
+            self._loop.call_soon_threadsafe(self._opened, link, error, context=Context())
         except RuntimeError:  # the loop was closed; nobody waits any more
             if link is not None:
                 link.close()

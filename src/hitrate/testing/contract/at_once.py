@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import random
+import time
+import weakref
 from concurrent.futures import ThreadPoolExecutor
+from contextvars import ContextVar
 from threading import Barrier
 from typing import Any
 
@@ -15,6 +19,13 @@ from hitrate.testing.faces import Driver, Face
 THREADS = 8
 KEYS: list[FullKey] = [((f"n{number % 3}",), str(number)) for number in range(12)]
 A, B = KEYS[:2]
+
+
+class Held:
+    """What a run holds in a context variable."""
+
+
+HELD: ContextVar[Held] = ContextVar("HELD")
 
 
 class AtOnce(Fixtures):
@@ -116,6 +127,34 @@ class AtOnce(Fixtures):
             return await asyncio.gather(*tasks, return_exceptions=True)
 
         assert asyncio.run(reads())[1::2] == [{A: "value"}] * 10
+
+    def test_the_context_of_a_call_is_let_go(self, new_cache: MakeCache) -> None:
+        """What a context variable holds while a cache is awaited is let go with the task, however busy the cache is."""
+        cache = new_cache()
+
+        async def run(number: int) -> weakref.ref[Held]:
+            held = Held()
+            HELD.set(held)
+            await cache.aset({A: (number, None)})
+            await cache.aget([A, B])
+            return weakref.ref(held)
+
+        async def runs() -> list[weakref.ref[Held]]:
+            first = await asyncio.create_task(run(0))
+            return [first, await asyncio.create_task(run(1)), *await asyncio.gather(*map(run, range(2, 30)))]
+
+        async def are_let_go() -> bool:
+            refs = await runs()
+            deadline = time.monotonic() + 10  # a thread that served them may be about to let go of them
+            while any(ref() is not None for ref in refs):
+                if time.monotonic() > deadline:
+                    return False
+                await cache.aget([A, B])
+                await asyncio.sleep(0)  # a cache that never waits lets no callback run
+                gc.collect()
+            return True
+
+        assert asyncio.run(are_let_go()), "a run's context is held after the run"
 
 
 def hammer(cache: Driver, chance: random.Random) -> None:
