@@ -66,7 +66,7 @@ def test_a_set_that_a_full_server_refuses_removes_what_it_was_to_replace(
     small_server: Server, fill: Any, face: Face, options: Any
 ) -> None:
     with (
-        face.open(RedisCache(small_server.unix_url, **options)) as cache,
+        opened(face, RedisCache(small_server.unix_url, **options)) as cache,
         RedisCache[Any](small_server.unix_url, **options) as other,
     ):
         cache.set({A: ("old", None), B: ("old", None), C: ("other", None)})
@@ -215,6 +215,21 @@ def test_what_is_set_again_is_served_at_once(path: Path, face: Face) -> None:
         assert cache.get([A, B]) == {A: "new"}
 
 
+@pytest.mark.parametrize("clear", ["clear", "clear all", "clear under"])
+def test_a_clear_that_is_made_up_for_later_takes_nothing_that_was_set_since(path: Path, face: Face, clear: str) -> None:
+    raw = SqliteCache[Any](path=path)
+    with opened(face, raw) as cache:
+        cache.set({A: ("old", None), B: ("old", None)})
+        with locked(path):
+            writes(cache)[clear]()
+            cache.set({A: ("dropped", None)})
+        cache.set({A: ("new", None)})  # within the second in which the file is left alone
+        vars(raw._store).update(_settle_at=0.0)  # which then has passed
+        cache.set({C: ("later", None)})
+    with SqliteCache[Any](path=path) as other:
+        assert other.get([A, B, C]) == {A: "new", C: "later"}
+
+
 def test_a_store_that_forgot_nothing_is_asked_itself_again(path: Path) -> None:
     with SqliteCache[Any](path=path) as cache:
         store = cache._store
@@ -241,7 +256,6 @@ def test_very_many_are_remembered_by_their_namespaces(path: Path, monkeypatch: p
             for key in keys[:20]:
                 cache.set({key: ("new", None)})
             assert cache.get([*keys, (("other",), "a")]) == {(("other",), "a"): "other"}
-        # Before what is owed has been removed, since that was tried a moment ago.
         cache.set({keys[0]: ("new", None)})
         assert cache.get(keys) == {keys[0]: "new"}
         with locked(path):

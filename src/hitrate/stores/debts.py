@@ -63,6 +63,10 @@ class Debts:
             or (bool(self._prefixes) and key[0].startswith(tuple(self._prefixes)))
         )
 
+    def clears(self, key: EncodedKey) -> bool:
+        """Tell whether a clear is owed that would remove the entry of a key."""
+        return bool(self._all or key[0] in self._names or key[0].startswith(tuple(self._prefixes)))
+
     def latest(self, key: EncodedKey) -> int:
         """Return when something last came to be owed that concerns a key; 0 for never."""
         prefixes = [time for prefix, time in self._prefixes.items() if key[0].startswith(prefix)]

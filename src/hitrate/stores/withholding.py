@@ -97,10 +97,18 @@ class WithholdingStore(Store):
                 self._paid([key for key, each in zip(left, found, strict=True) if each is None], since)
         self._end_if_done()
 
-    def _removing(self) -> Plan[None]:
+    def _removing(self, before: Collection[EncodedKey] = ()) -> Plan[None]:
+        """Remove some of what is owed.
+
+        Args:
+            before: keys that are about to be written. A clear that comes later would take their new entries, too, so
+                where one is owed, the store is asked however lately it failed.
+        """
         debts = self._debts
         with a_few_lines:
-            if debts.settling or not debts or time.monotonic() < self._settle_at:
+            if debts.settling or not debts:
+                return
+            if time.monotonic() < self._settle_at and not any(map(debts.clears, before)):
                 return
             debts.settling = True
             bill = debts.bill()
@@ -185,7 +193,7 @@ class WithholdingStore(Store):
         return await acarry_out(self._writing(changes))
 
     def _writing(self, changes: Changes) -> Plan[int]:
-        yield from self.settling()
+        yield from self._removing(before=changes)
         since = self._now()
         removed: int = yield self.store, "write", changes
         self._paid(changes, since)
