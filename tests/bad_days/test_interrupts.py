@@ -27,11 +27,9 @@ pytestmark = pytest.mark.filterwarnings("ignore:coroutine .* was never awaited:R
 
 
 @pytest.fixture(autouse=True)
-def _collected() -> Iterator[None]:
-    gc.freeze()
+def _collected(small_collections: None) -> Iterator[None]:
     yield
     gc.collect()
-    gc.unfreeze()
 
 
 def within_finaliser(frame: Any) -> bool:
