@@ -24,10 +24,8 @@ def vandal() -> Iterator[Vandal]:
     vandal.leave()
 
 
-@pytest.fixture
-def small_collections() -> Iterator[None]:
-    """Leave what is there already out of collections, which would take longer than the tests."""
+@pytest.fixture(scope="module")
+def small_collections() -> None:
+    """Leave what earlier tests have left out of collections too, which would take longer than the tests."""
     gc.collect()
     gc.freeze()
-    yield
-    gc.unfreeze()

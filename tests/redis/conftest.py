@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from typing import Any
 from uuid import uuid4
 
 import pytest
-import redis
 
 from servers.valkey import cluster_url, redis_url, server
 
@@ -14,7 +14,7 @@ __all__ = ["cluster_url", "new_prefix", "redis_url", "server"]
 
 
 @pytest.fixture
-def new_prefix(request: pytest.FixtureRequest) -> Iterator[Callable[[], str]]:
+def new_prefix(request: pytest.FixtureRequest, nodes_at: Callable[[str], list[Any]]) -> Iterator[Callable[[], str]]:
     """A function that returns a prefix no cache has had; what is under it is removed afterwards."""
     prefixes: list[str] = []
 
@@ -24,24 +24,15 @@ def new_prefix(request: pytest.FixtureRequest) -> Iterator[Callable[[], str]]:
 
     yield new
     urls = [request.getfixturevalue(name) for name in ("redis_url", "cluster_url") if name in request.fixturenames]
-    for url in urls:
-        remove_all(url, prefixes)
+    for client in (each for url in urls for each in nodes_at(url)):
+        remove_all(client, prefixes)
 
 
-def remove_all(url: str, prefixes: list[str]) -> None:
-    first = redis.Redis.from_url(url)
-    clients = [first]
-    if first.info("cluster")["cluster_enabled"]:
-        cluster = redis.RedisCluster.from_url(url)
-        clients = [redis.Redis(host=node.host, port=node.port) for node in cluster.get_primaries()]
-        cluster.close()
+def remove_all(client: Any, prefixes: list[str]) -> None:
     beginnings = tuple(prefix.encode() for prefix in prefixes)
-    for client in clients:
-        doomed = [name for name in client.scan_iter(count=10_000) if name.startswith(beginnings)]
-        for start in range(0, len(doomed), 10_000):
-            with client.pipeline(transaction=False) as pipeline:
-                for name in doomed[start : start + 10_000]:
-                    pipeline.unlink(name)
-                pipeline.execute()
-    for client in {first, *clients}:
-        client.close()
+    doomed = [name for name in client.scan_iter(count=10_000) if name.startswith(beginnings)]
+    for start in range(0, len(doomed), 10_000):
+        with client.pipeline(transaction=False) as pipeline:
+            for name in doomed[start : start + 10_000]:
+                pipeline.unlink(name)
+            pipeline.execute()
