@@ -87,7 +87,7 @@ def _for_the_owner(path: str, flags: int) -> int:
     return os.open(path, flags, 0o600)
 
 
-_LIBRARIES = ["langgraph", "diskcache"]
+_LIBRARIES = ["langgraph", "diskcache", "langchain"]
 
 
 @click.command("import")
@@ -102,9 +102,9 @@ def import_command(ctx: click.Context, url: str, path: Path, library: str | None
 
     No value is decoded. Each batch is stored whole; after an interruption the same command carries on.
 
-    --from takes over another library's cache: PATH is the file of LangGraph's SqliteCache, or the folder of a diskcache
-    Cache or FanoutCache. Nothing is unpickled, and nothing is imported because a file names it; what is left is told,
-    and is no failure.
+    --from takes over another library's cache: PATH is the file of LangGraph's SqliteCache, the folder of a diskcache
+    Cache or FanoutCache, or the file of LangChain's SQLiteCache or SQLAlchemyMd5Cache. Nothing is unpickled, and
+    nothing is imported because a file names it; what is left is told, and is no failure.
     """
     taken = Taken()
     failure = None
