@@ -579,6 +579,16 @@ class Cache(BaseCache[ValueT]):
             if store is self._store and not store.owes:
                 self._exchange(store.store)
 
+    def _exchange_within(self, other: Callable[[Any], Any]) -> None:
+        """Put another in the place of the store itself, within what may stand before that."""
+        from hitrate.stores.withholding import WithholdingStore
+
+        with a_few_lines:
+            if isinstance(self._store, WithholdingStore):
+                self._store.store = other(self._store.store)
+            else:
+                self._exchange(other(self._store))
+
     def _exchange(self, store: Store) -> None:
         self._store = store
         if self._looks_in[1] == "get":
