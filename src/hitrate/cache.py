@@ -55,6 +55,11 @@ _warned: set[type] = set()
 """The classes that were warned of."""
 
 
+def without_hint_for_graphs(cls: type[Cache[Any]]) -> None:
+    """Do not warn that caches of a class were given to a LangGraph graph: whoever opens them knows."""
+    _warned.add(cls)
+
+
 class Cache(BaseCache[ValueT]):
     """A cache whose entries a store keeps. What the public caches add to it is in ``compute/cache.py``.
 
