@@ -7,12 +7,13 @@ PIP_INSTALL := $(BIN)/python -m pip install --quiet --quiet --disable-pip-versio
 
 unexport PYTHONPATH PYTHONHOME VIRTUAL_ENV PYTHONDONTWRITEBYTECODE
 
-.PHONY: help demo test check lint types lint-and-types test-others bench torture clean
+.PHONY: help demo test check lint types lint-and-types test-others docs bench torture clean
 
 help:
 	@echo "make demo    run a graph and an agent over real documents, each twice: cold, and from the cache"
 	@echo "make test    run all tests"
-	@echo "make check   ruff, mypy, pyright, the tests on other Pythons, the main ones on the lowest releases allowed"
+	@echo "make check   ruff, mypy, pyright, the links of the docs, the tests on other Pythons, the main ones on the lowest releases allowed"
+	@echo "make docs    build the documentation site, build/site, with the API reference; a broken link fails"
 	@echo "make bench   compare with other caches; writes docs/bench (CELLS=agents. for some)"
 	@echo "make torture attack it for some 10 minutes: stopped and killed holders, cut channels, interrupts, collections"
 	@echo "make clean   remove what the others made"
@@ -28,7 +29,7 @@ test: .venv/.test .venv/.test-agents .venvs/langchain/.suites
 check:
 	@$(MAKE) --no-print-directory --jobs=2 --output-sync=target lint-and-types test-others
 
-lint-and-types: lint types
+lint-and-types: lint types docs
 
 lint: .venv/.dev
 	$(BIN)/ruff check
@@ -43,6 +44,11 @@ types: .venv/.dev
 # The extra dev has uv, which resolves the lowest releases.
 test-others: .venv/.dev
 	@.ci/test-others $(BIN)/python
+
+# Without a network once the environment is there.
+docs: .venv/.docs
+	@NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --quiet --strict
+	@echo "The site begins at build/site/index.html"
 
 bench: .venv/.bench
 	$(BIN)/python -m bench $(CELLS)

@@ -55,6 +55,11 @@ _warned: set[type] = set()
 """The classes that were warned of."""
 
 
+def without_hint_for_graphs(cls: type[Cache[Any]]) -> None:
+    """Do not warn that caches of a class were given to a LangGraph graph: whoever opens them knows."""
+    _warned.add(cls)
+
+
 class Cache(BaseCache[ValueT]):
     """A cache whose entries a store keeps. What the public caches add to it is in ``compute/cache.py``.
 
@@ -578,6 +583,16 @@ class Cache(BaseCache[ValueT]):
         with a_few_lines:
             if store is self._store and not store.owes:
                 self._exchange(store.store)
+
+    def _exchange_within(self, other: Callable[[Any], Any]) -> None:
+        """Put another in the place of the store itself, within what may stand before that."""
+        from hitrate.stores.withholding import WithholdingStore
+
+        with a_few_lines:
+            if isinstance(self._store, WithholdingStore):
+                self._store.store = other(self._store.store)
+            else:
+                self._exchange(other(self._store))
 
     def _exchange(self, store: Store) -> None:
         self._store = store

@@ -73,3 +73,15 @@ def test_a_limit_of_the_program_is_not_undercut(hitrate: Command) -> None:
         cache.set({(("a",), f"{i}"): (i, None) for i in range(100)})
     assert hitrate("clear", "sqlite:///c.db", "--namespace", "none", "--yes").code == 0
     assert entries(hitrate, "sqlite:///c.db") == 100
+
+
+def test_tiers_are_kept_as_the_caches_that_they_are_made_of(hitrate: Command) -> None:
+    url = "memory:+sqlite:///c.db"
+    with SqliteCache("c.db", clock=lambda: 1000.0) as cache:
+        cache.set({(("a",), f"{i}"): ("x" * 1000, 10.0 if i % 2 else None) for i in range(300)})
+    assert "150 entries that have expired" in hitrate("clear", url, "--expired", "--dry-run").out
+    assert "removed 150" in hitrate("clear", url, "--expired", "--yes").out
+    assert hitrate("clear", url, "--all", "--yes").code == 0
+    told = hitrate("compact", url, "--json").json
+    assert told["after"] < told["before"]
+    assert hitrate("check", url).out == "0 entries, all in order\n"

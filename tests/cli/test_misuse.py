@@ -12,7 +12,7 @@ import pytest
 from cli.conftest import Command
 
 READS = [["stats"], ["ls"], ["keys", "a"], ["show", "a", "k"]]
-CHANGES = [["clear", "--all", "--yes"]]
+CHANGES = [["clear", "--all", "--yes"], ["check"], ["check", "--repair"], ["compact"], ["export", "x.export"]]
 
 
 def make_another_programs() -> None:
@@ -89,6 +89,10 @@ def test_wrong_arguments_are_misuse(hitrate: Command, filled: str, arguments: li
     answer = hitrate(*arguments)
     assert (answer.code, answer.out) == (2, "")
     assert answer.err
+
+
+def test_a_limit_may_be_any_number(hitrate: Command, filled: str) -> None:
+    assert len(hitrate("keys", filled, "a/0", "--limit", "9" * 30, "--json").json) == 2
 
 
 @pytest.mark.parametrize("url", ["redis://:secret@127.0.0.1:1", "postgresql://me:secret@127.0.0.1:1/db"])

@@ -170,3 +170,23 @@ def test_no_bytes_make_reading_fail_otherwise(junk: bytes) -> None:
             list(read_export(BytesIO(start + junk)))
         except (NoExport, CutShort):
             pass
+
+
+@pytest.mark.parametrize("name", ["", ".", "pipe", "to a pipe"])
+def test_what_is_no_file_is_not_replaced_by_an_export(hitrate: Command, url: str, name: str) -> None:
+    os.mkfifo("pipe")
+    os.symlink("pipe", "to a pipe")
+    before = sorted(os.listdir())
+    answer = hitrate("export", url, name, "--force")
+    assert (answer.code, answer.out) == (2, "")
+    assert sorted(os.listdir()) == before
+    assert Path("pipe").is_fifo()
+
+
+def test_an_export_to_a_link_replaces_what_it_leads_to(hitrate: Command, url: str) -> None:
+    Path("real").write_text("old")
+    os.symlink("real", "link")
+    assert hitrate("export", url, "link").code == 3
+    assert hitrate("export", url, "link", "--force").code == 0
+    assert Path("link").is_symlink()
+    assert Path("real").read_bytes().startswith(b"hitrate export 1\n")

@@ -40,3 +40,15 @@ def test_it_is_looked_into_and_cleared(hitrate: Command, url: str) -> None:
     assert hitrate("clear", url, "--larger-than", "0", "--under", "a/2", "--yes", "--json").json["entries"] == 10
     assert hitrate("stats", url, "--json").json["entries"] == 10
     assert hitrate("compact", url).code == 1
+
+
+def test_what_has_expired_in_postgresql_is_counted_and_removed(hitrate: Command, postgres_url: str) -> None:
+    joint = "&" if "?" in postgres_url else "?"
+    url = f"{postgres_url}{joint}table=t{uuid4().hex[:12]}"
+    with open_cache(url, clock=lambda: 1000.0) as cache:
+        cache.set({(("a",), f"{i}"): (i, 10.0 if i % 2 else None) for i in range(400)})
+        assert "200 entries that have expired" in hitrate("clear", url, "--expired", "--dry-run").out
+        assert hitrate("clear", url, "--expired", "--yes", "--json").json["entries"] == 200
+        assert "would remove 0" in hitrate("clear", url, "--expired", "--dry-run").out
+        assert hitrate("stats", url, "--json").json["entries"] == 200
+        cache.clear()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import pickle
 import sqlite3
@@ -185,3 +186,12 @@ def test_what_is_none_of_theirs_is_refused_and_no_cache_is_made(hitrate: Command
     assert (answer.code, answer.out) == (3, "")
     assert "theirs" in answer.err
     assert not Path("c.db").exists()
+
+
+def test_no_hint_for_graphs_is_given_of_what_a_graph_stored(shell: Command) -> None:
+    with GraphCache("c.db") as cache:
+        graph_of([], cache).invoke({"question": "where?"})
+    (namespace,) = shell("ls", URL, "--json").json
+    where = json.dumps(namespace["namespace"])
+    assert shell("keys", URL, where).err == ""
+    assert shell("clear", URL, "--namespace", where, "--yes").err == ""

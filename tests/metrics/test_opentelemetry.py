@@ -98,7 +98,7 @@ def test_a_computation_is_a_span_below_its_callers_and_a_hit_is_none() -> None:
     assert [span.name for span in spans] == ["hitrate.compute"] * 3 + ["request"]
     assert {span.parent.span_id for span in spans[:3] if span.parent} == {spans[3].context.span_id}
     assert [span.status.is_ok for span in spans[:3]] == [True, True, False]
-    assert [dict(span.attributes or {}) for span in spans[:3]] == [{"cache": "c"}] * 3
+    assert [dict(span.attributes or {}) for span in spans[:3]] == [{"cache": "c", "hitrate.keys": 1}] * 3
     telemetry.provider.shutdown()
     tracers.shutdown()
 

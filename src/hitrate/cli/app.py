@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import sys
 from importlib import import_module
 from typing import Any
@@ -23,6 +24,10 @@ _COMMANDS = {
     "import": ("moving", "Store the entries of such a file, or of another library."),
 }
 """Where each command is, and what the overview says of it: the module is imported when the command is run."""
+
+
+_NARROW = 52
+"""Columns; click has no page of help narrower than this, less its margin."""
 
 
 class _Commands(click.Group):
@@ -81,7 +86,7 @@ def run(arguments: list[str] | None = None) -> int:
         _write_anything(stream)
     try:
         try:
-            code = hitrate.main(arguments, prog_name="hitrate", standalone_mode=False)
+            code = hitrate.main(arguments, prog_name="hitrate", standalone_mode=False, terminal_width=_width_of_help())
             sys.stdout.flush()
         except BrokenPipeError:
             return _pipe_closed()
@@ -93,6 +98,12 @@ def run(arguments: list[str] | None = None) -> int:
     except KeyboardInterrupt:
         return INTERRUPTED
     return code if isinstance(code, int) else DONE
+
+
+def _width_of_help() -> int | None:
+    """Return how wide a help page is where the terminal is narrower than click takes them to be; else None."""
+    columns = shutil.get_terminal_size().columns
+    return max(columns - 1, 20) if columns < _NARROW else None
 
 
 def _pipe_closed() -> int:

@@ -49,6 +49,7 @@ def changing(url: str, *, make: bool = False) -> Iterator[Cache]:
 
 @contextmanager
 def _opened(url: str, **options: Any) -> Iterator[Cache]:
+    from hitrate.cache import without_hint_for_graphs
     from hitrate.opening import open
 
     if _OF_MEMORY_ALONE.match(url):
@@ -59,6 +60,7 @@ def _opened(url: str, **options: Any) -> Iterator[Cache]:
         if isinstance(error.__cause__, StoreError):  # a file that is another program's
             raise Failure(str(error)) from error
         raise click.UsageError(str(error)) from error
+    without_hint_for_graphs(type(cache))  # no graph is run here, and what graphs stored is looked at all the same
     with cache:
         yield cache
 

@@ -12,9 +12,11 @@ import click
 from hitrate.base import Namespace
 from hitrate.cli.arguments import bytes_of, cache_argument, json_option, name_of, namespace_of, seconds_of
 from hitrate.cli.caches import Cache, changing, named, reading
-from hitrate.cli.exits import MISUSE, Failure
+from hitrate.cli.exits import MISUSE, NOT_SO, Failure
 from hitrate.cli.printing import print_json, size
+from hitrate.cli.progress import progress
 from hitrate.entry_info import EntryInfo
+from hitrate.tidying import count_expired, remove_expired
 
 
 class Choice(NamedTuple):
@@ -94,7 +96,7 @@ def clear_command(
     choice = Choice(namespace if under is None else under, namespace is not None, older_than, larger_than)
     with reading(url) as cache:
         where = named(cache)
-        entries, taken = (_expired(cache), 0) if expired else _count(cache, choice)
+        entries, taken = (count_expired(cache), 0) if expired else _count(cache, choice)
     what = f"{entries} entries that have expired" if expired else f"{entries} entries {choice.described()}"
     if dry_run:
         _tell(json_, f"would remove {what}" + ("" if expired else f" ({size(taken)})"), entries, dry_run=True)
@@ -102,7 +104,7 @@ def clear_command(
     if not yes:
         _ask(f"remove {what} from {where}, for every program that uses it?")
     with changing(url) as cache:
-        removed = cache._open_store().remove_expired() if expired else _clear(cache, choice, entries)
+        removed = _remove_expired(cache) if expired else _clear(cache, choice, entries)
     _tell(json_, f"removed {removed} entries", removed, dry_run=False)
 
 
@@ -110,15 +112,23 @@ def _count(cache: Cache, choice: Choice) -> tuple[int, int]:
     """Return how many entries are meant, and their bytes."""
     is_meant = choice.test(time.time())
     entries = taken = 0
-    for info in cache.entries(choice.under or ()):
-        if is_meant(info):
-            entries += 1
-            taken += info.bytes
+    with progress("looking", _total(cache, choice)) as shown:
+        for info in shown.along(cache.entries(choice.under or ())):
+            if is_meant(info):
+                entries += 1
+                taken += info.bytes
     return entries, taken
 
 
-def _expired(cache: Cache) -> int:
-    return cache._open_store().count_expired()
+def _total(cache: Cache, choice: Choice) -> int | None:
+    """Return how many entries there are to look through, if that is known."""
+    return None if choice.under else cache.stats().entries
+
+
+def _remove_expired(cache: Cache) -> int:
+    with progress("removing") as shown:
+        shown.show()
+        return remove_expired(cache)
 
 
 def _clear(cache: Cache, choice: Choice, counted: int) -> int:
@@ -127,7 +137,9 @@ def _clear(cache: Cache, choice: Choice, counted: int) -> int:
 
     if not choice.whole:
         is_meant = choice.test(time.time())
-        return remove(cache, (info[:2] for info in cache.entries(choice.under or ()) if is_meant(info)))
+        with progress("removing", _total(cache, choice)) as shown:
+            infos = shown.along(cache.entries(choice.under or ()))
+            return remove(cache, (info[:2] for info in infos if is_meant(info)))
     if choice.exactly:
         cache.clear([choice.under or ()])
     else:
@@ -138,7 +150,10 @@ def _clear(cache: Cache, choice: Choice, counted: int) -> int:
 def _ask(question: str) -> None:
     if not sys.stdin.isatty():
         raise Failure("nobody can be asked here; add --yes to remove, or --dry-run to see how many", MISUSE)
-    click.confirm(question, abort=True, err=True)
+    # Not by click: it makes Ctrl-C at a question the same as the end of the input.
+    click.echo(f"{question} [y/N]: ", nl=False, err=True)
+    if sys.stdin.readline().strip().lower() not in ("y", "yes"):
+        raise Failure("nothing was removed", NOT_SO)
 
 
 def _tell(json_: bool, text: str, entries: int, **more: Any) -> None:

@@ -11,6 +11,8 @@ from hitrate.cli.arguments import cache_argument, json_option, name_of
 from hitrate.cli.caches import changing, reading
 from hitrate.cli.exits import NOT_SO, Failure
 from hitrate.cli.printing import one_line, print_json, size
+from hitrate.cli.progress import progress
+from hitrate.tidying import compact
 
 
 @click.command("check")
@@ -24,7 +26,9 @@ def check_command(ctx: click.Context, url: str, repair: bool, json_: bool) -> No
     With --repair it exits with 1 only if something could not be put right.
     """
     with (changing if repair else reading)(url) as cache, closing(findings(cache, repair=repair)) as each:
-        found = list(each)
+        with progress("checking") as shown:
+            shown.show()
+            found = list(each)
         entries = cache.stats().entries
     if json_:
         print_json({"entries": entries, "problems": [finding._asdict() for finding in found]})
@@ -44,7 +48,10 @@ def compact_command(url: str, json_: bool) -> None:
     """Give the room that removed entries left in the file at URL back to the disk. Programs may go on using it."""
     with changing(url) as cache:
         before = cache.stats().disk_bytes
-        if not cache._open_store().compact():
+        with progress("compacting") as shown:
+            shown.show()
+            compacted = compact(cache)
+        if not compacted:
             raise Failure("only a cache in a file has room to give back; a server does that by itself", NOT_SO)
     with reading(url) as cache:
         after = cache.stats().disk_bytes

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 import time
 from collections.abc import Iterator
 from itertools import islice
@@ -90,9 +91,9 @@ def keys_command(url: str, namespace: Namespace, limit: int, json_: bool) -> Non
     with reading(url) as cache:
         infos = entries_of(cache, namespace)
         if json_:
-            print_json_list(map(_as_dict, islice(infos, limit or None)))
+            print_json_list(map(_as_dict, islice(infos, min(limit, sys.maxsize) or None)))
             return
-        found = list(islice(infos, limit or None))
+        found = list(islice(infos, min(limit, sys.maxsize) or None))
         more = limit and next(infos, None) is not None
     now = time.time()
     print_table(

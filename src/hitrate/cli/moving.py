@@ -15,8 +15,9 @@ import click
 from hitrate.base import Namespace
 from hitrate.cli.arguments import cache_argument, json_option, name_of, namespace_of
 from hitrate.cli.caches import changing, reading
-from hitrate.cli.exits import NOT_SO, Failure, failures_told
+from hitrate.cli.exits import MISUSE, NOT_SO, Failure, failures_told
 from hitrate.cli.printing import one_line, print_json
+from hitrate.cli.progress import progress
 from hitrate.exchange.exports import CutShort, NoExport, compressed, opened, read_export, write_export
 from hitrate.exchange.foreign import NotTheirs
 from hitrate.exchange.taking import Taken, take
@@ -41,10 +42,14 @@ def export_command(
     FILE appears when it is whole. Damaged entries are left out and told, and make the exit code 1.
     """
     damaged: list[Damaged] = []
-    with reading(url) as cache, _appearing(file, force=force) as target:
+    with (
+        reading(url) as cache,
+        _appearing(file, force=force) as target,
+        progress("exporting", None if under else cache.stats().entries) as shown,
+    ):
 
         def sound() -> Iterator[Record]:
-            for each in records(cache, under):
+            for each in shown.along(records(cache, under)):
                 if isinstance(each, Damaged):
                     damaged.append(each)
                 else:
@@ -69,10 +74,13 @@ def export_command(
 @contextmanager
 def _appearing(path: Path, *, force: bool) -> Iterator[IO[bytes]]:
     """Open a file for writing that takes its name when it is whole, and is removed if that fails."""
-    part = path.with_name(f"{path.name}.part-{os.getpid()}")
     with failures_told():
+        path = Path(os.path.realpath(path))  # of a link, the file that it leads to is replaced
+        if path.exists() and not path.is_file():
+            raise Failure(f"{path} is no file: a folder or a device is not replaced", MISUSE)
         if path.exists() and not force:
             raise Failure(f"{path} is there already; --force replaces it")
+        part = path.with_name(f"{path.name}.part-{os.getpid()}")
         try:
             with open(part, "xb", opener=_for_the_owner) as file:
                 yield file
@@ -87,7 +95,7 @@ def _for_the_owner(path: str, flags: int) -> int:
     return os.open(path, flags, 0o600)
 
 
-_LIBRARIES = ["langgraph", "diskcache"]
+_LIBRARIES = ["langgraph", "diskcache", "langchain"]
 
 
 @click.command("import")
@@ -102,9 +110,9 @@ def import_command(ctx: click.Context, url: str, path: Path, library: str | None
 
     No value is decoded. Each batch is stored whole; after an interruption the same command carries on.
 
-    --from takes over another library's cache: PATH is the file of LangGraph's SqliteCache, or the folder of a diskcache
-    Cache or FanoutCache. Nothing is unpickled, and nothing is imported because a file names it; what is left is told,
-    and is no failure.
+    --from takes over another library's cache: PATH is the file of LangGraph's SqliteCache, the folder of a diskcache
+    Cache or FanoutCache, or the file of LangChain's SQLiteCache or SQLAlchemyMd5Cache. Nothing is unpickled, and
+    nothing is imported because a file names it; what is left is told, and is no failure.
     """
     taken = Taken()
     failure = None
@@ -113,14 +121,15 @@ def import_command(ctx: click.Context, url: str, path: Path, library: str | None
         _tell(taken, json_=json_)
         return
     with failures_told(), path.open("rb") as file, opened(file) as source:
+        length, where = (os.fstat(file.fileno()).st_size, file.tell) if file.seekable() else (None, None)
         stream = read_export(source)
         try:
             first = next(stream, None)  # before a cache is made: of what is no export, none is
         except (NoExport, CutShort) as error:
             raise Failure(f"{path}: {error}") from error
-        with changing(url, make=True) as cache:
+        with changing(url, make=True) as cache, progress("importing", length) as shown:
             try:
-                take(cache, _with_first(first, stream), taken, replace=replace)
+                take(cache, shown.along(_with_first(first, stream), where), taken, replace=replace)
             except CutShort as error:
                 failure = f"{path}: {error}; the entries before that were stored"
     _tell(taken, json_=json_)
@@ -136,8 +145,8 @@ def _take_over(url: str, path: Path, library: str, taken: Taken, *, replace: boo
         stream = source.records_of(path)
         try:
             first = next(stream, None)  # before a cache is made
-            with changing(url, make=True) as cache:
-                take(cache, _with_first(first, stream), taken, replace=replace)
+            with changing(url, make=True) as cache, progress("importing") as shown:
+                take(cache, shown.along(_with_first(first, stream)), taken, replace=replace)
         except NotTheirs as error:
             raise Failure(str(error)) from error
 

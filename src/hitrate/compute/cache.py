@@ -23,6 +23,9 @@ class ComputingCache(Cache[ValueT]):
     _observers: tuple[Callable[[float, bool], None], ...] = ()
     """Are told how many seconds each computation took, and whether it failed, on its thread; they do not raise."""
 
+    _around: tuple[Callable[[Any], Any], ...] = ()
+    """Are given each computation's ``Work`` before it is done, and return what is done in its place."""
+
     # Computing
 
     def get_or_compute(

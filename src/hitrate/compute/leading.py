@@ -269,9 +269,12 @@ class Run:
         """
         cache = self._cache
         flights = [self._left[key] for key in keys]
+        work: Any = self._work
+        for around in cache._around:
+            work = around(work)
         started = cache._clock()
         try:
-            computed = yield self._work, "run", flights
+            computed = yield work, "run", flights
         except GeneratorExit:
             raise
         except BaseException as error:

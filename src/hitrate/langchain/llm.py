@@ -140,8 +140,7 @@ class LLMCache(LangChainCache):
         if current_mode() == BYPASS:
             return None
         try:
-            name, model = model_of(llm_string)
-            return (*NAMESPACE, name), key_of((), (prompt_of(prompt), model), {}, PLAIN)
+            return key_of_call(prompt, llm_string)
         except NoContent as error:
             self._once.log("a model", error)
         except Exception as error:
@@ -174,19 +173,44 @@ class LLMCache(LangChainCache):
             return {}
         try:
             seconds = self._missed.seconds_since(full_key, started)
-            messages = [each.message for each in generations if isinstance(each, ChatGeneration)]
-            whole = all(_is_whole(each) for each in generations)
+            stored = stored_form(generations, seconds)
             pairs: dict[FullKey, tuple[Any, float | None]] = {}
-            if whole:
-                kept = [_kept(each) for each in generations]
-                # Each of several generations has the usage of the whole call.
-                tokens = max((tokens_of([each]) for each in messages), default=(0, 0))
-                pairs[full_key] = [seconds, *tokens, kept], self._ttl
+            if stored is not None:
+                pairs[full_key] = stored, self._ttl
         except Exception as error:
             self._once.log("a model", f"its answer cannot be looked at: {error!r}")
             return {}
         self._ledger.account(full_key[0], full_key[0][-1]).miss(perf_counter() - started)
         return pairs
+
+
+def key_of_call(prompt: str, llm_string: str) -> FullKey:
+    """Return the full key of a call of a model.
+
+    Args:
+        prompt: what LangChain makes of the messages, or a text.
+        llm_string: what it makes of the model and its settings.
+
+    Raises:
+        NoContent: a setting of the model is told by its memory address alone.
+    """
+    name, model = model_of(llm_string)
+    return (*NAMESPACE, name), key_of((), (prompt_of(prompt), model), {}, PLAIN)
+
+
+def stored_form(generations: Sequence[Generation], seconds: float) -> list[Any] | None:
+    """Return what is stored of the generations for a prompt; None if they are not whole.
+
+    Args:
+        generations: what a model gave.
+        seconds: how long it took.
+    """
+    if not all(_is_whole(each) for each in generations):
+        return None
+    messages = [each.message for each in generations if isinstance(each, ChatGeneration)]
+    # Each of several generations has the usage of the whole call.
+    tokens = max((tokens_of([each]) for each in messages), default=(0, 0))
+    return [seconds, *tokens, [_kept(each) for each in generations]]
 
 
 def _is_asked(full_key: FullKey | None) -> TypeGuard[FullKey]:

@@ -6,7 +6,6 @@ There is no convention for caches, so the names are our own: ``hitrate.lookups``
 from __future__ import annotations
 
 import threading
-import time
 import weakref
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
@@ -21,6 +20,9 @@ except ModuleNotFoundError as error:
         "pip install 'hitrate[opentelemetry]'"
     ) from error
 
+from hitrate.metrics.spans import Spans, TracedStore
+from hitrate.stores.memory import MemoryStore
+
 if TYPE_CHECKING:
     from opentelemetry.trace import Tracer
 
@@ -33,6 +35,7 @@ def opentelemetry(
     name: str,
     meter_provider: MeterProvider | None = None,
     tracer: Tracer | None = None,
+    span_keys: bool = False,
 ) -> None:
     """Have OpenTelemetry told what a cache does: ``hitrate.lookups`` and others, with its name as ``cache``.
 
@@ -43,7 +46,10 @@ def opentelemetry(
         cache: any cache of hitrate.
         name: the attribute ``cache``.
         meter_provider: who makes the instruments; the global one if not given.
-        tracer: makes a span ``hitrate.compute`` for each computation, a child of the span of its caller. None for none.
+        tracer: makes a span ``hitrate.compute`` for each computation, within which it runs, and spans of what the cache
+            asks its backend for: ``hitrate.get`` unless everything was found, ``hitrate.write``, ``hitrate.lease``,
+            ``hitrate.settle``, ``hitrate.clear`` and others. A hit is none. None for no spans.
+        span_keys: whether spans have the attributes ``hitrate.namespaces`` and ``hitrate.key_names``, of up to 16 keys.
 
     Raises:
         TypeError: that is no cache, or no name.
@@ -60,16 +66,16 @@ def opentelemetry(
 
     def observe(seconds: float, failed: bool) -> None:
         instruments.computed.record(seconds, {**attributes, "result": "error" if failed else "value"})
-        if tracer is not None:
-            end = time.time_ns()
-            span = tracer.start_span("hitrate.compute", start_time=end - int(seconds * 1e9), attributes=attributes)
-            if failed:
-                from opentelemetry.trace import StatusCode
-
-                span.set_status(StatusCode.ERROR)
-            span.end(end)
 
     cache._observers = (*cache._observers, observe)
+    if tracer is not None:
+        _trace(cache, Spans(tracer, name, keys=span_keys))
+
+
+def _trace(cache: ComputingCache[Any], spans: Spans) -> None:
+    cache._around = (*cache._around, spans.around)
+    if not isinstance(cache._open_store(), MemoryStore):  # which is asked by other ways, and takes no time
+        cache._exchange_within(lambda store: TracedStore(store, spans))
 
 
 class _Instruments:

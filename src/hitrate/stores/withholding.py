@@ -8,7 +8,7 @@ are misses meanwhile; a later write of theirs pays. What is owed is bounded (``d
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Collection, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
 from hitrate import forking
@@ -17,7 +17,7 @@ from hitrate.exclusive import a_few_lines
 from hitrate.failsafe import log
 from hitrate.keys import EncodedKey
 from hitrate.plans import Plan, acarry_out, carry_out
-from hitrate.stores.base import Changes, Channel, Found, Listener, Page, Store, Usage
+from hitrate.stores.base import Changes, Channel, Found, Listener, Page, Problem, Store, Usage
 from hitrate.stores.debts import KEYS_AT_MOST, Bill, Debts
 
 if TYPE_CHECKING:
@@ -183,6 +183,20 @@ class WithholdingStore(Store):
 
     def described(self) -> str:
         return self.store.described()
+
+    # Keeping
+
+    def count_expired(self) -> int:
+        return self.store.count_expired()
+
+    def remove_expired(self) -> int:
+        return self.store.remove_expired()
+
+    def check(self, repair: bool) -> Iterator[Problem] | None:
+        return self.store.check(repair)
+
+    def compact(self) -> bool:
+        return self.store.compact()
 
     # Writing
 

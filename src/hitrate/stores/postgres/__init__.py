@@ -248,6 +248,15 @@ class PostgresStore(Store):
     async def alist_page(self, under: bytes, after: Any, limit: int) -> Page:
         return await self._ahold(lambda: self._lister.page(under, after, limit))
 
+    def count_expired(self) -> int:
+        return self._hold(self._writer.count_expired)
+
+    def remove_expired(self) -> int:
+        removed = 0
+        while purged := self._hold(self._writer.purge):
+            removed += purged
+        return removed
+
     def described(self) -> str:
         return described(self._conninfo, self._names.entries)
 

@@ -290,6 +290,17 @@ class Writer:
             return ()
         return (Call(self._statements.removals.purge, (self.now(),)),)
 
+    def purge(self) -> Conversation[int]:
+        """Remove a bounded number of expired entries; return how many."""
+        results = yield (Call(self._statements.removals.purge, (self.now(),)),)
+        self.note_purged(results)
+        return read_int8(results[0].get_value(0, 0) or b"")
+
+    def count_expired(self) -> Conversation[int]:
+        """Return how many entries have expired and were not removed yet."""
+        (result,) = yield (Call(self._statements.removals.expired, (self.now(),)),)
+        return read_int8(result.get_value(0, 0) or b"")
+
     def note_purged(self, results: Sequence[Result]) -> None:
         """Hear what the calls of ``purge_if_due`` have done."""
         for result in results:

@@ -13,7 +13,7 @@ import asyncio
 import threading
 import time
 import weakref
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import nullcontext
 from functools import partial
 from typing import Any, TypeVar
@@ -25,7 +25,7 @@ from hitrate.exclusive import Exclusive, held, reentrant
 from hitrate.failsafe import log
 from hitrate.keys import EncodedKey
 from hitrate.plans import Plan, acarry_out, carry_out
-from hitrate.stores.base import Changes, Found, Page, Store, Usage
+from hitrate.stores.base import Changes, Found, Page, Problem, Store, Usage
 from hitrate.stores.keeper import Keeper
 from hitrate.stores.memory import MemoryStore
 from hitrate.stores.tiered.flights import Flight, Flights
@@ -600,6 +600,22 @@ class TieredStore(Store):
             if not debts.any:
                 return page
             return page._replace(entries=[each for each in page.entries if not debts.doubts((each.name, each.key))])
+
+    # Keeping
+
+    def count_expired(self) -> int:
+        return sum(tier.store.count_expired() for tier in self._tiers)
+
+    def remove_expired(self) -> int:
+        return sum(tier.store.remove_expired() for tier in self._tiers)
+
+    def check(self, repair: bool) -> Iterator[Problem] | None:
+        """Check the farthest tier, whose entries count."""
+        return self._far.store.check(repair)
+
+    def compact(self) -> bool:
+        gave = [tier.store.compact() for tier in self._tiers]  # each of them, whatever the first says
+        return any(gave)
 
     # The whole
 

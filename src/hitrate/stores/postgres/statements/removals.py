@@ -15,6 +15,7 @@ class Removals:
     unlease: $1 names, $2 keys; ends the leases of what is about to be removed. It goes before: whoever is storing under
         one has then done so, for ``delete`` to see, or will not.
     purge: $1 now; returns (how many had expired, whether there is litter, their namespaces).
+    expired: $1 now; returns (how many have expired).
     """
 
     def __init__(self, parts: Parts) -> None:
@@ -40,6 +41,7 @@ class Removals:
                 DELETE FROM {leases} WHERE id = ANY(ARRAY(SELECT id FROM ended))"""
         )
         expired = f"SELECT id FROM {entries} WHERE expiry <= {now('$1')} ORDER BY expiry LIMIT {PURGED_PER_STEP}"
+        self.expired = plain(f"SELECT count(*)::int8 FROM {entries} WHERE expiry <= {now('$1')}")
         self.purge = prepared(
             f"WITH {parts.gone(expired)} SELECT (SELECT entries FROM lost), {parts.litter}, {parts.emptied}"
         )

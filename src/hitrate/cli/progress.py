@@ -1,0 +1,87 @@
+"""How far long work has come: a bar on a terminal, by rich where that is installed, and nothing anywhere else."""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+from typing import Any, TypeVar
+
+T = TypeVar("T")
+
+_QUIET_SECONDS = 0.5
+"""Work that is done sooner shows no bar."""
+_BETWEEN = 256
+"""Items that are done between two looks at the clock."""
+
+
+class Progress:
+    """Is told what has been done.
+
+    Args:
+        what: is being done, as in ``exporting``.
+        total: how much there is to do; None if nobody knows.
+    """
+
+    def __init__(self, what: str, total: int | None = None) -> None:
+        self._what = what
+        self._total = total
+        self._bar: Any = None
+        self._begins = time.monotonic() + _QUIET_SECONDS if sys.stderr.isatty() else float("inf")
+
+    def show(self) -> None:
+        """Show the bar now, for work that tells nothing until it is done."""
+        if self._bar is None and self._begins < float("inf"):
+            self._bar = _bar_of(self._what, self._total)
+            self._begins = float("inf")
+
+    def is_at(self, done: int) -> None:
+        """Tell how much has been done."""
+        if self._bar is None and time.monotonic() >= self._begins:
+            self.show()
+        if self._bar is not None:
+            self._bar.update(self._bar.task_ids[0], completed=done)
+
+    def along(self, items: Iterable[T], done: Callable[[], int] | None = None) -> Iterator[T]:
+        """Yield items, and move on with them.
+
+        Args:
+            items: the items.
+            done: returns how much has been done; the number of items if not given.
+        """
+        for count, item in enumerate(items, 1):
+            yield item
+            if count % _BETWEEN == 0:
+                self.is_at(count if done is None else done())
+
+    def end(self) -> None:
+        """Take the bar away."""
+        if self._bar is not None:
+            self._bar.stop()
+
+
+@contextmanager
+def progress(what: str, total: int | None = None) -> Iterator[Progress]:
+    """Show how far work has come while this block runs; the arguments are those of ``Progress``."""
+    shown = Progress(what, total)
+    try:
+        yield shown
+    finally:
+        shown.end()
+
+
+def _bar_of(what: str, total: int | None) -> Any:
+    """Return a bar of rich that is shown; None without rich."""
+    try:
+        from rich.console import Console
+        from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeElapsedColumn
+    except ImportError:
+        return None
+    columns = [TextColumn("{task.description}"), BarColumn(bar_width=20), TimeElapsedColumn()]
+    if total is not None:
+        columns.insert(2, TaskProgressColumn())
+    bar = Progress(*columns, console=Console(stderr=True), transient=True)
+    bar.add_task(what, total=total)
+    bar.start()
+    return bar

@@ -1,0 +1,233 @@
+"""Spans of OpenTelemetry: of computations, and of what a cache asks its backend for. A hit is none.
+
+A computation's span is the current one while it runs, so that what a model or a driver traces comes below it. A call of
+the backend gets its span when it has returned, for only then is it known whether it was a hit.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Collection, Iterable, Sequence
+from itertools import islice
+from typing import TYPE_CHECKING, Any
+
+from opentelemetry.trace import Status, StatusCode
+
+from hitrate.base import FullKey
+from hitrate.keys import EncodedKey, decode_namespace, decode_text
+
+if TYPE_CHECKING:
+    from opentelemetry.trace import Span, Tracer
+
+    from hitrate.compute.flights import Flight
+    from hitrate.compute.leading import Computed, Work
+    from hitrate.stores.base import Changes, Found, Page, Store
+
+_KEYS_TOLD = 16
+"""Keys that one span tells of at most, where they are asked for."""
+
+_Attributes = dict[str, Any]
+
+
+class Spans:
+    """Makes the spans of one cache.
+
+    Args:
+        tracer: makes them.
+        name: the attribute ``cache``.
+        keys: whether spans tell namespaces and keys, too.
+    """
+
+    def __init__(self, tracer: Tracer, name: str, *, keys: bool) -> None:
+        self._tracer = tracer
+        self._name = name
+        self._keys = keys
+
+    def around(self, work: Work) -> TracedWork:
+        """Return work that is done within a span."""
+        return TracedWork(work, self)
+
+    def computing(self, flights: Sequence[Flight]) -> Any:
+        """Return the context in which a computation is the current span."""
+        return self._tracer.start_as_current_span(
+            "hitrate.compute",
+            attributes=self._attributes(len(flights), (flight.key for flight in flights)),
+            record_exception=False,  # its message may hold what is nobody's business
+            set_status_on_exception=False,
+        )
+
+    def call(self, what: str, keys: Collection[EncodedKey] = ()) -> Call:
+        """Return the context of a call of the backend.
+
+        Args:
+            what: the operation, as the contract of stores calls it.
+            keys: what it is about.
+        """
+        return Call(self, what, keys)
+
+    def make(self, call: Call, started: int, failed: BaseException | None) -> None:
+        """Make the span of a call that has returned or failed.
+
+        Args:
+            call: the call.
+            started: when, in nanoseconds since the epoch.
+            failed: what it raised.
+        """
+        attributes = self._attributes(len(call.keys), map(_decoded, call.keys)) | call.more
+        span = self._tracer.start_span(f"hitrate.{call.what}", start_time=started, attributes=attributes)
+        if failed is not None:
+            mark_failed(span, failed)
+        span.end()
+
+    def _attributes(self, count: int, keys: Iterable[FullKey]) -> _Attributes:
+        told: _Attributes = {"cache": self._name}
+        if count:
+            told["hitrate.keys"] = count
+        if self._keys:
+            some = list(islice(keys, _KEYS_TOLD))
+            told["hitrate.namespaces"] = [_legible("/".join(namespace)) for namespace, _ in some]
+            told["hitrate.key_names"] = [_legible(key) for _, key in some]
+        return told
+
+
+def mark_failed(span: Span, error: BaseException) -> None:
+    """Say that what a span is about failed, and by what class of error."""
+    span.set_status(Status(StatusCode.ERROR, type(error).__name__))
+
+
+class TracedWork:
+    """A computation within a span."""
+
+    def __init__(self, work: Work, spans: Spans) -> None:
+        self._work = work
+        self._spans = spans
+
+    def run(self, flights: Sequence[Flight]) -> Computed | BaseException:
+        """Do ``Work.run``."""
+        with self._spans.computing(flights) as span:
+            computed = self._work.run(flights)
+            if isinstance(computed, BaseException):
+                mark_failed(span, computed)
+        return computed
+
+    async def arun(self, flights: Sequence[Flight]) -> Computed | BaseException:
+        """Do ``Work.arun``."""
+        with self._spans.computing(flights) as span:
+            computed = await self._work.arun(flights)
+            if isinstance(computed, BaseException):
+                mark_failed(span, computed)
+        return computed
+
+
+class Call:
+    """The context of a call of the backend, which becomes a span when it is left.
+
+    Attributes:
+        what: the operation.
+        keys: what it is about.
+        is_hit: whether it found everything that it asked for, and is no span.
+        more: attributes besides.
+    """
+
+    def __init__(self, spans: Spans, what: str, keys: Collection[EncodedKey]) -> None:
+        self._spans = spans
+        self.what = what
+        self.keys = keys
+        self.is_hit = False
+        self.more: _Attributes = {}
+
+    def __enter__(self) -> Call:
+        self._started = time.time_ns()
+        return self
+
+    def __exit__(self, kind: Any, error: BaseException | None, traceback: Any) -> None:
+        if not self.is_hit:
+            self._spans.make(self, self._started, error)
+
+    def found(self, found: Sequence[Found]) -> Sequence[Found]:
+        """Hear what a read has found, and return it."""
+        misses = sum(type(each) is not tuple for each in found)
+        self.is_hit = not misses
+        self.more["hitrate.misses"] = misses
+        return found
+
+    def granted(self, waits: Sequence[float]) -> Sequence[float]:
+        """Hear what a lease was granted for, and return it."""
+        self.more["hitrate.granted"] = sum(not wait for wait in waits)
+        return waits
+
+
+class TracedStore:
+    """A store whose calls are spans, reads that find everything excepted. All else is the store's own."""
+
+    def __init__(self, store: Store, spans: Spans) -> None:
+        self._store = store
+        self._spans = spans
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._store, name)
+
+    def get(self, keys: Sequence[EncodedKey]) -> Sequence[Found]:
+        with self._spans.call("get", keys) as call:
+            return call.found(self._store.get(keys))
+
+    async def aget(self, keys: Sequence[EncodedKey]) -> Sequence[Found]:
+        with self._spans.call("get", keys) as call:
+            return call.found(await self._store.aget(keys))
+
+    def write(self, changes: Changes) -> int:
+        with self._spans.call("write", changes):
+            return self._store.write(changes)
+
+    async def awrite(self, changes: Changes) -> int:
+        with self._spans.call("write", changes):
+            return await self._store.awrite(changes)
+
+    def clear(self, namespaces: Sequence[bytes] | None) -> None:
+        with self._spans.call("clear"):
+            self._store.clear(namespaces)
+
+    async def aclear(self, namespaces: Sequence[bytes] | None) -> None:
+        with self._spans.call("clear"):
+            await self._store.aclear(namespaces)
+
+    def clear_under(self, prefix: bytes) -> None:
+        with self._spans.call("clear_under"):
+            self._store.clear_under(prefix)
+
+    async def aclear_under(self, prefix: bytes) -> None:
+        with self._spans.call("clear_under"):
+            await self._store.aclear_under(prefix)
+
+    def lease(self, keys: Sequence[EncodedKey], token: bytes, seconds: float) -> Sequence[float]:
+        with self._spans.call("lease", keys) as call:
+            return call.granted(self._store.lease(keys, token, seconds))
+
+    async def alease(self, keys: Sequence[EncodedKey], token: bytes, seconds: float) -> Sequence[float]:
+        with self._spans.call("lease", keys) as call:
+            return call.granted(await self._store.alease(keys, token, seconds))
+
+    def settle(self, results: Changes, token: bytes) -> Collection[EncodedKey]:
+        with self._spans.call("settle", results):
+            return self._store.settle(results, token)
+
+    async def asettle(self, results: Changes, token: bytes) -> Collection[EncodedKey]:
+        with self._spans.call("settle", results):
+            return await self._store.asettle(results, token)
+
+    def list_page(self, under: bytes, after: Any, limit: int) -> Page:
+        with self._spans.call("list_page"):
+            return self._store.list_page(under, after, limit)
+
+    async def alist_page(self, under: bytes, after: Any, limit: int) -> Page:
+        with self._spans.call("list_page"):
+            return await self._store.alist_page(under, after, limit)
+
+
+def _decoded(key: EncodedKey) -> FullKey:
+    return decode_namespace(key[0]), decode_text(key[1])
+
+
+def _legible(text: str) -> str:
+    """Return text that every exporter can write: a lone surrogate is escaped."""
+    return text.encode(errors="backslashreplace").decode()
