@@ -8,7 +8,7 @@ import sys
 import time
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from functools import partial
-from typing import Any, NoReturn, TypeVar
+from typing import TYPE_CHECKING, Any, NoReturn, TypeVar
 
 import apsw
 
@@ -22,12 +22,14 @@ from hitrate.stores.base import (
     Capability,
     Changes,
     Channel,
+    Evict,
     Found,
     Listener,
     Page,
     Problem,
     Store,
     Usage,
+    check_evict,
     check_limit,
 )
 from hitrate.stores.keeper import Keeper
@@ -64,6 +66,9 @@ from hitrate.stores.sqlite.writing import (
     store_one,
 )
 
+if TYPE_CHECKING:
+    from hitrate.stores.sqlite.ranks import Ranks
+
 T = TypeVar("T")
 
 _MOMENT_SECONDS = 0.002
@@ -91,6 +96,7 @@ class SqliteStore(Store):
         clock: returns the seconds since the epoch.
         mode: the permissions that the file is made with, less the umask; None for its owner alone.
         near_bytes: memory that copies of entries take in this process at most, 0 for none.
+        evict: ``"sieve"`` evicts what was not read lately, ``"cost"`` what saves the fewest seconds per byte.
 
     Attributes:
         near: the copies.
@@ -109,7 +115,9 @@ class SqliteStore(Store):
         clock: Callable[[], float],
         mode: int | None = None,
         near_bytes: int = 0,
+        evict: Evict = "sieve",
     ) -> None:
+        check_evict(evict)
         check_limit("max_bytes", max_bytes)
         check_limit("max_entries", max_entries)
         self.limits = (max_entries, max_bytes)
@@ -131,6 +139,7 @@ class SqliteStore(Store):
         self._worker = Worker(self.get, self._write_together)
         self._keeper = Keeper(self._keep, self._shorten_wal)
         self._known = Known()  # guarded by the write lock
+        self._ranks = _ranks() if evict == "cost" else None  # likewise
         self._removed = 0  # entries, since room was last looked for
         self._writes = 0
         self._soonest = sys.float_info.max
@@ -173,6 +182,8 @@ class SqliteStore(Store):
             if left[0][0] or free[0][0] > SPARE_PAGES:
                 self._removed = _REMOVED_AT_ONCE
                 self._keeper.request()
+            elif self._ranks is not None:
+                self._keeper.request()  # rows that another cache has stored have no places yet
 
     # Reading
 
@@ -274,7 +285,7 @@ class SqliteStore(Store):
 
     def _store_alone(self, name: bytes, key: bytes, entry: Entry, now: float) -> bool:
         commits = self._connections.commits
-        stored = self._use(store_one, name, key, entry, now, self._limits, self._known)
+        stored = self._use(store_one, name, key, entry, now, self._limits, self._known, self._ranks)
         if self._connections.commits != commits:
             self._committed(*self._known.commit, [(name, key)])
         else:  # nothing, or what is there already, by a clock that stands still: that is no commit
@@ -498,6 +509,7 @@ class SqliteStore(Store):
         now = self._clock()
 
         def do(transaction: Transaction) -> tuple[bool, bool]:
+            """Tell whether there is more to remove, and whether there is more of another kind."""
             seen, marking = self._seen, False
             if len(seen) > _SEEN_KEPT and transaction.is_nearly_full(self._limits):
                 transaction.mark(seen, MARKED_PER_STEP)
@@ -507,12 +519,13 @@ class SqliteStore(Store):
             left = transaction.remove_cleared(CLEARED_PER_STEP)
             purged = transaction.purge(now)
             self._expirations += purged
-            return left or purged == PURGED_PER_WRITE, marking
+            behind = transaction.look_after_ranks()
+            return left or purged == PURGED_PER_WRITE, marking or behind
 
-        removing, marking = self._transact(do)
+        removing, more = self._transact(do)
         if removing:
             self._removed = _REMOVED_AT_ONCE
-        if removing or marking:
+        if removing or more:
             self._keeper.rest(time.monotonic() - began)  # as long as it took: whoever waits for the lock is first
             return True
         return self._removed >= _REMOVED_AT_ONCE and self._give_back()
@@ -610,7 +623,7 @@ class SqliteStore(Store):
     def _transact_alone(self, do: Callable[[Transaction], T]) -> T:
         def transact(handle: Handle) -> tuple[T, Transaction | None]:
             commits = self._connections.commits
-            with Transaction(handle) as transaction:
+            with Transaction(handle, self._ranks) as transaction:
                 result = do(transaction)
             return result, transaction if self._connections.commits != commits else None
 
@@ -680,3 +693,9 @@ class SqliteStore(Store):
         self.near.lose()
         self._worker = Worker(self.get, self._write_together)
         self._keeper = Keeper(self._keep, self._shorten_wal)
+
+
+def _ranks() -> Ranks:
+    from hitrate.stores.sqlite.ranks import Ranks
+
+    return Ranks()

@@ -64,9 +64,10 @@ class Handle:
         snapshot: its read transaction.
         files: device and inode of the database, the -wal and the -shm that it has open; of those that are known.
         closing: is called before it is closed.
+        ranked: whether it is known that the file has the table of ``ranks.py``.
     """
 
-    __slots__ = ("_open", "_path", "closing", "con", "execute", "files", "snapshot")
+    __slots__ = ("_open", "_path", "closing", "con", "execute", "files", "ranked", "snapshot")
 
     def __init__(self, con: apsw.Connection, path: str, inode: tuple[int, int] | None) -> None:
         self.con = con
@@ -74,6 +75,7 @@ class Handle:
         self.files: tuple[Inode, ...] = () if inode is None else (inode,)
         self.snapshot = Snapshot(self.execute, None)
         self.closing: Callable[[], None] = _nothing
+        self.ranked = False
         self._path = path
         self._open = True
 
