@@ -35,7 +35,13 @@ from hitrate.stores.base import (
 from hitrate.stores.keeper import Keeper
 from hitrate.stores.sqlite import schema
 from hitrate.stores.sqlite.checking import check
-from hitrate.stores.sqlite.checkpoints import begin_anew, fold_bulk, truncate_wal
+from hitrate.stores.sqlite.checkpoints import (
+    begin_anew,
+    fold_bulk,
+    longest_wal,
+    pages_in_wal,
+    truncate_wal,
+)
 from hitrate.stores.sqlite.commits import CommitWatch
 from hitrate.stores.sqlite.connections import (
     Connections,
@@ -74,7 +80,12 @@ T = TypeVar("T")
 _MOMENT_SECONDS = 0.002
 _PATIENCE_SECONDS = 0.5
 _LONG = 4  # times the pages that ask for a checkpoint
-_CHECKPOINT_NOW_PAGES = 40_000  # the keeper does not keep up: the writer pays, so that the -wal file stays bounded
+_BEHIND_PAGES = 8_000
+_BEHIND_PAUSE_SECONDS = 0.002
+"""The keeper does not keep up with the -wal file: each write waits so long, and it does."""
+_TRIES_TO_BEGIN_ANEW = 3
+_LOOK_AT_WAL_SECONDS = 1.0
+"""After so many tries in a row somebody is in the way for long, who is looked for so often."""
 _PURGE_EVERY = 64  # writes, to find what other processes left; what this one knows of goes when it is due
 _SEEN_AT_MOST, _SEEN_KEPT = 50_000, 25_000
 """Rows that were read: beyond the first the keeper tells the file of them, until they are no more than the second."""
@@ -134,6 +145,8 @@ class SqliteStore(Store):
             entries=sys.maxsize if max_entries is None else max_entries,
             bytes=sys.maxsize if max_bytes is None else max_bytes,
         )
+        self._longest_wal = longest_wal(self._limits.bytes)
+        self._look_at_wal = 0.0
         self._repairs = repair
         self._exclusive = Exclusive()  # one writer of this process at a time: a queue, where SQLite would poll
         self._worker = Worker(self.get, self._write_together)
@@ -269,7 +282,7 @@ class SqliteStore(Store):
             raise
 
     def _write(self, changes: Changes) -> int:
-        if len(changes) == 1 and self._writes % _PURGE_EVERY:
+        if len(changes) == 1 and self._writes % _PURGE_EVERY and self._connections.wal_pages < self._longest_wal:
             (((name, key), entry),) = changes.items()
             soonest = self._soonest
             now = self._clock()
@@ -306,7 +319,8 @@ class SqliteStore(Store):
     def _apply(self, choose: Callable[[Transaction], list[Changes]]) -> list[int]:
         """Apply some changes, one or more, that are chosen within the transaction."""
         now = self._clock()
-        purging = self._writes % _PURGE_EVERY == 0 or self._soonest <= now
+        full = self._wal_is_full()
+        purging = (self._writes % _PURGE_EVERY == 0 or self._soonest <= now) and not full
         self._writes += 1
 
         def do(transaction: Transaction) -> tuple[list[Changes], list[Outcome]]:
@@ -315,6 +329,8 @@ class SqliteStore(Store):
                 purged = transaction.purge(now)
                 transaction.remove_cleared(CLEARED_PER_WRITE)
             batches = choose(transaction)
+            if full and any(entry is not None for changes in batches for entry in changes.values()):
+                raise StoreError(full)
             outcomes = [transaction.apply(changes, now, self._limits, self._seen) for changes in batches]
             outcomes[0].expired = purged
             return batches, outcomes
@@ -505,6 +521,8 @@ class SqliteStore(Store):
         """Do a step of what need not be done by a caller; tell whether there is more."""
         if self._connections.wal_pages >= self._connections.checkpoint_at:
             self._fold()
+        if self._wal_is_full():
+            return False
         began = time.monotonic()
         now = self._clock()
 
@@ -559,7 +577,10 @@ class SqliteStore(Store):
         try:
             self._use(fold_bulk, connections.end_snapshots)
             connections.end_snapshots()
-            self._exclusive.run(self._use, begin_anew, patience, connections.wait)
+            if self._exclusive.run(self._use, begin_anew, patience, connections.wait):
+                connections.folded_in_vain = 0
+            else:
+                connections.folded_in_vain += 1
         finally:
             # Where it could not, the next checkpoint waits for as many more pages.
             connections.checkpoint_at = connections.wal_pages + pages
@@ -638,15 +659,38 @@ class SqliteStore(Store):
     def _wrote(self) -> None:
         """See to it that the -wal file is folded into the database now and then; the write itself is done."""
         connections = self._connections
-        if connections.wal_pages < connections.checkpoint_at:
+        behind = connections.wal_pages - connections.checkpoint_at
+        if behind < 0:
             return
-        if connections.wal_pages < connections.checkpoint_at + _CHECKPOINT_NOW_PAGES:
-            self._keeper.request()
+        self._keeper.request()
+        if behind < _BEHIND_PAGES:
+            return
+        if self._keeper.runs:
+            time.sleep(_BEHIND_PAUSE_SECONDS)
             return
         try:
             self._fold()
         except StoreError as error:
             log.debug("a checkpoint was put off: %s", error)
+
+    def _wal_is_full(self) -> str:
+        """Return what is wrong if the -wal file is so long that nothing more is to be stored; else nothing."""
+        connections = self._connections
+        if connections.wal_pages < self._longest_wal or connections.folded_in_vain < _TRIES_TO_BEGIN_ANEW:
+            return ""
+        now = time.monotonic()
+        if now >= self._look_at_wal:
+            self._look_at_wal = now + _LOOK_AT_WAL_SECONDS
+            connections.wal_pages = self._use(pages_in_wal)
+            if connections.wal_pages < self._longest_wal:
+                return ""
+            connections.checkpoint_at = 0  # whoever was in the way may have gone
+            self._keeper.request()
+        return (
+            f"{self.path}-wal has grown to {connections.wal_pages:,} pages: a program that has the file open keeps a "
+            "read transaction open, and so keeps it from being folded into the database. Nothing is stored until "
+            "that has ended"
+        )
 
     def _failed(self, handle: Handle | None, error: BaseException) -> NoReturn:
         """Let go of a connection that failed, and say what happened in our terms."""

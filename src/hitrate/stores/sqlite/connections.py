@@ -115,6 +115,7 @@ class Connections:
         wal_pages: pages in the -wal file at the last commit of this process.
         checkpoint_pages: how many of them ask for a checkpoint.
         checkpoint_at: how many do now.
+        folded_in_vain: how often the -wal file could not begin anew since it last did.
     """
 
     def __init__(self, path: str, durability: Durability, *, repair: bool, near: Near, mode: int = PRIVATE) -> None:
@@ -129,6 +130,7 @@ class Connections:
         self.near = near
         self.wal_pages = 0
         self.checkpoint_at = self.checkpoint_pages = CHECKPOINT_PAGES[durability]
+        self.folded_in_vain = 0
         self._all: weakref.WeakSet[apsw.Connection] = weakref.WeakSet()
         self._look_at = 0.0
         self._impatient_until = 0.0
@@ -268,6 +270,7 @@ class Connections:
             self._check_files(files)
         if pages < self.wal_pages:  # it has begun anew
             self.checkpoint_at = self.checkpoint_pages
+            self.folded_in_vain = 0
         self.wal_pages = pages
         self._impatient_until = 0.0
         return apsw.SQLITE_OK
