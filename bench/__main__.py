@@ -1,4 +1,4 @@
-"""``python -m bench [--quick] [--list] [CELL...]``."""
+"""``python -m bench [--quick] [--list] [CELL...]``, ``python -m bench --growth [ROWS...]``."""
 
 from __future__ import annotations
 
@@ -17,6 +17,12 @@ from bench.runner import ROOT, BenchError, Options, experiments, run
 def main(arguments: list[str] | None = None) -> int:
     """Measure, and write the report; return the exit code."""
     options = _parser().parse_args(arguments)
+    if options.growth is not None:
+        from bench.growth import SIZES
+        from bench.growth import run as run_growth
+
+        run_growth(options.growth or SIZES, options.out, options.folder, plot=not options.no_plot)
+        return 0
     try:
         cells = choose(options.cells)
     except ValueError as error:
@@ -63,6 +69,13 @@ def _parser() -> argparse.ArgumentParser:
         "--quick", action="store_true", help="fewer rounds, a tenth of the entries where there are many"
     )
     parser.add_argument("--list", action="store_true", help="show the cells and measure nothing")
+    parser.add_argument(
+        "--growth",
+        nargs="*",
+        type=int,
+        metavar="ROWS",
+        help="measure files of so many rows instead (default: 10^5, 10^6 and 10^7), and write growth.md",
+    )
     parser.add_argument("--seed", type=int, default=1, help="decides keys, values and turns (default: 1)")
     parser.add_argument("--allow-missing", action="store_true", help="leave out contenders that are not installed")
     parser.add_argument("--no-plot", action="store_true", help="write no results.svg")

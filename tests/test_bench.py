@@ -237,3 +237,17 @@ def test_the_sizes_of_values_are_what_the_report_says():
     for kind in PAYLOADS.values():
         value = kind.make(1, Random(1))
         assert kind.loads(kind.dumps(value)) == value
+
+
+def test_growth_is_measured_a_size_after_the_other_and_merged_into_the_report(tmp_path):
+    for rows in (1_000, 2_000):
+        done = bench("--growth", rows, "--no-plot", "--out", tmp_path)
+        assert done.returncode == 0, done.stderr
+    results = json.loads((tmp_path / "growth.json").read_text(encoding="utf-8"))
+    assert set(results["sizes"]) == {"1000", "2000"}
+    assert all(
+        value > 0 for figures in results["sizes"].values() for name, value in figures.items() if name != "memory"
+    )
+    report = (tmp_path / "growth.md").read_text(encoding="utf-8")
+    assert "| | 1,000 rows | 2,000 rows |" in report
+    assert str(tmp_path) not in report

@@ -1,5 +1,6 @@
 """No write of a cache in a file pays for many: evictions, visited bits, cleared rows, checkpoints go in small steps."""
 
+import threading
 from contextlib import closing
 from pathlib import Path
 from typing import Any
@@ -7,8 +8,9 @@ from typing import Any
 import apsw
 import pytest
 
-from hitrate import SqliteCache
+from hitrate import SqliteCache, StoreError
 from hitrate.stores.sqlite.checkpoints import fold_bulk
+from hitrate.stores.sqlite.connections import CHECKPOINT_PAGES
 
 NAMESPACE = ("namespace",)
 
@@ -208,3 +210,107 @@ def test_a_step_removes_the_rows_of_many_small_namespaces(tmp_path: Path) -> Non
         store._transact(lambda transaction: transaction.remove_cleared(256))
         left = store._use(lambda handle: handle.execute("SELECT count(*) FROM hitrate_entries").fetchall())
         assert left == [(0,)]
+
+
+def wal_pages(cache: SqliteCache[Any]) -> int:
+    return int(cache._store._connections.wal_pages)  # type: ignore[attr-defined]
+
+
+def test_where_the_keeper_falls_behind_writes_wait_a_moment_and_fold_nothing(
+    path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with SqliteCache[Any](path=path, on_error="raise") as cache:
+        store: Any = cache._store
+        begun, go_on, pauses = threading.Event(), threading.Event(), list[float]()
+        callers = list[threading.Thread]()
+
+        def fold(handle: Any, end_snapshots: Any) -> None:
+            callers.append(threading.current_thread())
+            begun.set()
+            assert go_on.wait(60)
+            fold_bulk(handle, end_snapshots)
+
+        monkeypatch.setattr("hitrate.stores.sqlite.fold_bulk", fold)
+        monkeypatch.setattr("hitrate.stores.sqlite.time.sleep", pauses.append)
+        many = 0
+        while wal_pages(cache) < store._connections.checkpoint_at:
+            cache.set({key(many := many + 1): ("x" * 40_000, None)})
+        assert begun.wait(60)
+        while wal_pages(cache) < store._connections.checkpoint_at + 7_900:
+            cache.set({key(many := many + 1): ("x" * 40_000, None)})
+        assert pauses == []
+        while wal_pages(cache) < store._connections.checkpoint_at + 8_000:
+            cache.set({key(many := many + 1): ("x" * 40_000, None)})
+        pauses.clear()
+        for _ in range(5):
+            cache.set({key(many := many + 1): ("x" * 40_000, None)})
+        assert pauses == [0.002] * 5
+        monkeypatch.undo()
+        go_on.set()
+        assert threading.current_thread() not in callers
+
+
+def test_without_a_thread_that_folds_a_write_does(path: Path) -> None:
+    with opened(path) as cache:
+        for number in range(1_500):
+            cache.set({key(number): ("x" * 40_000, None)})
+            assert wal_pages(cache) < 4_000 + 8_000 + 100
+
+
+@pytest.fixture
+def short_wal(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The longest -wal file has 500 pages and is folded after 50, and it is looked at each time."""
+    monkeypatch.setattr("hitrate.stores.sqlite.checkpoints._WAL_BYTES_AT_LEAST", 500 * 4096)
+    monkeypatch.setattr("hitrate.stores.sqlite._LOOK_AT_WAL_SECONDS", 0.0)
+    monkeypatch.setattr("hitrate.stores.sqlite._PATIENCE_SECONDS", 0.001)
+    monkeypatch.setitem(CHECKPOINT_PAGES, "normal", 50)
+
+
+@pytest.mark.usefixtures("short_wal")
+def test_a_reader_that_stays_does_not_have_the_wal_grow_without_end(path: Path) -> None:
+    with opened(path, max_bytes=1_000_000) as cache, closing(apsw.Connection(str(path))) as reader:
+        store: Any = cache._store
+        fill(cache, 0, 10)
+        reader.execute("BEGIN")
+        reader.execute("SELECT count(*) FROM hitrate_entries").fetchall()
+        number = 0
+
+        def store_more() -> None:
+            nonlocal number
+            while number < 2_000:
+                cache.set({key(number): ("x" * 3_000, None)})
+                store._keep()
+                number += 1
+
+        with pytest.raises(StoreError, match="keeps a read transaction open"):
+            store_more()
+        assert 500 <= wal_pages(cache) < 600
+        pages = wal_pages(cache)
+        with pytest.raises(StoreError):
+            cache.set({key(1): (2, None), key(2): (2, None)})
+        with pytest.raises(StoreError):
+            cache.get_or_compute(key(9999), lambda: 1)
+        assert store._keep() is False
+        assert wal_pages(cache) == pages
+        # What removes goes on, and what is there is read.
+        number -= 1
+        assert cache.get([key(number)]) == {key(number): "x" * 3_000}
+        cache.delete([key(number)])
+        assert cache.get([key(number)]) == {}
+        cache.clear()
+        assert cache.stats().entries == 0
+        reader.execute("COMMIT")
+        store._keep()
+        cache.set({key(1): (1, None)})
+        assert cache.get([key(1)]) == {key(1): 1}
+        assert wal_pages(cache) < 100
+
+
+@pytest.mark.usefixtures("short_wal")
+def test_a_write_that_makes_the_wal_long_is_no_reason_to_store_nothing(path: Path) -> None:
+    with opened(path, max_bytes=10_000_000) as cache:
+        for turn in range(3):
+            cache.set({key(number): ("x" * 3_000, None) for number in range(3_000)})
+            assert wal_pages(cache) > 500
+            cache.set({key(turn): (turn, None)})
+        assert cache.get([key(2)]) == {key(2): 2}

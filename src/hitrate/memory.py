@@ -35,8 +35,9 @@ from hitrate.keys import (
 from hitrate.serde import MsgpackSerializer, SerializerProtocol, copier, is_immutable
 from hitrate.serde.packing import is_packed_floats, pack_floats
 from hitrate.stats import REMEMBERED_MISSES
+from hitrate.stores.base import Evict
 from hitrate.stores.due import NEVER
-from hitrate.stores.memory import ABSENT, Evict, MemoryStore
+from hitrate.stores.memory import ABSENT, MemoryStore
 from hitrate.stores.space import ENTRY_OVERHEAD, Held, Space, footprint
 
 _FLOAT_SIZE = sys.getsizeof(1.0)

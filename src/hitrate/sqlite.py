@@ -11,7 +11,7 @@ from hitrate.clock import wall_clock
 from hitrate.compute.cache import ComputingCache
 from hitrate.failsafe import OnError
 from hitrate.serde import SerializerProtocol
-from hitrate.stores.base import Store
+from hitrate.stores.base import Evict, Store
 from hitrate.stores.sqlite import SqliteStore
 from hitrate.stores.sqlite.connections import Durability
 from hitrate.stores.sqlite.near import Near
@@ -40,10 +40,13 @@ class SqliteCache(ComputingCache[ValueT]):
         near_bytes: memory that copies of entries take in this process at most, 0 for none. They serve hits that repeat,
             for as long as nobody else writes to the file.
         clock: returns the seconds since the epoch; what ``time.time`` is when it is asked, if not given.
+        evict: what goes when room is needed. ``"sieve"``: what was not read lately. ``"cost"``: what saves the fewest
+            seconds per byte; as for ``InMemoryCache``. A file may be used with either, in turn or at once.
 
     Raises:
         TypeError: the path is neither a str nor an os.PathLike.
-        ValueError: the path is empty, or names the database of another program; a mode that makes no sense.
+        ValueError: the path is empty, or names the database of another program; a mode that makes no sense; another
+            ``evict``.
         OSError: the path is a folder, or cannot be read and written.
         PermissionError: a file there belongs to another user, or others may write to it; the message says what to do.
         FileNotFoundError: ``read_only`` is given, and the file is not there.
@@ -64,6 +67,7 @@ class SqliteCache(ComputingCache[ValueT]):
         read_only: bool = False,
         near_bytes: int = 8 << 20,
         clock: Callable[[], float] = wall_clock,
+        evict: Evict = "sieve",
     ) -> None:
         store = (_read_only_store() if read_only else SqliteStore)(
             path,
@@ -74,6 +78,7 @@ class SqliteCache(ComputingCache[ValueT]):
             clock=clock,
             mode=mode,
             near_bytes=near_bytes,
+            evict=evict,
         )
         super().__init__(store, serde=serde, default_ttl=default_ttl, on_error=on_error, clock=clock)
         self._near: Near | None = None

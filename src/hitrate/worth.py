@@ -19,8 +19,8 @@ from typing import Any, Generic, TypeVar
 
 GroupT = TypeVar("GroupT")
 
-_HITS_PER_TURN = 2
-_HITS_AT_MOST = 15
+HITS_PER_TURN = 2
+HITS_AT_MOST = 15
 _SECONDS_AT_LEAST, _SECONDS_AT_MOST = 1e-9, 1e9
 _MEDIAN_STEP = 1.05
 _LOOKS = 512
@@ -32,6 +32,34 @@ State = tuple[bool, float, int]
 
 _FIELDS = 5
 _PRIORITY = 3
+
+
+class Median:
+    """The median of the seconds that entries took, nearly: each one moves it a step towards itself.
+
+    Attributes:
+        seconds: what it is now; 0 as long as none are known.
+    """
+
+    def __init__(self) -> None:
+        self.seconds = 0.0
+
+    def add(self, seconds: float) -> None:
+        """Heed what an entry took; 0 if that is not known."""
+        if seconds > 0:
+            median = self.seconds or seconds
+            self.seconds = median * _MEDIAN_STEP if seconds > median else median / _MEDIAN_STEP
+
+    def rank(self, hits: int, seconds: float, size: int) -> int:
+        """Return the class of an entry: the power of two nearest to its worth.
+
+        Args:
+            hits: how often it is counted as read.
+            seconds: how long it took to make; 0 if that is not known, which counts as the median.
+            size: its bytes.
+        """
+        seconds = min(max(seconds or self.seconds or 1.0, _SECONDS_AT_LEAST), _SECONDS_AT_MOST)
+        return round(log2(hits * seconds / size))
 
 
 class Worth(Generic[GroupT]):
@@ -51,7 +79,7 @@ class Worth(Generic[GroupT]):
         self._queues: dict[int, deque[Any]] = {}
         self._numbers = 0
         self._level = 0.0
-        self._median = 0.0
+        self._median = Median()
 
     def __len__(self) -> int:
         return sum(map(len, self._queues.values())) // _FIELDS
@@ -73,11 +101,9 @@ class Worth(Generic[GroupT]):
         Returns:
             The number of its place, which no other has.
         """
-        if seconds > 0:  # the median, nearly: each one moves it a step towards itself
-            median = self._median or seconds
-            self._median = median * _MEDIAN_STEP if seconds > median else median / _MEDIAN_STEP
+        self._median.add(seconds)
         self._numbers += 1
-        self._queue(self._rank(1, seconds, size), group, key, self._numbers, 1)
+        self._queue(self._median.rank(1, seconds, size), group, key, self._numbers, 1)
         return self._numbers
 
     def sweep(
@@ -121,8 +147,8 @@ class Worth(Generic[GroupT]):
                 continue
             visited, seconds, size = state
             if visited:
-                hits = min(hits + _HITS_PER_TURN, _HITS_AT_MOST)
-            now = self._rank(hits, seconds, size)
+                hits = min(hits + HITS_PER_TURN, HITS_AT_MOST)
+            now = self._median.rank(hits, seconds, size)
             self._level = max(self._level, priority)
             # It was read, or replaced by something of more worth.
             if (visited or now > rank) and looks < allowed:
@@ -173,10 +199,6 @@ class Worth(Generic[GroupT]):
     def _first_priority(self, rank: int) -> float:
         priority: float = self._queues[rank][_PRIORITY]
         return priority
-
-    def _rank(self, hits: int, seconds: float, size: int) -> int:
-        seconds = min(max(seconds or self._median or 1.0, _SECONDS_AT_LEAST), _SECONDS_AT_MOST)
-        return round(log2(hits * seconds / size))
 
     def _queue(self, rank: int, group: GroupT, key: Any, number: int, hits: int) -> None:
         queue = self._queues.get(rank)

@@ -27,6 +27,7 @@ class SqliteCache(GraphCache[ValueT], Sqlite[ValueT]):
         read_only: read a file that was built before, and drop what is written.
         near_bytes: memory that copies of entries take in this process at most, 0 for none.
         clock: returns the seconds since the epoch; what ``time.time`` is when it is asked, if not given.
+        evict: ``"sieve"`` evicts what was not read lately, ``"cost"`` what saves the fewest seconds per byte.
     """
 
     # LangGraph's classes have a parameter of another name each.

@@ -23,6 +23,9 @@ Found = Entry | DecodeError | StoreError | None
 Changes = Mapping[EncodedKey, Entry | None]
 """What one write does: an entry to store, or None to remove the key. Stored whole or not at all."""
 
+Evict = Literal["sieve", "cost"]
+"""What leaves a store that is full: what was not read lately, or what saves the fewest seconds per byte."""
+
 
 class Usage(NamedTuple):
     """What a store holds now, and what left it since it was opened.
@@ -316,3 +319,9 @@ def check_limit(name: str, limit: object) -> None:
         raise TypeError(f"{name} is a positive int or None, not {limit!r} of type {type(limit).__name__}")
     if limit <= 0:
         raise ValueError(f"{name} is a positive int or None, not {limit!r}")
+
+
+def check_evict(evict: object) -> None:
+    """Raise unless it is an ``Evict``."""
+    if evict not in ("sieve", "cost"):
+        raise ValueError(f'evict must be "sieve" or "cost", not {evict!r}')

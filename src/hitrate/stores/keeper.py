@@ -39,6 +39,11 @@ class Keeper:
             except RuntimeError as error:  # no thread is to be had, or the interpreter is about to exit
                 log.debug("housekeeping was put off: %s", error)
 
+    @property
+    def runs(self) -> bool:
+        """Whether there is a thread that does the job."""
+        return self._background.thread is not None
+
     def rest(self, seconds: float) -> None:
         """Let others go on first, in the middle of the job."""
         self._stopped.wait(seconds)

@@ -13,7 +13,7 @@ import sys
 from collections import deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from itertools import islice
-from typing import Any, Literal, TypeVar, cast
+from typing import Any, TypeVar, cast
 
 from hitrate import forking
 from hitrate.clock import wall_clock
@@ -24,14 +24,13 @@ from hitrate.keys import EncodedKey
 from hitrate.sieve import sweep
 from hitrate.stores import upkeep
 from hitrate.stores.arrivals import Arrivals, Compaction
-from hitrate.stores.base import Capability, Found, Page, Store, Usage, check_limit
+from hitrate.stores.base import Capability, Evict, Found, Page, Store, Usage, check_evict, check_limit
 from hitrate.stores.due import NEVER, Due
 from hitrate.stores.ranks import Ranks
 from hitrate.stores.space import EXPIRY, SIZE, VISITED, Held, Space, size_of
 
 T = TypeVar("T")
 
-Evict = Literal["sieve", "cost"]
 
 _PURGED_PER_WRITE = 64
 _PURGED_PER_STEP = 256
@@ -71,8 +70,7 @@ class MemoryStore(Store):
         check_limit("max_bytes", max_bytes)
         check_limit("max_entries", max_entries)
         self.limits = (max_entries, max_bytes)
-        if evict not in ("sieve", "cost"):
-            raise ValueError(f'evict must be "sieve" or "cost", not {evict!r}')
+        check_evict(evict)
         self.spaces: dict[Any, Space] = {}
         # Guards what leaves, the order of arrival and what is due; never held while values are encoded or decoded.
         self._exclusive = Exclusive()

@@ -8,7 +8,7 @@ import sys
 import time
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from functools import partial
-from typing import Any, NoReturn, TypeVar
+from typing import TYPE_CHECKING, Any, NoReturn, TypeVar
 
 import apsw
 
@@ -22,18 +22,26 @@ from hitrate.stores.base import (
     Capability,
     Changes,
     Channel,
+    Evict,
     Found,
     Listener,
     Page,
     Problem,
     Store,
     Usage,
+    check_evict,
     check_limit,
 )
 from hitrate.stores.keeper import Keeper
 from hitrate.stores.sqlite import schema
 from hitrate.stores.sqlite.checking import check
-from hitrate.stores.sqlite.checkpoints import begin_anew, fold_bulk, truncate_wal
+from hitrate.stores.sqlite.checkpoints import (
+    begin_anew,
+    fold_bulk,
+    longest_wal,
+    pages_in_wal,
+    truncate_wal,
+)
 from hitrate.stores.sqlite.commits import CommitWatch
 from hitrate.stores.sqlite.connections import (
     Connections,
@@ -64,12 +72,20 @@ from hitrate.stores.sqlite.writing import (
     store_one,
 )
 
+if TYPE_CHECKING:
+    from hitrate.stores.sqlite.ranks import Ranks
+
 T = TypeVar("T")
 
 _MOMENT_SECONDS = 0.002
 _PATIENCE_SECONDS = 0.5
 _LONG = 4  # times the pages that ask for a checkpoint
-_CHECKPOINT_NOW_PAGES = 40_000  # the keeper does not keep up: the writer pays, so that the -wal file stays bounded
+_BEHIND_PAGES = 8_000
+_BEHIND_PAUSE_SECONDS = 0.002
+"""The keeper does not keep up with the -wal file: each write waits so long, and it does."""
+_TRIES_TO_BEGIN_ANEW = 3
+_LOOK_AT_WAL_SECONDS = 1.0
+"""After so many tries in a row somebody is in the way for long, who is looked for so often."""
 _PURGE_EVERY = 64  # writes, to find what other processes left; what this one knows of goes when it is due
 _SEEN_AT_MOST, _SEEN_KEPT = 50_000, 25_000
 """Rows that were read: beyond the first the keeper tells the file of them, until they are no more than the second."""
@@ -91,6 +107,7 @@ class SqliteStore(Store):
         clock: returns the seconds since the epoch.
         mode: the permissions that the file is made with, less the umask; None for its owner alone.
         near_bytes: memory that copies of entries take in this process at most, 0 for none.
+        evict: ``"sieve"`` evicts what was not read lately, ``"cost"`` what saves the fewest seconds per byte.
 
     Attributes:
         near: the copies.
@@ -109,7 +126,9 @@ class SqliteStore(Store):
         clock: Callable[[], float],
         mode: int | None = None,
         near_bytes: int = 0,
+        evict: Evict = "sieve",
     ) -> None:
+        check_evict(evict)
         check_limit("max_bytes", max_bytes)
         check_limit("max_entries", max_entries)
         self.limits = (max_entries, max_bytes)
@@ -126,11 +145,14 @@ class SqliteStore(Store):
             entries=sys.maxsize if max_entries is None else max_entries,
             bytes=sys.maxsize if max_bytes is None else max_bytes,
         )
+        self._longest_wal = longest_wal(self._limits.bytes)
+        self._look_at_wal = 0.0
         self._repairs = repair
         self._exclusive = Exclusive()  # one writer of this process at a time: a queue, where SQLite would poll
         self._worker = Worker(self.get, self._write_together)
         self._keeper = Keeper(self._keep, self._shorten_wal)
         self._known = Known()  # guarded by the write lock
+        self._ranks = _ranks() if evict == "cost" else None  # likewise
         self._removed = 0  # entries, since room was last looked for
         self._writes = 0
         self._soonest = sys.float_info.max
@@ -173,6 +195,8 @@ class SqliteStore(Store):
             if left[0][0] or free[0][0] > SPARE_PAGES:
                 self._removed = _REMOVED_AT_ONCE
                 self._keeper.request()
+            elif self._ranks is not None:
+                self._keeper.request()  # rows that another cache has stored have no places yet
 
     # Reading
 
@@ -258,7 +282,7 @@ class SqliteStore(Store):
             raise
 
     def _write(self, changes: Changes) -> int:
-        if len(changes) == 1 and self._writes % _PURGE_EVERY:
+        if len(changes) == 1 and self._writes % _PURGE_EVERY and self._connections.wal_pages < self._longest_wal:
             (((name, key), entry),) = changes.items()
             soonest = self._soonest
             now = self._clock()
@@ -274,7 +298,7 @@ class SqliteStore(Store):
 
     def _store_alone(self, name: bytes, key: bytes, entry: Entry, now: float) -> bool:
         commits = self._connections.commits
-        stored = self._use(store_one, name, key, entry, now, self._limits, self._known)
+        stored = self._use(store_one, name, key, entry, now, self._limits, self._known, self._ranks)
         if self._connections.commits != commits:
             self._committed(*self._known.commit, [(name, key)])
         else:  # nothing, or what is there already, by a clock that stands still: that is no commit
@@ -295,7 +319,8 @@ class SqliteStore(Store):
     def _apply(self, choose: Callable[[Transaction], list[Changes]]) -> list[int]:
         """Apply some changes, one or more, that are chosen within the transaction."""
         now = self._clock()
-        purging = self._writes % _PURGE_EVERY == 0 or self._soonest <= now
+        full = self._wal_is_full()
+        purging = (self._writes % _PURGE_EVERY == 0 or self._soonest <= now) and not full
         self._writes += 1
 
         def do(transaction: Transaction) -> tuple[list[Changes], list[Outcome]]:
@@ -304,6 +329,8 @@ class SqliteStore(Store):
                 purged = transaction.purge(now)
                 transaction.remove_cleared(CLEARED_PER_WRITE)
             batches = choose(transaction)
+            if full and any(entry is not None for changes in batches for entry in changes.values()):
+                raise StoreError(full)
             outcomes = [transaction.apply(changes, now, self._limits, self._seen) for changes in batches]
             outcomes[0].expired = purged
             return batches, outcomes
@@ -494,10 +521,13 @@ class SqliteStore(Store):
         """Do a step of what need not be done by a caller; tell whether there is more."""
         if self._connections.wal_pages >= self._connections.checkpoint_at:
             self._fold()
+        if self._wal_is_full():
+            return False
         began = time.monotonic()
         now = self._clock()
 
         def do(transaction: Transaction) -> tuple[bool, bool]:
+            """Tell whether there is more to remove, and whether there is more of another kind."""
             seen, marking = self._seen, False
             if len(seen) > _SEEN_KEPT and transaction.is_nearly_full(self._limits):
                 transaction.mark(seen, MARKED_PER_STEP)
@@ -507,12 +537,13 @@ class SqliteStore(Store):
             left = transaction.remove_cleared(CLEARED_PER_STEP)
             purged = transaction.purge(now)
             self._expirations += purged
-            return left or purged == PURGED_PER_WRITE, marking
+            behind = transaction.look_after_ranks()
+            return left or purged == PURGED_PER_WRITE, marking or behind
 
-        removing, marking = self._transact(do)
+        removing, more = self._transact(do)
         if removing:
             self._removed = _REMOVED_AT_ONCE
-        if removing or marking:
+        if removing or more:
             self._keeper.rest(time.monotonic() - began)  # as long as it took: whoever waits for the lock is first
             return True
         return self._removed >= _REMOVED_AT_ONCE and self._give_back()
@@ -546,7 +577,10 @@ class SqliteStore(Store):
         try:
             self._use(fold_bulk, connections.end_snapshots)
             connections.end_snapshots()
-            self._exclusive.run(self._use, begin_anew, patience, connections.wait)
+            if self._exclusive.run(self._use, begin_anew, patience, connections.wait):
+                connections.folded_in_vain = 0
+            else:
+                connections.folded_in_vain += 1
         finally:
             # Where it could not, the next checkpoint waits for as many more pages.
             connections.checkpoint_at = connections.wal_pages + pages
@@ -610,7 +644,7 @@ class SqliteStore(Store):
     def _transact_alone(self, do: Callable[[Transaction], T]) -> T:
         def transact(handle: Handle) -> tuple[T, Transaction | None]:
             commits = self._connections.commits
-            with Transaction(handle) as transaction:
+            with Transaction(handle, self._ranks) as transaction:
                 result = do(transaction)
             return result, transaction if self._connections.commits != commits else None
 
@@ -625,15 +659,38 @@ class SqliteStore(Store):
     def _wrote(self) -> None:
         """See to it that the -wal file is folded into the database now and then; the write itself is done."""
         connections = self._connections
-        if connections.wal_pages < connections.checkpoint_at:
+        behind = connections.wal_pages - connections.checkpoint_at
+        if behind < 0:
             return
-        if connections.wal_pages < connections.checkpoint_at + _CHECKPOINT_NOW_PAGES:
-            self._keeper.request()
+        self._keeper.request()
+        if behind < _BEHIND_PAGES:
+            return
+        if self._keeper.runs:
+            time.sleep(_BEHIND_PAUSE_SECONDS)
             return
         try:
             self._fold()
         except StoreError as error:
             log.debug("a checkpoint was put off: %s", error)
+
+    def _wal_is_full(self) -> str:
+        """Return what is wrong if the -wal file is so long that nothing more is to be stored; else nothing."""
+        connections = self._connections
+        if connections.wal_pages < self._longest_wal or connections.folded_in_vain < _TRIES_TO_BEGIN_ANEW:
+            return ""
+        now = time.monotonic()
+        if now >= self._look_at_wal:
+            self._look_at_wal = now + _LOOK_AT_WAL_SECONDS
+            connections.wal_pages = self._use(pages_in_wal)
+            if connections.wal_pages < self._longest_wal:
+                return ""
+            connections.checkpoint_at = 0  # whoever was in the way may have gone
+            self._keeper.request()
+        return (
+            f"{self.path}-wal has grown to {connections.wal_pages:,} pages: a program that has the file open keeps a "
+            "read transaction open, and so keeps it from being folded into the database. Nothing is stored until "
+            "that has ended"
+        )
 
     def _failed(self, handle: Handle | None, error: BaseException) -> NoReturn:
         """Let go of a connection that failed, and say what happened in our terms."""
@@ -680,3 +737,9 @@ class SqliteStore(Store):
         self.near.lose()
         self._worker = Worker(self.get, self._write_together)
         self._keeper = Keeper(self._keep, self._shorten_wal)
+
+
+def _ranks() -> Ranks:
+    from hitrate.stores.sqlite.ranks import Ranks
+
+    return Ranks()

@@ -3,6 +3,9 @@
 SQLite lets the file begin anew only when nothing was added since the checkpoint, which under steady writes never
 happens. So the bulk is folded while others write, again and again until little came meanwhile; only that little is then
 folded with writers kept out.
+
+A transaction that another program keeps open for long is in the way of all that, and the -wal file grows with each
+write. So there is a length at which nothing more is stored.
 """
 
 from __future__ import annotations
@@ -16,6 +19,19 @@ from hitrate.stores.sqlite.connections import Handle
 
 _LITTLE = 64  # pages: writers wait about a millisecond for them
 _ROUNDS = 8
+
+_WAL_BYTES_AT_LEAST, _WAL_BYTES_AT_MOST = 64 << 20, 1 << 30
+_PAGE_BYTES = 4096
+
+
+def longest_wal(max_bytes: int) -> int:
+    """Return how many pages the -wal file may have: as many as the cache may hold, within bounds."""
+    return min(max(max_bytes, _WAL_BYTES_AT_LEAST), _WAL_BYTES_AT_MOST) // _PAGE_BYTES
+
+
+def pages_in_wal(handle: Handle) -> int:
+    """Return how many pages the -wal file has now, whoever wrote them."""
+    return handle.con.wal_checkpoint(mode=apsw.SQLITE_CHECKPOINT_NOOP)[0]
 
 
 def fold_bulk(handle: Handle, end_snapshots: Callable[[], object]) -> None:
@@ -37,14 +53,18 @@ def fold_bulk(handle: Handle, end_snapshots: Callable[[], object]) -> None:
         pass
 
 
-def begin_anew(handle: Handle, patience: float, usual_wait: Callable[[int], bool]) -> None:
-    """Fold the rest with writers kept out, and wait so many seconds for readers, so that the next write begins anew."""
+def begin_anew(handle: Handle, patience: float, usual_wait: Callable[[int], bool]) -> bool:
+    """Fold the rest with writers kept out, and wait so many seconds for readers, so that the next write begins anew.
+
+    Returns:
+        Whether it will; False if somebody was in the way.
+    """
 
     def wait(tries: int) -> bool:
         time.sleep(0.0001)
         return tries * 0.0001 < patience  # and not by a clock, which a test may have stopped
 
-    _checkpoint(handle, apsw.SQLITE_CHECKPOINT_RESTART, wait, usual_wait)
+    return _checkpoint(handle, apsw.SQLITE_CHECKPOINT_RESTART, wait, usual_wait)
 
 
 def truncate_wal(handle: Handle, usual_wait: Callable[[int], bool]) -> None:
@@ -54,12 +74,13 @@ def truncate_wal(handle: Handle, usual_wait: Callable[[int], bool]) -> None:
 
 def _checkpoint(
     handle: Handle, mode: int, wait: Callable[[int], bool] | None, usual_wait: Callable[[int], bool]
-) -> None:
+) -> bool:
     """Do a checkpoint that keeps writers out, with a wait of its own for who is in the way; None for no wait."""
     handle.con.set_busy_handler(wait)
     try:
         handle.con.wal_checkpoint(mode=mode)
     except apsw.BusyError:
-        pass
+        return False
     finally:
         handle.con.set_busy_handler(usual_wait)
+    return True

@@ -64,9 +64,10 @@ class Handle:
         snapshot: its read transaction.
         files: device and inode of the database, the -wal and the -shm that it has open; of those that are known.
         closing: is called before it is closed.
+        ranked: whether it is known that the file has the table of ``ranks.py``.
     """
 
-    __slots__ = ("_open", "_path", "closing", "con", "execute", "files", "snapshot")
+    __slots__ = ("_open", "_path", "closing", "con", "execute", "files", "ranked", "snapshot")
 
     def __init__(self, con: apsw.Connection, path: str, inode: tuple[int, int] | None) -> None:
         self.con = con
@@ -74,6 +75,7 @@ class Handle:
         self.files: tuple[Inode, ...] = () if inode is None else (inode,)
         self.snapshot = Snapshot(self.execute, None)
         self.closing: Callable[[], None] = _nothing
+        self.ranked = False
         self._path = path
         self._open = True
 
@@ -113,6 +115,7 @@ class Connections:
         wal_pages: pages in the -wal file at the last commit of this process.
         checkpoint_pages: how many of them ask for a checkpoint.
         checkpoint_at: how many do now.
+        folded_in_vain: how often the -wal file could not begin anew since it last did.
     """
 
     def __init__(self, path: str, durability: Durability, *, repair: bool, near: Near, mode: int = PRIVATE) -> None:
@@ -127,6 +130,7 @@ class Connections:
         self.near = near
         self.wal_pages = 0
         self.checkpoint_at = self.checkpoint_pages = CHECKPOINT_PAGES[durability]
+        self.folded_in_vain = 0
         self._all: weakref.WeakSet[apsw.Connection] = weakref.WeakSet()
         self._look_at = 0.0
         self._impatient_until = 0.0
@@ -266,6 +270,7 @@ class Connections:
             self._check_files(files)
         if pages < self.wal_pages:  # it has begun anew
             self.checkpoint_at = self.checkpoint_pages
+            self.folded_in_vain = 0
         self.wal_pages = pages
         self._impatient_until = 0.0
         return apsw.SQLITE_OK

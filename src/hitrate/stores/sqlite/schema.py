@@ -5,8 +5,8 @@ them by slot: the base of their namespace plus 40 bits of the key's hash. Keys a
 share a slot are just two rows. Giving a namespace another base makes all its entries unreachable at once; they are
 removed in small steps.
 
-Every name begins with ``hitrate_``, but for the table of leases: the tables of another program in the same file are
-left alone.
+Every name begins with ``hitrate_``, but for the tables of leases and of worth: the tables of another program in the
+same file are left alone.
 """
 
 from __future__ import annotations
@@ -70,13 +70,29 @@ LEASES_TABLE = f"""CREATE TABLE {LEASES} (
         PRIMARY KEY (slot, key)
     ) WITHOUT ROWID"""
 
+PLACES, PLACES_ORDER = "worth_of_hitrate", "worth_of_hitrate_order"
+"""The table that a cache with evict="cost" makes, and its index; not named as the others for the same reason."""
+
+PLACES_TABLE = f"""CREATE TABLE {PLACES} (
+        entry INTEGER PRIMARY KEY,
+        priority REAL NOT NULL,
+        rank INTEGER NOT NULL,
+        hits INTEGER NOT NULL
+    )"""
+PLACES_ORDER_INDEX = f"CREATE INDEX {PLACES_ORDER} ON {PLACES} (priority)"
+
 _OURS = {(name.encode(), sql.encode()) for name, sql in _TABLES.items()}
-_LATER = {(LEASES.encode(), LEASES_TABLE.encode())}
+_LATER = {
+    (LEASES.encode(), LEASES_TABLE.encode()),
+    (PLACES.encode(), PLACES_TABLE.encode()),
+    (PLACES_ORDER.encode(), PLACES_ORDER_INDEX.encode()),
+}
 
 # SQLite's names know no case, a trigger may bear the name of a table, and text need not be valid UTF-8.
 _DEFINITIONS = f"""SELECT CAST(name AS BLOB), CAST(sql AS BLOB) FROM sqlite_schema
     WHERE ('hitrate_' IN (lower(substr(name, 1, 8)), lower(substr(tbl_name, 1, 8)))
-        OR '{LEASES}' IN (lower(name), lower(tbl_name))) AND sql IS NOT NULL"""
+        OR lower(name) IN ('{LEASES}', '{PLACES}', '{PLACES_ORDER}') OR lower(tbl_name) IN ('{LEASES}', '{PLACES}'))
+        AND sql IS NOT NULL"""
 
 
 class NotOurs(StoreError):

@@ -7,7 +7,7 @@ import time
 from array import array
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import apsw
 
@@ -19,8 +19,11 @@ from hitrate.stores.sqlite import leases
 from hitrate.stores.sqlite.connections import Handle
 from hitrate.stores.sqlite.hand import Hand, mark
 from hitrate.stores.sqlite.room import SPARE_PAGES, give_back
-from hitrate.stores.sqlite.rows import ROW_OVERHEAD, pack_key, size_of, slot_of, write_columns
+from hitrate.stores.sqlite.rows import ROW_OVERHEAD, pack_key, size_of, slot_of, times_of, write_columns
 from hitrate.stores.sqlite.schema import BASES, SLOTS
+
+if TYPE_CHECKING:
+    from hitrate.stores.sqlite.ranks import Ranks
 
 _BASE = "SELECT base FROM hitrate_namespaces WHERE name = ?"
 _AT_SLOT = f"SELECT id, key, length(key) + length(payload) + {ROW_OVERHEAD} FROM hitrate_entries WHERE slot = ?"
@@ -146,7 +149,16 @@ class Known:
         self._index = None
 
 
-def store_one(handle: Handle, name: bytes, key: bytes, entry: Entry, now: float, limits: Limits, known: Known) -> bool:
+def store_one(
+    handle: Handle,
+    name: bytes,
+    key: bytes,
+    entry: Entry,
+    now: float,
+    limits: Limits,
+    known: Known,
+    ranks: Ranks | None,
+) -> bool:
     """Store one entry, the usual write, in fewer steps than a ``Transaction``.
 
     Returns:
@@ -184,6 +196,9 @@ def store_one(handle: Handle, name: bytes, key: bytes, entry: Entry, now: float,
             entries += 1
             last += 1
             execute(_INSERT, (None, slot, expiry, times, entries, total, checksum, encoding, packed, entry[1]))
+            if ranks is not None:
+                ranks.prepare(handle)
+                ranks.place(execute, last, entry[3], size)
         else:
             execute(_UPDATE, (expiry, times, checksum, encoding, entry[1], row))
             if size != old:
@@ -208,8 +223,9 @@ class Transaction:
         cleared: whether namespaces were.
     """
 
-    def __init__(self, handle: Handle) -> None:
+    def __init__(self, handle: Handle, ranks: Ranks | None = None) -> None:
         self._handle = handle
+        self._ranks = ranks
         self._execute = handle.execute
         self.entries = 0
         self.bytes = 0
@@ -225,6 +241,8 @@ class Transaction:
         self._execute("BEGIN IMMEDIATE")
         try:
             self.last, self.entries, self.bytes = read_totals(self._execute)
+            if self._ranks is not None:
+                self._ranks.prepare(self._handle)
         except BaseException:
             self._roll_back()
             raise
@@ -333,6 +351,11 @@ class Transaction:
             else:
                 self._handle.con.executemany(_INSERT, inserted)
             self.last += len(inserted)
+            if self._ranks is not None:
+                first = self._handle.con.last_insert_rowid() - len(inserted) + 1
+                for row, columns in enumerate(inserted, first):
+                    size = size_of(len(columns[-2]), len(columns[-1]))
+                    self._ranks.place(self._execute, row, times_of(columns[3])[1], size)
             self._counted = (self.entries, self.bytes, self.last)
 
     # Leases
@@ -374,6 +397,8 @@ class Transaction:
             self._execute(_DELETE, (rows[0][0],))
         elif rows:
             self._execute(_DELETE_MANY, (apsw.carray(array("q", [row for row, _ in rows])),))
+        if self._ranks is not None and rows:
+            self._ranks.forget(self._execute, [row for row, _ in rows])
         for row, size in rows:
             self.entries -= 1
             self.bytes -= size
@@ -501,17 +526,52 @@ class Transaction:
             CLEARED_PER_STEP
         ):
             pass
+        evicted = 0
+        if self._ranks is not None:
+            evicted = self._evict_by_worth(self._ranks, grown, more, limits, seen, replaced)
+        # By worth a bounded search is made, which usually finds enough.
+        if self._ranks is None or self.bytes + grown > limits.bytes or self.entries + more > limits.entries:
+            evicted += self._evict_by_hand(grown, more, limits, seen, replaced)
+        mark(self._execute, seen, MARKED_PER_WRITE)
+        return evicted
+
+    def _evict_by_hand(self, grown: int, more: int, limits: Limits, seen: set[int], replaced: set[int]) -> int:
         hand = Hand(self._execute, self._state("hand", 0), self.last, self.entries, seen, replaced)
         evicted = hand.evict(self.bytes + grown - limits.bytes, self.entries + more - limits.entries)
         self._remove(evicted)
-        spare_bytes = min(_SPARE_BYTES, limits.bytes >> _SPARE_SHIFT)
-        spare_entries = min(_SPARE_ENTRIES, limits.entries >> _SPARE_SHIFT)
+        spare_bytes, spare_entries = _spare(limits)
         spare = hand.evict(
             self.bytes + grown + spare_bytes - limits.bytes,
             self.entries + more + spare_entries - limits.entries,
             _LOOKED_AT_TO_SPARE,
         )
         self._remove(spare)
-        mark(self._execute, seen, MARKED_PER_WRITE)
         self._set_state("hand", hand.place)
         return len(evicted) + len(spare)
+
+    def _evict_by_worth(
+        self, ranks: Ranks, grown: int, more: int, limits: Limits, seen: set[int], replaced: set[int]
+    ) -> int:
+        spare_bytes, spare_entries = _spare(limits)
+        evicted = ranks.evict(
+            self._execute,
+            self.bytes + grown + spare_bytes - limits.bytes,
+            self.entries + more + spare_entries - limits.entries,
+            seen,
+            replaced,
+        )
+        self._remove(evicted)
+        return len(evicted)
+
+    def look_after_ranks(self) -> bool:
+        """Give rows that another cache has stored their places by worth; tell whether there are more."""
+        until = time.monotonic() + _STEP_SECONDS
+        while self._ranks is not None and self._ranks.catch_up(self._execute, _AT_ONCE):
+            if time.monotonic() >= until:
+                return True
+        return False
+
+
+def _spare(limits: Limits) -> tuple[int, int]:
+    """Return for how many bytes and entries more an eviction makes room."""
+    return min(_SPARE_BYTES, limits.bytes >> _SPARE_SHIFT), min(_SPARE_ENTRIES, limits.entries >> _SPARE_SHIFT)
