@@ -6,7 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from hitrate import InMemoryCache, SqliteCache, TieredCache
+from hitrate import InMemoryCache, RedisCache, SqliteCache, TieredCache
 from hitrate.compute.cache import ComputingCache
 from hitrate.stores.memory import MemoryStore
 from hitrate.stores.postgres import PostgresStore
@@ -65,11 +65,17 @@ def test_what_is_declared_and_not_kept_is_a_failure() -> None:
 
 
 def test_the_caches_of_hitrate_leave_nothing_untried(tmp_path: Path) -> None:
-    assert RedisStore.offers == PostgresStore.offers == ALL
+    assert PostgresStore.offers == ALL
     with InMemoryCache() as near, SqliteCache(path=tmp_path / "a.db") as far:
         assert near.offers == far.offers == ALL
         with TieredCache(near, far) as tiers:
             assert tiers.offers == ALL
+
+
+def test_limits_on_redis_are_the_servers_and_not_offered() -> None:
+    assert RedisStore.offers == ALL - {"bounds"}
+    with TieredCache(InMemoryCache(), RedisCache("redis://127.0.0.1:1")) as tiers:
+        assert tiers.offers == ALL - {"bounds"}
 
 
 def test_tiers_offer_what_each_of_them_does(tmp_path: Path) -> None:

@@ -67,13 +67,12 @@ def moving(request: pytest.FixtureRequest) -> Callable[[], AbstractContextManage
     return WAYS[request.param]
 
 
-@pytest.fixture(params=["memory", "sqlite", "sqlite in memory", "tiered", "redis", "redis with limits", "graphs"])
+@pytest.fixture(params=["memory", "sqlite", "sqlite in memory", "tiered", "redis", "graphs"])
 def cache(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Any]:
     """A cache that was opened before anything was put in the place of the clock."""
     name = request.param
-    if name.startswith("redis"):
-        limits = {"max_entries": 100} if "limits" in name else {}
-        cache: Any = RedisCache(request.getfixturevalue("redis_url"), prefix=f"test-{uuid4().hex}:", **limits)
+    if name == "redis":
+        cache: Any = RedisCache(request.getfixturevalue("redis_url"), prefix=f"test-{uuid4().hex}:")
     else:
         cache = opened(name, tmp_path)
     with cache:

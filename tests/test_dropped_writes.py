@@ -61,13 +61,12 @@ def face(request: pytest.FixtureRequest) -> Face:
     return found
 
 
-@pytest.mark.parametrize("options", [{}, {"max_entries": 100}])
 def test_a_set_that_a_full_server_refuses_removes_what_it_was_to_replace(
-    small_server: Server, fill: Any, face: Face, options: Any
+    small_server: Server, fill: Any, face: Face
 ) -> None:
     with (
-        opened(face, RedisCache(small_server.unix_url, **options)) as cache,
-        RedisCache[Any](small_server.unix_url, **options) as other,
+        opened(face, RedisCache(small_server.unix_url)) as cache,
+        RedisCache[Any](small_server.unix_url) as other,
     ):
         cache.set({A: ("old", None), B: ("old", None), C: ("other", None)})
         fill()
@@ -356,7 +355,7 @@ def test_a_cancelled_set_that_failed_is_withheld_all_the_same(path: Path) -> Non
 # A value that is too large
 
 
-@pytest.mark.parametrize("kind", ["memory", "sqlite", "redis", "postgres"])
+@pytest.mark.parametrize("kind", ["memory", "sqlite", "postgres"])
 def test_a_value_that_is_too_large_is_named_by_its_namespace_and_key(
     kind: str, request: pytest.FixtureRequest, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -365,8 +364,6 @@ def test_a_value_that_is_too_large_is_named_by_its_namespace_and_key(
         cache = InMemoryCache(max_bytes=2000)
     elif kind == "sqlite":
         cache = SqliteCache(path=tmp_path / "cache.db", max_bytes=2000)
-    elif kind == "redis":
-        cache = RedisCache(request.getfixturevalue("small_server").unix_url, prefix="large:", max_bytes=2000)
     else:
         cache = PostgresCache(request.getfixturevalue("postgres_url"), table="too_large", max_bytes=2000)
     names: list[Any] = [(("notes", "ünï"), "ключ"), ((), ""), (("a,b", "\ud800"), "k\udfff")]

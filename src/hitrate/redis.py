@@ -24,9 +24,8 @@ class RedisCache(ComputingCache[ValueT]):
             ``Redis``, ``RedisCluster``, or one that a ``Sentinel`` made.
         serde: turns values into bytes and back; ``MsgpackSerializer`` when not given.
         prefix: what the names of this cache begin with. Caches with different prefixes share nothing.
-        max_bytes: bytes held at most, None for what the server allows. With a limit the entries are counted on the
-            server, which makes writes slower; in a cluster they then lie on one node. Every process gives the same.
-        max_entries: entries held at most, None for no limit; as ``max_bytes``.
+        max_bytes: None. The server holds the limit, for all that it keeps: its ``maxmemory`` and ``maxmemory-policy``.
+        max_entries: None, likewise.
         default_ttl: seconds (or a timedelta) that an entry set with a TTL of None stays fresh; None for ever.
         on_error: ``"miss"`` turns failures of the server into misses and dropped writes, ``"raise"`` raises them.
         timeout: seconds that a call may take; one of more than 10,000 keys takes as many times as long.
@@ -37,7 +36,7 @@ class RedisCache(ComputingCache[ValueT]):
 
     Raises:
         TypeError: the client is none of these.
-        ValueError: the URL or an option has no meaning.
+        ValueError: the URL or an option has no meaning; or a limit was given.
         ModuleNotFoundError: the extra ``redis`` is not installed.
     """
 
@@ -47,21 +46,30 @@ class RedisCache(ComputingCache[ValueT]):
         *,
         serde: SerializerProtocol | None = None,
         prefix: str = "hitrate:",
-        max_bytes: int | None = None,
-        max_entries: int | None = None,
+        max_bytes: None = None,
+        max_entries: None = None,
         default_ttl: TTL | None = None,
         on_error: OnError = "miss",
         timeout: float = 2.0,
         connect_timeout: float = 1.0,
         clock: Callable[[], float] = wall_clock,
     ) -> None:
+        _refuse_limit("max_bytes", max_bytes)
+        _refuse_limit("max_entries", max_entries)
         store = RedisStore(
             client,
             prefix=prefix,
-            max_bytes=max_bytes,
-            max_entries=max_entries,
             timeout=timeout,
             connect_timeout=connect_timeout,
             clock=None if is_machines(clock) else clock,
         )
         super().__init__(store, serde=serde, default_ttl=default_ttl, on_error=on_error, clock=clock)
+
+
+def _refuse_limit(name: str, limit: object) -> None:
+    if limit is not None:
+        raise ValueError(
+            f"RedisCache keeps no limit of its own, and {name}={limit!r} was given: set `maxmemory` on the server, and "
+            "`maxmemory-policy` to allkeys-lru or allkeys-lfu, as docs/backends.md says; in a TieredCache give the "
+            "limit to the other tiers"
+        )

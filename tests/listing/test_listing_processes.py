@@ -28,7 +28,7 @@ class Writer(Other):
     folder = str(Path(__file__).parent)
 
 
-@pytest.fixture(params=["sqlite", "redis", "redis with limits", "postgres"])
+@pytest.fixture(params=["sqlite", "redis", "postgres"])
 def place(request: pytest.FixtureRequest) -> dict[str, Any]:
     """Where the cache is that the processes share."""
     if request.param == "sqlite":
@@ -39,9 +39,8 @@ def place(request: pytest.FixtureRequest) -> dict[str, Any]:
             "at": request.getfixturevalue("postgres_url"),
             "table": request.getfixturevalue("table"),
         }
-    limits = {"max_entries": 1_000_000} if "limits" in request.param else {}
     prefix = request.getfixturevalue("new_prefix")()
-    return {"kind": "redis", "at": request.getfixturevalue("redis_url"), "prefix": prefix, **limits}
+    return {"kind": "redis", "at": request.getfixturevalue("redis_url"), "prefix": prefix}
 
 
 @pytest.fixture

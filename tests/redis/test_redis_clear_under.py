@@ -31,16 +31,15 @@ UNDER, AROUND = (
 Caches = tuple[RedisCache[Any], RedisCache[Any]]
 
 
-@pytest.fixture(params=["server", "bounded", "cluster"])
+@pytest.fixture(params=["server", "cluster"])
 def caches(request: pytest.FixtureRequest, new_prefix: Callable[[], str]) -> Iterator[Caches]:
     """Two caches of one prefix, as two processes have them."""
     url = request.getfixturevalue("cluster_url" if request.param == "cluster" else "redis_url")
-    limits = {"max_entries": 100_000} if request.param == "bounded" else {}
     prefix = new_prefix()
     two = []
     for _ in range(2):
         client = redis.RedisCluster.from_url(url) if request.param == "cluster" else url
-        two.append(RedisCache[Any](client, prefix=prefix, on_error="raise", **limits))
+        two.append(RedisCache[Any](client, prefix=prefix, on_error="raise"))
     yield two[0], two[1]
     for cache in two:
         cache.close()
@@ -187,11 +186,10 @@ def test_a_register_that_was_lost_costs_more_than_the_prefix_and_spares_nothing_
     other.close()
 
 
-@pytest.mark.parametrize("limits", [{}, {"max_entries": 1000}])
 @pytest.mark.parametrize("kind", ["string", "list", "garbage"])
-def test_a_register_that_others_wrote_in(server: Server, client: Any, kind: str, limits: dict[str, int]) -> None:
+def test_a_register_that_others_wrote_in(server: Server, client: Any, kind: str) -> None:
     keys = [(("a", "b"), "key"), (("b",), "key")]
-    with RedisCache[Any](server.unix_url, on_error="raise", **limits) as cache:
+    with RedisCache[Any](server.unix_url, on_error="raise") as cache:
         cache.set(dict.fromkeys(keys, ("value", None)))
         register = register_of(cache)
         if kind == "garbage":
@@ -208,9 +206,8 @@ def test_a_register_that_others_wrote_in(server: Server, client: Any, kind: str,
         assert cache.get([keys[0]]) == {}
 
 
-@pytest.mark.parametrize("limits", [{}, {"max_entries": 1000}])
-def test_namespaces_that_have_expired_leave_the_register(server: Server, client: Any, limits: dict[str, int]) -> None:
-    with RedisCache[Any](server.unix_url, on_error="raise", timeout=30, **limits) as cache:
+def test_namespaces_that_have_expired_leave_the_register(server: Server, client: Any) -> None:
+    with RedisCache[Any](server.unix_url, on_error="raise", timeout=30) as cache:
         for number in range(3_000):
             cache.set({((f"session {number}",), "key"): ("value", 0.002)})
         assert client.zcard(register_of(cache)) < 1_000

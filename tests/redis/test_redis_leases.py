@@ -1,4 +1,4 @@
-"""Leases on Redis keep the contract: on a server, with limits, and in a cluster; and what befalls them there."""
+"""Leases on Redis keep the contract: on a server and in a cluster; and what befalls them there."""
 
 from __future__ import annotations
 
@@ -72,12 +72,6 @@ class TestLeases(LeaseContract):
     @pytest.fixture
     def stores(self, redis_url: str, new_store: NewStore) -> tuple[Store, Store]:
         return new_store(redis_url), new_store(redis_url)
-
-
-class TestLeasesOfABoundedCache(LeaseContract):
-    @pytest.fixture
-    def stores(self, redis_url: str, new_store: NewStore) -> tuple[Store, Store]:
-        return new_store(redis_url, max_entries=10_000), new_store(redis_url, max_entries=10_000)
 
 
 class TestLeasesInACluster(LeaseContract):
@@ -167,7 +161,7 @@ def test_a_batch_is_one_round_trip(own: Own) -> None:
     one.lease(keys[:1], mine, 30)
     one.settle({keys[0]: None}, mine)  # the server knows the scripts
 
-    one._holding._register._due = -1000  # nothing to strike out now
+    one._register._due = -1000  # nothing to strike out now
     assert commands_of(client, lambda: one.lease(keys, mine, 30)) == ["EVALSHA"]
     assert commands_of(client, lambda: one.settle(dict.fromkeys(keys, entry(b"v")), mine)) == ["EVALSHA"]
     assert None not in two.get(keys)
@@ -191,9 +185,8 @@ def test_a_lease_taken_before_everything_was_lost_is_worth_nothing(own: Own) -> 
     assert list(two.lease([KEY], token(), 30)) == [0.0]
 
 
-@pytest.mark.parametrize("limits", [{}, {"max_entries": 100}])
-def test_leases_are_neither_counted_nor_swept(server: Server, limits: dict[str, int]) -> None:
-    one = RedisStore(server.unix_url, **limits)
+def test_leases_are_neither_counted_nor_swept(server: Server) -> None:
+    one = RedisStore(server.unix_url)
     with server.client() as client:
         mine = token()
         keys = [(NAME, b"%d" % number) for number in range(50)]
@@ -206,30 +199,6 @@ def test_leases_are_neither_counted_nor_swept(server: Server, limits: dict[str, 
         assert one.usage().entries == 1
         assert list(one.settle(dict.fromkeys(keys, entry(b"v")), mine)) == []
         assert one.usage().entries == 50
-    one.close()
-
-
-def test_what_is_settled_in_a_bounded_cache_is_counted_and_makes_room(server: Server) -> None:
-    one = RedisStore(server.unix_url, max_entries=10)
-    mine = token()
-    keys = [(NAME, b"%d" % number) for number in range(30)]
-    one.lease(keys, mine, 60)
-    for key in keys:
-        assert list(one.settle({key: entry(b"v")}, mine)) == []
-        assert one.get([key])[0] is not None
-    assert one.usage()[:1] == (10,)
-    assert one.usage().evictions == 20
-    one.close()
-
-
-def test_what_is_too_large_ends_its_lease_and_is_not_stored(server: Server) -> None:
-    one = RedisStore(server.unix_url, max_bytes=1000)
-    mine = token()
-    one.write({KEY: entry(b"old")})
-    one.lease([KEY], mine, 60)
-    assert list(one.settle({KEY: entry(bytes(2000))}, mine)) == []
-    assert one.get([KEY])[0] is None
-    assert list(one.lease([KEY], token(), 60)) == [0.0]
     one.close()
 
 
@@ -288,9 +257,8 @@ def test_a_lease_that_lasts_longer_than_it_was_taken_for_is_over(own: Own) -> No
 
 
 @pytest.mark.parametrize("face", ["sync", "async"])
-@pytest.mark.parametrize("limits", [{}, {"max_entries": 100}])
-def test_a_server_that_is_out_of_memory(server: Server, face: str, limits: dict[str, int]) -> None:
-    one = RedisStore(server.unix_url, **limits)
+def test_a_server_that_is_out_of_memory(server: Server, face: str) -> None:
+    one = RedisStore(server.unix_url)
 
     def lease(key: Any, of: bytes) -> Any:
         return one.lease([key], of, 60) if face == "sync" else asyncio.run(one.alease([key], of, 60))
@@ -309,8 +277,7 @@ def test_a_server_that_is_out_of_memory(server: Server, face: str, limits: dict[
             lease((NAME, b"new"), mine)
         with pytest.raises(StoreError, match="OOM"):
             settle({KEY: entry(b"value")}, mine)
-        if not limits:  # the books of a bounded cache need memory for whatever is done
-            assert list(settle({other: None}, mine)) == []
+        assert list(settle({other: None}, mine)) == []
         client.config_set("maxmemory", "0")
     assert list(settle({KEY: entry(b"value")}, mine)) == []
     assert one.get([KEY])[0] is not None

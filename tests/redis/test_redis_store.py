@@ -11,8 +11,8 @@ import pytest
 
 from hitrate import RedisCache
 from hitrate.stores.redis import RedisStore
+from hitrate.stores.redis.expiry import milliseconds_until
 from hitrate.stores.redis.names import CLUSTER_BUCKETS, SLOTS, Names, slot_of
-from hitrate.stores.redis.writing import milliseconds_until
 from hitrate.testing.faces import ASYNC, SYNC, Face
 from servers.valkey import Server, commands_of, running, wait_until
 
@@ -99,7 +99,7 @@ def test_names_of_different_prefixes_are_different_for_any_keys() -> None:
                     assert seen.setdefault(bucket.entry(digits), of)[0] == prefix
                     assert names.bucket_of_entry(bucket.entry(digits)) == number
                     assert names.bucket_of_entry(bucket.lease(bucket.entry(digits))) is None
-                for other in (bucket.everything, bucket.sweeping, bucket.sweeper, bucket.register, *bucket.index):
+                for other in (bucket.everything, bucket.sweeping, bucket.sweeper, bucket.register, *bucket.books):
                     assert names.bucket_of_entry(other) is None
 
 
@@ -109,7 +109,7 @@ def test_the_names_of_a_bucket_lie_in_one_slot_and_the_buckets_are_spread() -> N
         assert len(names.buckets) == CLUSTER_BUCKETS
         for bucket in names.buckets:
             entry = bucket.entry("a" * 32)
-            every = [entry, bucket.lease(entry), bucket.namespace(b"x" * 16), bucket.everything, *bucket.index]
+            every = [entry, bucket.lease(entry), bucket.namespace(b"x" * 16), bucket.everything, *bucket.books]
             assert {slot_of(name) for name in every} == {bucket.slot}
     parts = [bucket.slot * CLUSTER_BUCKETS // SLOTS for bucket in Names(b"hitrate:", spread=True).buckets]
     assert parts == list(range(CLUSTER_BUCKETS))
@@ -361,19 +361,6 @@ def test_another_process_sweeps_what_one_left(new_cache: Any, client: Any) -> No
     here.set({A: ("value", None)})
     wait_until(lambda: entries_on(client) == 1, "to sweep")
     assert here.get([A]) == {A: "value"}
-
-
-def test_a_bounded_cache_forgets_what_is_swept(new_cache: Any, client: Any) -> None:
-    cache = new_cache(max_entries=2000)
-    keys = [((f"n{number % 2}",), str(number)) for number in range(1000)]
-    cache.set(dict.fromkeys(keys, ("value", 3600)))
-    cache.clear([("n0",)])
-    assert cache.stats().entries == 500
-    wait_until(lambda: entries_on(client) == 500, "to sweep")
-    index = cache._store._names.buckets[0].index
-    wait_until(lambda: client.hlen(index[0]) == client.zcard(index[1]) == client.zcard(index[2]) == 500, "to forget")
-    cache.set(dict.fromkeys(keys, ("again", 3600)))
-    assert (cache.stats().entries, cache.stats().evictions) == (1000, 0)
 
 
 def test_a_large_cache_is_counted_by_a_sample(new_cache: Any, client: Any, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -46,11 +46,8 @@ class TestMemoryOverSqlite(TieredContract):
 class TestMemoryOverRedis(TieredContract):
     @pytest.fixture
     def make_farther(self, clock, redis_url, new_prefix):
-        def make(max_bytes, **options):
-            limit = None if max_bytes == 1 << 30 else max_bytes
-            return [RedisCache(redis_url, prefix=new_prefix(), clock=clock, max_bytes=limit, **options)]
-
-        return make
+        # Limits are the server's: these tiers do not offer bounds, and are given none.
+        return lambda serde, **limits: [RedisCache(redis_url, prefix=new_prefix(), clock=clock, serde=serde)]
 
 
 class TestMemoryOverPostgres(TieredContract):

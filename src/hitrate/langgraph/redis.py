@@ -17,8 +17,8 @@ class RedisCache(GraphCache[ValueT], Redis[ValueT]):
             ``Redis``, ``RedisCluster``, or one that a ``Sentinel`` made.
         serde: turns values into bytes and back; ``MsgpackSerializer`` when not given.
         prefix: what the names of this cache begin with. Caches with different prefixes share nothing.
-        max_bytes: bytes held at most, None for what the server allows; every process gives the same.
-        max_entries: entries held at most, None for no limit; every process gives the same.
+        max_bytes: None. The server holds the limit, for all that it keeps: its ``maxmemory`` and ``maxmemory-policy``.
+        max_entries: None, likewise.
         default_ttl: seconds (or a timedelta) that an entry set with a TTL of None stays fresh; None for ever.
         on_error: ``"miss"`` turns failures of the server into misses and dropped writes, ``"raise"`` raises them.
         timeout: seconds that a call may take; one of more than 10,000 keys takes as many times as long.

@@ -12,7 +12,6 @@ import redis
 from xxhash import xxh3_64_digest
 
 from hitrate import DecodeError, RedisCache
-from hitrate.testing import Clock
 
 A, B = ((("foreign",), name) for name in "ab")
 VALUE = {"text": "exactly this", "numbers": [1, 2, 3]}
@@ -158,48 +157,3 @@ def test_a_newer_format_is_left_alone(cache: RedisCache[Any], client: Any) -> No
     assert cache.get([A]) == {}
     assert cache.stats().errors == 1
     assert client.get(name) == newer
-
-
-def test_the_bookkeeping_of_a_bounded_cache_may_be_lost_in_part(redis_url: str, new_prefix: Any, client: Any) -> None:
-    keys = [(("bounded",), str(number)) for number in range(30)]
-    for kind in (b"i", b"o", b"x", b"v", b"t", b"n", b"g"):
-        clock = Clock()
-        with RedisCache[Any](redis_url, prefix=new_prefix(), max_entries=10, clock=clock) as cache:
-            cache.set(dict.fromkeys(keys[:10], ("old", 60)))
-            cache.get(keys[:5])
-            for name in names_of(client, cache, kind):
-                client.delete(name)
-            for key in keys[10:]:
-                cache.set({key: ("new", 60)})
-                assert cache.get([key]) == {key: "new"}
-                assert len(cache.get(keys)) <= 10, f"without {kind!r} the bound does not hold"
-            assert cache.stats().entries <= 10
-
-
-@pytest.mark.parametrize("how", ["another type", "garbage in it"])
-@pytest.mark.parametrize("kind", ["i", "o", "x", "v", "t"])
-def test_the_bookkeeping_of_a_bounded_cache_may_be_written_in(
-    redis_url: str, new_prefix: Any, client: Any, kind: str, how: str
-) -> None:
-    keys = [(("bounded",), str(number)) for number in range(30)]
-    with RedisCache[Any](redis_url, prefix=new_prefix(), max_entries=10, on_error="raise") as cache:
-        cache.set(dict.fromkeys(keys[:10], ("old", 60)))
-        cache.get(keys[:5])
-        cache.set({keys[0]: ("old", 60)})
-        (name,) = names_of(client, cache, kind.encode())
-        if how == "another type":
-            client.set(name, "another program's")
-        elif kind in "it":
-            client.hset(name, mapping=dict.fromkeys(client.hkeys(name), "garbage"))
-        elif kind == "v":
-            client.sadd(name, "garbage")
-        else:
-            client.zadd(name, dict.fromkeys([*client.zrange(name, 0, -1), "garbage"], -1e300))
-        assert cache.stats().entries <= 10
-        for key in keys[10:]:
-            cache.set({key: ("new", 60)})
-            assert cache.get([key]) == {key: "new"}
-        assert len(cache.get(keys)) <= 10
-        assert cache.stats().entries <= 10
-        cache.clear([("bounded",)])
-        assert cache.get(keys) == {}

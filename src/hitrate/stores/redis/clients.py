@@ -15,7 +15,7 @@ from typing import Any
 from urllib.parse import SplitResult, urlsplit
 
 from hitrate.stores.reasons import CannotConnect, reason_of
-from hitrate.stores.redis import needs
+from hitrate.stores.redis.driver import import_driver
 
 _OWN_SETTINGS = {
     "decode_responses",
@@ -99,7 +99,7 @@ def _from_url(url: str) -> Any:
     if not colon or scheme not in ("redis", "rediss", "unix"):
         # Nothing of the URL itself, here and below: it may be a password.
         raise ValueError("a URL begins with redis://, rediss://, valkey://, valkeys:// or unix://, not as this one")
-    kind = needs.driver("redis").Redis
+    kind = import_driver("redis").Redis
     try:
         parts = urlsplit(f"{scheme}://{rest}")
         client = None if _may_be_cut(parts) else kind.from_url(f"{scheme}://{rest}")
@@ -125,7 +125,7 @@ def _driver_of(client: Any) -> ModuleType:
     for kind in type(client).__mro__:
         name = kind.__module__.split(".")[0]
         if name in ("redis", "valkey"):
-            return needs.driver(name)
+            return import_driver(name)
     raise _not_a_client(client)
 
 

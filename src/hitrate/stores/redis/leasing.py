@@ -12,32 +12,102 @@ import time
 from collections.abc import Sequence
 from typing import Any
 
-from hitrate.stores.redis.names import Bucket
-from hitrate.stores.redis.reading import Part
+from hitrate.errors import StoreError
+from hitrate.keys import EncodedKey
+from hitrate.stores.base import Changes
+from hitrate.stores.redis import scripts
+from hitrate.stores.redis.batches import Batch, batches_for
+from hitrate.stores.redis.expiry import Clock
+from hitrate.stores.redis.format import pack
+from hitrate.stores.redis.names import Bucket, Names
+from hitrate.stores.redis.reading import Part, parts_of
+from hitrate.stores.redis.register import Register
+from hitrate.stores.redis.servers import Servers, Steps
 from hitrate.stores.redis.wire import ScriptCall
+from hitrate.stores.redis.writing import ROUNDS
 
-LEASES_AT_ONCE = 5_000
+_LEASES_AT_ONCE = 5_000
 """Leases that one step of the server settles."""
 
 _LONGEST = 10**15
 
 
-def milliseconds_of(seconds: float) -> int:
-    """Return how long a lease lasts, as the server is told."""
-    return math.ceil(min(max(seconds * 1000, 1), _LONGEST))
+class Leaser:
+    """Takes leases and settles them.
+
+    Args:
+        servers: where they are.
+        names: the names of the cache.
+        register: of the namespaces.
+        clock: what expiries are made from.
+    """
+
+    def __init__(self, servers: Servers, names: Names, register: Register, clock: Clock) -> None:
+        self._servers = servers
+        self._names = names
+        self._register = register
+        self._clock = clock
+
+    def lease(self, keys: Sequence[EncodedKey], token: bytes, seconds: float) -> Steps[list[float]]:
+        """Take leases; return for each key 0.0, or the seconds until another's ends."""
+        parts = list(parts_of(self._names, keys))
+        life = math.ceil(min(max(seconds * 1000, 1), _LONGEST))
+        calls = [_lease_call(self._names.buckets[part.bucket], part, token, life) for part in parts]
+        left = [0.0] * len(keys)
+        entered: list[int] = []
+        for part, result in zip(parts, (yield from self._servers.call(scripts.LEASE, calls)), strict=True):
+            entered += _note_leases(part, result, left)
+        if entered:
+            yield from self._register.entered(entered)
+        return left
+
+    def settle(self, results: Changes, token: bytes) -> Steps[list[EncodedKey]]:
+        """Store what was computed under leases; return the keys that were no longer leased to the token."""
+        batches = list(batches_for(self._names, results, self._clock.now(), _LEASES_AT_ONCE))
+        lost: set[bytes] = set()
+        for _ in range(ROUNDS):
+            names, batches = yield from self._settle(batches, token)
+            lost.update(names)
+            if not batches:
+                return [key for key in results if self._names.entry(key)[1] in lost] if lost else []
+        raise StoreError("the cache was cleared again and again while this was written")
+
+    def _settle(self, batches: Sequence[Batch], token: bytes) -> Steps[tuple[list[bytes], list[Batch]]]:
+        """Store batches; return the names of what was not leased, and what is to be stored again under other tokens."""
+        calls = []
+        for batch in batches:
+            for group in batch.groups:
+                known = group.space.known[batch.bucket]
+                group.tokens = b"" if known is None else known[0]
+            bucket = self._names.buckets[batch.bucket]
+            keys, arguments = _settle_arguments(bucket, batch)
+            calls.append(ScriptCall(batch.bucket, [bucket.everything, *keys], [token, *arguments]))
+        lost: list[bytes] = []
+        again = []
+        for batch, result in zip(batches, (yield from self._servers.call(scripts.SETTLE, calls)), strict=True):
+            outdated = []
+            for group, each in zip(batch.groups, result, strict=True):
+                if isinstance(each, bytes):  # the current tokens
+                    group.space.known[batch.bucket] = each, 0.0
+                    outdated.append(group)
+                elif each:
+                    names = group.names()
+                    lost += [names[place - 1] for place in each]
+            if outdated:
+                again.append(batch._replace(groups=outdated))
+        return lost, again
 
 
-def lease_call(bucket: Bucket, part: Part, index: Sequence[bytes], token: bytes, life: int) -> ScriptCall:
+def _lease_call(bucket: Bucket, part: Part, token: bytes, life: int) -> ScriptCall:
     """Return the call that takes the leases of a part.
 
     Args:
         bucket: its bucket.
         part: the keys.
-        index: the names of the bookkeeping that the script needs.
         token: of the holder.
         life: milliseconds.
     """
-    keys = [bucket.everything, bucket.register, *index]
+    keys = [bucket.everything, bucket.register]
     arguments = [os.urandom(8 * (1 + len(part.spaces))), token, b"%d" % life]
     for space, digits in zip(part.spaces, part.digits, strict=True):
         known = space.known[part.bucket]
@@ -47,7 +117,7 @@ def lease_call(bucket: Bucket, part: Part, index: Sequence[bytes], token: bytes,
     return ScriptCall(part.bucket, keys, arguments)
 
 
-def note_leases(part: Part, result: Sequence[Any], left: list[float]) -> list[int]:
+def _note_leases(part: Part, result: Sequence[Any], left: list[float]) -> list[int]:
     """Note what a call returned.
 
     Args:
@@ -72,3 +142,20 @@ def note_leases(part: Part, result: Sequence[Any], left: list[float]) -> list[in
             left[place] = milliseconds / 1000
         at += len(places)
     return entered
+
+
+def _settle_arguments(bucket: Bucket, batch: Batch) -> tuple[list[bytes], list[bytes]]:
+    """Return the names and the arguments of a batch for the script that settles, under the tokens of its groups."""
+    keys: list[bytes] = []
+    arguments: list[bytes] = []
+    for group in batch.groups:
+        space = group.space
+        keys.append(space.tokens[batch.bucket])
+        for name in group.names():
+            keys += (name, bucket.lease(name))
+        arguments += (group.tokens, b"%d" % len(group.names()), b"%d" % group.longest())
+        for _, ttl, key, entry in group.stored:
+            arguments += (b"%d" % ttl, b"".join(pack(entry, group.tokens, space.digest, key)))
+        arguments += (b"-3", b"") * len(group.removed)
+        arguments += (b"-2", b"") * len(group.dropped)
+    return keys, arguments

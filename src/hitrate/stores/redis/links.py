@@ -12,7 +12,7 @@ import time
 from collections.abc import Iterable
 from typing import Any
 
-from hitrate.stores.redis.needs import hiredis
+from hitrate.stores.redis.driver import hiredis
 
 _READ_AT_ONCE = 1 << 16
 

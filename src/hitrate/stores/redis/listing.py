@@ -1,8 +1,8 @@
 """Listing what lies on the servers: namespaces from the register, keys from the values, in short steps.
 
-A name on the server has digests; a value has its key in full and the digest of its namespace, which the register knows.
-A cache with limits keeps the order of arrival, and is gone through in it. The entries of others are looked for among
-all that is there, by SCAN, which comes by each key that is there all the time, by some more than once, in no order.
+A name on the server has digests; a value has its key in full and the digest of its namespace, which the register
+knows. Entries are looked for among all that is there, by SCAN, which comes by each key that is there all the time, by
+some more than once, in no order.
 """
 
 from __future__ import annotations
@@ -11,12 +11,12 @@ from collections.abc import Callable
 
 from hitrate.failsafe import log
 from hitrate.stores.base import Listed, Page
+from hitrate.stores.redis.format import HEADER_LENGTH, key_in, key_place_in, namespace_in, seconds_in
 from hitrate.stores.redis.names import Names, digest_of
 from hitrate.stores.redis.nodes import Node
 from hitrate.stores.redis.register import PAGE, Register
 from hitrate.stores.redis.servers import Servers, Steps
-from hitrate.stores.redis.surveying import Seen, ask, look, look_at
-from hitrate.stores.redis.values import HEADER_LENGTH, key_in, key_place_in, namespace_in, seconds_in
+from hitrate.stores.redis.surveying import Seen, ask, look
 from hitrate.stores.redis.wire import command
 
 _USUAL_KEY = 192
@@ -29,8 +29,7 @@ class Place:
     Attributes:
         namespaces: by their digests the namespaces to list.
         nodes: the servers that are still to be looked through, the next one last.
-        cursor: of SCAN, on that server; or the place in the order of arrival of the last entry.
-        newest: the place of the last entry to list, of a cache that keeps the order.
+        cursor: of SCAN, on that server.
         listed: the names that were come by.
     """
 
@@ -38,7 +37,6 @@ class Place:
         self.namespaces = namespaces
         self.nodes = nodes
         self.cursor = b"0"
-        self.newest = b""
         self.listed: set[bytes] = set()
 
 
@@ -48,35 +46,29 @@ class Lister:
     Args:
         servers: where they are.
         names: which are this cache's.
-        in_order: whether the cache has limits, and so keeps the order of arrival.
+        register: of the namespaces.
     """
 
-    def __init__(self, servers: Servers, names: Names, *, in_order: bool) -> None:
+    def __init__(self, servers: Servers, names: Names, register: Register) -> None:
         self._servers = servers
         self._names = names
-        self._in_order = in_order
-        self._register = Register(servers, names)
+        self._register = register
 
-    def page(self, under: bytes, after: Place | None, limit: int, clock: Callable[[], float] | None) -> Steps[Page]:
+    def page(self, under: bytes, after: Place | None, clock: Callable[[], float] | None) -> Steps[Page]:
         """Return a page.
 
         Args:
             under: what encoded namespaces begin with.
             after: what the page before ended with.
-            limit: how many entries to look at, of a cache that keeps the order.
             clock: what entries expire by, beside the server's.
         """
         place = after or (yield from self._begin(under))
         if not place.nodes:
             return Page((), None)
         node = place.nodes[-1]
-        seen: list[Seen]
-        if self._in_order:
-            seen = yield from self._next_in_order(node, place, limit)
-        else:
-            place.cursor, _, seen = yield from look(node, place.cursor, self._names, HEADER_LENGTH + _USUAL_KEY)
-            if place.cursor == b"0":
-                place.nodes.pop()
+        place.cursor, _, seen = yield from look(node, place.cursor, self._names, HEADER_LENGTH + _USUAL_KEY)
+        if place.cursor == b"0":
+            place.nodes.pop()
         entries = yield from self._listed(node, place, seen, None if clock is None else clock())
         return Page(entries, place if place.nodes else None)
 
@@ -90,30 +82,7 @@ class Lister:
             if None in pages.values():
                 log.warning("Redis lost which namespaces there are: only those that this process used are listed")
             namespaces |= {digest_of(name): name for page in pages.values() for name in page or ()}
-        place = Place(namespaces, (yield from self._servers.locate()) if namespaces else [])
-        if self._in_order and place.nodes:
-            newest = yield from ask(place.nodes[0], command(b"ZREVRANGE", self._order, b"0", b"0", b"WITHSCORES"), 1, 1)
-            place.newest = newest[0][1] if newest[0] else b"0"
-        return place
-
-    @property
-    def _order(self) -> bytes:
-        return self._names.buckets[0].index[1]
-
-    def _next_in_order(self, node: Node, place: Place, limit: int) -> Steps[list[Seen]]:
-        after = b"(" + place.cursor
-        asked = command(
-            b"ZRANGEBYSCORE", self._order, after, place.newest, b"WITHSCORES", b"LIMIT", b"0", b"%d" % limit
-        )
-        (reply,) = yield from ask(node, asked, 1, limit)
-        if len(reply) < 2 * limit:
-            place.nodes.pop()
-        else:
-            place.cursor = reply[-1]
-        if not reply:
-            return []
-        own = [(0, name) for name in reply[::2] if self._names.bucket_of_entry(name) is not None]
-        return (yield from look_at(node, self._names, own, HEADER_LENGTH + _USUAL_KEY)) if own else []
+        return Place(namespaces, (yield from self._servers.locate()) if namespaces else [])
 
     def _listed(self, node: Node, place: Place, seen: list[Seen], now: float | None) -> Steps[list[Listed]]:
         wanted = [

@@ -62,10 +62,10 @@ class Bucket:
         sweeping: the name of the mark that says that there is something to sweep.
         sweeper: the name under which a process says that it sweeps.
         register: the name of the register of namespaces.
-        index: the names of a bounded cache's bookkeeping: entries, order, expiry, seen, totals of namespaces.
+        books: where caches that had limits of their own kept their order and sizes; nothing but a clear touches it now.
     """
 
-    __slots__ = ("base", "everything", "index", "joint", "register", "slot", "sweeper", "sweeping")
+    __slots__ = ("base", "books", "everything", "joint", "register", "slot", "sweeper", "sweeping")
 
     def __init__(self, prefix: bytes, tag: str) -> None:
         self.base = prefix + b"{" + tag.encode() + b"}"
@@ -76,7 +76,7 @@ class Bucket:
         self.sweeping = self._single(b"s")
         self.sweeper = self._single(b"l")
         self.register = self._single(b"r")
-        self.index = [self._single(kind) for kind in (b"i", b"o", b"x", b"v", b"t")]
+        self.books = [self._single(kind) for kind in (b"i", b"o", b"x", b"v", b"t")]
 
     def _single(self, kind: bytes) -> bytes:
         return self.base + kind + b"0" * _DIGITS
@@ -194,6 +194,12 @@ class Names(dict[bytes, Space]):
     def bucket_of(self, digits: str) -> int:
         """Return the number of the bucket that an entry lies in."""
         return int(digits[:4], 16) % len(self.buckets)
+
+    def entry(self, key: EncodedKey) -> tuple[int, bytes]:
+        """Return the number of a key's bucket and its name on the server."""
+        digits = self[key[0]].digits(key[1])
+        number = self.bucket_of(digits)
+        return number, self.buckets[number].entry(digits)
 
     def bucket_of_entry(self, name: bytes) -> int | None:
         """Return the number of the bucket that holds the entry of this name; None if it is no name of an entry."""

@@ -10,9 +10,9 @@ from typing import Any, NamedTuple, NoReturn, TypeVar
 from hitrate.breaker import Breaker
 from hitrate.errors import StoreError
 from hitrate.stores.per_loop import PerLoop
+from hitrate.stores.redis.driver import hiredis
 from hitrate.stores.redis.lanes import Answer, Lane
 from hitrate.stores.redis.links import Link, Packed, Timeout
-from hitrate.stores.redis.needs import hiredis
 
 _WORK_PER_TIMEOUT = 10_000
 _WAITED = 0.25

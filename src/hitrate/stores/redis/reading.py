@@ -8,9 +8,9 @@ from typing import Any, NamedTuple
 from hitrate.errors import StoreError
 from hitrate.keys import EncodedKey
 from hitrate.stores.base import Found
+from hitrate.stores.redis.format import unpack
 from hitrate.stores.redis.lanes import Answer
 from hitrate.stores.redis.names import Names, Space
-from hitrate.stores.redis.values import unpack
 from hitrate.stores.redis.wire import Request, refuse_error
 
 KEYS_AT_ONCE = 5_000

@@ -1,7 +1,7 @@
 """Looking through a server for what is this cache's, in short steps and without patterns: to count it, to clean up.
 
-A server tells of no entry that it lets expire or evicts, so a count is kept for caches with limits alone. For others
-the entries are looked at: all of them in a small database, a sample of a large one.
+A server tells of no entry that it lets expire or evicts, so nothing keeps a count. The entries are looked at instead:
+all of them in a small database, a sample of a large one.
 """
 
 from __future__ import annotations
@@ -10,10 +10,10 @@ from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
 from hitrate.errors import StoreError
+from hitrate.stores.redis.format import HEADER_LENGTH, OVERHEAD, expiry_in, namespace_in, tokens_in
 from hitrate.stores.redis.names import Names
 from hitrate.stores.redis.nodes import Node, Send
 from hitrate.stores.redis.servers import Servers, Steps
-from hitrate.stores.redis.values import HEADER_LENGTH, OVERHEAD, expiry_in, namespace_in, tokens_in
 from hitrate.stores.redis.wire import command, is_error, packed, refuse_error
 
 COUNTED_EXACTLY = 20_000
@@ -72,17 +72,11 @@ def look(node: Node, cursor: bytes, names: Names, beginning: int = HEADER_LENGTH
     """
     cursor, keys = (yield from ask(node, command(b"SCAN", cursor, b"COUNT", b"%d" % _STEP), 1, _STEP))[0]
     own = [(bucket, name) for name in dict.fromkeys(keys) if (bucket := names.bucket_of_entry(name)) is not None]
-    return Step(cursor, len(keys), (yield from look_at(node, names, own, beginning)) if own else [])
+    return Step(cursor, len(keys), (yield from _look_at(node, names, own, beginning)) if own else [])
 
 
-def look_at(
-    node: Node, names: Names, own: Sequence[tuple[int, bytes]], beginning: int = HEADER_LENGTH
-) -> Steps[list[Seen]]:
-    """Look at entries of a server, given as the number of the bucket and the name; return those that are there.
-
-    Raises:
-        StoreError: the server did not answer, or refused.
-    """
+def _look_at(node: Node, names: Names, own: Sequence[tuple[int, bytes]], beginning: int) -> Steps[list[Seen]]:
+    """Look at entries, given as the number of the bucket and the name; return those that are there."""
     last = b"%d" % (beginning - 1)
     asked = b"".join([command(b"GETRANGE", name, b"0", last) + command(b"STRLEN", name) for _, name in own])
     replies = yield from ask(node, asked, 2 * len(own), 2 * len(own))

@@ -6,8 +6,8 @@ from collections.abc import Iterable
 from typing import NamedTuple
 
 from hitrate.errors import StoreError
+from hitrate.stores.redis.driver import hiredis
 from hitrate.stores.redis.links import Packed
-from hitrate.stores.redis.needs import hiredis
 from hitrate.stores.redis.scripts import Script
 
 Reply = object

@@ -1,313 +1,142 @@
-"""Writes: entries are stored under the tokens that this process last saw, and the same round trip brings the current
-ones. Should they differ, a clear came between, and the entries are stored again under those.
+"""Writes, without a script: nothing is counted on the server.
 
-So a write takes plain commands and no script. A token is random and never comes back once it is gone: if it is current
-after the entries were stored, it was so when they were.
+Entries are stored under the tokens that this process last saw, and the same round trip brings the current ones. Should
+they differ, a clear came between, and the entries are stored again under those. A token is random and never comes back
+once it is gone: if it is current after the entries were stored, it was so when they were.
 """
 
 from __future__ import annotations
 
 import math
+import os
 import time
-from collections.abc import Iterable, Iterator, Sequence
-from typing import NamedTuple
+from collections.abc import Callable, Sequence
+from typing import Any
 
-from xxhash import xxh3_128_hexdigest
-
-from hitrate.entry import Entry
-from hitrate.failsafe import log
-from hitrate.keys import EncodedKey, spelled
+from hitrate.errors import StoreError
 from hitrate.stores.base import Changes
-from hitrate.stores.redis.names import Bucket, Names, Space, asking_for
-from hitrate.stores.redis.scripts import REMOVE
-from hitrate.stores.redis.values import pack, size_of
-from hitrate.stores.redis.wire import packed, script_call
+from hitrate.stores.redis import scripts
+from hitrate.stores.redis.batches import Batch, Group, batches_for
+from hitrate.stores.redis.commands import WriteCommands
+from hitrate.stores.redis.expiry import Clock
+from hitrate.stores.redis.names import Names
+from hitrate.stores.redis.register import Register
+from hitrate.stores.redis.servers import Servers, Steps, any_error
+from hitrate.stores.redis.wire import Request, ScriptCall, is_error, refuse_error
 
-ENTRIES_AT_ONCE = 250_000
-"""Entries in one step of the server at most, and so in a batch that is stored whole or not at all."""
+ROUNDS = 10
+"""How often something is stored anew because it was cleared meanwhile."""
 
-_PARTS_AT_ONCE = 6 * 24
-
-_LONGEST = 10**15
-"""Milliseconds that a TTL has at most, beyond which it is for ever: the server would not take much more."""
-
-
-Stored = tuple[bytes, int, bytes, Entry]
-"""An entry that is stored: its name, its TTL in milliseconds (0 for ever), its encoded key, the entry."""
+_NO_COMMAND = ("ERR unknown command", "ERR unsupported command", "NOPERM")
+"""How a server says that it lacks a command, or that this user may not use it."""
 
 
-class Group:
-    """What is written of one namespace in one bucket.
-
-    Attributes:
-        space: the namespace.
-        stored: what is stored.
-        removed: the names of what is removed.
-        dropped: the names of what is removed and not counted: it cannot be stored, and no older value is to stay.
-        tokens: the tokens it is stored under.
-    """
-
-    __slots__ = ("dropped", "removed", "space", "stored", "tokens")
-
-    def __init__(self, space: Space) -> None:
-        self.space = space
-        self.stored: list[Stored] = []
-        self.removed: list[bytes] = []
-        self.dropped: list[bytes] = []
-        self.tokens = b""
-
-    def names(self) -> list[bytes]:
-        """Return the names of all entries, in the order in which scripts are given them."""
-        return [name for name, _, _, _ in self.stored] + self.removed + self.dropped
-
-    def longest(self) -> int:
-        """Return the longest TTL in milliseconds, 0 for ever, -1 if nothing is stored."""
-        ttls = {ttl for _, ttl, _, _ in self.stored}
-        return (0 if 0 in ttls else max(ttls)) if ttls else -1
-
-    def take_known_tokens(self, bucket: int) -> bool:
-        """Take the tokens that this process last saw; tell whether there are any, and they live long enough."""
-        known = self.space.known[bucket]
-        if known is None:
-            return False
-        self.tokens, until = known
-        if until == math.inf:
-            return True
-        longest = self.longest()
-        return longest != 0 and time.monotonic() + longest / 1000 < until
-
-
-class Batch(NamedTuple):
-    """What is written in one bucket at once.
-
-    Attributes:
-        bucket: the number of the bucket.
-        groups: by namespace.
-    """
-
-    bucket: int
-    groups: list[Group]
-
-    def without_removals(self) -> Batch:
-        """Return what is stored of it, to store it again."""
-        for group in self.groups:
-            group.removed = []
-            group.dropped = []
-        return self._replace(groups=[group for group in self.groups if group.stored])
-
-
-def milliseconds_until(expiry: float | None, now: float) -> int:
-    """Return the TTL that the server is given: 0 for ever, -1 for what has expired."""
-    if expiry is None:
-        return 0
-    left = (expiry - now) * 1000
-    if left <= 0:
-        return -1
-    return 0 if left > _LONGEST else math.ceil(left)
-
-
-def batches_for(
-    names: Names, changes: Changes, now: float, largest: float, most: int = ENTRIES_AT_ONCE
-) -> Iterator[Batch]:
-    """Divide changes into batches: by bucket, and a bounded number of entries in each.
+class Writer:
+    """Writes entries.
 
     Args:
+        servers: where they are.
         names: the names of the cache.
-        changes: what is to be written.
-        now: the time in seconds since the epoch, by the clock of the expiries.
-        largest: bytes that an entry may take; what is larger is not stored, and leaves no older value behind.
-        most: entries in a batch.
-    """
-    items: Sequence[tuple[EncodedKey, Entry | None]] = list(changes.items())
-    for start in range(0, len(items), most):
-        yield from _batches_for(names, items[start : start + most], now, largest)
-
-
-def _batches_for(
-    names: Names, items: Iterable[tuple[EncodedKey, Entry | None]], now: float, largest: float
-) -> Iterator[Batch]:
-    buckets = names.buckets
-    one_bucket = len(buckets) == 1
-    bases = [f"{bucket.base.decode('latin-1')}e" for bucket in buckets]
-    by_bucket: dict[int, dict[bytes, Group]] = {}
-    expiry: float | None = None
-    ttl = 0
-    for (namespace, key), entry in items:
-        space = names[namespace]
-        digits = xxh3_128_hexdigest(key, space.seed)
-        number = 0 if one_bucket else names.bucket_of(digits)
-        name = (bases[number] + digits).encode("latin-1")
-        groups = by_bucket.get(number)
-        if groups is None:
-            groups = by_bucket[number] = {}
-        group = groups.get(namespace)
-        if group is None:
-            group = groups[namespace] = Group(space)
-        if entry is None:
-            group.removed.append(name)
-            continue
-        if entry[2] != expiry:  # most batches have one
-            expiry = entry[2]
-            ttl = milliseconds_until(expiry, now)
-        if ttl < 0:
-            group.dropped.append(name)
-        elif largest != math.inf and (size := size_of(name, entry, key)) > largest:
-            line = "the value of %s takes %s bytes, more than max_bytes=%s; not stored"
-            log.warning(line, spelled(namespace, key), size, largest)
-            group.dropped.append(name)
-        else:
-            group.stored.append((name, ttl, key, entry))
-    for number, groups in by_bucket.items():
-        yield Batch(number, list(groups.values()))
-
-
-class WriteCommands:
-    """The commands that write a batch and then ask for the mark to sweep and the current tokens.
-
-    Iterating packs them part by part.
-
-    Args:
-        bucket: the bucket.
-        batch: what is to be written, under the tokens of its groups.
-        clock: the time by a clock of our own; empty if there is none.
-        whole: whether a script is sent whole, to a server that lacks it.
-        msetex: whether entries of one TTL are stored by one command, which servers have from Valkey 9.1 and Redis 8.4
-            on, in the place of a transaction of a command for each.
-
-    Attributes:
-        replies: how many replies come back: of one command and of the question, or of a transaction.
-        work: how many entries are written.
+        register: of the namespaces.
+        clock: what expiries are made from.
+        sweep: called when there is something to sweep.
     """
 
-    def __init__(self, bucket: Bucket, batch: Batch, clock: bytes, *, whole: bool, msetex: bool) -> None:
-        self._bucket = bucket
-        self._batch = batch
+    _msetex = True
+    """Whether the server is taken to have the command MSETEX: until it refuses it."""
+
+    def __init__(
+        self, servers: Servers, names: Names, register: Register, clock: Clock, sweep: Callable[[], None]
+    ) -> None:
+        self._servers = servers
+        self._names = names
+        self._register = register
         self._clock = clock
-        self._whole = whole
-        groups = batch.groups
-        ttls = [ttl for group in groups for _, ttl, _, _ in group.stored]
-        self._shared_ttl = ttls[0] if msetex and len(ttls) > 1 and ttls.count(ttls[0]) == len(ttls) else 0
-        self._together = ttls.count(self._shared_ttl)  # stored by one command
-        self._removes = any(group.removed for group in groups)
-        self._drops = any(group.dropped for group in groups)
-        commands = len(ttls) - self._together + (self._together > 0) + self._removes + self._drops
-        self.replies = 2 if commands == 1 else commands + 3
-        self.work = len(ttls) + sum(len(group.removed) for group in groups)
+        self._sweep = sweep
 
-    def __iter__(self) -> Iterator[bytes]:
-        parts: list[bytes] = [] if self.replies == 2 else [_MULTI]
-        together, shared_ttl = self._together, self._shared_ttl
-        if shared_ttl:
-            count = b"%d" % together
-            parts.append(b"*%d\r\n$6\r\nMSETEX\r\n$%d\r\n%b\r\n" % (4 + 2 * together, len(count), count))
-        elif together == 1:
-            parts.append(b"*3\r\n$3\r\nSET\r\n")
-        elif together:
-            parts.append(b"*%d\r\n$4\r\nMSET\r\n" % (1 + 2 * together))
-        name_head = b"$%d\r\n" % (len(self._bucket.base) + 33)
-        for group in self._batch.groups:
-            tokens, digest = group.tokens, group.space.digest
-            for name, ttl, key, entry in group.stored:
-                if ttl == shared_ttl:
-                    checksum, checked = pack(entry, tokens, digest, key)
-                    parts += (name_head, name, b"\r\n$%d\r\n" % (8 + len(checked)), checksum, checked, b"\r\n")
-                    if len(parts) > _PARTS_AT_ONCE:
-                        yield b"".join(parts)
-                        parts = []
-        if shared_ttl:
-            life = b"%d" % shared_ttl
-            parts.append(b"$2\r\nPX\r\n$%d\r\n%b\r\n" % (len(life), life))
-        for group in self._batch.groups:
-            tokens, digest = group.tokens, group.space.digest
-            for name, ttl, key, entry in group.stored:
-                if ttl != shared_ttl:
-                    life = b"%d" % ttl
-                    checksum, checked = pack(entry, tokens, digest, key)
-                    named = b"*5\r\n$3\r\nSET\r\n$%d\r\n%b\r\n$%d\r\n%b" % (len(name), name, 8 + len(checked), checksum)
-                    parts += (named, checked, b"\r\n$2\r\nPX\r\n$%d\r\n%b\r\n" % (len(life), life))
-                    if len(parts) > _PARTS_AT_ONCE:
-                        yield b"".join(parts)
-                        parts = []
-        parts += self._removals()
-        parts.append(self._question())
-        if self.replies > 2:
-            parts.append(_EXEC)
-        yield b"".join(parts)
+    def write(self, changes: Changes) -> Steps[int]:
+        """Apply changes; return how many keys were removed."""
+        batches = list(batches_for(self._names, changes, self._clock.now()))
+        removed = 0
+        for _ in range(ROUNDS):
+            counted, batches = yield from self._write(batches)
+            removed += counted
+            if not batches:
+                return removed
+        raise StoreError("the cache was cleared again and again while this was written")
 
-    def _removals(self) -> Iterator[bytes]:
-        groups = self._batch.groups
-        if self._drops:
-            yield packed([b"UNLINK", *(name for group in groups for name in group.dropped)])
-        if self._removes:
-            keys, counts = [self._bucket.everything], [self._clock]
+    def _write(self, batches: Sequence[Batch]) -> Steps[tuple[int, list[Batch]]]:
+        """Write batches; return how many entries were removed, and what is to be written again under other tokens."""
+        unknown = [
+            (batch, [group for group in batch.groups if group.stored and not group.take_known_tokens(batch.bucket)])
+            for batch in batches
+        ]
+        if any(groups for _, groups in unknown):
+            yield from self._keep_tokens([(batch, groups) for batch, groups in unknown if groups])
+        results = yield from self._exchange(batches, whole=False)
+        lacking = [place for place, result in enumerate(results) if any_error([result], "NOSCRIPT")]
+        if lacking:  # the server was started anew, or is another
+            again = yield from self._exchange([batches[place] for place in lacking], whole=True)
+            for place, result in zip(lacking, again, strict=True):
+                results[place] = result
+        removed = 0
+        stale = []
+        had_msetex = self._msetex
+        for batch, result in zip(batches, results, strict=True):
+            if had_msetex and any_error([result], *_NO_COMMAND):  # nothing of this batch was done
+                self._msetex = False
+                stale.append(batch)
+                continue
+            for each in result:
+                refuse_error(each)
+            sweeping, _, everything, *tokens = result[-1]
+            if sweeping is not None:
+                self._sweep()
+            if any(group.removed for group in batch.groups):
+                removed += result[-2]
+            outdated = [
+                group
+                for group, token in zip(batch.groups, tokens, strict=True)
+                if group.stored and group.tokens != (everything or b"") + (token or b"")
+            ]
+            for group in outdated:
+                group.space.known[batch.bucket] = None
+            if outdated:
+                stale.append(batch.without_removals())
+        return removed, stale
+
+    def _keep_tokens(self, wanted: Sequence[tuple[Batch, list[Group]]]) -> Steps[None]:
+        """Ask for the current tokens of namespaces, which are made if they are not there."""
+        calls = []
+        for batch, groups in wanted:
+            bucket = self._names.buckets[batch.bucket]
+            keys, arguments = [bucket.everything, bucket.register], [os.urandom(8 * (1 + len(groups)))]
             for group in groups:
-                if group.removed:
-                    keys.append(group.space.tokens[self._batch.bucket])
-                    for name in group.removed:
-                        keys += (name, self._bucket.lease(name))
-                    counts.append(b"%d" % len(group.removed))
-            yield script_call(REMOVE, keys, counts, whole=self._whole)
+                keys.append(group.space.tokens[batch.bucket])
+                arguments += (group.space.name, b"%d" % group.longest())
+            calls.append(ScriptCall(batch.bucket, keys, arguments))
+        results = yield from self._servers.call(scripts.KEEP, calls)
+        now = time.monotonic()
+        for (batch, groups), (everything, *kept) in zip(wanted, results, strict=True):
+            for group, token, left in zip(groups, kept[::2], kept[1::2], strict=True):
+                group.tokens = everything + token
+                group.space.known[batch.bucket] = group.tokens, now + left / 1000 if left >= 0 else math.inf
+        yield from self._register.entered([batch.bucket for batch, groups in wanted for _ in groups])
 
-    def _question(self) -> bytes:
-        spaces = [group.space for group in self._batch.groups]
-        if len(spaces) == 1:
-            return spaces[0].asking(self._bucket, self._batch.bucket)
-        return asking_for(self._bucket, self._batch.bucket, spaces)
-
-
-def write_one(
-    bucket: Bucket, space: Space, key: bytes, entry: Entry, known: tuple[bytes, float], now: float
-) -> bytes | None:
-    """Return the commands that write one entry in the only bucket; None if it takes more than that.
-
-    Args:
-        bucket: the bucket.
-        space: the namespace.
-        key: the encoded key.
-        entry: the entry.
-        known: the tokens that this process last saw, and until when they live.
-        now: the time in seconds since the epoch, by the clock of the expiry.
-    """
-    tokens, until = known
-    ttl = 0 if entry[2] is None else milliseconds_until(entry[2], now)
-    if ttl < 0 or (until != math.inf and (ttl == 0 or time.monotonic() + ttl / 1000 >= until)):
-        return None
-    digits = space.digits(key).encode()
-    checksum, checked = pack(entry, tokens, space.digest, key)
-    name_length, length = len(bucket.base) + 33, 8 + len(checked)
-    life = b"" if ttl == 0 else b"$2\r\nPX\r\n$%d\r\n%d\r\n" % (len(str(ttl)), ttl)
-    head = b"*%d\r\n$3\r\nSET\r\n$%d\r\n%be%b\r\n$%d\r\n" % (5 if ttl else 3, name_length, bucket.base, digits, length)
-    return b"".join((head, checksum, checked, b"\r\n", life, space.asking(bucket, 0)))
-
-
-_MULTI = packed([b"MULTI"])
-_EXEC = packed([b"EXEC"])
-
-
-def script_arguments(bucket: Bucket, batch: Batch, *, settles: bool) -> tuple[list[bytes], list[bytes]]:
-    """Return the names and the arguments of a batch for a script that writes it.
-
-    Args:
-        bucket: the bucket.
-        batch: what is to be written, under the tokens of its groups.
-        settles: whether it is stored under leases, and what would be removed stays as it is.
-    """
-    keys: list[bytes] = []
-    arguments: list[bytes] = []
-    for group in batch.groups:
-        space = group.space
-        keys.append(space.tokens[batch.bucket])
-        entries = group.names()
-        leases = len(entries) if settles else len(group.removed)
-        counts = (len(entries), len(entries) + leases, group.longest())
-        arguments += (space.name, group.tokens, *(b"%d" % count for count in counts))
-        for name, ttl, key, entry in group.stored:
-            keys += (name, bucket.lease(name)) if settles else (name,)
-            arguments += (b"%d" % ttl, b"".join(pack(entry, group.tokens, space.digest, key)))
-        for name in group.removed:
-            keys += (name, bucket.lease(name))
-            arguments += (b"-3" if settles else b"-1", b"")
-        for name in group.dropped:
-            keys += (name, bucket.lease(name)) if settles else (name,)
-            arguments += (b"-2", b"")
-    return keys, arguments
+    def _exchange(self, batches: Sequence[Batch], *, whole: bool) -> Steps[list[list[Any]]]:
+        """Send the commands of batches; return the results of each, of a transaction those of its parts."""
+        clock = self._clock.argument()
+        requests = []
+        for batch in batches:
+            commands = WriteCommands(self._names.buckets[batch.bucket], batch, clock, whole=whole, msetex=self._msetex)
+            requests.append(Request(batch.bucket, commands, commands.replies, commands.work))
+        results = []
+        for replies in (yield from self._servers.replies(requests)):
+            if len(replies) > 2 and type(replies[-1]) is not list:
+                reason = any_error([replies])  # what one part was refused for
+                if self._msetex and is_error(reason, *_NO_COMMAND):
+                    results.append([reason])
+                    continue
+                refuse_error(reason)
+            results.append(replies[-1] if len(replies) > 2 else replies)
+        return results

@@ -6,27 +6,22 @@ unless that has changed something before: what needs memory comes first where it
 
 from __future__ import annotations
 
-from hitrate.stores.redis.scripts.bounded import CLEAR_BOUNDED, USAGE_BOUNDED, WRITE_BOUNDED
-from hitrate.stores.redis.scripts.leasing import LEASE, LEASE_BOUNDED, SETTLE
+from hitrate.stores.redis.scripts.leasing import LEASE, SETTLE
 from hitrate.stores.redis.scripts.parts import Script
 from hitrate.stores.redis.scripts.plain import EXPIRE, KEEP, REMOVE, SWEEP, UNMARK
 from hitrate.stores.redis.scripts.registering import CLEAR, GLANCE, PAGE, TIDY
 
 __all__ = [
     "CLEAR",
-    "CLEAR_BOUNDED",
     "EXPIRE",
     "GLANCE",
     "KEEP",
     "LEASE",
-    "LEASE_BOUNDED",
     "PAGE",
     "REMOVE",
     "SETTLE",
     "SWEEP",
     "TIDY",
     "UNMARK",
-    "USAGE_BOUNDED",
-    "WRITE_BOUNDED",
     "Script",
 ]

@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
-from hitrate.stores.redis.scripts.bounded import BOOKS, INDEX
 from hitrate.stores.redis.scripts.parts import EVERYTHING, HEADERS, LEASES, REGISTER, TOKENS, Script
 
-_BEGUN = HEADERS + TOKENS + REGISTER + LEASES
-
-_LEASE = """
--- KEYS: everything, register, the index if the cache is bounded, then for each namespace its token and its leases.
+LEASE = Script(
+    HEADERS
+    + TOKENS
+    + REGISTER
+    + LEASES
+    + EVERYTHING
+    + """
+-- KEYS: everything, register, then for each namespace its token and its leases.
 -- ARGV: new tokens, the holder, the milliseconds; then for each namespace its encoding, the tokens that the holder
 -- knows, and how many leases. Returns for each namespace the current tokens, how long they live, and for each of its
 -- leases the milliseconds until another holder's ends, 0 if there is none.
 local everything = current_everything()
 local holder, life = ARGV[2], tonumber(ARGV[3])
-local results, key, arg = {}, FIRST_KEY, 4
+local results, key, arg = {}, 3, 4
 while KEYS[key] do
   local token = keep_token(KEYS[key], life)
   local tokens, last = everything .. token, key + tonumber(ARGV[arg + 2])
@@ -37,9 +40,7 @@ while KEYS[key] do
 end
 return results
 """
-
-LEASE = Script(_BEGUN + EVERYTHING + "local FIRST_KEY = 3" + _LEASE)
-LEASE_BOUNDED = Script(_BEGUN + "local FIRST_KEY, INDEX_KEY = 8, 3" + INDEX + BOOKS + _LEASE)
+)
 
 SETTLE = Script(
     HEADERS
@@ -47,23 +48,23 @@ SETTLE = Script(
     + LEASES
     + """
 -- KEYS: everything, then for each namespace its token, and its entries each with its lease. ARGV: the holder; then for
--- each namespace its encoding, the tokens its entries were packed with, how many, how many names, and the longest TTL
--- in milliseconds (0 for ever, -1 if nothing is stored); and for each entry its TTL (0 for ever, -2 to remove it, -3 to
--- leave what is there) and its value. Returns for each namespace which of its entries were not the holder's; or, if
--- they were packed with others, the current tokens: nothing was done then.
+-- each namespace the tokens its entries were packed with, how many, and the longest TTL in milliseconds (0 for ever, -1
+-- if nothing is stored); and for each entry its TTL (0 for ever, -2 to remove it, -3 to leave what is there) and its
+-- value. Returns for each namespace which of its entries were not the holder's; or, if they were packed with others,
+-- the current tokens: nothing was done then.
 local everything, holder = stored_token(KEYS[1]) or '', ARGV[1]
 local results, key, arg = {}, 2, 2
 while KEYS[key] do
   local tokens = everything .. (stored_token(KEYS[key]) or '')
-  local count, longest = tonumber(ARGV[arg + 2]), tonumber(ARGV[arg + 4])
+  local count, longest = tonumber(ARGV[arg + 1]), tonumber(ARGV[arg + 2])
   local lost, held = {}, {}
   for entry = 1, count do
     held[entry] = holds(KEYS[key + 2 * entry], tokens, holder)
     if not held[entry] then lost[#lost + 1] = entry end
   end
-  if #lost == count or longest < 0 or tokens == ARGV[arg + 1] then
+  if #lost == count or longest < 0 or tokens == ARGV[arg] then
     for entry = 1, count do
-      local name, ttl, value = KEYS[key + 2 * entry - 1], ARGV[arg + 3 + 2 * entry], ARGV[arg + 4 + 2 * entry]
+      local name, ttl, value = KEYS[key + 2 * entry - 1], ARGV[arg + 1 + 2 * entry], ARGV[arg + 2 + 2 * entry]
       if held[entry] then
         if ttl == '0' then redis.call('SET', name, value)
         elseif ttl == '-2' then redis.call('UNLINK', name)
@@ -78,7 +79,7 @@ while KEYS[key] do
   else
     results[#results + 1] = tokens
   end
-  key, arg = key + 1 + 2 * count, arg + 5 + 2 * count
+  key, arg = key + 1 + 2 * count, arg + 3 + 2 * count
 end
 return results
 """

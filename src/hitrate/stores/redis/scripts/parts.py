@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from hashlib import sha1
 
-from hitrate.stores.redis.values import EXPIRY_PLACE, HEADER_LENGTH, OVERHEAD, TOKENS_PLACE
+from hitrate.stores.redis.format import EXPIRY_PLACE, HEADER_LENGTH, TOKENS_PLACE
 
 
 class Script:
@@ -24,7 +24,6 @@ class Script:
 
 HEADERS = f"""
 local HEADER_LENGTH, TOKENS_PLACE, EXPIRY_PLACE = {HEADER_LENGTH}, {TOKENS_PLACE}, {EXPIRY_PLACE}
-local OVERHEAD = {OVERHEAD}
 local function stored_token(name)
   local token = redis.call('MGET', name)[1]  -- not GET, which fails for what another program put there
   return token and #token == 8 and token or nil

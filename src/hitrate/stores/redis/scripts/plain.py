@@ -1,4 +1,4 @@
-"""Scripts that write, remove and tidy up in any cache, or in one without limits."""
+"""Scripts that write, remove and tidy up."""
 
 from __future__ import annotations
 
@@ -48,19 +48,14 @@ return removed
 SWEEP = Script(
     HEADERS
     + """
--- KEYS: everything, index, then pairs of the token of a namespace and an entry: removes what is not under these tokens.
+-- KEYS: everything, then pairs of the token of a namespace and an entry: removes what is not under these tokens.
 local everything = stored_token(KEYS[1])
 local removed = 0
-for key = 7, #KEYS, 2 do
+for key = 2, #KEYS, 2 do
   local token, name = stored_token(KEYS[key]), KEYS[key + 1]
   local header = header_of(name)
   if not (everything and token and header and tokens_of(header) == everything .. token) then
     removed = removed + redis.call('UNLINK', name)
-    if redis.call('HDEL', KEYS[2], name) == 1 then
-      redis.call('ZREM', KEYS[3], name)
-      redis.call('ZREM', KEYS[4], name)
-      redis.call('SREM', KEYS[5], name)
-    end
   end
 end
 return removed

@@ -1,14 +1,14 @@
-"""What the Redis cache needs installed, asked for in one place."""
+"""Imports the libraries that the Redis cache needs, and says which extra has them if they are missing."""
 
 from __future__ import annotations
 
 from importlib import import_module
 from types import ModuleType
 
-__all__ = ["driver", "hiredis"]
+__all__ = ["hiredis", "import_driver"]
 
 
-def driver(name: str) -> ModuleType:
+def import_driver(name: str) -> ModuleType:
     """Import a driver.
 
     Raises:
@@ -24,4 +24,4 @@ def driver(name: str) -> ModuleType:
         ) from error
 
 
-hiredis = driver("hiredis")
+hiredis = import_driver("hiredis")

@@ -103,7 +103,7 @@ class Sweeper:
         for each in seen:
             if not each.is_current:
                 bucket = self._names.buckets[each.bucket]
-                call = calls.setdefault(each.bucket, ScriptCall(each.bucket, [bucket.everything, *bucket.index], []))
+                call = calls.setdefault(each.bucket, ScriptCall(each.bucket, [bucket.everything], []))
                 call.keys.extend((each.token, each.name))
         if calls:
             yield from self._servers.call(scripts.SWEEP, list(calls.values()))

@@ -18,8 +18,8 @@ from hitrate.keys import EncodedKey
 from hitrate.stores import push
 from hitrate.stores.base import Listener
 from hitrate.stores.push import PushChannel, Session, Watched
+from hitrate.stores.redis.driver import hiredis
 from hitrate.stores.redis.names import Names
-from hitrate.stores.redis.needs import hiredis
 from hitrate.stores.redis.wire import command
 
 _READ_AT_ONCE = 1 << 16

@@ -102,19 +102,6 @@ def unpack(values: Iterable[bytes | None], tokens: bytes, keys: Iterable[Encoded
     return found
 
 
-def size_of(name: bytes, entry: Entry, key: bytes) -> int:
-    """Return the bytes that an entry is counted as.
-
-    Args:
-        name: its name on the server.
-        entry: the entry.
-        key: its encoded key.
-    """
-    encoding, payload, _, _ = entry
-    named = 0 if encoding in ENCODING_CODES else 2 + len(encoding)
-    return len(name) + HEADER_LENGTH + named + len(key) + len(payload) + OVERHEAD
-
-
 def _named(encoding: str, key: bytes) -> bytes:
     """Return a key with the name of an encoding before it."""
     return len(encoding).to_bytes(2, "big") + encoding.encode("ascii") + key

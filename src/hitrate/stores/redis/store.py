@@ -1,0 +1,284 @@
+"""The store on a Redis or Valkey server, or a cluster of them: what a cache calls, sync and async."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Collection, Sequence
+from time import monotonic
+from typing import Any, TypeVar
+
+from hitrate import forking
+from hitrate.breaker import BreakerState
+from hitrate.errors import StoreError
+from hitrate.keys import EncodedKey
+from hitrate.stores.base import Capability, Changes, Channel, Found, Listener, Page, Store, Usage
+from hitrate.stores.per_loop import PerLoop
+from hitrate.stores.redis.changes import Tracking
+from hitrate.stores.redis.clearing import Clearer
+from hitrate.stores.redis.clients import target_of
+from hitrate.stores.redis.cluster import Cluster
+from hitrate.stores.redis.commands import write_one
+from hitrate.stores.redis.expiry import Clock, expired_in, remove_expired
+from hitrate.stores.redis.format import unpack
+from hitrate.stores.redis.gathering import Gathering
+from hitrate.stores.redis.housekeeping import Sweeper
+from hitrate.stores.redis.lanes import Answer
+from hitrate.stores.redis.leasing import Leaser
+from hitrate.stores.redis.listing import Lister
+from hitrate.stores.redis.names import Names, Space
+from hitrate.stores.redis.nodes import Node, aexchange, exchange
+from hitrate.stores.redis.reading import KEYS_AT_ONCE, found_in, only_error, parts_of, request_for, tell_time_left
+from hitrate.stores.redis.register import Register
+from hitrate.stores.redis.servers import OneServer, Servers, Steps
+from hitrate.stores.redis.surveying import count
+from hitrate.stores.redis.writing import Writer
+
+T = TypeVar("T")
+
+
+class RedisStore(Store):
+    """Keeps entries on a Redis or Valkey server, or spread over a cluster.
+
+    Args:
+        client: a URL, or a client of redis-py or valkey-py, sync or async: of a server, a cluster, or a Sentinel's.
+        prefix: what the names of this cache begin with.
+        timeout: seconds that a call may take; one of more than 10,000 keys takes as many times as long.
+        connect_timeout: seconds to connect in, ``timeout`` at most.
+        clock: returns the seconds since the epoch, for a cache that is to expire by it and not by the server alone.
+        time_left: whether the expiry of what is read is made from the time left by the server, at the cost of one more
+            command a key; without it, it is what the writer's clock said.
+    """
+
+    offers: frozenset[Capability] = frozenset({"forks under load"})
+
+    def __init__(
+        self,
+        client: Any,
+        *,
+        prefix: str = "hitrate:",
+        timeout: float = 2.0,
+        connect_timeout: float = 1.0,
+        clock: Callable[[], float] | None = None,
+        time_left: bool = False,
+    ) -> None:
+        if not isinstance(prefix, str):
+            raise TypeError(f"prefix is a str, not {prefix!r} of type {type(prefix).__name__}")
+        for name, seconds in (("timeout", timeout), ("connect_timeout", connect_timeout)):
+            if isinstance(seconds, bool) or not isinstance(seconds, (int, float)) or not 0 < seconds < 1e6:
+                raise ValueError(f"{name} is a number of seconds above 0, not {seconds!r}")
+        self._target = target = target_of(
+            client,
+            timeout=timeout,
+            connect_timeout=min(connect_timeout, timeout),  # a call that has to connect is a call
+        )
+        self._names = Names(prefix.encode("utf-8", "surrogatepass"), spread=target.connect is None)
+        self._servers: Servers
+        if target.connect is None:
+            self._servers = Cluster(target, self._names.buckets, timeout)
+        else:
+            self._servers = OneServer(target, timeout)
+        self._clock = Clock(clock)
+        self._sweeper = Sweeper(self._run, self._servers, self._names)
+        self._register = register = Register(self._servers, self._names)
+        self._writer = Writer(self._servers, self._names, register, self._clock, self._sweeper.request)
+        self._leaser = Leaser(self._servers, self._names, register, self._clock)
+        self._clearer = Clearer(self._servers, self._names, register, self._sweeper.request)
+        self._lister = Lister(self._servers, self._names, register)
+        self._expirations = 0
+        self._time_left = time_left
+        self._only: Node | None = None
+        """The only server, where the usual reads and writes go without steps."""
+        if isinstance(self._servers, OneServer) and not time_left:
+            self._only = self._servers.node
+        self._gathered: PerLoop[Gathering] = PerLoop(lambda loop: Gathering(loop, self), Gathering.drop)
+        forking.begin_anew(self)
+
+    @property
+    def breaker(self) -> BreakerState:
+        """The state of the circuit breaker; of a cluster's nodes the worst."""
+        return self._servers.state
+
+    # The two faces
+
+    def _run(self, steps: Steps[T], began: float | None = None) -> T:
+        """Take steps, waiting on this thread.
+
+        Args:
+            steps: what to do.
+            began: when it began, by ``time.monotonic``, if all of it is to be done in the time that a call may take;
+                None if each exchange has that time, as where a server is looked through.
+        """
+        try:
+            answers = exchange(next(steps))
+            while True:
+                answers = exchange(steps.send(answers), began)
+        except StopIteration as end:
+            result: T = end.value
+            return result
+
+    async def _arun(self, steps: Steps[T], began: float | None = None) -> T:
+        """Take steps as ``_run`` does, waiting on the event loop."""
+        try:
+            answers = await aexchange(next(steps))
+            while True:
+                answers = await aexchange(steps.send(answers), began)
+        except StopIteration as end:
+            result: T = end.value
+            return result
+
+    # Reading
+
+    def get(self, keys: Sequence[EncodedKey]) -> Sequence[Found]:
+        began = monotonic()
+        space = self._usual(keys)
+        if space is not None and self._only is not None:
+            request = space.read(self._names.buckets[0], keys)
+            found = self.found(keys, self._only.call(request, 1, len(keys)))
+            if found is not None:
+                return found
+        return self._run(self._read(keys), began)
+
+    def _usual(self, keys: Sequence[EncodedKey]) -> Space | None:
+        """Return the namespace of keys that are all of one and take one command to one server; otherwise None."""
+        if self._only is None or not keys or len(keys) > KEYS_AT_ONCE:
+            return None
+        name = keys[0][0]
+        if len(keys) > 1 and not all([other is name for other, _ in keys]):  # noqa: C419 - a list is twice as fast
+            return None
+        return self._names[name]
+
+    def ask(self, keys: Sequence[EncodedKey], answer: Callable[[Answer], None]) -> bool:
+        """Ask for keys on the running loop, if it takes one command to one server; as ``gathering.Reader``."""
+        space = self._usual(keys)
+        if space is None or self._only is None:
+            return False
+        request = space.read(self._names.buckets[0], keys)
+        self._only.lane().call(request, 1, len(keys), answer, at_once=True)
+        return True
+
+    def found(self, keys: Sequence[EncodedKey], answer: Answer) -> list[Found] | None:
+        """Return what the answer to the usual request holds; None if more is to be done; as ``gathering.Reader``."""
+        if isinstance(answer, StoreError):
+            raise answer
+        (reply,) = answer
+        if type(reply) is not list:
+            return None
+        tokens = (reply[0] or b"") + (reply[1] or b"")
+        found = unpack(reply[2:], tokens, keys)
+        own_clock = self._clock.own
+        return found if own_clock is None or not expired_in(found, own_clock()) else None
+
+    def aget(self, keys: Sequence[EncodedKey]) -> Awaitable[Sequence[Found]]:
+        return self._gathered.get().read(keys)
+
+    async def read(self, keys: Sequence[EncodedKey]) -> Sequence[Found]:
+        """Read keys, whatever it takes; as ``gathering.Reader``."""
+        return await self._arun(self._read(keys), monotonic())
+
+    def _read(self, keys: Sequence[EncodedKey]) -> Steps[Sequence[Found]]:
+        found: list[Found] = [None] * len(keys)
+        if not keys:
+            return found
+        parts = list(parts_of(self._names, keys))
+        answers = yield from self._servers.route(
+            [request_for(self._names, part, time_left=self._time_left) for part in parts]
+        )
+        now = self._clock.now()
+        for part, answer in zip(parts, answers, strict=True):
+            found_in(part, answer, keys, found)
+            if self._time_left and not isinstance(answer, StoreError):
+                tell_time_left(part, answer[1:], now, found)
+        error = only_error(found)
+        if error is not None:
+            raise error
+        own_clock = self._clock.own
+        expired = [] if own_clock is None else expired_in(found, own_clock())
+        if expired:
+            for place in expired:
+                found[place] = None
+            gone = [keys[place] for place in expired]
+            self._expirations += yield from remove_expired(self._servers, self._names, gone, self._clock)
+        return found
+
+    def usage(self) -> Usage:
+        entries, size = self._run(count(self._servers, self._names, self._clock.own))
+        return Usage(entries, size, 0, self._expirations)
+
+    # Writing
+
+    def write(self, changes: Changes) -> int:
+        began = monotonic()
+        if len(changes) == 1 and self._only is not None:  # the usual write goes without steps
+            (((name, key), entry),) = changes.items()
+            space = self._names[name]
+            known = space.known[0]
+            if entry is not None and known is not None:
+                request = write_one(self._names.buckets[0], space, key, entry, known, self._clock.now())
+                if request is not None:
+                    stored, current = self._only.call(request, 2, 1)
+                    if stored == b"OK" and current == [None, None, known[0][:8], known[0][8:]]:
+                        return 0
+        return self._run(self._writer.write(changes), began) if changes else 0
+
+    async def awrite(self, changes: Changes) -> int:
+        return await self._arun(self._writer.write(changes), monotonic()) if changes else 0
+
+    def clear(self, namespaces: Sequence[bytes] | None) -> None:
+        self._run(self._clearer.clear(namespaces), monotonic())
+
+    async def aclear(self, namespaces: Sequence[bytes] | None) -> None:
+        await self._arun(self._clearer.clear(namespaces), monotonic())
+
+    def clear_under(self, prefix: bytes) -> None:
+        self._run(self._clearer.clear_under(prefix))
+
+    async def aclear_under(self, prefix: bytes) -> None:
+        await self._arun(self._clearer.clear_under(prefix))
+
+    # Listing
+
+    def list_page(self, under: bytes, after: Any, limit: int) -> Page:
+        return self._run(self._lister.page(under, after, self._clock.own))
+
+    async def alist_page(self, under: bytes, after: Any, limit: int) -> Page:
+        return await self._arun(self._lister.page(under, after, self._clock.own))
+
+    def described(self) -> str:
+        where = self._target.name.removeprefix("the Redis ")
+        return f"{where!r}, prefix={self._names.prefix.decode('utf-8', 'surrogatepass')!r}"
+
+    # Leases
+
+    def lease(self, keys: Sequence[EncodedKey], token: bytes, seconds: float) -> Sequence[float]:
+        return self._run(self._leaser.lease(keys, token, seconds), monotonic()) if keys else []
+
+    async def alease(self, keys: Sequence[EncodedKey], token: bytes, seconds: float) -> Sequence[float]:
+        return await self._arun(self._leaser.lease(keys, token, seconds), monotonic()) if keys else []
+
+    def settle(self, results: Changes, token: bytes) -> Collection[EncodedKey]:
+        return self._run(self._leaser.settle(results, token), monotonic()) if results else ()
+
+    async def asettle(self, results: Changes, token: bytes) -> Collection[EncodedKey]:
+        return await self._arun(self._leaser.settle(results, token), monotonic()) if results else ()
+
+    # The whole
+
+    def listen(self, listener: Listener) -> Channel | None:
+        """Tell a listener of changes, if this is one server: a cluster's nodes may change unseen."""
+        if self._clock.own is None:  # a copy is to expire when the server says
+            self._time_left = True
+            self._only = None
+        if self._target.connect is None:
+            return None
+        return Tracking(self._target.name, self._target.connect, self._names, listener)
+
+    def close(self) -> None:
+        self._sweeper.stop()
+        for node in self._servers.nodes:
+            node.close()
+
+    def after_fork_in_child(self) -> None:
+        """Start anew what a fork does not carry over: connections, threads, and locks that other threads held."""
+        for node in self._servers.nodes:
+            node.after_fork_in_child()
+        self._gathered.take_all()
+        self._sweeper.after_fork_in_child()
