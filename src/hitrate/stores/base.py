@@ -23,6 +23,9 @@ Found = Entry | DecodeError | StoreError | None
 Changes = Mapping[EncodedKey, Entry | None]
 """What one write does: an entry to store, or None to remove the key. Stored whole or not at all."""
 
+Amounts = Mapping[tuple[bytes, str], float]
+"""By encoded namespace and name of a counter how much it counts: ``"hits"``, ``"seconds_saved"`` ..."""
+
 
 class Usage(NamedTuple):
     """What a store holds now, and what left it since it was opened.
@@ -289,6 +292,24 @@ class Store(ABC):
     @abstractmethod
     def usage(self) -> Usage:
         """Return what the store holds and what left it."""
+
+    def add_counts(self, amounts: Amounts) -> bool:
+        """Add to the counters that outlive this process, all of them or none.
+
+        A thread calls it every few seconds, and ``close``. How many namespaces a backend keeps is bounded
+        (``lifetime.py``). A clear leaves the counters as they are.
+
+        Args:
+            amounts: what to add.
+
+        Returns:
+            False for a store that keeps no counters: they are then those of the process.
+        """
+        return False
+
+    def read_counts(self) -> Amounts | None:
+        """Return the counters that outlive processes; None for a store that keeps none."""
+        return None
 
     def listen(self, listener: Listener) -> Channel | None:
         """Tell a listener of every change from now on; None if this store has no way to know of others' changes."""

@@ -17,7 +17,7 @@ from hitrate.exclusive import a_few_lines
 from hitrate.failsafe import log
 from hitrate.keys import EncodedKey
 from hitrate.plans import Plan, acarry_out, carry_out
-from hitrate.stores.base import Changes, Channel, Found, Listener, Page, Store, Usage
+from hitrate.stores.base import Amounts, Changes, Channel, Found, Listener, Page, Store, Usage
 from hitrate.stores.debts import KEYS_AT_MOST, Bill, Debts
 
 if TYPE_CHECKING:
@@ -246,6 +246,12 @@ class WithholdingStore(Store):
 
     def usage(self) -> Usage:
         return self.store.usage()
+
+    def add_counts(self, amounts: Amounts) -> bool:
+        return self.store.add_counts(amounts)
+
+    def read_counts(self) -> Amounts | None:
+        return self.store.read_counts()
 
     def listen(self, listener: Listener) -> Channel | None:
         return self.store.listen(listener)

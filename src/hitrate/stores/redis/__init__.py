@@ -15,10 +15,11 @@ from hitrate.breaker import BreakerState
 from hitrate.clock import is_replaced, wall_clock
 from hitrate.errors import StoreError
 from hitrate.keys import EncodedKey
-from hitrate.stores.base import Capability, Changes, Channel, Found, Listener, Page, Store, Usage, check_limit
+from hitrate.stores.base import Amounts, Capability, Changes, Channel, Found, Listener, Page, Store, Usage, check_limit
 from hitrate.stores.per_loop import PerLoop
 from hitrate.stores.redis.clients import target_of
 from hitrate.stores.redis.cluster import Cluster
+from hitrate.stores.redis.counts import Counts
 from hitrate.stores.redis.gathering import Gathering
 from hitrate.stores.redis.holding import Bounded, Holding, Unbounded
 from hitrate.stores.redis.lanes import Answer
@@ -92,6 +93,7 @@ class RedisStore(Store):
         else:
             self._holding = Unbounded(self._servers, self._names, clock, self._sweeper.request)
         self._lister = Lister(self._servers, self._names, in_order=bounded)
+        self._counts = Counts(self._servers, self._names)
         self._bounded = bounded
         self._given_clock = clock
         self._now = clock or wall_clock
@@ -276,6 +278,15 @@ class RedisStore(Store):
     def described(self) -> str:
         where = self._target.name.removeprefix("the Redis ")
         return f"{where!r}, prefix={self._names.prefix.decode('utf-8', 'surrogatepass')!r}"
+
+    # Counters that outlive the process
+
+    def add_counts(self, amounts: Amounts) -> bool:
+        self._run(self._counts.add(amounts), monotonic())
+        return True
+
+    def read_counts(self) -> Amounts | None:
+        return self._run(self._counts.read(), monotonic())
 
     # Leases
 

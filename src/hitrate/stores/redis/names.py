@@ -62,10 +62,11 @@ class Bucket:
         sweeping: the name of the mark that says that there is something to sweep.
         sweeper: the name under which a process says that it sweeps.
         register: the name of the register of namespaces.
+        counts: the name of the counters that outlive processes.
         index: the names of a bounded cache's bookkeeping: entries, order, expiry, seen, totals of namespaces.
     """
 
-    __slots__ = ("base", "everything", "index", "joint", "register", "slot", "sweeper", "sweeping")
+    __slots__ = ("base", "counts", "everything", "index", "joint", "register", "slot", "sweeper", "sweeping")
 
     def __init__(self, prefix: bytes, tag: str) -> None:
         self.base = prefix + b"{" + tag.encode() + b"}"
@@ -76,6 +77,7 @@ class Bucket:
         self.sweeping = self._single(b"s")
         self.sweeper = self._single(b"l")
         self.register = self._single(b"r")
+        self.counts = self._single(b"a")
         self.index = [self._single(kind) for kind in (b"i", b"o", b"x", b"v", b"t")]
 
     def _single(self, kind: bytes) -> bytes:

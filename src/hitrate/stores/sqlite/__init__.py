@@ -19,6 +19,7 @@ from hitrate.exclusive import Exclusive, within_change
 from hitrate.failsafe import log
 from hitrate.keys import EncodedKey, spelled
 from hitrate.stores.base import (
+    Amounts,
     Capability,
     Changes,
     Channel,
@@ -31,7 +32,7 @@ from hitrate.stores.base import (
     check_limit,
 )
 from hitrate.stores.keeper import Keeper
-from hitrate.stores.sqlite import schema
+from hitrate.stores.sqlite import counts, schema
 from hitrate.stores.sqlite.checking import check
 from hitrate.stores.sqlite.checkpoints import begin_anew, fold_bulk, truncate_wal
 from hitrate.stores.sqlite.commits import CommitWatch
@@ -431,6 +432,17 @@ class SqliteStore(Store):
 
     def described(self) -> str:
         return f"path={self.path!r}"
+
+    # Counters that outlive the process
+
+    def add_counts(self, amounts: Amounts) -> bool:
+        if self._connections.in_memory:
+            return False
+        self._transact(lambda transaction: transaction.add_counts(amounts))
+        return True
+
+    def read_counts(self) -> Amounts | None:
+        return None if self._connections.in_memory else self._use(counts.read)
 
     # Leases
 

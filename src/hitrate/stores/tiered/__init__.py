@@ -25,7 +25,7 @@ from hitrate.exclusive import Exclusive, held, reentrant
 from hitrate.failsafe import log
 from hitrate.keys import EncodedKey
 from hitrate.plans import Plan, acarry_out, carry_out
-from hitrate.stores.base import Changes, Found, Page, Store, Usage
+from hitrate.stores.base import Amounts, Changes, Found, Page, Store, Usage
 from hitrate.stores.keeper import Keeper
 from hitrate.stores.memory import MemoryStore
 from hitrate.stores.tiered.flights import Flight, Flights
@@ -617,6 +617,12 @@ class TieredStore(Store):
             except StoreError as error:
                 failed.append(error)
         raise failed[0]
+
+    def add_counts(self, amounts: Amounts) -> bool:
+        return self._far.store.add_counts(amounts)
+
+    def read_counts(self) -> Amounts | None:
+        return self._far.store.read_counts()
 
     def close(self) -> None:
         """Settle what can be, and stop listening; the tiers are the cache's to close."""
