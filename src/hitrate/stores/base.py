@@ -265,6 +265,17 @@ class Store(ABC):
         """Do ``list_page`` without blocking the event loop."""
         raise NotImplementedError(f"{type(self).__name__} does not list what it holds: it has no `alist_page`")
 
+    def expired(self, keys: Sequence[EncodedKey]) -> Sequence[bool]:
+        """Tell of each key that was missed whether an entry is still held for it that has expired.
+
+        A backend that removes what expires cannot tell, and says False.
+        """
+        return [False] * len(keys)
+
+    async def aexpired(self, keys: Sequence[EncodedKey]) -> Sequence[bool]:
+        """Do ``expired`` without blocking the event loop."""
+        return self.expired(keys)
+
     def count_expired(self) -> int:
         """Return how many entries have expired and still take room; 0 where the backend removes them by itself."""
         return 0

@@ -161,6 +161,12 @@ class WithholdingStore(Store):
         found = dict(zip(asked, (yield self.store, "get", asked), strict=True)) if asked else {}
         return [found.get(key) for key in keys]
 
+    def expired(self, keys: Sequence[EncodedKey]) -> Sequence[bool]:
+        return self.store.expired(keys)
+
+    async def aexpired(self, keys: Sequence[EncodedKey]) -> Sequence[bool]:
+        return await self.store.aexpired(keys)
+
     # Listing
 
     def list_page(self, under: bytes, after: Any, limit: int) -> Page:

@@ -164,6 +164,12 @@ class PostgresStore(Store):
         together = [key for keys in wanted for key in keys]
         return shares(await self._ahold(lambda: self._reader.read(together)), wanted)
 
+    def expired(self, keys: Sequence[EncodedKey]) -> Sequence[bool]:
+        return self._hold(lambda: self._reader.find_expired(keys))
+
+    async def aexpired(self, keys: Sequence[EncodedKey]) -> Sequence[bool]:
+        return await self._ahold(lambda: self._reader.find_expired(keys))
+
     def usage(self) -> Usage:
         return self._hold(self._usage)
 

@@ -47,7 +47,7 @@ from hitrate.stores.sqlite.listing import begin, page_of
 from hitrate.stores.sqlite.near import Near
 from hitrate.stores.sqlite.ownership import own_path
 from hitrate.stores.sqlite.paths import prepare_path
-from hitrate.stores.sqlite.reading import read_many, read_one
+from hitrate.stores.sqlite.reading import find_expired, read_many, read_one
 from hitrate.stores.sqlite.rights import check_mode, check_rights, explained, no_permission, permits
 from hitrate.stores.sqlite.room import SPARE_PAGES, WAL_BYTES, bytes_on_disk, wal_bytes
 from hitrate.stores.sqlite.usage import count_expired, live_usage
@@ -224,6 +224,13 @@ class SqliteStore(Store):
         if copies is not None:
             return copies
         found: Sequence[Found] = await self._worker.submit("get", keys)
+        return found
+
+    def expired(self, keys: Sequence[EncodedKey]) -> Sequence[bool]:
+        return self._use(find_expired, keys, self._clock())
+
+    async def aexpired(self, keys: Sequence[EncodedKey]) -> Sequence[bool]:
+        found: Sequence[bool] = await self._worker.submit("list", lambda: self.expired(keys))
         return found
 
     def usage(self) -> Usage:

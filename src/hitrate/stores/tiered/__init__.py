@@ -618,6 +618,12 @@ class TieredStore(Store):
                 failed.append(error)
         raise failed[0]
 
+    def expired(self, keys: Sequence[EncodedKey]) -> Sequence[bool]:
+        return self._far.store.expired(keys)
+
+    async def aexpired(self, keys: Sequence[EncodedKey]) -> Sequence[bool]:
+        return await self._far.store.aexpired(keys)
+
     def add_counts(self, amounts: Amounts) -> bool:
         return self._far.store.add_counts(amounts)
 
