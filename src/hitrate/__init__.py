@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from hitrate.compute.cache import ComputingCache
     from hitrate.compute.function import cached
     from hitrate.content.calls import stable_key
+    from hitrate.content.parts import remember_parts
     from hitrate.entry import Entry
     from hitrate.entry_info import EntryInfo, NamespaceInfo
     from hitrate.errors import (
@@ -26,6 +27,8 @@ if TYPE_CHECKING:
         SerializationError,
         StoreError,
     )
+    from hitrate.explaining import explain
+    from hitrate.explanation import Explanation
     from hitrate.memory import InMemoryCache
     from hitrate.opening import open
     from hitrate.postgres import PostgresCache
@@ -45,6 +48,7 @@ _HOME = {
     "DecodeError": "errors",
     "Entry": "entry",
     "EntryInfo": "entry_info",
+    "Explanation": "explanation",
     "FullKey": "base",
     "HitrateError": "errors",
     "InMemoryCache": "memory",
@@ -66,8 +70,10 @@ _HOME = {
     "ValueT": "base",
     "bypass": "runs",
     "cached": "compute.function",
+    "explain": "explaining",
     "open": "opening",
     "refresh": "runs",
+    "remember_parts": "content.parts",
     "scope": "runs",
     "stable_key": "content.calls",
 }
@@ -80,6 +86,7 @@ __all__ = [
     "DecodeError",
     "Entry",
     "EntryInfo",
+    "Explanation",
     "FullKey",
     "HitrateError",
     "InMemoryCache",
@@ -101,8 +108,10 @@ __all__ = [
     "ValueT",
     "bypass",
     "cached",
+    "explain",
     "open",
     "refresh",
+    "remember_parts",
     "scope",
     "stable_key",
 ]

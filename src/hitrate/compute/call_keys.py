@@ -11,6 +11,7 @@ from hitrate.base import FullKey, Namespace
 from hitrate.compute.identity import Identity
 from hitrate.content.calls import content_key, key_of
 from hitrate.content.options import PLAIN, KeyOptions
+from hitrate.content.parts import Part, made_by
 
 _REMEMBERED = 1024
 _LONGEST = 256
@@ -84,6 +85,11 @@ class ContentKeys:
             self.remembered[args, *map(type, args)] = full_key
         return full_key
 
+    def explained(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> tuple[FullKey, tuple[Part, ...]]:
+        """Return the full key of a call, and what it is made of."""
+        key, parts = made_by(lambda: self._key(args, kwargs))
+        return (self._namespace, key), parts
+
     def _key(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> str:
         options = self._of_function or self._complete()
         if not kwargs and len(args) == len(self._names) and self._is_positional:
@@ -133,6 +139,10 @@ class OwnKeys:
         self._name = getattr(function, "__qualname__", repr(function))
         self._namespace = namespace
         self._key = key
+
+    def explained(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> tuple[FullKey, tuple[Part, ...]]:
+        """Return the full key of a call; only its function knows what it is made of."""
+        return self(args, kwargs), ()
 
     def __call__(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> FullKey:
         """Return the full key of a call."""

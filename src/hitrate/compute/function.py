@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from hitrate.compute.protocol import Decorator
+    from hitrate.content.parts import Part
 
 
 class _Cached(FunctionWrapper):
@@ -42,7 +43,7 @@ class _Cached(FunctionWrapper):
         function: Callable[..., Any],
         cache: ComputingCache[Any],
         namespace: Namespace,
-        keys: Callable[[tuple[Any, ...], dict[str, Any]], FullKey],
+        keys: ContentKeys | OwnKeys,
         terms: Terms,
     ) -> None:
         super().__init__(function)
@@ -66,6 +67,12 @@ class _Cached(FunctionWrapper):
         if args and isinstance(args[0], type) and self._classes is not None:
             args = (self._classes[args[0]], *args[1:])
         return self._keys(args, kwargs)
+
+    def _explained(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> tuple[FullKey, tuple[Part, ...]]:
+        """Return the full key of a call, and what it is made of."""
+        if args and isinstance(args[0], type) and self._classes is not None:
+            args = (self._classes[args[0]], *args[1:])
+        return self._keys.explained(args, kwargs)
 
     def _to_compute(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Callable[[], Any]:
         return partial(self._function, *args, **kwargs)  # takes no frame, and recursion goes deeper
@@ -235,7 +242,7 @@ def cached(
     def decorate(function: Callable[..., Any]) -> Any:
         _check_function(function)
         where = namespace_of(function, namespace, version)
-        keys: Callable[[tuple[Any, ...], dict[str, Any]], FullKey]
+        keys: ContentKeys | OwnKeys
         if key is stable_key:
             is_named = namespace is not None or scope is not None
             identity = identity_of(function, version=version, ignore=options.ignore, is_lenient=is_named)

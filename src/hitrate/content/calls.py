@@ -8,7 +8,8 @@ from typing import Any
 
 from ormsgpack import packb
 
-from hitrate.content.canonical import encode_call
+from hitrate.content import parts as noting
+from hitrate.content.canonical import encode, encode_call
 from hitrate.content.options import PLAIN, KeyOptions
 from hitrate.content.selection import LEFT_OUT, Tree, kept, without
 from hitrate.runs import current_scope
@@ -100,7 +101,10 @@ def key_of(
     packed = encode_call(parts, len(names))
     run = current_scope() if run is None else run
     header = options.header + packb(run) if run else options.header
-    return blake2b(header + packed, digest_size=_DIGEST_SIZE).hexdigest()
+    key = blake2b(header + packed, digest_size=_DIGEST_SIZE).hexdigest()
+    if noting.is_used:
+        noting.note(key, parts, encode, function=options.function, scope=options.scope, run=run)
+    return key
 
 
 def _without(parts: list[Any], tree: Tree, of_argument: dict[str, Tree]) -> list[Any]:

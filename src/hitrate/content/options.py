@@ -22,15 +22,19 @@ class KeyOptions:
             function whose calls they are, if it is known.
         ignore: the fields that are left out, None if there are none.
         only: the fields that are kept, None for all.
+        function: what tells the function whose calls they are from others, empty if it is not known.
+        scope: the scope as it stands in the header, and as it was given; None if there is none.
     """
 
-    __slots__ = ("header", "ignore", "of_argument", "only")
+    __slots__ = ("function", "header", "ignore", "of_argument", "only", "scope")
 
     def __init__(self, header: bytes, ignore: Tree | None, only: Tree | None) -> None:
         """Use ``of``."""
         self.header: bytes = header
         self.ignore: Tree | None = ignore
         self.only: Tree | None = only
+        self.function = b""
+        self.scope: tuple[bytes, Any] | None = None
         tree = ignore or only or {}
         self.of_argument: dict[str, Tree] = {name: merged(tree, sub) for name, sub in tree.items() if sub is not None}
 
@@ -54,8 +58,12 @@ class KeyOptions:
             kept = tree_of("only", only)
             if not kept:
                 raise ValueError("only= names nothing, so that every call would have the same key")
-        header = packb([VERSION]) if scope is None else packb([VERSION, None])[:-1] + encode(scope, "the scope")
-        return cls(header, left_out or None, kept)
+        if scope is None:
+            return cls(packb([VERSION]), left_out or None, kept)
+        encoded = encode(scope, "the scope")
+        made = cls(packb([VERSION, None])[:-1] + encoded, left_out or None, kept)
+        made.scope = encoded, scope
+        return made
 
     def of_function(self, identity: bytes) -> KeyOptions:
         """Return these options for the calls of a function.
@@ -66,6 +74,7 @@ class KeyOptions:
         scope = self.header[2:] or packb(None)
         made = KeyOptions(packb([VERSION, None, None])[:2] + scope + packb(identity), None, None)
         made.ignore, made.only, made.of_argument = self.ignore, self.only, self.of_argument
+        made.function, made.scope = identity, self.scope
         return made
 
 

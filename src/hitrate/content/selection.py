@@ -28,6 +28,9 @@ class _Selected:
     def __init__(self, state: list[Any]) -> None:
         self.state = state
 
+    def __repr__(self) -> str:
+        return ", ".join(repr(each) for each in self.state[1:] if each is not None)
+
 
 class _LeftOut:
     """Stands for a positional argument, or an item, of which nothing was kept."""

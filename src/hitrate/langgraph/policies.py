@@ -8,10 +8,13 @@ from typing import Any
 
 from langchain_core.runnables import Runnable
 from langgraph.types import CachePolicy
+from xxhash import xxh3_128_hexdigest
 
 from hitrate.base import TTL
 from hitrate.compute.identity import NAMESPACE_ADVICE, identity_of
+from hitrate.content import parts
 from hitrate.content.calls import key_of
+from hitrate.content.canonical import encode
 from hitrate.content.options import KeyOptions
 from hitrate.content.selection import tree_of
 from hitrate.entry import expiry_of
@@ -87,7 +90,10 @@ def policy(
 
     @lru_cache(1)  # another one only while what the function closes over has no value yet
     def options_for(identity_digest: bytes) -> KeyOptions:
-        return KeyOptions.of(of_input, only, (identity_digest, version, scope))
+        options = KeyOptions.of(of_input, only, (identity_digest, version, scope))
+        options.function = identity_digest
+        options.scope = None if version is scope is None else (encode((version, scope), "the scope"), (version, scope))
+        return options
 
     def key(*args: Any, **kwargs: Any) -> str:
         if require_scope and not current_scope():
@@ -101,7 +107,10 @@ def policy(
             keywords = {name: last_messages(each, messages) for name, each in keywords.items()}
         try:
             options = options_for(b"" if identity is None else identity.digest())
-            return key_of(names.positional, positional, keywords, options)
+            made = key_of(names.positional, positional, keywords, options)
+            if parts.is_used:
+                parts.note_alias(xxh3_128_hexdigest(made.encode()), made)  # as LangGraph keeps it
+            return made
         except Exception as error:  # whatever the input is, the run goes on
             _log_once(logged, names.of_function, str(error))
             return unkeyed()

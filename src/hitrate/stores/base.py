@@ -26,6 +26,9 @@ Changes = Mapping[EncodedKey, Entry | None]
 Evict = Literal["sieve", "cost"]
 """What leaves a store that is full: what was not read lately, or what saves the fewest seconds per byte."""
 
+Amounts = Mapping[tuple[bytes, str], float]
+"""By encoded namespace and name of a counter how much it counts: ``"hits"``, ``"seconds_saved"`` ..."""
+
 
 class Usage(NamedTuple):
     """What a store holds now, and what left it since it was opened.
@@ -265,6 +268,17 @@ class Store(ABC):
         """Do ``list_page`` without blocking the event loop."""
         raise NotImplementedError(f"{type(self).__name__} does not list what it holds: it has no `alist_page`")
 
+    def expired(self, keys: Sequence[EncodedKey]) -> Sequence[bool]:
+        """Tell of each key that was missed whether an entry is still held for it that has expired.
+
+        A backend that removes what expires cannot tell, and says False.
+        """
+        return [False] * len(keys)
+
+    async def aexpired(self, keys: Sequence[EncodedKey]) -> Sequence[bool]:
+        """Do ``expired`` without blocking the event loop."""
+        return self.expired(keys)
+
     def count_expired(self) -> int:
         """Return how many entries have expired and still take room; 0 where the backend removes them by itself."""
         return 0
@@ -292,6 +306,24 @@ class Store(ABC):
     @abstractmethod
     def usage(self) -> Usage:
         """Return what the store holds and what left it."""
+
+    def add_counts(self, amounts: Amounts) -> bool:
+        """Add to the counters that outlive this process, all of them or none.
+
+        A thread calls it every few seconds, and ``close``. How many namespaces a backend keeps is bounded
+        (``lifetime.py``). A clear leaves the counters as they are.
+
+        Args:
+            amounts: what to add.
+
+        Returns:
+            False for a store that keeps no counters: they are then those of the process.
+        """
+        return False
+
+    def read_counts(self) -> Amounts | None:
+        """Return the counters that outlive processes; None for a store that keeps none."""
+        return None
 
     def listen(self, listener: Listener) -> Channel | None:
         """Tell a listener of every change from now on; None if this store has no way to know of others' changes."""

@@ -43,6 +43,8 @@ _ROOM_AT_LEAST = 1 << 12
 _SLACK = 256  # of what may be held, one part in so many is freed at once
 _GIL: bool = getattr(sys, "_is_gil_enabled", lambda: True)()
 
+_NOTHING: dict[Any, Held] = {}
+
 ABSENT: Held = (None, None, -1.0, 0.0, False, 0.0, 0)
 """Stands for what a new entry replaces: it takes no bytes, and has been noted as due already."""
 
@@ -113,6 +115,11 @@ class MemoryStore(Store):
 
     async def aget(self, keys: Sequence[EncodedKey]) -> Sequence[Found]:
         return self.get(keys)
+
+    def expired(self, keys: Sequence[EncodedKey]) -> Sequence[bool]:
+        now = self._clock()
+        held = [self.spaces.get(name, _NOTHING).get(key, ABSENT) for name, key in keys]
+        return [each is not ABSENT and (each[EXPIRY] or NEVER) <= now for each in held]
 
     def write(self, changes: Mapping[Any, Any]) -> int:
         now = self._clock()

@@ -17,7 +17,7 @@ from hitrate.exclusive import a_few_lines
 from hitrate.failsafe import log
 from hitrate.keys import EncodedKey
 from hitrate.plans import Plan, acarry_out, carry_out
-from hitrate.stores.base import Changes, Channel, Found, Listener, Page, Problem, Store, Usage
+from hitrate.stores.base import Amounts, Changes, Channel, Found, Listener, Page, Problem, Store, Usage
 from hitrate.stores.debts import KEYS_AT_MOST, Bill, Debts
 
 if TYPE_CHECKING:
@@ -169,6 +169,12 @@ class WithholdingStore(Store):
         found = dict(zip(asked, (yield self.store, "get", asked), strict=True)) if asked else {}
         return [found.get(key) for key in keys]
 
+    def expired(self, keys: Sequence[EncodedKey]) -> Sequence[bool]:
+        return self.store.expired(keys)
+
+    async def aexpired(self, keys: Sequence[EncodedKey]) -> Sequence[bool]:
+        return await self.store.aexpired(keys)
+
     # Listing
 
     def list_page(self, under: bytes, after: Any, limit: int) -> Page:
@@ -268,6 +274,12 @@ class WithholdingStore(Store):
 
     def usage(self) -> Usage:
         return self.store.usage()
+
+    def add_counts(self, amounts: Amounts) -> bool:
+        return self.store.add_counts(amounts)
+
+    def read_counts(self) -> Amounts | None:
+        return self.store.read_counts()
 
     def listen(self, listener: Listener) -> Channel | None:
         return self.store.listen(listener)

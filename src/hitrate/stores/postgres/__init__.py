@@ -24,7 +24,7 @@ from hitrate.clock import is_replaced, wall_clock
 from hitrate.errors import ClosedError, StoreError
 from hitrate.failsafe import log
 from hitrate.keys import EncodedKey
-from hitrate.stores.base import Capability, Changes, Channel, Found, Listener, Page, Store, Usage, check_limit
+from hitrate.stores.base import Amounts, Capability, Changes, Channel, Found, Listener, Page, Store, Usage, check_limit
 from hitrate.stores.keeper import Keeper
 from hitrate.stores.per_loop import PerLoop
 from hitrate.stores.postgres import names, schema
@@ -32,6 +32,7 @@ from hitrate.stores.postgres.binary import read_int8
 from hitrate.stores.postgres.clearing import clear, clear_under
 from hitrate.stores.postgres.connections import PoolExhausted
 from hitrate.stores.postgres.conversation import Conversation, ahold, hold
+from hitrate.stores.postgres.counts import Counts
 from hitrate.stores.postgres.gathering import Lane
 from hitrate.stores.postgres.given import check_seconds, connections_of, described, may_prepare
 from hitrate.stores.postgres.leasing import Leaser, Settlement, Take
@@ -132,6 +133,7 @@ class PostgresStore(Store):
         self._reader = Reader(self.statements, clock, own_clock, self._see if self._room.is_bounded else _ignore)
         self._writer = Writer(self.statements, clock, own_clock, self._room)
         self._leaser = Leaser(self.statements, self._writer, self._room)
+        self._counts = Counts(names.quote_lifetime(table))
         self._lister = Lister(self.statements, clock, own_clock)
         self._breaker = Breaker(f"PostgreSQL, table {self._names.entries}")
         self._ready = False
@@ -161,6 +163,12 @@ class PostgresStore(Store):
             return [await self._ahold(lambda: self._reader.read(wanted[0]))]
         together = [key for keys in wanted for key in keys]
         return shares(await self._ahold(lambda: self._reader.read(together)), wanted)
+
+    def expired(self, keys: Sequence[EncodedKey]) -> Sequence[bool]:
+        return self._hold(lambda: self._reader.find_expired(keys))
+
+    async def aexpired(self, keys: Sequence[EncodedKey]) -> Sequence[bool]:
+        return await self._ahold(lambda: self._reader.find_expired(keys))
 
     def usage(self) -> Usage:
         return self._hold(self._usage)
@@ -259,6 +267,15 @@ class PostgresStore(Store):
 
     def described(self) -> str:
         return described(self._conninfo, self._names.entries)
+
+    # Counters that outlive the process
+
+    def add_counts(self, amounts: Amounts) -> bool:
+        self._hold(lambda: self._counts.add(amounts))
+        return True
+
+    def read_counts(self) -> Amounts | None:
+        return self._hold(self._counts.read)
 
     # What changed
 

@@ -31,6 +31,12 @@ class Names(NamedTuple):
     leases: str
 
 
+def quote_lifetime(table: str) -> str:
+    """Return the quoted name of the table of counters that outlive processes, which the first of them makes."""
+    *schema, name = table.split(".")
+    return sql.Identifier(*schema, f"{name}_lifetime").as_string(None)
+
+
 def quote(table: object) -> Names:
     """Return the quoted names for a table.
 

@@ -23,6 +23,8 @@ from hitrate.stores.postgres.rows import (
 from hitrate.stores.postgres.statements import Statements
 from hitrate.stores.postgres.wire import Call
 
+_TRUE = b"\x01"
+
 _AT_ONCE = 512
 """Rows that are taken in before the event loop may serve others."""
 
@@ -51,6 +53,15 @@ class Reader:
         if len(keys) == 1:
             return self._read_one(*keys[0])
         return self._read_many(keys)
+
+    def find_expired(self, keys: Sequence[EncodedKey]) -> Conversation[Sequence[bool]]:
+        """Tell of each key whether it has a row that has expired."""
+        if not keys:
+            return ()
+        statement = self._statements.reads.expired
+        now = self._now()
+        results = yield [Call(statement, (stored_name(name), stored_key(key), now)) for name, key in keys]
+        return [result.get_value(0, 0) == _TRUE for result in results]
 
     def _now(self) -> bytes | None:
         return float8(self._clock()) if self._own_clock else None

@@ -14,6 +14,7 @@
 ``clearing.py``     tokens are taken away; ``register.py`` says which namespaces there are
 ``expiry.py``       the server's clock, and one of our own beside it
 ``listing.py``      pages of entries; ``surveying.py`` looks through a server, for listing, counting and housekeeping
+``counts.py``       counters that outlive the process
 ``changes.py``      what other processes changed
 ``housekeeping.py`` what was cleared is removed by and by
 ==================  ====================================================================================================

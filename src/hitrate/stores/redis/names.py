@@ -62,10 +62,11 @@ class Bucket:
         sweeping: the name of the mark that says that there is something to sweep.
         sweeper: the name under which a process says that it sweeps.
         register: the name of the register of namespaces.
+        counts: the name of the counters that outlive processes.
         books: where caches that had limits of their own kept their order and sizes; nothing but a clear touches it now.
     """
 
-    __slots__ = ("base", "books", "everything", "joint", "register", "slot", "sweeper", "sweeping")
+    __slots__ = ("base", "books", "counts", "everything", "joint", "register", "slot", "sweeper", "sweeping")
 
     def __init__(self, prefix: bytes, tag: str) -> None:
         self.base = prefix + b"{" + tag.encode() + b"}"
@@ -76,6 +77,7 @@ class Bucket:
         self.sweeping = self._single(b"s")
         self.sweeper = self._single(b"l")
         self.register = self._single(b"r")
+        self.counts = self._single(b"a")
         self.books = [self._single(kind) for kind in (b"i", b"o", b"x", b"v", b"t")]
 
     def _single(self, kind: bytes) -> bytes:

@@ -10,13 +10,14 @@ from hitrate import forking
 from hitrate.breaker import BreakerState
 from hitrate.errors import StoreError
 from hitrate.keys import EncodedKey
-from hitrate.stores.base import Capability, Changes, Channel, Found, Listener, Page, Store, Usage
+from hitrate.stores.base import Amounts, Capability, Changes, Channel, Found, Listener, Page, Store, Usage
 from hitrate.stores.per_loop import PerLoop
 from hitrate.stores.redis.changes import Tracking
 from hitrate.stores.redis.clearing import Clearer
 from hitrate.stores.redis.clients import target_of
 from hitrate.stores.redis.cluster import Cluster
 from hitrate.stores.redis.commands import write_one
+from hitrate.stores.redis.counts import Counts
 from hitrate.stores.redis.expiry import Clock, expired_in, remove_expired
 from hitrate.stores.redis.format import unpack
 from hitrate.stores.redis.gathering import Gathering
@@ -83,6 +84,7 @@ class RedisStore(Store):
         self._leaser = Leaser(self._servers, self._names, register, self._clock)
         self._clearer = Clearer(self._servers, self._names, register, self._sweeper.request)
         self._lister = Lister(self._servers, self._names, register)
+        self._counts = Counts(self._servers, self._names)
         self._expirations = 0
         self._time_left = time_left
         self._only: Node | None = None
@@ -245,6 +247,15 @@ class RedisStore(Store):
     def described(self) -> str:
         where = self._target.name.removeprefix("the Redis ")
         return f"{where!r}, prefix={self._names.prefix.decode('utf-8', 'surrogatepass')!r}"
+
+    # Counters that outlive the process
+
+    def add_counts(self, amounts: Amounts) -> bool:
+        self._run(self._counts.add(amounts), monotonic())
+        return True
+
+    def read_counts(self) -> Amounts | None:
+        return self._run(self._counts.read(), monotonic())
 
     # Leases
 

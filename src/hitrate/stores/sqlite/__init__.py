@@ -19,6 +19,7 @@ from hitrate.exclusive import Exclusive, within_change
 from hitrate.failsafe import log
 from hitrate.keys import EncodedKey, spelled
 from hitrate.stores.base import (
+    Amounts,
     Capability,
     Changes,
     Channel,
@@ -33,7 +34,7 @@ from hitrate.stores.base import (
     check_limit,
 )
 from hitrate.stores.keeper import Keeper
-from hitrate.stores.sqlite import schema
+from hitrate.stores.sqlite import counts, schema
 from hitrate.stores.sqlite.checking import check
 from hitrate.stores.sqlite.checkpoints import (
     begin_anew,
@@ -54,7 +55,7 @@ from hitrate.stores.sqlite.listing import begin, page_of
 from hitrate.stores.sqlite.near import Near
 from hitrate.stores.sqlite.ownership import own_path
 from hitrate.stores.sqlite.paths import prepare_path
-from hitrate.stores.sqlite.reading import read_many, read_one
+from hitrate.stores.sqlite.reading import find_expired, read_many, read_one
 from hitrate.stores.sqlite.rights import check_mode, check_rights, explained, no_permission, permits
 from hitrate.stores.sqlite.room import SPARE_PAGES, WAL_BYTES, bytes_on_disk, wal_bytes
 from hitrate.stores.sqlite.usage import count_expired, live_usage
@@ -247,6 +248,13 @@ class SqliteStore(Store):
         if copies is not None:
             return copies
         found: Sequence[Found] = await self._worker.submit("get", keys)
+        return found
+
+    def expired(self, keys: Sequence[EncodedKey]) -> Sequence[bool]:
+        return self._use(find_expired, keys, self._clock())
+
+    async def aexpired(self, keys: Sequence[EncodedKey]) -> Sequence[bool]:
+        found: Sequence[bool] = await self._worker.submit("list", lambda: self.expired(keys))
         return found
 
     def usage(self) -> Usage:
@@ -458,6 +466,17 @@ class SqliteStore(Store):
 
     def described(self) -> str:
         return f"path={self.path!r}"
+
+    # Counters that outlive the process
+
+    def add_counts(self, amounts: Amounts) -> bool:
+        if self._connections.in_memory:
+            return False
+        self._transact(lambda transaction: transaction.add_counts(amounts))
+        return True
+
+    def read_counts(self) -> Amounts | None:
+        return None if self._connections.in_memory else self._use(counts.read)
 
     # Leases
 

@@ -19,7 +19,7 @@ import apsw
 from hitrate.errors import ReadOnlyError, StoreError
 from hitrate.failsafe import log
 from hitrate.keys import EncodedKey
-from hitrate.stores.base import Changes, Found, Page, Problem
+from hitrate.stores.base import Amounts, Changes, Found, Page, Problem
 from hitrate.stores.sqlite import SqliteStore, schema
 from hitrate.stores.sqlite.connections import Connections, Durability, Handle, open_files
 from hitrate.stores.sqlite.near import Near
@@ -172,6 +172,13 @@ class ReadOnlySqliteStore(SqliteStore):
 
     def compact(self) -> bool:
         self._refuse()
+
+    def add_counts(self, amounts: Amounts) -> bool:
+        return False  # what this process does is not written down
+
+    def read_counts(self) -> Amounts | None:
+        self._connections.look_again()
+        return super().read_counts()
 
     def lease(self, keys: Sequence[EncodedKey], token: bytes, seconds: float) -> Sequence[float]:
         return [0.0] * len(keys)  # nobody can wait here for what another computes

@@ -24,6 +24,9 @@ _MANY = """SELECT e.id, e.key, e.expiry, e.seconds, e.checksum, e.encoding, e.pa
     FROM carray(?1) AS wanted CROSS JOIN hitrate_entries AS e
     ON e.slot = wanted.value + (SELECT base FROM hitrate_namespaces WHERE name = ?2)"""
 
+_EXPIRY = """SELECT CASE typeof(expiry) WHEN 'real' THEN expiry END FROM hitrate_entries
+    WHERE slot = (SELECT base FROM hitrate_namespaces WHERE name = ?2) + ?1 AND key = ?3"""
+
 _AT_ONCE = 4096
 
 
@@ -41,6 +44,15 @@ def read_one(handle: Handle, name: bytes, key: bytes, clock: Callable[[], float]
                 return None, 0
             return read_columns(identity, expiry, row[3], row[4], row[5], row[6]), row[0]
     return None, 0
+
+
+def find_expired(handle: Handle, keys: Sequence[EncodedKey], now: float) -> list[bool]:
+    """Tell of each key whether it has a row that has expired."""
+    found = []
+    for name, key in keys:
+        rows = handle.execute(_EXPIRY, (fingerprint(name, key) >> SHIFT, name, pack_key(key))).fetchall()
+        found.append(any(type(expiry) is float and expiry <= now for (expiry,) in rows))
+    return found
 
 
 def read_many(handle: Handle, wanted: Sequence[EncodedKey], now: float) -> tuple[list[Found], list[int]]:

@@ -5,8 +5,8 @@ them by slot: the base of their namespace plus 40 bits of the key's hash. Keys a
 share a slot are just two rows. Giving a namespace another base makes all its entries unreachable at once; they are
 removed in small steps.
 
-Every name begins with ``hitrate_``, but for the tables of leases and of worth: the tables of another program in the
-same file are left alone.
+Every name begins with ``hitrate_``, but for the tables of leases, of worth and of counters: the tables of another
+program in the same file are left alone.
 """
 
 from __future__ import annotations
@@ -81,9 +81,20 @@ PLACES_TABLE = f"""CREATE TABLE {PLACES} (
     )"""
 PLACES_ORDER_INDEX = f"CREATE INDEX {PLACES_ORDER} ON {PLACES} (priority)"
 
+COUNTS = "counts_of_hitrate"
+"""The table of the counters that outlive processes, which the first of them makes; named as that of leases is."""
+
+COUNTS_TABLE = f"""CREATE TABLE {COUNTS} (
+        name BLOB NOT NULL,
+        counter BLOB NOT NULL,
+        amount REAL NOT NULL,
+        PRIMARY KEY (name, counter)
+    ) WITHOUT ROWID"""
+
 _OURS = {(name.encode(), sql.encode()) for name, sql in _TABLES.items()}
 _LATER = {
     (LEASES.encode(), LEASES_TABLE.encode()),
+    (COUNTS.encode(), COUNTS_TABLE.encode()),
     (PLACES.encode(), PLACES_TABLE.encode()),
     (PLACES_ORDER.encode(), PLACES_ORDER_INDEX.encode()),
 }
@@ -91,7 +102,8 @@ _LATER = {
 # SQLite's names know no case, a trigger may bear the name of a table, and text need not be valid UTF-8.
 _DEFINITIONS = f"""SELECT CAST(name AS BLOB), CAST(sql AS BLOB) FROM sqlite_schema
     WHERE ('hitrate_' IN (lower(substr(name, 1, 8)), lower(substr(tbl_name, 1, 8)))
-        OR lower(name) IN ('{LEASES}', '{PLACES}', '{PLACES_ORDER}') OR lower(tbl_name) IN ('{LEASES}', '{PLACES}'))
+        OR lower(name) IN ('{LEASES}', '{PLACES}', '{PLACES_ORDER}', '{COUNTS}')
+        OR lower(tbl_name) IN ('{LEASES}', '{PLACES}', '{COUNTS}'))
         AND sql IS NOT NULL"""
 
 

@@ -14,8 +14,8 @@ import apsw
 from hitrate.entry import Entry, fingerprint
 from hitrate.errors import StoreError
 from hitrate.keys import EncodedKey, after_all_under
-from hitrate.stores.base import Changes
-from hitrate.stores.sqlite import leases
+from hitrate.stores.base import Amounts, Changes
+from hitrate.stores.sqlite import counts, leases
 from hitrate.stores.sqlite.connections import Handle
 from hitrate.stores.sqlite.hand import Hand, mark
 from hitrate.stores.sqlite.room import SPARE_PAGES, give_back
@@ -439,6 +439,10 @@ class Transaction:
 
     def _set_state(self, name: str, value: int) -> None:
         self._execute("INSERT OR REPLACE INTO hitrate_state VALUES (?, ?)", (name, value))
+
+    def add_counts(self, amounts: Amounts) -> None:
+        """Add to the counters that outlive processes."""
+        counts.add(self._handle, amounts)
 
     # Clearing
 

@@ -25,7 +25,7 @@ from hitrate.exclusive import Exclusive, held, reentrant
 from hitrate.failsafe import log
 from hitrate.keys import EncodedKey
 from hitrate.plans import Plan, acarry_out, carry_out
-from hitrate.stores.base import Changes, Found, Page, Problem, Store, Usage
+from hitrate.stores.base import Amounts, Changes, Found, Page, Problem, Store, Usage
 from hitrate.stores.keeper import Keeper
 from hitrate.stores.memory import MemoryStore
 from hitrate.stores.tiered.flights import Flight, Flights
@@ -633,6 +633,18 @@ class TieredStore(Store):
             except StoreError as error:
                 failed.append(error)
         raise failed[0]
+
+    def expired(self, keys: Sequence[EncodedKey]) -> Sequence[bool]:
+        return self._far.store.expired(keys)
+
+    async def aexpired(self, keys: Sequence[EncodedKey]) -> Sequence[bool]:
+        return await self._far.store.aexpired(keys)
+
+    def add_counts(self, amounts: Amounts) -> bool:
+        return self._far.store.add_counts(amounts)
+
+    def read_counts(self) -> Amounts | None:
+        return self._far.store.read_counts()
 
     def close(self) -> None:
         """Settle what can be, and stop listening; the tiers are the cache's to close."""

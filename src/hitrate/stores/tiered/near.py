@@ -29,6 +29,10 @@ class MemoryTier(Store):
     async def aget(self, keys: Sequence[EncodedKey]) -> Sequence[Found]:
         return self.get(keys)
 
+    def expired(self, keys: Sequence[EncodedKey]) -> Sequence[bool]:
+        plain: list[Any] = [self._plain(key) for key in keys]
+        return self._store.expired(plain)
+
     def write(self, changes: Changes) -> int:
         fits = self._store.fits
         return self._store.write(

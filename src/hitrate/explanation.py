@@ -1,0 +1,175 @@
+"""What ``explain`` found out, to print or to pass on as JSON."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from hitrate.base import FullKey, Namespace
+from hitrate.content.parts import Part
+from hitrate.entry_info import EntryInfo
+
+State = Literal["hit", "stale", "error", "damaged", "expired", "absent", "failed"]
+
+_SENTENCES: dict[State, str] = {
+    "hit": "it is in the cache and fresh",
+    "stale": "it is no longer fresh, and is served only to calls with stale= while it is computed anew",
+    "error": "an exception is stored, which only calls with cache_errors= raise again",
+    "damaged": "what is stored under this key cannot be restored",
+    "expired": "what was stored under this key has expired",
+    "absent": "nothing is stored under this key",
+    "failed": "the backend could not be asked",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Difference:
+    """A part in which two keys differ.
+
+    Attributes:
+        name: of the argument, or what else the part is; as ``Part.name``.
+        here: the part of the key that was asked about; None if it has none of this name.
+        there: the part of the other key; None if it has none of this name.
+    """
+
+    name: str
+    here: Part | None
+    there: Part | None
+
+
+@dataclass(frozen=True, slots=True)
+class NearEntry:
+    """An entry that is like the one that was asked about.
+
+    Attributes:
+        namespace: its namespace.
+        key: its key in it.
+        differences: the parts in which its key differs; none if it is the same key in another namespace, or if nothing
+            is known of its parts and only its text is like.
+    """
+
+    namespace: Namespace
+    key: str
+    differences: tuple[Difference, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Explanation:
+    """Why a call is or is not a hit. ``print`` shows it; ``to_dict`` is for JSON.
+
+    Attributes:
+        cache: the cache's repr.
+        function: the name of the cached function; empty if a full key was given.
+        namespace: where its entry is, or would be.
+        key: its key in that namespace.
+        state: ``"hit"``; ``"stale"`` and ``"error"`` for what only some calls are served; and for a miss why it is
+            one: ``"damaged"``, ``"expired"``, ``"absent"``, or ``"failed"`` if the backend could not be asked.
+        detail: the error, for what is damaged or failed; else empty.
+        tier: the place of the tier that holds it in a cache of tiers, 0 for the nearest; None if there are no tiers.
+        entry: what the listing tells of the entry; None if there is none, or it was not among those looked at.
+        parts: what the key is made of, as far as it is known.
+        nearest: the entries that are most like it, the nearest first.
+        entries: how many other entries are in its namespace, among those looked at.
+        unknown: of how many of them it is not known what their keys are made of.
+        is_complete: whether all entries that could be near were looked at.
+        notes: what else matters, in sentences.
+    """
+
+    cache: str
+    function: str
+    namespace: Namespace
+    key: str
+    state: State
+    detail: str
+    tier: int | None
+    entry: EntryInfo | None
+    parts: tuple[Part, ...]
+    nearest: tuple[NearEntry, ...]
+    entries: int
+    unknown: int
+    is_complete: bool
+    notes: tuple[str, ...]
+
+    @property
+    def is_hit(self) -> bool:
+        """Whether a plain read finds it."""
+        return self.state == "hit"
+
+    @property
+    def full_key(self) -> FullKey:
+        """The full key."""
+        return self.namespace, self.key
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return all of it as dicts, lists and texts, for ``json.dumps``."""
+        return {
+            "cache": self.cache,
+            "function": self.function,
+            "namespace": list(self.namespace),
+            "key": self.key,
+            "is_hit": self.is_hit,
+            "state": self.state,
+            "detail": self.detail,
+            "tier": self.tier,
+            "entry": None if self.entry is None else {**self.entry._asdict(), "namespace": list(self.namespace)},
+            "parts": [each._asdict() for each in self.parts],
+            "nearest": [
+                {
+                    "namespace": list(near.namespace),
+                    "key": near.key,
+                    "differences": [
+                        {
+                            "name": each.name,
+                            "here": None if each.here is None else each.here._asdict(),
+                            "there": None if each.there is None else each.there._asdict(),
+                        }
+                        for each in near.differences
+                    ],
+                }
+                for near in self.nearest
+            ],
+            "entries": self.entries,
+            "unknown": self.unknown,
+            "is_complete": self.is_complete,
+            "notes": list(self.notes),
+        }
+
+    def __str__(self) -> str:
+        return "\n".join(self._lines())
+
+    def _lines(self) -> Iterator[str]:
+        said = f"{_SENTENCES[self.state]}{f' ({self.detail})' if self.detail else ''}"
+        yield f"{'hit' if self.is_hit else 'miss'}: {said}"
+        yield f"  cache      {self.cache}"
+        if self.tier is not None:
+            yield f"  tier       {self.tier}"
+        if self.function:
+            yield f"  function   {self.function}"
+        yield f"  namespace  {self.namespace!r}"
+        yield f"  key        {self.key!r}"
+        if self.parts:
+            yield "its key is made of"
+            width = max(len(each.name) for each in self.parts)
+            for each in self.parts:
+                yield f"  {each.name:{width}}  {each.shown or each.digest}"
+        if self.nearest:
+            yield "the nearest entries"
+        for near in self.nearest:
+            yield f"  {near.key!r}{'' if near.namespace == self.namespace else f' in {near.namespace!r}'}"
+            for difference in near.differences:
+                yield f"    {_told(difference)}"
+        yield from self.notes
+
+
+def _told(difference: Difference) -> str:
+    here, there = difference.here, difference.there
+    if difference.name == "function":
+        return "function: its code, its defaults or what it closes over are others"
+    if here is not None and there is not None and here.shown == there.shown:
+        return f"{difference.name}: both begin with {here.shown or here.digest}, and differ further on"
+    return f"{difference.name}: {_shown(here)} here, {_shown(there)} there"
+
+
+def _shown(part: Part | None) -> str:
+    return "nothing" if part is None else part.shown or part.digest

@@ -1,0 +1,87 @@
+"""The counters that outlive processes, in a table of their own that the first of them makes.
+
+It is none of the format, so older and newer releases share it. It is a logged one whatever the cache's durability: a
+few rows that are written every few seconds, and that a crash of the server would otherwise set to zero.
+"""
+
+from __future__ import annotations
+
+from hitrate.errors import StoreError
+from hitrate.keys import decode_text, encode_text
+from hitrate.stores.base import Amounts
+from hitrate.stores.lifetime import names_new, within_bounds
+from hitrate.stores.postgres.binary import BYTEA, FLOAT8, array, float8, rows_of
+from hitrate.stores.postgres.conversation import Conversation
+from hitrate.stores.postgres.schema import ADVISORY_LOCK
+from hitrate.stores.postgres.statements import Statement, plain
+from hitrate.stores.postgres.wire import Call
+
+_COMMENT = "hitrate counters"
+_LOOK = Statement(b"SELECT obj_description(to_regclass($1::text), 'pg_class'), to_regclass($1::text) IS NOT NULL")
+
+
+class Counts:
+    """The counters of a cache.
+
+    Args:
+        table: the quoted name of their table.
+    """
+
+    def __init__(self, table: str) -> None:
+        self._table = table
+        self._known: frozenset[bytes] = frozenset()
+        self._all = plain(f"SELECT name, counter, amount FROM {table}")
+        # In one order, so that two processes never wait for each other.
+        self._add = plain(
+            f"""INSERT INTO {table} AS c (name, counter, amount)
+                SELECT * FROM unnest($1::bytea[], $2::bytea[], $3::float8[]) ORDER BY 1, 2
+                ON CONFLICT (name, counter) DO UPDATE SET amount = c.amount + excluded.amount"""
+        )
+        self._make = (
+            plain(f"SELECT pg_advisory_xact_lock({ADVISORY_LOCK})"),
+            plain(
+                f"""CREATE TABLE IF NOT EXISTS {table} (
+                    name bytea NOT NULL,
+                    counter bytea NOT NULL,
+                    amount double precision NOT NULL,
+                    PRIMARY KEY (name, counter)
+                ) WITH (fillfactor = 50)"""
+            ),
+            plain(f"COMMENT ON TABLE {table} IS '{_COMMENT}'"),
+        )
+
+    def add(self, amounts: Amounts) -> Conversation[None]:
+        """Add to them."""
+        if not (yield from self._is_there()):
+            yield [Call(each) for each in self._make]
+        if names_new(amounts, self._known):
+            self._known = frozenset(name for name, _ in (yield from self._read()))
+        kept = within_bounds(amounts, self._known)
+        names, counters = [name for name, _ in kept], [encode_text(counter) for _, counter in kept]
+        added = array(FLOAT8, [float8(amount) for amount in kept.values()])
+        yield (Call(self._add, (array(BYTEA, names), array(BYTEA, counters), added)),)
+        self._known |= {*names}
+
+    def read(self) -> Conversation[dict[tuple[bytes, str], float]]:
+        """Return them."""
+        return (yield from self._read()) if (yield from self._is_there()) else {}
+
+    def _is_there(self) -> Conversation[bool]:
+        (result,) = yield (Call(_LOOK, (self._table.encode(),)),)
+        comment, is_there = rows_of(result)[0]
+        if is_there and comment != _COMMENT:
+            raise StoreError(
+                f"{self._table} was made by another program (it does not bear hitrate's comment); nothing is counted "
+                f"there. Give the cache another table"
+            )
+        return bool(is_there)
+
+    def _read(self) -> Conversation[dict[tuple[bytes, str], float]]:
+        (result,) = yield (Call(self._all),)
+        found = {}
+        for name, counter, amount in rows_of(result):
+            try:
+                found[name, decode_text(counter)] = amount
+            except UnicodeDecodeError:  # written by hand
+                continue
+        return found

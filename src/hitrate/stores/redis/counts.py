@@ -1,0 +1,75 @@
+"""The counters that outlive processes: one hash, in the first bucket, with a field for each counter of a namespace.
+
+A server that evicts (``maxmemory-policy allkeys-*``) may evict it like any other key; then counting begins anew.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from hitrate.keys import decode_text, encode_text
+from hitrate.stores.base import Amounts
+from hitrate.stores.lifetime import names_new, within_bounds
+from hitrate.stores.redis.names import Names
+from hitrate.stores.redis.servers import Servers, Steps
+from hitrate.stores.redis.wire import Request, command, refuse_error
+
+_BUCKET = 0
+_LENGTH_BYTES = 4
+
+
+class Counts:
+    """The counters of a cache.
+
+    Args:
+        servers: where they are.
+        names: the names of the cache.
+    """
+
+    def __init__(self, servers: Servers, names: Names) -> None:
+        self._servers = servers
+        self._name = names.buckets[_BUCKET].counts
+        self._known: frozenset[bytes] = frozenset()
+
+    def add(self, amounts: Amounts) -> Steps[None]:
+        """Add to them, all in one transaction of the server."""
+        if names_new(amounts, self._known):
+            self._known = frozenset(name for name, _ in (yield from self.read()))
+        kept = within_bounds(amounts, self._known)
+        commands = [
+            command(b"HINCRBYFLOAT", self._name, _field(*counter), repr(float(amount)).encode())
+            for counter, amount in kept.items()
+        ]
+        packed = b"".join([command(b"MULTI"), *commands, command(b"EXEC")])
+        request = Request(_BUCKET, packed, len(commands) + 2, len(commands))
+        (replies,) = yield from self._servers.replies([request])
+        done: Any = replies[-1]
+        for reply in (*replies, *(done if isinstance(done, list) else ())):
+            refuse_error(reply)
+        self._known |= {name for name, _ in kept}
+
+    def read(self) -> Steps[dict[tuple[bytes, str], float]]:
+        """Return them."""
+        (replies,) = yield from self._servers.replies([Request(_BUCKET, command(b"HGETALL", self._name))])
+        (fields,) = replies
+        refuse_error(fields)
+        # A server that speaks RESP3 answers with a map.
+        pairs: Any = fields.items() if isinstance(fields, dict) else zip(fields[::2], fields[1::2], strict=True)
+        found = {}
+        for field, amount in pairs:
+            try:
+                found[_counter(field)] = float(amount)
+            except ValueError:  # written by hand
+                continue
+        return found
+
+
+def _field(name: bytes, counter: str) -> bytes:
+    return len(name).to_bytes(_LENGTH_BYTES, "big") + name + encode_text(counter)
+
+
+def _counter(field: bytes) -> tuple[bytes, str]:
+    end = _LENGTH_BYTES + int.from_bytes(field[:_LENGTH_BYTES], "big")
+    if end > len(field):
+        raise ValueError("a field is shorter than the name in it")
+    return field[_LENGTH_BYTES:end], decode_text(field[end:])

@@ -1,0 +1,47 @@
+"""The counters that outlive processes, in a table of their own that the first of them makes.
+
+An older hitrate takes the table for another program's and goes on sharing the file.
+"""
+
+from __future__ import annotations
+
+from hitrate.keys import decode_text, encode_text
+from hitrate.stores.base import Amounts
+from hitrate.stores.lifetime import within_bounds
+from hitrate.stores.sqlite.connections import Handle
+from hitrate.stores.sqlite.schema import COUNTS, COUNTS_TABLE
+
+# A row that was written by hand, with something else in it, is none.
+_ALL = f"""SELECT name, counter, amount FROM {COUNTS}
+    WHERE typeof(name) = 'blob' AND typeof(counter) = 'blob' AND typeof(amount) = 'real'"""
+_NAMES = f"SELECT DISTINCT name FROM {COUNTS}"
+_ADD = f"INSERT INTO {COUNTS} VALUES (?, ?, ?) ON CONFLICT DO UPDATE SET amount = amount + excluded.amount"
+
+
+def add(handle: Handle, amounts: Amounts) -> None:
+    """Add to the counters, within a transaction that writes."""
+    there: set[bytes] = set()
+    if _are_there(handle):
+        there.update(name for (name,) in handle.execute(_NAMES).fetchall())
+    else:
+        handle.execute(COUNTS_TABLE)
+    kept = within_bounds(amounts, there)
+    handle.con.executemany(
+        _ADD, [(name, encode_text(counter), float(amount)) for (name, counter), amount in kept.items()]
+    )
+
+
+def read(handle: Handle) -> dict[tuple[bytes, str], float]:
+    """Return the counters."""
+    found = {}
+    for name, counter, amount in handle.execute(_ALL).fetchall() if _are_there(handle) else ():
+        try:
+            found[name, decode_text(counter)] = amount
+        except UnicodeDecodeError:  # written by hand
+            continue
+    return found
+
+
+def _are_there(handle: Handle) -> bool:
+    found = "SELECT EXISTS (SELECT 1 FROM sqlite_schema WHERE name = ?)"
+    return bool(handle.execute(found, (COUNTS,)).fetchall()[0][0])

@@ -1,0 +1,23 @@
+"""Caches on every backend, by their URLs."""
+
+from __future__ import annotations
+
+from uuid import uuid4
+
+import pytest
+
+from servers.postgres import postgres_url
+from servers.valkey import cluster_url, redis_url
+
+__all__ = ["cluster_url", "postgres_url", "redis_url"]
+
+
+@pytest.fixture(params=["sqlite", "redis", "postgres"])
+def url(request: pytest.FixtureRequest) -> str:
+    """The URL of a cache that outlives its process, and that no other test has."""
+    if request.param == "sqlite":
+        return f"sqlite:///{request.getfixturevalue('tmp_path')}/cache.db"
+    name = uuid4().hex[:12]
+    server: str = request.getfixturevalue(f"{request.param}_url")
+    joint = "&" if "?" in server else "?"
+    return f"{server}{joint}{'prefix=' + name + ':' if request.param == 'redis' else 'table=t' + name}"
