@@ -6,10 +6,13 @@ import secrets
 import time
 from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
+from functools import partial
 from importlib.resources import files
 from typing import Any
 
+from click import ClickException
 from starlette.applications import Starlette
+from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
@@ -22,7 +25,8 @@ from hitrate.inspect.asking import Query, WrongRequestError
 from hitrate.inspect.entry_page import entry
 from hitrate.inspect.guard import Guard
 from hitrate.inspect.history import History
-from hitrate.inspect.pages import Inspector, NotThereError, Page
+from hitrate.inspect.pages import Inspector, NotAllowedError, NotThereError, Page
+from hitrate.inspect.removal import preview, remove
 from hitrate.inspect.rendering import as_html, as_json
 from hitrate.inspect.scanning import Index
 from hitrate.langchain.saved import Prices, checked
@@ -34,6 +38,15 @@ _PAGES: dict[str, Callable[[Inspector, Query], Page]] = {
     "expiry": pages.expiry,
     "entry": entry,
 }
+_STATUS: dict[type[Exception], int] = {
+    WrongRequestError: 400,
+    NotAllowedError: 403,
+    NotThereError: 404,
+    HitrateError: 503,
+    ClickException: 503,  # how the command tells that a cache cannot be opened
+}
+_READ_ONLY = "nothing can be removed here: the inspector was started without --allow-delete (allow_delete=True of app)"
+_LONGEST_FORM = 10_000
 _ASSETS = {"style.css": "text/css", "live.js": "text/javascript", "icon.svg": "image/svg+xml"}
 
 
@@ -113,23 +126,37 @@ def site(
         }
         return Response(as_html(name, page, base, **more), status, media_type="text/html")
 
-    def shows(name: str) -> Callable[[Request], Response]:
+    def shows(name: str, page_of: Callable[[Query], Page]) -> Callable[[Request], Response]:
         def show(request: Request) -> Response:  # not a coroutine: it runs in a thread, for it reads the cache
             inspector.history.start()
-            status = 200
             try:
-                page = _PAGES[name](inspector, Query(request.url.query))
-            except WrongRequestError as error:
-                status, page = 400, {"error": str(error)}
-            except NotThereError as error:
-                status, page = 404, {"error": str(error)}
-            except HitrateError as error:
-                status, page = 503, {"error": words_of(error) or type(error).__name__}
-            if status != 200:
-                return answer(request, "error", {"cache": inspector.name, **page}, status)
-            return answer(request, name, page)
+                return answer(request, name, page_of(Query(request.url.query)))
+            except tuple(_STATUS) as error:
+                status = next(code for kind, code in _STATUS.items() if isinstance(error, kind))
+                return fail(request, status, words_of(error) or type(error).__name__)
 
         return show
+
+    def fail(request: Request, status: int, why: str) -> Response:
+        return answer(request, "error", {"cache": inspector.name, "error": why}, status)
+
+    async def delete(request: Request) -> Response:
+        if changing is None:
+            return fail(request, 403, _READ_ONLY)
+        given = Query((await _body(request)).decode("ascii", "replace")).text("form_token")
+        if not secrets.compare_digest(given.encode(), form_token.encode()):
+            return fail(request, 403, "this form is of another run of the inspector: go back, and load it again")
+        return await run_in_threadpool(shows("delete", removed), request)
+
+    def confirmed(query: Query) -> Page:
+        if changing is None:
+            raise NotAllowedError(_READ_ONLY)
+        return preview(inspector, query)
+
+    def removed(query: Query) -> Page:
+        assert changing is not None
+        with changing() as cache:
+            return remove(inspector, cache, query)
 
     def asset(request: Request) -> Response:
         name = request.path_params["name"]
@@ -138,11 +165,24 @@ def site(
         content = (files("hitrate.inspect") / "static" / name).read_bytes()
         return Response(content, media_type=_ASSETS[name])
 
-    def missing(request: Request, error: Exception) -> Response:
-        return answer(request, "error", {"cache": inspector.name, "error": "there is no such page"}, 404)
-
-    routes = [Route("/static/{name}", asset), Route("/", shows("overview"))]
-    for name in _PAGES:
-        routes += [Route(f"/{name}.json", shows(name)), Route(f"/{name}", shows(name))]
-    handlers: Any = {404: missing}
+    routes = [Route("/static/{name}", asset)]
+    for name, make in _PAGES.items():
+        page = shows(name, partial(make, inspector))
+        routes += [Route(path, page) for path in (f"/{name}", f"/{name}.json", *(["/"] if name == "overview" else []))]
+    for path in ("/delete", "/delete.json"):
+        routes += [Route(path, shows("delete", confirmed)), Route(path, delete, methods=["POST"])]
+    handlers: Any = {
+        404: lambda request, error: fail(request, 404, "there is no such page"),
+        405: lambda request, error: fail(request, 405, "this page is only to be looked at"),
+    }
     return Starlette(routes=routes, exception_handlers=handlers)
+
+
+async def _body(request: Request) -> bytes:
+    """Return the beginning of what was sent, which is longer than any form of ours."""
+    body = b""
+    async for chunk in request.stream():
+        body += chunk
+        if len(body) > _LONGEST_FORM:
+            break
+    return body[:_LONGEST_FORM]

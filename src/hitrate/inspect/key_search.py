@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from array import array
 from bisect import bisect_right
-from collections.abc import Collection
+from collections.abc import Container
 
 _GONE = 0xFFFFFFFF
 
@@ -35,17 +35,15 @@ class KeySearch:
         """Find an entry no more."""
         self._namespaces[row] = _GONE
 
-    def find(self, text: bytes, namespaces: Collection[int] | None, limit: int) -> array[int]:
-        """Return the places in the list of the entries whose key has a text in it.
+    def find(self, text: bytes, limit: int) -> array[int]:
+        """Return the places in the list of the entries whose key has a text in it, in their order.
 
         Args:
             text: the text, not empty.
-            namespaces: the numbers of the namespaces that are meant; None for all.
             limit: how many are returned at most.
         """
         found = array("q")
         whole, starts, numbers = self._text, self._starts, self._namespaces
-        chosen = None if namespaces is None else frozenset(namespaces)
         text = text.lower()
         at = whole.find(text)
         while at >= 0 and len(found) < limit:
@@ -54,8 +52,11 @@ class KeySearch:
             if at + len(text) > end:  # it runs from one key into the next
                 at = whole.find(text, at + 1)
                 continue
-            number = numbers[row]
-            if number != _GONE and (chosen is None or number in chosen):
+            if numbers[row] != _GONE:
                 found.append(row)
             at = whole.find(text, end)
         return found
+
+    def of_namespaces(self, rows: array[int], namespaces: Container[int]) -> array[int]:
+        """Return those of the places whose entry is in one of some namespaces, given by their numbers."""
+        return array("q", [row for row in rows if self._namespaces[row] in namespaces])

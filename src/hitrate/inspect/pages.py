@@ -34,6 +34,10 @@ EXPIRY_SPANS = (
 Page = dict[str, Any]
 
 
+class NotAllowedError(Exception):
+    """This inspector does not do that; it says why."""
+
+
 class NotThereError(Exception):
     """There is no such thing; it says what."""
 

@@ -14,7 +14,7 @@ from typing import NoReturn
 
 from hitrate.errors import HitrateError, StoreError, words_of
 from hitrate.inspect.counts import Cache
-from hitrate.inspect.snapshot import Snapshot
+from hitrate.inspect.snapshot import Selection, Snapshot
 from hitrate.listing import Listing
 
 _AT_ONCE = 500
@@ -64,9 +64,17 @@ class Index:
                 self._thread.start()
             return self._thread
 
-    def outdate(self) -> None:
-        """Have the next look make a new list, for the cache was changed."""
-        self._stale_from = 0.0
+    def forget(self, selection: Selection, key: str | None, *, expired: bool) -> None:
+        """Leave out of the list what was removed from the cache.
+
+        Args:
+            selection: of which namespaces.
+            key: only this one of them; None for all.
+            expired: only what has expired.
+        """
+        if self.latest is not None:
+            self.latest.forget(selection, key, self._clock() if expired else None)
+        self._stale_from = 0.0  # and a new one is made soon: there may have been more in the cache
 
     @property
     def progress(self) -> int | None:

@@ -23,6 +23,9 @@ from hitrate.keys import decode_text, encode_text
 Sort = Literal["key", "bytes", "created", "expires", "seconds"]
 SORTS: tuple[Sort, ...] = get_args(Sort)
 
+# With the namespace beside it, an order can be gone through for some namespaces without a look at the rows.
+_ORDERS = {sort: (sort, "namespace") for sort in SORTS} | {"expires": ("expires", "namespace", "bytes")}
+
 COUNTED = 50_000
 """So many entries that a search finds are counted, and no more."""
 DEEPEST = 5_000
@@ -101,10 +104,8 @@ class Snapshot:
     def finish(self, now: float) -> None:
         """Make the indexes: none of its pages is read before that."""
         with self._lock:
-            # With the namespace beside it, an order can be gone through for some namespaces without the rows.
-            for column in SORTS:
-                more = ", bytes" if column == "expires" else ""
-                self._con.execute(f"CREATE INDEX by_{column} ON entries ({column}, namespace{more})")
+            for name, columns in _ORDERS.items():
+                self._con.execute(f"CREATE INDEX by_{name} ON entries ({', '.join(columns)})")
         self.taken = now
 
     def count(self, selection: Selection) -> int:
@@ -124,14 +125,17 @@ class Snapshot:
             limit: how many are returned at most.
         """
         where, bindings = self._where(selection)
-        if where and self.count(selection) <= COUNTED:  # few: find them all, and sort them
+        found = self.count(selection)
+        if not found:
+            return []
+        if where and found <= COUNTED:  # few: find them all, and sort them
             source = "entries NOT INDEXED"
             if selection.search:
                 source, where, bindings = _THESE, "", [apsw.carray(self._search(selection))]
         else:  # many: go through the order until the page is full
             source = f"entries INDEXED BY by_{sort}"
         way = "DESC" if down else "ASC"
-        order = f"ORDER BY {sort} {way}, namespace {way}, id {way}"
+        order = "ORDER BY " + ", ".join(f"{column} {way}" for column in [*_ORDERS[sort], "id"])
         sql = f"""SELECT namespace, key, bytes, created, expires, seconds FROM entries WHERE id IN (
             SELECT id FROM {source} {where} {order} LIMIT ? OFFSET ?) {order}"""
         names = list(self._numbers)
@@ -160,18 +164,18 @@ class Snapshot:
         spans = zip([-_NEVER, *moments], moments, strict=False)
         return [self._fetch(sql, list(span))[0] for span in spans]
 
-    def forget(self, selection: Selection, key: str | None = None, until: float = 0.0) -> None:
+    def forget(self, selection: Selection, key: str | None, until: float | None) -> None:
         """Leave out what was removed from the cache.
 
         Args:
             selection: of which namespaces.
-            key: only this one of them.
-            until: only what had expired by then, in seconds since the epoch; 0 for all.
+            key: only this one of them; None for all.
+            until: only what had expired by then, in seconds since the epoch; None for all.
         """
         where, bindings = self._where(selection)
         if key is not None:
             where, bindings = f"{where or 'WHERE 1'} AND key = ?", [*bindings, encode_text(key)]
-        if until:
+        if until is not None:
             where, bindings = f"{where or 'WHERE 1'} AND expires <= ?", [*bindings, until]
         names = list(self._numbers)
         with self._lock:
@@ -184,9 +188,17 @@ class Snapshot:
         self._found.clear()
 
     def _search(self, selection: Selection) -> array[int]:
+        """Return the ids of the entries that a search finds, or ``COUNTED`` + 1 of them."""
         found = self._found.get(selection)
         if found is None:
-            found = self._keys.find(encode_text(selection.search), self._chosen(selection), COUNTED + 1)
+            found = self._keys.find(encode_text(selection.search), COUNTED + 1)
+            chosen = self._chosen(selection)
+            if chosen is not None and len(found) <= COUNTED:
+                found = self._keys.of_namespaces(found, frozenset(chosen))
+            elif chosen is not None:
+                where, bindings = self._where(selection)
+                sql = f"SELECT id FROM entries NOT INDEXED {where} LIMIT {COUNTED + 1}"
+                found = array("q", [row for (row,) in self._fetch(sql, bindings)])
             if len(self._found) >= _SEARCHES:
                 self._found.clear()
             self._found[selection] = found
@@ -201,13 +213,13 @@ class Snapshot:
 
     def _where(self, selection: Selection) -> tuple[str, list[Any]]:
         terms, bindings = [], list[Any]()
-        if selection.search:
-            terms.append("instr(lower(CAST(key AS TEXT)), CAST(? AS TEXT))")
-            bindings.append(encode_text(selection.search).lower())
         chosen = self._chosen(selection)
         if chosen is not None:
             terms.append("namespace IN (SELECT value FROM carray(?))" if len(chosen) > 1 else "namespace = ?")
             bindings.append(apsw.carray(array("q", chosen)) if len(chosen) > 1 else (chosen or [-1])[0])
+        if selection.search:
+            terms.append("instr(lower(CAST(key AS TEXT)), CAST(? AS TEXT))")
+            bindings.append(encode_text(selection.search).lower())
         return (f"WHERE {' AND '.join(terms)}" if terms else ""), bindings
 
     def _fetch(self, sql: str, bindings: list[Any]) -> list[Any]:
