@@ -49,14 +49,7 @@ class Served:
 def serving(url: str, *options: str, cwd: Path | None = None) -> Iterator[Served]:
     """Run ``hitrate serve`` on a free port, until the end of the ``with`` block."""
     command = [sys.executable, "-W", "error", "-m", "hitrate", "serve", url, "--port", "0", "--json", *options]
-    process = subprocess.Popen(
-        command,
-        cwd=cwd,
-        text=True,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        env={**os.environ, "PYTHONUNBUFFERED": ""},
-    )
+    process = subprocess.Popen(command, cwd=cwd, text=True, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
     served = None
     try:
         served = Served(process)

@@ -120,7 +120,7 @@ def test_it_is_gone_through_by_keyboard(page: Any) -> None:
     assert page.evaluate("getComputedStyle(document.activeElement.querySelector('rect')).strokeWidth") == "4px"
     page.keyboard.press("Enter")
     page.wait_for_url("**/namespaces?under=**")
-    page.get_by_role("link", name="Entries", exact=True).focus()
+    page.get_by_role("navigation", name="Pages").get_by_role("link", name="Entries").focus()
     page.keyboard.press("Enter")
     page.wait_for_url("**/entries")
     page.get_by_label("Key contains").focus()
