@@ -17,6 +17,10 @@ MAP_HEIGHT = 400
 _TILES = 40
 _CHARACTER = 7.5
 _LINE = 16
+_HEAD = 24
+_MARGIN = 4
+_LEAST_WIDTH = 60
+_LEAST_HEIGHT = 40
 
 
 class MapTile(NamedTuple):
@@ -27,8 +31,8 @@ class MapTile(NamedTuple):
         row: what is known of it; None for all that are too small, as one.
         title: what is said of it.
         label: as much of its name as there is room for.
-        amount: what its area is of, in words.
-        has_room: whether there is room for that, too.
+        amount: what its area is of, in words; empty where there is no room for that.
+        below: those that are longer, within it.
     """
 
     tile: Tile
@@ -36,7 +40,7 @@ class MapTile(NamedTuple):
     title: str
     label: str
     amount: str
-    has_room: bool
+    below: list[MapTile]
 
 
 _COLUMNS: dict[str, tuple[str, Callable[[Any], str]]] = {
@@ -48,27 +52,61 @@ _COLUMNS: dict[str, tuple[str, Callable[[Any], str]]] = {
 
 
 def namespaces(page: dict[str, Any]) -> list[MapTile]:
-    """Return the tiles of the largest namespaces of a page, and one for the rest."""
+    """Return the tiles of the largest namespaces of a page, with those below them, and one for the rest."""
     column, write = _COLUMNS[page["by"]]
     rows = [row for row in page["namespaces"] if (row[column] or 0) > 0]
-    shown: list[tuple[dict[str, Any] | None, str, Any]] = [
-        (row, name_of(row["namespace"]), row[column]) for row in rows[:_TILES]
-    ]
+    named = [(row, name_of(row["namespace"]), row[column]) for row in rows[:_TILES]]
     rest = sum(row[column] for row in rows[_TILES:])
-    if rest:
-        shown.append((None, f"{count(len(rows) - _TILES)} more", rest))
+    whole = Tile(0, 0, MAP_WIDTH, MAP_HEIGHT)
+    return _tiles(whole, named, rest, f"{count(len(rows) - _TILES)} more", column, write)
+
+
+def _tiles(
+    whole: Tile,
+    named: list[tuple[dict[str, Any], str, Any]],
+    rest: Any,
+    rest_name: str,
+    column: str,
+    write: Callable[[Any], str],
+) -> list[MapTile]:
+    shown: list[tuple[dict[str, Any] | None, str, Any]] = [*named]
+    if rest > 0:
+        shown.append((None, rest_name, rest))
         shown.sort(key=lambda each: -each[2])
-    tiles = squarified([value for _, _, value in shown], MAP_WIDTH, MAP_HEIGHT) if shown else []
-    return [_labelled(tile, row, name, write(value)) for tile, (row, name, value) in zip(tiles, shown, strict=True)]
+    if not shown:
+        return []
+    places = squarified([value for _, _, value in shown], whole.width, whole.height)
+    told = []
+    for place, (row, name, value) in zip(places, shown, strict=True):
+        tile = place._replace(x=whole.x + place.x, y=whole.y + place.y)
+        told.append(_labelled(tile, row, name, write(value), _below(tile, row, column, write)))
+    return told
 
 
-def _labelled(tile: Tile, row: dict[str, Any] | None, name: str, amount: str) -> MapTile:
+def _below(tile: Tile, row: dict[str, Any] | None, column: str, write: Callable[[Any], str]) -> list[MapTile]:
+    """Return the tiles within one, beneath its name."""
+    rows = [each for each in (row or {}).get("below", []) if (each[column] or 0) > 0]
+    inner = Tile(tile.x + _MARGIN, tile.y + _HEAD, tile.width - 2 * _MARGIN, tile.height - _HEAD - _MARGIN)
+    if row is None or len(rows) < 2 or inner.width < _LEAST_WIDTH or inner.height < _LEAST_HEIGHT:
+        return []
+    depth = len(row["namespace"])
+    named = [
+        (each, name_of(each["namespace"][depth:]) if each["namespace"][depth:] else "itself", each[column])
+        for each in rows
+    ]
+    return _tiles(inner, named, row["below_rest"], "more", column, write)
+
+
+def _labelled(tile: Tile, row: dict[str, Any] | None, name: str, amount: str, below: list[MapTile]) -> MapTile:
     room = int((tile.width - 10) / _CHARACTER)
     label = name if len(name) <= room else name[: max(0, room - 1)] + "…"
     if room < 3 or tile.height < _LINE + 4:
         label = ""
-    has_room = bool(label) and tile.height > 2 * _LINE + 6 and len(amount) <= room
-    return MapTile(tile, row, f"{name}: {amount}", label, amount, has_room)
+    title = f"{name}: {amount}"
+    if below and len(title) <= room:
+        label = title
+    has_room = bool(label) and not below and tile.height > 2 * _LINE + 6 and len(amount) <= room
+    return MapTile(tile, row, title, label, amount if has_room else "", below)
 
 
 class Chart(NamedTuple):

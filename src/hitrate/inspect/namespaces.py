@@ -67,23 +67,24 @@ class Branch(NamedTuple):
     below: int
 
 
-def branches(namespaces: Mapping[Namespace, Sums], under: Namespace) -> list[Branch]:
-    """Return what there is under a namespace, by the next part of each.
+def branches(namespaces: Mapping[Namespace, Sums], under: Namespace, parts: int = 1) -> list[Branch]:
+    """Return what there is under a namespace, by the next parts of each.
 
     Args:
         namespaces: all that hold something.
         under: what they are to begin with; what is in this very namespace is a branch of its own, and the first.
+        parts: how many more parts tell branches apart.
     """
     depth = len(under)
     found: dict[Namespace, list[tuple[Namespace, Sums]]] = {}
     for namespace, sums in list(namespaces.items()):
         if sums.entries and namespace[:depth] == under:
-            found.setdefault(namespace[: depth + 1], []).append((namespace, sums))
+            found.setdefault(namespace[: depth + parts], []).append((namespace, sums))
     told = []
-    for namespace, parts in sorted(found.items()):
+    for namespace, longer in sorted(found.items()):
         together = Sums()
-        for _, sums in parts:
+        for _, sums in longer:
             together.add_all(sums)
-        own = sum(sums.entries for each, sums in parts if each == namespace)
-        told.append(Branch(namespace, together, own, sum(each != namespace for each, _ in parts)))
+        own = sum(sums.entries for each, sums in longer if each == namespace)
+        told.append(Branch(namespace, together, own, sum(each != namespace for each, _ in longer)))
     return told

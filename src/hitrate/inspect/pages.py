@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -18,6 +18,7 @@ from hitrate.langchain.saved import Prices
 
 PER_PAGE = 50
 _NAMESPACES_AT_MOST = 500
+_BELOW_AT_MOST = 12
 _SOON = 20
 _FAR_FUTURE = 1e18
 
@@ -97,23 +98,32 @@ def namespaces(inspector: Inspector, query: Query) -> Page:
     if snapshot is None:
         return page
     counted = counts_by_namespace(inspector.cache)
-    did = _by_branch(counted or {}, under)
-    rows = [_row(branch, did.get(branch.namespace)) for branch in branches(snapshot.namespaces, under)]
-    rows.sort(key=lambda row: (-(row[_COLUMNS[by]] or 0), row["namespace"]))
+    rows, deeper = (
+        _rows(branches(snapshot.namespaces, under, parts), counted, len(under) + parts, _COLUMNS[by])
+        for parts in (1, 2)
+    )
     told = rows[:_NAMESPACES_AT_MOST]
+    _put_below(told, deeper, len(under) + 1, _COLUMNS[by])
     return page | {"namespaces": told, "more": len(rows) - len(told), "saved_known": counted is not None}
 
 
 _COLUMNS = {"bytes": "bytes", "entries": "entries", "seconds": "seconds", "saved": "seconds_saved"}
 
 
-def _by_branch(counted: Mapping[Namespace, Any], under: Namespace) -> dict[Namespace, list[Any]]:
-    found: dict[Namespace, list[Any]] = {}
-    depth = len(under)
-    for namespace, counts in counted.items():
-        if namespace[:depth] == under:
-            found.setdefault(namespace[: depth + 1], []).append(counts)
-    return found
+def _rows(found: list[Branch], counted: dict[Namespace, Any] | None, depth: int, column: str) -> list[Page]:
+    """Return what is told of branches, those first that have most of something.
+
+    Args:
+        found: the branches.
+        counted: what was done in each namespace; None if that is not kept.
+        depth: how many parts tell the branches apart.
+        column: of what.
+    """
+    did: dict[Namespace, list[Any]] = {}
+    for namespace, counts in (counted or {}).items():
+        did.setdefault(namespace[:depth], []).append(counts)
+    rows = [_row(branch, did.get(branch.namespace)) for branch in found]
+    return sorted(rows, key=lambda row: (-(row[column] or 0), row["namespace"]))
 
 
 def _row(branch: Branch, did: list[Any] | None) -> Page:
@@ -129,6 +139,25 @@ def _row(branch: Branch, did: list[Any] | None) -> Page:
         "misses": sum(each.misses for each in did) if did else None,
         "seconds_saved": sum(each.seconds_saved for each in did) if did else None,
     }
+
+
+def _put_below(rows: list[Page], deeper: list[Page], depth: int, column: str) -> None:
+    """Put into each row the largest of what is in it and below, and what the others come to.
+
+    Args:
+        rows: the branches.
+        deeper: the branches told apart by one more part, in their order.
+        depth: how many parts tell the rows apart.
+        column: of what they are the largest.
+    """
+    below: dict[Namespace, list[Page]] = {}
+    for each in deeper:
+        below.setdefault(tuple(each["namespace"][:depth]), []).append(each)
+    for row in rows:
+        parts = below.get(tuple(row["namespace"]), [])
+        names = ("namespace", "namespaces_below", column)
+        row["below"] = [{name: each[name] for name in names} for each in parts[:_BELOW_AT_MOST]]
+        row["below_rest"] = sum(each[column] or 0 for each in parts[_BELOW_AT_MOST:])
 
 
 def entries(inspector: Inspector, query: Query) -> Page:
