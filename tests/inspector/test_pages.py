@@ -67,7 +67,8 @@ def test_namespaces_add_up_what_is_below(cache: SqliteCache[Any], client: TestCl
     below = listed(client, "namespaces", under='["a"]')["namespaces"]
     assert {tuple(row["namespace"]): row["entries"] for row in below} == {("a",): 1, ("a", "0"): 5, ("a", "1"): 5}
     text = client.get("/namespaces").text
-    assert text.count("<rect") == 3
+    assert text.count('class="outer') == 3
+    assert text.count('class="inner') == 3
     assert "[&#34;b/c&#34;]" in text
 
 
