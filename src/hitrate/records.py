@@ -53,7 +53,14 @@ def read_record(cache: Cache[Any], full_key: FullKey) -> Record | None:
     if isinstance(found, HitrateError):
         raise type(found)(f"the entry of namespace {full_key[0]!r}, key {full_key[1]!r} is unusable: {found}")
     encoding, payload, expires, seconds = found
-    return Record(*full_key, encoding, payload, None, expires, seconds)
+    return Record(*full_key, *_serialised(cache, encoding, payload), None, expires, seconds)
+
+
+def _serialised(cache: Cache[Any], encoding: Any, payload: Any) -> tuple[str, bytes]:
+    """Return the encoding and the payload of an entry, which a store in memory may hold as an object instead."""
+    if isinstance(encoding, str):
+        return encoding, payload
+    return cache.serde.dumps_typed(payload if encoding is None else encoding(payload))
 
 
 class Damaged(NamedTuple):
@@ -91,7 +98,8 @@ def _read(cache: Cache[Any], infos: Sequence[EntryInfo]) -> Iterator[Record | Da
             raise found
         elif found is not None:
             encoding, payload, expires, seconds = found
-            yield Record(info.namespace, info.key, encoding, payload, info.created, expires, seconds)
+            stored = _serialised(cache, encoding, payload)
+            yield Record(info.namespace, info.key, *stored, info.created, expires, seconds)
 
 
 def remove(cache: Cache[Any], keys: Iterable[FullKey]) -> int:

@@ -22,6 +22,7 @@ _COMMANDS = {
     "compact": ("keeping", "Give room on the disk back."),
     "export": ("moving", "Write entries to a file."),
     "import": ("moving", "Store the entries of such a file, or of another library."),
+    "serve": ("serving", "Show it on pages in a browser."),
 }
 """Where each command is, and what the overview says of it: the module is imported when the command is run."""
 

@@ -14,8 +14,15 @@ from hitrate.serde.structure import Instance, structure_of
 _SHOWN_BYTES = 200
 
 
-def decoded(encoding: str, payload: bytes) -> tuple[Any, bool]:
-    """Return what can be told of a value, and whether it is the value itself."""
+def decoded(encoding: str, payload: bytes, serializer: MsgpackSerializer | None = None) -> tuple[Any, bool]:
+    """Return what can be told of a value, and whether it is the value itself.
+
+    Args:
+        encoding: of its payload, in its envelope if it has one.
+        payload: the serialised value.
+        serializer: restores it, with the classes that it allows.
+    """
+    serializer = serializer or MsgpackSerializer()
     try:
         envelope, encoding = opened(encoding)
         encoding, payload = _decompressed(encoding, payload)
@@ -23,7 +30,7 @@ def decoded(encoding: str, payload: bytes) -> tuple[Any, bool]:
         return Instance(encoding, str(error)), False
     if not envelope.error:
         try:
-            return MsgpackSerializer().loads_typed((encoding, payload)), True
+            return serializer.loads_typed((encoding, payload)), True
         except DecodeError:
             pass
     if encoding in ("msgpack", "writes"):

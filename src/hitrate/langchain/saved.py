@@ -95,11 +95,20 @@ def _record(account: Account, prices: Prices) -> Savings:
         account.seconds_spent,
         sent,
         made,
-        _dollars(account.model, account.hits, sent, made, prices) if account.model else None,
+        dollars(account.model, account.hits, sent, made, prices) if account.model else None,
     )
 
 
-def _dollars(model: str, hits: int, sent: int, made: int, prices: Prices) -> float | None:
+def dollars(model: str, hits: int, sent: int, made: int, prices: Prices) -> float | None:
+    """Return what the tokens that hits of a model spared would have cost, None if its price is not known.
+
+    Args:
+        model: its name.
+        hits: how many hits spared them.
+        sent: input tokens.
+        made: output tokens.
+        prices: those that were given.
+    """
     if model in prices:
         for_input, for_output = prices[model]
         return (sent * for_input + made * for_output) / 1_000_000

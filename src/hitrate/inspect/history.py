@@ -1,0 +1,174 @@
+"""What a cache did over time: its totals, kept at the end of each second, minute and hour for a while.
+
+Each series is a fixed number of buckets, so an inspector that runs for months takes no more room than one of two days.
+What happened in a bucket is the difference of its totals and those of the bucket before.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+import weakref
+from collections import deque
+from collections.abc import Callable
+from itertools import pairwise
+from typing import Any, NamedTuple
+
+from hitrate.errors import HitrateError
+from hitrate.inspect.counts import Cache, Counts, counts_of
+from hitrate.langchain.saved import Prices
+
+SPANS = {"minute": (1, 60), "hour": (60, 60), "days": (3600, 48)}
+"""For each span that is shown, the seconds of a bucket and how many buckets there are."""
+
+_EVERY = 1.0
+_SHARE = 20  # a look at a slow store is followed by a pause of so many times as long
+
+
+class Totals(NamedTuple):
+    """What has been counted until some moment, and what was held then."""
+
+    hits: int
+    misses: int
+    seconds_saved: float
+    tokens_saved: int
+    dollars: float
+    evictions: int
+    entries: int
+    bytes: int
+
+
+class Bucket(NamedTuple):
+    """What happened in a span of time.
+
+    Attributes:
+        start: of the span, in seconds since the epoch.
+        hits: keys found in it.
+        misses: keys not found.
+        seconds_saved: seconds that its hits spared.
+        tokens_saved: tokens likewise.
+        dollars: what these cost, as far as prices are known.
+        evictions: entries that were evicted.
+        entries: held at its end.
+        bytes: likewise.
+    """
+
+    start: float
+    hits: int
+    misses: int
+    seconds_saved: float
+    tokens_saved: int
+    dollars: float
+    evictions: int
+    entries: int
+    bytes: int
+
+
+class Series:
+    """Totals at the ends of the latest buckets.
+
+    Args:
+        seconds: of a bucket.
+        buckets: how many are shown.
+    """
+
+    def __init__(self, seconds: int, buckets: int) -> None:
+        self.seconds = seconds
+        self.buckets = buckets
+        self._ends: deque[tuple[int, Totals]] = deque(maxlen=buckets + 1)
+
+    def add(self, now: float, totals: Totals) -> None:
+        """Note the totals of this moment."""
+        number = int(now // self.seconds)
+        ends = self._ends
+        if ends and number < ends[-1][0]:  # the clock was set back
+            ends.clear()
+        if len(ends) > 1 and ends[-1][0] == number:
+            ends[-1] = number, totals
+        else:
+            # The first totals stay beside those at the end of their bucket: what follows is counted from them.
+            ends.append((number if ends else number - 1, totals))
+
+    def told(self, now: float) -> list[Bucket]:
+        """Return the buckets until this moment that something is known of, the oldest first."""
+        first = int(now // self.seconds) - self.buckets
+        ends = list(self._ends)
+        return [
+            _between(number * self.seconds, before, after)
+            for (_, before), (number, after) in pairwise(ends)
+            if number > first
+        ]
+
+
+def _between(start: float, before: Totals, after: Totals) -> Bucket:
+    # Totals that fell begin anew, with a server that was emptied.
+    hits, misses, seconds, tokens, dollars, evictions = (
+        max(0, now - then) for now, then in zip(after[:6], before[:6], strict=True)
+    )
+    return Bucket(
+        start, int(hits), int(misses), seconds, int(tokens), dollars, int(evictions), after.entries, after.bytes
+    )
+
+
+class History:
+    """Samples a cache, without keeping it alive, in a thread that ends with it.
+
+    Args:
+        cache: the cache.
+        prices: of tokens.
+        clock: returns the seconds since the epoch.
+    """
+
+    def __init__(self, cache: Cache, prices: Prices, clock: Callable[[], float]) -> None:
+        self._cache = weakref.ref(cache)
+        self._prices = prices
+        self._clock = clock
+        self._thread: threading.Thread | None = None
+        self.series = {name: Series(*sizes) for name, sizes in SPANS.items()}
+
+    def start(self) -> None:
+        """See to it that samples are taken. The thread is not there in a process that was forked off."""
+        if self._thread is None or not self._thread.is_alive():
+            self._thread = threading.Thread(target=_run, args=(weakref.ref(self),), name="hitrate-history", daemon=True)
+            self._thread.start()
+
+    def sample(self) -> bool:
+        """Note the totals of now; tell whether the cache is still there."""
+        cache = self._cache()
+        if cache is None or cache._closed:
+            return False
+        try:
+            self.note(counts_of(cache, self._prices))
+        except HitrateError:
+            pass  # a gap, as long as the store cannot be asked
+        return not cache._closed
+
+    def note(self, counts: Counts) -> None:
+        """Note totals."""
+        stats = counts.stats
+        tokens = sum(sum(each.values()) for each in stats.tokens_saved.values())
+        totals = Totals(
+            stats.hits,
+            stats.misses,
+            stats.seconds_saved,
+            tokens,
+            counts.dollars or 0.0,
+            stats.evictions,
+            stats.entries,
+            stats.bytes,
+        )
+        now = self._clock()
+        for series in self.series.values():
+            series.add(now, totals)
+
+
+def _run(history_ref: Any) -> None:
+    while True:
+        history = history_ref()
+        if history is None:
+            return
+        began = time.monotonic()
+        if not history.sample():
+            return
+        del history
+        time.sleep(max(_EVERY, _SHARE * (time.monotonic() - began)))

@@ -1,0 +1,89 @@
+"""A value as text that ends somewhere, however large it is."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+from hitrate.serde.structure import Instance
+
+_DEEPEST = 40
+_LIMIT = 20_000
+_DIGITS = 4000  # Python refuses to write longer numbers
+
+
+class _FullError(Exception):
+    """There is no more room."""
+
+
+def preview(value: Any, limit: int = _LIMIT) -> tuple[str, bool]:
+    """Return a value as text, and whether that is all of it: a str as it is, else as Python writes it.
+
+    Args:
+        value: plain data, with an ``Instance`` where something else is stored.
+        limit: characters, at most.
+    """
+    if isinstance(value, str):
+        return value[:limit], len(value) <= limit
+    writer = _Writer(limit)
+    try:
+        writer.write(value, 0)
+    except _FullError:
+        return "".join(writer.pieces)[:limit], False
+    return "".join(writer.pieces), True
+
+
+class _Writer:
+    def __init__(self, limit: int) -> None:
+        self.pieces: list[str] = []
+        self._room = limit
+
+    def write(self, value: Any, depth: int) -> None:
+        if isinstance(value, Instance):
+            self._put(value.name + " ")
+            self.write(value.state, depth)
+        elif depth > _DEEPEST:
+            self._put("…")
+        elif isinstance(value, dict):
+            self._items("{", ((key, each) for key, each in value.items()), "}", depth, pairs=True)
+        elif isinstance(value, tuple):
+            self._items("(", value, ",)" if len(value) == 1 else ")", depth)
+        elif isinstance(value, (set, frozenset)):
+            self._items("{", value, "}", depth)
+        elif isinstance(value, list):
+            self._items("[", value, "]", depth)
+        elif type(value).__name__ == "deque":
+            self._items("deque([", value, "])", depth)
+        else:
+            self._put(self._atom(value))
+
+    def _items(self, opening: str, items: Iterable[Any], closing: str, depth: int, *, pairs: bool = False) -> None:
+        self._put(opening)
+        margin = "\n" + "  " * depth
+        empty = True
+        for item in items:
+            self._put(("" if empty else ",") + margin + "  ")
+            empty = False
+            if pairs:
+                self.write(item[0], depth + 1)
+                self._put(": ")
+                self.write(item[1], depth + 1)
+            else:
+                self.write(item, depth + 1)
+        self._put(closing if empty else margin + closing)
+
+    def _atom(self, value: Any) -> str:
+        if isinstance(value, (str, bytes, bytearray)):
+            return repr(value[: self._room + 1])
+        if isinstance(value, int) and value.bit_length() > _DIGITS:
+            return hex(value)
+        try:
+            return repr(value)
+        except Exception as error:  # a class of some library
+            return f"<{type(value).__name__}, which cannot be written: {type(error).__name__}>"
+
+    def _put(self, text: str) -> None:
+        self.pieces.append(text)
+        self._room -= len(text)
+        if self._room < 0:
+            raise _FullError

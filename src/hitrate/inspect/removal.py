@@ -1,0 +1,96 @@
+"""Removing entries: what would go, to be confirmed, and then removing it."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+from hitrate.base import Namespace
+from hitrate.inspect.asking import Query, WrongRequestError
+from hitrate.inspect.counts import Cache
+from hitrate.inspect.pages import Inspector, Page
+from hitrate.inspect.snapshot import Selection
+
+
+class Choice(NamedTuple):
+    """What is to be removed: an entry, what is in some namespaces, or what has expired.
+
+    Attributes:
+        selection: the namespaces.
+        key: the one entry of that namespace; None for all.
+        expired: whether only what has expired, of all namespaces.
+    """
+
+    selection: Selection
+    key: str | None
+    expired: bool
+
+
+def chosen(query: Query) -> Choice:
+    """Return what an address names.
+
+    Raises:
+        WrongRequestError: it names nothing, or more than one thing.
+    """
+    exactly, under = query.namespace("ns"), query.namespace("under")
+    if sum([exactly is not None, under is not None, "expired" in query, "all" in query]) != 1:
+        raise WrongRequestError("say what is to be removed: ns (and key), under, expired=1 or all=1")
+    if "key" in query and exactly is None:
+        raise WrongRequestError("an entry is named by ns, a JSON array of strings, and key")
+    key = query.text("key") if "key" in query else None
+    return Choice(
+        Selection(exactly if exactly is not None else under or (), exactly is not None), key, "expired" in query
+    )
+
+
+def preview(inspector: Inspector, query: Query) -> Page:
+    """What would be removed, and how much that is."""
+    choice = chosen(query)
+    page: Page = {
+        "cache": inspector.name,
+        "now": inspector.clock(),
+        "namespace": list(choice.selection.under),
+        "exactly": choice.selection.exactly,
+        "key": choice.key,
+        "expired": choice.expired,
+        "removed": None,
+        "done": False,
+        "listed": None,
+    }
+    if choice.expired:
+        return page | {"entries": inspector.cache._open_store().count_expired(), "bytes": None}
+    if choice.key is not None:
+        return page | {"entries": 1, "bytes": None}
+    snapshot = inspector.index.look()
+    if snapshot is None:
+        return page | {"entries": None, "bytes": None}
+    held = [sums for namespace, sums in snapshot.namespaces.items() if choice.selection.has(namespace)]
+    return page | {
+        "listed": snapshot.taken,
+        "entries": sum(sums.entries for sums in held),
+        "bytes": sum(sums.bytes for sums in held),
+    }
+
+
+def remove(inspector: Inspector, cache: Cache, query: Query) -> Page:
+    """Remove it, for every program that uses the cache; return how many entries that were, None if nobody counted.
+
+    Raises:
+        StoreError: the store failed.
+    """
+    choice = chosen(query)
+    under: Namespace = choice.selection.under
+    page = {"cache": inspector.name, "now": inspector.clock()}
+    removed: int | None = None
+    if choice.expired:
+        removed = cache._open_store().remove_expired()
+    elif choice.key is not None:
+        removed = cache.delete([(under, choice.key)])
+    else:
+        snapshot = inspector.index.latest
+        removed = None if snapshot is None else snapshot.count(choice.selection)
+        if choice.selection.exactly:
+            cache.clear([under])
+        else:
+            cache.clear_under(under)
+    inspector.index.forget(choice.selection, choice.key, expired=choice.expired)
+    return page | {"removed": removed, "done": True}

@@ -1,0 +1,106 @@
+"""The list of entries that the pages are made of: read from the cache in the background, when somebody looks.
+
+While a new list is made the one before is shown. How long a list is used depends on what it costs: of a small cache
+each page has a new one, and of a large one the reading of lists never takes more than a fraction of the time.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable
+from itertools import islice
+from typing import NoReturn
+
+from hitrate.errors import HitrateError, StoreError, words_of
+from hitrate.inspect.counts import Cache
+from hitrate.inspect.snapshot import Selection, Snapshot
+from hitrate.listing import Listing
+
+_AT_ONCE = 500
+_PAUSE = 0.0005  # seconds after each step, in which those who wait for the interpreter get it
+_PATIENCE = 0.1  # seconds that a page waits for a new list
+_FRESH = 1.0
+_SHARE = 10  # a list is used for so many times as long as it took to make
+
+
+class Index:
+    """The latest list of a cache's entries.
+
+    Args:
+        cache: the cache.
+        clock: returns the seconds since the epoch.
+
+    Attributes:
+        latest: the list; None before the first is there.
+        failure: why the latest could not be made; empty if it could.
+    """
+
+    def __init__(self, cache: Cache, clock: Callable[[], float]) -> None:
+        self.latest: Snapshot | None = None
+        self.failure = ""
+        self._cache = cache
+        self._clock = clock
+        self._lock = threading.Lock()
+        self._thread: threading.Thread | None = None
+        self._coming: Snapshot | None = None
+        self._stale_from = 0.0  # by time.monotonic()
+
+    def look(self, *, now: bool = False) -> Snapshot | None:
+        """Return the latest list, and see to it that there will be a newer one if it is old.
+
+        Args:
+            now: whether it is old in any case.
+        """
+        if now or self.latest is None or time.monotonic() >= self._stale_from:
+            self.start().join(_PATIENCE)
+        return self.latest
+
+    def start(self) -> threading.Thread:
+        """Have a list be made, and return the thread that does; there is one at a time."""
+        with self._lock:
+            if self._thread is None or not self._thread.is_alive():
+                self._thread = threading.Thread(target=self._scan, name="hitrate-index", daemon=True)
+                self._thread.start()
+            return self._thread
+
+    def forget(self, selection: Selection, key: str | None, *, expired: bool) -> None:
+        """Leave out of the list what was removed from the cache.
+
+        Args:
+            selection: of which namespaces.
+            key: only this one of them; None for all.
+            expired: only what has expired.
+        """
+        if self.latest is not None:
+            self.latest.forget(selection, key, self._clock() if expired else None)
+        self._stale_from = 0.0  # and a new one is made soon: there may have been more in the cache
+
+    @property
+    def progress(self) -> int | None:
+        """How many entries of the list that is being made have been read; None if none is."""
+        coming = self._coming
+        return None if coming is None else coming.entries
+
+    def _scan(self) -> None:
+        began = time.monotonic()
+        coming = self._coming = Snapshot()
+        try:
+            entries = Listing(
+                self._cache._encode_prefix(()), self._cache._open_store, self._cache._key_decoder(), _fail
+            ).entries()
+            while chunk := list(islice(entries, _AT_ONCE)):
+                coming.add(chunk)
+                time.sleep(_PAUSE)
+            coming.finish(self._clock())
+            self.latest, self.failure = coming, ""
+        except (HitrateError, OSError, NotImplementedError) as error:
+            self.failure = words_of(error) or type(error).__name__
+        finally:
+            self._coming = None
+            took = time.monotonic() - began
+            self._stale_from = time.monotonic() + max(_FRESH, _SHARE * took)
+
+
+def _fail(what: str, error: StoreError) -> NoReturn:
+    raise error
