@@ -111,7 +111,7 @@ def test_entries_of_earlier_versions_are_read(tmp_path: Path, clock: Clock) -> N
     serde = EncryptedSerializer(key=NEW)
     with SqliteCache(path=tmp_path / "c.db", serde=serde, clock=clock, on_error="raise") as cache:
         key, _ = entry_of(cache)
-        put(cache, *serde.dumps_bound("token", cache._binding(key)), clock() + 60)
+        put(cache, *serde.dumps_bound("token", cache._codec.binding(key)), clock() + 60)
         assert read_every_way(cache) == ["token"] * 4
 
 

@@ -11,27 +11,15 @@ from typing import TYPE_CHECKING, Any, NoReturn, Self
 
 from hitrate.base import TTL, BaseCache, FullKey, Namespace, ValueT
 from hitrate.clock import wall_clock
+from hitrate.codec import Codec
 from hitrate.entry import Entry, expiry_of, seconds_of
-from hitrate.envelope import MARK, PLAIN, Envelope, opened
+from hitrate.envelope import MARK, opened
 from hitrate.errors import ClosedError, DecodeError, HitrateError, SerializationError, StoreError
 from hitrate.exclusive import a_few_lines
 from hitrate.failsafe import Failsafe, OnError, log
-from hitrate.keys import (
-    EncodedKey,
-    FullKeyDecoder,
-    NamespaceEncoder,
-    check_key,
-    check_namespace,
-    check_namespaces,
-    check_pairs,
-    described,
-    encode_namespace,
-    encode_text,
-    refuse_keys,
-    refuse_pair,
-)
+from hitrate.keys import EncodedKey, check_namespaces, check_pairs, described, refuse_pair
 from hitrate.plans import Plan, acarry_out, carry_out
-from hitrate.serde import BoundSerializer, SerializerProtocol
+from hitrate.serde import SerializerProtocol
 from hitrate.stats import CacheStats, Counters, MissTimes
 from hitrate.stores.base import Changes, Found, Store, Usage
 
@@ -40,8 +28,6 @@ if TYPE_CHECKING:
     from hitrate.listing import Listing
     from hitrate.stores.base import Capability
     from hitrate.stores.withholding import WithholdingStore
-
-_KNOWN_ENCODINGS = frozenset({"msgpack", "writes", "bytes", "null"})
 
 _DECODED_AT_ONCE = 256
 """How many values a coroutine decodes before it lets the event loop serve others."""
@@ -69,6 +55,7 @@ class Cache(BaseCache[ValueT]):
         default_ttl: seconds (or a timedelta) that an entry set with a TTL of None stays fresh; None for ever.
         on_error: ``"miss"`` turns failures of the world into misses and dropped writes, ``"raise"`` raises them.
         clock: returns the seconds since the epoch.
+        codec: makes what encodes keys and values, of the serializer and of what is called with a new namespace.
     """
 
     def __init__(
@@ -79,6 +66,7 @@ class Cache(BaseCache[ValueT]):
         default_ttl: TTL | None = None,
         on_error: OnError = "miss",
         clock: Callable[[], float] = wall_clock,
+        codec: Callable[[SerializerProtocol, Callable[[Namespace], None]], Codec] = Codec,
     ) -> None:
         _check_parts(serde, clock)
         super().__init__(serde=serde)
@@ -89,9 +77,7 @@ class Cache(BaseCache[ValueT]):
         self._counters = Counters()
         self._failsafe = Failsafe(on_error, self._counters, type(self).__name__)
         self._missed = MissTimes()
-        self._names = NamespaceEncoder(self._first_use_of)
-        self._binds = isinstance(self.serde, BoundSerializer)
-        self._loads_typed = _cautious(self.serde)
+        self._codec = codec(self.serde, self._first_use_of)
         self._closed = False
         self._looks_in: tuple[Any, str] = (store, "get")
 
@@ -149,21 +135,7 @@ class Cache(BaseCache[ValueT]):
     def _encode_keys(self, keys: Iterable[FullKey]) -> list[EncodedKey]:
         if self._closed:
             self._refuse_closed()
-        names = self._names
-        encoded = []
-        for full_key in keys:
-            try:
-                namespace, key = full_key
-                if type(full_key) is not tuple or type(key) is not str:
-                    check_key(full_key)
-                name = names[namespace]
-            except (TypeError, ValueError) as error:
-                refuse_keys(keys, error)
-            try:
-                encoded.append((name, key.encode()))
-            except UnicodeEncodeError:  # lone surrogates
-                encoded.append((name, encode_text(key)))
-        return encoded
+        return self._codec.keys(keys)
 
     def _read_failed(self, error: StoreError, keys: int) -> Sequence[Found]:
         self._failsafe.failed("read", error)
@@ -173,18 +145,18 @@ class Cache(BaseCache[ValueT]):
         self, keys: Sequence[FullKey], encoded: Sequence[EncodedKey], found: Sequence[Found]
     ) -> dict[FullKey, ValueT]:
         """Decode what was found; an entry that cannot be decoded is a miss and concerns no other."""
-        counters = self._counters
-        if len(found) == 1:  # the usual read, with less ado
+        counters, codec = self._counters, self._codec
+        if len(found) == 1:  # fast path: one key
             entry = found[0]
             if entry is None:
                 counters.misses += 1
                 self._missed.note(encoded, self._clock())
                 return {}
             if type(entry) is tuple:
-                if self._binds and entry[0].startswith(MARK):  # with an expiry, and so in an envelope
+                if codec.binds and entry[0].startswith(MARK):  # with an expiry, and so in an envelope
                     return self._one_unwrapped(keys[0], encoded, entry)
                 try:
-                    value = self._load(entry, encoded[0])
+                    value: ValueT = codec.load(entry, encoded[0])
                 except DecodeError:
                     pass  # it may be in an envelope; else it is told below
                 else:
@@ -195,16 +167,16 @@ class Cache(BaseCache[ValueT]):
         values: dict[FullKey, ValueT] = {}
         saved = 0.0
         missed: list[EncodedKey] = []
-        loads = None if self._binds else self._loads_typed
+        loads = None if codec.binds else codec.loads_typed
         for full_key, encoded_key, entry in zip(keys, encoded, found):  # noqa: B905 - strict costs a tenth of a hit
             if type(entry) is tuple:
                 try:
-                    values[full_key] = loads(entry[:2]) if loads else self._load(entry, encoded_key)
+                    values[full_key] = loads(entry[:2]) if loads else codec.load(entry, encoded_key)
                     saved += entry[3]
                     continue
                 except Exception as error:
                     if not entry[0].startswith(MARK):
-                        self._entry_failed(full_key, self._decode_error(error))
+                        self._entry_failed(full_key, codec.decode_error(error))
                     elif (value := self._unwrapped(full_key, encoded_key, entry)) is not _MISS:
                         values[full_key] = value
                         saved += entry[3]
@@ -233,65 +205,17 @@ class Cache(BaseCache[ValueT]):
         self._counters.seconds_saved += entry[3]
         return {full_key: value}
 
-    def _unwrapped(self, full_key: FullKey, encoded_key: EncodedKey, entry: Entry) -> Any:
+    def _unwrapped(self, full_key: FullKey, encoded_key: Any, entry: Any) -> Any:
         """Return the value of an entry in an envelope; ``_MISS`` if it is stale, or is an exception."""
         try:
             envelope, encoding = opened(entry[0])
             until = [instant for instant in (envelope.fresh_until, envelope.expires) if instant is not None]
             if envelope.error or (until and min(until) <= self._clock()):
                 return _MISS
-            return self._restored((encoding, *entry[1:]), encoded_key, envelope.mark)
+            return self._codec.value((encoding, *entry[1:]), encoded_key, envelope.mark)
         except DecodeError as error:
             self._entry_failed(full_key, error)
             return _MISS
-
-    def _restored(self, entry: Entry, encoded_key: EncodedKey, mark: str = "") -> Any:
-        """Return a value of its own for an entry out of its envelope.
-
-        Args:
-            entry: as the store gave it, and its encoding without an envelope.
-            encoded_key: its key.
-            mark: what the envelope said; it counts as part of the key.
-
-        Raises:
-            DecodeError: it cannot be restored exactly.
-        """
-        return self._load(entry, encoded_key, mark)
-
-    def _load(self, entry: Entry, encoded_key: EncodedKey, mark: str = "") -> ValueT:
-        value: ValueT
-        try:
-            if self._binds:
-                if not mark and entry[0].startswith(MARK):
-                    raise DecodeError(f"unknown encoding {entry[0]!r}")
-                value = self.serde.loads_bound(entry[:2], self._binding(encoded_key, mark))  # type: ignore[attr-defined]
-            else:
-                value = self._loads_typed(entry[:2])
-        except DecodeError:
-            raise
-        except Exception as error:
-            raise self._decode_error(error) from error
-        return value
-
-    def _decode_error(self, error: Exception) -> DecodeError:
-        """Return the error of an entry that a serializer could not restore."""
-        if isinstance(error, DecodeError):
-            return error
-        return DecodeError(f"{type(self.serde).__name__} could not decode it: {error!r}")
-
-    def _binding(self, encoded_key: EncodedKey, mark: str = "") -> bytes:
-        """Return one injective byte string for a full key, for serializers that bind a value to it."""
-        name, key = encoded_key
-        binding = len(name).to_bytes(4, "big") + name + key
-        # No namespace is as long as that, so what is in an envelope passes for no key's plain value.
-        return b"\xff\xff\xff\xff" + len(mark).to_bytes(4, "big") + mark.encode() + binding if mark else binding
-
-    def _restored_entry(self, entry: Entry, encoded_key: EncodedKey) -> Any:
-        """Return a value of its own for an entry that may be in an envelope."""
-        if type(entry[0]) is not str or not entry[0].startswith(MARK):
-            return self._restored(entry, encoded_key)
-        envelope, encoding = opened(entry[0])
-        return self._restored((encoding, *entry[1:]), encoded_key, envelope.mark)
 
     def _entry_failed(self, full_key: FullKey, error: HitrateError) -> None:
         namespace, key = full_key
@@ -347,7 +271,7 @@ class Cache(BaseCache[ValueT]):
         check_pairs(pairs)
         encoded = self._encode_keys(pairs)
         now = self._clock()
-        missed = self._missed
+        missed, codec = self._missed, self._codec
         changes: dict[EncodedKey, Entry | None] = {}
         for encoded_key, (full_key, pair) in zip(encoded, pairs.items(), strict=True):
             try:
@@ -359,10 +283,10 @@ class Cache(BaseCache[ValueT]):
                 changes[encoded_key] = None
                 continue
             try:
-                if self._binds:
-                    encoding, payload = self._bound(value, encoded_key, expiry)
+                if codec.binds:
+                    encoding, payload = codec.encoded(value, encoded_key, expiry)
                 else:
-                    encoding, payload = self._dump(value, encoded_key)
+                    encoding, payload = codec.dump(value, encoded_key)
             except SerializationError as error:
                 self._cannot_store(full_key, error)
                 changes[encoded_key] = None  # the value it was to replace is not to be served as if it were this one
@@ -373,61 +297,6 @@ class Cache(BaseCache[ValueT]):
 
     def _expiry(self, ttl: TTL | None, now: float) -> float | None:
         return expiry_of(self._default_ttl if ttl is None else ttl, now)
-
-    def _prepared(
-        self, value: Any, encoded_key: EncodedKey, expiry: float | None, seconds: float, envelope: Envelope
-    ) -> Entry:
-        """Return what a store is to keep of a value that was computed.
-
-        Raises:
-            SerializationError: it cannot be stored exactly.
-        """
-        self._missed.pop(encoded_key, None)
-        return *self._bound(value, encoded_key, expiry, envelope), expiry, seconds
-
-    def _bound(
-        self, value: ValueT, encoded_key: EncodedKey, expiry: float | None, envelope: Envelope = PLAIN
-    ) -> tuple[str, bytes]:
-        """Serialise a value; a serializer that binds it to its key binds it to its envelope, with its expiry, too."""
-        if self._binds and expiry is not None:
-            envelope = envelope._replace(expires=expiry)
-        encoding, payload = self._dump(value, encoded_key, envelope.mark)
-        return envelope.around(encoding), payload
-
-    def _dump(self, value: ValueT, encoded_key: EncodedKey, mark: str = "") -> tuple[str, bytes]:
-        dumped: tuple[str, bytes]
-        try:
-            if self._binds:
-                dumped = self.serde.dumps_bound(value, self._binding(encoded_key, mark))  # type: ignore[attr-defined]
-            else:
-                dumped = self.serde.dumps_typed(value)
-        except SerializationError:
-            raise
-        except Exception as error:
-            kind = f"{type(value).__module__}.{type(value).__qualname__}"
-            raise SerializationError(
-                f"{type(self.serde).__name__} cannot serialise a {kind}: {error}", type_name=kind
-            ) from error
-        if type(dumped) is not tuple or len(dumped) != 2:
-            return self._checked(None, dumped)
-        encoding, payload = dumped
-        if type(payload) is not bytes or encoding not in _KNOWN_ENCODINGS:
-            return self._checked(encoding, payload)
-        return dumped
-
-    def _checked(self, encoding: Any, payload: Any) -> tuple[str, bytes]:
-        """Refuse what another's serializer returned if it is not what the protocol says."""
-        if (
-            not isinstance(encoding, str)
-            or not encoding.isascii()
-            or encoding.startswith(MARK)
-            or not isinstance(payload, (bytes, bytearray, memoryview))
-        ):
-            kinds = f"({type(encoding).__name__}, {type(payload).__name__})"
-            raise SerializationError(
-                f"{type(self.serde).__name__} is to return (ASCII str, bytes), and returned {kinds}"
-            )
-        return encoding, bytes(payload)
 
     def _cannot_store(self, full_key: FullKey, error: SerializationError) -> None:
         """Refuse the batch because of a value that cannot be stored exactly."""
@@ -458,7 +327,7 @@ class Cache(BaseCache[ValueT]):
             TypeError: a key is not a ``(tuple of str, str)``.
             ClosedError: the cache is closed.
         """
-        changes: Changes = dict.fromkeys(self._encode_keys(keys))
+        changes: Changes = dict.fromkeys(self._keys_to_remove(keys))
         try:
             removed = self._store.write(changes)
         except StoreError as error:
@@ -469,7 +338,7 @@ class Cache(BaseCache[ValueT]):
 
     async def adelete(self, keys: Sequence[FullKey]) -> int:
         """Asynchronously remove the given keys; as ``delete``."""
-        changes: Changes = dict.fromkeys(self._encode_keys(keys))
+        changes: Changes = dict.fromkeys(self._keys_to_remove(keys))
         try:
             removed = await self._store.awrite(changes)
         except StoreError as error:
@@ -518,6 +387,7 @@ class Cache(BaseCache[ValueT]):
             ClosedError: the cache is closed.
         """
         name = self._encode_prefix(prefix)
+        self._clearing_under(prefix)
         try:
             if name:
                 self._store.clear_under(name)
@@ -529,6 +399,7 @@ class Cache(BaseCache[ValueT]):
     async def aclear_under(self, prefix: Namespace) -> None:
         """Asynchronously delete the cached values of every namespace that begins with this one; as ``clear_under``."""
         name = self._encode_prefix(prefix)
+        self._clearing_under(prefix)
         try:
             if name:
                 await self._store.aclear_under(name)
@@ -599,19 +470,35 @@ class Cache(BaseCache[ValueT]):
         if self._looks_in[1] == "get":
             self._looks_in = store, "get"
 
-    def _encode_prefix(self, prefix: Namespace) -> bytes:
-        if self._closed:
-            self._refuse_closed()
-        check_namespace(prefix)
-        return encode_namespace(prefix)
+    def _keys_to_remove(self, keys: Iterable[FullKey]) -> list[EncodedKey]:
+        keys = _listed(keys)
+        encoded = self._encode_keys(keys)
+        self._removing(keys)
+        return encoded
 
     def _encode_namespaces(self, namespaces: Sequence[Namespace] | None) -> list[bytes] | None:
         if self._closed:
             self._refuse_closed()
-        if namespaces is None:
-            return None
-        namespaces = check_namespaces(namespaces)
-        return [self._names[namespace] for namespace in namespaces]
+        if namespaces is not None:
+            namespaces = check_namespaces(namespaces)
+        self._clearing(namespaces)
+        return None if namespaces is None else self._codec.namespaces(namespaces)
+
+    def _encode_prefix(self, prefix: Namespace) -> bytes:
+        if self._closed:
+            self._refuse_closed()
+        return self._codec.prefix(prefix)  # type: ignore[no-any-return]
+
+    # Hooks: what is about to be removed, before the store is asked to
+
+    def _removing(self, keys: Sequence[FullKey]) -> None:
+        """Be told of keys that were checked."""
+
+    def _clearing(self, namespaces: Sequence[Namespace] | None) -> None:
+        """Be told of namespaces that were checked, or None for all."""
+
+    def _clearing_under(self, prefix: Namespace) -> None:
+        """Be told of what namespaces begin with; it was checked."""
 
     # Listing
 
@@ -665,15 +552,12 @@ class Cache(BaseCache[ValueT]):
     def _listing(self, under: Namespace) -> Listing:
         from hitrate.listing import Listing
 
-        return Listing(self._encode_prefix(under), self._open_store, self._key_decoder(), self._failsafe.failed)
+        return Listing(self._encode_prefix(under), self._open_store, self._codec.key_decoder(), self._failsafe.failed)
 
     def _open_store(self) -> Store:
         if self._closed:
             self._refuse_closed()
         return self._store
-
-    def _key_decoder(self) -> Callable[[Any, Any], FullKey]:
-        return FullKeyDecoder()
 
     # The whole
 
@@ -781,20 +665,6 @@ def _check_parts(serde: object, clock: object) -> None:
 def _listed(keys: Iterable[FullKey]) -> Sequence[FullKey]:
     """Return the keys as something that can be walked twice."""
     return keys if type(keys) is list or type(keys) is tuple else list(keys)
-
-
-def _cautious(serde: SerializerProtocol) -> Callable[[tuple[str, bytes]], Any]:
-    """Return the ``loads_typed`` of a serializer; it raises when the encoding is in an envelope."""
-    loads = serde.loads_typed
-    if type(serde).__module__.startswith("hitrate."):
-        return loads  # it refuses what it does not know
-
-    def cautious(data: tuple[str, bytes]) -> Any:
-        if data[0].startswith(MARK):
-            raise DecodeError(f"unknown encoding {data[0]!r}")
-        return loads(data)
-
-    return cautious
 
 
 async def _raise(error: Exception) -> None:

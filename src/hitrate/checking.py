@@ -43,7 +43,7 @@ def findings(cache: Cache[Any], *, repair: bool) -> Generator[Finding, None, Non
                 mended = bool(repair and cache.delete([(each.namespace, each.key)]))
                 yield Finding(each.namespace, each.key, each.why, mended)
         return
-    full_key = cache._key_decoder()
+    full_key = cache._codec.key_decoder()
     for name, key, what, mended in problems:
         namespace = text = None
         if name is not None and key is not None:

@@ -10,30 +10,21 @@ from __future__ import annotations
 import sys
 import time
 from collections import deque
-from collections.abc import Callable, Coroutine, Iterable, Mapping, Sequence
+from collections.abc import Callable, Coroutine, Mapping, Sequence
 from operator import call
 from typing import Any
 
-from hitrate.base import TTL, FullKey, Namespace, ValueT
+from hitrate.base import TTL, FullKey, ValueT
 from hitrate.cache import _MISS, _raise
 from hitrate.clock import OtherTime, wall_clock
 from hitrate.compute.cache import ComputingCache
-from hitrate.entry import DEFAULT_ENCODING, Entry, expiry_of
-from hitrate.envelope import MARK, Envelope
+from hitrate.entry import DEFAULT_ENCODING, expiry_of
+from hitrate.envelope import MARK
 from hitrate.errors import ClosedError, DecodeError, SerializationError
 from hitrate.failsafe import OnError
-from hitrate.keys import (
-    check_namespace,
-    check_namespaces,
-    check_pairs,
-    encode_text,
-    plain_key,
-    plain_keys,
-    refuse_keys,
-    refuse_pair,
-)
-from hitrate.serde import MsgpackSerializer, SerializerProtocol, copier, is_immutable
-from hitrate.serde.packing import is_packed_floats, pack_floats
+from hitrate.keys import check_pairs, plain_key, refuse_keys, refuse_pair
+from hitrate.memory_codec import FLOATS, MemoryCodec
+from hitrate.serde import SerializerProtocol, copier, is_immutable
 from hitrate.stats import REMEMBERED_MISSES
 from hitrate.stores.base import Evict
 from hitrate.stores.due import NEVER
@@ -41,8 +32,6 @@ from hitrate.stores.memory import ABSENT, MemoryStore
 from hitrate.stores.space import ENTRY_OVERHEAD, Held, Space, footprint
 
 _FLOAT_SIZE = sys.getsizeof(1.0)
-_FLOATS = "floats"
-"""A list of floats, as far as the length of its payload tells; no encoding that leaves this file."""
 
 _HOT_BYTES = 1 << 19
 """Originals that hits copy, at most. A copy is faster than decoding only from what the processor has near: of 1,000
@@ -74,6 +63,7 @@ class InMemoryCache(ComputingCache[ValueT]):
         ValueError: ``evict`` is neither, or a limit is 0 or less.
     """
 
+    _codec: MemoryCodec
     _store: MemoryStore
 
     def __init__(
@@ -88,14 +78,11 @@ class InMemoryCache(ComputingCache[ValueT]):
         evict: Evict = "sieve",
     ) -> None:
         store = MemoryStore(max_bytes=max_bytes, max_entries=max_entries, clock=clock, evict=evict)
-        super().__init__(store, serde=serde, default_ttl=default_ttl, on_error=on_error, clock=clock)
+        super().__init__(store, serde=serde, default_ttl=default_ttl, on_error=on_error, clock=clock, codec=MemoryCodec)
         self._time: Any = time if clock is wall_clock else OtherTime(clock)
         self._spaces: dict[Any, Space] = store.spaces
-        # Only our own serializer is known to be exact, and so to allow sharing and copying in the place of decoding.
-        self._exact = type(self.serde) is MsgpackSerializer
+        self._exact = self._codec.exact
         self._plain = self._exact and default_ttl is None
-        self._dumps = self.serde.dumps_typed
-        self._trusts_lengths = True
         self._hot: deque[tuple[Space, str, Held, int]] = deque()
         self._hot_size = 0
         self._decoded = 0
@@ -146,7 +133,7 @@ class InMemoryCache(ComputingCache[ValueT]):
                         continue
                     self._store.expire(space, key, held)
                 else:
-                    if decodes and held[4] and not space.decoded and held[0] != _FLOATS:
+                    if decodes and held[4] and not space.decoded and held[0] != FLOATS:
                         # The usual entry of many: decoded for each hit, but for one hit in many.
                         self._decoded = number = self._decoded + 1
                         if number & self._settling and (held[2] is None or held[2] > self._time.time()):
@@ -219,18 +206,18 @@ class InMemoryCache(ComputingCache[ValueT]):
             return _MISS
         value: Any
         try:
-            if encoding == _FLOATS:
-                value = self._proven_floats(payload)
+            if encoding == FLOATS:
+                value = self._codec.proven_floats(payload)
             elif self._exact:
                 value = self._loads((encoding, payload))
             else:
-                value = self._load(held, full_key)  # type: ignore[arg-type]  # keys stay as they are
+                value = self._codec.load(held, full_key)
         except DecodeError as error:
             if encoding.startswith(MARK):
-                return self._unwrapped(full_key, full_key, held)  # type: ignore[arg-type]  # as above
+                return self._unwrapped(full_key, full_key, held)
             self._entry_failed(full_key, error)
             return _MISS
-        if encoding == _FLOATS:
+        if encoding == FLOATS:
             size = sys.getsizeof(value) + len(value) * _FLOAT_SIZE + len(full_key[1]) + ENTRY_OVERHEAD
             self._store.replace(space, full_key[1], held, (list.copy, value, expiry, seconds, True, created, size))
             value = value.copy()
@@ -238,22 +225,6 @@ class InMemoryCache(ComputingCache[ValueT]):
             self._store.visit(space, full_key[1], held)
         elif self._exact:
             value = self._settled(space, full_key, held, value)
-        return value
-
-    def _proven_floats(self, payload: bytes) -> Any:
-        """Return the list that ``_held`` took for floats by its length alone.
-
-        To look at each of them would make a set slower than the packing itself, so the first hit does. Numbers and text
-        may be in it too. Bytes may have been a bytearray, which is packed as if it was bytes: then the list is a miss,
-        and lengths are trusted no more.
-
-        Raises:
-            DecodeError: it holds something else.
-        """
-        value = self._loads((DEFAULT_ENCODING, payload))
-        if not is_packed_floats(payload) and not {*map(type, value)} <= {float, int, str}:
-            self._trusts_lengths = False
-            raise DecodeError("a list that holds other things was taken for one of floats; set it again")
         return value
 
     def _settled(self, space: Space, full_key: FullKey, held: Held, value: Any) -> Any:
@@ -327,7 +298,8 @@ class InMemoryCache(ComputingCache[ValueT]):
                             size = len(payload) + len(key) + ENTRY_OVERHEAD  # as `size_of` has it
                             held = DEFAULT_ENCODING, payload, expiry, seconds, False, now, size
                         else:
-                            held = self._held(value, full_key, expiry, now)
+                            seconds = self._missed.seconds_since(full_key, now) if self._missed else 0.0
+                            held = self._codec.held(value, full_key, expiry, seconds, now)
                             size = held[6]
                         # One line, within which no thread switch and no exception can come. What is not noted as due
                         # must be due no sooner than something that is.
@@ -355,7 +327,7 @@ class InMemoryCache(ComputingCache[ValueT]):
         if not keys:
             return False
         now = self._time.time()
-        pack, missed = self._pack, self._missed
+        pack, held_form, missed = self._pack, self._codec.held, self._missed
         ((namespace, _), (_, ttl)) = next(iter(keys.items()))
         space = self._spaces[namespace]
         expiry = None if ttl is None else expiry_of(ttl, now)
@@ -376,51 +348,11 @@ class InMemoryCache(ComputingCache[ValueT]):
                 size = len(payload) + len(key) + ENTRY_OVERHEAD
                 batch.append((key, (DEFAULT_ENCODING, payload, expiry, 0.0, False, now, size)))
             else:
-                batch.append((key, self._held(value, full_key, expiry, now)))
+                seconds = missed.seconds_since(full_key, now) if missed else 0.0
+                batch.append((key, held_form(value, full_key, expiry, seconds, now)))
         stored = self._store.put_alike(space, batch, latest)
         self._counters.sets += stored
         return True
-
-    def _held(self, value: Any, full_key: FullKey, expiry: float | None, now: float) -> Held:
-        """Return the form in which a value is held at first.
-
-        Raises:
-            SerializationError: it cannot be stored exactly.
-        """
-        seconds = self._missed.seconds_since(full_key, now) if self._missed else 0.0
-        kind = type(value)
-        encoding: str | None = None
-        payload: Any
-        if not self._exact:
-            encoding, payload = self._dump(value, full_key)  # type: ignore[arg-type]  # keys stay as they are
-        elif kind is str or kind is bytes:
-            payload = value
-        elif kind is list and self._trusts_lengths and (packed := pack_floats(value)) is not None:
-            encoding, payload = _FLOATS, packed
-        else:
-            encoding, payload = self._dumps(value)
-        return encoding, payload, expiry, seconds, False, now, len(payload) + len(full_key[1]) + ENTRY_OVERHEAD
-
-    def _prepared(
-        self, value: Any, encoded_key: Any, expiry: float | None, seconds: float, envelope: Envelope
-    ) -> Entry:
-        if envelope.mark:
-            return super()._prepared(value, encoded_key, expiry, seconds, envelope)
-        encoding, payload = self._held(value, encoded_key, expiry, 0.0)[:2]
-        return encoding, payload, expiry, seconds
-
-    def _restored(self, entry: Any, encoded_key: Any, mark: str = "") -> Any:
-        encoding, payload = entry[:2]
-        if encoding is None:
-            return payload
-        if callable(encoding):
-            return encoding(payload)
-        return self._proven_floats(payload) if encoding == _FLOATS else self._load(entry, encoded_key, mark)
-
-    @staticmethod
-    def _is_stored_form(encoding: Any) -> bool:
-        """Tell whether this is the name of an encoding, and not how only this cache holds a value."""
-        return type(encoding) is str and encoding != _FLOATS
 
     def aset(self, keys: Mapping[FullKey, tuple[ValueT, TTL | None]]) -> Coroutine[Any, Any, None]:
         """Asynchronously set the cached values for the given keys; as ``set``.
@@ -441,12 +373,13 @@ class InMemoryCache(ComputingCache[ValueT]):
         if type(pairs) is not dict:
             check_pairs(pairs)
         batch: list[tuple[Any, Any, Held | None]] = []
+        names, held_form, missed = self._codec.names, self._codec.held, self._missed
         for full_key, pair in pairs.items():
             try:
                 namespace, key = full_key
-                if namespace not in self._names or type(key) is not str or type(full_key) is not tuple:
+                if namespace not in names or type(key) is not str or type(full_key) is not tuple:
                     namespace, key = plain_key(full_key)
-                    self._names[namespace]
+                    names[namespace]
                 value, ttl = pair
             except (TypeError, ValueError) as error:
                 refuse_pair(full_key, error)
@@ -458,35 +391,13 @@ class InMemoryCache(ComputingCache[ValueT]):
                     batch.append((namespace, key, None))
                     continue
             try:
-                batch.append((namespace, key, self._held(value, (namespace, key), expiry, now)))
+                full = (namespace, key)
+                seconds = missed.seconds_since(full, now) if missed else 0.0
+                batch.append((namespace, key, held_form(value, full, expiry, seconds, now)))
             except SerializationError as error:
                 self._cannot_store(full_key, error)
                 batch.append((namespace, key, None))  # the value it was to replace is not to be served in its place
         return batch
-
-    def _encode_keys(self, keys: Iterable[FullKey]) -> list[Any]:
-        """Check keys; in memory they are held as they are."""
-        if self._closed:
-            self._refuse_closed()
-        return plain_keys(keys)
-
-    def _encode_namespaces(self, namespaces: Sequence[Namespace] | None) -> list[Any] | None:
-        if self._closed:
-            self._refuse_closed()
-        return None if namespaces is None else check_namespaces(namespaces)
-
-    def _binding(self, encoded_key: Any, mark: str = "") -> bytes:
-        namespace, key = encoded_key
-        return super()._binding((self._names[namespace], encode_text(key)), mark)
-
-    def _encode_prefix(self, prefix: Namespace) -> Any:
-        if self._closed:
-            self._refuse_closed()
-        check_namespace(prefix)
-        return prefix
-
-    def _key_decoder(self) -> Callable[[Any, Any], FullKey]:
-        return _as_it_is
 
     def close(self) -> None:
         """Close the cache and let go of its entries. Calling it again does nothing."""
@@ -507,10 +418,6 @@ class _ClosedSpaces(dict[Any, Space]):
 
     def __missing__(self, key: object) -> Any:
         raise ClosedError("this InMemoryCache is closed; open another one")
-
-
-def _as_it_is(namespace: Any, key: Any) -> FullKey:
-    return namespace, key
 
 
 async def _done() -> None:

@@ -87,7 +87,7 @@ class SqliteCache(ComputingCache[ValueT]):
     def _exchange(self, store: Store) -> None:
         super()._exchange(store)
         # To be asked before the store is. Others look at the file first, or withhold entries.
-        self._near = store.near if type(store) is SqliteStore and not self._binds else None
+        self._near = store.near if type(store) is SqliteStore and not self._codec.binds else None
 
     # Reading
 
@@ -95,14 +95,15 @@ class SqliteCache(ComputingCache[ValueT]):
         """Get the cached values for the given keys; as ``Cache.get``."""
         near = self._near
         if near is not None and near.awake and type(keys) is list and len(keys) == 1:
-            # The usual hit where hits repeat, with less ado.
+            # Fast path: one key, where hits repeat.
+            codec = self._codec
             try:
                 (full_key,) = keys
                 namespace, key = full_key
                 if type(full_key) is tuple and type(key) is str:
-                    entry = near.get_one((self._names[namespace], key.encode()))
+                    entry = near.get_one((codec.names[namespace], key.encode()))
                     if entry is not None:
-                        value = self._loads_typed(entry[:2])
+                        value = codec.loads_typed(entry[:2])
                         counters = self._counters
                         counters.hits += 1
                         if entry[3]:

@@ -4,17 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
 from hitrate.base import TTL, FullKey, ValueT
 from hitrate.cache import _MISS, Cache, _listed
 from hitrate.clock import wall_clock
+from hitrate.codec import Codec
 from hitrate.compute.cache import ComputingCache
-from hitrate.entry import Entry, seconds_of
+from hitrate.entry import seconds_of
 from hitrate.errors import ClosedError, DecodeError, StoreError
 from hitrate.failsafe import OnError
-from hitrate.keys import EncodedKey
 from hitrate.memory import InMemoryCache
+from hitrate.memory_codec import TieredCodec
 from hitrate.stats import CacheStats
 from hitrate.stores.base import Usage
 from hitrate.stores.tiered import TieredStore
@@ -72,7 +74,14 @@ class TieredCache(ComputingCache[ValueT]):
             report=self._tier_failed,
             clock=clock,
         )
-        super().__init__(store, serde=near.serde, default_ttl=default_ttl, on_error=on_error, clock=clock)
+        super().__init__(
+            store,
+            serde=near.serde,
+            default_ttl=default_ttl,
+            on_error=on_error,
+            clock=clock,
+            codec=Codec if self._near is None else partial(TieredCodec, self._near._codec),
+        )
         self._looks_in = (store, "look")
         self._in_step = store.in_step
         self._near_get: Callable[[Sequence[FullKey]], dict[FullKey, Any]] = _nothing if self._near is None else near.get
@@ -128,11 +137,6 @@ class TieredCache(ComputingCache[ValueT]):
             return self._near_get(keys)
         except (DecodeError, ClosedError):  # a farther tier may do better, and tells if it does not
             return {}
-
-    def _restored(self, entry: Entry, encoded_key: EncodedKey, mark: str = "") -> Any:
-        if self._near is not None and not self._near._is_stored_form(entry[0]):
-            return self._near._restored(entry, encoded_key)
-        return super()._restored(entry, encoded_key, mark)
 
     # The whole
 

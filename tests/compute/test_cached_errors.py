@@ -142,7 +142,9 @@ def test_what_could_not_be_exact_is_not_described(error: Exception) -> None:
 def test_stored_data_chooses_no_class(cache: Any, stored: Any, clock: Clock) -> None:
     f, gate = failing(cache, LookupError("real"), cache_errors=(LookupError,), error_ttl=10)
     (encoded,) = cache._encode_keys([f.key_for()])
-    cache._store.write({encoded: cache._prepared(stored, encoded, clock() + 60, 0.0, Envelope(error=True))})
+    expiry = clock() + 60
+    dumped = cache._codec.encoded(stored, encoded, expiry, Envelope(error=True))
+    cache._store.write({encoded: (*dumped, expiry, 0.0)})
     with pytest.raises(LookupError, match="real"):
         f()
     assert gate.runs == 1

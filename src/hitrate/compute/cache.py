@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from hitrate.base import TTL, FullKey, Namespace, ValueT
 from hitrate.cache import Cache, _listed
-from hitrate.keys import check_namespaces, plain_keys
+from hitrate.keys import plain_keys
 
 if TYPE_CHECKING:
     from hitrate.compute.computing import Computing
@@ -149,51 +149,17 @@ class ComputingCache(Cache[ValueT]):
 
     # Removing: what is being computed began before, and is not to be stored
 
-    def delete(self, keys: Sequence[FullKey]) -> int:
-        """Remove the given keys, and have what is being computed for them not be stored; else as ``Cache.delete``."""
-        keys = _listed(keys)
+    def _removing(self, keys: Sequence[FullKey]) -> None:
         if self._computes is not None:
             self._computes.flights.revoke(frozenset(plain_keys(keys)).__contains__)
-        return super().delete(keys)
 
-    async def adelete(self, keys: Sequence[FullKey]) -> int:
-        """Asynchronously remove the given keys; as ``delete``."""
-        keys = _listed(keys)
+    def _clearing(self, namespaces: Sequence[Namespace] | None) -> None:
         if self._computes is not None:
-            self._computes.flights.revoke(frozenset(plain_keys(keys)).__contains__)
-        return await super().adelete(keys)
-
-    def clear(self, namespaces: Sequence[Namespace] | None = None) -> None:
-        """Delete the cached values for the given namespaces, all of them for None; else as ``Cache.clear``.
-
-        What is being computed in them is not stored.
-        """
-        if self._computes is not None:
-            namespaces = None if namespaces is None else check_namespaces(namespaces)
             self._computes.flights.revoke(_in_namespaces(namespaces))
-        super().clear(namespaces)
 
-    async def aclear(self, namespaces: Sequence[Namespace] | None = None) -> None:
-        """Asynchronously delete the cached values for the given namespaces; as ``clear``."""
-        if self._computes is not None:
-            namespaces = None if namespaces is None else check_namespaces(namespaces)
-            self._computes.flights.revoke(_in_namespaces(namespaces))
-        await super().aclear(namespaces)
-
-    def clear_under(self, prefix: Namespace) -> None:
-        """Delete the cached values of every namespace that begins with this one; else as ``Cache.clear_under``.
-
-        What is being computed in them is not stored.
-        """
+    def _clearing_under(self, prefix: Namespace) -> None:
         if self._computes is not None:
             self._computes.flights.revoke(lambda key: key[0][: len(prefix)] == prefix)
-        super().clear_under(prefix)
-
-    async def aclear_under(self, prefix: Namespace) -> None:
-        """Asynchronously delete the cached values of every namespace that begins with this one; as ``clear_under``."""
-        if self._computes is not None:
-            self._computes.flights.revoke(lambda key: key[0][: len(prefix)] == prefix)
-        await super().aclear_under(prefix)
 
     # The end
 

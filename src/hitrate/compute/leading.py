@@ -168,11 +168,11 @@ class Run:
             return []
         except ClosedError:  # meanwhile
             return []
-        landed = []
+        landed, codec = [], self._cache._codec
         for key, each in zip(keys, found, strict=True):
             seen = look(self._cache, key, self._encoded[key], each, self._terms)
             if seen is not None and seen.fresh and not self._is_known(seen):
-                copy = partial(self._cache._restored_entry, each, self._encoded[key]) if seen.error is None else None
+                copy = None if seen.error is not None else partial(codec.opened_value, each, self._encoded[key])
                 self._land(key, Outcome(seen.value, copy, seen.error))
                 landed.append(key)
         return landed
@@ -346,7 +346,7 @@ class Run:
             entry = self._prepared(key, value, None, 0.0, Envelope())  # what is not stored is not shared either
         if entry is None:
             return Outcome(value)
-        return Outcome(value, partial(self._cache._restored_entry, entry, self._encoded[key]))
+        return Outcome(value, partial(self._cache._codec.opened_value, entry, self._encoded[key]))
 
     def _entry(self, key: FullKey, value: Any, now: float, seconds: float, *, error: bool = False) -> Entry | None:
         """Return what is to be stored for a value; None for nothing."""
@@ -366,7 +366,9 @@ class Run:
         try:
             if envelope.error and value is None:
                 raise SerializationError("an exception of this kind could not be raised again exactly")
-            return self._cache._prepared(value, self._encoded[key], expiry, seconds, envelope)
+            encoded = self._encoded[key]
+            self._cache._missed.pop(encoded, None)
+            return *self._cache._codec.encoded(value, encoded, expiry, envelope), expiry, seconds
         except SerializationError as refusal:
             self._refused.add(key)
             self._computing.not_stored(key, refusal)

@@ -49,7 +49,7 @@ def look(cache: Cache[Any], full_key: FullKey, encoded_key: EncodedKey, found: F
                 if envelope.expires <= cache._clock():
                     return None
                 expiry = envelope.expires if expiry is None else min(expiry, envelope.expires)
-        value = cache._restored((encoding, payload, expiry, seconds), encoded_key, envelope.mark)
+        value = cache._codec.value((encoding, payload, expiry, seconds), encoded_key, envelope.mark)
     except DecodeError as error:
         cache._entry_failed(full_key, error)
         return None
