@@ -6,12 +6,13 @@ from typing import Any
 import pytest
 from langgraph.checkpoint.serde.jsonplus import JsonPlusSerializer
 
+from contracts import WholeContract
 from hitrate import InMemoryCache, MsgpackSerializer, TieredCache
 from hitrate.serde import EncryptedSerializer, ZstdSerializer
-from hitrate.testing import CacheContract, Clock
+from hitrate.testing import Clock
 
 
-class TestInMemoryCache(CacheContract):
+class TestInMemoryCache(WholeContract):
     set_parameter = "keys"
 
     @pytest.fixture

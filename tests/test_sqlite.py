@@ -1,15 +1,15 @@
-"""SqliteCache keeps every promise of the contract, on a file and in memory."""
+"""SqliteCache keeps every promise of the contract on a file; in memory, what hangs on the connection."""
 
 from functools import partial
 from itertools import count
 
 import pytest
 
+from contracts import ShortContract, WholeContract
 from hitrate import SqliteCache
-from hitrate.testing import CacheContract
 
 
-class TestSqliteCache(CacheContract):
+class TestSqliteCache(WholeContract):
     set_parameter = "mapping"
 
     @pytest.fixture
@@ -22,7 +22,7 @@ class TestSqliteCache(CacheContract):
         return make
 
 
-class TestSqliteCacheInMemory(CacheContract):
+class TestSqliteCacheInMemory(ShortContract):
     set_parameter = "mapping"
 
     @pytest.fixture

@@ -469,3 +469,8 @@ def test_the_documentation_lists_every_promise() -> None:
     for name in dir(CacheContract):
         if name.startswith("test_"):
             assert f"- {getattr(CacheContract, name).__doc__.splitlines()[0]}\n" in text
+
+
+def test_no_promise_hides_another_of_its_name() -> None:
+    names = [name for cls in CacheContract.__mro__ for name in vars(cls) if name.startswith("test_")]
+    assert len(names) == len({*names})

@@ -6,11 +6,11 @@ from itertools import count
 
 import pytest
 
+from contracts import WholeContract
 from hitrate import PostgresCache
-from hitrate.testing import CacheContract
 
 
-class TestPostgresCache(CacheContract):
+class TestPostgresCache(WholeContract):
     @pytest.fixture
     def make_cache(self, clock, postgres_url, table):
         numbers = count()

@@ -1,4 +1,4 @@
-"""RedisCache keeps every promise of the contract: on a server, and in a cluster."""
+"""RedisCache keeps every promise of the contract on a server; in a cluster, what hangs on the slots of keys."""
 
 from __future__ import annotations
 
@@ -8,14 +8,16 @@ from typing import Any
 import pytest
 import redis
 
+from contracts import Many, ShortContract, WholeContract
 from hitrate import RedisCache
-from hitrate.testing import CacheContract, Clock
+from hitrate.testing import Clock
+from hitrate.testing.contract.keys import Keys
 
 TIMEOUT = 30.0
 """Seconds that a call may take: on a machine with other things to do no promise of the contract becomes a miss."""
 
 
-class TestRedisCache(CacheContract):
+class TestRedisCache(WholeContract):
     set_parameter = "pairs"
 
     @pytest.fixture
@@ -25,8 +27,12 @@ class TestRedisCache(CacheContract):
         )
 
 
-class TestRedisCacheInACluster(CacheContract):
+class TestRedisCacheInACluster(Keys, ShortContract):
     set_parameter = "pairs"
+
+    # In one call to each of three nodes.
+    test_a_hundred_and_thirty_thousand_keys_in_one_call = Many.test_a_hundred_and_thirty_thousand_keys_in_one_call
+    test_forty_thousand_namespaces_in_one_call = Many.test_forty_thousand_namespaces_in_one_call
 
     @pytest.fixture
     def make_cache(self, clock: Clock, cluster_url: str, new_prefix: Callable[[], str]) -> Callable[..., Any]:

@@ -1,14 +1,14 @@
-"""TieredCache keeps every promise of the contract, with memory over each backend and with three tiers."""
+"""TieredCache keeps every promise of the contract with memory over SQLite, and over others what hangs on the tiers."""
 
 from itertools import count
 
 import pytest
 
+from contracts import Many, ShortContract, WholeContract
 from hitrate import InMemoryCache, PostgresCache, RedisCache, SqliteCache, TieredCache
-from hitrate.testing import CacheContract
 
 
-class TieredContract(CacheContract):
+class Tiers:
     set_parameter = "pairs"
 
     @pytest.fixture
@@ -37,31 +37,31 @@ class TieredContract(CacheContract):
         return make
 
 
-class TestMemoryOverSqlite(TieredContract):
+class TestMemoryOverSqlite(Tiers, WholeContract):
     @pytest.fixture
     def make_farther(self, make_sqlite):
         return lambda **options: [make_sqlite(**options)]
 
 
-class TestMemoryOverRedis(TieredContract):
+class TestMemoryOverRedis(Tiers, ShortContract):
+    # A near tier that another one tells of changes, where the one above asks.
+    test_a_hundred_and_thirty_thousand_keys_in_one_call = Many.test_a_hundred_and_thirty_thousand_keys_in_one_call
+
     @pytest.fixture
     def make_farther(self, clock, redis_url, new_prefix):
         # Limits are the server's: these tiers do not offer bounds, and are given none.
         return lambda serde, **limits: [RedisCache(redis_url, prefix=new_prefix(), clock=clock, serde=serde)]
 
 
-class TestMemoryOverPostgres(TieredContract):
-    # The store is asked for as many by itself, and tiers of both kinds above: one that is asked, and one that tells.
-    test_a_hundred_and_thirty_thousand_keys_in_one_call = None
-
+class TestMemoryOverPostgres(Tiers, ShortContract):
     @pytest.fixture
     def make_farther(self, make_postgres):
         return lambda **options: [make_postgres(**options)]
 
 
-class TestMemoryOverSqliteOverPostgres(TieredContract):
+class TestMemoryOverSqliteOverPostgres(Tiers, ShortContract):
     # 40,000 are more than what is remembered key by key of the tier between.
-    test_a_hundred_and_thirty_thousand_keys_in_one_call = None
+    test_forty_thousand_keys_in_one_call = Many.test_forty_thousand_keys_in_one_call
 
     @pytest.fixture
     def make_farther(self, make_sqlite, make_postgres):

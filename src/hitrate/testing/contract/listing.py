@@ -239,7 +239,7 @@ class ListingEntries(Fixtures):
             assert keys_of(other) == [(NAMESPACE, "key")]
 
     @pytest.mark.parametrize("what", BAD_PREFIXES)
-    def test_what_is_no_namespace_is_refused(self, lister: Driver, what: str) -> None:
+    def test_what_is_no_prefix_is_refused(self, lister: Driver, what: str) -> None:
         """A prefix that is anything but a tuple of str is a TypeError that names it."""
         bad, named = BAD_PREFIXES[what]
         for method in (lister.entries, lister.namespaces):
