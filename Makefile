@@ -7,16 +7,17 @@ PIP_INSTALL := $(BIN)/python -m pip install --quiet --quiet --disable-pip-versio
 
 unexport PYTHONPATH PYTHONHOME VIRTUAL_ENV PYTHONDONTWRITEBYTECODE
 
-.PHONY: help demo test check lint types lint-and-types test-others docs bench torture clean
+.PHONY: help demo test test-fast check lint types lint-and-types test-others docs bench torture clean
 
 help:
-	@echo "make demo    run a graph and an agent over real documents, each twice: cold, and from the cache"
-	@echo "make test    run all tests"
-	@echo "make check   ruff, mypy, pyright, the links of the docs, the tests on other Pythons, the main ones on the lowest releases allowed"
-	@echo "make docs    build the documentation site, build/site, with the API reference; a broken link fails"
-	@echo "make bench   compare with other caches; writes docs/bench (CELLS=agents. for some)"
-	@echo "make torture attack it for some 10 minutes: stopped and killed holders, cut channels, interrupts, collections"
-	@echo "make clean   remove what the others made"
+	@echo "make demo      run a graph and an agent over real documents, each twice: cold, and from the cache"
+	@echo "make test      run all tests: some 4 minutes on two cores"
+	@echo "make test-fast run those of the core: memory, SQLite, tiers, values, keys, cached functions; under 40 seconds"
+	@echo "make check     ruff, mypy, pyright, the links of the docs, the tests on other Pythons, the main ones on the lowest releases allowed"
+	@echo "make docs      build the documentation site, build/site, with the API reference; a broken link fails"
+	@echo "make bench     compare with other caches; writes docs/bench (CELLS=agents. for some)"
+	@echo "make torture   attack it for some 10 minutes: stopped and killed holders, cut channels, interrupts, collections"
+	@echo "make clean     remove what the others made"
 
 demo: .venv/.demo
 	@$(BIN)/python examples/demo.py
@@ -24,6 +25,16 @@ demo: .venv/.demo
 test: .venv/.test .venv/.test-agents .venvs/langchain/.suites
 	@.venvs/langchain/bin/python -m pytest --quiet -c conformance/pytest.ini conformance
 	@.ci/test $(BIN)/python
+
+# For one's own loop: no servers, hardly any other processes, and of bad days none.
+FAST := tests/test_memory.py tests/test_memory_store.py tests/test_sqlite.py::TestSqliteCache tests/test_sqlite_store.py \
+	tests/tiers/test_tiered.py::TestMemoryOverSqlite tests/tiers/test_tiered_options.py tests/tiers/test_flights.py \
+	tests/tiers/test_debts.py tests/test_keys.py tests/test_entry.py tests/test_sieve.py tests/test_mistakes.py \
+	tests/serde/test_serde_exactness.py tests/serde/test_serde_refusals.py tests/keys/test_stable_key_equality.py \
+	tests/compute/test_cached.py tests/compute/test_get_or_compute.py tests/compute/test_ttls.py \
+	tests/compute/test_single_flight_threads.py tests/test_import_circles.py
+test-fast: .venv/.test
+	@.ci/test $(BIN)/python --numprocesses=2 $(FAST)
 
 # What reads the code beside what runs it; each shows its output when it is done.
 check:

@@ -32,14 +32,17 @@ SOURCES = {
 }
 
 
-@pytest.fixture
-def library(tmp_path: Path) -> Path:
-    folder = tmp_path / "library"
+def library_in(folder: Path) -> Path:
     for name, source in SOURCES.items():
-        path = folder / name
+        path = folder / "library" / name
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(source)
-    return folder
+    return folder / "library"
+
+
+@pytest.fixture
+def library(tmp_path: Path) -> Path:
+    return library_in(tmp_path)
 
 
 @pytest.fixture
@@ -63,17 +66,17 @@ def examples(monkeypatch: pytest.MonkeyPatch) -> Any:
     )
 
 
-def run_demo(tmp_path: Path, library: Path) -> subprocess.CompletedProcess[str]:
-    where = ["--folder", tmp_path / "demo", "--library", library]
+@pytest.fixture(scope="module")
+def done(tmp_path_factory: pytest.TempPathFactory) -> subprocess.CompletedProcess[str]:
+    """The demo, which has run where a file of an earlier one lay."""
+    folder = tmp_path_factory.mktemp("demo")
+    (folder / "cache.db").write_text("of an earlier version")
+    where = ["--folder", folder, "--library", library_in(tmp_path_factory.mktemp("library"))]
     command = [sys.executable, EXAMPLES / "demo.py", *where, "--pace", "0"]
     return subprocess.run(command, capture_output=True, text=True, check=False)
 
 
-def test_the_second_process_of_each_act_makes_the_same_from_the_cache(tmp_path: Path, library: Path) -> None:
-    left_over = tmp_path / "demo" / "cache.db"
-    left_over.parent.mkdir()
-    left_over.write_text("of an earlier version")
-    done = run_demo(tmp_path, library)
+def test_the_second_process_of_each_act_makes_the_same_from_the_cache(done: subprocess.CompletedProcess[str]) -> None:
     assert (done.returncode, done.stderr) == (0, "")
     graph, agent = (
         [line.split() for line in act.splitlines()] for act in done.stdout.split("Second act: an agent answers")
@@ -91,8 +94,8 @@ def test_the_second_process_of_each_act_makes_the_same_from_the_cache(tmp_path: 
     assert "Both runs gave the same answers" in done.stdout
 
 
-def test_the_output_is_plain_text_when_it_is_no_terminal(tmp_path: Path, library: Path) -> None:
-    shown = run_demo(tmp_path, library).stdout
+def test_the_output_is_plain_text_when_it_is_no_terminal(done: subprocess.CompletedProcess[str]) -> None:
+    shown = done.stdout
     assert shown.isascii()
     assert "\x1b" not in shown
     assert "\r" not in shown
