@@ -89,7 +89,7 @@ class TestRedisCache(GraphContract):
     def make_cache(self, clock: Clock, redis_server: str) -> Iterator[Callable[..., Any]]:
         numbers = count()
         url = redis_server
-        yield lambda **options: RedisCache(url, prefix=f"{next(numbers)}:", clock=clock, **options)
+        yield lambda **options: RedisCache(url, prefix=f"{next(numbers)}:", clock=clock, timeout=30.0, **options)
         with redis.Redis.from_url(url) as client:
             client.flushall()
 

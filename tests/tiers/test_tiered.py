@@ -49,8 +49,10 @@ class TestMemoryOverRedis(Tiers, ShortContract):
 
     @pytest.fixture
     def make_farther(self, clock, redis_url, new_prefix):
-        # Limits are the server's: these tiers do not offer bounds, and are given none.
-        return lambda serde, **limits: [RedisCache(redis_url, prefix=new_prefix(), clock=clock, serde=serde)]
+        # Limits are the server's: these tiers do not offer bounds, and are given none. On a machine with other things to do
+        # no promise becomes a miss.
+        options = {"clock": clock, "timeout": 30.0}
+        return lambda serde, **limits: [RedisCache(redis_url, prefix=new_prefix(), serde=serde, **options)]
 
 
 class TestMemoryOverPostgres(Tiers, ShortContract):
