@@ -14,8 +14,8 @@ import pytest
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Of several processes, let some run what waits while others run what computes, to the end.
 
-    They take the files and classes in this order. Those with many tests compute. Those with few wait for servers and other
-    processes; all of them at the end would leave nothing to compute meanwhile.
+    They take the files and classes in this order. Those with many tests compute; those with few wait for servers and
+    other processes, and all of them at the end would leave nothing to compute meanwhile.
     """
     if "PYTEST_XDIST_WORKER" not in os.environ:
         return
