@@ -222,6 +222,16 @@ def test_a_compiled_graph_is_told_apart_by_a_scope(cache: Any) -> None:
     assert policy(graph, scope="draft, 2").key_func({"question": "a"}) != policy(scope=3).key_func({"question": "a"})
 
 
+def test_a_scope_and_a_version_count_in_the_key() -> None:
+    def node(state: Any) -> Any:
+        return state
+
+    policies = [policy(node), *(policy(node, scope=each) for each in ("a", "b")), policy(node, version="a")]
+    keys = [each.key_func({"question": "hi"}) for each in policies]
+    assert len({*keys}) == 4
+    assert policy(node, scope="a").key_func({"question": "hi"}) == keys[1]
+
+
 def test_a_node_that_closes_over_an_agent_is_told_what_a_policy_takes() -> None:
     """It has no namespace of its own: LangGraph gives it one."""
     agent = StateGraph(State).add_node("ask", lambda state: {"count": 1}).add_edge(START, "ask").compile()
