@@ -1,8 +1,8 @@
 """How our own caches are held to the contract: once whole for each store, and for what shares its code what is its own.
 
 ``InMemoryCache``, ``SqliteCache``, ``RedisCache``, ``PostgresCache`` and memory over SQLite keep the ``WholeContract``,
-nearly every case through both faces. For the others there is the ``ShortContract``. A cache in a cluster, other tiers
-and the classes for graphs are made of the same classes. Left out for them is what is decided before a store is asked:
+nearly every case through both faces. For a cluster, SQLite in memory and other tiers, which are made of the same
+classes, there is the ``ShortContract``. Left out of it is what is decided before a store is asked:
 
 - which arguments are refused (``Misuse``), which signatures there are (``Signatures``),
 - how keys and values become bytes (``Keys``, ``Values``, ``Refusal``, and the hostile keys of the other groups),
@@ -79,7 +79,7 @@ class ShortContract(
     BusyForks,
     FullModel,
 ):
-    """What a pair of tiers, a cluster or a subclass may break."""
+    """What a pair of tiers, a cluster or another connection may break."""
 
     test_a_hundred_and_thirty_thousand_keys_in_one_call = None
     test_forty_thousand_keys_in_one_call = None

@@ -1,6 +1,7 @@
 """The caches for graphs keep every promise of the contract but one: what cannot be stored is left out, not refused.
 
-What they override is the same for all stores but memory, whose cache has a way of its own for most calls.
+What they override is the same for all stores but memory, whose cache has a way of its own for most calls: reads, sets,
+what cannot be stored, and so what is counted and logged. In memory all of the contract is tried, on the others that.
 """
 
 from __future__ import annotations
@@ -17,11 +18,18 @@ from langgraph.cache.base import BaseCache
 from sample_graphs import one_node
 
 import hitrate
-from contracts import ShortContract, WholeContract
+from contracts import WholeContract
 from hitrate.langgraph import InMemoryCache, RedisCache, SqliteCache, TieredCache
 from hitrate.testing import Clock
+from hitrate.testing.contract.counters import Counters
+from hitrate.testing.contract.expiry import Expiry
+from hitrate.testing.contract.failures import Failures
+from hitrate.testing.contract.lifecycle import Lifecycle
+from hitrate.testing.contract.one_store import OneStore
+from hitrate.testing.contract.reading import Reading
 from hitrate.testing.contract.refusal import A, B, C, Refusal, unserialisable
 from hitrate.testing.contract.signatures import Signatures
+from hitrate.testing.contract.writing import Writing
 from hitrate.testing.faces import Driver
 
 
@@ -55,13 +63,14 @@ class Graphs:
         assert isinstance(cache.raw, self.ours)
 
 
-class GraphContract(Graphs, Signatures, Refusal, ShortContract):
-    pass
+class GraphContract(Graphs, Signatures, Reading, Writing, Refusal, Expiry, OneStore, Counters, Failures, Lifecycle):
+    test_a_hundred_and_thirty_thousand_keys_in_one_call = None
 
 
 class TestInMemoryCache(Graphs, WholeContract):
-    # How many keys there are concerns the stores, which are asked elsewhere: here it takes seconds and finds nothing.
+    # Numbers and forks concern the stores, which are asked elsewhere: here they take seconds and find nothing.
     test_a_hundred_and_thirty_thousand_keys_in_one_call = None
+    test_a_fork_while_other_threads_use_the_cache = None
 
     set_parameter = "keys"
     ours = hitrate.InMemoryCache
