@@ -66,9 +66,8 @@ def test_room_is_given_back_in_the_background(path: Path, clock: Clock, what: st
     with SqliteCache[Any](path=path, clock=clock, on_error="raise") as cache:
         cache.set({(("kept",), str(number)): ("kept", None) for number in range(500)})
         fill(cache, ttl=500)
-        cache._store._fold()  # type: ignore[attr-defined]
-        full = path.stat().st_size
-        assert full > 10 * MEGABYTE
+        store: Any = cache._store
+        eventually(lambda: store._fold() or path.stat().st_size > 10 * MEGABYTE)  # its moment passes on a busy machine
         removals(clock)[what](cache)
         eventually(lambda: path.stat().st_size < 2 * MEGABYTE)
         kept = cache.get([(("kept",), str(number)) for number in range(500)])
