@@ -49,9 +49,8 @@ class TestMemoryOverRedis(Tiers, ShortContract):
 
     @pytest.fixture
     def make_farther(self, clock, redis_url, new_prefix):
-        # Limits are the server's: these tiers do not offer bounds, and are given none. On a machine with other things to do
-        # no promise becomes a miss.
-        options = {"clock": clock, "timeout": 30.0}
+        # Limits are the server's: these tiers do not offer bounds, and are given none.
+        options = {"clock": clock, "timeout": 30.0}  # a busy machine makes no promise a miss
         return lambda serde, **limits: [RedisCache(redis_url, prefix=new_prefix(), serde=serde, **options)]
 
 
