@@ -359,7 +359,7 @@ class Cache(BaseCache[ValueT]):
             TypeError: a namespace is not a tuple of str.
             ClosedError: the cache is closed.
         """
-        names = self._encode_namespaces(namespaces)
+        names = self._namespaces_to_clear(namespaces)
         if names is None or names:
             try:
                 self._store.clear(names)
@@ -368,7 +368,7 @@ class Cache(BaseCache[ValueT]):
 
     async def aclear(self, namespaces: Sequence[Namespace] | None = None) -> None:
         """Asynchronously delete the cached values for the given namespaces; as ``clear``."""
-        names = self._encode_namespaces(namespaces)
+        names = self._namespaces_to_clear(namespaces)
         if names is None or names:
             try:
                 await self._store.aclear(names)
@@ -476,7 +476,7 @@ class Cache(BaseCache[ValueT]):
         self._removing(keys)
         return encoded
 
-    def _encode_namespaces(self, namespaces: Sequence[Namespace] | None) -> list[bytes] | None:
+    def _namespaces_to_clear(self, namespaces: Sequence[Namespace] | None) -> list[bytes] | None:
         if self._closed:
             self._refuse_closed()
         if namespaces is not None:

@@ -75,11 +75,7 @@ class Codec:
         return [self.names[namespace] for namespace in namespaces]
 
     def prefix(self, prefix: Namespace) -> Any:
-        """Check and encode what namespaces begin with; falsy for the empty one.
-
-        Raises:
-            TypeError: it is not a tuple of str.
-        """
+        """Check and encode what namespaces begin with; falsy for the empty one."""
         check_namespace(prefix)
         return encode_namespace(prefix)
 
@@ -88,12 +84,7 @@ class Codec:
         return FullKeyDecoder()
 
     def binding(self, encoded_key: EncodedKey, mark: str = "") -> bytes:
-        """Return one injective byte string for a full key, for serializers that bind a value to it.
-
-        Args:
-            encoded_key: the key.
-            mark: what the envelope of the value says.
-        """
+        """Return one injective byte string for a full key, for serializers that bind a value to it."""
         name, key = encoded_key
         binding = len(name).to_bytes(4, "big") + name + key
         # No namespace is as long as that, so what is in an envelope passes for no key's plain value.
@@ -104,17 +95,9 @@ class Codec:
     def encoded(
         self, value: Any, encoded_key: Any, expiry: float | None, envelope: Envelope = PLAIN
     ) -> tuple[Any, Any]:
-        """Return the encoding and the payload of a value in its envelope.
+        """Return the encoding and the payload of a value in its envelope; else as ``dump``.
 
-        Args:
-            value: the value.
-            encoded_key: its key.
-            expiry: when it expires, in seconds since the epoch; None for never. A serializer that binds a value to its
-                key binds it to this, too.
-            envelope: what the entry says beyond its value.
-
-        Raises:
-            SerializationError: it cannot be stored exactly.
+        A serializer that binds a value to its key binds it to the envelope, with its expiry, too.
         """
         if self.binds and expiry is not None:
             envelope = envelope._replace(expires=expiry)
@@ -123,11 +106,6 @@ class Codec:
 
     def dump(self, value: Any, encoded_key: Any, mark: str = "") -> tuple[str, bytes]:
         """Return the encoding and the payload of a value, as the serializer makes them.
-
-        Args:
-            value: the value.
-            encoded_key: its key.
-            mark: what its envelope says.
 
         Raises:
             SerializationError: it cannot be stored exactly, or the serializer does not keep to its protocol.

@@ -112,13 +112,7 @@ class MemoryCodec(Codec):
 
 
 class TieredCodec(Codec):
-    """Encodes as bytes for all tiers, and restores also what a nearest tier in memory holds in a form of its own.
-
-    Args:
-        near: the codec of that tier.
-        serde: as in ``Codec``.
-        first_use: likewise.
-    """
+    """Encodes as bytes for all tiers, and restores also what a nearest tier in memory holds in a form of its own."""
 
     def __init__(self, near: MemoryCodec, serde: SerializerProtocol, first_use: Callable[[Namespace], None]) -> None:
         super().__init__(serde, first_use)

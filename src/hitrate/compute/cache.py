@@ -14,7 +14,10 @@ if TYPE_CHECKING:
 
 
 class ComputingCache(Cache[ValueT]):
-    """A cache over a store that also computes; see ``Cache`` for the arguments."""
+    """A cache over a store that also computes; see ``Cache`` for the arguments.
+
+    What is being computed for a key that is removed, or in a namespace that is cleared, meanwhile is not stored.
+    """
 
     _computes: Computing | None = None
     _hit: Any = None
