@@ -153,7 +153,7 @@ def _looked_up_in(cache: Cache[Any], tier: Cache[Any], full_key: FullKey) -> tup
     if found is None:
         return ("expired" if expired else "absent"), ""
     try:
-        tier._restored_entry(found, encoded)
+        tier._codec.opened_value(found, encoded)
         if type(found[0]) is str and found[0].startswith(MARK):
             envelope = opened(found[0])[0]
             now = cache._clock()

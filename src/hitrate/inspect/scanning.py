@@ -87,7 +87,7 @@ class Index:
         coming = self._coming = Snapshot()
         try:
             entries = Listing(
-                self._cache._encode_prefix(()), self._cache._open_store, self._cache._key_decoder(), _fail
+                self._cache._encode_prefix(()), self._cache._open_store, self._cache._codec.key_decoder(), _fail
             ).entries()
             while chunk := list(islice(entries, _AT_ONCE)):
                 coming.add(chunk)
