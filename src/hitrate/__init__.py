@@ -36,12 +36,13 @@ if TYPE_CHECKING:
     from hitrate.runs import bypass, refresh, scope
     from hitrate.serde import MsgpackSerializer, SerializerProtocol
     from hitrate.sqlite import SqliteCache
-    from hitrate.stats import CacheStats
+    from hitrate.stats import CacheInfo, CacheStats, NamespaceStats
     from hitrate.stores.base import Store, Usage
     from hitrate.tiered import TieredCache
 
 _HOME = {
     "BaseCache": "base",
+    "CacheInfo": "stats",
     "CacheStats": "stats",
     "ClosedError": "errors",
     "ComputingCache": "compute.cache",
@@ -55,6 +56,7 @@ _HOME = {
     "MsgpackSerializer": "serde",
     "Namespace": "base",
     "NamespaceInfo": "entry_info",
+    "NamespaceStats": "stats",
     "NewerFormatError": "errors",
     "PostgresCache": "postgres",
     "ReadOnlyError": "errors",
@@ -80,6 +82,7 @@ _HOME = {
 
 __all__ = [
     "BaseCache",
+    "CacheInfo",
     "CacheStats",
     "ClosedError",
     "ComputingCache",
@@ -93,6 +96,7 @@ __all__ = [
     "MsgpackSerializer",
     "Namespace",
     "NamespaceInfo",
+    "NamespaceStats",
     "NewerFormatError",
     "PostgresCache",
     "ReadOnlyError",

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Callable, Collection, Coroutine, Iterable, Iterator, Mapping, Sequence
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, NoReturn, Self
+from typing import TYPE_CHECKING, Any, Literal, NoReturn, Self, overload
 
 from hitrate.base import TTL, BaseCache, FullKey, Namespace, ValueT
 from hitrate.clock import wall_clock
@@ -20,7 +20,7 @@ from hitrate.failsafe import Failsafe, OnError, log
 from hitrate.keys import EncodedKey, check_namespaces, check_pairs, described, refuse_pair
 from hitrate.plans import Plan, acarry_out, carry_out
 from hitrate.serde import SerializerProtocol
-from hitrate.stats import CacheStats, Counters, MissTimes
+from hitrate.stats import COUNTED, CacheStats, Counters, Counts, MissTimes, NamespaceStats
 from hitrate.stores.base import Changes, Found, Store, Usage
 
 if TYPE_CHECKING:
@@ -33,6 +33,7 @@ _DECODED_AT_ONCE = 256
 """How many values a coroutine decodes before it lets the event loop serve others."""
 
 _MISS: Any = object()
+_NO_COUNTS = Counts()
 
 NAMESPACE_OF_TASKS = "__pregel_ns_writes"
 """What the namespaces of LangGraph's tasks begin with."""
@@ -145,11 +146,12 @@ class Cache(BaseCache[ValueT]):
         self, keys: Sequence[FullKey], encoded: Sequence[EncodedKey], found: Sequence[Found]
     ) -> dict[FullKey, ValueT]:
         """Decode what was found; an entry that cannot be decoded is a miss and concerns no other."""
-        counters, codec = self._counters, self._codec
+        codec = self._codec
         if len(found) == 1:  # fast path: one key
             entry = found[0]
+            counts = self._counters[encoded[0][0]]
             if entry is None:
-                counters.misses += 1
+                counts.misses += 1
                 self._missed.note(encoded, self._clock())
                 return {}
             if type(entry) is tuple:
@@ -160,9 +162,9 @@ class Cache(BaseCache[ValueT]):
                 except DecodeError:
                     pass  # it may be in an envelope; else it is told below
                 else:
-                    counters.hits += 1
+                    counts.hits += 1
                     if entry[3]:
-                        counters.seconds_saved += entry[3]
+                        counts.seconds_saved += entry[3]
                     return {keys[0]: value}
         values: dict[FullKey, ValueT] = {}
         saved = 0.0
@@ -184,25 +186,21 @@ class Cache(BaseCache[ValueT]):
             elif isinstance(entry, HitrateError):
                 self._entry_failed(full_key, entry)
             missed.append(encoded_key)
-        misses = len(missed)
-        hits = len(keys) - misses
-        counters.hits += hits
         if missed:
-            counters.misses += misses
             self._missed.note(missed, self._clock())
-        if saved:
-            counters.seconds_saved += saved
+        self._counters.count_read(encoded, found, missed, saved)
         return values
 
     def _one_unwrapped(self, full_key: FullKey, encoded: Sequence[EncodedKey], entry: Entry) -> dict[FullKey, ValueT]:
         """Return the value of the only entry that was found, which is in an envelope; count it."""
         value = self._unwrapped(full_key, encoded[0], entry)
+        counts = self._counters[encoded[0][0]]
         if value is _MISS:
-            self._counters.misses += 1
+            counts.misses += 1
             self._missed.note(encoded, self._clock())
             return {}
-        self._counters.hits += 1
-        self._counters.seconds_saved += entry[3]
+        counts.hits += 1
+        counts.seconds_saved += entry[3]
         return {full_key: value}
 
     def _unwrapped(self, full_key: FullKey, encoded_key: Any, entry: Any) -> Any:
@@ -308,9 +306,16 @@ class Cache(BaseCache[ValueT]):
         ) from error
 
     def _count_write(self, changes: Changes, removed: int) -> None:
-        stored = len(changes) - list(changes.values()).count(None)
-        self._counters.deletes += removed
-        self._counters.sets += stored
+        if len(changes) == 1:
+            (((name, _), entry),) = changes.items()
+            counts = self._counters[name]
+            if entry is not None:
+                counts.sets += 1
+            counts.deletes += removed
+            return
+        stored = [name for (name, _), entry in changes.items() if entry is not None]
+        self._counters.count_sets(stored, len(stored))
+        self._counters.count_removed([name for (name, _), entry in changes.items() if entry is None], removed)
 
     # Removing
 
@@ -333,7 +338,7 @@ class Cache(BaseCache[ValueT]):
         except StoreError as error:
             carry_out(self._dropped("delete", error, changes))
             return 0
-        self._counters.deletes += removed
+        self._counters.count_removed([name for name, _ in changes], removed)
         return removed
 
     async def adelete(self, keys: Sequence[FullKey]) -> int:
@@ -344,7 +349,7 @@ class Cache(BaseCache[ValueT]):
         except StoreError as error:
             await acarry_out(self._dropped("delete", error, changes))
             return 0
-        self._counters.deletes += removed
+        self._counters.count_removed([name for name, _ in changes], removed)
         return removed
 
     def clear(self, namespaces: Sequence[Namespace] | None = None) -> None:
@@ -566,10 +571,28 @@ class Cache(BaseCache[ValueT]):
         """The capabilities that its store declares: ``"bounds"``, ``"forks under load"``."""
         return self._store.offers
 
-    def stats(self) -> CacheStats:
-        """Return what the cache did since it was opened, and what it holds now."""
+    @overload
+    def stats(self, *, by: None = None) -> CacheStats: ...
+    @overload
+    def stats(self, *, by: Literal["namespace"]) -> dict[Namespace | None, NamespaceStats]: ...
+    def stats(self, *, by: str | None = None) -> CacheStats | dict[Namespace | None, NamespaceStats]:
+        """Return what the cache did since it was opened, and what it holds now.
+
+        Args:
+            by: ``"namespace"`` for what it did in each namespace, as a dict; those that nothing was done in are left
+                out. Under None is what is counted of no namespace: those after the first 4,096, and a deletion, or a
+                set of too large values, that concerned several at once.
+
+        Raises:
+            ValueError: ``by`` is something else.
+            ClosedError: the cache is closed.
+        """
         if self._closed:
             self._refuse_closed()
+        if by is not None:
+            if by != "namespace":
+                raise ValueError(f'by is "namespace" or None, not {by!r}')
+            return self._stats_by_namespace()
         try:
             usage = self._store.usage()
         except StoreError as error:
@@ -577,22 +600,48 @@ class Cache(BaseCache[ValueT]):
             usage = Usage(0, 0, 0, 0)
         return self._stats_with(usage)
 
+    def _stats_by_namespace(self) -> dict[Namespace | None, NamespaceStats]:
+        decode = self._codec.key_decoder()
+        tokens = self._counters.ledger.tokens_by_namespace()
+        counts = {
+            None if name is None else decode(name, b"")[0]: each
+            for name, each in self._counts_by_name().items()
+        }
+        return {
+            namespace: NamespaceStats(
+                **{each: getattr(counts.get(namespace, _NO_COUNTS), each) for each in COUNTED},
+                tokens_saved={} if namespace is None else tokens.get(namespace, {}),
+            )
+            for namespace in dict.fromkeys([*counts, *tokens])
+        }
+
+    def _counts_by_name(self) -> dict[Any, Counts]:
+        return self._counters.by_name()
+
+    def _name_of(self, namespace: Namespace) -> Any:
+        """Return a namespace as the store has it."""
+        return self._codec.namespaces([namespace])[0]
+
+    def _count_in(self, namespace: Namespace) -> int:
+        """Return how many entries a namespace holds."""
+        return sum(each.namespace == namespace for each in self.entries(under=namespace))
+
     def _stats_with(self, usage: Usage) -> CacheStats:
-        counters = self._counters
+        counts = self._counters.total()
         return CacheStats(
-            hits=counters.hits,
-            misses=counters.misses,
-            sets=counters.sets,
-            deletes=counters.deletes,
+            hits=counts.hits,
+            misses=counts.misses,
+            sets=counts.sets,
+            deletes=counts.deletes,
             evictions=usage.evictions,
             expirations=usage.expirations,
-            errors=counters.errors,
+            errors=self._counters.errors,
             entries=usage.entries,
             bytes=usage.bytes,
-            seconds_saved=counters.seconds_saved,
+            seconds_saved=counts.seconds_saved,
             disk_bytes=usage.disk_bytes,
             breaker=self._store.breaker,
-            tokens_saved=counters.ledger.tokens_saved(),
+            tokens_saved=self._counters.ledger.tokens_saved(),
         )
 
     def _hits_by_tier(self, stats: CacheStats) -> dict[str, int]:

@@ -255,6 +255,7 @@ class Computing:
         """Look for the value of a key, which may be stale or an exception, and count it."""
         cache = self.cache
         (encoded,) = cache._encode_keys([full_key])
+        counts = cache._counters[encoded[0]]
         try:
             (entry,) = yield *cache._looks_in, [encoded]
         except StoreError as error:
@@ -262,11 +263,15 @@ class Computing:
             entry = None
         found = look(cache, full_key, encoded, entry, terms)
         if found is None or not (found.fresh or self._may_be_served(found, terms)):
-            cache._counters.misses += 1
+            counts.misses += 1
+            if terms.counts is not None:
+                terms.counts.misses += 1
             return None
-        cache._counters.hits += 1
+        counts.hits += 1
+        if terms.counts is not None:
+            terms.counts.hits += 1
         if found.error is None:
-            cache._counters.seconds_saved += found.seconds
+            counts.seconds_saved += found.seconds
         return found
 
     def _may_be_served(self, found: Look, terms: Terms) -> bool:

@@ -6,7 +6,7 @@ import asyncio
 import inspect
 import os
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from functools import partial
 from types import AsyncGeneratorType, CoroutineType, GeneratorType
 from typing import TYPE_CHECKING, Any
@@ -390,20 +390,21 @@ class Run:
             late.update(
                 (yield from self._settle(token, {key: wanted.get(key) for key in keys}))
             )  # not only wanted ones
-            stored = sum(self._encoded[key] not in late for key in wanted)
-            cache._counters.sets += stored
+            self._count_sets([key for key in wanted if self._encoded[key] not in late])
             overdue = [key for key in wanted if self._encoded[key] in late]
             if overdue and self._seconds >= (self._terms.lease or 0.0):
                 self._computing.came_late(overdue[0], self._seconds, self._terms.lease)
         elif written or wanted:
             if not (yield from self._write("write", written | wanted)):
                 return
-            stored = len(wanted)
-            cache._counters.sets += stored
+            self._count_sets(wanted)
         # Those that were removed while they were being stored, and those computed anew that came too late.
         removed = [k for k in wanted if self._left[k].revoked or (self._anew and self._encoded[k] in late)]
         if removed:
             yield from self._write("delete", dict.fromkeys(removed))
+
+    def _count_sets(self, stored: Collection[FullKey]) -> None:
+        self._cache._counters.count_sets([self._encoded[key][0] for key in stored], len(stored))
 
     def _write(self, doing: str, changes: Mapping[FullKey, Entry | None]) -> Plan[bool]:
         """Have the store write; tell whether it did."""

@@ -58,8 +58,9 @@ class GraphCache(Cache[ValueT], LangGraphCache[ValueT]):  # pyright: ignore[repo
         for full_key, value in [*found.items()]:
             if not is_plain(value) and not self._made_own(value, asking and asking.tasks[full_key]):
                 del found[full_key]
-                self._counters.hits -= 1
-                self._counters.misses += 1
+                counts = self._counters[self._encode_keys([full_key])[0][0]]
+                counts.hits -= 1
+                counts.misses += 1
         if asking is not None and (len(found) < len(asking.keys) or asking.hits_return):
             self._tasks.note(asking, found, mode)
         return found
