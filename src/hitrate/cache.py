@@ -5,7 +5,10 @@ Both faces share everything that does not wait; they differ by an ``await``.
 
 from __future__ import annotations
 
+import weakref
 from collections.abc import AsyncIterator, Callable, Collection, Coroutine, Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
+from functools import partial
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Literal, NoReturn, Self, overload
 
@@ -17,14 +20,15 @@ from hitrate.envelope import MARK, opened
 from hitrate.errors import ClosedError, DecodeError, HitrateError, SerializationError, StoreError
 from hitrate.exclusive import a_few_lines
 from hitrate.failsafe import Failsafe, OnError, log
-from hitrate.keys import EncodedKey, check_namespaces, check_pairs, described, refuse_pair
+from hitrate.keys import EncodedKey, check_namespaces, check_pairs, described, encode_namespace, refuse_pair
 from hitrate.plans import Plan, acarry_out, carry_out
 from hitrate.serde import SerializerProtocol
 from hitrate.stats import COUNTED, CacheStats, Counters, Counts, MissTimes, NamespaceStats
-from hitrate.stores.base import Changes, Found, Store, Usage
+from hitrate.stores.base import Amounts, Changes, Found, Store, Usage
 
 if TYPE_CHECKING:
     from hitrate.entry_info import EntryInfo, NamespaceInfo
+    from hitrate.lifetime import Lifetime
     from hitrate.listing import Listing
     from hitrate.stores.base import Capability
     from hitrate.stores.withholding import WithholdingStore
@@ -80,6 +84,8 @@ class Cache(BaseCache[ValueT]):
         self._missed = MissTimes()
         self._codec = codec(self.serde, self._first_use_of)
         self._closed = False
+        if type(store).add_counts is not Store.add_counts:
+            self._counters.when_used(partial(_tell_counts, weakref.ref(self)))
         self._looks_in: tuple[Any, str] = (store, "get")
 
     @classmethod
@@ -572,13 +578,18 @@ class Cache(BaseCache[ValueT]):
         return self._store.offers
 
     @overload
-    def stats(self, *, by: None = None) -> CacheStats: ...
+    def stats(self, *, by: None = None, lifetime: bool = False) -> CacheStats: ...
     @overload
-    def stats(self, *, by: Literal["namespace"]) -> dict[Namespace | None, NamespaceStats]: ...
-    def stats(self, *, by: str | None = None) -> CacheStats | dict[Namespace | None, NamespaceStats]:
+    def stats(self, *, by: Literal["namespace"], lifetime: bool = False) -> dict[Namespace | None, NamespaceStats]: ...
+    def stats(
+        self, *, by: str | None = None, lifetime: bool = False
+    ) -> CacheStats | dict[Namespace | None, NamespaceStats]:
         """Return what the cache did since it was opened, and what it holds now.
 
         Args:
+            lifetime: what all caches on this backend did, in all processes until now, in place of this one alone. Other
+                processes tell it every ten seconds, and when they close the cache or end. A cache in memory has no
+                life but this.
             by: ``"namespace"`` for what it did in each namespace, as a dict; those that nothing was done in are left
                 out. Under None is what is counted of no namespace: those after the first 4,096, and a deletion, or a
                 set of too large values, that concerned several at once.
@@ -592,21 +603,36 @@ class Cache(BaseCache[ValueT]):
         if by is not None:
             if by != "namespace":
                 raise ValueError(f'by is "namespace" or None, not {by!r}')
-            return self._stats_by_namespace()
+            return self._stats_of_lifetime_by_namespace() if lifetime else self._stats_by_namespace()
         try:
             usage = self._store.usage()
         except StoreError as error:
             self._failsafe.failed("stats", error)
             usage = Usage(0, 0, 0, 0)
-        return self._stats_with(usage)
+        stats = self._stats_with(usage)
+        return self._of_lifetime(stats) if lifetime else stats
+
+    def _of_lifetime(self, stats: CacheStats) -> CacheStats:
+        from hitrate.lifetime import totals_of
+
+        return replace(stats, **totals_of(self._read_lifetime()))
+
+    def _stats_of_lifetime_by_namespace(self) -> dict[Namespace | None, NamespaceStats]:
+        from hitrate.lifetime import by_namespace
+
+        return by_namespace(self._read_lifetime())
+
+    def _read_lifetime(self) -> Amounts:
+        try:
+            return self._lifetime.read()
+        except StoreError as error:
+            self._failsafe.failed("stats", error)
+            return self._lifetime.owed()
 
     def _stats_by_namespace(self) -> dict[Namespace | None, NamespaceStats]:
         decode = self._codec.key_decoder()
         tokens = self._counters.ledger.tokens_by_namespace()
-        counts = {
-            None if name is None else decode(name, b"")[0]: each
-            for name, each in self._counts_by_name().items()
-        }
+        counts = {None if name is None else decode(name, b"")[0]: each for name, each in self._counts_by_name().items()}
         return {
             namespace: NamespaceStats(
                 **{each: getattr(counts.get(namespace, _NO_COUNTS), each) for each in COUNTED},
@@ -615,12 +641,26 @@ class Cache(BaseCache[ValueT]):
             for namespace in dict.fromkeys([*counts, *tokens])
         }
 
+    @property
+    def _lifetime(self) -> Lifetime:
+        """What tells the backend what is counted, made when first used."""
+        lifetime: Lifetime | None = self.__dict__.get("_its_lifetime")
+        if lifetime is None:
+            from hitrate.lifetime import Lifetime
+
+            lifetime = self.__dict__.setdefault("_its_lifetime", Lifetime(self))
+        return lifetime
+
     def _counts_by_name(self) -> dict[Any, Counts]:
         return self._counters.by_name()
 
     def _name_of(self, namespace: Namespace) -> Any:
         """Return a namespace as the store has it."""
         return self._codec.namespaces([namespace])[0]
+
+    def _encoded_name(self, name: Any) -> bytes:
+        """Return the encoding of a namespace as the store has it."""
+        return name if isinstance(name, bytes) else encode_namespace(name)
 
     def _count_in(self, namespace: Namespace) -> int:
         """Return how many entries a namespace holds."""
@@ -652,12 +692,18 @@ class Cache(BaseCache[ValueT]):
         """Close the cache; what was acknowledged stays stored. Calling it again does nothing."""
         if not self._closed:
             self._closed = True
+            if "_its_lifetime" in self.__dict__:
+                self._lifetime.end()
             self._store.close()
 
     async def aclose(self) -> None:
         """Asynchronously close the cache; as ``close``."""
         if not self._closed:
             self._closed = True
+            if "_its_lifetime" in self.__dict__:
+                from asyncio import to_thread
+
+                await to_thread(self._lifetime.end)
             await self._store.aclose()
 
     def _refuse_closed(self) -> None:
@@ -709,6 +755,13 @@ def _check_parts(serde: object, clock: object) -> None:
         )
     if not callable(clock):
         raise TypeError(f"clock is a function that returns the seconds since the epoch, not {described(clock)}")
+
+
+def _tell_counts(ref: weakref.ref[Cache[Any]]) -> None:
+    """Tell a cache's backend from now on what is counted, if the cache is there."""
+    cache = ref()
+    if cache is not None:
+        cache._lifetime.begin()
 
 
 def _listed(keys: Iterable[FullKey]) -> Sequence[FullKey]:

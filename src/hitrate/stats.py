@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, field
 from itertools import islice
 from operator import itemgetter
@@ -164,8 +164,16 @@ class Counters(dict[Any, Counts]):
         self.errors = 0
         self.ledger = Ledger()
         self._own: WeakSet[OwnCounts] = WeakSet()
+        self._begin: Callable[[], object] | None = None
+
+    def when_used(self, begin: Callable[[], object]) -> None:
+        """Have a function called when something is first counted."""
+        self._begin = begin
 
     def __missing__(self, name: Any) -> Counts:
+        begin, self._begin = self._begin, None
+        if begin is not None:
+            begin()
         return self.rest if len(self) >= COUNTED_NAMESPACES else self.setdefault(name, Counts())
 
     def own(self, name: Any) -> OwnCounts:

@@ -141,16 +141,16 @@ class TieredCache(ComputingCache[ValueT]):
     # The whole
 
     @overload
-    def stats(self, *, by: None = None) -> CacheStats: ...
+    def stats(self, *, by: None = None, lifetime: bool = False) -> CacheStats: ...
     @overload
-    def stats(self, *, by: Literal["namespace"]) -> dict[Namespace | None, NamespaceStats]: ...
-    def stats(self, *, by: Any = None) -> Any:
+    def stats(self, *, by: Literal["namespace"], lifetime: bool = False) -> dict[Namespace | None, NamespaceStats]: ...
+    def stats(self, *, by: Any = None, lifetime: bool = False) -> Any:
         """Return what the cache did since it was opened, and what the farthest tier that answers holds now.
 
         ``evictions`` and ``expirations`` are that tier's too; those of each are in its own ``stats()``. The arguments
         are those of ``Cache.stats``.
         """
-        return super().stats(by=by)
+        return super().stats(by=by, lifetime=lifetime)
 
     def _stats_with(self, usage: Usage) -> CacheStats:
         stats = super()._stats_with(usage)

@@ -325,6 +325,10 @@ class Store(ABC):
         """Return the counters that outlive processes; None for a store that keeps none."""
         return None
 
+    def removals(self) -> tuple[int, int]:
+        """Return how many evictions and expirations this store has counted since it was opened, without waiting."""
+        return 0, 0
+
     def listen(self, listener: Listener) -> Channel | None:
         """Tell a listener of every change from now on; None if this store has no way to know of others' changes."""
         return None

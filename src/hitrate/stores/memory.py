@@ -254,6 +254,9 @@ class MemoryStore(Store):
         spaces = list(self.spaces.values())
         return f"entries={sum(map(len, spaces))}, bytes={sum(space.size for space in spaces)}"
 
+    def removals(self) -> tuple[int, int]:
+        return self._evictions, self._expirations
+
     def usage(self) -> Usage:
         usage = self._change(self._usage)
         if self.due.soonest != NEVER and self.due.soonest <= self._clock():

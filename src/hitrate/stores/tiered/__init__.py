@@ -640,6 +640,9 @@ class TieredStore(Store):
     async def aexpired(self, keys: Sequence[EncodedKey]) -> Sequence[bool]:
         return await self._far.store.aexpired(keys)
 
+    def removals(self) -> tuple[int, int]:
+        return self._far.store.removals()
+
     def add_counts(self, amounts: Amounts) -> bool:
         return self._far.store.add_counts(amounts)
 
