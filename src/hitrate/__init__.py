@@ -27,6 +27,7 @@ if TYPE_CHECKING:
         SerializationError,
         StoreError,
     )
+    from hitrate.events import Event
     from hitrate.explaining import explain
     from hitrate.explanation import Explanation
     from hitrate.memory import InMemoryCache
@@ -49,6 +50,7 @@ _HOME = {
     "DecodeError": "errors",
     "Entry": "entry",
     "EntryInfo": "entry_info",
+    "Event": "events",
     "Explanation": "explanation",
     "FullKey": "base",
     "HitrateError": "errors",
@@ -89,6 +91,7 @@ __all__ = [
     "DecodeError",
     "Entry",
     "EntryInfo",
+    "Event",
     "Explanation",
     "FullKey",
     "HitrateError",

@@ -28,6 +28,7 @@ from hitrate.stores.base import Amounts, Changes, Found, Store, Usage
 
 if TYPE_CHECKING:
     from hitrate.entry_info import EntryInfo, NamespaceInfo
+    from hitrate.events import Event, Watch
     from hitrate.lifetime import Lifetime
     from hitrate.listing import Listing
     from hitrate.stores.base import Capability
@@ -62,6 +63,9 @@ class Cache(BaseCache[ValueT]):
         clock: returns the seconds since the epoch.
         codec: makes what encodes keys and values, of the serializer and of what is called with a new namespace.
     """
+
+    _watch: Watch | None = None
+    """Tells the hook that ``events`` is; None without one."""
 
     def __init__(
         self,
@@ -510,6 +514,32 @@ class Cache(BaseCache[ValueT]):
 
     def _clearing_under(self, prefix: Namespace) -> None:
         """Be told of what namespaces begin with; it was checked."""
+
+    # Events
+
+    @property
+    def events(self) -> Callable[[Event], object] | None:
+        """A function that is called with an ``Event`` for each thing that this cache does: ``cache.events = print``.
+
+        None, as it is at first, for none; then nothing of it takes any time. It is called on the thread, or in the
+        task, that caused the event, before that goes on, and must not use this cache. What it raises is logged once.
+        """
+        return None if self._watch is None else self._watch.hook
+
+    @events.setter
+    def events(self, hook: Callable[[Event], object] | None) -> None:
+        from hitrate.events import watch
+
+        watch(self, hook)
+
+    def _watch_store(self, told: Callable[[Any, Any, Any], None] | None) -> None:
+        """Have the store tell why entries leave it."""
+        from hitrate.stores.withholding import WithholdingStore
+
+        store = self._store
+        while isinstance(store, WithholdingStore):
+            store = store.store
+        store.told = told
 
     # Listing
 

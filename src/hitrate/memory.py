@@ -84,6 +84,7 @@ class InMemoryCache(ComputingCache[ValueT]):
         store.counters = self._counters
         self._time: Any = time if clock is wall_clock else OtherTime(clock)
         self._spaces: dict[Any, Space] = store.spaces
+        self._quick: dict[Any, Space] = store.spaces  # for the short way, which is closed while events are told
         self._exact = self._codec.exact
         self._plain = self._exact and default_ttl is None
         self._hot: deque[tuple[Space, str, Held, int]] = deque()
@@ -122,7 +123,7 @@ class InMemoryCache(ComputingCache[ValueT]):
                     if space is None or type(full_key) is not tuple or type(key) is not str:
                         plain = plain_key(full_key)
                         if plain is not full_key:
-                            for value in self.get([plain]).values():
+                            for value in InMemoryCache.get(self, [plain]).values():
                                 values[full_key] = value
                             continue
                 elif type(held[0]) is not str:
@@ -204,7 +205,7 @@ class InMemoryCache(ComputingCache[ValueT]):
 
         def hit(full_key: FullKey) -> Any:
             namespace, key = full_key
-            space = self._spaces[namespace]
+            space = self._quick[namespace]
             held = space[key]
             make = held[0]
             if type(make) is str or not held[4]:
@@ -429,6 +430,10 @@ class InMemoryCache(ComputingCache[ValueT]):
                 batch.append((namespace, key, None))  # the value it was to replace is not to be served in its place
         return batch
 
+    def _watch_store(self, told: Callable[[Any, Any, Any], None] | None) -> None:
+        super()._watch_store(told)
+        self._quick = self._spaces if told is None else {}
+
     def _count_in(self, namespace: Namespace) -> int:
         if self._closed:
             self._refuse_closed()
@@ -439,7 +444,7 @@ class InMemoryCache(ComputingCache[ValueT]):
     def close(self) -> None:
         """Close the cache and let go of its entries. Calling it again does nothing."""
         super().close()
-        self._spaces = _ClosedSpaces()
+        self._spaces = self._quick = _ClosedSpaces()
         self._hot.clear()
 
     async def aclose(self) -> None:

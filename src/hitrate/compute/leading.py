@@ -6,7 +6,7 @@ import asyncio
 import inspect
 import os
 import time
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from types import AsyncGeneratorType, CoroutineType, GeneratorType
 from typing import TYPE_CHECKING, Any
@@ -390,7 +390,7 @@ class Run:
             late.update(
                 (yield from self._settle(token, {key: wanted.get(key) for key in keys}))
             )  # not only wanted ones
-            self._count_sets([key for key in wanted if self._encoded[key] not in late])
+            self._count_sets({key: entry for key, entry in wanted.items() if self._encoded[key] not in late})
             overdue = [key for key in wanted if self._encoded[key] in late]
             if overdue and self._seconds >= (self._terms.lease or 0.0):
                 self._computing.came_late(overdue[0], self._seconds, self._terms.lease)
@@ -403,8 +403,10 @@ class Run:
         if removed:
             yield from self._write("delete", dict.fromkeys(removed))
 
-    def _count_sets(self, stored: Collection[FullKey]) -> None:
+    def _count_sets(self, stored: Mapping[FullKey, Entry]) -> None:
         self._cache._counters.count_sets([self._encoded[key][0] for key in stored], len(stored))
+        if self._cache._watch is not None:
+            self._cache._watch.computed(stored, self._seconds)
 
     def _write(self, doing: str, changes: Mapping[FullKey, Entry | None]) -> Plan[bool]:
         """Have the store write; tell whether it did."""

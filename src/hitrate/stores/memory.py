@@ -439,8 +439,7 @@ class MemoryStore(Store):
         if space.live:
             self._settle(space)
             if space.get(key) is held:
-                self._drop(space, key)
-                self._expirations += 1
+                self._drop_expired(space, key)
                 self._tidy()
 
     def _clear(self, namespaces: Sequence[Any] | None, garbage: list[Space], rest: list[Any]) -> None:
@@ -580,8 +579,7 @@ class MemoryStore(Store):
                 if space is None or held is None or held[EXPIRY] is None:
                     continue
                 if held[EXPIRY] <= now:
-                    self._drop(space, key)
-                    self._expirations += 1
+                    self._drop_expired(space, key)
                 else:  # its TTL was set anew
                     self.due.add(held[EXPIRY], name, key)
         return taken == most
@@ -667,6 +665,14 @@ class MemoryStore(Store):
         self._drop(space, key)
         self._evictions += 1
         space.counts.evictions += 1
+        if self.told is not None:
+            self.told(space.name, key, "evicted")
+
+    def _drop_expired(self, space: Space, key: Any) -> None:
+        self._drop(space, key)
+        self._expirations += 1
+        if self.told is not None:
+            self.told(space.name, key, "expired")
 
     def _clear_visited(self, space: Space, key: Any) -> None:
         held = space[key]
@@ -677,6 +683,8 @@ class MemoryStore(Store):
         """Drop a value that the cache could never hold, and the one it was to replace."""
         line = "the value of namespace %r, key %r takes %s bytes, more than max_bytes=%s; not stored"
         when_free(log.warning, line, name, key, size, self._max_bytes)
+        if self.told is not None:
+            self.told(name, key, "too large")
         space = self.spaces.get(name)
         if space is not None and key in space:
             self._drop(space, key)

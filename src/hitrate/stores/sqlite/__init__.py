@@ -368,6 +368,8 @@ class SqliteStore(Store):
             if outcome.evicted:
                 self._count_evictions(outcome.evicted)
             for encoded, size in outcome.too_large:
+                if self.told is not None:
+                    self.told(*encoded, "too large")
                 log.warning(
                     "the value of %s takes %s bytes, more than max_bytes=%s; not stored",
                     spelled(*encoded),
