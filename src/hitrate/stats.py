@@ -145,9 +145,11 @@ class OwnCounts(Counts):
         self.whole = whole
 
     def __del__(self) -> None:
-        hits, saved = self.hits, self.seconds_saved
-        self.whole.hits += hits
-        self.whole.seconds_saved += saved
+        whole = getattr(self, "whole", None)
+        if whole is not None:  # else an interrupt came before it was made
+            hits, saved = self.hits, self.seconds_saved
+            whole.hits += hits
+            whole.seconds_saved += saved
 
 
 class Counters(dict[Any, Counts]):
