@@ -25,6 +25,7 @@ PAGES = {
     "docs/operations.md": 2,
     "docs/own-types.md": 1,
     "docs/serializers.md": 1,
+    "docs/why-a-miss.md": 3,
 }
 """The pages whose examples are run, and how many each has."""
 

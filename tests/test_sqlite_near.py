@@ -359,10 +359,10 @@ def test_own_commits_beside_unknown_ones_do_not_pass_for_all(cache: Counted, pat
 
 def test_a_set_that_changes_no_byte_is_no_commit(cache: Counted, path: Path) -> None:
     """At one moment of the clock: the number stays, and the next commit of another process is the one to follow it."""
-    for change in ({B: (1, None)}, {B: (1, None), C: (1, None)}):
-        cache.set({A: (1, None), B: (1, None), C: (1, None)})
-        warm(cache, A)
-        with SqliteCache[Any](path=path, clock=cache._clock) as other:
+    with SqliteCache[Any](path=path, clock=cache._clock) as other:
+        for change in ({B: (1, None)}, {B: (1, None), C: (1, None)}):
+            cache.set({A: (1, None), B: (1, None), C: (1, None)})
+            warm(cache, A)
             cache.set(change)
             other.set({A: (2, None)})
             assert cache.get([A]) == {A: 2}

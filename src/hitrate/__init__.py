@@ -27,6 +27,7 @@ if TYPE_CHECKING:
         SerializationError,
         StoreError,
     )
+    from hitrate.events import Event
     from hitrate.explaining import explain
     from hitrate.explanation import Explanation
     from hitrate.memory import InMemoryCache
@@ -36,18 +37,20 @@ if TYPE_CHECKING:
     from hitrate.runs import bypass, refresh, scope
     from hitrate.serde import MsgpackSerializer, SerializerProtocol
     from hitrate.sqlite import SqliteCache
-    from hitrate.stats import CacheStats
+    from hitrate.stats import CacheInfo, CacheStats, NamespaceStats
     from hitrate.stores.base import Store, Usage
     from hitrate.tiered import TieredCache
 
 _HOME = {
     "BaseCache": "base",
+    "CacheInfo": "stats",
     "CacheStats": "stats",
     "ClosedError": "errors",
     "ComputingCache": "compute.cache",
     "DecodeError": "errors",
     "Entry": "entry",
     "EntryInfo": "entry_info",
+    "Event": "events",
     "Explanation": "explanation",
     "FullKey": "base",
     "HitrateError": "errors",
@@ -55,6 +58,7 @@ _HOME = {
     "MsgpackSerializer": "serde",
     "Namespace": "base",
     "NamespaceInfo": "entry_info",
+    "NamespaceStats": "stats",
     "NewerFormatError": "errors",
     "PostgresCache": "postgres",
     "ReadOnlyError": "errors",
@@ -80,12 +84,14 @@ _HOME = {
 
 __all__ = [
     "BaseCache",
+    "CacheInfo",
     "CacheStats",
     "ClosedError",
     "ComputingCache",
     "DecodeError",
     "Entry",
     "EntryInfo",
+    "Event",
     "Explanation",
     "FullKey",
     "HitrateError",
@@ -93,6 +99,7 @@ __all__ = [
     "MsgpackSerializer",
     "Namespace",
     "NamespaceInfo",
+    "NamespaceStats",
     "NewerFormatError",
     "PostgresCache",
     "ReadOnlyError",

@@ -5,9 +5,12 @@ Both faces share everything that does not wait; they differ by an ``await``.
 
 from __future__ import annotations
 
+import weakref
 from collections.abc import AsyncIterator, Callable, Collection, Coroutine, Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
+from functools import partial
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, NoReturn, Self
+from typing import TYPE_CHECKING, Any, Literal, NoReturn, Self, overload
 
 from hitrate.base import TTL, BaseCache, FullKey, Namespace, ValueT
 from hitrate.clock import wall_clock
@@ -17,14 +20,16 @@ from hitrate.envelope import MARK, opened
 from hitrate.errors import ClosedError, DecodeError, HitrateError, SerializationError, StoreError
 from hitrate.exclusive import a_few_lines
 from hitrate.failsafe import Failsafe, OnError, log
-from hitrate.keys import EncodedKey, check_namespaces, check_pairs, described, refuse_pair
+from hitrate.keys import EncodedKey, check_namespaces, check_pairs, described, encode_namespace, refuse_pair
 from hitrate.plans import Plan, acarry_out, carry_out
 from hitrate.serde import SerializerProtocol
-from hitrate.stats import CacheStats, Counters, MissTimes
-from hitrate.stores.base import Changes, Found, Store, Usage
+from hitrate.stats import COUNTED, CacheStats, Counters, Counts, MissTimes, NamespaceStats
+from hitrate.stores.base import Amounts, Changes, Found, Store, Usage
 
 if TYPE_CHECKING:
     from hitrate.entry_info import EntryInfo, NamespaceInfo
+    from hitrate.events import Event, Watch
+    from hitrate.lifetime import Lifetime
     from hitrate.listing import Listing
     from hitrate.stores.base import Capability
     from hitrate.stores.withholding import WithholdingStore
@@ -33,6 +38,7 @@ _DECODED_AT_ONCE = 256
 """How many values a coroutine decodes before it lets the event loop serve others."""
 
 _MISS: Any = object()
+_NO_COUNTS = Counts()
 
 NAMESPACE_OF_TASKS = "__pregel_ns_writes"
 """What the namespaces of LangGraph's tasks begin with."""
@@ -58,6 +64,9 @@ class Cache(BaseCache[ValueT]):
         codec: makes what encodes keys and values, of the serializer and of what is called with a new namespace.
     """
 
+    _watch: Watch | None = None
+    """Tells the hook that ``events`` is; None without one."""
+
     def __init__(
         self,
         store: Store,
@@ -78,7 +87,10 @@ class Cache(BaseCache[ValueT]):
         self._failsafe = Failsafe(on_error, self._counters, type(self).__name__)
         self._missed = MissTimes()
         self._codec = codec(self.serde, self._first_use_of)
+        self._its_lifetime: Lifetime | None = None
         self._closed = False
+        if type(store).add_counts is not Store.add_counts:
+            self._counters.when_used(partial(_tell_counts, weakref.ref(self)))
         self._looks_in: tuple[Any, str] = (store, "get")
 
     @classmethod
@@ -145,11 +157,12 @@ class Cache(BaseCache[ValueT]):
         self, keys: Sequence[FullKey], encoded: Sequence[EncodedKey], found: Sequence[Found]
     ) -> dict[FullKey, ValueT]:
         """Decode what was found; an entry that cannot be decoded is a miss and concerns no other."""
-        counters, codec = self._counters, self._codec
+        codec = self._codec
         if len(found) == 1:  # fast path: one key
             entry = found[0]
+            counts = self._counters[encoded[0][0]]
             if entry is None:
-                counters.misses += 1
+                counts.misses += 1
                 self._missed.note(encoded, self._clock())
                 return {}
             if type(entry) is tuple:
@@ -160,9 +173,9 @@ class Cache(BaseCache[ValueT]):
                 except DecodeError:
                     pass  # it may be in an envelope; else it is told below
                 else:
-                    counters.hits += 1
+                    counts.hits += 1
                     if entry[3]:
-                        counters.seconds_saved += entry[3]
+                        counts.seconds_saved += entry[3]
                     return {keys[0]: value}
         values: dict[FullKey, ValueT] = {}
         saved = 0.0
@@ -184,25 +197,21 @@ class Cache(BaseCache[ValueT]):
             elif isinstance(entry, HitrateError):
                 self._entry_failed(full_key, entry)
             missed.append(encoded_key)
-        misses = len(missed)
-        hits = len(keys) - misses
-        counters.hits += hits
         if missed:
-            counters.misses += misses
             self._missed.note(missed, self._clock())
-        if saved:
-            counters.seconds_saved += saved
+        self._counters.count_read(encoded, found, missed, saved)
         return values
 
     def _one_unwrapped(self, full_key: FullKey, encoded: Sequence[EncodedKey], entry: Entry) -> dict[FullKey, ValueT]:
         """Return the value of the only entry that was found, which is in an envelope; count it."""
         value = self._unwrapped(full_key, encoded[0], entry)
+        counts = self._counters[encoded[0][0]]
         if value is _MISS:
-            self._counters.misses += 1
+            counts.misses += 1
             self._missed.note(encoded, self._clock())
             return {}
-        self._counters.hits += 1
-        self._counters.seconds_saved += entry[3]
+        counts.hits += 1
+        counts.seconds_saved += entry[3]
         return {full_key: value}
 
     def _unwrapped(self, full_key: FullKey, encoded_key: Any, entry: Any) -> Any:
@@ -308,9 +317,16 @@ class Cache(BaseCache[ValueT]):
         ) from error
 
     def _count_write(self, changes: Changes, removed: int) -> None:
-        stored = len(changes) - list(changes.values()).count(None)
-        self._counters.deletes += removed
-        self._counters.sets += stored
+        if len(changes) == 1:
+            (((name, _), entry),) = changes.items()
+            counts = self._counters[name]
+            if entry is not None:
+                counts.sets += 1
+            counts.deletes += removed
+            return
+        stored = [name for (name, _), entry in changes.items() if entry is not None]
+        self._counters.count_sets(stored, len(stored))
+        self._counters.count_removed([name for (name, _), entry in changes.items() if entry is None], removed)
 
     # Removing
 
@@ -333,7 +349,7 @@ class Cache(BaseCache[ValueT]):
         except StoreError as error:
             carry_out(self._dropped("delete", error, changes))
             return 0
-        self._counters.deletes += removed
+        self._counters.count_removed([name for name, _ in changes], removed)
         return removed
 
     async def adelete(self, keys: Sequence[FullKey]) -> int:
@@ -344,7 +360,7 @@ class Cache(BaseCache[ValueT]):
         except StoreError as error:
             await acarry_out(self._dropped("delete", error, changes))
             return 0
-        self._counters.deletes += removed
+        self._counters.count_removed([name for name, _ in changes], removed)
         return removed
 
     def clear(self, namespaces: Sequence[Namespace] | None = None) -> None:
@@ -500,6 +516,32 @@ class Cache(BaseCache[ValueT]):
     def _clearing_under(self, prefix: Namespace) -> None:
         """Be told of what namespaces begin with; it was checked."""
 
+    # Events
+
+    @property
+    def events(self) -> Callable[[Event], object] | None:
+        """A function that is called with an ``Event`` for each thing that this cache does: ``cache.events = print``.
+
+        None, as it is at first, for none; then nothing of it takes any time. It is called on the thread, or in the
+        task, that caused the event, before that goes on, and must not use this cache. What it raises is logged once.
+        """
+        return None if self._watch is None else self._watch.hook
+
+    @events.setter
+    def events(self, hook: Callable[[Event], object] | None) -> None:
+        from hitrate.events import watch
+
+        watch(self, hook)
+
+    def _watch_store(self, told: Callable[[Any, Any, Any], None] | None) -> None:
+        """Have the store tell why entries leave it."""
+        from hitrate.stores.withholding import WithholdingStore
+
+        store = self._store
+        while isinstance(store, WithholdingStore):
+            store = store.store
+        store.told = told
+
     # Listing
 
     def entries(self, under: Namespace = ()) -> Iterator[EntryInfo]:
@@ -566,33 +608,112 @@ class Cache(BaseCache[ValueT]):
         """The capabilities that its store declares: ``"bounds"``, ``"forks under load"``."""
         return self._store.offers
 
-    def stats(self) -> CacheStats:
-        """Return what the cache did since it was opened, and what it holds now."""
+    @overload
+    def stats(self, *, by: None = None, lifetime: bool = False) -> CacheStats: ...
+    @overload
+    def stats(self, *, by: Literal["namespace"], lifetime: bool = False) -> dict[Namespace | None, NamespaceStats]: ...
+    def stats(
+        self, *, by: str | None = None, lifetime: bool = False
+    ) -> CacheStats | dict[Namespace | None, NamespaceStats]:
+        """Return what the cache did since it was opened, and what it holds now.
+
+        Args:
+            lifetime: what all caches on this backend did, in all processes until now, in place of this one alone. Other
+                processes tell it every ten seconds, and when they close the cache or end. A cache in memory has no
+                life but this.
+            by: ``"namespace"`` for what it did in each namespace, as a dict; those that nothing was done in are left
+                out. Under None is what is counted of no namespace: those after the first 4,096, and a deletion, or a
+                set of too large values, that concerned several at once.
+
+        Raises:
+            ValueError: ``by`` is something else.
+            ClosedError: the cache is closed.
+        """
         if self._closed:
             self._refuse_closed()
+        if by is not None:
+            if by != "namespace":
+                raise ValueError(f'by is "namespace" or None, not {by!r}')
+            return self._stats_of_lifetime_by_namespace() if lifetime else self._stats_by_namespace()
         try:
             usage = self._store.usage()
         except StoreError as error:
             self._failsafe.failed("stats", error)
             usage = Usage(0, 0, 0, 0)
-        return self._stats_with(usage)
+        stats = self._stats_with(usage)
+        return self._of_lifetime(stats) if lifetime else stats
+
+    def _of_lifetime(self, stats: CacheStats) -> CacheStats:
+        from hitrate.lifetime import totals_of
+
+        return replace(stats, **totals_of(self._read_lifetime()))
+
+    def _stats_of_lifetime_by_namespace(self) -> dict[Namespace | None, NamespaceStats]:
+        from hitrate.lifetime import by_namespace
+
+        return by_namespace(self._read_lifetime())
+
+    def _read_lifetime(self) -> Amounts:
+        try:
+            return self._lifetime.read()
+        except StoreError as error:
+            self._failsafe.failed("stats", error)
+            return self._lifetime.owed()
+
+    def _stats_by_namespace(self) -> dict[Namespace | None, NamespaceStats]:
+        decode = self._codec.key_decoder()
+        tokens = self._counters.ledger.tokens_by_namespace()
+        counts = {None if name is None else decode(name, b"")[0]: each for name, each in self._counts_by_name().items()}
+        return {
+            namespace: NamespaceStats(
+                **{each: getattr(counts.get(namespace, _NO_COUNTS), each) for each in COUNTED},
+                tokens_saved={} if namespace is None else tokens.get(namespace, {}),
+            )
+            for namespace in dict.fromkeys([*counts, *tokens])
+        }
+
+    @property
+    def _lifetime(self) -> Lifetime:
+        """What tells the backend what is counted, made when first used."""
+        lifetime = self._its_lifetime
+        if lifetime is None:
+            from hitrate.lifetime import Lifetime
+
+            with a_few_lines:  # `vars(self)` would do without, and make all that is read of this object slower (3.11)
+                lifetime = self._its_lifetime = self._its_lifetime or Lifetime(self)
+        return lifetime
+
+    def _counts_by_name(self) -> dict[Any, Counts]:
+        return self._counters.by_name()
+
+    def _name_of(self, namespace: Namespace) -> Any:
+        """Return a namespace as the store has it."""
+        return self._codec.namespaces([namespace])[0]
+
+    def _encoded_name(self, name: Any) -> bytes:
+        """Return the encoding of a namespace as the store has it."""
+        return name if isinstance(name, bytes) else encode_namespace(name)
+
+    def _count_in(self, namespace: Namespace) -> int:
+        """Return how many entries a namespace holds."""
+        return sum(each.namespace == namespace for each in self.entries(under=namespace))
 
     def _stats_with(self, usage: Usage) -> CacheStats:
-        counters = self._counters
+        counts = self._counters.total()
         return CacheStats(
-            hits=counters.hits,
-            misses=counters.misses,
-            sets=counters.sets,
-            deletes=counters.deletes,
+            hits=counts.hits,
+            misses=counts.misses,
+            sets=counts.sets,
+            deletes=counts.deletes,
             evictions=usage.evictions,
             expirations=usage.expirations,
-            errors=counters.errors,
+            errors=self._counters.errors,
             entries=usage.entries,
             bytes=usage.bytes,
-            seconds_saved=counters.seconds_saved,
+            seconds_saved=counts.seconds_saved,
             disk_bytes=usage.disk_bytes,
             breaker=self._store.breaker,
-            tokens_saved=counters.ledger.tokens_saved(),
+            tokens_saved=self._counters.ledger.tokens_saved(),
         )
 
     def _hits_by_tier(self, stats: CacheStats) -> dict[str, int]:
@@ -603,12 +724,18 @@ class Cache(BaseCache[ValueT]):
         """Close the cache; what was acknowledged stays stored. Calling it again does nothing."""
         if not self._closed:
             self._closed = True
+            if self._its_lifetime is not None:
+                self._lifetime.end()
             self._store.close()
 
     async def aclose(self) -> None:
         """Asynchronously close the cache; as ``close``."""
         if not self._closed:
             self._closed = True
+            if self._its_lifetime is not None:
+                from asyncio import to_thread
+
+                await to_thread(self._lifetime.end)
             await self._store.aclose()
 
     def _refuse_closed(self) -> None:
@@ -660,6 +787,13 @@ def _check_parts(serde: object, clock: object) -> None:
         )
     if not callable(clock):
         raise TypeError(f"clock is a function that returns the seconds since the epoch, not {described(clock)}")
+
+
+def _tell_counts(ref: weakref.ref[Cache[Any]]) -> None:
+    """Tell a cache's backend from now on what is counted, if the cache is there."""
+    cache = ref()
+    if cache is not None:
+        cache._lifetime.begin()
 
 
 def _listed(keys: Iterable[FullKey]) -> Sequence[FullKey]:

@@ -14,7 +14,7 @@ from collections.abc import Callable, Coroutine, Mapping, Sequence
 from operator import call
 from typing import Any
 
-from hitrate.base import TTL, FullKey, ValueT
+from hitrate.base import TTL, FullKey, Namespace, ValueT
 from hitrate.cache import _MISS, _raise
 from hitrate.clock import OtherTime, wall_clock
 from hitrate.compute.cache import ComputingCache
@@ -25,11 +25,11 @@ from hitrate.failsafe import OnError
 from hitrate.keys import check_pairs, plain_key, refuse_keys, refuse_pair
 from hitrate.memory_codec import FLOATS, MemoryCodec
 from hitrate.serde import SerializerProtocol, copier, is_immutable
-from hitrate.stats import REMEMBERED_MISSES
+from hitrate.stats import REMEMBERED_MISSES, Counts
 from hitrate.stores.base import Evict
 from hitrate.stores.due import NEVER
 from hitrate.stores.memory import ABSENT, MemoryStore
-from hitrate.stores.space import ENTRY_OVERHEAD, Held, Space, footprint
+from hitrate.stores.space import ENTRY_OVERHEAD, SECONDS, Held, Space, footprint
 
 _FLOAT_SIZE = sys.getsizeof(1.0)
 
@@ -38,6 +38,8 @@ _HOT_BYTES = 1 << 19
 entries of 1 kB, whose objects take 5 MB, it took half as long again."""
 
 _FOR_EVER = float("inf")
+
+_NOBODY: dict[Any, Held] = {}
 
 _OFTEN, _RARELY = 63, 1023
 """One hit in 64 chooses how its entry is held, and one in 1,024 while the originals take what they may."""
@@ -79,8 +81,10 @@ class InMemoryCache(ComputingCache[ValueT]):
     ) -> None:
         store = MemoryStore(max_bytes=max_bytes, max_entries=max_entries, clock=clock, evict=evict)
         super().__init__(store, serde=serde, default_ttl=default_ttl, on_error=on_error, clock=clock, codec=MemoryCodec)
+        store.counters = self._counters
         self._time: Any = time if clock is wall_clock else OtherTime(clock)
         self._spaces: dict[Any, Space] = store.spaces
+        self._quick: dict[Any, Space] = store.spaces  # for the short way, which is closed while events are told
         self._exact = self._codec.exact
         self._plain = self._exact and default_ttl is None
         self._hot: deque[tuple[Space, str, Held, int]] = deque()
@@ -108,8 +112,7 @@ class InMemoryCache(ComputingCache[ValueT]):
         spaces = self._spaces
         missed = self._missed
         decodes, loads = self._exact, self._loads
-        hits = misses = 0
-        saved = 0.0
+        misses = 0
         try:
             for full_key in keys:
                 namespace, key = full_key
@@ -120,7 +123,7 @@ class InMemoryCache(ComputingCache[ValueT]):
                     if space is None or type(full_key) is not tuple or type(key) is not str:
                         plain = plain_key(full_key)
                         if plain is not full_key:
-                            for value in self.get([plain]).values():
+                            for value in InMemoryCache.get(self, [plain]).values():
                                 values[full_key] = value
                             continue
                 elif type(held[0]) is not str:
@@ -128,8 +131,9 @@ class InMemoryCache(ComputingCache[ValueT]):
                         values[full_key] = held[1] if held[0] is None else held[0](held[1])
                         if not held[4]:
                             self._store.visit(space, key, held)
-                        hits += 1
-                        saved += held[3]
+                        space.counts.hits += 1
+                        if held[3]:
+                            space.counts.seconds_saved += held[3]
                         continue
                     self._store.expire(space, key, held)
                 else:
@@ -139,59 +143,83 @@ class InMemoryCache(ComputingCache[ValueT]):
                         if number & self._settling and (held[2] is None or held[2] > self._time.time()):
                             try:
                                 values[full_key] = loads((held[0], held[1]))
-                                hits += 1
-                                saved += held[3]
+                                space.counts.hits += 1
+                                if held[3]:
+                                    space.counts.seconds_saved += held[3]
                                 continue
                             except DecodeError:
                                 pass  # told below
                     value = self._unpacked(space, full_key, held)
                     if value is not _MISS:
                         values[full_key] = value
-                        hits += 1
-                        saved += held[3]
+                        space.counts.hits += 1
+                        if held[3]:
+                            space.counts.seconds_saved += held[3]
                         continue
+                self._counters[namespace].misses += 1
                 misses += 1
                 missed[full_key] = self._time.time()
         except (TypeError, ValueError) as error:
+            self._uncount(keys, values)
             refuse_keys(keys, error)
-        counters = self._counters
-        counters.hits += hits
-        if saved:
-            counters.seconds_saved += saved
         if misses:
-            counters.misses += misses
             if len(missed) > REMEMBERED_MISSES:
                 missed.forget(misses)
         elif not values and self._closed:  # nothing was asked for, and so nothing told that it is closed
             self._refuse_closed()
         return values
 
+    def _uncount(self, keys: Sequence[FullKey], values: Mapping[FullKey, Any]) -> None:
+        """Take back what was counted of a read that came upon a wrong key: a misuse counts nothing.
+
+        Args:
+            keys: that were asked for.
+            values: what was found for those before the wrong one.
+        """
+        for full_key in keys:
+            try:
+                namespace, key = plain_key(full_key)
+            except TypeError:
+                return
+            counts = self._counters[namespace]
+            if full_key in values:
+                seconds = self._spaces.get(namespace, _NOBODY).get(key, ABSENT)[SECONDS]
+                counts.hits -= 1
+                counts.seconds_saved -= seconds
+            else:
+                counts.misses -= 1
+
     async def aget(self, keys: Sequence[FullKey]) -> dict[FullKey, ValueT]:
         """Asynchronously get the cached values for the given keys; as ``get``, which never waits here."""
         return InMemoryCache.get(self, keys)  # not that of a subclass, which has been here already
 
-    def _hit(self, full_key: FullKey) -> Any:
-        """Return the value of a key whose entry is in the form that serves its hits best; ``_MISS`` for any other.
+    def _short_way(self, counts: Counts | None = None) -> Callable[[FullKey], Any]:
+        """Return a function that serves a hit with less ado than ``get``, which must be asked about what it misses.
 
-        The hit of a cached function, with less ado than ``get``, which must be asked about what is missed here.
+        It returns the value of a key whose entry is in the form that serves its hits best, and ``_MISS`` for any other.
+        It raises KeyError where there is no entry, and ClosedError once the cache is closed.
 
-        Raises:
-            KeyError: there is no entry.
-            ClosedError: the cache is closed.
+        Args:
+            counts: where hits are counted; None for the counts of the namespace.
         """
-        namespace, key = full_key
-        held = self._spaces[namespace][key]
-        make = held[0]
-        if type(make) is str or not held[4]:
-            return _MISS
-        expiry = held[2]
-        if expiry is not None and expiry <= self._time.time():
-            return _MISS
-        counters = self._counters
-        counters.hits += 1
-        if held[3]:
-            counters.seconds_saved += held[3]
-        return held[1] if make is None else make(held[1])
+
+        def hit(full_key: FullKey) -> Any:
+            namespace, key = full_key
+            space = self._quick[namespace]
+            held = space[key]
+            make = held[0]
+            if type(make) is str or not held[4]:
+                return _MISS
+            expiry = held[2]
+            if expiry is not None and expiry <= self._time.time():
+                return _MISS
+            its_counts = space.counts if counts is None else counts
+            its_counts.hits += 1
+            if held[3]:
+                its_counts.seconds_saved += held[3]
+            return held[1] if make is None else make(held[1])
+
+        return hit
 
     def _unpacked(self, space: Space, full_key: FullKey, held: Held) -> Any:
         """Return the value of an entry held as bytes; ``_MISS`` if it has none.
@@ -286,8 +314,9 @@ class InMemoryCache(ComputingCache[ValueT]):
                 else:
                     ((full_key, (value, ttl)),) = keys.items()
                     namespace, key = full_key
-                    store, counters = self._store, self._counters
+                    store = self._store
                     space = self._spaces[namespace]
+                    counts = space.counts
                     now = self._time.time()
                     expiry = None if ttl is None else expiry_of(ttl, now)
                     latest = _FOR_EVER if expiry is None else expiry
@@ -303,18 +332,19 @@ class InMemoryCache(ComputingCache[ValueT]):
                             size = held[6]
                         # One line, within which no thread switch and no exception can come. What is not noted as due
                         # must be due no sooner than something that is.
-                        if space.room >= size and now < store.due.soonest and store.due.begins <= latest and ((old := space[key] if key in space else ABSENT)[2] or NEVER) <= latest: space[key] = held; space.room += old[6] - size; counters.sets += 1; return  # fmt: skip  # noqa: E501, E701, E702, SIM401
+                        if space.room >= size and now < store.due.soonest and store.due.begins <= latest and ((old := space[key] if key in space else ABSENT)[2] or NEVER) <= latest: space[key] = held; space.room += old[6] - size; counts.sets += 1; return  # fmt: skip  # noqa: E501, E701, E702, SIM401
             except Exception:  # noqa: S110 - another write, or a wrong one: below it is told which
                 pass
             if held is not None:
                 batch = [(space.name, key, held)]  # pyright: ignore[reportPossiblyUnboundVariable]  # bound before it
                 stored, _ = self._store.put(batch)
-                self._counters.sets += stored
+                counts = self._counters[space.name]  # pyright: ignore[reportPossiblyUnboundVariable]  # as above
+                counts.sets += stored
                 return
-        stored, removed = self._store.put(self._snapshot(keys))
-        self._counters.sets += stored
-        if removed:
-            self._counters.deletes += removed
+        changes = self._snapshot(keys)
+        stored, removed = self._store.put(changes)
+        self._counters.count_sets([name for name, _, held in changes if held is not None], stored)
+        self._counters.count_removed([name for name, _, held in changes if held is None], removed)
 
     def _set_many(self, keys: Mapping[FullKey, tuple[ValueT, TTL | None]]) -> bool:
         """Store the usual batch, of one namespace and one TTL, on a fast path; return False if it is another.
@@ -351,7 +381,8 @@ class InMemoryCache(ComputingCache[ValueT]):
                 seconds = missed.seconds_since(full_key, now) if missed else 0.0
                 batch.append((key, held_form(value, full_key, expiry, seconds, now)))
         stored = self._store.put_alike(space, batch, latest)
-        self._counters.sets += stored
+        counts = space.counts
+        counts.sets += stored
         return True
 
     def aset(self, keys: Mapping[FullKey, tuple[ValueT, TTL | None]]) -> Coroutine[Any, Any, None]:
@@ -399,10 +430,21 @@ class InMemoryCache(ComputingCache[ValueT]):
                 batch.append((namespace, key, None))  # the value it was to replace is not to be served in its place
         return batch
 
+    def _watch_store(self, told: Callable[[Any, Any, Any], None] | None) -> None:
+        super()._watch_store(told)
+        self._quick = self._spaces if told is None else {}
+
+    def _count_in(self, namespace: Namespace) -> int:
+        if self._closed:
+            self._refuse_closed()
+        now = self._time.time()
+        held = list(self._spaces.get(namespace, _NOBODY).values())
+        return sum(each[2] is None or each[2] > now for each in held)
+
     def close(self) -> None:
         """Close the cache and let go of its entries. Calling it again does nothing."""
         super().close()
-        self._spaces = _ClosedSpaces()
+        self._spaces = self._quick = _ClosedSpaces()
         self._hot.clear()
 
     async def aclose(self) -> None:

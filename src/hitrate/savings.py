@@ -89,6 +89,16 @@ class Ledger:
                 found = self._accounts.setdefault(key, found)
         return found
 
+    def tokens_by_namespace(self) -> dict[Namespace, dict[str, dict[str, int]]]:
+        """Return by namespace, and then by model, the tokens that hits spared."""
+        saved: dict[Namespace, dict[str, dict[str, int]]] = {}
+        for account in self:
+            if account.input_tokens or account.output_tokens:
+                tokens = saved.setdefault(account.namespace, {}).setdefault(account.model, {"input": 0, "output": 0})
+                tokens["input"] += account.input_tokens
+                tokens["output"] += account.output_tokens
+        return saved
+
     def tokens_saved(self) -> dict[str, dict[str, int]]:
         """Return by model the tokens that hits spared: ``{"input": ..., "output": ...}``."""
         saved: dict[str, dict[str, int]] = {}

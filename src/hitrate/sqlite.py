@@ -101,13 +101,14 @@ class SqliteCache(ComputingCache[ValueT]):
                 (full_key,) = keys
                 namespace, key = full_key
                 if type(full_key) is tuple and type(key) is str:
-                    entry = near.get_one((codec.names[namespace], key.encode()))
+                    name = codec.names[namespace]
+                    entry = near.get_one((name, key.encode()))
                     if entry is not None:
                         value = codec.loads_typed(entry[:2])
-                        counters = self._counters
-                        counters.hits += 1
+                        counts = self._counters[name]
+                        counts.hits += 1
                         if entry[3]:
-                            counters.seconds_saved += entry[3]
+                            counts.seconds_saved += entry[3]
                         return {full_key: value}
             except Exception:  # noqa: S110 - what is wrong with a key is told below, and an envelope is opened there
                 pass

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from functools import partial
-from typing import Any
+from typing import Any, Literal, overload
 
-from hitrate.base import TTL, FullKey, ValueT
-from hitrate.cache import _MISS, Cache, _listed
+from hitrate.base import TTL, FullKey, Namespace, ValueT
+from hitrate.cache import _MISS, _NO_COUNTS, Cache, _listed
 from hitrate.clock import wall_clock
 from hitrate.codec import Codec
 from hitrate.compute.cache import ComputingCache
@@ -17,7 +17,7 @@ from hitrate.errors import ClosedError, DecodeError, StoreError
 from hitrate.failsafe import OnError
 from hitrate.memory import InMemoryCache
 from hitrate.memory_codec import TieredCodec
-from hitrate.stats import CacheStats
+from hitrate.stats import COUNTED, CacheStats, Counts, NamespaceStats, added
 from hitrate.stores.base import Usage
 from hitrate.stores.tiered import TieredStore
 
@@ -85,8 +85,8 @@ class TieredCache(ComputingCache[ValueT]):
         self._looks_in = (store, "look")
         self._in_step = store.in_step
         self._near_get: Callable[[Sequence[FullKey]], dict[FullKey, Any]] = _nothing if self._near is None else near.get
-        self._near_hit: Callable[[FullKey], Any] = _missed if self._near is None else self._near._hit
-        self._before = self._near_counts()
+        self._near_hit: Callable[[FullKey], Any] = _missed if self._near is None else self._near._short_way()
+        self._before = {} if self._near is None else self._near._counters.by_name()
 
     @property
     def tiers(self) -> tuple[Cache[Any], ...]:
@@ -140,32 +140,47 @@ class TieredCache(ComputingCache[ValueT]):
 
     # The whole
 
-    def stats(self) -> CacheStats:
+    @overload
+    def stats(self, *, by: None = None, lifetime: bool = False) -> CacheStats: ...
+    @overload
+    def stats(self, *, by: Literal["namespace"], lifetime: bool = False) -> dict[Namespace | None, NamespaceStats]: ...
+    def stats(self, *, by: Any = None, lifetime: bool = False) -> Any:
         """Return what the cache did since it was opened, and what the farthest tier that answers holds now.
 
-        ``evictions`` and ``expirations`` are that tier's too; those of each are in its own ``stats()``.
+        ``evictions`` and ``expirations`` are that tier's too; those of each are in its own ``stats()``. The arguments
+        are those of ``Cache.stats``.
         """
-        return super().stats()
+        return super().stats(by=by, lifetime=lifetime)
 
     def _stats_with(self, usage: Usage) -> CacheStats:
         stats = super()._stats_with(usage)
         hits, saved = self._near_counts()
-        return replace(
-            stats,
-            hits=stats.hits + hits - self._before[0],
-            seconds_saved=stats.seconds_saved + saved - self._before[1],
-        )
+        return replace(stats, hits=stats.hits + hits, seconds_saved=stats.seconds_saved + saved)
+
+    def _counts_by_name(self) -> dict[Any, Counts]:
+        counts = super()._counts_by_name()
+        for name, near in self._near_by_name().items():
+            added(counts.setdefault(name, Counts()), near)
+        return {name: each for name, each in counts.items() if any(getattr(each, counter) for counter in COUNTED)}
+
+    def _near_by_name(self) -> dict[Any, Counts]:
+        """Return what the nearest tier counted since this cache was opened, of what is this cache's: its hits."""
+        found: dict[Any, Counts] = {}
+        for namespace, counts in ({} if self._near is None else self._near._counters.by_name()).items():
+            before = self._before.get(namespace, _NO_COUNTS)
+            mine = found[None if namespace is None else self._name_of(namespace)] = Counts()
+            mine.hits = counts.hits - before.hits
+            mine.seconds_saved = counts.seconds_saved - before.seconds_saved
+        return found
 
     def _hits_by_tier(self, stats: CacheStats) -> dict[str, int]:
-        near = self._near_counts()[0] - self._before[0]
+        near = self._near_counts()[0]
         return {"near": near, "far": stats.hits - near}
 
     def _near_counts(self) -> tuple[int, float]:
         """Return the hits in the nearest tier, which counts them, and the seconds that they saved."""
-        if self._near is None:
-            return 0, 0.0
-        counters = self._near._counters
-        return counters.hits, counters.seconds_saved
+        counts = self._near_by_name().values()
+        return sum(each.hits for each in counts), sum(each.seconds_saved for each in counts)
 
     def _described(self) -> Iterator[str]:
         yield from map(repr, self._tiers)

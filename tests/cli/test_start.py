@@ -34,7 +34,7 @@ def test_looking_imports_what_it_uses(filled: str) -> None:
         ("hitrate cl", ["clear"]),
         ("hitrate clear --ol", ["--older-than"]),
         ("hitrate import --from lang", ["langgraph", "langchain"]),
-        ("hitrate ls --sort ", ["name", "entries", "bytes", "age"]),
+        ("hitrate ls --sort ", ["name", "entries", "bytes", "hits", "saved", "age"]),
     ],
 )
 def test_a_shell_completes_commands_options_and_choices(words: str, completed: list[str]) -> None:

@@ -88,7 +88,7 @@ def test_what_is_only_read_is_read_and_not_written(tmp_path: Path) -> None:
     with SqliteCache(path=path, read_only=True) as cache:
         assert cache.get([(("a",), "k")])
         assert not store_of(cache).add_counts({(NAME, "hits"): 5})
-        assert store_of(cache).read_counts() == {(NAME, "hits"): 2}
+        assert (store_of(cache).read_counts() or {})[NAME, "hits"] == 2
     assert path.read_bytes() == before
 
 
@@ -102,16 +102,16 @@ def test_rows_that_were_written_by_hand_are_left_out(tmp_path: Path) -> None:
     con.execute("INSERT INTO counts_of_hitrate VALUES (x'02', x'61', 'much')")
     con.close()
     with SqliteCache(path=path) as cache:
-        assert store_of(cache).read_counts() == {(NAME, "hits"): 2}
+        own = {(encode_namespace(("a",)), "sets"): 1}
+        assert store_of(cache).read_counts() == {(NAME, "hits"): 2, **own}
         store_of(cache).add_counts({(NAME, "hits"): 1})
-        assert store_of(cache).read_counts() == {(NAME, "hits"): 3}
+        assert store_of(cache).read_counts() == {(NAME, "hits"): 3, **own}
         assert cache.get([(("a",), "k")]) == {(("a",), "k"): 1}
 
 
 def test_another_definition_of_the_table_is_a_tampered_file(tmp_path: Path) -> None:
     path = tmp_path / "cache.db"
-    with SqliteCache(path=path) as cache:
-        cache.set({(("a",), "k"): (1, None)})
+    SqliteCache(path=path).close()
     con = apsw.Connection(str(path))
     con.execute("CREATE TABLE counts_of_hitrate (name)")
     con.close()

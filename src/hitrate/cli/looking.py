@@ -17,26 +17,32 @@ from hitrate.cli.exits import NOT_SO, Failure
 from hitrate.cli.printing import print_json, print_json_list, print_table, shown, size, span
 from hitrate.cli.tree import SORTS, tree_rows
 from hitrate.entry_info import EntryInfo
+from hitrate.stats import NamespaceStats
 
 _SHOWN_CHARACTERS = 10_000
+
+_OF_NAMESPACE = ("hits", "misses", "sets", "deletes", "evictions", "seconds_saved", "tokens_saved")
+_LIFETIME = (*_OF_NAMESPACE, "expirations", "errors")
+_NOTHING_DONE = NamespaceStats()
 
 
 @click.command("stats")
 @cache_argument
 @json_option
 def stats_command(url: str, json_: bool) -> None:
-    """How many entries and bytes the cache at URL holds.
+    """How many entries and bytes the cache at URL holds, and what all programs did with it until now.
 
-    Hits and misses are counted in the process of each program: see hitrate.metrics.
+    Programs tell it what they did every ten seconds, and as they end.
     """
     with reading(url) as cache:
-        stats = cache.stats()
+        stats = cache.stats(lifetime=True)
         told: dict[str, Any] = {
             "cache": named(cache),
             "entries": stats.entries,
             "bytes": stats.bytes,
             "disk_bytes": stats.disk_bytes,
             "breaker": stats.breaker,
+            **{name: getattr(stats, name) for name in _LIFETIME},
         }
     if json_:
         print_json(told)
@@ -46,18 +52,23 @@ def stats_command(url: str, json_: bool) -> None:
     click.echo(f"bytes    {stats.bytes} ({size(stats.bytes)})")
     if stats.disk_bytes:
         click.echo(f"on disk  {stats.disk_bytes} ({size(stats.disk_bytes)})")
+    click.echo(f"hits     {stats.hits} of {stats.hits + stats.misses} ({stats.hit_rate:.1%})")
+    click.echo(f"saved    {span(stats.seconds_saved)}")
+    for model, tokens in stats.tokens_saved.items():
+        click.echo(f"tokens   {tokens['input']} to {shown(model)}, {tokens['output']} from it")
 
 
 @click.command("ls")
 @cache_argument
 @click.argument("under", type=namespace_of, default=())
-@click.option("--sort", type=click.Choice(SORTS), default="name", help="Largest, or oldest, first.", show_default=True)
+@click.option("--sort", type=click.Choice(SORTS), default="name", help="Most, or oldest, first.", show_default=True)
 @json_option
 def ls_command(url: str, under: Namespace, sort: str, json_: bool) -> None:
-    """The namespaces of the cache at URL, as a tree, or those UNDER one."""
+    """The namespaces of the cache at URL, as a tree, or those UNDER one, with what all programs did in them."""
     with reading(url) as cache:
         namespaces = list(cache.namespaces(under))
-    rows = tree_rows(namespaces, sort)
+        did = cache.stats(by="namespace", lifetime=True)
+    rows = tree_rows(namespaces, sort, did)
     if json_:
         own = [row.own for row in rows if row.own is not None]
         print_json_list(
@@ -67,15 +78,23 @@ def ls_command(url: str, under: Namespace, sort: str, json_: bool) -> None:
                 "bytes": info.bytes,
                 "oldest": info.oldest,
                 "newest": info.newest,
+                **{name: getattr(did.get(info.namespace, _NOTHING_DONE), name) for name in _OF_NAMESPACE},
             }
             for info in own
         )
         return
     now = time.time()
     print_table(
-        ["namespace", "entries", "bytes", "age"],
+        ["namespace", "entries", "bytes", "age", "hits", "saved"],
         (
-            [row.label, str(row.entries), size(row.bytes), span(None if row.oldest is None else now - row.oldest)]
+            [
+                row.label,
+                str(row.entries),
+                size(row.bytes),
+                span(None if row.oldest is None else now - row.oldest),
+                str(row.hits),
+                span(row.seconds_saved),
+            ]
             for row in rows
         ),
     )

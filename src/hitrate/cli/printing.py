@@ -77,6 +77,9 @@ def print_table(columns: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
         return
     widths = [max(map(len, column)) for column in zip(columns, *rows, strict=True)]
     if sys.stdout.isatty():
+        while len(widths) > 1 and 8 + sum(widths[1:]) + 2 * (len(widths) - 1) > shutil.get_terminal_size().columns:
+            widths.pop()  # the last columns are the least: a narrow window goes without
+        columns, rows = columns[: len(widths)], [row[: len(widths)] for row in rows]
         room = shutil.get_terminal_size().columns - sum(widths[1:]) - 2 * (len(columns) - 1)
         widths[0] = max(8, min(widths[0], room))
     for row in [columns, *rows]:

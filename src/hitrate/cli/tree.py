@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 from hitrate.base import Namespace
 from hitrate.entry_info import NamespaceInfo
+from hitrate.stats import NamespaceStats
 
 
 class Row:
@@ -18,6 +19,8 @@ class Row:
         entries: in it and below.
         bytes: likewise.
         oldest: when the oldest value of these was stored, None if that is not known.
+        hits: in it and below, by all programs until now.
+        seconds_saved: by these.
         own: what is in the namespace itself, None if that is nothing.
     """
 
@@ -26,11 +29,15 @@ class Row:
         self.entries = 0
         self.bytes = 0
         self.oldest: float | None = None
+        self.hits = 0
+        self.seconds_saved = 0.0
         self.own: NamespaceInfo | None = None
         self.below: dict[str, Row] = {}
 
-    def add(self, info: NamespaceInfo) -> None:
-        """Count what a namespace at or below this line holds."""
+    def add(self, info: NamespaceInfo, did: NamespaceStats) -> None:
+        """Count what a namespace at or below this line holds, and what was done in it."""
+        self.hits += did.hits
+        self.seconds_saved += did.seconds_saved
         self.entries += info.entries
         self.bytes += info.bytes
         if info.oldest is not None:
@@ -50,27 +57,33 @@ _ORDERS: dict[str, Callable[[Row], Any]] = {
     "name": lambda row: row.namespace,
     "entries": lambda row: (-row.entries, row.namespace),
     "bytes": lambda row: (-row.bytes, row.namespace),
+    "hits": lambda row: (-row.hits, row.namespace),
+    "saved": lambda row: (-row.seconds_saved, row.namespace),
     "age": lambda row: (float("inf") if row.oldest is None else row.oldest, row.namespace),
 }
 SORTS = list(_ORDERS)
 
 
-def tree_rows(namespaces: Iterable[NamespaceInfo], sort: str) -> list[Row]:
+def tree_rows(
+    namespaces: Iterable[NamespaceInfo], sort: str, did: Mapping[Namespace | None, NamespaceStats]
+) -> list[Row]:
     """Return the lines of the tree, each before those below it.
 
     Args:
         namespaces: those that hold something.
         sort: one of ``SORTS``: in which order those that begin alike come.
+        did: what was done in namespaces.
     """
+    nothing = NamespaceStats()
     root = Row(())
     for info in namespaces:
         row = root
         for depth, part in enumerate(info.namespace):
             row = row.below.setdefault(part, Row(info.namespace[: depth + 1]))
-            row.add(info)
+            row.add(info, did.get(info.namespace, nothing))
         row.own = info
     if root.own is not None:
-        root.add(root.own)
+        root.add(root.own, did.get((), nothing))
     rows = [root] if root.own is not None else []
     order = _ORDERS[sort]
     waiting = sorted(root.below.values(), key=order, reverse=True)

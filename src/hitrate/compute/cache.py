@@ -11,6 +11,7 @@ from hitrate.keys import plain_keys
 
 if TYPE_CHECKING:
     from hitrate.compute.computing import Computing
+    from hitrate.stats import Counts
 
 
 class ComputingCache(Cache[ValueT]):
@@ -20,14 +21,16 @@ class ComputingCache(Cache[ValueT]):
     """
 
     _computes: Computing | None = None
-    _hit: Any = None
-    """Serves a hit with less ado than ``get``, in a cache whose hits cost next to nothing; None in others."""
 
     _observers: tuple[Callable[[float, bool], None], ...] = ()
     """Are told how many seconds each computation took, and whether it failed, on its thread; they do not raise."""
 
     _around: tuple[Callable[[Any], Any], ...] = ()
     """Are given each computation's ``Work`` before it is done, and return what is done in its place."""
+
+    def _short_way(self, counts: Counts | None = None) -> Callable[[FullKey], Any] | None:
+        """Return what serves a hit with less ado than ``get``; None in a cache whose hits cost more than the ado."""
+        return None
 
     # Computing
 

@@ -252,9 +252,15 @@ class Computing:
     # Old values
 
     def _looking(self, full_key: FullKey, terms: Terms) -> Plan[Look | None]:
-        """Look for the value of a key, which may be stale or an exception, and count it."""
+        """Look for the value of a key, which may be stale or an exception, count it, and tell who watches."""
+        watch = self.cache._watch
+        look = self._look(full_key, terms)
+        return (yield from look) if watch is None else (yield from watch.looking(full_key, look))
+
+    def _look(self, full_key: FullKey, terms: Terms) -> Plan[Look | None]:
         cache = self.cache
         (encoded,) = cache._encode_keys([full_key])
+        counts = cache._counters[encoded[0]]
         try:
             (entry,) = yield *cache._looks_in, [encoded]
         except StoreError as error:
@@ -262,11 +268,15 @@ class Computing:
             entry = None
         found = look(cache, full_key, encoded, entry, terms)
         if found is None or not (found.fresh or self._may_be_served(found, terms)):
-            cache._counters.misses += 1
+            counts.misses += 1
+            if terms.counts is not None:
+                terms.counts.misses += 1
             return None
-        cache._counters.hits += 1
+        counts.hits += 1
+        if terms.counts is not None:
+            terms.counts.hits += 1
         if found.error is None:
-            cache._counters.seconds_saved += found.seconds
+            counts.seconds_saved += found.seconds
         return found
 
     def _may_be_served(self, found: Look, terms: Terms) -> bool:
@@ -320,6 +330,8 @@ class Computing:
     def not_stored(self, full_key: FullKey, error: SerializationError) -> None:
         """Log that a result cannot be stored, once for each type."""
         self.cache._counters.errors += 1
+        if self.cache._watch is not None:
+            self.cache._watch.refused(full_key, error)
         if error.type_name in self._types_logged:
             return
         self._types_logged |= {error.type_name}

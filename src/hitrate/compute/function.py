@@ -18,6 +18,7 @@ from hitrate.compute.terms import Terms, agreed
 from hitrate.compute.wrapper import FunctionWrapper
 from hitrate.content.calls import stable_key
 from hitrate.content.options import KeyOptions
+from hitrate.stats import CacheInfo, Counts
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -34,7 +35,8 @@ class _Cached(FunctionWrapper):
     """
 
     __slots__ = (
-        *("_cache", "_classes", "_computing", "_flights", "_hit", "_keys", "_looks_closer", "_remembered", "_terms"),
+        *("_cache", "_calls", "_classes", "_computing", "_counts", "_flights", "_hit", "_keys", "_looks_closer"),
+        *("_remembered", "_terms"),
         "namespace",
     )
 
@@ -50,12 +52,14 @@ class _Cached(FunctionWrapper):
         self.namespace = namespace
         self._cache = cache
         self._keys = keys
-        self._terms = terms
+        self._calls = Counts()
+        self._terms = terms._replace(counts=self._calls) if terms.looks_closer else terms
         self._computing = cache._computing
         self._flights = self._computing.flights
         self._looks_closer = terms.looks_closer
         self._remembered: dict[Any, FullKey] = getattr(keys, "remembered", {})
-        self._hit = None if self._looks_closer else cache._hit
+        self._counts = cache._counters.own(cache._name_of(namespace))
+        self._hit = None if self._looks_closer else cache._short_way(self._counts)
         self._classes = BoundClasses(self) if isinstance(keys, ContentKeys) else None
 
     def key_for(self, *args: Any, **kwargs: Any) -> FullKey:
@@ -67,6 +71,15 @@ class _Cached(FunctionWrapper):
         if args and isinstance(args[0], type) and self._classes is not None:
             args = (self._classes[args[0]], *args[1:])
         return self._keys(args, kwargs)
+
+    def cache_info(self) -> CacheInfo:
+        """Return how many calls were hits and misses in this process, how much the cache may hold, and what it holds.
+
+        What it holds of this function is counted as ``cache.entries`` lists it: a server or file is asked.
+        """
+        calls, short = self._calls, self._counts
+        limit = self._cache._store.limits[0]
+        return CacheInfo(short.hits + calls.hits, calls.misses, limit, self._cache._count_in(self.namespace))
 
     def _explained(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> tuple[FullKey, tuple[Part, ...]]:
         """Return the full key of a call, and what it is made of."""
@@ -104,7 +117,9 @@ class _Function(_Cached):
             return self._computing.one(full_key, self._to_compute(args, kwargs), self._terms)
         seen = self._flights.landed  # with less ado than `one`, for most calls end here
         for value in self._cache.get((full_key,)).values():
+            self._calls.hits += 1
             return value
+        self._calls.misses += 1
         return self._computing.missed(full_key, self._to_compute(args, kwargs), self._terms, seen)
 
     def get(self, *args: Any, **kwargs: Any) -> Any:
@@ -138,7 +153,9 @@ class _CoroutineFunction(_Cached):
             return await self._computing.aone(full_key, self._to_compute(args, kwargs), self._terms)
         seen = self._flights.landed  # with less ado than `aone`, for most calls end here
         for value in (await self._cache.aget((full_key,))).values():
+            self._calls.hits += 1
             return value
+        self._calls.misses += 1
         return await self._computing.amissed(full_key, self._to_compute(args, kwargs), self._terms, seen)
 
     async def get(self, *args: Any, **kwargs: Any) -> Any:
@@ -186,7 +203,7 @@ def cached(
     others wait for its result. Every caller gets a value of its own. A coroutine function becomes one again.
 
     The function that comes back has the signature, types and docstring of the one given, and ``get``, ``refresh``,
-    ``invalidate``, ``clear`` and ``key_for``.
+    ``invalidate``, ``clear``, ``key_for`` and ``cache_info``.
 
     Args:
         cache: a hitrate cache.

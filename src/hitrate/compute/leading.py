@@ -390,20 +390,23 @@ class Run:
             late.update(
                 (yield from self._settle(token, {key: wanted.get(key) for key in keys}))
             )  # not only wanted ones
-            stored = sum(self._encoded[key] not in late for key in wanted)
-            cache._counters.sets += stored
+            self._count_sets({key: entry for key, entry in wanted.items() if self._encoded[key] not in late})
             overdue = [key for key in wanted if self._encoded[key] in late]
             if overdue and self._seconds >= (self._terms.lease or 0.0):
                 self._computing.came_late(overdue[0], self._seconds, self._terms.lease)
         elif written or wanted:
             if not (yield from self._write("write", written | wanted)):
                 return
-            stored = len(wanted)
-            cache._counters.sets += stored
+            self._count_sets(wanted)
         # Those that were removed while they were being stored, and those computed anew that came too late.
         removed = [k for k in wanted if self._left[k].revoked or (self._anew and self._encoded[k] in late)]
         if removed:
             yield from self._write("delete", dict.fromkeys(removed))
+
+    def _count_sets(self, stored: Mapping[FullKey, Entry]) -> None:
+        self._cache._counters.count_sets([self._encoded[key][0] for key in stored], len(stored))
+        if self._cache._watch is not None:
+            self._cache._watch.computed(stored, self._seconds)
 
     def _write(self, doing: str, changes: Mapping[FullKey, Entry | None]) -> Plan[bool]:
         """Have the store write; tell whether it did."""

@@ -10,6 +10,7 @@ from collections.abc import Callable, Coroutine
 from typing import TYPE_CHECKING, Any, Concatenate, Generic, Never, ParamSpec, Protocol, TypeVar, overload
 
 from hitrate.base import FullKey, Namespace
+from hitrate.stats import CacheInfo
 
 P = ParamSpec("P")
 Q = ParamSpec("Q")
@@ -25,7 +26,7 @@ class _Anything:
 class CachedFunction(Generic[P, R_co]):
     """A function that is called once for equal arguments, and whose results come from a cache from then on.
 
-    Of a coroutine function all calls but ``key_for`` are coroutines.
+    Of a coroutine function all calls but ``key_for`` and ``cache_info`` are coroutines.
 
     Attributes:
         namespace: where its entries are.
@@ -54,6 +55,18 @@ class CachedFunction(Generic[P, R_co]):
 
         Raises:
             TypeError: the function does not take these arguments, or one of them cannot be part of a key.
+        """
+        raise NotImplementedError
+
+    def cache_info(self) -> CacheInfo:
+        """Return what ``functools.lru_cache`` has there: hits, misses, maxsize and currsize.
+
+        Hits and misses are those of calls in this process, also before a ``clear``. ``currsize`` are entries of this
+        function in the cache, those of other processes included; a server or file is asked for them. It is no
+        coroutine, whatever the function.
+
+        Raises:
+            ClosedError: the cache is closed.
         """
         raise NotImplementedError
 

@@ -8,6 +8,7 @@ from collections.abc import Callable
 from typing import Any, NamedTuple
 
 from hitrate.entry import expiry_of, number_of, seconds_of
+from hitrate.stats import Counts
 
 
 class Terms(NamedTuple):
@@ -23,6 +24,7 @@ class Terms(NamedTuple):
         cache_errors: the exceptions that are stored.
         error_ttl: seconds that they are.
         chance: returns a random number from 0.0 up to 1.0.
+        counts: what a cached function counts of its calls; None where nobody asks.
     """
 
     ttl: float | None = None
@@ -33,6 +35,7 @@ class Terms(NamedTuple):
     cache_errors: tuple[type[Exception], ...] = ()
     error_ttl: float | None = None
     chance: Callable[[], float] = random.random
+    counts: Counts | None = None
 
     @property
     def looks_closer(self) -> bool:

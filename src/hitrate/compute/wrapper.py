@@ -14,7 +14,7 @@ from functools import update_wrapper
 from types import FunctionType, MethodType
 from typing import Any
 
-_OWN_CALLS = ("clear", "get", "invalidate", "key_for", "refresh")
+_OWN_CALLS = ("cache_info", "clear", "get", "invalidate", "key_for", "refresh")
 
 
 class FunctionWrapper:

@@ -40,7 +40,8 @@ def counts_of(cache: Cache, prices: Prices) -> Counts:
     """
     cache._open_store().usage()  # stats() of a cache that turns failures into misses would tell of 0 entries
     lifetime = _offers(cache, "lifetime")
-    stats: CacheStats = cache.stats(**({"lifetime": True} if lifetime else {}))
+    options: dict[str, Any] = {"lifetime": True} if lifetime else {}
+    stats: CacheStats = cache.stats(**options)
     return Counts(stats, lifetime, _cost(stats, prices))
 
 
@@ -50,7 +51,7 @@ def counts_by_namespace(cache: Cache) -> dict[Namespace, Any] | None:
         return None
     options: dict[str, Any] = {"by": "namespace", **({"lifetime": True} if _offers(cache, "lifetime") else {})}
     found: Any = cache.stats(**options)
-    return dict(found)
+    return {namespace: counts for namespace, counts in found.items() if namespace is not None}
 
 
 def _offers(cache: Cache, parameter: str) -> bool:

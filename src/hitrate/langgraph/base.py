@@ -12,6 +12,7 @@ from langgraph.cache.base import BaseCache as LangGraphCache
 from hitrate.base import TTL, FullKey, Namespace, ValueT
 from hitrate.cache import Cache
 from hitrate.errors import SerializationError
+from hitrate.events import noting
 from hitrate.failsafe import log
 from hitrate.langgraph.messages import calls_in, given_in, ids_now, is_plain, renew, take_kept, with_kept
 from hitrate.langgraph.tasks import Asking, Tasks, are_of_a_graph
@@ -58,8 +59,9 @@ class GraphCache(Cache[ValueT], LangGraphCache[ValueT]):  # pyright: ignore[repo
         for full_key, value in [*found.items()]:
             if not is_plain(value) and not self._made_own(value, asking and asking.tasks[full_key]):
                 del found[full_key]
-                self._counters.hits -= 1
-                self._counters.misses += 1
+                counts = self._counters[self._encode_keys([full_key])[0][0]]
+                counts.hits -= 1
+                counts.misses += 1
         if asking is not None and (len(found) < len(asking.keys) or asking.hits_return):
             self._tasks.note(asking, found, mode)
         return found
@@ -106,6 +108,9 @@ class GraphCache(Cache[ValueT], LangGraphCache[ValueT]):  # pyright: ignore[repo
                     kept[full_key] = (with_kept(value, known.given), ttl)
             else:
                 kept[full_key] = pair  # which is refused, and told why
+        notes = noting.get()
+        if notes is not None:
+            notes.kept = kept
         return kept or None
 
     @classmethod

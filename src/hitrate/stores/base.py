@@ -168,10 +168,13 @@ class Store(ABC):
     Attributes:
         limits: how many entries and how many bytes it holds at most, None for no limit; for metrics to tell.
         offers: the capabilities that this store declares; the contract suite tries these alone.
+        told: is called with an encoded namespace, an encoded key and ``"evicted"``, ``"expired"`` or ``"too large"``
+            where this store comes to know why an entry leaves, or is not taken, while a cache's ``events`` ask for it.
     """
 
     limits: tuple[int | None, int | None] = (None, None)
     offers: frozenset[Capability] = frozenset()
+    told: Callable[[Any, Any, Any], None] | None = None
 
     @abstractmethod
     def get(self, keys: Sequence[EncodedKey]) -> Sequence[Found]:
@@ -324,6 +327,10 @@ class Store(ABC):
     def read_counts(self) -> Amounts | None:
         """Return the counters that outlive processes; None for a store that keeps none."""
         return None
+
+    def removals(self) -> tuple[int, int]:
+        """Return how many evictions and expirations this store has counted since it was opened, without waiting."""
+        return 0, 0
 
     def listen(self, listener: Listener) -> Channel | None:
         """Tell a listener of every change from now on; None if this store has no way to know of others' changes."""

@@ -22,6 +22,7 @@ from hitrate.exclusive import Exclusive, Live, reentrant, when_free
 from hitrate.failsafe import log
 from hitrate.keys import EncodedKey
 from hitrate.sieve import sweep
+from hitrate.stats import Counters
 from hitrate.stores import upkeep
 from hitrate.stores.arrivals import Arrivals, Compaction
 from hitrate.stores.base import Capability, Evict, Found, Page, Store, Usage, check_evict, check_limit
@@ -57,6 +58,10 @@ class MemoryStore(Store):
         max_entries: entries held at most, None for no limit.
         clock: returns the seconds since the epoch.
         evict: ``"sieve"`` evicts what was not read lately, ``"cost"`` what saves the fewest seconds per byte.
+
+    Attributes:
+        spaces: the entries by namespace.
+        counters: what is counted of each namespace; those of the cache, once that is there.
     """
 
     offers: frozenset[Capability] = frozenset({"bounds", "forks under load"})
@@ -74,6 +79,7 @@ class MemoryStore(Store):
         self.limits = (max_entries, max_bytes)
         check_evict(evict)
         self.spaces: dict[Any, Space] = {}
+        self.counters = Counters()
         # Guards what leaves, the order of arrival and what is due; never held while values are encoded or decoded.
         self._exclusive = Exclusive()
         self.lock = self._exclusive.lock
@@ -248,6 +254,9 @@ class MemoryStore(Store):
         spaces = list(self.spaces.values())
         return f"entries={sum(map(len, spaces))}, bytes={sum(space.size for space in spaces)}"
 
+    def removals(self) -> tuple[int, int]:
+        return self._evictions, self._expirations
+
     def usage(self) -> Usage:
         usage = self._change(self._usage)
         if self.due.soonest != NEVER and self.due.soonest <= self._clock():
@@ -367,7 +376,7 @@ class MemoryStore(Store):
                     self._too_large(name, key, size)
                     continue
                 if space is None or not space.live:
-                    space = self.spaces[name] = touched[name] = Space(name)
+                    space = self.spaces[name] = touched[name] = Space(name, self.counters[name])
                 old = space.get(key, ABSENT)
                 space[key] = held
                 self._count(space, size - old[SIZE])
@@ -430,8 +439,7 @@ class MemoryStore(Store):
         if space.live:
             self._settle(space)
             if space.get(key) is held:
-                self._drop(space, key)
-                self._expirations += 1
+                self._drop_expired(space, key)
                 self._tidy()
 
     def _clear(self, namespaces: Sequence[Any] | None, garbage: list[Space], rest: list[Any]) -> None:
@@ -571,8 +579,7 @@ class MemoryStore(Store):
                 if space is None or held is None or held[EXPIRY] is None:
                     continue
                 if held[EXPIRY] <= now:
-                    self._drop(space, key)
-                    self._expirations += 1
+                    self._drop_expired(space, key)
                 else:  # its TTL was set anew
                     self.due.add(held[EXPIRY], name, key)
         return taken == most
@@ -645,16 +652,27 @@ class MemoryStore(Store):
             ring = (each for each in self._arrivals.ring(_state) if each[0] not in spare)
             decided = sweep(ring, self._granted + more - self._max_bytes, self._entries - self._max_entries)
             for (space, key), _ in decided.evicted:
-                self._drop(space, key)
-                self._evictions += 1
+                self._drop_for_room(space, key)
             for space, key in decided.cleared:
                 self._clear_visited(space, key)
 
     def _evict_by_worth(self, spare: set[tuple[Space, Any]], more: int) -> None:
         excess_bytes, excess_entries = self._granted + more - self._max_bytes, self._entries - self._max_entries
         for space, key in self._ranks.sweep(self._clear_visited, spare.__contains__, excess_bytes, excess_entries):
-            self._drop(space, key)
-            self._evictions += 1
+            self._drop_for_room(space, key)
+
+    def _drop_for_room(self, space: Space, key: Any) -> None:
+        self._drop(space, key)
+        self._evictions += 1
+        space.counts.evictions += 1
+        if self.told is not None:
+            self.told(space.name, key, "evicted")
+
+    def _drop_expired(self, space: Space, key: Any) -> None:
+        self._drop(space, key)
+        self._expirations += 1
+        if self.told is not None:
+            self.told(space.name, key, "expired")
 
     def _clear_visited(self, space: Space, key: Any) -> None:
         held = space[key]
@@ -665,6 +683,8 @@ class MemoryStore(Store):
         """Drop a value that the cache could never hold, and the one it was to replace."""
         line = "the value of namespace %r, key %r takes %s bytes, more than max_bytes=%s; not stored"
         when_free(log.warning, line, name, key, size, self._max_bytes)
+        if self.told is not None:
+            self.told(name, key, "too large")
         space = self.spaces.get(name)
         if space is not None and key in space:
             self._drop(space, key)

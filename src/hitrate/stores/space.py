@@ -12,6 +12,8 @@ import types
 from collections.abc import Hashable
 from typing import Any
 
+from hitrate.stats import Counts
+
 Held = tuple[Any, ...]
 """What is held for a key: (encoding, payload, expiry, seconds, visited, created, size).
 
@@ -36,6 +38,7 @@ class Space(dict[Hashable, Held]):
 
     Attributes:
         name: the namespace.
+        counts: what is counted of the namespace, which outlasts these entries.
         granted: bytes that count as taken by it: by its entries, and the room.
         room: bytes that may be stored without the lock; far below 0 once the namespace was cleared or left empty, and
             what is put in it would be lost.
@@ -44,11 +47,12 @@ class Space(dict[Hashable, Held]):
         decoded: whether an entry was found to be served best by decoding it for each hit; others here are alike.
     """
 
-    __slots__ = ("decoded", "granted", "name", "queued", "ranks", "room")
+    __slots__ = ("counts", "decoded", "granted", "name", "queued", "ranks", "room")
 
-    def __init__(self, name: Any) -> None:
+    def __init__(self, name: Any, counts: Counts) -> None:
         super().__init__()
         self.name = name
+        self.counts = counts
         self.granted = 0
         self.room = 0
         self.queued = 0

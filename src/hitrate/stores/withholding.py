@@ -275,6 +275,9 @@ class WithholdingStore(Store):
     def usage(self) -> Usage:
         return self.store.usage()
 
+    def removals(self) -> tuple[int, int]:
+        return self.store.removals()
+
     def add_counts(self, amounts: Amounts) -> bool:
         return self.store.add_counts(amounts)
 

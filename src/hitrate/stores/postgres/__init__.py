@@ -170,6 +170,9 @@ class PostgresStore(Store):
     async def aexpired(self, keys: Sequence[EncodedKey]) -> Sequence[bool]:
         return await self._ahold(lambda: self._reader.find_expired(keys))
 
+    def removals(self) -> tuple[int, int]:
+        return self._room.evictions, self._room.expirations
+
     def usage(self) -> Usage:
         return self._hold(self._usage)
 

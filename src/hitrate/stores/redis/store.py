@@ -201,6 +201,9 @@ class RedisStore(Store):
             self._expirations += yield from remove_expired(self._servers, self._names, gone, self._clock)
         return found
 
+    def removals(self) -> tuple[int, int]:
+        return 0, self._expirations
+
     def usage(self) -> Usage:
         entries, size = self._run(count(self._servers, self._names, self._clock.own))
         return Usage(entries, size, 0, self._expirations)

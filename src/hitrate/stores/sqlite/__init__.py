@@ -257,6 +257,9 @@ class SqliteStore(Store):
         found: Sequence[bool] = await self._worker.submit("list", lambda: self.expired(keys))
         return found
 
+    def removals(self) -> tuple[int, int]:
+        return self._evictions, self._expirations
+
     def usage(self) -> Usage:
         return self._use(self._usage)
 
@@ -365,6 +368,8 @@ class SqliteStore(Store):
             if outcome.evicted:
                 self._count_evictions(outcome.evicted)
             for encoded, size in outcome.too_large:
+                if self.told is not None:
+                    self.told(*encoded, "too large")
                 log.warning(
                     "the value of %s takes %s bytes, more than max_bytes=%s; not stored",
                     spelled(*encoded),
@@ -472,8 +477,15 @@ class SqliteStore(Store):
     def add_counts(self, amounts: Amounts) -> bool:
         if self._connections.in_memory:
             return False
-        self._transact(lambda transaction: transaction.add_counts(amounts))
+        if self._exclusive.busy and self._exclusive.must_not_wait():
+            raise MustNotWait(f"{self.path} is being written to, and a finaliser does not wait for that")
+        self._exclusive.run(self._add_counts_alone, amounts)
+        self._wrote()
         return True
+
+    def _add_counts_alone(self, amounts: Amounts) -> None:
+        with self._connections.impatient():  # the next step tells the same, and more
+            self._transact_alone(lambda transaction: transaction.add_counts(amounts))
 
     def read_counts(self) -> Amounts | None:
         return None if self._connections.in_memory else self._use(counts.read)

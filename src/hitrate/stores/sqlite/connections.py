@@ -7,12 +7,14 @@ operation is under way, and both sides open new ones.
 
 from __future__ import annotations
 
+import math
 import os
 import random
 import threading
 import time
 import weakref
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from functools import partial
 from typing import Any, Literal
 
@@ -256,6 +258,16 @@ class Connections:
     def waited_in_vain(self) -> None:
         """Wait only briefly for a while: who keeps the file locked that long may do so for each of many writes."""
         self._impatient_until = time.monotonic() + _IMPATIENT_FOR_SECONDS
+
+    @contextmanager
+    def impatient(self) -> Iterator[None]:
+        """Wait only briefly for another process's write meanwhile; others of this process do not write then."""
+        before = self._impatient_until
+        self._impatient_until = math.inf
+        try:
+            yield
+        finally:
+            self._impatient_until = before
 
     def _committed(self, files: tuple[Inode, ...], con: apsw.Connection, database: str, pages: int) -> int:
         """Note how long the -wal file is; now and then see whether the files are still those at the path.

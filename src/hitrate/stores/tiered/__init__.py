@@ -21,6 +21,7 @@ from typing import Any, TypeVar
 from hitrate import forking
 from hitrate.entry import Entry
 from hitrate.errors import HitrateError, StoreError
+from hitrate.events import noting
 from hitrate.exclusive import Exclusive, held, reentrant
 from hitrate.failsafe import log
 from hitrate.keys import EncodedKey
@@ -204,7 +205,9 @@ class TieredStore(Store):
                         found[key] = answer
                     elif answer is not None:
                         found[key] = answer
-                missing = [key for key in missing if type(found.get(key)) is not tuple]
+                left = [key for key in missing if type(found.get(key)) is not tuple]
+                self._note_tier(tier.level, set(missing).difference(left))
+                missing = left
                 if not missing:
                     break
             yield from self._filling(flight, copies, failed)
@@ -213,6 +216,13 @@ class TieredStore(Store):
         for failure in failed:
             self._report("read", failure)
         return [found.get(key) for key in keys]
+
+    @staticmethod
+    def _note_tier(level: int, found: Collection[EncodedKey]) -> None:
+        """Tell whoever watches this call in which tier keys were found."""
+        notes = noting.get()
+        if notes is not None:
+            notes.tiers.update(dict.fromkeys(found, level))
 
     def _filling(
         self, flight: Flight, copies: dict[int, dict[EncodedKey, Entry]], failed: list[StoreError]
@@ -639,6 +649,9 @@ class TieredStore(Store):
 
     async def aexpired(self, keys: Sequence[EncodedKey]) -> Sequence[bool]:
         return await self._far.store.aexpired(keys)
+
+    def removals(self) -> tuple[int, int]:
+        return self._far.store.removals()
 
     def add_counts(self, amounts: Amounts) -> bool:
         return self._far.store.add_counts(amounts)

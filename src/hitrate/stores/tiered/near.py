@@ -74,6 +74,9 @@ class MemoryTier(Store):
         ]
         return Page(entries, page.after)
 
+    def removals(self) -> tuple[int, int]:
+        return self._store.removals()
+
     def usage(self) -> Usage:
         return self._store.usage()
 
