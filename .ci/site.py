@@ -40,7 +40,7 @@ ELSEWHERE = {
     "postgres": ("hitrate.postgres", ["PostgresCache"]),
     "store": (
         "hitrate.stores.base",
-        ["Store", "Usage", "Listed", "Page", "Problem", "Listener", "Channel", "Capability"],
+        ["Store", "Usage", "Listed", "Page", "Problem", "Listener", "Channel", "LookedAt", "Capability"],
     ),
 }
 """Pages of modules that have no ``__all__``."""
