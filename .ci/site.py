@@ -30,6 +30,7 @@ API = {
     "hitrate.langgraph": "langgraph",
     "hitrate.langchain": "langchain",
     "hitrate.serde": "serde",
+    "hitrate.inspect": "inspect",
     "hitrate.metrics": "metrics",
     "hitrate.testing": "testing",
 }
