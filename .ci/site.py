@@ -41,7 +41,20 @@ ELSEWHERE = {
     "postgres": ("hitrate.postgres", ["PostgresCache"]),
     "store": (
         "hitrate.stores.base",
-        ["Store", "Usage", "Listed", "Page", "Problem", "Listener", "Channel", "LookedAt", "Capability"],
+        [
+            "Store",
+            "Found",
+            "Changes",
+            "Usage",
+            "Listed",
+            "Page",
+            "Amounts",
+            "Problem",
+            "LookedAt",
+            "Listener",
+            "Channel",
+            "Capability",
+        ],
     ),
 }
 """Pages of modules that have no ``__all__``."""
