@@ -105,7 +105,7 @@ def _check_readable(path: str) -> None:
     try:
         found = os.stat(path)
     except FileNotFoundError as error:
-        raise FileNotFoundError(f"path {path!r} is not there, and with read_only=True it is not made") from error
+        raise FileNotFoundError(f"path {path!r} is not there, and a cache that is only read is not made") from error
     if not stat.S_ISREG(found.st_mode):
         raise OSError(f"path {path!r} is not a regular file")
     if not permits(path, os.R_OK):
