@@ -56,9 +56,9 @@ types: .venv/.dev
 test-others: .venv/.dev
 	@.ci/test-others $(BIN)/python
 
-# Without a network once the environment is there.
+# Without a network once the environment is there. Not --quiet: then what --strict fails for goes unnoticed.
 docs: .venv/.docs
-	@NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --quiet --strict
+	@NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict
 	@echo "The site begins at build/site/index.html"
 
 bench: .venv/.bench

@@ -8,7 +8,7 @@ import subprocess
 import sys
 from importlib import import_module
 
-PUBLIC = ("hitrate", "hitrate.langchain", "hitrate.langgraph", "hitrate.serde", "hitrate.testing")
+PUBLIC = ("hitrate", "hitrate.langchain", "hitrate.langgraph", "hitrate.metrics", "hitrate.serde", "hitrate.testing")
 
 
 def public_names() -> tuple[str, ...]:

@@ -30,6 +30,7 @@ API = {
     "hitrate.langgraph": "langgraph",
     "hitrate.langchain": "langchain",
     "hitrate.serde": "serde",
+    "hitrate.inspect": "inspect",
     "hitrate.metrics": "metrics",
     "hitrate.testing": "testing",
 }
@@ -40,7 +41,20 @@ ELSEWHERE = {
     "postgres": ("hitrate.postgres", ["PostgresCache"]),
     "store": (
         "hitrate.stores.base",
-        ["Store", "Usage", "Listed", "Page", "Problem", "Listener", "Channel", "Capability"],
+        [
+            "Store",
+            "Found",
+            "Changes",
+            "Usage",
+            "Listed",
+            "Page",
+            "Amounts",
+            "Problem",
+            "LookedAt",
+            "Listener",
+            "Channel",
+            "Capability",
+        ],
     ),
 }
 """Pages of modules that have no ``__all__``."""

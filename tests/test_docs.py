@@ -48,6 +48,15 @@ def test_the_navigation_has_every_page_and_no_other() -> None:
     assert named >= at_the_root
 
 
+def test_the_reference_has_every_public_package() -> None:
+    packages = {path.parent.name for path in ROOT.glob("src/hitrate/*/__init__.py") if "__all__" in path.read_text()}
+    described = (ROOT / ".ci/site.py").read_text(encoding="utf-8")
+    assert packages
+    for package in packages:
+        assert f'"hitrate.{package}": "{package}"' in described
+        assert f"hitrate.{package}: api/{package}.md" in SITE
+
+
 def test_the_site_asks_for_nothing_from_elsewhere() -> None:
     assert "font: false" in SITE
     assert re.findall(r"https?://[^\s\"')]+", SITE + (ROOT / "docs/site.css").read_text(encoding="utf-8")) == []

@@ -7,7 +7,8 @@ from typing import Any, NamedTuple
 
 from hitrate.base import Namespace
 from hitrate.cache import Cache
-from hitrate.records import Damaged, records
+from hitrate.records import AT_ONCE, Damaged, records
+from hitrate.stores.base import LookedAt
 
 
 class Finding(NamedTuple):
@@ -26,19 +27,24 @@ class Finding(NamedTuple):
     mended: bool
 
 
-def findings(cache: Cache[Any], *, repair: bool) -> Generator[Finding, None, None]:
+def findings(
+    cache: Cache[Any], *, repair: bool, looked_at: LookedAt = lambda entries: None
+) -> Generator[Finding, None, None]:
     """Yield what is wrong in a cache.
 
     Args:
         cache: the cache.
         repair: whether to put it right.
+        looked_at: is told after each step how many entries it has looked at so far.
 
     Raises:
         StoreError: the store failed.
     """
-    problems = cache._open_store().check(repair)
+    problems = cache._open_store().check(repair, looked_at)
     if problems is None:
-        for each in records(cache):
+        for count, each in enumerate(records(cache), 1):
+            if count % AT_ONCE == 0:
+                looked_at(count)
             if isinstance(each, Damaged):
                 mended = bool(repair and cache.delete([(each.namespace, each.key)]))
                 yield Finding(each.namespace, each.key, each.why, mended)

@@ -25,9 +25,11 @@ def check_command(ctx: click.Context, url: str, repair: bool, json_: bool) -> No
 
     With --repair it exits with 1 only if something could not be put right.
     """
-    with (changing if repair else reading)(url) as cache, closing(findings(cache, repair=repair)) as each:
-        with progress("checking") as shown:
-            shown.show()
+    with (changing if repair else reading)(url) as cache:
+        with (
+            progress("checking", cache.stats().entries) as shown,
+            closing(findings(cache, repair=repair, looked_at=shown.is_at)) as each,
+        ):
             found = list(each)
         entries = cache.stats().entries
     if json_:

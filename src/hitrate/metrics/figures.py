@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import weakref
 from collections.abc import Iterator
+from contextlib import suppress
 from typing import Any, NamedTuple
 
 from hitrate.compute.cache import ComputingCache
@@ -81,13 +82,13 @@ class Watched:
         cache = self._cache()
         if cache is None:
             return
+        usage = None
         try:
             store = cache._open_store()
-            usage = store.usage()
+            with suppress(StoreError):
+                usage = store.usage()
         except ClosedError:
             return
-        except StoreError:
-            usage = None
         stats = cache._stats_with(usage or Usage(0, 0, 0, 0))
         for tier, hits in cache._hits_by_tier(stats).items():
             yield "lookups", {"result": "hit", "tier": tier}, hits

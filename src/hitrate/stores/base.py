@@ -96,6 +96,10 @@ class Problem(NamedTuple):
     mended: bool
 
 
+LookedAt = Callable[[int], object]
+"""Is told how far a check has come."""
+
+
 class Listener(Protocol):
     """Who keeps copies of a store's entries nearer by, and is told what changed in it.
 
@@ -290,11 +294,12 @@ class Store(ABC):
         """Remove them, in steps that hold nobody up; return how many."""
         return 0
 
-    def check(self, repair: bool) -> Iterator[Problem] | None:
+    def check(self, repair: bool, looked_at: LookedAt) -> Iterator[Problem] | None:
         """Yield what is wrong; None for a store of which a listing and reads tell all that can be.
 
         Args:
             repair: whether to put it right.
+            looked_at: is told after each step how many entries it has looked at so far.
         """
         return None
 

@@ -17,7 +17,7 @@ from hitrate.exclusive import a_few_lines
 from hitrate.failsafe import log
 from hitrate.keys import EncodedKey
 from hitrate.plans import Plan, acarry_out, carry_out
-from hitrate.stores.base import Amounts, Changes, Channel, Found, Listener, Page, Problem, Store, Usage
+from hitrate.stores.base import Amounts, Changes, Channel, Found, Listener, LookedAt, Page, Problem, Store, Usage
 from hitrate.stores.debts import KEYS_AT_MOST, Bill, Debts
 
 if TYPE_CHECKING:
@@ -198,8 +198,8 @@ class WithholdingStore(Store):
     def remove_expired(self) -> int:
         return self.store.remove_expired()
 
-    def check(self, repair: bool) -> Iterator[Problem] | None:
-        return self.store.check(repair)
+    def check(self, repair: bool, looked_at: LookedAt) -> Iterator[Problem] | None:
+        return self.store.check(repair, looked_at)
 
     def compact(self) -> bool:
         return self.store.compact()

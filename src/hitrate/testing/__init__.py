@@ -1,6 +1,6 @@
 """The contract of a cache as a test suite, and the clock that its tests move.
 
-A backend's test file subclasses ``CacheContract`` and gives one fixture::
+A backend's test file subclasses ``CacheContract`` and gives one fixture:
 
     class TestMemory(CacheContract):
         @pytest.fixture

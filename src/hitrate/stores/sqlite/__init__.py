@@ -26,6 +26,7 @@ from hitrate.stores.base import (
     Evict,
     Found,
     Listener,
+    LookedAt,
     Page,
     Problem,
     Store,
@@ -451,8 +452,8 @@ class SqliteStore(Store):
         self._removed += removed
         return removed
 
-    def check(self, repair: bool) -> Iterator[Problem]:
-        return check(self.path, self._use, self._transact if repair else None)
+    def check(self, repair: bool, looked_at: LookedAt) -> Iterator[Problem]:
+        return check(self.path, self._use, self._transact if repair else None, looked_at)
 
     def compact(self) -> bool:
         while self._transact(lambda transaction: transaction.remove_cleared(CLEARED_PER_STEP)):

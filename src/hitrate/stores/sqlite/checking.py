@@ -13,7 +13,7 @@ import apsw
 
 from hitrate.entry import fingerprint
 from hitrate.errors import DecodeError, StoreError
-from hitrate.stores.base import Problem
+from hitrate.stores.base import LookedAt, Problem
 from hitrate.stores.sqlite.connections import Handle
 from hitrate.stores.sqlite.rows import read_columns, slot_of, unpack_key
 from hitrate.stores.sqlite.schema import SLOT_BITS, SLOTS
@@ -37,19 +37,23 @@ Use = Callable[[Callable[[Handle], Any]], Any]
 Transact = Callable[[Callable[[Transaction], Any]], Any]
 
 
-def check(path: str, use: Use, transact: Transact | None) -> Iterator[Problem]:
+def check(path: str, use: Use, transact: Transact | None, looked_at: LookedAt) -> Iterator[Problem]:
     """Yield what is wrong with a file.
 
     Args:
         path: what it is called.
         use: runs a step on a connection.
         transact: runs a step that writes, which mends; None to leave everything as it is.
+        looked_at: is told how many rows were looked at.
     """
     for what in use(_of_pages):
         mended = transact is not None and _reindex(transact, what)
         yield Problem(None, None, f"{path}: {what}", mended)
     last: int | None = -(1 << 63)
+    rows = 0
     while last is not None:
+        looked_at(rows)
+        rows += _ROWS_AT_ONCE
         try:
             found, last = use(partial(_of_rows, after=last))
         except StoreError as error:

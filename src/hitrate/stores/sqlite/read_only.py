@@ -19,7 +19,7 @@ import apsw
 from hitrate.errors import ReadOnlyError, StoreError
 from hitrate.failsafe import log
 from hitrate.keys import EncodedKey
-from hitrate.stores.base import Amounts, Changes, Found, Page, Problem
+from hitrate.stores.base import Amounts, Changes, Found, LookedAt, Page, Problem
 from hitrate.stores.sqlite import SqliteStore, schema
 from hitrate.stores.sqlite.connections import Connections, Durability, Handle, open_files
 from hitrate.stores.sqlite.near import Near
@@ -105,7 +105,7 @@ def _check_readable(path: str) -> None:
     try:
         found = os.stat(path)
     except FileNotFoundError as error:
-        raise FileNotFoundError(f"path {path!r} is not there, and with read_only=True it is not made") from error
+        raise FileNotFoundError(f"path {path!r} is not there, and a cache that is only read is not made") from error
     if not stat.S_ISREG(found.st_mode):
         raise OSError(f"path {path!r} is not a regular file")
     if not permits(path, os.R_OK):
@@ -164,11 +164,11 @@ class ReadOnlySqliteStore(SqliteStore):
     def remove_expired(self) -> int:
         self._refuse()
 
-    def check(self, repair: bool) -> Iterator[Problem]:
+    def check(self, repair: bool, looked_at: LookedAt) -> Iterator[Problem]:
         if repair:
             self._refuse()
         self._connections.look_again()
-        return super().check(repair)
+        return super().check(repair, looked_at)
 
     def compact(self) -> bool:
         self._refuse()

@@ -26,7 +26,7 @@ from hitrate.exclusive import Exclusive, held, reentrant
 from hitrate.failsafe import log
 from hitrate.keys import EncodedKey
 from hitrate.plans import Plan, acarry_out, carry_out
-from hitrate.stores.base import Amounts, Changes, Found, Page, Problem, Store, Usage
+from hitrate.stores.base import Amounts, Changes, Found, LookedAt, Page, Problem, Store, Usage
 from hitrate.stores.keeper import Keeper
 from hitrate.stores.memory import MemoryStore
 from hitrate.stores.tiered.flights import Flight, Flights
@@ -619,9 +619,9 @@ class TieredStore(Store):
     def remove_expired(self) -> int:
         return sum(tier.store.remove_expired() for tier in self._tiers)
 
-    def check(self, repair: bool) -> Iterator[Problem] | None:
+    def check(self, repair: bool, looked_at: LookedAt) -> Iterator[Problem] | None:
         """Check the farthest tier, whose entries count."""
-        return self._far.store.check(repair)
+        return self._far.store.check(repair, looked_at)
 
     def compact(self) -> bool:
         gave = [tier.store.compact() for tier in self._tiers]  # each of them, whatever the first says
