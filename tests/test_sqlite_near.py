@@ -418,6 +418,9 @@ def read_beside_a_writer(folder: Path, seed: int, seconds: float) -> tuple[list[
     wrong: list[str] = []
     with Counted(path=path, on_error="raise") as cache:
         writer = subprocess.Popen([sys.executable, "-c", WRITER, str(path), str(shared), str(seed)])
+        deadline = time.monotonic() + 60
+        while not written[0] and time.monotonic() < deadline and writer.poll() is None:
+            time.sleep(0.01)
         end = time.monotonic() + seconds
 
         def read(keys: list[Any]) -> None:
