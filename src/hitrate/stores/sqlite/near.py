@@ -81,6 +81,27 @@ class Copies:
 _NONE = Copies(_NO_INDEX, -1)
 
 
+class Known:
+    """What is known of a batch of keys.
+
+    Attributes:
+        found: for each key the entry, None where it is not known.
+        unknown: the places of those.
+    """
+
+    __slots__ = ("_commits", "_index", "found", "unknown")
+
+    def __init__(self, found: list[Found], unknown: list[int], index: Any, commits: int) -> None:
+        self.found = found
+        self.unknown = unknown
+        self._index = index
+        self._commits = commits
+
+    def is_good(self) -> bool:
+        """Tell whether nobody has committed since: what is read from the file by now is of the same state."""
+        return self._index.commits.value == self._commits  # type: ignore[no-any-return]
+
+
 class Near:
     """The near tier of one store.
 
@@ -120,31 +141,38 @@ class Near:
         if len(keys) == 1:
             entry = self.get_one(keys[0])
             return None if entry is None else (entry,)
+        known = self.get_known(keys)
+        return None if known is None or known.unknown else known.found
+
+    def get_known(self, keys: Sequence[EncodedKey]) -> Known | None:
+        """Return what the file holds for those of some keys of which it is known; None if for none."""
         copies = self._copies
         index, commits = copies.index, copies.commits
         if index.commits.value != commits or time.monotonic() >= self._look_at:
             return None
         now = self._clock()
-        young = copies.young
-        found = []
+        young, old = copies.young, copies.old
+        found: list[Found] = []
         rows = []
-        for key in keys:
+        unknown = []
+        for place, key in enumerate(keys):
             copy = young.get(key)
-            if copy is None:
-                copy = copies.old.get(key)
-                if copy is None:
-                    return None
-                self._renew(copies, commits, key, copy)
-            entry, row = copy
-            if entry[2] is not None and entry[2] <= now:
-                return None
-            found.append(entry)
-            rows.append(row)
-        if index.commits.value != commits:  # or a batch that was stored meanwhile might be seen by half
+            if copy is None and old:
+                copy = old.get(key)
+                if copy is not None:
+                    self._renew(copies, commits, key, copy)
+            if copy is None or (copy[0][2] is not None and copy[0][2] <= now):
+                unknown.append(place)
+                found.append(None)
+            else:
+                found.append(copy[0])
+                rows.append(copy[1])
+        known = Known(found, unknown, index, commits)
+        if not rows or not known.is_good():  # or a batch that was stored meanwhile might be seen by half
             return None
         self._hits += len(rows)
         self.seen.update(rows)
-        return found
+        return known
 
     def get_one(self, key: EncodedKey) -> Entry | None:
         """Return the entry that the file holds for a key; None if that is not known."""

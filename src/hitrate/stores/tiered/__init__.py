@@ -31,6 +31,7 @@ from hitrate.stores.keeper import Keeper
 from hitrate.stores.memory import MemoryStore
 from hitrate.stores.tiered.flights import Flight, Flights
 from hitrate.stores.tiered.near import MemoryTier, until
+from hitrate.stores.tiered.sleep import Sleep
 from hitrate.stores.tiered.tier import Tier
 
 T = TypeVar("T")
@@ -48,6 +49,7 @@ class TieredStore(Store):
         start: the first tier that reads look in; what is before it has been looked in by the cache above.
         report: is told what failed in one tier, such as ``"read"``, while the others went on; it may raise it.
         clock: returns the seconds since the epoch.
+        near_hits: returns how many hits the first tier has had, if the cache above looks in it.
 
     Attributes:
         lock: guards the flights, the debts and every change to a tier in memory.
@@ -64,6 +66,7 @@ class TieredStore(Store):
         start: int,
         report: Callable[[str, StoreError], None],
         clock: Callable[[], float],
+        near_hits: Callable[[], int] = lambda: 0,
     ) -> None:
         self._exclusive = Exclusive(outer=True)
         self.lock = self._exclusive.lock
@@ -80,6 +83,8 @@ class TieredStore(Store):
         self._far = self._tiers[-1]
         self._keeper = Keeper(self._settle)
         self._settle_at = 0.0
+        self._sleep = Sleep(near_hits)
+        self._may_sleep = len(stores) == 2 and start == 1
         for tier in self._tiers[1:]:
             tier.listen()
         for tier in self._tiers[1:-1]:
@@ -96,8 +101,12 @@ class TieredStore(Store):
         return all(channel.in_step() for channel in self._channels)
 
     def catch_up(self) -> bool:
-        """Drop the copies of what may have changed without having been told; False if a finaliser asks for that."""
-        if self._exclusive.must_not_wait():
+        """Drop the copies of what may have changed without having been told.
+
+        Returns:
+            False if copies are not to be used now: a finaliser asks, or they would not pay.
+        """
+        if self._sleep.sleeps or self._exclusive.must_not_wait():
             return False
         held(self.lock, self._catch_up)
         self._exclusive.catch_up()
@@ -115,6 +124,11 @@ class TieredStore(Store):
         """
         held(self.lock, change, what)
         self._exclusive.catch_up()
+
+    def emptied(self) -> None:
+        """All copies were dropped, for a tier cannot tell what changed in it. The lock is held."""
+        if self._may_sleep:
+            self._sleep.dropped()
 
     def _regain(self) -> None:
         """Try to be told of changes again, after a channel was lost."""
@@ -162,12 +176,28 @@ class TieredStore(Store):
         if self._exclusive.must_not_wait():  # a finaliser asks: it is told, and leaves no copies
             doubts = self._far.debts.doubts
             return [None if doubts(key) else self._far.store.get([key])[0] for key in keys]
+        if self._passes(keys):
+            try:
+                return self._far.store.get(keys)
+            except StoreError as error:
+                self._report("read", error)
+                return [None] * len(keys)
         flight = Flight(dict.fromkeys(keys), (), writes=False)
         return self._carried(flight, self._reading(keys, flight, start))
 
     async def aget(self, keys: Sequence[EncodedKey], start: int | None = None) -> Sequence[Found]:
+        if self._passes(keys):
+            try:
+                return await self._far.store.aget(keys)
+            except StoreError as error:
+                self._report("read", error)
+                return [None] * len(keys)
         flight = Flight(dict.fromkeys(keys), (), writes=False)
         return await self._acarried(flight, self._reading(keys, flight, start))
+
+    def _passes(self, keys: Sequence[EncodedKey]) -> bool:
+        """Tell whether a read is to go to the farthest tier alone, which is owed nothing, and to leave no copies."""
+        return self._sleep.sleeps and self._sleep.passes(len(keys)) and not self._far.debts
 
     def look(self, keys: Sequence[EncodedKey]) -> Sequence[Found]:
         """Do ``get`` in all tiers, also in those that the cache above has looked in."""
@@ -280,9 +310,9 @@ class TieredStore(Store):
                 if latest is not None and self._staleness <= 0:
                     continue
                 further = [entries for level, entries in copies.items() if level > tier.level]
-                tier.store.write(
-                    {key: until(entries[key], latest) for key in clean for entries in further if key in entries}
-                )
+                left = {key: until(entries[key], latest) for key in clean for entries in further if key in entries}
+                tier.store.write(left)
+                self._sleep.copies += len(left)
 
     # Writing
 

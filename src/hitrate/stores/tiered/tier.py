@@ -85,3 +85,4 @@ class Tier:
     def empty_nearer(self) -> None:
         """Drop all copies."""
         self.cleared(None)
+        self._whole.emptied()
