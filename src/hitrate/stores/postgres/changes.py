@@ -24,7 +24,7 @@ from hitrate.errors import StoreError
 from hitrate.stores import push
 from hitrate.stores.base import Listener
 from hitrate.stores.postgres import schema
-from hitrate.stores.postgres.conversation import Conversation, hold
+from hitrate.stores.postgres.conversation import Conversation, on
 from hitrate.stores.postgres.names import Names
 from hitrate.stores.postgres.rows import stored_key, stored_name
 from hitrate.stores.postgres.schema import Durability
@@ -165,7 +165,7 @@ class NotifiedSession(Session):
                 self._hear()
 
     def _hold(self, conversation: Conversation[object], seconds: float) -> object:
-        value = hold(conversation, self._link, time.monotonic() + seconds, prepare=False)
+        value = self._link.run(on(self._link, conversation, prepare=False), time.monotonic() + seconds)
         self._hear()
         return value
 

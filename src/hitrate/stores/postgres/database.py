@@ -16,7 +16,7 @@ from hitrate.breaker import Breaker
 from hitrate.errors import StoreError
 from hitrate.failsafe import log
 from hitrate.stores.postgres.connections import Connections, PoolExhausted
-from hitrate.stores.postgres.conversation import Conversation, ahold, hold
+from hitrate.stores.postgres.conversation import Conversation, on
 from hitrate.stores.postgres.wire import NOT_PREPARED, Link, ServerError, TimedOut
 
 T = TypeVar("T")
@@ -72,7 +72,7 @@ class Database:
             link = None
             try:
                 link = self._connections.take(deadline)
-                value = hold(self._prepared(begin), link, deadline, prepare=self._prepare)
+                value = link.run(on(link, self._prepared(begin), prepare=self._prepare), deadline)
             except BaseException as error:
                 used = link is not None and link.used
                 if link is not None:
@@ -91,7 +91,7 @@ class Database:
             link = None
             try:
                 link = await self._connections.atake(deadline)
-                value = await ahold(self._prepared(begin), link, deadline, prepare=self._prepare)
+                value = await link.arun(on(link, self._prepared(begin), prepare=self._prepare), deadline)
             except GeneratorExit:  # the loop was closed, and this coroutine is collected
                 if link is not None:
                     self._connections.forsake(link)
