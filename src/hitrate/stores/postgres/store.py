@@ -15,6 +15,7 @@ from hitrate.errors import ClosedError
 from hitrate.failsafe import log
 from hitrate.keys import EncodedKey
 from hitrate.stores.base import Amounts, Capability, Changes, Channel, Found, Listener, Page, Store, Usage, check_limit
+from hitrate.stores.gathering import shares
 from hitrate.stores.keeper import Keeper
 from hitrate.stores.per_loop import PerLoop
 from hitrate.stores.postgres import names, schema
@@ -25,7 +26,7 @@ from hitrate.stores.postgres.conninfo import check_seconds, connections_of, desc
 from hitrate.stores.postgres.conversation import Conversation
 from hitrate.stores.postgres.counts import Counts
 from hitrate.stores.postgres.database import Database
-from hitrate.stores.postgres.gathering import Lane
+from hitrate.stores.postgres.gathering import Queue
 from hitrate.stores.postgres.leasing import Leaser, Settlement, Take
 from hitrate.stores.postgres.listing import Lister
 from hitrate.stores.postgres.reading import Reader
@@ -34,24 +35,23 @@ from hitrate.stores.postgres.schema import Durability
 from hitrate.stores.postgres.statements import Statements
 from hitrate.stores.postgres.wire import Call
 from hitrate.stores.postgres.writing import Writer
-from hitrate.stores.together import shares
 
 T = TypeVar("T")
 
 _READS_AT_ONCE = 4
 
 
-class _Lanes(NamedTuple):
+class _Queues(NamedTuple):
     """The queues of one event loop: reads, which so never wait for a write, the rest in its order, and leases."""
 
-    reads: Lane
-    writes: Lane
-    leases: Lane
+    reads: Queue
+    writes: Queue
+    leases: Queue
 
     def drop(self) -> None:
         """Let go of what is under way: the loop is closed."""
-        for lane in self:
-            lane.drop()
+        for queue in self:
+            queue.drop()
 
 
 class PostgresStore(Store):
@@ -122,7 +122,7 @@ class PostgresStore(Store):
         )
         self._closed = False
         self._keeper = Keeper(self._keep)
-        self._lanes = PerLoop(self._make_lanes, _Lanes.drop)
+        self._queues = PerLoop(self._make_queues, _Queues.drop)
         forking.begin_anew(self)
         weakref.finalize(self, self._connections.close)
 
@@ -137,7 +137,7 @@ class PostgresStore(Store):
         return self._database.hold(lambda: self._reader.read(keys))
 
     async def aget(self, keys: Sequence[EncodedKey]) -> Sequence[Found]:
-        found: Sequence[Found] = await self._lanes_here().reads.submit(keys)
+        found: Sequence[Found] = await self._queues_here().reads.submit(keys)
         return found
 
     async def _aread(self, wanted: list[Sequence[EncodedKey]]) -> list[Sequence[Found]]:
@@ -171,7 +171,7 @@ class PostgresStore(Store):
         return self._database.hold(lambda: self._writer.write([changes]))[0]
 
     async def awrite(self, changes: Changes) -> int:
-        removed: int = await self._lanes_here().writes.submit(changes)
+        removed: int = await self._queues_here().writes.submit(changes)
         return removed
 
     def clear(self, namespaces: Sequence[bytes] | None) -> None:
@@ -191,7 +191,7 @@ class PostgresStore(Store):
         self._keeper.request()
 
     async def _aclear(self, call: Call) -> None:
-        await self._lanes_here().writes.submit(call)
+        await self._queues_here().writes.submit(call)
         self._keeper.request()
 
     async def _awrite(self, works: list[Changes | Call]) -> list[Any]:
@@ -210,14 +210,14 @@ class PostgresStore(Store):
         return self._database.hold(lambda: self._leaser.take([Take(keys, token, seconds)]))[0]
 
     async def alease(self, keys: Sequence[EncodedKey], token: bytes, seconds: float) -> Sequence[float]:
-        left: Sequence[float] = await self._lanes_here().leases.submit(Take(keys, token, seconds))
+        left: Sequence[float] = await self._queues_here().leases.submit(Take(keys, token, seconds))
         return left
 
     def settle(self, results: Changes, token: bytes) -> Collection[EncodedKey]:
         return self._database.hold(lambda: self._leaser.settle([Settlement(results, token)]))[0]
 
     async def asettle(self, results: Changes, token: bytes) -> Collection[EncodedKey]:
-        late: Collection[EncodedKey] = await self._lanes_here().leases.submit(Settlement(results, token))
+        late: Collection[EncodedKey] = await self._queues_here().leases.submit(Settlement(results, token))
         return late
 
     async def _alease(self, works: list[Take | Settlement]) -> list[Any]:
@@ -291,16 +291,16 @@ class PostgresStore(Store):
 
     # Event loops
 
-    def _lanes_here(self) -> _Lanes:
+    def _queues_here(self) -> _Queues:
         if self._closed:
             raise ClosedError("the cache is closed")
-        return self._lanes.get()
+        return self._queues.get()
 
-    def _make_lanes(self, loop: asyncio.AbstractEventLoop) -> _Lanes:
-        return _Lanes(
-            Lane(self._aread, _READS_AT_ONCE, self._timeout),
-            Lane(self._awrite, 1, self._timeout),
-            Lane(self._alease, 1, self._timeout),
+    def _make_queues(self, loop: asyncio.AbstractEventLoop) -> _Queues:
+        return _Queues(
+            Queue(self._aread, _READS_AT_ONCE, self._timeout),
+            Queue(self._awrite, 1, self._timeout),
+            Queue(self._alease, 1, self._timeout),
         )
 
     def close(self) -> None:
@@ -315,7 +315,7 @@ class PostgresStore(Store):
         """Start anew what a fork does not carry over: sockets, threads, and locks that other threads held."""
         self._connections.after_fork_in_child()
         self._keeper = Keeper(self._keep)
-        self._lanes.take_all()
+        self._queues.take_all()
 
 
 def _ask(calls: Sequence[Call]) -> Conversation[list[None]]:

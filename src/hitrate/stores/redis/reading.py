@@ -9,7 +9,7 @@ from hitrate.errors import StoreError
 from hitrate.keys import EncodedKey
 from hitrate.stores.base import Found
 from hitrate.stores.redis.format import unpack
-from hitrate.stores.redis.lanes import Answer
+from hitrate.stores.redis.loop_links import Answer
 from hitrate.stores.redis.names import Names, Space
 from hitrate.stores.redis.wire import Request, refuse_error
 

@@ -22,9 +22,9 @@ from hitrate.stores.redis.expiry import Clock, expired_in, remove_expired
 from hitrate.stores.redis.format import unpack
 from hitrate.stores.redis.gathering import Gathering
 from hitrate.stores.redis.housekeeping import Sweeper
-from hitrate.stores.redis.lanes import Answer
 from hitrate.stores.redis.leasing import Leaser
 from hitrate.stores.redis.listing import Lister
+from hitrate.stores.redis.loop_links import Answer
 from hitrate.stores.redis.names import Names, Space
 from hitrate.stores.redis.nodes import Node, aexchange, exchange
 from hitrate.stores.redis.reading import KEYS_AT_ONCE, found_in, only_error, parts_of, request_for, tell_time_left
@@ -154,7 +154,7 @@ class RedisStore(Store):
         if space is None or self._only is None:
             return False
         request = space.read(self._names.buckets[0], keys)
-        self._only.lane().call(request, 1, len(keys), answer, at_once=True)
+        self._only.loop_link().call(request, 1, len(keys), answer, at_once=True)
         return True
 
     def found(self, keys: Sequence[EncodedKey], answer: Answer) -> list[Found] | None:

@@ -49,7 +49,7 @@ class _Call:
         self.again = False  # whether it was sent before, on a connection that was lost
 
 
-class Lane:
+class LoopLink:
     """The connection of one event loop to a server. Everything but ``close`` and ``drop`` runs on that loop.
 
     Args:
