@@ -9,13 +9,13 @@ from __future__ import annotations
 from collections.abc import Generator, Sequence
 from typing import TypeAlias, TypeVar
 
-from hitrate.stores.postgres.wire import NOTHING, Call, Link, Result, Waits
+from hitrate.stores.postgres.wire import NOTHING, Link, Query, Result, Waits
 
 T = TypeVar("T")
 
-Conversation: TypeAlias = Generator[Sequence[Call], list[Result], T]
+Conversation: TypeAlias = Generator[Sequence[Query], list[Result], T]
 
-PAUSE: Sequence[Call] = ()
+PAUSE: Sequence[Query] = ()
 """Yielded instead of calls: nothing is asked, and an event loop may serve others."""
 
 

@@ -33,7 +33,7 @@ from hitrate.stores.postgres.reading import Reader
 from hitrate.stores.postgres.room import NO_LIMIT, TRUE, Room, limits_of
 from hitrate.stores.postgres.schema import Durability
 from hitrate.stores.postgres.statements import Statements
-from hitrate.stores.postgres.wire import Call
+from hitrate.stores.postgres.wire import Query
 from hitrate.stores.postgres.writing import Writer
 
 T = TypeVar("T")
@@ -158,10 +158,10 @@ class PostgresStore(Store):
 
     def _usage(self) -> Conversation[Usage]:
         bounds = self.statements.bounds
-        result, miscounted = yield (Call(bounds.usage), Call(bounds.is_miscounted))
+        result, miscounted = yield (Query(bounds.usage), Query(bounds.is_miscounted))
         if miscounted.get_value(0, 0) == TRUE:
             yield from self._room.recount()
-            (result,) = yield (Call(bounds.usage),)
+            (result,) = yield (Query(bounds.usage),)
         entries, size = (read_int8(result.get_value(0, column) or b"") for column in (0, 1))
         return Usage(entries, size, self._room.evictions, self._room.expirations)
 
@@ -186,19 +186,19 @@ class PostgresStore(Store):
     async def aclear_under(self, prefix: bytes) -> None:
         await self._aclear(clear_under(self.statements, prefix))
 
-    def _clear(self, call: Call) -> None:
+    def _clear(self, call: Query) -> None:
         self._database.hold(lambda: _ask([call]))
         self._keeper.request()
 
-    async def _aclear(self, call: Call) -> None:
+    async def _aclear(self, call: Query) -> None:
         await self._queues_here().writes.submit(call)
         self._keeper.request()
 
-    async def _awrite(self, works: list[Changes | Call]) -> list[Any]:
+    async def _awrite(self, works: list[Changes | Query]) -> list[Any]:
         """Do writes and clears in their order, those that follow each other together."""
         results: list[Any] = []
         deadline = self._database.deadline()
-        for clears, group in groupby(works, lambda work: isinstance(work, Call)):
+        for clears, group in groupby(works, lambda work: isinstance(work, Query)):
             some: list[Any] = list(group)
             do = _ask if clears else self._writer.write
             results += await self._database.ahold(lambda: do(some), deadline)  # noqa: B023 - held before the next
@@ -318,7 +318,7 @@ class PostgresStore(Store):
         self._queues.take_all()
 
 
-def _ask(calls: Sequence[Call]) -> Conversation[list[None]]:
+def _ask(calls: Sequence[Query]) -> Conversation[list[None]]:
     """Have statements carried out that tell nothing."""
     yield calls
     return [None] * len(calls)

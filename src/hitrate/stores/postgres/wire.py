@@ -40,7 +40,7 @@ Waits: TypeAlias = Generator[int, None, T]
 """Yields what it waits for on the socket, ``NOTHING`` where an event loop may serve others."""
 
 
-class Call(NamedTuple):
+class Query(NamedTuple):
     """A statement and its parameters, in binary form."""
 
     statement: Statement
@@ -93,7 +93,7 @@ class Link:
 
     # What is said
 
-    def exchange(self, calls: Sequence[Call], *, prepare: bool) -> Waits[list[Result]]:
+    def exchange(self, calls: Sequence[Query], *, prepare: bool) -> Waits[list[Result]]:
         """Send statements as one transaction; return their results.
 
         Args:
@@ -128,7 +128,7 @@ class Link:
                 raise
         self.prepared.add(statement.name)
 
-    def _send(self, call: Call, prepare: bool) -> None:
+    def _send(self, call: Query, prepare: bool) -> None:
         (text, name), given = call
         parameters = list(given)  # psycopg 3.2 takes nothing else
         if prepare and name in self.prepared:
@@ -154,7 +154,7 @@ class Link:
                 return results
             results.append(result)
 
-    def _pipeline(self, calls: Sequence[Call], prepare: bool) -> Waits[list[Result]]:
+    def _pipeline(self, calls: Sequence[Query], prepare: bool) -> Waits[list[Result]]:
         pgconn = self.pgconn
         pgconn.enter_pipeline_mode()
         for call in calls:

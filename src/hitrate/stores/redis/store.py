@@ -25,7 +25,7 @@ from hitrate.stores.redis.housekeeping import Sweeper
 from hitrate.stores.redis.leasing import Leaser
 from hitrate.stores.redis.listing import Lister
 from hitrate.stores.redis.loop_links import Answer
-from hitrate.stores.redis.names import Names, Space
+from hitrate.stores.redis.names import Names, ServerNamespace
 from hitrate.stores.redis.nodes import Node, aexchange, exchange
 from hitrate.stores.redis.reading import KEYS_AT_ONCE, found_in, only_error, parts_of, request_for, tell_time_left
 from hitrate.stores.redis.register import Register
@@ -139,7 +139,7 @@ class RedisStore(Store):
                 return found
         return self._run(self._read(keys), began)
 
-    def _usual(self, keys: Sequence[EncodedKey]) -> Space | None:
+    def _usual(self, keys: Sequence[EncodedKey]) -> ServerNamespace | None:
         """Return the namespace of keys that are all of one and take one command to one server; otherwise None."""
         if self._only is None or not keys or len(keys) > KEYS_AT_ONCE:
             return None

@@ -20,7 +20,7 @@ _BATCH = 1024
 _WOKEN_AT_ONCE = 16
 
 
-class Call(NamedTuple):
+class Pending(NamedTuple):
     """What a coroutine waits for.
 
     Attributes:
@@ -57,16 +57,16 @@ class Worker:
         loop = asyncio.get_running_loop()
         future = loop.create_future()
         queue = self._reads if kind == "get" else self._listings if kind == "list" else self._writes
-        queue.put(Call(kind, work, future, loop))
+        queue.put(Pending(kind, work, future, loop))
         return future
 
-    def _do_reads(self, calls: list[Call]) -> None:
+    def _do_reads(self, calls: list[Pending]) -> None:
         _tell(self._together(self._read, [call for call in calls if not call.future.cancelled()]))
 
-    def _do_writes(self, calls: list[Call]) -> None:
+    def _do_writes(self, calls: list[Pending]) -> None:
         """Do the calls in their order, writes that follow each other in one transaction."""
-        outcomes: list[tuple[Call, Any, Exception | None]] = []
-        pending: list[Call] = []
+        outcomes: list[tuple[Pending, Any, Exception | None]] = []
+        pending: list[Pending] = []
         for call in calls:
             if call.kind == "write":
                 pending.append(call)
@@ -77,15 +77,15 @@ class Worker:
         outcomes += self._together(self._write, pending)
         _tell(outcomes)
 
-    def _do_listings(self, calls: list[Call]) -> None:
+    def _do_listings(self, calls: list[Pending]) -> None:
         for call in calls:
             if not call.future.cancelled():
                 _tell(self._alone(call))
 
     @staticmethod
     def _together(
-        do: Callable[[list[Any]], Sequence[Any]], calls: list[Call]
-    ) -> list[tuple[Call, Any, Exception | None]]:
+        do: Callable[[list[Any]], Sequence[Any]], calls: list[Pending]
+    ) -> list[tuple[Pending, Any, Exception | None]]:
         if not calls:
             return []
         try:
@@ -95,7 +95,7 @@ class Worker:
         return [(call, result, None) for call, result in zip(calls, results, strict=True)]
 
     @staticmethod
-    def _alone(call: Call) -> list[tuple[Call, Any, Exception | None]]:
+    def _alone(call: Pending) -> list[tuple[Pending, Any, Exception | None]]:
         try:
             return [(call, call.work(), None)]
         except Exception as error:
@@ -110,12 +110,12 @@ class Worker:
 class _Queue:
     """A queue, and a thread that does what is pending in it and ends when there has been nothing for a while."""
 
-    def __init__(self, name: str, do: Callable[[list[Call]], None]) -> None:
+    def __init__(self, name: str, do: Callable[[list[Pending]], None]) -> None:
         self._do = do
-        self._calls: SimpleQueue[Call] = SimpleQueue()
+        self._calls: SimpleQueue[Pending] = SimpleQueue()
         self._background = Background(name, self._run)
 
-    def put(self, call: Call) -> None:
+    def put(self, call: Pending) -> None:
         self._calls.put(call)
         if self._background.thread is None:
             try:
@@ -140,9 +140,9 @@ class _Queue:
             del calls  # and what they hold, while there is nothing to do
 
 
-def _tell(outcomes: list[tuple[Call, Any, Exception | None]]) -> None:
+def _tell(outcomes: list[tuple[Pending, Any, Exception | None]]) -> None:
     """Wake each loop once, with all that it waits for."""
-    by_loop: dict[asyncio.AbstractEventLoop, list[tuple[Call, Any, Exception | None]]] = {}
+    by_loop: dict[asyncio.AbstractEventLoop, list[tuple[Pending, Any, Exception | None]]] = {}
     for outcome in outcomes:
         by_loop.setdefault(outcome[0].loop, []).append(outcome)
     for loop, done in by_loop.items():
@@ -152,7 +152,7 @@ def _tell(outcomes: list[tuple[Call, Any, Exception | None]]) -> None:
             pass
 
 
-def _resolve(outcomes: list[tuple[Call, Any, Exception | None]], start: int = 0) -> None:
+def _resolve(outcomes: list[tuple[Pending, Any, Exception | None]], start: int = 0) -> None:
     """Wake those who wait, a few in each turn of the loop, so that it serves others in between."""
     if len(outcomes) > start + _WOKEN_AT_ONCE:
         outcomes[0][0].loop.call_soon(_resolve, outcomes, start + _WOKEN_AT_ONCE)
