@@ -223,7 +223,7 @@ def test_a_clear_that_is_made_up_for_later_takes_nothing_that_was_set_since(path
             writes(cache)[clear]()
             cache.set({A: ("dropped", None)})
         cache.set({A: ("new", None)})  # within the second in which the file is left alone
-        vars(raw._store).update(_settle_at=0.0)  # which then has passed
+        vars(raw._store).update(_pay_at=0.0)  # which then has passed
         cache.set({C: ("later", None)})
     with SqliteCache[Any](path=path) as other:
         assert other.get([A, B, C]) == {A: "new", C: "later"}

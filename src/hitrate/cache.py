@@ -441,7 +441,7 @@ class Cache(BaseCache[ValueT]):
             store = self._withholding(lambda store: store.owe(keys))
             if not error.timed_out:
                 try:
-                    yield from store.settling(keys)
+                    yield from store.paying(keys)
                 except StoreError as late:  # the removal was waited for in vain; it was counted as a write that failed
                     log.debug("what a dropped %s was to replace could not be removed yet: %s", doing, late)
 

@@ -73,7 +73,7 @@ class TieredCache(ComputingCache[ValueT]):
             start=0 if self._near is None else 1,
             report=self._tier_failed,
             clock=clock,
-            near_hits=lambda: near._counters.hits,
+            near_hits=lambda: near._counters.total().hits,
         )
         super().__init__(
             store,

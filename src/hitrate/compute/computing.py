@@ -67,7 +67,7 @@ class Computing:
             else:
                 for value in self.cache.get((full_key,)).values():
                     return value
-            value = self._flown(full_key, compute, terms, seen, alone=alone)
+            value = self._computed_in_flight(full_key, compute, terms, seen, alone=alone)
             if value is _APART:
                 alone = True
             elif value is not _NOTHING:
@@ -75,16 +75,16 @@ class Computing:
 
     def missed(self, full_key: FullKey, compute: Callable[[], Any], terms: Terms, seen: int) -> Any:
         """Return the value of a key that was missed, when so many flights had landed; as ``one`` then."""
-        value = self._flown(full_key, compute, terms, seen)
+        value = self._computed_in_flight(full_key, compute, terms, seen)
         if value is _NOTHING or value is _APART:
             return self.one(full_key, compute, terms, alone=value is _APART)
         return value
 
     def anew(self, full_key: FullKey, compute: Callable[[], Any], terms: Terms) -> Any:
         """Compute the value of a key whether it is in the cache or not, and return it."""
-        return self._flown(full_key, compute, terms, anew=True)
+        return self._computed_in_flight(full_key, compute, terms, anew=True)
 
-    def _flown(
+    def _computed_in_flight(
         self,
         full_key: FullKey,
         compute: Callable[[], Any],

@@ -15,7 +15,7 @@ from typing import Any
 from ormsgpack import Ext
 
 from hitrate.serde.classes import CLASS, ancestry
-from hitrate.serde.registry import Plan, plan_for
+from hitrate.serde.registry import Form, form_of
 
 State = Callable[[Any, Any], list[Any]]
 """Returns an extension with the name of an instance's class, then its content; dicts in the list are its fields.
@@ -36,8 +36,8 @@ def state_of(cls: type) -> State:
     if state is None:
         state = _component_state(cls)
         if state is None:
-            plan = plan_for(cls)
-            state = _message_state(cls) or _state(cls, plan)
+            form = form_of(cls)
+            state = _message_state(cls) or _state(cls, form)
         _states[cls] = state
     return state
 
@@ -47,9 +47,9 @@ def class_mark(name: str) -> Ext:
     return Ext(CLASS, name.encode("utf-8", "surrogatepass"))
 
 
-def _state(cls: type, plan: Plan) -> State:
-    mark: Any = class_mark(plan.mark.rpartition("#")[0])
-    dump = plan.dump
+def _state(cls: type, form: Form) -> State:
+    mark: Any = class_mark(form.mark.rpartition("#")[0])
+    dump = form.dump
     derived = _cached_properties(cls)
 
     def plain(obj: Any, pack: Any) -> list[Any]:
@@ -76,7 +76,7 @@ def _state(cls: type, plan: Plan) -> State:
         return [mark, sorted([name.lower(), value] for name, value in dump(obj, mark)[1])]
 
     special = {"model": model, "root model": root_model, "namedtuple": named_tuple, "headers": headers}
-    return special.get(plan.family) or (with_cached_properties if derived else plain)
+    return special.get(form.family) or (with_cached_properties if derived else plain)
 
 
 def _cached_properties(cls: type) -> list[str]:

@@ -17,7 +17,7 @@ _INJECTED = frozenset({"config", "previous", "runtime", "store", "writer"})
 """Parameters that LangGraph fills in, so that their defaults say nothing."""
 
 
-class Names:
+class FieldNames:
     """The names that the options of a policy give, and those that inputs have.
 
     Args:

@@ -19,7 +19,7 @@ from hitrate.content.options import KeyOptions
 from hitrate.content.selection import tree_of
 from hitrate.entry import expiry_of
 from hitrate.failsafe import log
-from hitrate.langgraph.fields import Names, last_messages
+from hitrate.langgraph.fields import FieldNames, last_messages
 from hitrate.langgraph.unkeyed import unkeyed
 from hitrate.runs import current_scope
 
@@ -67,7 +67,7 @@ def policy(
         scope, require_scope = None, True
     _check(func, version)
     function: Any = func
-    names = Names(function, only, ignore)
+    names = FieldNames(function, only, ignore)
     if messages is not None and (type(messages) is not int or messages < 1):
         raise ValueError(f"messages is a number of messages from 1 up, or None for all, not {messages!r}")
     left_out = tree_of("ignore", ignore)

@@ -38,7 +38,7 @@ _FRAMES = 8
 _INTERRUPT = "__interrupt__"
 
 
-class Known(NamedTuple):
+class KnownTask(NamedTuple):
     """What is known of a task that asked.
 
     Attributes:
@@ -52,7 +52,7 @@ class Known(NamedTuple):
     given: Given
 
 
-UNKNOWN = Known("", USE, [])
+UNKNOWN = KnownTask("", USE, [])
 
 
 class Asking(NamedTuple):
@@ -108,7 +108,7 @@ class Tasks:
 
     def __init__(self) -> None:
         self._runs: dict[int, _Run] = {}
-        self._known: dict[int, Known] = {}
+        self._known: dict[int, KnownTask] = {}
         self._answered: dict[int, str] = {}
 
     def asking(self, keys: Sequence[FullKey], frame: FrameType | None) -> Asking | None:
@@ -184,7 +184,7 @@ class Tasks:
             given = given_in(getattr(task, "input", None))
             if given or its_mode != USE:
                 key = task.cache_key.key
-                self._known[id(key)] = Known(key, its_mode, given)
+                self._known[id(key)] = KnownTask(key, its_mode, given)
         _forget_oldest(self._known)
         _forget_oldest(self._answered)
 
@@ -192,7 +192,7 @@ class Tasks:
         """Tell whether what comes under this key came from the cache: LangGraph 1.0 stores hits again."""
         return id(full_key[1]) in self._answered  # which keeps the key, so that no other has its id
 
-    def take(self, full_key: FullKey) -> Known:
+    def take(self, full_key: FullKey) -> KnownTask:
         """Return, once, what is known of the task whose result comes under this key."""
         return self._known.pop(id(full_key[1]), UNKNOWN)  # likewise
 

@@ -9,14 +9,14 @@ import attr
 
 from hitrate.errors import DecodeError
 from hitrate.serde.classes import ancestry, attribute, describe
-from hitrate.serde.registry import Plan, Refused, register_classes
+from hitrate.serde.registry import Form, Refused, register_classes
 from hitrate.serde.set_by_init import always_set
 
 _CACHED_HASH = "_attrs_cached_hash"
 _HEAP_TYPE = 1 << 9
 
 
-def _plan(cls: type) -> Plan | None:
+def _form(cls: type) -> Form | None:
     fields = attribute(cls, "__attrs_attrs__")
     if not isinstance(fields, tuple) or not all(type(field) is attr.Attribute for field in fields):
         return None
@@ -73,7 +73,7 @@ def _plan(cls: type) -> Plan | None:
         return None
 
     known = [f"{field.name}:{describe(field.type)}" for field in fields]
-    return Plan(cls, ["attrs", *known, *(["slots", *slots] if slots else [])], dump, restore)
+    return Form(cls, ["attrs", *known, *(["slots", *slots] if slots else [])], dump, restore)
 
 
 def _slots(cls: type) -> dict[str, Any]:
@@ -94,4 +94,4 @@ def _caches_hash(cls: type) -> bool:
     return code is not None and _CACHED_HASH in code.co_names
 
 
-register_classes(_plan)
+register_classes(_form)

@@ -1,7 +1,7 @@
 """User classes by name: found again without importing or running anything, and recognised as unchanged.
 
 An instance is stored as ``[mark, *state]``, the mark being ``module:qualname#fingerprint``. It is looked up anew on
-every load, since a module or class may have been replaced; only the plan of a class, keyed by the class itself, is
+every load, since a module or class may have been replaced; only the form of a class, keyed by the class itself, is
 remembered.
 """
 
@@ -18,12 +18,12 @@ from ormsgpack import unpackb
 
 from hitrate.errors import DecodeError
 from hitrate.modules import canonical_name, loaded_name, module_dict
-from hitrate.serde.registry import FIELDS, Encode, Hook, Pack, Plan, Refused, listed, plan_for
+from hitrate.serde.registry import FIELDS, Encode, Form, Hook, Pack, Refused, form_of, listed
 
 CLASS = 1
 
 Place = tuple[str, types.ModuleType, Callable[[str], Any], str]
-Known = tuple[str, types.ModuleType, Callable[[str], Any], str, type, Callable[[list[Any]], Any]]
+KnownClass = tuple[str, types.ModuleType, Callable[[str], Any], str, type, Callable[[list[Any]], Any]]
 
 # The slots of the C types themselves: a metaclass cannot interfere, and a proxy's __class__ is not asked.
 _class_dict: Callable[[type], types.MappingProxyType[str, Any]] = vars(type)["__dict__"].__get__
@@ -139,8 +139,8 @@ class Classes:
 
     def __init__(self, allowed: Iterable[type] | None) -> None:
         self._allowed = None if allowed is None else frozenset(allowed)
-        self._plans: dict[type, Plan] = {}
-        self.known: dict[str, Known] = {}
+        self._forms: dict[type, Form] = {}
+        self.known: dict[str, KnownClass] = {}
         """By mark, where the class was last found and how it is restored; good only while it is still there."""
 
     def encoder(self, cls: type) -> Encode:
@@ -149,9 +149,9 @@ class Classes:
         Raises:
             Refused: it cannot be stored.
         """
-        plan = self._plan(cls)
-        dump, mark = plan.dump, plan.mark
-        place = _place_of(plan)
+        form = self._form(cls)
+        dump, mark = form.dump, form.mark
+        place = _place_of(form)
         if place is None:
 
             def encode_nested(obj: Any, pack: Pack) -> bytes:
@@ -193,29 +193,29 @@ class Classes:
         if cls is None:
             raise DecodeError(f"no imported module has the class {ref!r}")
         try:
-            plan = self._plan(cls)
+            form = self._form(cls)
         except Refused as exc:
             raise DecodeError(f"the class {ref!r} cannot be restored: {exc}") from exc
-        if plan.mark != mark:
+        if form.mark != mark:
             raise DecodeError(f"the fields of {ref!r} are not the stored ones any more")
-        place = _place_of(plan)
+        place = _place_of(form)
         if place is not None:
-            self.known[mark] = (*place, cls, plan.restore)
-        return plan.restore(state)
+            self.known[mark] = (*place, cls, form.restore)
+        return form.restore(state)
 
-    def _plan(self, cls: type) -> Plan:
-        plan = self._plans.get(cls)
-        if plan is None:
-            plan = plan_for(cls)
-            if self._allowed is not None and cls not in self._allowed and not plan.open:
+    def _form(self, cls: type) -> Form:
+        form = self._forms.get(cls)
+        if form is None:
+            form = form_of(cls)
+            if self._allowed is not None and cls not in self._allowed and not form.open:
                 raise Refused("it is not among the types that this serializer was given")
-            self._plans[cls] = plan
-        return plan
+            self._forms[cls] = form
+        return form
 
 
-def _place_of(plan: Plan) -> Place | None:
+def _place_of(form: Form) -> Place | None:
     """Return where a class is found, None if inside another class or in no module's dict."""
-    module_name, _, name = plan.mark.rpartition("#")[0].partition(":")
+    module_name, _, name = form.mark.rpartition("#")[0].partition(":")
     if "." in name or "[" in name:
         return None
     module_name = loaded_name(module_name)

@@ -21,7 +21,7 @@ from fractions import Fraction
 from typing import Any
 from uuid import UUID
 
-from hitrate.serde.registry import Refused, load_core, plan_for, rule_of
+from hitrate.serde.registry import Refused, form_of, load_core, rule_of
 from hitrate.serde.subclasses import content_of, holds_only_content, remaker
 
 Make = Callable[[], Any]
@@ -73,22 +73,22 @@ def copier(value: Any) -> Make | None:
         The function, or None when decoding is as good. Of an immutable value it returns the value itself.
     """
     load_core()
-    plan = _Plan()
+    tried = _Copying()
     try:
-        make = plan.of(value)
+        make = tried.of(value)
     except (_NoCopy, RecursionError):
         return None
     if make is None:
         return lambda: value
     # Templates cost memory and garbage collections, so they have to be clearly faster.
-    return make if plan.copying < 0.85 * plan.decoding else None
+    return make if tried.copying < 0.85 * tried.decoding else None
 
 
 class _NoCopy(Exception):
     """The value holds something that only decoding can make anew."""
 
 
-class _Plan:
+class _Copying:
     def __init__(self) -> None:
         self.copying = 0
         self.decoding = 0
@@ -166,8 +166,8 @@ class _Plan:
         if rule_of(type(value)) is not None:
             raise _NoCopy
         try:
-            plan = plan_for(type(value))
-            state = plan.dump(value, plan.mark)
+            form = form_of(type(value))
+            state = form.dump(value, form.mark)
         except Refused as exc:
             raise _NoCopy from exc
         remake = remaker(type(value), state)
@@ -179,7 +179,7 @@ class _Plan:
         assert make_state is not None
         self.decoding += _DECODE_INSTANCE
         self.copying += _COPY_INSTANCE
-        again = plan.again
+        again = form.again
         return lambda: again(make_state())
 
 

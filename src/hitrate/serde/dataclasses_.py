@@ -10,20 +10,20 @@ from typing import Any
 from hitrate.errors import DecodeError
 from hitrate.serde.attributes import Attributes, Declared, dataclass_fields, described_fields
 from hitrate.serde.classes import attribute
-from hitrate.serde.registry import Plan, Refused, register_classes
+from hitrate.serde.registry import Form, Refused, register_classes
 from hitrate.serde.set_by_init import always_set
 
 _FIELD: Any = dataclasses._FIELD  # type: ignore[attr-defined]
 
 
-def _plan(cls: type) -> Plan | None:
+def _form(cls: type) -> Form | None:
     described = described_fields(cls)
     if described is None:
         return None
     fields = {name: each for name, each in dataclass_fields(cls).items() if each._field_type is _FIELD}
     # What __init__ does not set may stay unset; what the class has under the name is seen where the instance has none.
     optional = [name for name, each in fields.items() if not each.init or _has_default(cls, name)]
-    return plain_plan(cls, ["dataclass", *described], declared=fields, optional=optional)
+    return plain_form(cls, ["dataclass", *described], declared=fields, optional=optional)
 
 
 def _has_default(cls: type, name: str) -> bool:
@@ -31,10 +31,10 @@ def _has_default(cls: type, name: str) -> bool:
     return default is not None and type(default) is not types.MemberDescriptorType
 
 
-def plain_plan(
+def plain_form(
     cls: type, fields: list[str], *, declared: Iterable[str] = (), optional: Collection[str] = (), open: bool = False
-) -> Plan:
-    """Return the plan of a class whose instances are nothing but attributes.
+) -> Form:
+    """Return the form of a class whose instances are nothing but attributes.
 
     Args:
         cls: the class.
@@ -50,7 +50,7 @@ def plain_plan(
     names = [*declared]
     others = [name for name in always_set(cls) if name not in names and name not in attributes.slots]
     if not attributes.slots:
-        return _plan_of_dict(cls, fields, attributes, Declared([*names, *others], optional), open=open)
+        return _form_of_dict(cls, fields, attributes, Declared([*names, *others], optional), open=open)
     slots, has_dict = attributes.slots, attributes.has_dict
     required = {*(names or slots)}.difference(optional)
     in_slots = Declared(slots, slots.keys() - required)
@@ -101,10 +101,10 @@ def plain_plan(
             raise DecodeError("stored attributes are none")
         return made
 
-    return Plan(cls, [*fields, "slots", *slots], dump, restore, again=again, open=open)
+    return Form(cls, [*fields, "slots", *slots], dump, restore, again=again, open=open)
 
 
-def _plan_of_dict(cls: type, fields: list[str], attributes: Attributes, declared: Declared, *, open: bool) -> Plan:
+def _form_of_dict(cls: type, fields: list[str], attributes: Attributes, declared: Declared, *, open: bool) -> Form:
     new, put_dict, get_all, names = object.__new__, attributes.put_dict, declared.get_all, declared.names
     if not attributes.has_dict and names:
         raise Refused("its fields are not where they were declared")
@@ -130,18 +130,18 @@ def _plan_of_dict(cls: type, fields: list[str], attributes: Attributes, declared
         put_dict(made, state[1])
         return made
 
-    return Plan(cls, fields, dump, restore, again=again, open=open)
+    return Form(cls, fields, dump, restore, again=again, open=open)
 
 
-def checked(plan: Plan, is_whole: Callable[[Any], bool], otherwise: str) -> Plan:
-    """Let a plan store and restore only instances that are whole.
+def checked(form: Form, is_whole: Callable[[Any], bool], otherwise: str) -> Form:
+    """Let a form store and restore only instances that are whole.
 
     Args:
-        plan: the plan, which is changed.
+        form: the form, which is changed.
         is_whole: tells whether an instance has what its own methods count on.
         otherwise: what is the matter if it has not.
     """
-    dump, restore = plan.dump, plan.restore
+    dump, restore = form.dump, form.restore
 
     def dump_whole(obj: Any, mark: str) -> list[Any]:
         state = dump(obj, mark)
@@ -155,8 +155,8 @@ def checked(plan: Plan, is_whole: Callable[[Any], bool], otherwise: str) -> Plan
             raise DecodeError(f"a stored instance is not whole: {otherwise}")
         return made
 
-    plan.dump, plan.restore = dump_whole, restore_whole
-    return plan
+    form.dump, form.restore = dump_whole, restore_whole
+    return form
 
 
-register_classes(_plan)
+register_classes(_form)

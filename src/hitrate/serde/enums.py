@@ -7,12 +7,12 @@ from typing import Any
 
 from hitrate.errors import DecodeError
 from hitrate.serde.classes import ancestry
-from hitrate.serde.registry import Plan, Refused, register_classes
+from hitrate.serde.registry import Form, Refused, register_classes
 
 _PLAIN = (str, bytes, int, float, bool, type(None))
 
 
-def _plan(cls: type) -> Plan | None:
+def _form(cls: type) -> Form | None:
     if enum.Enum not in ancestry(cls) or not issubclass(cls, enum.Enum):
         return None
     members = cls._member_map_
@@ -33,7 +33,7 @@ def _plan(cls: type) -> Plan | None:
             return cls._value2member_map_.get(key) or _combine(cls, key)
         raise DecodeError("a stored enum member is none")
 
-    return Plan(cls, ["enum", *(f"{name}={_describe(each._value_)}" for name, each in members.items())], dump, restore)
+    return Form(cls, ["enum", *(f"{name}={_describe(each._value_)}" for name, each in members.items())], dump, restore)
 
 
 def _describe(value: Any) -> str:
@@ -52,4 +52,4 @@ def _combine(cls: type[enum.Flag], value: int) -> Any:
     return made
 
 
-register_classes(_plan)
+register_classes(_form)

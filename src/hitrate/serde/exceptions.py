@@ -14,7 +14,7 @@ from typing import Any
 from hitrate.errors import DecodeError
 from hitrate.serde.attributes import Attributes, Declared, base_of, check_names, declared_names, described_fields
 from hitrate.serde.classes import ancestry
-from hitrate.serde.registry import Plan, Refused, register_classes
+from hitrate.serde.registry import Form, Refused, register_classes
 from hitrate.serde.set_by_init import always_set
 
 _args: Any = vars(BaseException)["args"]
@@ -58,15 +58,15 @@ def _native_fields(base: type) -> Iterator[tuple[str, Any]]:
                 yield name, member
 
 
-def _plan(cls: type) -> Plan | None:
+def _form(cls: type) -> Form | None:
     if BaseException not in ancestry(cls):
         return None
     described, dump, restore = exception_state(cls)
-    return Plan(cls, described, dump, restore, open=cls is native_base(cls))
+    return Form(cls, described, dump, restore, open=cls is native_base(cls))
 
 
 def exception_state(cls: type) -> tuple[list[str], Callable[[Any, str], list[Any]], Callable[[list[Any]], Any]]:
-    """Return what describes an exception class, and how instances are read and made, as in a plan.
+    """Return what describes an exception class, and how instances are read and made, as in a form.
 
     Raises:
         Refused: instances hold what cannot be read.
@@ -177,4 +177,4 @@ def _is_same(value: Any, other: Any) -> bool:
     return value is other or (type(value) is type(other) and type(value) in (int, str, bytes) and value == other)
 
 
-register_classes(_plan)
+register_classes(_form)

@@ -7,14 +7,14 @@ from typing import Any
 from httpx import Headers
 
 from hitrate.errors import DecodeError
-from hitrate.serde.registry import Plan, Refused, register_classes
+from hitrate.serde.registry import Form, Refused, register_classes
 
 # Those that httpx finds out by itself. To read headers by another could import a codec because of what is stored.
 _ENCODINGS = frozenset({"ascii", "us-ascii", "utf-8", "utf8", "iso-8859-1", "latin-1", "latin1"})
 
 
-def _plan(cls: type) -> Plan | None:
-    return Plan(cls, ["headers"], _dump, _restore, open=True) if cls is Headers else None
+def _form(cls: type) -> Form | None:
+    return Form(cls, ["headers"], _dump, _restore, open=True) if cls is Headers else None
 
 
 def _dump(obj: Any, mark: str) -> list[Any]:
@@ -52,4 +52,4 @@ def _are_whole(pairs: list[Any], encoding: Any) -> bool:
     return True
 
 
-register_classes(_plan)
+register_classes(_form)

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from langgraph.types import Send
 
-from hitrate.serde.dataclasses_ import plain_plan
-from hitrate.serde.registry import Plan, register_classes
+from hitrate.serde.dataclasses_ import plain_form
+from hitrate.serde.registry import Form, register_classes
 
 
-def _plan(cls: type) -> Plan | None:
-    return plain_plan(cls, ["send"]) if cls is Send else None
+def _form(cls: type) -> Form | None:
+    return plain_form(cls, ["send"]) if cls is Send else None
 
 
-register_classes(_plan)
+register_classes(_form)

@@ -9,7 +9,7 @@ import msgspec
 
 from hitrate.errors import DecodeError
 from hitrate.serde.classes import ancestry, attribute, describe
-from hitrate.serde.registry import Hook, Pack, Plan, Refused, register, register_classes
+from hitrate.serde.registry import Form, Hook, Pack, Refused, register, register_classes
 
 MSGSPEC = 68
 
@@ -23,7 +23,7 @@ _CACHED_HASH = "__msgspec_cached_hash__"
 _dict_of = object.__getattribute__
 
 
-def _plan(cls: type) -> Plan | None:
+def _form(cls: type) -> Form | None:
     if msgspec.Struct not in ancestry(cls):
         return None
     if attribute(cls, "__post_init__") is not None:
@@ -57,7 +57,7 @@ def _plan(cls: type) -> Plan | None:
         return made
 
     known = [f"{name}:{describe(_annotation(cls, name))}" for name in names]
-    return Plan(cls, ["struct", *known, *(["dict"] if has_dict else [])], dump, restore)
+    return Form(cls, ["struct", *known, *(["dict"] if has_dict else [])], dump, restore)
 
 
 def _member(cls: type, name: str) -> Any:
@@ -86,4 +86,4 @@ def _decode(data: bytes, hook: Hook) -> Any:
 
 
 register(MSGSPEC, _decode, types=[type(msgspec.UNSET), msgspec.Raw], encode=_encode)
-register_classes(_plan)
+register_classes(_form)

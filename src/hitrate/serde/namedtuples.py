@@ -5,10 +5,10 @@ from __future__ import annotations
 from typing import Any
 
 from hitrate.serde.classes import ancestry, attribute
-from hitrate.serde.registry import Plan, Refused, listed, register_classes
+from hitrate.serde.registry import Form, Refused, listed, register_classes
 
 
-def _plan(cls: type) -> Plan | None:
+def _form(cls: type) -> Form | None:
     names = attribute(cls, "_fields")
     if tuple not in ancestry(cls) or type(names) is not tuple or not all(type(name) is str for name in names):
         return None
@@ -25,7 +25,7 @@ def _plan(cls: type) -> Plan | None:
             raise ValueError("a stored NamedTuple has another length")
         return tuple.__new__(cls, items)
 
-    return Plan(cls, ["namedtuple", *names], dump, restore)
+    return Form(cls, ["namedtuple", *names], dump, restore)
 
 
-register_classes(_plan)
+register_classes(_form)

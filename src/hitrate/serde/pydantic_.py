@@ -11,8 +11,8 @@ from pydantic_core import PydanticUndefined
 from hitrate.errors import DecodeError
 from hitrate.serde.attributes import Declared, check_names
 from hitrate.serde.classes import ancestry, describe
-from hitrate.serde.dataclasses_ import plain_plan
-from hitrate.serde.registry import Plan, Refused, listed, register_classes
+from hitrate.serde.dataclasses_ import plain_form
+from hitrate.serde.registry import Form, Refused, listed, register_classes
 
 _STATE = vars(BaseModel)
 _SLOTS = ("__pydantic_fields_set__", "__pydantic_extra__", "__pydantic_private__")
@@ -24,11 +24,11 @@ _put_dict = _STATE["__dict__"].__set__
 _WHOLE = 5  # parts of the state of a model that lacks nothing
 
 
-def _plan(cls: type) -> Plan | None:
+def _form(cls: type) -> Form | None:
     if cls is SecretStr or cls is SecretBytes:
-        return _secret_plan(cls)
+        return _secret_form(cls)
     if Secret in ancestry(cls):
-        return plain_plan(cls, ["secret of a type"], declared=["_secret_value"], open=cls is Secret)
+        return plain_form(cls, ["secret of a type"], declared=["_secret_value"], open=cls is Secret)
     if BaseModel not in ancestry(cls) or not issubclass(cls, BaseModel):
         return None
     for base in ancestry(cls):
@@ -37,8 +37,8 @@ def _plan(cls: type) -> Plan | None:
     fields = [f"{name}:{_annotation(cls, name, info)}" for name, info in cls.__pydantic_fields__.items()]
     fields += ["private", *cls.__private_attributes__]
     if cls.__pydantic_root_model__:
-        return Plan(cls, ["root model", *fields], _dump_root, _restorer_of_root(cls))
-    return _plan_of_model(cls, fields)
+        return Form(cls, ["root model", *fields], _dump_root, _restorer_of_root(cls))
+    return _form_of_model(cls, fields)
 
 
 def _annotation(cls: type, name: str, info: Any) -> str:
@@ -50,7 +50,7 @@ def _annotation(cls: type, name: str, info: Any) -> str:
     return describe(info.annotation)
 
 
-def _plan_of_model(cls: type[BaseModel], fields: list[str]) -> Plan:
+def _form_of_model(cls: type[BaseModel], fields: list[str]) -> Form:
     new = object.__new__
     put_set, put_extra, put_private, put_dict = _put_set, _put_extra, _put_private, _put_dict
     names_of_fields = [*cls.__pydantic_fields__]
@@ -106,7 +106,7 @@ def _plan_of_model(cls: type[BaseModel], fields: list[str]) -> Plan:
         put_private(made, state[3])
         return made
 
-    return Plan(cls, ["model", *fields], dump, restore, again=again)
+    return Form(cls, ["model", *fields], dump, restore, again=again)
 
 
 def _dump_root(obj: Any, mark: str) -> list[Any]:
@@ -131,7 +131,7 @@ def _restorer_of_root(cls: type) -> Any:
     return restore
 
 
-def _secret_plan(cls: type) -> Plan:
+def _secret_form(cls: type) -> Form:
     kind = str if cls is SecretStr else bytes
 
     def dump(obj: Any, mark: str) -> list[Any]:
@@ -147,7 +147,7 @@ def _secret_plan(cls: type) -> Plan:
         made._secret_value = secret
         return made
 
-    return Plan(cls, ["secret"], dump, restore, open=True)
+    return Form(cls, ["secret"], dump, restore, open=True)
 
 
-register_classes(_plan)
+register_classes(_form)

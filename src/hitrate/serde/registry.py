@@ -40,7 +40,7 @@ class Refused(Exception):
     """An encoder cannot store this object exactly; the slow path turns it into a ``SerializationError`` with a path."""
 
 
-class Plan:
+class Form:
     """How instances of one user class are written and restored.
 
     Args:
@@ -82,7 +82,7 @@ ENCODERS: dict[type, Rule] = {}
 DECODERS: dict[int, Decode] = {}
 FINDERS: list[Callable[[type], Rule | None]] = []
 """Find the encoding of a type that has no entry above: one made at run time, or taught by the program."""
-PLANNERS: list[Callable[[type], Plan | None]] = []
+FAMILIES: list[Callable[[type], Form | None]] = []
 
 _CORE = (
     *("containers", "scalars", "fractions_", "times", "texts", "addresses", "namedtuples", "enums", "aliases"),
@@ -133,14 +133,14 @@ def register(code: int, decode: Decode, *, types: Iterable[type] = (), encode: E
             ENCODERS[each] = (code, encode)
 
 
-def register_classes(plan_for: Callable[[type], Plan | None]) -> None:
-    """Add a family of user classes: a function that returns the plan of a class, or None if it is of another.
+def register_classes(form_of: Callable[[type], Form | None]) -> None:
+    """Add a family of user classes: a function that returns the form of a class, or None if it is of another.
 
     Which family a class is of does not depend on what was imported first: those of the standard library are asked in
     the order of ``_CORE``, before all others.
     """
-    PLANNERS.append(plan_for)
-    PLANNERS.sort(key=lambda each: _rank(each.__module__.rpartition(".")[2]))
+    FAMILIES.append(form_of)
+    FAMILIES.sort(key=lambda each: _rank(each.__module__.rpartition(".")[2]))
 
 
 def _rank(module: str) -> int:
@@ -183,17 +183,17 @@ def rule_of(cls: type) -> Rule | None:
     return rule
 
 
-def plan_for(cls: type) -> Plan:
-    """Return the plan of a user class.
+def form_of(cls: type) -> Form:
+    """Return the form of a user class.
 
     Raises:
         Refused: it is of no family, or cannot be found again by its name.
     """
     discover()
-    for planner in PLANNERS:
-        plan = planner(cls)
-        if plan is not None:
-            return plan
+    for form_in_family in FAMILIES:
+        form = form_in_family(cls)
+        if form is not None:
+            return form
     raise Refused(UNKNOWN)
 
 

@@ -8,8 +8,8 @@ from typing import Any
 from dateutil import relativedelta as module
 
 from hitrate.serde.classes import ancestry
-from hitrate.serde.dataclasses_ import checked, plain_plan
-from hitrate.serde.registry import Plan, register_classes
+from hitrate.serde.dataclasses_ import checked, plain_form
+from hitrate.serde.registry import Form, register_classes
 
 _Weekday: Any = module.weekday
 _RELATIVE = ("years", "months", "days", "leapdays", "hours", "minutes", "seconds", "microseconds")
@@ -19,13 +19,13 @@ _NAMES = (*_RELATIVE, *_ABSOLUTE, "weekday", "_has_time")
 _LARGEST = 10**300
 
 
-def _plan(cls: type) -> Plan | None:
+def _form(cls: type) -> Form | None:
     if _Weekday in ancestry(cls):
-        plan = plain_plan(cls, ["weekday"], declared=["weekday", "n"], open=cls is _Weekday)
-        return checked(plan, _is_weekday, "it is no day of a week")
+        form = plain_form(cls, ["weekday"], declared=["weekday", "n"], open=cls is _Weekday)
+        return checked(form, _is_weekday, "it is no day of a week")
     if module.relativedelta in ancestry(cls):
-        plan = plain_plan(cls, ["relativedelta"], declared=_NAMES, open=cls is module.relativedelta)
-        return checked(plan, _is_delta, "a part of it is no number, or no weekday")
+        form = plain_form(cls, ["relativedelta"], declared=_NAMES, open=cls is module.relativedelta)
+        return checked(form, _is_delta, "a part of it is no number, or no weekday")
     return None
 
 
@@ -45,4 +45,4 @@ def _is_number(value: Any) -> bool:
     return issubclass(type(value), float) or (issubclass(type(value), Integral) and abs(value) < _LARGEST)
 
 
-register_classes(_plan)
+register_classes(_form)

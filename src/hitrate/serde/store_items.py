@@ -8,14 +8,14 @@ from typing import Any
 from langgraph.store.base import Item
 
 from hitrate.serde.classes import ancestry
-from hitrate.serde.dataclasses_ import checked, plain_plan
-from hitrate.serde.registry import Plan, register_classes
+from hitrate.serde.dataclasses_ import checked, plain_form
+from hitrate.serde.registry import Form, register_classes
 
 
-def _plan(cls: type) -> Plan | None:
+def _form(cls: type) -> Form | None:
     if Item not in ancestry(cls):
         return None
-    return checked(plain_plan(cls, ["item"]), _is_whole, "its namespace or its times are none")
+    return checked(plain_form(cls, ["item"]), _is_whole, "its namespace or its times are none")
 
 
 def _is_whole(item: Any) -> bool:
@@ -29,4 +29,4 @@ def _is_whole(item: Any) -> bool:
     )
 
 
-register_classes(_plan)
+register_classes(_form)

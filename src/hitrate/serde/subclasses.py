@@ -19,7 +19,7 @@ from uuid import UUID
 from hitrate.errors import DecodeError
 from hitrate.serde.attributes import Attributes, Declared, base_of, declared_names, described_fields
 from hitrate.serde.classes import ancestry
-from hitrate.serde.registry import Plan, register_classes
+from hitrate.serde.registry import Form, register_classes
 from hitrate.serde.set_by_init import always_set
 
 Make = Callable[[type, Any], Any]
@@ -176,7 +176,7 @@ def content_of(obj: Any, base: type) -> Any:
     return _BASES[base][0](obj)
 
 
-def _plan(cls: type) -> Plan | None:
+def _form(cls: type) -> Form | None:
     base = built_in_base(cls)
     if base is None:
         return None
@@ -200,7 +200,7 @@ def _plan(cls: type) -> Plan | None:
         return make(cls, content)
 
     if not has_dict and not slots:
-        return Plan(cls, described, dump_content, restore_content)
+        return Form(cls, described, dump_content, restore_content)
 
     def dump(obj: Any, mark: str) -> list[Any]:
         others = obj.__dict__ if has_dict else None
@@ -248,7 +248,7 @@ def _plan(cls: type) -> Plan | None:
             attributes.fill(made, state[3])
         return made
 
-    return Plan(cls, [*described, "slots", *slots], dump, restore, again=again)
+    return Form(cls, [*described, "slots", *slots], dump, restore, again=again)
 
 
-register_classes(_plan)
+register_classes(_form)

@@ -21,9 +21,9 @@ from hitrate.serde.registry import (
     Pack,
     Refused,
     Rule,
+    form_of,
     listed,
     load_core,
-    plan_for,
     rule_of,
 )
 
@@ -106,7 +106,7 @@ def _is_stored_anyway(cls: type) -> bool:
     if cls in (object, str, bytes, int, float, bool, list, dict, type(None)) or rule_of(cls) is not None:
         return True
     try:
-        plan_for(cls)
+        form_of(cls)
     except Refused:
         return False
     return True

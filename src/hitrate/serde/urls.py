@@ -14,7 +14,7 @@ from pydantic_core import MultiHostUrl, TzInfo, Url
 from hitrate.errors import DecodeError
 from hitrate.serde.attributes import Attributes
 from hitrate.serde.classes import ancestry, attribute
-from hitrate.serde.registry import Hook, Pack, Plan, Refused, register, register_classes
+from hitrate.serde.registry import Form, Hook, Pack, Refused, register, register_classes
 
 ZONE = 46
 URL = 47
@@ -59,16 +59,16 @@ def _decoded(text: str, kind: Any) -> Any:
     return made
 
 
-def _plan(cls: type) -> Plan | None:
+def _form(cls: type) -> Form | None:
     networks: Any = sys.modules.get("pydantic.networks")
     if networks is None:
         return None
     if networks._BaseUrl in ancestry(cls):
-        return _plan_of_wrapped(cls, Url)
-    return _plan_of_wrapped(cls, MultiHostUrl) if networks._BaseMultiHostUrl in ancestry(cls) else None
+        return _form_of_wrapped(cls, Url)
+    return _form_of_wrapped(cls, MultiHostUrl) if networks._BaseMultiHostUrl in ancestry(cls) else None
 
 
-def _plan_of_wrapped(cls: type, kind: Any) -> Plan:
+def _form_of_wrapped(cls: type, kind: Any) -> Form:
     put_dict = Attributes(cls).put_dict
     constraints: Any = attribute(cls, "_constraints")
     schemes, longest = constraints.allowed_schemes, constraints.max_length
@@ -97,10 +97,10 @@ def _plan_of_wrapped(cls: type, kind: Any) -> Plan:
         put_dict(made, {"_url": url})
         return made
 
-    return Plan(cls, ["url"], dump, restore, open=cls.__module__ == "pydantic.networks")
+    return Form(cls, ["url"], dump, restore, open=cls.__module__ == "pydantic.networks")
 
 
 register(ZONE, _decode_zone, types=[TzInfo], encode=_encode_zone)
 register(URL, _decode_url, types=[Url], encode=_encode_url)
 register(MULTI_HOST_URL, _decode_multi_host_url, types=[MultiHostUrl], encode=_encode_url)
-register_classes(_plan)
+register_classes(_form)

@@ -15,8 +15,8 @@ from ormsgpack import unpackb
 from hitrate.errors import DecodeError
 from hitrate.serde.attributes import check_names
 from hitrate.serde.classes import ancestry
-from hitrate.serde.dataclasses_ import checked, plain_plan
-from hitrate.serde.registry import INNER, Hook, Pack, Plan, Refused, listed, register, register_classes
+from hitrate.serde.dataclasses_ import checked, plain_form
+from hitrate.serde.registry import INNER, Form, Hook, Pack, Refused, listed, register, register_classes
 
 PROXY = 11
 MACHINE_ARRAY = 12
@@ -27,16 +27,16 @@ _MAPPINGS = (dict, UserDict, ChainMap, types.MappingProxyType)
 _TYPECODES = "bBhHiIlLqQfd"
 
 
-def _plan(cls: type) -> Plan | None:
+def _form(cls: type) -> Form | None:
     if cls is types.SimpleNamespace:
-        return Plan(cls, ["namespace"], _dump_namespace, _restore_namespace, open=True)
+        return Form(cls, ["namespace"], _dump_namespace, _restore_namespace, open=True)
     for base, kind in _DATA.items():
         if base in ancestry(cls):
-            plan = plain_plan(cls, [base.__name__], declared=["data"], open=cls is base)
-            return checked(plan, partial(_wraps, kind), f"its data is no {kind.__name__}")
+            form = plain_form(cls, [base.__name__], declared=["data"], open=cls is base)
+            return checked(form, partial(_wraps, kind), f"its data is no {kind.__name__}")
     if ChainMap in ancestry(cls):
-        plan = plain_plan(cls, ["ChainMap"], declared=["maps"], open=cls is ChainMap)
-        return checked(plan, _wraps_mappings, "its maps are no list of mappings")
+        form = plain_form(cls, ["ChainMap"], declared=["maps"], open=cls is ChainMap)
+        return checked(form, _wraps_mappings, "its maps are no list of mappings")
     return None
 
 
@@ -101,4 +101,4 @@ def _decode_machine_array(data: bytes, hook: Hook) -> Any:
 
 register(PROXY, _decode_proxy, types=[types.MappingProxyType], encode=_encode_proxy)
 register(MACHINE_ARRAY, _decode_machine_array, types=[array.array], encode=_encode_machine_array)
-register_classes(_plan)
+register_classes(_form)

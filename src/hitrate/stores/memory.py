@@ -25,8 +25,9 @@ from hitrate.sieve import sweep
 from hitrate.stats import Counters
 from hitrate.stores import upkeep
 from hitrate.stores.arrivals import Arrivals, Compaction
-from hitrate.stores.base import Capability, Evict, Found, Page, Store, Usage, check_evict, check_limit
+from hitrate.stores.base import Capability, Evict, Found, Page, Usage, check_evict, check_limit
 from hitrate.stores.due import NEVER, Due
+from hitrate.stores.paired import ImmediateStore
 from hitrate.stores.ranks import Ranks
 from hitrate.stores.space import EXPIRY, SIZE, VISITED, Held, Space, size_of
 
@@ -50,7 +51,7 @@ ABSENT: Held = (None, None, -1.0, 0.0, False, 0.0, 0)
 """Stands for what a new entry replaces: it takes no bytes, and has been noted as due already."""
 
 
-class MemoryStore(Store):
+class MemoryStore(ImmediateStore):
     """Keeps entries in this process.
 
     Args:
@@ -119,9 +120,6 @@ class MemoryStore(Store):
                 found.append(cast(Entry, held[:VISITED]))
         return found
 
-    async def aget(self, keys: Sequence[EncodedKey]) -> Sequence[Found]:
-        return self.get(keys)
-
     def expired(self, keys: Sequence[EncodedKey]) -> Sequence[bool]:
         now = self._clock()
         held = [self.spaces.get(name, _NOTHING).get(key, ABSENT) for name, key in keys]
@@ -174,9 +172,6 @@ class MemoryStore(Store):
                 return stored
         return self.put([(space.name, key, held) for key, held in batch])[0]
 
-    async def awrite(self, changes: Mapping[Any, Any]) -> int:
-        return self.write(changes)
-
     def fits(self, key: Any, payload: bytes) -> bool:
         """Tell whether an entry is within ``max_bytes``, were it alone."""
         return size_of(key, payload) <= self._max_bytes
@@ -205,16 +200,10 @@ class MemoryStore(Store):
         self._change(self._clear, namespaces, garbage, rest)
         self._let_go(garbage, rest)
 
-    async def aclear(self, namespaces: Sequence[Any] | None) -> None:
-        self.clear(namespaces)
-
     def clear_under(self, prefix: Any) -> None:
         garbage: list[Space] = []
         self._change(self._clear_under, prefix, garbage)
         self._let_go(garbage, [])
-
-    async def aclear_under(self, prefix: Any) -> None:
-        self.clear_under(prefix)
 
     def list_page(self, under: Any, after: Any, limit: int) -> Page:
         from hitrate.stores.memory_listing import begin, page_of

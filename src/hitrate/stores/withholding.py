@@ -16,9 +16,10 @@ from hitrate.errors import ClosedError, StoreError
 from hitrate.exclusive import a_few_lines
 from hitrate.failsafe import log
 from hitrate.keys import EncodedKey
-from hitrate.plans import Plan, acarry_out, carry_out
+from hitrate.plans import Plan
 from hitrate.stores.base import Amounts, Changes, Channel, Found, Listener, LookedAt, Page, Problem, Store, Usage
 from hitrate.stores.debts import KEYS_AT_MOST, Bill, Debts
+from hitrate.stores.paired import PlannedStore
 
 if TYPE_CHECKING:
     from hitrate.breaker import BreakerState
@@ -27,7 +28,7 @@ _AGAIN_SECONDS = 1.0
 """How long a store that did not remove what it should is left alone before it is asked again."""
 
 
-class WithholdingStore(Store):
+class WithholdingStore(PlannedStore):
     """A store whose reads leave out what it should no longer hold.
 
     Args:
@@ -41,7 +42,7 @@ class WithholdingStore(Store):
         self._when_done = when_done
         self._debts = Debts()
         self._written: dict[EncodedKey, None] = {}  # taken since their namespace came to be owed: these are served
-        self._settle_at = 0.0
+        self._pay_at = 0.0
         forking.begin_anew(self, forking.Turn.CACHES)
 
     # What comes to be owed
@@ -73,7 +74,7 @@ class WithholdingStore(Store):
 
     # What is paid
 
-    def settling(self, owed: Collection[EncodedKey] = ()) -> Plan[None]:
+    def paying(self, owed: Collection[EncodedKey] = ()) -> Plan[None]:
         """Remove some of what is owed, unless another is at it or the store failed to a moment ago.
 
         Args:
@@ -108,7 +109,7 @@ class WithholdingStore(Store):
         with a_few_lines:
             if debts.settling or not debts:
                 return
-            if time.monotonic() < self._settle_at and not any(map(debts.clears, before)):
+            if time.monotonic() < self._pay_at and not any(map(debts.clears, before)):
                 return
             debts.settling = True
             bill = debts.bill()
@@ -120,16 +121,16 @@ class WithholdingStore(Store):
             if bill.keys:
                 yield self.store, "write", dict.fromkeys(bill.keys)
         except (StoreError, ClosedError) as error:
-            self._settle_at = time.monotonic() + _AGAIN_SECONDS
+            self._pay_at = time.monotonic() + _AGAIN_SECONDS
             log.debug("what is not served could not be removed yet: %s", error)
             if isinstance(error, StoreError) and error.timed_out:
                 raise
         else:
-            self._settled(bill)
+            self._strike_out(bill)
         finally:
             debts.settling = False
 
-    def _settled(self, bill: Bill) -> None:
+    def _strike_out(self, bill: Bill) -> None:
         with a_few_lines:
             self._debts.settle(bill)
 
@@ -157,12 +158,6 @@ class WithholdingStore(Store):
 
     # Reading
 
-    def get(self, keys: Sequence[EncodedKey]) -> Sequence[Found]:
-        return carry_out(self._reading(keys))
-
-    async def aget(self, keys: Sequence[EncodedKey]) -> Sequence[Found]:
-        return await acarry_out(self._reading(keys))
-
     def _reading(self, keys: Sequence[EncodedKey]) -> Plan[Sequence[Found]]:
         with a_few_lines:
             asked = [key for key in keys if not self._doubts(key)]
@@ -177,13 +172,8 @@ class WithholdingStore(Store):
 
     # Listing
 
-    def list_page(self, under: bytes, after: Any, limit: int) -> Page:
-        return self._served(self.store.list_page(under, after, limit))
-
-    async def alist_page(self, under: bytes, after: Any, limit: int) -> Page:
-        return self._served(await self.store.alist_page(under, after, limit))
-
-    def _served(self, page: Page) -> Page:
+    def _listing(self, under: bytes, after: Any, limit: int) -> Plan[Page]:
+        page: Page = yield self.store, "list_page", under, after, limit
         with a_few_lines:
             return page._replace(entries=[each for each in page.entries if not self._doubts((each.name, each.key))])
 
@@ -206,12 +196,6 @@ class WithholdingStore(Store):
 
     # Writing
 
-    def write(self, changes: Changes) -> int:
-        return carry_out(self._writing(changes))
-
-    async def awrite(self, changes: Changes) -> int:
-        return await acarry_out(self._writing(changes))
-
     def _writing(self, changes: Changes) -> Plan[int]:
         yield from self._removing(before=changes)
         since = self._now()
@@ -220,45 +204,27 @@ class WithholdingStore(Store):
         self._end_if_done()
         return removed
 
-    def clear(self, namespaces: Sequence[bytes] | None) -> None:
-        carry_out(self._clearing("clear", namespaces))
+    def _clearing(self, namespaces: Sequence[bytes] | None) -> Plan[None]:
+        return self._clearing_by("clear", namespaces)
 
-    async def aclear(self, namespaces: Sequence[bytes] | None) -> None:
-        await acarry_out(self._clearing("clear", namespaces))
+    def _clearing_under(self, prefix: bytes) -> Plan[None]:
+        return self._clearing_by("clear_under", prefix)
 
-    def clear_under(self, prefix: bytes) -> None:
-        carry_out(self._clearing("clear_under", prefix))
-
-    async def aclear_under(self, prefix: bytes) -> None:
-        await acarry_out(self._clearing("clear_under", prefix))
-
-    def _clearing(self, do: str, what: Any) -> Plan[None]:
-        yield from self.settling()
+    def _clearing_by(self, do: str, what: Any) -> Plan[None]:
+        yield from self.paying()
         since = self._now()
         yield self.store, do, what
-        self._settled(Bill(what, (), since) if do == "clear" else Bill((), (), since, (what,)))
+        self._strike_out(Bill(what, (), since) if do == "clear" else Bill((), (), since, (what,)))
         self._end_if_done()
 
     # Leases
 
-    def lease(self, keys: Sequence[EncodedKey], token: bytes, seconds: float) -> Sequence[float]:
-        return carry_out(self._leasing(keys, token, seconds))
-
-    async def alease(self, keys: Sequence[EncodedKey], token: bytes, seconds: float) -> Sequence[float]:
-        return await acarry_out(self._leasing(keys, token, seconds))
-
     def _leasing(self, keys: Sequence[EncodedKey], token: bytes, seconds: float) -> Plan[Sequence[float]]:
-        yield from self.settling()  # before: to remove a key ends its lease
+        yield from self.paying()  # before: to remove a key ends its lease
         left: Sequence[float] = yield self.store, "lease", keys, token, seconds
         return left
 
-    def settle(self, results: Changes, token: bytes) -> Collection[EncodedKey]:
-        return carry_out(self._settling_leases(results, token))
-
-    async def asettle(self, results: Changes, token: bytes) -> Collection[EncodedKey]:
-        return await acarry_out(self._settling_leases(results, token))
-
-    def _settling_leases(self, results: Changes, token: bytes) -> Plan[Collection[EncodedKey]]:
+    def _settling(self, results: Changes, token: bytes) -> Plan[Collection[EncodedKey]]:
         since = self._now()
         late: Collection[EncodedKey] = yield self.store, "settle", results, token
         self._paid([key for key, entry in results.items() if entry is not None and key not in late], since)

@@ -315,12 +315,12 @@ class OwnPool:
 
 def _wake(loop: asyncio.AbstractEventLoop, come: asyncio.Future[None], waiter: concurrent.futures.Future[Link]) -> None:
     try:
-        loop.call_soon_threadsafe(_settle, come)
+        loop.call_soon_threadsafe(_tell, come)
     except RuntimeError:  # the loop was closed; the connection still knows that it is that loop's
         pass
 
 
-def _settle(come: asyncio.Future[None]) -> None:
+def _tell(come: asyncio.Future[None]) -> None:
     if not come.done():
         come.set_result(None)
 

@@ -14,7 +14,7 @@ from hitrate.stores.postgres.binary import BYTEA, FLOAT8, array, float8, rows_of
 from hitrate.stores.postgres.conversation import Conversation
 from hitrate.stores.postgres.schema import ADVISORY_LOCK
 from hitrate.stores.postgres.statements import Statement, plain
-from hitrate.stores.postgres.wire import Call
+from hitrate.stores.postgres.wire import Query
 
 _COMMENT = "hitrate counters"
 _LOOK = Statement(b"SELECT obj_description(to_regclass($1::text), 'pg_class'), to_regclass($1::text) IS NOT NULL")
@@ -53,13 +53,13 @@ class Counts:
     def add(self, amounts: Amounts) -> Conversation[None]:
         """Add to them."""
         if not (yield from self._is_there()):
-            yield [Call(each) for each in self._make]
+            yield [Query(each) for each in self._make]
         if names_new(amounts, self._known):
             self._known = frozenset(name for name, _ in (yield from self._read()))
         kept = within_bounds(amounts, self._known)
         names, counters = [name for name, _ in kept], [encode_text(counter) for _, counter in kept]
         added = array(FLOAT8, [float8(amount) for amount in kept.values()])
-        yield (Call(self._add, (array(BYTEA, names), array(BYTEA, counters), added)),)
+        yield (Query(self._add, (array(BYTEA, names), array(BYTEA, counters), added)),)
         self._known |= {*names}
 
     def read(self) -> Conversation[dict[tuple[bytes, str], float]]:
@@ -67,7 +67,7 @@ class Counts:
         return (yield from self._read()) if (yield from self._is_there()) else {}
 
     def _is_there(self) -> Conversation[bool]:
-        (result,) = yield (Call(_LOOK, (self._table.encode(),)),)
+        (result,) = yield (Query(_LOOK, (self._table.encode(),)),)
         comment, is_there = rows_of(result)[0]
         if is_there and comment != _COMMENT:
             raise StoreError(
@@ -77,7 +77,7 @@ class Counts:
         return bool(is_there)
 
     def _read(self) -> Conversation[dict[tuple[bytes, str], float]]:
-        (result,) = yield (Call(self._all),)
+        (result,) = yield (Query(self._all),)
         found = {}
         for name, counter, amount in rows_of(result):
             try:

@@ -1,4 +1,4 @@
-"""The async face: what is pending on an event loop goes together, in one statement.
+"""What is pending on an event loop goes together, in one statement.
 
 A round trip costs many times what one more key in it costs. So calls of a loop queue up while others are on their way,
 and the next statement takes all of them. Cancelling the wait for a call leaves its statement to go on.
@@ -12,7 +12,7 @@ from collections.abc import Awaitable, Callable, Sequence
 from contextvars import Context
 from typing import Any, NamedTuple
 
-from hitrate.errors import HitrateError, StoreError
+from hitrate.stores.gathering import own_copy
 from hitrate.stores.per_loop import close_tasks, extra_time
 from hitrate.stores.postgres.wire import TimedOut
 
@@ -20,7 +20,7 @@ _AT_ONCE = 1024
 _WOKEN_AT_ONCE = 16
 
 
-class Lane:
+class Queue:
     """A queue of one event loop, and the tasks that do what is pending in it.
 
     Args:
@@ -59,14 +59,7 @@ class Lane:
             task.add_done_callback(self._tasks.discard)
         outcome = await future
         if isinstance(outcome, _Failed):
-            error = outcome.error
-            if isinstance(error, HitrateError):
-                # A copy: an exception that several tasks raise would gather the tracebacks of them all.
-                own = type(error)(*error.args)
-                if isinstance(own, StoreError) and isinstance(error, StoreError):
-                    own.timed_out = error.timed_out
-                raise own from error.__cause__
-            raise error
+            raise own_copy(outcome.error)
         return outcome
 
     def _watch(self, loop: asyncio.AbstractEventLoop, future: asyncio.Future[Any]) -> None:

@@ -17,8 +17,8 @@ from hitrate.stores.postgres.room import Room
 from hitrate.stores.postgres.rows import stored_key, stored_name
 from hitrate.stores.postgres.statements import Statements
 from hitrate.stores.postgres.statements.leases import PURGED_PER_CALL
-from hitrate.stores.postgres.wire import Call, Result
-from hitrate.stores.postgres.writing import ATTEMPTS, Writer, read_told
+from hitrate.stores.postgres.wire import Query, Result
+from hitrate.stores.postgres.writing import ATTEMPTS, Writer, read_store_result
 
 _PURGE_SECONDS = 1.0
 _LEAST_SECONDS = 0.001
@@ -86,8 +86,8 @@ class Leaser:
         seconds = array(FLOAT8, [float8(works[caller].seconds) for caller, _ in wanted.values()])
         leases, now = self._statements.leases, self._writer.now()
         calls = (
-            Call(leases.take, (names, keys, tokens, seconds, now)),
-            Call(leases.look, (*owners, now)),
+            Query(leases.take, (names, keys, tokens, seconds, now)),
+            Query(leases.look, (*owners, now)),
         )
         purge = self._purge_if_due(now)
         for _ in range(ATTEMPTS):
@@ -101,10 +101,10 @@ class Leaser:
             yield self._writer.make_namespaces([name for name, _ in wanted], long_names)
         raise StoreError(f"the namespaces of {len(wanted)} leases were cleared as often as they were made")
 
-    def _purge_if_due(self, now: bytes | None) -> tuple[Call, ...]:
+    def _purge_if_due(self, now: bytes | None) -> tuple[Query, ...]:
         if time.monotonic() < self._purge_at:
             return ()
-        return (Call(self._statements.leases.purge, (now,)),)
+        return (Query(self._statements.leases.purge, (now,)),)
 
     def _note_purged(self, results: Sequence[Result]) -> None:
         for result in results:
@@ -146,13 +146,13 @@ class Leaser:
         for _ in range(ATTEMPTS):
             exact = room.is_near or not room.is_far_from(len(batch.rows), batch.size)
             limits = room.limits if exact else room.far
-            call = Call(self._statements.leases.settle, (*columns, int8(limits.entries), int8(limits.bytes), *full))
-            before = (Call(bounds.lock),) if exact else ()
+            call = Query(self._statements.leases.settle, (*columns, int8(limits.entries), int8(limits.bytes), *full))
+            before = (Query(bounds.lock),) if exact else ()
             results = yield (*before, call, *purge)
             result = results[len(before)]
             writer.note_purged(results[len(before) + 1 :])
             purge = ()
-            told = read_told(result)
+            told = read_store_result(result)
             room.note(told.held, told.held_bytes)
             if result.get_value(0, 8) == _TRUE:
                 writer.note_stored(batch.rows, told)
@@ -160,7 +160,7 @@ class Leaser:
                 return read_int8_array(result.get_value(0, 9))
             if not told.known:
                 names = array(BYTEA, sorted({name for name, _ in wanted}))
-                yield (Call(self._statements.stores.keep_namespaces, (names,)),)
+                yield (Query(self._statements.stores.keep_namespaces, (names,)),)
             elif exact:
                 yield from room.make(told.more, told.more_bytes, told.there, writer.now())
             else:
@@ -187,8 +187,8 @@ class Leaser:
         yield from self._writer.write_at_once(batch, [0] * len(works), end)
         return places
 
-    def _end(self, wanted: Wanted, works: Sequence[Settlement]) -> Call:
-        return Call(self._statements.leases.end, (*_owners(wanted, works), self._writer.now()))
+    def _end(self, wanted: Wanted, works: Sequence[Settlement]) -> Query:
+        return Query(self._statements.leases.end, (*_owners(wanted, works), self._writer.now()))
 
     def _ended(self, result: Result) -> list[int]:
         self._room.note_emptied(result.get_value(0, 1))

@@ -21,7 +21,7 @@ from hitrate.stores.postgres.rows import (
     stored_name,
 )
 from hitrate.stores.postgres.statements import Statements
-from hitrate.stores.postgres.wire import Call
+from hitrate.stores.postgres.wire import Query
 
 _TRUE = b"\x01"
 
@@ -60,14 +60,14 @@ class Reader:
             return ()
         statement = self._statements.reads.expired
         now = self._now()
-        results = yield [Call(statement, (stored_name(name), stored_key(key), now)) for name, key in keys]
+        results = yield [Query(statement, (stored_name(name), stored_key(key), now)) for name, key in keys]
         return [result.get_value(0, 0) == _TRUE for result in results]
 
     def _now(self) -> bytes | None:
         return float8(self._clock()) if self._own_clock else None
 
     def _read_one(self, name: bytes, key: bytes) -> Conversation[Sequence[Found]]:
-        call = Call(self._statements.reads.one, (stored_name(name), stored_key(key), self._now()))
+        call = Query(self._statements.reads.one, (stored_name(name), stored_key(key), self._now()))
         (result,) = yield (call,)
         if not result.ntuples:
             return (None,)
@@ -89,11 +89,11 @@ class Reader:
         if len(by_name) == 1:
             ((name, of_one),) = by_name.items()
             wanted = array(BYTEA, stored_keys(of_one))
-            call = Call(self._statements.reads.many, (stored_name(name), wanted, self._now()))
+            call = Query(self._statements.reads.many, (stored_name(name), wanted, self._now()))
         else:
             owners = array(BYTEA, [stored_name(name) for name, _ in keys])
             wanted = array(BYTEA, stored_keys([key for _, key in keys]))
-            call = Call(self._statements.reads.mixed, (owners, wanted, self._now()))
+            call = Query(self._statements.reads.mixed, (owners, wanted, self._now()))
         (result,) = yield (call,)
         identities = [0, *fingerprints_of(keys)]
         found: list[Found] = [None] * (len(keys) + 1)  # places are counted from 1

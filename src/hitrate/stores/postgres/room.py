@@ -9,7 +9,7 @@ from hitrate.sieve import sweep
 from hitrate.stores.postgres.binary import int8, int8_array, read_int8, read_int8_array, rows_of
 from hitrate.stores.postgres.conversation import Conversation
 from hitrate.stores.postgres.statements import BEGIN, COMMIT, STEP, Statements
-from hitrate.stores.postgres.wire import Call, Result
+from hitrate.stores.postgres.wire import Query, Result
 
 NO_LIMIT = (1 << 62) - 1
 
@@ -105,15 +105,15 @@ class Room:
 
     def recount(self) -> Conversation[None]:
         """Count anew what is held, in a transaction of its own."""
-        yield (Call(BEGIN), *(Call(each) for each in self._statements.bounds.recount), Call(COMMIT))
+        yield (Query(BEGIN), *(Query(each) for each in self._statements.bounds.recount), Query(COMMIT))
 
     # Making room
 
     def make(self, entries: int, size: int, spared: Sequence[int], now: bytes | None) -> Conversation[None]:
         """Make room for a write, in a transaction of its own: it locks rows in another order than writes do."""
-        yield (Call(BEGIN), Call(self._statements.bounds.lock))
+        yield (Query(BEGIN), Query(self._statements.bounds.lock))
         yield from self.make_now(entries, size, spared, now)
-        yield (Call(COMMIT),)
+        yield (Query(COMMIT),)
 
     def make_now(self, entries: int, size: int, spared: Sequence[int], now: bytes | None) -> Conversation[None]:
         """Make room for a write, in a transaction that makes writers take turns.
@@ -127,21 +127,21 @@ class Room:
             now: the time, if it is the cache's own clock that tells it.
         """
         bounds, purge = self._statements.bounds, self._statements.removals.purge
-        (totals,) = yield (Call(bounds.totals),)
+        (totals,) = yield (Query(bounds.totals),)
         over = self._excess(totals, entries, size)
         if max(over) > 0:  # before anything is removed because of what the totals say
-            (miscounted,) = yield (Call(bounds.is_miscounted),)
+            (miscounted,) = yield (Query(bounds.is_miscounted),)
             if miscounted.get_value(0, 0) == TRUE:
-                *_, totals = yield (*(Call(each) for each in bounds.recount), Call(bounds.totals))
+                *_, totals = yield (*(Query(each) for each in bounds.recount), Query(bounds.totals))
                 over = self._excess(totals, entries, size)
         littered = self.litter
         while littered and max(over) > 0:
             littered = yield from self.remove_litter()
-            (totals,) = yield (Call(bounds.totals),)
+            (totals,) = yield (Query(bounds.totals),)
             over = self._excess(totals, entries, size)
         purged = True
         while purged and max(over) > 0:
-            result, totals = yield (Call(purge, (now,)), Call(bounds.totals))
+            result, totals = yield (Query(purge, (now,)), Query(bounds.totals))
             self.note_purged(result)
             purged = read_int8(result.get_value(0, 0) or b"") > 0
             over = self._excess(totals, entries, size)
@@ -166,7 +166,7 @@ class Room:
         laps: list[int] = []  # where in the ring the walk begins anew
         asked, last = _RING_ROWS, hand
         while True:
-            (result,) = yield (Call(statements.bounds.ring, (int8(last), int8(asked))),)
+            (result,) = yield (Query(statements.bounds.ring, (int8(last), int8(asked))),)
             page = [(row_id, visited, size) for row_id, visited, size in rows_of(result)]
             ring += (each for each in page if each[0] not in spared)
             if page:
@@ -181,10 +181,10 @@ class Room:
                 break
             asked *= 2
         evicted, *_ = yield (
-            Call(statements.bounds.evict, (int8_array([each for each, _ in decided.evicted]),)),
-            Call(statements.bounds.move_hand, (int8(walk.last),)),
+            Query(statements.bounds.evict, (int8_array([each for each, _ in decided.evicted]),)),
+            Query(statements.bounds.move_hand, (int8(walk.last),)),
             *(
-                Call(statements.bounds.unmark, (int8(first), int8(end)))
+                Query(statements.bounds.unmark, (int8(first), int8(end)))
                 for first, end in _passed(hand, walk.last, sum(start < walk.steps for start in laps))
             ),
         )
@@ -197,14 +197,14 @@ class Room:
         """Do a step of what need not be done by a caller; tell whether there is more."""
         if len(self.emptied) >= _EMPTIED_AT:
             ids, self.emptied = self.emptied, set()
-            yield (Call(self._statements.clearing.mark_leaving, (int8_array(sorted(ids)),)),)
+            yield (Query(self._statements.clearing.mark_leaving, (int8_array(sorted(ids)),)),)
         if len(self.seen) >= self._mark_at:
             yield from self._keep_seen()
         return (yield from self.remove_litter())
 
     def remove_litter(self) -> Conversation[bool]:
         """Remove a bounded number of entries that were cleared; tell whether there are more."""
-        results = yield [Call(each) for each in self._statements.clearing.steps]
+        results = yield [Query(each) for each in self._statements.clearing.steps]
         counts = [read_int8(result.get_value(0, 0) or b"") for result in results]
         done = read_int8(results[0].get_value(0, 1) or b"")
         self.litter = done > 0 or any(count >= STEP for count in counts)
@@ -212,7 +212,7 @@ class Room:
 
     def _keep_seen(self) -> Conversation[None]:
         """Write down what was read if evictions are near; else it may wait, or go."""
-        (totals,) = yield (Call(self._statements.bounds.totals),)
+        (totals,) = yield (Query(self._statements.bounds.totals),)
         over = self._excess(totals, 0, 0)
         nearly = any(
             excess > -limit // _RESERVE for excess, limit in zip(over, self.limits, strict=True) if limit != NO_LIMIT
@@ -223,9 +223,9 @@ class Room:
             self.seen = set()
         self._mark_at = _MARK_AT if nearly else len(self.seen) + _MARK_AGAIN_AFTER
 
-    def _mark_seen(self) -> Call:
+    def _mark_seen(self) -> Query:
         seen, self.seen = self.seen, set()
-        return Call(self._statements.bounds.mark, (int8_array(sorted(seen)),))
+        return Query(self._statements.bounds.mark, (int8_array(sorted(seen)),))
 
 
 class _Walk:

@@ -14,7 +14,7 @@ from hitrate.stores.postgres.conversation import Conversation
 from hitrate.stores.postgres.names import Names
 from hitrate.stores.postgres.rows import LONGEST
 from hitrate.stores.postgres.statements import BEGIN, COMMIT, Statement, plain
-from hitrate.stores.postgres.wire import Call
+from hitrate.stores.postgres.wire import Query
 
 Durability = Literal["normal", "full"]
 
@@ -136,38 +136,38 @@ def prepare(names: Names, durability: Durability) -> Conversation[bool]:
     found, _ = yield from _found(names, durability)
     if found == FORMAT:
         return (yield from _add_listing_columns(names))
-    yield (Call(BEGIN), Call(plain(f"SELECT pg_advisory_xact_lock({ADVISORY_LOCK})")))
+    yield (Query(BEGIN), Query(plain(f"SELECT pg_advisory_xact_lock({ADVISORY_LOCK})")))
     found, logged = yield from _found(names, durability)  # another process may have been faster
     filled = {**names._asdict(), "kind": "" if logged else "UNLOGGED"}
     if found is None:
         made = [text.format(**filled) for text in _TABLES]
-        yield [Call(plain(text)) for text in (*made, *_comments(names))]
+        yield [Query(plain(text)) for text in (*made, *_comments(names))]
     while found is not None and found < FORMAT:
-        yield [Call(plain(text.format(**filled))) for text in MIGRATIONS[found]]
+        yield [Query(plain(text.format(**filled))) for text in MIGRATIONS[found]]
         found += 1
         if found == FORMAT:
-            yield [Call(plain(text)) for text in _comments(names)]
-    yield (Call(COMMIT),)
+            yield [Query(plain(text)) for text in _comments(names)]
+    yield (Query(COMMIT),)
     return (yield from _add_listing_columns(names))
 
 
 def _add_listing_columns(names: Names) -> Conversation[bool]:
     """Add the columns of a listing to tables that lack them; tell whether they are there."""
-    look = Call(Statement(_HAS_LISTING_COLUMNS), (names.entries.encode(),))
+    look = Query(Statement(_HAS_LISTING_COLUMNS), (names.entries.encode(),))
     (result,) = yield (look,)
     if result.get_value(0, 0) == b"\x01":
         return True
     columns = ", ".join(f"ADD COLUMN IF NOT EXISTS {column}" for column in _LISTING_COLUMNS)
     text = _ADD_LISTING_COLUMNS.format(entries=names.entries, columns=columns)
     literal = text.replace("\\", "\\\\").replace("'", "''")  # of an E string, which no setting changes
-    yield (Call(BEGIN), Call(plain(f"DO E'{literal}'")), Call(COMMIT))
+    yield (Query(BEGIN), Query(plain(f"DO E'{literal}'")), Query(COMMIT))
     (result,) = yield (look,)
     return result.get_value(0, 0) == b"\x01"
 
 
 def _found(names: Names, durability: Durability) -> Conversation[tuple[int | None, bool]]:
     """Return the format of the tables, None if there are none, and whether they are, or are to be, logged."""
-    (result,) = yield (Call(Statement(_INSPECT), (array(TEXT, [name.encode() for name in names]),)),)
+    (result,) = yield (Query(Statement(_INSPECT), (array(TEXT, [name.encode() for name in names]),)),)
     formats: list[int | None] = []
     for row, name in enumerate(names):
         kind, comment = result.get_value(row, 0), result.get_value(row, 2)

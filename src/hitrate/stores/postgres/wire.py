@@ -1,8 +1,9 @@
-"""One connection, and the exchange of statements and results on it: decided here, waited for by either face.
+"""One connection, and the exchange of statements and results on it, sync and async.
 
-An exchange is a generator that yields what it waits for on the socket, as psycopg's own are. It uses libpq through
-``psycopg.pq``: parameters and results are bytes, so that a statement costs little more than its round trip. Statements
-of one exchange are one transaction and one round trip.
+An exchange is a generator that yields what it waits for on the socket, as psycopg's own are; ``run`` and ``arun`` wait
+for it, and there is no other code that does. It uses libpq through ``psycopg.pq``: parameters and results are bytes,
+so that a statement costs little more than its round trip. Statements of one exchange are one transaction and one round
+trip.
 """
 
 from __future__ import annotations
@@ -11,9 +12,9 @@ import sys
 import threading
 import time
 import weakref
-from asyncio import AbstractEventLoop, Future, get_running_loop
+from asyncio import AbstractEventLoop, Future, get_running_loop, sleep
 from collections.abc import Generator, Sequence
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeAlias, TypeVar
 
 import psycopg
 from psycopg import pq
@@ -24,7 +25,7 @@ from hitrate.stores.per_loop import extra_time
 from hitrate.stores.postgres.polling import POLLIN, POLLOUT, new_poll
 from hitrate.stores.postgres.statements import Statement
 
-READ, WRITE = 1, 2
+NOTHING, READ, WRITE = 0, 1, 2
 PREPARED_ALREADY, NOT_PREPARED = "42P05", "26000"
 _POLLED = {READ: POLLIN, READ | WRITE: POLLIN | POLLOUT}
 _CANCEL_SECONDS = 10.0
@@ -34,10 +35,12 @@ _FORMATS = [[_BINARY] * count for count in range(16)]
 _FINE = (pq.ExecStatus.TUPLES_OK, pq.ExecStatus.COMMAND_OK)
 
 Result = pq.abc.PGresult
-Waits = Generator[int, None, list[Result]]
+T = TypeVar("T")
+Waits: TypeAlias = Generator[int, None, T]
+"""Yields what it waits for on the socket, ``NOTHING`` where an event loop may serve others."""
 
 
-class Call(NamedTuple):
+class Query(NamedTuple):
     """A statement and its parameters, in binary form."""
 
     statement: Statement
@@ -90,7 +93,7 @@ class Link:
 
     # What is said
 
-    def exchange(self, calls: Sequence[Call], *, prepare: bool) -> Waits:
+    def exchange(self, calls: Sequence[Query], *, prepare: bool) -> Waits[list[Result]]:
         """Send statements as one transaction; return their results.
 
         Args:
@@ -125,7 +128,7 @@ class Link:
                 raise
         self.prepared.add(statement.name)
 
-    def _send(self, call: Call, prepare: bool) -> None:
+    def _send(self, call: Query, prepare: bool) -> None:
         (text, name), given = call
         parameters = list(given)  # psycopg 3.2 takes nothing else
         if prepare and name in self.prepared:
@@ -138,7 +141,7 @@ class Link:
             yield READ | WRITE
             self.pgconn.consume_input()  # the server may have to be rid of something before it takes more
 
-    def _results(self) -> Waits:
+    def _results(self) -> Waits[list[Result]]:
         """Return the results of one statement."""
         pgconn = self.pgconn
         results: list[Result] = []
@@ -151,7 +154,7 @@ class Link:
                 return results
             results.append(result)
 
-    def _pipeline(self, calls: Sequence[Call], prepare: bool) -> Waits:
+    def _pipeline(self, calls: Sequence[Query], prepare: bool) -> Waits[list[Result]]:
         pgconn = self.pgconn
         pgconn.enter_pipeline_mode()
         for call in calls:
@@ -170,8 +173,8 @@ class Link:
 
     # How it is waited for
 
-    def run(self, waits: Waits, deadline: float) -> list[Result]:
-        """Carry an exchange through, waiting on this thread.
+    def run(self, waits: Waits[T], deadline: float) -> T:
+        """Carry through what is said, waiting on this thread.
 
         Raises:
             TimedOut: it is not done at the deadline, in seconds of the monotonic clock.
@@ -179,28 +182,32 @@ class Link:
         try:
             wanted = next(waits)
             while True:
-                left = deadline - time.monotonic()
-                if left <= 0 or not self._ready(wanted, left):
-                    raise TimedOut("no answer from PostgreSQL in time")
+                if wanted:
+                    left = deadline - time.monotonic()
+                    if left <= 0 or not self._ready(wanted, left):
+                        raise TimedOut("no answer from PostgreSQL in time")
                 wanted = next(waits)
         except StopIteration as done:
-            results: list[Result] = done.value
-            return results
+            value: T = done.value
+            return value
 
-    async def arun(self, waits: Waits, deadline: float) -> list[Result]:
-        """Carry an exchange through as ``run`` does, waiting on the event loop."""
+    async def arun(self, waits: Waits[T], deadline: float) -> T:
+        """Carry through what is said as ``run`` does, waiting on the event loop."""
         timeout = deadline - time.monotonic()
         try:
             wanted = next(waits)
             while True:
-                await self._aready(wanted, deadline - time.monotonic())
-                now = time.monotonic()
-                if now > deadline:  # else the timer would have come first: the loop was kept from turning
-                    deadline = now + extra_time(now - deadline, timeout)
+                if wanted:
+                    await self._aready(wanted, deadline - time.monotonic())
+                    now = time.monotonic()
+                    if now > deadline:  # else the timer would have come first: the loop was kept from turning
+                        deadline = now + extra_time(now - deadline, timeout)
+                else:
+                    await sleep(0)
                 wanted = next(waits)
         except StopIteration as done:
-            results: list[Result] = done.value
-            return results
+            value: T = done.value
+            return value
 
     def _ready(self, wanted: int, seconds: float) -> bool:
         if wanted != self._polled:
@@ -212,10 +219,10 @@ class Link:
         loop = get_running_loop()
         socket = self.pgconn.socket
         ready: Future[bool] = loop.create_future()
-        timer = loop.call_later(max(seconds, 0.0), _settle, ready, False)
-        loop.add_reader(socket, _settle, ready, True)
+        timer = loop.call_later(max(seconds, 0.0), _tell, ready, False)
+        loop.add_reader(socket, _tell, ready, True)
         if wanted & WRITE:
-            loop.add_writer(socket, _settle, ready, True)
+            loop.add_writer(socket, _tell, ready, True)
         try:
             in_time = await ready
         finally:
@@ -262,7 +269,7 @@ class Link:
         pgconn.finish()
 
 
-def _settle(ready: Future[bool], in_time: bool) -> None:
+def _tell(ready: Future[bool], in_time: bool) -> None:
     if not ready.done():
         ready.set_result(in_time)
 

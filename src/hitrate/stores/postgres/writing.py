@@ -32,7 +32,7 @@ from hitrate.stores.postgres.room import Room
 from hitrate.stores.postgres.rows import LONGEST, fingerprints_of, stored_key, stored_name, write_value
 from hitrate.stores.postgres.statements import BEGIN, COMMIT, ROLLBACK, ROW_OVERHEAD, Statements
 from hitrate.stores.postgres.statements.removals import PURGED_PER_STEP
-from hitrate.stores.postgres.wire import Call, Result
+from hitrate.stores.postgres.wire import Query, Result
 
 _PURGE_SECONDS = 1.0
 """How often a write looks for what others stored and has expired; what this process stored is looked for in time."""
@@ -42,7 +42,7 @@ _LARGEST = 900 << 20
 _PAUSE_EVERY = 512
 
 
-class Told(NamedTuple):
+class StoreResult(NamedTuple):
     """What a statement that stores has told.
 
     Attributes:
@@ -144,7 +144,7 @@ class Writer:
         batch.doomed.sort(key=itemgetter(0, 1))
         return batch
 
-    def _call(self, rows: Sequence[Row], size: int, *, exact: bool) -> Call:
+    def _call(self, rows: Sequence[Row], size: int, *, exact: bool) -> Query:
         """Return the call that stores rows."""
         limits = self._room.limits if exact else self._room.far
         names, keys, values, expiries, long_keys = zip(*rows, strict=True)
@@ -163,7 +163,7 @@ class Writer:
         if mixed:
             parameters.append(array(BYTEA, names))
         parameters += self.long_keys(long_keys)
-        return Call(self._statements.stores.rows[mixed, exact], parameters)
+        return Query(self._statements.stores.rows[mixed, exact], parameters)
 
     def expiries(self, expiries: Sequence[float | None]) -> bytes | None:
         """Return the column ``expiry`` as statements take it, None if nothing expires."""
@@ -178,13 +178,13 @@ class Writer:
             return ()
         return (array(BYTEA, keys) if keys.count(None) < len(keys) else None,)
 
-    def _delete(self, batch: Batch) -> Call:
-        return Call(self._statements.removals.delete, (*arrays(batch.doomed_keys), self.now()))
+    def _delete(self, batch: Batch) -> Query:
+        return Query(self._statements.removals.delete, (*arrays(batch.doomed_keys), self.now()))
 
-    def _unlease(self, batch: Batch) -> tuple[Call, ...]:
+    def _unlease(self, batch: Batch) -> tuple[Query, ...]:
         """End the leases of what is removed because somebody asked."""
         asked = [(name, key) for name, key, caller in batch.doomed if caller is not None]
-        return (Call(self._statements.removals.unlease, arrays(asked)),) if asked else ()
+        return (Query(self._statements.removals.unlease, arrays(asked)),) if asked else ()
 
     def now(self) -> bytes | None:
         """The time, if it is the cache's own clock that tells it."""
@@ -201,7 +201,7 @@ class Writer:
             exact = room.is_near or not room.is_far_from(len(rows), batch.size)
             if exact:
                 near_call = near_call or self._call(rows, batch.size, exact=True)
-                results = yield (Call(statements.bounds.lock), near_call, *purge)
+                results = yield (Query(statements.bounds.lock), near_call, *purge)
                 result, purged = results[1], results[2:]
             else:
                 far_call = far_call or self._call(rows, batch.size, exact=False)
@@ -209,7 +209,7 @@ class Writer:
                 result, purged = results[0], results[1:]
             self.note_purged(purged)
             purge = ()
-            told = read_told(result)
+            told = read_store_result(result)
             room.note(told.held, told.held_bytes)
             if told.stored == len(rows):
                 self.note_stored(rows, told)
@@ -234,13 +234,13 @@ class Writer:
         """
         statements, batch = self._statements, planned
         for _ in range(ATTEMPTS):
-            yield (Call(BEGIN), Call(statements.bounds.lock))
+            yield (Query(BEGIN), Query(statements.bounds.lock))
             if begin is not None:
                 batch = yield from begin(planned)
             if batch.doomed:
                 locked = sorted([*batch.doomed_keys, *((name, key) for name, key, *_ in batch.rows)])
-                yield (*self._unlease(batch), Call(statements.removals.lock, arrays(locked)))
-            stored: list[tuple[list[Row], Told]] = []
+                yield (*self._unlease(batch), Query(statements.removals.lock, arrays(locked)))
+            stored: list[tuple[list[Row], StoreResult]] = []
             for part in parts(batch.rows):
                 told = yield from self._store_part(part, batch.long_names)
                 stored.append((part, told))
@@ -250,18 +250,18 @@ class Writer:
                 if batch.doomed:
                     (result,) = yield (self._delete(batch),)
                     self._note_deleted(batch, result, removed)
-                yield (Call(COMMIT),)
+                yield (Query(COMMIT),)
                 for part, told in stored:
                     self.note_stored(part, told)
                 return
-            yield (Call(ROLLBACK),)
+            yield (Query(ROLLBACK),)
         raise StoreError(f"there was no room for {len(batch.rows)} entries after {ATTEMPTS} attempts")
 
-    def _store_part(self, part: Sequence[Row], long_names: Mapping[bytes, bytes]) -> Conversation[Told]:
+    def _store_part(self, part: Sequence[Row], long_names: Mapping[bytes, bytes]) -> Conversation[StoreResult]:
         """Store a part of a batch, and make the namespaces and the room that it needs, in this transaction."""
         for _ in range(ATTEMPTS):
             (result,) = yield (self._call(part, bytes_of(part), exact=True),)
-            told = read_told(result)
+            told = read_store_result(result)
             if told.stored == len(part):
                 break
             if not told.known:
@@ -270,7 +270,7 @@ class Writer:
                 yield from self._room.make_now(told.more, told.more_bytes, told.there, self.now())
         return told
 
-    def make_namespaces(self, names: Iterable[bytes], long_names: Mapping[bytes, bytes]) -> Sequence[Call]:
+    def make_namespaces(self, names: Iterable[bytes], long_names: Mapping[bytes, bytes]) -> Sequence[Query]:
         """Return the calls after which namespaces have numbers to write to.
 
         Args:
@@ -280,25 +280,25 @@ class Writer:
         distinct = sorted(set(names))
         new = array(BYTEA, distinct), array(BYTEA, [long_names.get(name) for name in distinct])
         stores = self._statements.stores
-        return Call(stores.make_namespaces, new), Call(stores.keep_namespaces, new[:1])
+        return Query(stores.make_namespaces, new), Query(stores.keep_namespaces, new[:1])
 
     # What is noted of it
 
-    def purge_if_due(self) -> tuple[Call, ...]:
+    def purge_if_due(self) -> tuple[Query, ...]:
         """Return the call that removes expired entries, if there may be some."""
         if time.monotonic() < self._purge_at and self._soonest > self._clock():
             return ()
-        return (Call(self._statements.removals.purge, (self.now(),)),)
+        return (Query(self._statements.removals.purge, (self.now(),)),)
 
     def purge(self) -> Conversation[int]:
         """Remove a bounded number of expired entries; return how many."""
-        results = yield (Call(self._statements.removals.purge, (self.now(),)),)
+        results = yield (Query(self._statements.removals.purge, (self.now(),)),)
         self.note_purged(results)
         return read_int8(results[0].get_value(0, 0) or b"")
 
     def count_expired(self) -> Conversation[int]:
         """Return how many entries have expired and were not removed yet."""
-        (result,) = yield (Call(self._statements.removals.expired, (self.now(),)),)
+        (result,) = yield (Query(self._statements.removals.expired, (self.now(),)),)
         return read_int8(result.get_value(0, 0) or b"")
 
     def note_purged(self, results: Sequence[Result]) -> None:
@@ -311,7 +311,7 @@ class Writer:
             # As many as it may remove at a time: there may be more.
             self._purge_at = 0.0 if purged >= PURGED_PER_STEP else time.monotonic() + _PURGE_SECONDS
 
-    def note_stored(self, rows: Sequence[Row], told: Told) -> None:
+    def note_stored(self, rows: Sequence[Row], told: StoreResult) -> None:
         """Hear what was stored."""
         self._room.expirations += told.expired
         for _, _, _, expiry, _ in rows:
@@ -332,12 +332,12 @@ def _stores(changes: Changes) -> bool:
     return None not in changes.values()
 
 
-def read_told(result: Result) -> Told:
+def read_store_result(result: Result) -> StoreResult:
     """Return what a statement that stores has told."""
     stored, held, held_bytes, more, more_bytes, expired = (
         read_int8(result.get_value(0, column) or b"") for column in range(1, 7)
     )
-    return Told(
+    return StoreResult(
         known=result.get_value(0, 0) == b"\x01",
         stored=stored,
         held=held,

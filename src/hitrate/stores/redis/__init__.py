@@ -3,8 +3,9 @@
 ==================  ====================================================================================================
 ``store.py``        ``RedisStore``: what a cache calls. A hit, a set and a read of one namespace go a shorter way here.
 ``connections``     ``clients.py`` (what the program gave, and how to connect like it), ``links.py`` (one connection),
-                    ``lanes.py`` (that of an event loop), ``nodes.py`` (one server), ``servers.py`` and ``cluster.py``
-                    (where a request goes), ``gathering.py`` (reads of one loop go together), ``wire.py`` (the protocol)
+                    ``loop_links.py`` (that of an event loop), ``nodes.py`` (one server), ``servers.py`` and
+                    ``cluster.py`` (where a request goes), ``gathering.py`` (reads of one loop go together), ``wire.py``
+                    (the protocol)
 ``names.py``        what is called how on the server
 ``format.py``       what lies under the name of an entry
 ``scripts/``        what the server does in one step, in Lua

@@ -13,7 +13,7 @@ from hitrate.entry import Entry
 from hitrate.keys import EncodedKey
 from hitrate.stores.base import Changes
 from hitrate.stores.redis.expiry import milliseconds_until
-from hitrate.stores.redis.names import Names, Space
+from hitrate.stores.redis.names import Names, ServerNamespace
 
 ENTRIES_AT_ONCE = 250_000
 """Entries in one step of the server at most, and so in a batch that is stored whole or not at all."""
@@ -37,7 +37,7 @@ class Group:
 
     __slots__ = ("dropped", "removed", "space", "stored", "tokens")
 
-    def __init__(self, space: Space) -> None:
+    def __init__(self, space: ServerNamespace) -> None:
         self.space = space
         self.stored: list[Stored] = []
         self.removed: list[bytes] = []

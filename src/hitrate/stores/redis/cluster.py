@@ -9,7 +9,7 @@ from typing import Any
 from hitrate.breaker import BreakerState
 from hitrate.errors import StoreError
 from hitrate.stores.redis.clients import Target
-from hitrate.stores.redis.lanes import Answer
+from hitrate.stores.redis.loop_links import Answer
 from hitrate.stores.redis.names import Bucket
 from hitrate.stores.redis.nodes import Node, Send
 from hitrate.stores.redis.servers import Servers, Steps, any_error, divided, joined

@@ -13,7 +13,7 @@ from hitrate.entry import Entry
 from hitrate.stores.redis.batches import Batch
 from hitrate.stores.redis.expiry import milliseconds_until
 from hitrate.stores.redis.format import pack
-from hitrate.stores.redis.names import Bucket, Space, asking_for
+from hitrate.stores.redis.names import Bucket, ServerNamespace, asking_for
 from hitrate.stores.redis.scripts import REMOVE
 from hitrate.stores.redis.wire import packed, script_call
 
@@ -117,7 +117,7 @@ class WriteCommands:
 
 
 def write_one(
-    bucket: Bucket, space: Space, key: bytes, entry: Entry, known: tuple[bytes, float], now: float
+    bucket: Bucket, space: ServerNamespace, key: bytes, entry: Entry, known: tuple[bytes, float], now: float
 ) -> bytes | None:
     """Return the commands that write one entry in the only bucket; None if it takes more than that.
 

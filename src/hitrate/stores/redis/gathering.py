@@ -12,11 +12,11 @@ from collections.abc import Callable, Coroutine, Sequence
 from functools import partial
 from typing import Any, Protocol
 
-from hitrate.errors import StoreError
 from hitrate.keys import EncodedKey
 from hitrate.stores.base import Found
+from hitrate.stores.gathering import own_copy
 from hitrate.stores.per_loop import close_tasks
-from hitrate.stores.redis.lanes import Answer
+from hitrate.stores.redis.loop_links import Answer
 
 _ENOUGH = 50
 _WOKEN_AT_ONCE = 32
@@ -24,8 +24,8 @@ _WOKEN_AT_ONCE = 32
 _Calls = list[tuple[Sequence[EncodedKey], asyncio.Future[Sequence[Found]]]]
 
 
-class Reader(Protocol):
-    """How keys are read."""
+class Server(Protocol):
+    """Where keys are read: in one command, or in whatever it takes."""
 
     def ask(self, keys: Sequence[EncodedKey], answer: Callable[[Answer], None]) -> bool:
         """Ask for keys by one command and have a function told the answer; return False if it takes more than that."""
@@ -45,12 +45,12 @@ class Gathering:
 
     Args:
         loop: the event loop.
-        reader: how keys are read.
+        server: where keys are read.
     """
 
-    def __init__(self, loop: asyncio.AbstractEventLoop, reader: Reader) -> None:
+    def __init__(self, loop: asyncio.AbstractEventLoop, server: Server) -> None:
         self._loop = loop
-        self._reader = reader
+        self._server = server
         self._calls: _Calls = []
         self._keys = 0
         self._tasks: set[asyncio.Task[None]] = set()
@@ -77,12 +77,12 @@ class Gathering:
         if not calls:
             return
         keys = calls[0][0] if len(calls) == 1 else [key for keys, _ in calls for key in keys]
-        if not self._reader.ask(keys, partial(self._answered, calls, keys)):
+        if not self._server.ask(keys, partial(self._answered, calls, keys)):
             self._begin_task(calls, keys)
 
     def _answered(self, calls: _Calls, keys: Sequence[EncodedKey], answer: Answer) -> None:
         try:
-            found = self._reader.found(keys, answer)
+            found = self._server.found(keys, answer)
         except Exception as error:
             self._fail(calls, error)
             return
@@ -99,7 +99,7 @@ class Gathering:
 
     async def _whatever_it_takes(self, calls: _Calls, keys: Sequence[EncodedKey]) -> None:
         try:
-            found = await self._reader.read(keys)
+            found = await self._server.read(keys)
         except Exception as error:
             self._fail(calls, error)
         else:
@@ -133,10 +133,4 @@ class Gathering:
     def _fail(calls: _Calls, error: Exception) -> None:
         for _, future in calls:
             if not future.done():
-                # Each its own, which does not gather the tracebacks of all.
-                own = error
-                if isinstance(error, StoreError):
-                    own = StoreError(*error.args)
-                    own.timed_out = error.timed_out
-                    own.__cause__ = error.__cause__
-                future.set_exception(own)
+                future.set_exception(own_copy(error))

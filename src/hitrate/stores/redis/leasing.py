@@ -50,6 +50,8 @@ class Leaser:
 
     def lease(self, keys: Sequence[EncodedKey], token: bytes, seconds: float) -> Steps[list[float]]:
         """Take leases; return for each key 0.0, or the seconds until another's ends."""
+        if not keys:
+            return []
         parts = list(parts_of(self._names, keys))
         life = math.ceil(min(max(seconds * 1000, 1), _LONGEST))
         calls = [_lease_call(self._names.buckets[part.bucket], part, token, life) for part in parts]
@@ -63,6 +65,8 @@ class Leaser:
 
     def settle(self, results: Changes, token: bytes) -> Steps[list[EncodedKey]]:
         """Store what was computed under leases; return the keys that were no longer leased to the token."""
+        if not results:
+            return []
         batches = list(batches_for(self._names, results, self._clock.now(), _LEASES_AT_ONCE))
         lost: set[bytes] = set()
         for _ in range(ROUNDS):

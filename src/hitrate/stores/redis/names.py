@@ -101,7 +101,7 @@ def digest_of(name: bytes) -> bytes:
     return blake2b(name, digest_size=16).digest()
 
 
-class Space:
+class ServerNamespace:
     """A namespace on the server.
 
     Attributes:
@@ -151,7 +151,7 @@ class Space:
         return f"*{3 + len(keys)}{begun}{joint}{digits}\r\n".encode("latin-1")
 
 
-def asking_for(bucket: Bucket, number: int, spaces: Sequence[Space]) -> bytes:
+def asking_for(bucket: Bucket, number: int, spaces: Sequence[ServerNamespace]) -> bytes:
     """Return the command, as it goes over the wire, that asks for the mark to sweep and the tokens of namespaces.
 
     Args:
@@ -165,7 +165,7 @@ def asking_for(bucket: Bucket, number: int, spaces: Sequence[Space]) -> bytes:
     return b"*%d\r\n%b" % (len(names), b"".join(map(bulk, names)))
 
 
-class Names(dict[bytes, Space]):
+class Names(dict[bytes, ServerNamespace]):
     """The names of one cache: its buckets, and the namespaces in use by their encoding, a bounded number of them.
 
     Args:
@@ -187,10 +187,10 @@ class Names(dict[bytes, Space]):
 
         self._numbers = {bucket.base: number for number, bucket in enumerate(self.buckets)}
 
-    def __missing__(self, name: bytes) -> Space:
+    def __missing__(self, name: bytes) -> ServerNamespace:
         if len(self) >= _KNOWN_SPACES:
             self.clear()
-        space = self[name] = Space(self.buckets, name)
+        space = self[name] = ServerNamespace(self.buckets, name)
         return space
 
     def bucket_of(self, digits: str) -> int:

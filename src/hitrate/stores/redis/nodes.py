@@ -11,8 +11,8 @@ from hitrate.breaker import Breaker
 from hitrate.errors import StoreError
 from hitrate.stores.per_loop import PerLoop
 from hitrate.stores.redis.driver import hiredis
-from hitrate.stores.redis.lanes import Answer, Lane
 from hitrate.stores.redis.links import Link, Packed, Timeout
+from hitrate.stores.redis.loop_links import Answer, LoopLink
 
 _WORK_PER_TIMEOUT = 10_000
 _WAITED = 0.25
@@ -58,7 +58,7 @@ class Node:
         self._driver_errors = (*driver_errors, OSError, Timeout, hiredis.HiredisError)
         self._timeout = timeout
         self._idle: list[Link] = []
-        self._lanes: PerLoop[Lane] = PerLoop(partial(Lane, self), Lane.drop)
+        self._loop_links: PerLoop[LoopLink] = PerLoop(partial(LoopLink, self), LoopLink.drop)
         self._closed = False
         self.breaker = Breaker(name)
 
@@ -197,25 +197,25 @@ class Node:
     def renew(self) -> None:
         """Connect anew: the server is no longer the right one."""
         self.forget()
-        for lane in self._lanes.all():
-            lane.renew()
+        for link in self._loop_links.all():
+            link.renew()
 
-    def lane(self) -> Lane:
+    def loop_link(self) -> LoopLink:
         """Return the connection of the running event loop."""
-        return self._lanes.get()
+        return self._loop_links.get()
 
     def close(self) -> None:
         """Close all connections, and open no other."""
         self._closed = True
         self.forget()
-        for lane in self._lanes.take_all():
-            lane.close()
+        for link in self._loop_links.take_all():
+            link.close()
 
     def after_fork_in_child(self) -> None:
         """Let go of the parent's connections, and of locks that other threads of it held."""
         self.forget()
-        for lane in self._lanes.take_all():
-            lane.drop()
+        for link in self._loop_links.take_all():
+            link.drop()
 
 
 def whole(packed: Packed) -> bytes:
@@ -248,5 +248,5 @@ def _answer(do: Callable[..., T], *arguments: Any) -> T | StoreError:
 
 async def aexchange(sends: Sequence[Send], began: float | None = None) -> list[Answer]:
     """Do ``exchange`` without blocking the event loop."""
-    futures = [send.node.lane().send(whole(send.packed), send.replies, send.work, began) for send in sends]
+    futures = [send.node.loop_link().send(whole(send.packed), send.replies, send.work, began) for send in sends]
     return [await future for future in futures]

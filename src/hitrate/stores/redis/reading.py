@@ -9,8 +9,8 @@ from hitrate.errors import StoreError
 from hitrate.keys import EncodedKey
 from hitrate.stores.base import Found
 from hitrate.stores.redis.format import unpack
-from hitrate.stores.redis.lanes import Answer
-from hitrate.stores.redis.names import Names, Space
+from hitrate.stores.redis.loop_links import Answer
+from hitrate.stores.redis.names import Names, ServerNamespace
 from hitrate.stores.redis.wire import Request, refuse_error
 
 KEYS_AT_ONCE = 5_000
@@ -27,7 +27,7 @@ class Part(NamedTuple):
     """
 
     bucket: int
-    spaces: list[Space]
+    spaces: list[ServerNamespace]
     places: list[list[int]]
     digits: list[list[str]]
 

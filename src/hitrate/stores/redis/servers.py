@@ -13,7 +13,7 @@ from typing import Any, TypeVar
 from hitrate.breaker import BreakerState
 from hitrate.errors import StoreError
 from hitrate.stores.redis.clients import Target
-from hitrate.stores.redis.lanes import Answer
+from hitrate.stores.redis.loop_links import Answer
 from hitrate.stores.redis.nodes import Node, Send, whole
 from hitrate.stores.redis.scripts import Script
 from hitrate.stores.redis.wire import Request, ScriptCall, is_error, refuse_error, script_call

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Collection, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from time import monotonic
 from typing import Any, TypeVar
 
@@ -10,7 +10,8 @@ from hitrate import forking
 from hitrate.breaker import BreakerState
 from hitrate.errors import StoreError
 from hitrate.keys import EncodedKey
-from hitrate.stores.base import Amounts, Capability, Changes, Channel, Found, Listener, Page, Store, Usage
+from hitrate.stores.base import Amounts, Capability, Changes, Channel, Found, Listener, Page, Usage
+from hitrate.stores.paired import PlannedStore
 from hitrate.stores.per_loop import PerLoop
 from hitrate.stores.redis.changes import Tracking
 from hitrate.stores.redis.clearing import Clearer
@@ -22,10 +23,10 @@ from hitrate.stores.redis.expiry import Clock, expired_in, remove_expired
 from hitrate.stores.redis.format import unpack
 from hitrate.stores.redis.gathering import Gathering
 from hitrate.stores.redis.housekeeping import Sweeper
-from hitrate.stores.redis.lanes import Answer
 from hitrate.stores.redis.leasing import Leaser
 from hitrate.stores.redis.listing import Lister
-from hitrate.stores.redis.names import Names, Space
+from hitrate.stores.redis.loop_links import Answer
+from hitrate.stores.redis.names import Names, ServerNamespace
 from hitrate.stores.redis.nodes import Node, aexchange, exchange
 from hitrate.stores.redis.reading import KEYS_AT_ONCE, found_in, only_error, parts_of, request_for, tell_time_left
 from hitrate.stores.redis.register import Register
@@ -36,7 +37,7 @@ from hitrate.stores.redis.writing import Writer
 T = TypeVar("T")
 
 
-class RedisStore(Store):
+class RedisStore(PlannedStore):
     """Keeps entries on a Redis or Valkey server, or spread over a cluster.
 
     Args:
@@ -99,7 +100,13 @@ class RedisStore(Store):
         """The state of the circuit breaker; of a cluster's nodes the worst."""
         return self._servers.state
 
-    # The two faces
+    # How steps are taken
+
+    def _carry_out(self, plan: Steps[T], *, in_pages: bool = False) -> T:
+        return self._run(plan, None if in_pages else monotonic())
+
+    async def _acarry_out(self, plan: Steps[T], *, in_pages: bool = False) -> T:
+        return await self._arun(plan, None if in_pages else monotonic())
 
     def _run(self, steps: Steps[T], began: float | None = None) -> T:
         """Take steps, waiting on this thread.
@@ -137,9 +144,9 @@ class RedisStore(Store):
             found = self.found(keys, self._only.call(request, 1, len(keys)))
             if found is not None:
                 return found
-        return self._run(self._read(keys), began)
+        return self._run(self._reading(keys), began)
 
-    def _usual(self, keys: Sequence[EncodedKey]) -> Space | None:
+    def _usual(self, keys: Sequence[EncodedKey]) -> ServerNamespace | None:
         """Return the namespace of keys that are all of one and take one command to one server; otherwise None."""
         if self._only is None or not keys or len(keys) > KEYS_AT_ONCE:
             return None
@@ -149,16 +156,16 @@ class RedisStore(Store):
         return self._names[name]
 
     def ask(self, keys: Sequence[EncodedKey], answer: Callable[[Answer], None]) -> bool:
-        """Ask for keys on the running loop, if it takes one command to one server; as ``gathering.Reader``."""
+        """Ask for keys on the running loop, if it takes one command to one server; as ``gathering.Server``."""
         space = self._usual(keys)
         if space is None or self._only is None:
             return False
         request = space.read(self._names.buckets[0], keys)
-        self._only.lane().call(request, 1, len(keys), answer, at_once=True)
+        self._only.loop_link().call(request, 1, len(keys), answer, at_once=True)
         return True
 
     def found(self, keys: Sequence[EncodedKey], answer: Answer) -> list[Found] | None:
-        """Return what the answer to the usual request holds; None if more is to be done; as ``gathering.Reader``."""
+        """Return what the answer to the usual request holds; None if more is to be done; as ``gathering.Server``."""
         if isinstance(answer, StoreError):
             raise answer
         (reply,) = answer
@@ -173,10 +180,10 @@ class RedisStore(Store):
         return self._gathered.get().read(keys)
 
     async def read(self, keys: Sequence[EncodedKey]) -> Sequence[Found]:
-        """Read keys, whatever it takes; as ``gathering.Reader``."""
-        return await self._arun(self._read(keys), monotonic())
+        """Read keys, whatever it takes; as ``gathering.Server``."""
+        return await self._arun(self._reading(keys), monotonic())
 
-    def _read(self, keys: Sequence[EncodedKey]) -> Steps[Sequence[Found]]:
+    def _reading(self, keys: Sequence[EncodedKey]) -> Steps[Sequence[Found]]:
         found: list[Found] = [None] * len(keys)
         if not keys:
             return found
@@ -222,30 +229,21 @@ class RedisStore(Store):
                     stored, current = self._only.call(request, 2, 1)
                     if stored == b"OK" and current == [None, None, known[0][:8], known[0][8:]]:
                         return 0
-        return self._run(self._writer.write(changes), began) if changes else 0
+        return self._run(self._writer.write(changes), began)
 
-    async def awrite(self, changes: Changes) -> int:
-        return await self._arun(self._writer.write(changes), monotonic()) if changes else 0
+    def _writing(self, changes: Changes) -> Steps[int]:
+        return self._writer.write(changes)
 
-    def clear(self, namespaces: Sequence[bytes] | None) -> None:
-        self._run(self._clearer.clear(namespaces), monotonic())
+    def _clearing(self, namespaces: Sequence[bytes] | None) -> Steps[None]:
+        return self._clearer.clear(namespaces)
 
-    async def aclear(self, namespaces: Sequence[bytes] | None) -> None:
-        await self._arun(self._clearer.clear(namespaces), monotonic())
-
-    def clear_under(self, prefix: bytes) -> None:
-        self._run(self._clearer.clear_under(prefix))
-
-    async def aclear_under(self, prefix: bytes) -> None:
-        await self._arun(self._clearer.clear_under(prefix))
+    def _clearing_under(self, prefix: bytes) -> Steps[None]:
+        return self._clearer.clear_under(prefix)
 
     # Listing
 
-    def list_page(self, under: bytes, after: Any, limit: int) -> Page:
-        return self._run(self._lister.page(under, after, self._clock.own))
-
-    async def alist_page(self, under: bytes, after: Any, limit: int) -> Page:
-        return await self._arun(self._lister.page(under, after, self._clock.own))
+    def _listing(self, under: bytes, after: Any, limit: int) -> Steps[Page]:
+        return self._lister.page(under, after, self._clock.own)
 
     def described(self) -> str:
         where = self._target.name.removeprefix("the Redis ")
@@ -262,17 +260,11 @@ class RedisStore(Store):
 
     # Leases
 
-    def lease(self, keys: Sequence[EncodedKey], token: bytes, seconds: float) -> Sequence[float]:
-        return self._run(self._leaser.lease(keys, token, seconds), monotonic()) if keys else []
+    def _leasing(self, keys: Sequence[EncodedKey], token: bytes, seconds: float) -> Steps[list[float]]:
+        return self._leaser.lease(keys, token, seconds)
 
-    async def alease(self, keys: Sequence[EncodedKey], token: bytes, seconds: float) -> Sequence[float]:
-        return await self._arun(self._leaser.lease(keys, token, seconds), monotonic()) if keys else []
-
-    def settle(self, results: Changes, token: bytes) -> Collection[EncodedKey]:
-        return self._run(self._leaser.settle(results, token), monotonic()) if results else ()
-
-    async def asettle(self, results: Changes, token: bytes) -> Collection[EncodedKey]:
-        return await self._arun(self._leaser.settle(results, token), monotonic()) if results else ()
+    def _settling(self, results: Changes, token: bytes) -> Steps[list[EncodedKey]]:
+        return self._leaser.settle(results, token)
 
     # The whole
 

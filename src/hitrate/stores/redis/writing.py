@@ -57,12 +57,13 @@ class Writer:
     def write(self, changes: Changes) -> Steps[int]:
         """Apply changes; return how many keys were removed."""
         batches = list(batches_for(self._names, changes, self._clock.now()))
-        removed = 0
-        for _ in range(ROUNDS):
+        removed = rounds = 0
+        while batches and rounds < ROUNDS:
             counted, batches = yield from self._write(batches)
             removed += counted
-            if not batches:
-                return removed
+            rounds += 1
+        if not batches:
+            return removed
         raise StoreError("the cache was cleared again and again while this was written")
 
     def _write(self, batches: Sequence[Batch]) -> Steps[tuple[int, list[Batch]]]:

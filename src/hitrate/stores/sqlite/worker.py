@@ -1,4 +1,4 @@
-"""The async face: one thread that does what is pending, all of it at a time.
+"""Calls of event loops: one thread does what is pending, all of it at a time.
 
 A hop to a thread costs twenty reads. So the loop's calls queue up, the worker takes everything there is, does the
 writes in one transaction and the reads in one statement, and wakes each loop once.
@@ -11,16 +11,16 @@ from collections.abc import Callable, Sequence
 from queue import Empty, SimpleQueue
 from typing import Any, NamedTuple
 
-from hitrate.errors import HitrateError, StoreError
+from hitrate.errors import StoreError
 from hitrate.stores.background import Background
-from hitrate.stores.together import shares
+from hitrate.stores.gathering import own_copy, shares
 
 _IDLE_SECONDS = 5.0
 _BATCH = 1024
 _WOKEN_AT_ONCE = 16
 
 
-class Call(NamedTuple):
+class Pending(NamedTuple):
     """What a coroutine waits for.
 
     Attributes:
@@ -48,25 +48,25 @@ class Worker:
     def __init__(self, get: Callable[[Sequence[Any]], Sequence[Any]], write: Callable[[list[Any]], list[Any]]) -> None:
         self._get = get
         self._write = write
-        self._reads = _Lane("hitrate-reads", self._do_reads)
-        self._writes = _Lane("hitrate-writes", self._do_writes)
-        self._listings = _Lane("hitrate-listing", self._do_listings)
+        self._reads = _Queue("hitrate-reads", self._do_reads)
+        self._writes = _Queue("hitrate-writes", self._do_writes)
+        self._listings = _Queue("hitrate-listing", self._do_listings)
 
     def submit(self, kind: str, work: Any) -> asyncio.Future[Any]:
         """Queue a call of the running loop; return what to await. Cancelling that leaves a write to be done."""
         loop = asyncio.get_running_loop()
         future = loop.create_future()
-        lane = self._reads if kind == "get" else self._listings if kind == "list" else self._writes
-        lane.put(Call(kind, work, future, loop))
+        queue = self._reads if kind == "get" else self._listings if kind == "list" else self._writes
+        queue.put(Pending(kind, work, future, loop))
         return future
 
-    def _do_reads(self, calls: list[Call]) -> None:
+    def _do_reads(self, calls: list[Pending]) -> None:
         _tell(self._together(self._read, [call for call in calls if not call.future.cancelled()]))
 
-    def _do_writes(self, calls: list[Call]) -> None:
+    def _do_writes(self, calls: list[Pending]) -> None:
         """Do the calls in their order, writes that follow each other in one transaction."""
-        outcomes: list[tuple[Call, Any, BaseException | None]] = []
-        pending: list[Call] = []
+        outcomes: list[tuple[Pending, Any, Exception | None]] = []
+        pending: list[Pending] = []
         for call in calls:
             if call.kind == "write":
                 pending.append(call)
@@ -77,15 +77,15 @@ class Worker:
         outcomes += self._together(self._write, pending)
         _tell(outcomes)
 
-    def _do_listings(self, calls: list[Call]) -> None:
+    def _do_listings(self, calls: list[Pending]) -> None:
         for call in calls:
             if not call.future.cancelled():
                 _tell(self._alone(call))
 
     @staticmethod
     def _together(
-        do: Callable[[list[Any]], Sequence[Any]], calls: list[Call]
-    ) -> list[tuple[Call, Any, BaseException | None]]:
+        do: Callable[[list[Any]], Sequence[Any]], calls: list[Pending]
+    ) -> list[tuple[Pending, Any, Exception | None]]:
         if not calls:
             return []
         try:
@@ -95,7 +95,7 @@ class Worker:
         return [(call, result, None) for call, result in zip(calls, results, strict=True)]
 
     @staticmethod
-    def _alone(call: Call) -> list[tuple[Call, Any, BaseException | None]]:
+    def _alone(call: Pending) -> list[tuple[Pending, Any, Exception | None]]:
         try:
             return [(call, call.work(), None)]
         except Exception as error:
@@ -107,15 +107,15 @@ class Worker:
         return shares(self._get([key for keys in wanted for key in keys]), wanted)
 
 
-class _Lane:
+class _Queue:
     """A queue, and a thread that does what is pending in it and ends when there has been nothing for a while."""
 
-    def __init__(self, name: str, do: Callable[[list[Call]], None]) -> None:
+    def __init__(self, name: str, do: Callable[[list[Pending]], None]) -> None:
         self._do = do
-        self._calls: SimpleQueue[Call] = SimpleQueue()
+        self._calls: SimpleQueue[Pending] = SimpleQueue()
         self._background = Background(name, self._run)
 
-    def put(self, call: Call) -> None:
+    def put(self, call: Pending) -> None:
         self._calls.put(call)
         if self._background.thread is None:
             try:
@@ -140,9 +140,9 @@ class _Lane:
             del calls  # and what they hold, while there is nothing to do
 
 
-def _tell(outcomes: list[tuple[Call, Any, BaseException | None]]) -> None:
+def _tell(outcomes: list[tuple[Pending, Any, Exception | None]]) -> None:
     """Wake each loop once, with all that it waits for."""
-    by_loop: dict[asyncio.AbstractEventLoop, list[tuple[Call, Any, BaseException | None]]] = {}
+    by_loop: dict[asyncio.AbstractEventLoop, list[tuple[Pending, Any, Exception | None]]] = {}
     for outcome in outcomes:
         by_loop.setdefault(outcome[0].loop, []).append(outcome)
     for loop, done in by_loop.items():
@@ -152,7 +152,7 @@ def _tell(outcomes: list[tuple[Call, Any, BaseException | None]]) -> None:
             pass
 
 
-def _resolve(outcomes: list[tuple[Call, Any, BaseException | None]], start: int = 0) -> None:
+def _resolve(outcomes: list[tuple[Pending, Any, Exception | None]], start: int = 0) -> None:
     """Wake those who wait, a few in each turn of the loop, so that it serves others in between."""
     if len(outcomes) > start + _WOKEN_AT_ONCE:
         outcomes[0][0].loop.call_soon(_resolve, outcomes, start + _WOKEN_AT_ONCE)
@@ -162,7 +162,4 @@ def _resolve(outcomes: list[tuple[Call, Any, BaseException | None]], start: int 
         if error is None:
             call.future.set_result(result)
         else:
-            # A copy each: an exception that several tasks raise would gather the tracebacks of them all.
-            copied = type(error)(*error.args) if isinstance(error, HitrateError) else error
-            copied.__cause__ = error.__cause__
-            call.future.set_exception(copied)
+            call.future.set_exception(own_copy(error))

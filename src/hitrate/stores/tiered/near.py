@@ -7,11 +7,12 @@ from typing import Any
 
 from hitrate.entry import Entry
 from hitrate.keys import EncodedKey, NamespaceDecoder, decode_text, encode_namespace, encode_text
-from hitrate.stores.base import Changes, Found, Listed, Page, Store, Usage
+from hitrate.stores.base import Changes, Found, Listed, Page, Usage
 from hitrate.stores.memory import MemoryStore
+from hitrate.stores.paired import ImmediateStore
 
 
-class MemoryTier(Store):
+class MemoryTier(ImmediateStore):
     """Entries in a ``MemoryStore``, which holds keys as they are. It never waits.
 
     Args:
@@ -26,9 +27,6 @@ class MemoryTier(Store):
         plain: list[Any] = [self._plain(key) for key in keys]
         return self._store.get(plain)
 
-    async def aget(self, keys: Sequence[EncodedKey]) -> Sequence[Found]:
-        return self.get(keys)
-
     def expired(self, keys: Sequence[EncodedKey]) -> Sequence[bool]:
         plain: list[Any] = [self._plain(key) for key in keys]
         return self._store.expired(plain)
@@ -42,20 +40,11 @@ class MemoryTier(Store):
             }
         )
 
-    async def awrite(self, changes: Changes) -> int:
-        return self.write(changes)
-
     def clear(self, namespaces: Collection[bytes] | None) -> None:
         self._store.clear(None if namespaces is None else [self._names[name] for name in namespaces])
 
-    async def aclear(self, namespaces: Collection[bytes] | None) -> None:
-        self.clear(namespaces)
-
     def clear_under(self, prefix: bytes) -> None:
         self._store.clear_under(self._names[prefix])
-
-    async def aclear_under(self, prefix: bytes) -> None:
-        self.clear_under(prefix)
 
     def list_page(self, under: bytes, after: Any, limit: int) -> Page:
         return self._encoded(self._store.list_page(self._plain_prefix(under), after, limit))

@@ -24,12 +24,12 @@ from hitrate.errors import StoreError
 from hitrate.stores import push
 from hitrate.stores.base import Listener
 from hitrate.stores.postgres import schema
-from hitrate.stores.postgres.conversation import Conversation, hold
+from hitrate.stores.postgres.conversation import Conversation, on
 from hitrate.stores.postgres.names import Names
 from hitrate.stores.postgres.rows import stored_key, stored_name
 from hitrate.stores.postgres.schema import Durability
 from hitrate.stores.postgres.statements import BEGIN, COMMIT, plain
-from hitrate.stores.postgres.wire import Call, Link
+from hitrate.stores.postgres.wire import Link, Query
 from hitrate.stores.push import PushChannel, Session, Watched
 
 _OPEN_SECONDS = 5.0
@@ -94,7 +94,7 @@ class Messages:
 
     def are_sent(self) -> Conversation[bool]:
         """Tell whether all triggers are there."""
-        (result,) = yield (Call(self._complete),)
+        (result,) = yield (Query(self._complete),)
         return result.get_value(0, 0) == b"true"
 
     def arrange(self, durability: Durability) -> Conversation[None]:
@@ -102,7 +102,7 @@ class Messages:
         yield from schema.prepare(self._names, durability)
         if (yield from self.are_sent()):
             return
-        yield (Call(BEGIN), Call(plain(f"SELECT pg_advisory_xact_lock({schema.ADVISORY_LOCK})")))
+        yield (Query(BEGIN), Query(plain(f"SELECT pg_advisory_xact_lock({schema.ADVISORY_LOCK})")))
         names = {**self._names._asdict(), "told": self._told}
         made = [_FUNCTION.format(**names)]
         for name, when, kind in _TRIGGERS:
@@ -110,8 +110,8 @@ class Messages:
                 f"CREATE OR REPLACE TRIGGER hitrate_told_{self._digest}_{name} {when.format(**names)} "
                 f"EXECUTE FUNCTION {self._told}('{self.channel}', '{kind}')"
             )
-        yield [Call(plain(text)) for text in made]
-        yield (Call(COMMIT),)
+        yield [Query(plain(text)) for text in made]
+        yield (Query(COMMIT),)
 
 
 class NotifiedSession(Session):
@@ -165,7 +165,7 @@ class NotifiedSession(Session):
                 self._hear()
 
     def _hold(self, conversation: Conversation[object], seconds: float) -> object:
-        value = hold(conversation, self._link, time.monotonic() + seconds, prepare=False)
+        value = self._link.run(on(self._link, conversation, prepare=False), time.monotonic() + seconds)
         self._hear()
         return value
 
@@ -205,7 +205,7 @@ class NotifiedSession(Session):
 
 
 def _say(text: str) -> Conversation[None]:
-    yield (Call(plain(text)),)
+    yield (Query(plain(text)),)
 
 
 class Notifications(PushChannel):

@@ -32,7 +32,7 @@ Answer = list[Any] | StoreError
 """The replies to what was sent to a server, or why there are none."""
 
 
-class _Call:
+class _Exchange:
     """What was sent, or is to be, and who is told the answer."""
 
     __slots__ = ("again", "answer", "deadline", "packed", "received", "replies", "work")
@@ -49,7 +49,7 @@ class _Call:
         self.again = False  # whether it was sent before, on a connection that was lost
 
 
-class Lane:
+class LoopLink:
     """The connection of one event loop to a server. Everything but ``close`` and ``drop`` runs on that loop.
 
     Args:
@@ -63,8 +63,8 @@ class Lane:
         self._link: Link | None = None
         self._opening = False
         self._closed = False
-        self._waiting: deque[_Call] = deque()  # for the connection, or for the end of this turn of the loop
-        self._flying: deque[_Call] = deque()  # sent, in the order in which the replies come
+        self._waiting: deque[_Exchange] = deque()  # for the connection, or for the end of this turn of the loop
+        self._flying: deque[_Exchange] = deque()  # sent, in the order in which the replies come
         self._unsent = b""
         self._flushing = False
         self._delivering = False  # whether the next turn of the loop goes on telling answers
@@ -111,7 +111,7 @@ class Lane:
                 return
         self._work += work  # what is ahead of it may take its time first
         deadline = self._loop.time() + self._node.time_for(self._work) - spent
-        self._waiting.append(_Call(packed, replies, work, deadline, answer))
+        self._waiting.append(_Exchange(packed, replies, work, deadline, answer))
         if self._link is None:
             self._open()
         elif at_once:
@@ -285,7 +285,7 @@ class Lane:
         if self._waiting and not self._closed:
             self._open()
 
-    def _fail(self, calls: deque[_Call], message: str, cause: BaseException | None) -> None:
+    def _fail(self, calls: deque[_Exchange], message: str, cause: BaseException | None) -> None:
         while calls:
             error = StoreError(message)  # each its own, which does not gather the tracebacks of the others
             error.__cause__ = cause

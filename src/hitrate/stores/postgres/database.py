@@ -1,0 +1,199 @@
+"""The database as the store asks it: conversations on a connection of its own, begun anew where that helps.
+
+What it says decides: whether another attempt is due, whether the connection is kept, whether statements are prepared,
+and what the error is called.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from typing import TypeVar
+
+import psycopg
+
+from hitrate.breaker import Breaker
+from hitrate.errors import StoreError
+from hitrate.failsafe import log
+from hitrate.stores.postgres.connections import Connections, PoolExhausted
+from hitrate.stores.postgres.conversation import Conversation, on
+from hitrate.stores.postgres.wire import NOT_PREPARED, Link, ServerError, TimedOut
+
+T = TypeVar("T")
+
+_ATTEMPTS = 5
+_PREPARED_IN_VAIN = 3
+_WAITED = 0.25
+"""The part of the timeout after which a connection that broke or did not come was waited for in vain."""
+
+_NO_TABLE = {"42P01", "42703"}
+"""A table is gone, or a column: the tables were dropped, and others made by a hitrate that lists nothing."""
+
+_TAKE_TURNS = {"40P01", "40001"}
+_ANOTHER_CONNECTION = {"0A000", "25006", "57P01", "57P02", "57P05"}
+"""A plan of before a migration, a server that has become a standby, a session that was ended."""
+
+
+class Database:
+    """Holds conversations with a database.
+
+    Args:
+        connections: to it.
+        breaker: leaves it alone while it does not answer.
+        make_tables: the conversation that comes before any other, until it has succeeded.
+        after_each: called when a conversation has come to its end.
+        timeout: seconds that a call may take.
+        prepare: whether statements may be prepared.
+    """
+
+    def __init__(
+        self,
+        connections: Connections,
+        breaker: Breaker,
+        make_tables: Callable[[], Conversation[None]],
+        after_each: Callable[[], None],
+        timeout: float,
+        *,
+        prepare: bool,
+    ) -> None:
+        self.breaker = breaker
+        self._connections = connections
+        self._make_tables = make_tables
+        self._after_each = after_each
+        self._timeout = timeout
+        self._prepare = prepare
+        self._prepared_in_vain = 0
+        self._ready = False
+
+    def hold(self, begin: Callable[[], Conversation[T]]) -> T:
+        """Hold a conversation with the server; begin it anew where that helps."""
+        deadline = self.deadline()
+        for attempt in range(_ATTEMPTS):
+            link = None
+            try:
+                link = self._connections.take(deadline)
+                value = link.run(on(link, self._prepared(begin), prepare=self._prepare), deadline)
+            except BaseException as error:
+                used = link is not None and link.used
+                if link is not None:
+                    self._put_back(link, error)
+                self._decide(error, used, attempt, deadline)
+                continue
+            self._connections.give(link)
+            self._held()
+            return value
+        raise AssertionError("the last attempt returns or raises")
+
+    async def ahold(self, begin: Callable[[], Conversation[T]], deadline: float | None = None) -> T:
+        """Hold a conversation as ``hold`` does, waiting on the event loop, until a deadline if one is given."""
+        deadline = self.deadline() if deadline is None else deadline
+        for attempt in range(_ATTEMPTS):
+            link = None
+            try:
+                link = await self._connections.atake(deadline)
+                value = await link.arun(on(link, self._prepared(begin), prepare=self._prepare), deadline)
+            except GeneratorExit:  # the loop was closed, and this coroutine is collected
+                if link is not None:
+                    self._connections.forsake(link)
+                raise
+            except BaseException as error:
+                used = link is not None and link.used
+                if link is not None:
+                    await self._aput_back(link, error)
+                self._decide(error, used, attempt, deadline)
+                continue
+            await self._connections.agive(link)
+            self._held()
+            return value
+        raise AssertionError("the last attempt returns or raises")
+
+    def deadline(self) -> float:
+        """Return when a call that begins now is late, in seconds of the monotonic clock.
+
+        Raises:
+            StoreError: the circuit breaker is open.
+        """
+        if not self.breaker.closed and not self.breaker.allows():
+            raise StoreError("PostgreSQL did not answer of late and is left alone for a while")
+        return time.monotonic() + self._timeout
+
+    def _prepared(self, begin: Callable[[], Conversation[T]]) -> Conversation[T]:
+        if self._ready:
+            return begin()
+        return self._begun(begin)
+
+    def _begun(self, begin: Callable[[], Conversation[T]]) -> Conversation[T]:
+        yield from self._make_tables()
+        self._ready = True
+        return (yield from begin())
+
+    def _held(self) -> None:
+        self.breaker.succeeded()
+        self._after_each()
+
+    def _put_back(self, link: Link, error: BaseException) -> None:
+        _forget_prepared(link, error)
+        if _keeps_connection(error):
+            self._connections.give(link)
+        else:
+            self._connections.drop(link)
+
+    async def _aput_back(self, link: Link, error: BaseException) -> None:
+        _forget_prepared(link, error)
+        if _keeps_connection(error):
+            await self._connections.agive(link)
+        else:
+            await self._connections.adrop(link)
+
+    def _decide(self, error: BaseException, used: bool, attempt: int, deadline: float) -> None:
+        """Return if another attempt is due; else raise what happened in our terms."""
+        left = deadline - time.monotonic()
+        last = attempt == _ATTEMPTS - 1 or left <= 0
+        if isinstance(error, ServerError):
+            self.breaker.succeeded()
+            if not last and self._is_to_be_tried_again(error):
+                return
+            raise StoreError(f"PostgreSQL: {error} (SQLSTATE {error.sqlstate})") from error
+        if isinstance(error, psycopg.Error):
+            if used and not last:  # the server hung up on what was open; a new connection tells whether it is there
+                self._connections.drop_idle()
+                return
+            if type(error).__name__ in ("PoolTimeout", "TooManyRequests"):
+                raise PoolExhausted(f"no connection of the pool became free in time: {error}") from error
+            self.breaker.failed(error)
+            failure = StoreError(f"PostgreSQL: {str(error).strip()}")
+            failure.timed_out = left < self._timeout * (1 - _WAITED)
+            raise failure from error
+        if isinstance(error, TimedOut):
+            self.breaker.failed(error)
+        elif isinstance(error, OSError):
+            self.breaker.failed(error)
+            raise StoreError(f"PostgreSQL: {error}") from error
+        raise error
+
+    def _is_to_be_tried_again(self, error: ServerError) -> bool:
+        state = error.sqlstate
+        if state == NOT_PREPARED:
+            # A pool's reset may have dropped it. Behind a proxy that shares sessions, such as PgBouncer, what one
+            # transaction prepares the next may not have.
+            self._prepared_in_vain += 1
+            if self._prepare and self._prepared_in_vain >= _PREPARED_IN_VAIN:
+                log.debug("prepared statements do not stay, going on without: %s", error)
+                self._prepare = False
+            return True
+        if state in _NO_TABLE and self._ready:
+            self._ready = False
+            return True
+        return state in _TAKE_TURNS or state in _ANOTHER_CONNECTION
+
+
+def _keeps_connection(error: BaseException) -> bool:
+    """Tell whether a connection may be as good as before after an error: the server has answered, if not as hoped."""
+    if isinstance(error, ServerError):
+        return error.sqlstate not in _ANOTHER_CONNECTION
+    return isinstance(error, StoreError) and not isinstance(error, TimedOut)
+
+
+def _forget_prepared(link: Link, error: BaseException) -> None:
+    if isinstance(error, ServerError) and error.sqlstate == NOT_PREPARED:
+        link.prepared.clear()

@@ -1,0 +1,331 @@
+"""The store in PostgreSQL: what a cache calls, sync and async."""
+
+from __future__ import annotations
+
+import asyncio
+import weakref
+from collections.abc import Callable, Collection, Iterable, Sequence
+from itertools import groupby
+from typing import Any, NamedTuple, TypeVar
+
+from hitrate import forking
+from hitrate.breaker import Breaker, BreakerState
+from hitrate.clock import is_replaced, wall_clock
+from hitrate.errors import ClosedError
+from hitrate.failsafe import log
+from hitrate.keys import EncodedKey
+from hitrate.stores.base import Amounts, Capability, Changes, Channel, Found, Listener, Page, Store, Usage, check_limit
+from hitrate.stores.gathering import shares
+from hitrate.stores.keeper import Keeper
+from hitrate.stores.per_loop import PerLoop
+from hitrate.stores.postgres import names, schema
+from hitrate.stores.postgres.binary import read_int8
+from hitrate.stores.postgres.changes import Notifications
+from hitrate.stores.postgres.clearing import clear, clear_under
+from hitrate.stores.postgres.conninfo import check_seconds, connections_of, described, may_prepare
+from hitrate.stores.postgres.conversation import Conversation
+from hitrate.stores.postgres.counts import Counts
+from hitrate.stores.postgres.database import Database
+from hitrate.stores.postgres.gathering import Queue
+from hitrate.stores.postgres.leasing import Leaser, Settlement, Take
+from hitrate.stores.postgres.listing import Lister
+from hitrate.stores.postgres.reading import Reader
+from hitrate.stores.postgres.room import NO_LIMIT, TRUE, Room, limits_of
+from hitrate.stores.postgres.schema import Durability
+from hitrate.stores.postgres.statements import Statements
+from hitrate.stores.postgres.wire import Query
+from hitrate.stores.postgres.writing import Writer
+
+T = TypeVar("T")
+
+_READS_AT_ONCE = 4
+
+
+class _Queues(NamedTuple):
+    """The queues of one event loop: reads, which so never wait for a write, the rest in its order, and leases."""
+
+    reads: Queue
+    writes: Queue
+    leases: Queue
+
+    def drop(self) -> None:
+        """Let go of what is under way: the loop is closed."""
+        for queue in self:
+            queue.drop()
+
+
+class PostgresStore(Store):
+    """Keeps entries in tables of a PostgreSQL database.
+
+    Args:
+        conninfo_or_pool: a connection string, or a pool of ``psycopg_pool``.
+        table: the name of the table, with or without a schema; its companions' names begin with it.
+        durability: ``"normal"`` for UNLOGGED tables, ``"full"`` for logged ones.
+        max_bytes: bytes held at most, None for no limit.
+        max_entries: entries held at most, None for no limit.
+        clock: returns the seconds since the epoch; None for the server's clock.
+        timeout: seconds that an operation may take.
+        connect_timeout: seconds that opening a connection may take.
+        max_connections: connections that the store opens at most.
+        prepare: whether statements may be prepared.
+    """
+
+    offers: frozenset[Capability] = frozenset({"bounds", "forks under load"})
+
+    def __init__(
+        self,
+        conninfo_or_pool: Any,
+        *,
+        table: str,
+        durability: Durability,
+        max_bytes: int | None,
+        max_entries: int | None,
+        clock: Callable[[], float] | None,
+        timeout: float,
+        connect_timeout: float,
+        max_connections: int,
+        prepare: bool,
+    ) -> None:
+        check_limit("max_bytes", max_bytes)
+        check_limit("max_entries", max_entries)
+        self.limits = (max_entries, max_bytes)
+        check_limit("max_connections", max_connections)
+        if max_connections is None:
+            raise TypeError("max_connections is a positive int, not None")
+        check_seconds("timeout", timeout)
+        check_seconds("connect_timeout", connect_timeout)
+        if durability not in ("normal", "full"):
+            raise ValueError(f"durability is 'normal' or 'full', not {durability!r}")
+        self._names = names.quote(table)
+        self._durability: Durability = durability
+        self._timeout = timeout
+        self._conninfo = getattr(conninfo_or_pool, "conninfo", conninfo_or_pool)
+        self._connections = connections_of(conninfo_or_pool, connect_timeout, max_connections)
+        if clock is None and is_replaced():
+            clock = wall_clock
+        own_clock = clock is not None
+        self.statements = Statements(self._names, own_clock=own_clock)
+        self._room = Room(self.statements, limits_of(max_entries, max_bytes), self._tell_of_eviction)
+        clock = clock or wall_clock
+        self._reader = Reader(self.statements, clock, own_clock, self._see if self._room.is_bounded else _ignore)
+        self._writer = Writer(self.statements, clock, own_clock, self._room)
+        self._leaser = Leaser(self.statements, self._writer, self._room)
+        self._counts = Counts(names.quote_lifetime(table))
+        self._lister = Lister(self.statements, clock, own_clock)
+        self._database = Database(
+            self._connections,
+            Breaker(f"PostgreSQL, table {self._names.entries}"),
+            self._make_tables,
+            self._keep_if_needed,
+            timeout,
+            prepare=prepare and may_prepare(conninfo_or_pool),
+        )
+        self._closed = False
+        self._keeper = Keeper(self._keep)
+        self._queues = PerLoop(self._make_queues, _Queues.drop)
+        forking.begin_anew(self)
+        weakref.finalize(self, self._connections.close)
+
+    @property
+    def breaker(self) -> BreakerState:
+        """The state of the circuit breaker."""
+        return self._database.breaker.state
+
+    # Reading
+
+    def get(self, keys: Sequence[EncodedKey]) -> Sequence[Found]:
+        return self._database.hold(lambda: self._reader.read(keys))
+
+    async def aget(self, keys: Sequence[EncodedKey]) -> Sequence[Found]:
+        found: Sequence[Found] = await self._queues_here().reads.submit(keys)
+        return found
+
+    async def _aread(self, wanted: list[Sequence[EncodedKey]]) -> list[Sequence[Found]]:
+        """Read for several callers at once."""
+        if len(wanted) == 1:
+            return [await self._database.ahold(lambda: self._reader.read(wanted[0]))]
+        together = [key for keys in wanted for key in keys]
+        return shares(await self._database.ahold(lambda: self._reader.read(together)), wanted)
+
+    def expired(self, keys: Sequence[EncodedKey]) -> Sequence[bool]:
+        return self._database.hold(lambda: self._reader.find_expired(keys))
+
+    async def aexpired(self, keys: Sequence[EncodedKey]) -> Sequence[bool]:
+        return await self._database.ahold(lambda: self._reader.find_expired(keys))
+
+    def removals(self) -> tuple[int, int]:
+        return self._room.evictions, self._room.expirations
+
+    def usage(self) -> Usage:
+        return self._database.hold(self._usage)
+
+    def _usage(self) -> Conversation[Usage]:
+        bounds = self.statements.bounds
+        result, miscounted = yield (Query(bounds.usage), Query(bounds.is_miscounted))
+        if miscounted.get_value(0, 0) == TRUE:
+            yield from self._room.recount()
+            (result,) = yield (Query(bounds.usage),)
+        entries, size = (read_int8(result.get_value(0, column) or b"") for column in (0, 1))
+        return Usage(entries, size, self._room.evictions, self._room.expirations)
+
+    # Writing
+
+    def write(self, changes: Changes) -> int:
+        return self._database.hold(lambda: self._writer.write([changes]))[0]
+
+    async def awrite(self, changes: Changes) -> int:
+        removed: int = await self._queues_here().writes.submit(changes)
+        return removed
+
+    def clear(self, namespaces: Sequence[bytes] | None) -> None:
+        self._clear(clear(self.statements, namespaces))
+
+    async def aclear(self, namespaces: Sequence[bytes] | None) -> None:
+        await self._aclear(clear(self.statements, namespaces))
+
+    def clear_under(self, prefix: bytes) -> None:
+        self._clear(clear_under(self.statements, prefix))
+
+    async def aclear_under(self, prefix: bytes) -> None:
+        await self._aclear(clear_under(self.statements, prefix))
+
+    def _clear(self, call: Query) -> None:
+        self._database.hold(lambda: _ask([call]))
+        self._keeper.request()
+
+    async def _aclear(self, call: Query) -> None:
+        await self._queues_here().writes.submit(call)
+        self._keeper.request()
+
+    async def _awrite(self, works: list[Changes | Query]) -> list[Any]:
+        """Do writes and clears in their order, those that follow each other together."""
+        results: list[Any] = []
+        deadline = self._database.deadline()
+        for clears, group in groupby(works, lambda work: isinstance(work, Query)):
+            some: list[Any] = list(group)
+            do = _ask if clears else self._writer.write
+            results += await self._database.ahold(lambda: do(some), deadline)  # noqa: B023 - held before the next
+        return results
+
+    # Leases
+
+    def lease(self, keys: Sequence[EncodedKey], token: bytes, seconds: float) -> Sequence[float]:
+        return self._database.hold(lambda: self._leaser.take([Take(keys, token, seconds)]))[0]
+
+    async def alease(self, keys: Sequence[EncodedKey], token: bytes, seconds: float) -> Sequence[float]:
+        left: Sequence[float] = await self._queues_here().leases.submit(Take(keys, token, seconds))
+        return left
+
+    def settle(self, results: Changes, token: bytes) -> Collection[EncodedKey]:
+        return self._database.hold(lambda: self._leaser.settle([Settlement(results, token)]))[0]
+
+    async def asettle(self, results: Changes, token: bytes) -> Collection[EncodedKey]:
+        late: Collection[EncodedKey] = await self._queues_here().leases.submit(Settlement(results, token))
+        return late
+
+    async def _alease(self, works: list[Take | Settlement]) -> list[Any]:
+        """Take and settle leases in their order, those that follow each other together."""
+        results: list[Any] = []
+        deadline = self._database.deadline()
+        for kind, group in groupby(works, type):
+            some: list[Any] = list(group)
+            do: Callable[[list[Any]], Conversation[list[Any]]]
+            do = self._leaser.take if kind is Take else self._leaser.settle
+            results += await self._database.ahold(lambda: do(some), deadline)  # noqa: B023 - held before the next
+        return results
+
+    # Listing
+
+    def list_page(self, under: bytes, after: Any, limit: int) -> Page:
+        return self._database.hold(lambda: self._lister.page(under, after, limit))
+
+    async def alist_page(self, under: bytes, after: Any, limit: int) -> Page:
+        return await self._database.ahold(lambda: self._lister.page(under, after, limit))
+
+    def count_expired(self) -> int:
+        return self._database.hold(self._writer.count_expired)
+
+    def remove_expired(self) -> int:
+        removed = 0
+        while purged := self._database.hold(self._writer.purge):
+            removed += purged
+        return removed
+
+    def described(self) -> str:
+        return described(self._conninfo, self._names.entries)
+
+    # Counters that outlive the process
+
+    def add_counts(self, amounts: Amounts) -> bool:
+        self._database.hold(lambda: self._counts.add(amounts))
+        return True
+
+    def read_counts(self) -> Amounts | None:
+        return self._database.hold(self._counts.read)
+
+    # What changed
+
+    def listen(self, listener: Listener) -> Channel:
+        return Notifications(self._connections.own.connect, self._names, self._durability, listener)
+
+    # Housekeeping
+
+    def _make_tables(self) -> Conversation[None]:
+        lists = yield from schema.prepare(self._names, self._durability)
+        if lists != self.statements.lists:
+            self.statements.suit(lists=lists)
+
+    def _keep_if_needed(self) -> None:
+        if self._room.wants_keeping:
+            self._keeper.request()
+
+    def _keep(self) -> bool:
+        return self._database.hold(self._room.keep)
+
+    def _see(self, rows: Iterable[int]) -> None:
+        self._room.seen.update(rows)
+
+    def _tell_of_eviction(self) -> None:
+        entries, size = (None if limit == NO_LIMIT else limit for limit in self._room.limits)
+        log.warning(
+            "the cache in table %s is full (max_entries=%s, max_bytes=%s) and evicts from now on",
+            *(self._names.entries, entries, size),
+        )
+
+    # Event loops
+
+    def _queues_here(self) -> _Queues:
+        if self._closed:
+            raise ClosedError("the cache is closed")
+        return self._queues.get()
+
+    def _make_queues(self, loop: asyncio.AbstractEventLoop) -> _Queues:
+        return _Queues(
+            Queue(self._aread, _READS_AT_ONCE, self._timeout),
+            Queue(self._awrite, 1, self._timeout),
+            Queue(self._alease, 1, self._timeout),
+        )
+
+    def close(self) -> None:
+        self._closed = True
+        self._keeper.stop()
+        self._connections.close()
+
+    async def aclose(self) -> None:
+        await asyncio.to_thread(self.close)
+
+    def after_fork_in_child(self) -> None:
+        """Start anew what a fork does not carry over: sockets, threads, and locks that other threads held."""
+        self._connections.after_fork_in_child()
+        self._keeper = Keeper(self._keep)
+        self._queues.take_all()
+
+
+def _ask(calls: Sequence[Query]) -> Conversation[list[None]]:
+    """Have statements carried out that tell nothing."""
+    yield calls
+    return [None] * len(calls)
+
+
+def _ignore(rows: Iterable[int]) -> None:
+    pass
