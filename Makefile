@@ -7,11 +7,12 @@ PIP_INSTALL := $(BIN)/python -m pip install --quiet --quiet --disable-pip-versio
 
 unexport PYTHONPATH PYTHONHOME VIRTUAL_ENV
 
-.PHONY: help demo test check lint types lint-and-types test-others bench torture clean
+.PHONY: help demo test browser check lint types lint-and-types test-others bench torture clean
 
 help:
 	@echo "make demo    run a graph and an agent over real documents, each twice: cold, and from the cache"
 	@echo "make test    run all tests"
+	@echo "make browser run the tests of the inspector in a browser, in the Chromium that is installed"
 	@echo "make check   ruff, mypy, pyright, the tests on other Pythons, the main ones on the lowest releases allowed"
 	@echo "make bench   compare with other caches; writes docs/bench (CELLS=agents. for some)"
 	@echo "make torture attack it for some 10 minutes: stopped and killed holders, cut channels, interrupts, collections"
@@ -23,6 +24,9 @@ demo: .venv/.demo
 test: .venv/.test .venv/.test-agents .venvs/langchain/.suites
 	@.venvs/langchain/bin/python -m pytest --quiet -c conformance/pytest.ini conformance
 	@.ci/test $(BIN)/python
+
+browser: .venv/.test .venv/.test-browser
+	@$(BIN)/python -m pytest --quiet tests/inspector/test_browser.py
 
 # What reads the code beside what runs it; each shows its output when it is done.
 check:
