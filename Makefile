@@ -7,12 +7,13 @@ PIP_INSTALL := $(BIN)/python -m pip install --quiet --quiet --disable-pip-versio
 
 unexport PYTHONPATH PYTHONHOME VIRTUAL_ENV PYTHONDONTWRITEBYTECODE
 
-.PHONY: help demo test test-fast check lint types lint-and-types test-others docs bench torture clean
+.PHONY: help demo test test-fast browser check lint types lint-and-types test-others docs bench torture clean
 
 help:
 	@echo "make demo      run a graph and an agent over real documents, each twice: cold, and from the cache"
 	@echo "make test      run all tests: some 4 minutes on two cores"
 	@echo "make test-fast run those of the core: memory, SQLite, tiers, values, keys, cached functions; under 40 seconds"
+	@echo "make browser   run the tests of the inspector in a browser, in the Chromium that is installed"
 	@echo "make check     ruff, mypy, pyright, the links of the docs, the tests on other Pythons, the main ones on the lowest releases allowed"
 	@echo "make docs      build the documentation site, build/site, with the API reference; a broken link fails"
 	@echo "make bench     compare with other caches; writes docs/bench (CELLS=agents. for some)"
@@ -35,6 +36,9 @@ FAST := tests/test_memory.py tests/test_memory_store.py tests/test_sqlite.py::Te
 	tests/compute/test_single_flight_threads.py tests/test_import_circles.py
 test-fast: .venv/.test
 	@.ci/test $(BIN)/python --numprocesses=2 $(FAST)
+
+browser: .venv/.test .venv/.test-browser
+	@$(BIN)/python -m pytest --quiet tests/inspector/test_browser.py
 
 # What reads the code beside what runs it; each shows its output when it is done.
 check:

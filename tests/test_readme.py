@@ -15,6 +15,7 @@ PAGES = {
     "README.md": 4,
     "docs/backend.md": 1,
     "docs/compute-once.md": 10,
+    "docs/inspector.md": 1,
     "docs/langchain.md": 6,
     "docs/langgraph.md": 4,
     "docs/moving/cashews.md": 2,

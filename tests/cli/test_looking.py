@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import subprocess
 import sys
@@ -165,3 +166,11 @@ def test_a_terminal_that_lacks_characters_is_no_failure(shell: Command, encoding
     for arguments in (["ls"], ["keys", "a"], ["keys", "a", "--json"]):
         answer = shell(arguments[0], "sqlite:///c.db", *arguments[1:], PYTHONIOENCODING=encoding)
         assert (answer.code, answer.err) == (0, "")
+
+
+@pytest.mark.parametrize("value", [1 << 50_000, [-(1 << 50_000)], {"n": (1 << 50_000,)}])
+def test_a_number_longer_than_python_writes_is_shown(hitrate: Command, value: object) -> None:
+    with SqliteCache("c.db") as cache:
+        cache.set({(("a",), "k"): (value, None)})
+    assert "0x10000" in hitrate("show", "sqlite:///c.db", "a", "k").out
+    assert "0x10000" in json.dumps(hitrate("show", "sqlite:///c.db", "a", "k", "--json").json)

@@ -37,7 +37,7 @@ def test_without_the_token_nothing_is_shown(client: TestClient) -> None:
         assert "token" in answer.text
 
 
-@pytest.mark.parametrize("token", ["", "wrong", TOKEN[:-1], TOKEN + "x", TOKEN.upper(), "é", "%00", "%ED%A0%80"])
+@pytest.mark.parametrize("token", ["", "wrong", TOKEN[:-1], TOKEN + "x", TOKEN.upper(), "é", "%00", "%ED%A0%80", "%FF"])
 def test_a_wrong_token_is_refused(client: TestClient, token: str) -> None:
     assert client.get(f"/?token={token}").status_code == 403
     assert client.get("/", headers={"authorization": b"Bearer " + token.encode()}).status_code == 403

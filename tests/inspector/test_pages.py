@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +13,7 @@ from starlette.applications import Starlette
 from starlette.routing import Mount
 from starlette.testclient import TestClient
 
-from hitrate import ClosedError, InMemoryCache, SqliteCache, TieredCache
+from hitrate import ClosedError, InMemoryCache, SerializationError, SqliteCache, TieredCache
 from hitrate.inspect import app
 from hitrate.serde import EncryptedSerializer, MsgpackSerializer
 from inspector.conftest import HOSTILE, client_of, listed
@@ -203,6 +203,8 @@ def test_what_expires_next_comes_first(cache: SqliteCache[Any], client: TestClie
     ("path", "status"),
     [
         ("entries?page=0", 400),
+        ("entries?q=%FF", 400),
+        ("entries?%FF=%C3", 400),
         ("entries?page=-1", 400),
         ("entries?page=²", 400),
         ("entries?page=99999999999999999999", 400),
@@ -300,3 +302,55 @@ def test_tokens_are_told_as_money() -> None:
         client = client_of(cache, prices={"large": (2.0, 10.0)})
         assert client.get("/overview.json").json()["stats"]["dollars_saved"] == 7.0
         assert "$7.00" in client.get("/").text
+
+
+class Counting(InMemoryCache[Any]):
+    """A cache that counts by namespace, and for all programs."""
+
+    def stats(self, *, by: str | None = None, lifetime: bool = False) -> Any:
+        if by is None:
+            return replace(super().stats(), hits=70 if lifetime else 7)
+        answers = Counts(hits=40, misses=2, seconds_saved=80.0, tokens_saved={"m": {"input": 5, "output": 6}})
+        return {("answers", "m"): answers, ("pages",): Counts(hits=30), None: Counts(hits=1)}
+
+
+@dataclass
+class Counts:
+    hits: int = 0
+    misses: int = 0
+    seconds_saved: float = 0.0
+    tokens_saved: dict[str, dict[str, int]] = field(default_factory=dict)
+
+
+def test_a_cache_that_counts_for_all_programs_and_by_namespace_is_told_so() -> None:
+    with Counting() as cache:
+        cache.set({(("answers", "m"), "k"): (1, None), (("pages",), "k"): (1, None), (("other",), "k"): (1, None)})
+        client = client_of(cache)
+        page = client.get("/overview.json").json()
+        assert (page["lifetime"], page["stats"]["hits"]) == (True, 70)
+        rows = listed(client, "namespaces", by="saved")["namespaces"]
+        told = [(row["namespace"], row["hits"], row["seconds_saved"], row["tokens_saved"]) for row in rows]
+        assert told == [(["answers"], 40, 80.0, 11), (["other"], None, None, None), (["pages"], 30, 0, 0)]
+        for by in ("saved", "tokens"):
+            text = client.get(f"/namespaces?by={by}").text
+            assert text.count('class="outer') == 1
+
+
+@pytest.mark.parametrize(
+    "value", [1 << 50_000, -(1 << 50_000), {"a": [1 << 50_000]}, float("inf"), float("nan"), [b"\xff"]]
+)
+def test_a_value_that_json_has_no_word_for_is_text(cache: SqliteCache[Any], client: TestClient, value: Any) -> None:
+    cache.set({(("a",), "k"): (value, None)})
+    assert entry_of(client, ("a",), "k")["decoded"]
+    assert client.get("/entry", params={"ns": '["a"]', "key": "k"}).status_code == 200
+
+
+def test_as_deep_as_a_value_can_be_it_is_json(cache: SqliteCache[Any], client: TestClient) -> None:
+    value: Any = {}
+    for _ in range(300):
+        try:
+            cache.set({(("a",), "k"): (value, None)})
+        except SerializationError:
+            break
+        value = {"a": [value]}
+    assert entry_of(client, ("a",), "k", whole=1)["whole"] is not None

@@ -159,6 +159,16 @@ def test_a_file_that_grows_is_listed_anew(tmp_path: Path) -> None:
             thread.join()
 
 
+def test_the_totals_of_a_file_that_others_write_to_are_those_of_now(tmp_path: Path) -> None:
+    url = fill(tmp_path / "c.db")
+    with serving(url) as served:
+        assert served.get("overview.json").json()["stats"]["entries"] == 20
+        with SqliteCache[Any](tmp_path / "c.db") as cache:
+            cache.set({(("more",), f"k{i}"): (i, None) for i in range(5)})
+        while served.get("overview.json").json()["stats"]["entries"] != 25:  # it looks at the file now and then
+            pass
+
+
 def test_a_file_that_others_lock_is_still_shown(tmp_path: Path) -> None:
     url = fill(tmp_path / "c.db")
     with serving(url) as served, SqliteCache[Any](tmp_path / "c.db"):

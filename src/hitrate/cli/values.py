@@ -12,6 +12,7 @@ from hitrate.serde import MsgpackSerializer
 from hitrate.serde.structure import Instance, structure_of
 
 _SHOWN_BYTES = 200
+_LONGEST_NUMBER = 12_000  # bits; Python refuses to write 4300 decimal digits
 
 
 def decoded(encoding: str, payload: bytes, serializer: MsgpackSerializer | None = None) -> tuple[Any, bool]:
@@ -59,6 +60,21 @@ def spelled(value: Any) -> str:
         return pformat(value, width=100, sort_dicts=False)
     except RecursionError:
         return "it is nested too deeply to be shown"
+    except ValueError:  # Python does not write so long a number in decimal
+        return pformat(_without_long_numbers(value), width=100, sort_dicts=False)
+
+
+def _without_long_numbers(value: Any) -> Any:
+    """Return plain data with long numbers as hexadecimal text; what else there is stays."""
+    if isinstance(value, int) and value.bit_length() > _LONGEST_NUMBER:
+        return hex(value)
+    if isinstance(value, dict):
+        return {_without_long_numbers(key): _without_long_numbers(each) for key, each in value.items()}
+    if isinstance(value, (list, tuple, set, frozenset)):
+        return [_without_long_numbers(each) for each in value]
+    if isinstance(value, Instance):
+        return Instance(value.name, _without_long_numbers(value.state))
+    return value
 
 
 def plainly(value: Any) -> Any:
@@ -70,6 +86,8 @@ def plainly(value: Any) -> Any:
 
 
 def _plainly(value: Any) -> Any:
+    if isinstance(value, int) and value.bit_length() > _LONGEST_NUMBER:
+        return hex(value)
     if value is None or isinstance(value, (bool, int, str)):
         return value
     if isinstance(value, float):

@@ -143,8 +143,8 @@ def site(
     async def delete(request: Request) -> Response:
         if changing is None:
             return fail(request, 403, _READ_ONLY)
-        given = Query((await _body(request)).decode("ascii", "replace")).text("form_token")
-        if not secrets.compare_digest(given.encode(), form_token.encode()):
+        given = (await _body(request)).removeprefix(b"form_token=")
+        if not secrets.compare_digest(given, form_token.encode()):
             return fail(request, 403, "this form is of another run of the inspector: go back, and load it again")
         return await run_in_threadpool(shows("delete", removed), request)
 

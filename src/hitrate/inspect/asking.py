@@ -15,15 +15,30 @@ class WrongRequestError(Exception):
     """The address asks for something that there is not; it says what."""
 
 
+def pairs_of(text: str) -> list[tuple[str, str]]:
+    """Return the names and values of a query.
+
+    Raises:
+        WrongRequestError: it is not in UTF-8, in which our own links are, lone surrogates included.
+    """
+    try:
+        return parse_qsl(text, keep_blank_values=True, errors="surrogatepass")
+    except ValueError as error:
+        raise WrongRequestError("the address is not in UTF-8") from error
+
+
 class Query:
     """The query of an address.
 
     Args:
         text: what stands after the question mark.
+
+    Raises:
+        WrongRequestError: it is not in UTF-8.
     """
 
     def __init__(self, text: str) -> None:
-        self._given = dict(parse_qsl(text, keep_blank_values=True, errors="surrogatepass"))
+        self._given = dict(pairs_of(text))
 
     def __contains__(self, name: str) -> bool:
         return name in self._given

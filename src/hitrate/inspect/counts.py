@@ -51,7 +51,7 @@ def counts_by_namespace(cache: Cache) -> dict[Namespace, Any] | None:
         return None
     options: dict[str, Any] = {"by": "namespace", **({"lifetime": True} if _offers(cache, "lifetime") else {})}
     found: Any = cache.stats(**options)
-    return {namespace: counts for namespace, counts in found.items() if namespace is not None}
+    return {namespace: did for namespace, did in found.items() if namespace is not None}  # None: of no namespace
 
 
 def _offers(cache: Cache, parameter: str) -> bool:

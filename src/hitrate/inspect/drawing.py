@@ -48,6 +48,7 @@ _COLUMNS: dict[str, tuple[str, Callable[[Any], str]]] = {
     "entries": ("entries", lambda number: f"{count(number)} entries"),
     "seconds": ("seconds", seconds),
     "saved": ("seconds_saved", seconds),
+    "tokens": ("tokens_saved", lambda number: f"{count(number)} tokens"),
 }
 
 

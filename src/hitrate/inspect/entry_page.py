@@ -51,7 +51,7 @@ def entry(inspector: Inspector, query: Query) -> Page:
         "expires": record.expires,
         "seconds": record.seconds,
     }
-    if info is not None:
+    if info is not None and info.expires == record.expires:  # if not, it was set again since it was listed
         page |= {"created": info.created, "bytes": info.bytes}
     if len(record.payload) > _DECODED_BYTES and "whole" not in query:
         return page | {"too_large": True, "whole": False}

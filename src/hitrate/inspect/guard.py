@@ -9,12 +9,14 @@ from __future__ import annotations
 
 from collections.abc import Collection
 from secrets import compare_digest
-from urllib.parse import parse_qsl, urlencode, urlsplit
+from urllib.parse import urlencode, urlsplit
 
 from starlette.datastructures import MutableHeaders
 from starlette.requests import Request
 from starlette.responses import PlainTextResponse, RedirectResponse, Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from hitrate.inspect.asking import WrongRequestError, pairs_of
 
 _HEADERS = {
     "content-security-policy": (
@@ -82,7 +84,10 @@ class Guard:
         """Return what is answered in place of the page, None to show it."""
         if self._token is None:
             return None
-        query = parse_qsl(request.url.query, keep_blank_values=True, errors="surrogatepass")
+        try:
+            query = pairs_of(request.url.query)
+        except WrongRequestError:
+            query = []
         for name, given in query:
             if name == "token" and self._is_right(given):
                 return self._with_cookie(request, [each for each in query if each[0] != "token"])

@@ -124,13 +124,18 @@ class History:
         self._prices = prices
         self._clock = clock
         self._thread: threading.Thread | None = None
+        self._lock = threading.Lock()
         self.series = {name: Series(*sizes) for name, sizes in SPANS.items()}
 
     def start(self) -> None:
         """See to it that samples are taken. The thread is not there in a process that was forked off."""
-        if self._thread is None or not self._thread.is_alive():
-            self._thread = threading.Thread(target=_run, args=(weakref.ref(self),), name="hitrate-history", daemon=True)
-            self._thread.start()
+        if self._thread is not None and self._thread.is_alive():
+            return
+        with self._lock:
+            if self._thread is None or not self._thread.is_alive():
+                run = threading.Thread(target=_run, args=(weakref.ref(self),), name="hitrate-history", daemon=True)
+                run.start()
+                self._thread = run
 
     def sample(self) -> bool:
         """Note the totals of now; tell whether the cache is still there."""

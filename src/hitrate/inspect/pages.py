@@ -92,7 +92,7 @@ def overview(inspector: Inspector, query: Query) -> Page:
 def namespaces(inspector: Inspector, query: Query) -> Page:
     """The namespaces below one, by what they take and what they spare."""
     under = query.namespace("under") or ()
-    by = query.choice("by", ("bytes", "entries", "seconds", "saved"))
+    by = query.choice("by", ("bytes", "entries", "seconds", "saved", "tokens"))
     snapshot, page = _listed(inspector, query)
     page |= {"under": list(under), "by": by, "namespaces": [], "more": 0, "saved_known": False}
     if snapshot is None:
@@ -107,7 +107,13 @@ def namespaces(inspector: Inspector, query: Query) -> Page:
     return page | {"namespaces": told, "more": len(rows) - len(told), "saved_known": counted is not None}
 
 
-_COLUMNS = {"bytes": "bytes", "entries": "entries", "seconds": "seconds", "saved": "seconds_saved"}
+_COLUMNS = {
+    "bytes": "bytes",
+    "entries": "entries",
+    "seconds": "seconds",
+    "saved": "seconds_saved",
+    "tokens": "tokens_saved",
+}
 
 
 def _rows(found: list[Branch], counted: dict[Namespace, Any] | None, depth: int, column: str) -> list[Page]:
@@ -138,7 +144,12 @@ def _row(branch: Branch, did: list[Any] | None) -> Page:
         "hits": sum(each.hits for each in did) if did else None,
         "misses": sum(each.misses for each in did) if did else None,
         "seconds_saved": sum(each.seconds_saved for each in did) if did else None,
+        "tokens_saved": sum(_tokens(each.tokens_saved) for each in did) if did else None,
     }
+
+
+def _tokens(by_model: dict[str, dict[str, int]]) -> int:
+    return sum(sum(tokens.values()) for tokens in by_model.values())
 
 
 def _put_below(rows: list[Page], deeper: list[Page], depth: int, column: str) -> None:

@@ -19,7 +19,7 @@ from hitrate.listing import Listing
 
 _AT_ONCE = 500
 _PAUSE = 0.0005  # seconds after each step, in which those who wait for the interpreter get it
-_PATIENCE = 0.1  # seconds that a page waits for a new list
+_PATIENCE = 0.1  # seconds that a page waits for a new list, if it may be there by then
 _FRESH = 1.0
 _SHARE = 10  # a list is used for so many times as long as it took to make
 
@@ -45,6 +45,7 @@ class Index:
         self._thread: threading.Thread | None = None
         self._coming: Snapshot | None = None
         self._stale_from = 0.0  # by time.monotonic()
+        self._took = 0.0
 
     def look(self, *, now: bool = False) -> Snapshot | None:
         """Return the latest list, and see to it that there will be a newer one if it is old.
@@ -53,7 +54,9 @@ class Index:
             now: whether it is old in any case.
         """
         if now or self.latest is None or time.monotonic() >= self._stale_from:
-            self.start().join(_PATIENCE)
+            thread = self.start()
+            if self.latest is None or self._took < 2 * _PATIENCE:
+                thread.join(_PATIENCE)
         return self.latest
 
     def start(self) -> threading.Thread:
@@ -98,8 +101,8 @@ class Index:
             self.failure = words_of(error) or type(error).__name__
         finally:
             self._coming = None
-            took = time.monotonic() - began
-            self._stale_from = time.monotonic() + max(_FRESH, _SHARE * took)
+            self._took = time.monotonic() - began
+            self._stale_from = time.monotonic() + max(_FRESH, _SHARE * self._took)
 
 
 def _fail(what: str, error: StoreError) -> NoReturn:

@@ -19,7 +19,7 @@ import apsw
 from hitrate.errors import ReadOnlyError, StoreError
 from hitrate.failsafe import log
 from hitrate.keys import EncodedKey
-from hitrate.stores.base import Amounts, Changes, Found, LookedAt, Page, Problem
+from hitrate.stores.base import Amounts, Changes, Found, LookedAt, Page, Problem, Usage
 from hitrate.stores.sqlite import SqliteStore, schema
 from hitrate.stores.sqlite.connections import Connections, Durability, Handle, open_files
 from hitrate.stores.sqlite.near import Near
@@ -141,6 +141,14 @@ class ReadOnlySqliteStore(SqliteStore):
     def get(self, keys: Sequence[EncodedKey]) -> Sequence[Found]:
         self._connections.look_again()
         return super().get(keys)
+
+    def usage(self) -> Usage:
+        self._connections.look_again()
+        return super().usage()
+
+    def count_expired(self) -> int:
+        self._connections.look_again()
+        return super().count_expired()
 
     def list_page(self, under: bytes, after: Any, limit: int) -> Page:
         self._connections.look_again()
