@@ -168,7 +168,9 @@ def test_a_terminal_that_lacks_characters_is_no_failure(shell: Command, encoding
         assert (answer.code, answer.err) == (0, "")
 
 
-@pytest.mark.parametrize("value", [1 << 50_000, [-(1 << 50_000)], {"n": (1 << 50_000,)}])
+@pytest.mark.parametrize(
+    "value", [1 << 50_000, [-(1 << 50_000)], {"n": (1 << 50_000,)}], ids=["alone", "listed", "within"]
+)
 def test_a_number_longer_than_python_writes_is_shown(hitrate: Command, value: object) -> None:
     with SqliteCache("c.db") as cache:
         cache.set({(("a",), "k"): (value, None)})

@@ -337,7 +337,9 @@ def test_a_cache_that_counts_for_all_programs_and_by_namespace_is_told_so() -> N
 
 
 @pytest.mark.parametrize(
-    "value", [1 << 50_000, -(1 << 50_000), {"a": [1 << 50_000]}, float("inf"), float("nan"), [b"\xff"]]
+    "value",
+    [1 << 50_000, -(1 << 50_000), {"a": [1 << 50_000]}, float("inf"), float("nan"), [b"\xff"]],
+    ids=["long", "negative", "within", "inf", "nan", "bytes"],
 )
 def test_a_value_that_json_has_no_word_for_is_text(cache: SqliteCache[Any], client: TestClient, value: Any) -> None:
     cache.set({(("a",), "k"): (value, None)})
