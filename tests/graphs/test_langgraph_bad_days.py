@@ -56,6 +56,7 @@ class TestBadDays:
         with pytest.raises(ClosedError):
             run(graph, {"documents": ["a"]})
 
+    @pytest.mark.parametrize("open_cache", ["memory", "sqlite"], indirect=True)  # limits on Redis are its server's
     def test_a_bounded_cache_only_forgets(self, open_cache: Any, run: Run, calls: Counter[str]) -> None:
         graph = counting_documents(calls, open_cache(max_entries=10))
         documents = [str(number) for number in range(50)]
