@@ -30,6 +30,9 @@ PAGES = {
 }
 """The pages whose examples are run, and how many each has."""
 
+SUNSET = "ignore:`langchain-community` is being sunset:DeprecationWarning"
+"""What LangChain's package of caches says when it is imported."""
+
 
 def examples(text: str) -> list[tuple[str, str]]:
     return re.findall(r"```python\n(.*?)```\n\n```text\n(.*?)```", text, re.DOTALL)
@@ -46,7 +49,7 @@ def test_every_example_is_tested(page: str, count: int) -> None:
 
 @pytest.mark.parametrize(("code", "printed"), [each for page in PAGES for each in examples(text_of(page))])
 def test_an_example_prints_what_it_says(code: str, printed: str, tmp_path: Path) -> None:
-    command = [sys.executable, "-W", "error", "-c", code]
+    command = [sys.executable, "-W", "error", "-W", SUNSET, "-c", code]
     done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
     assert (done.returncode, done.stderr) == (0, "")
     assert done.stdout == printed

@@ -178,7 +178,7 @@ def test_a_file_may_be_opened_with_either_in_turn(tmp_path):
     with SqliteCache(path=path, max_entries=100, evict="cost", clock=clock) as cache:
         put(cache, clock, 1, names(200, "last "))
         assert without_place(path) == (0, 0)
-        assert not list(cache._store.check(False))
+        assert not list(cache._store.check(False, int))
 
 
 WRITER = """
@@ -209,7 +209,7 @@ def test_processes_with_either_share_a_file(tmp_path):
         for number in range(600):
             cache.set({(("more",), str(number)): (number, None)})
         assert without_place(path) == (0, 0)
-        assert not list(cache._store.check(False))
+        assert not list(cache._store.check(False, int))
 
 
 def test_the_usual_eviction_makes_no_table(tmp_path):
@@ -341,7 +341,7 @@ def test_limits_hold_and_each_row_has_one_place_whatever_happens(tmp_path, limit
                 assert cache.stats().bytes <= limit.get("max_bytes", 1 << 30)
                 assert without_place(path) == (0, 0)
         cache._store.compact()
-        assert not list(cache._store.check(False))
+        assert not list(cache._store.check(False, int))
 
 
 def test_a_url_and_tiers_may_ask_for_it(tmp_path):

@@ -255,7 +255,7 @@ def test_a_file_left_by_a_killed_writer_is_read_with_its_wal(built: Path, tmp_pa
 
 def test_what_is_not_there_is_not_made(path: Path) -> None:
     for where in (path, path.parent / "deeper" / "cache.db"):
-        with pytest.raises(FileNotFoundError, match="read_only=True"):
+        with pytest.raises(FileNotFoundError, match="a cache that is only read is not made"):
             SqliteCache[Any](path=where, read_only=True)
     path.mkdir()
     with pytest.raises(OSError, match="regular file"):
