@@ -169,6 +169,22 @@ def test_the_totals_of_a_file_that_others_write_to_are_those_of_now(tmp_path: Pa
             pass
 
 
+def test_what_programs_did_until_now_is_counted(tmp_path: Path) -> None:
+    url = fill(tmp_path / "c.db")
+    with SqliteCache[Any](tmp_path / "c.db") as cache:
+        cache.get([(("a", "0"), "k0"), (("a", "0"), "k2"), (("a", "1"), "none")])
+    with serving(url) as served:
+        stats = served.get("overview.json").json()["stats"]
+        assert (stats["hits"], stats["misses"], stats["sets"]) == (2, 1, 20)
+        rows = served.listed("namespaces", under='["a"]')["namespaces"]
+        assert {row["namespace"][1]: (row["hits"], row["misses"]) for row in rows} == {"0": (2, 0), "1": (0, 1)}
+        with SqliteCache[Any](tmp_path / "c.db") as cache:
+            cache.get([(("a", "0"), "k0")])
+        while (page := served.get("overview.json").json())["stats"]["hits"] != 3:  # it looks at the file now and then
+            pass
+        assert sum(bucket["hits"] for bucket in page["history"]) == 1
+
+
 def test_a_file_that_others_lock_is_still_shown(tmp_path: Path) -> None:
     url = fill(tmp_path / "c.db")
     with serving(url) as served, SqliteCache[Any](tmp_path / "c.db"):

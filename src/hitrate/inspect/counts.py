@@ -1,18 +1,13 @@
-"""What a cache did: the one place that asks for it.
-
-Of a cache that counts in its backend, the numbers are those of all programs, from the first on; of another they are
-those of this process.
-"""
+"""What a cache did, in all programs that use it until now; of a cache in memory that is this one."""
 
 from __future__ import annotations
 
-import inspect
 from typing import Any, NamedTuple
 
 from hitrate.base import Namespace
 from hitrate.compute.cache import ComputingCache
 from hitrate.langchain.saved import Prices, dollars
-from hitrate.stats import CacheStats
+from hitrate.stats import CacheStats, NamespaceStats
 
 Cache = ComputingCache[Any]
 
@@ -22,12 +17,10 @@ class Counts(NamedTuple):
 
     Attributes:
         stats: the numbers.
-        lifetime: whether they are of all programs, and not of this process alone.
         dollars: what the tokens that were saved would have cost; None if no price is known.
     """
 
     stats: CacheStats
-    lifetime: bool
     dollars: float | None
 
 
@@ -39,23 +32,14 @@ def counts_of(cache: Cache, prices: Prices) -> Counts:
         ClosedError: it is closed.
     """
     cache._open_store().usage()  # stats() of a cache that turns failures into misses would tell of 0 entries
-    lifetime = _offers(cache, "lifetime")
-    options: dict[str, Any] = {"lifetime": True} if lifetime else {}
-    stats: CacheStats = cache.stats(**options)
-    return Counts(stats, lifetime, _cost(stats, prices))
+    stats = cache.stats(lifetime=True)
+    return Counts(stats, _cost(stats, prices))
 
 
-def counts_by_namespace(cache: Cache) -> dict[Namespace, Any] | None:
-    """Return for each namespace what was done in it, with the names of ``CacheStats``; None if that is not kept."""
-    if not _offers(cache, "by"):
-        return None
-    options: dict[str, Any] = {"by": "namespace", **({"lifetime": True} if _offers(cache, "lifetime") else {})}
-    found: Any = cache.stats(**options)
-    return {namespace: did for namespace, did in found.items() if namespace is not None}  # None: of no namespace
-
-
-def _offers(cache: Cache, parameter: str) -> bool:
-    return parameter in inspect.signature(cache.stats).parameters
+def counts_by_namespace(cache: Cache) -> dict[Namespace, NamespaceStats]:
+    """Return what was done in each namespace; what is counted of none is left out."""
+    found = cache.stats(by="namespace", lifetime=True)
+    return {namespace: did for namespace, did in found.items() if namespace is not None}
 
 
 def _cost(stats: CacheStats, prices: Prices) -> float | None:

@@ -55,7 +55,7 @@ _COLUMNS: dict[str, tuple[str, Callable[[Any], str]]] = {
 def namespaces(page: dict[str, Any]) -> list[MapTile]:
     """Return the tiles of the largest namespaces of a page, with those below them, and one for the rest."""
     column, write = _COLUMNS[page["by"]]
-    rows = [row for row in page["namespaces"] if (row[column] or 0) > 0]
+    rows = [row for row in page["namespaces"] if row[column] > 0]
     named = [(row, name_of(row["namespace"]), row[column]) for row in rows[:_TILES]]
     rest = sum(row[column] for row in rows[_TILES:])
     whole = Tile(0, 0, MAP_WIDTH, MAP_HEIGHT)
@@ -86,7 +86,7 @@ def _tiles(
 
 def _below(tile: Tile, row: dict[str, Any] | None, column: str, write: Callable[[Any], str]) -> list[MapTile]:
     """Return the tiles within one, beneath its name."""
-    rows = [each for each in (row or {}).get("below", []) if (each[column] or 0) > 0]
+    rows = [each for each in (row or {}).get("below", []) if each[column] > 0]
     inner = Tile(tile.x + _MARGIN, tile.y + _HEAD, tile.width - 2 * _MARGIN, tile.height - _HEAD - _MARGIN)
     if row is None or len(rows) < 2 or inner.width < _LEAST_WIDTH or inner.height < _LEAST_HEIGHT:
         return []

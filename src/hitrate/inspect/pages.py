@@ -15,6 +15,7 @@ from hitrate.inspect.namespaces import Branch, branches
 from hitrate.inspect.scanning import Index
 from hitrate.inspect.snapshot import COUNTED, DEEPEST, SORTS, Selection, Snapshot, Sort
 from hitrate.langchain.saved import Prices
+from hitrate.stats import NamespaceStats
 
 PER_PAGE = 50
 _NAMESPACES_AT_MOST = 500
@@ -79,7 +80,6 @@ def overview(inspector: Inspector, query: Query) -> Page:
     return {
         "cache": inspector.name,
         "now": now,
-        "lifetime": counts.lifetime,
         "stats": {**stats, "hit_rate": counts.stats.hit_rate, "dollars_saved": counts.dollars},
         "hits_by_tier": inspector.cache._hits_by_tier(counts.stats),
         "limits": {"entries": entries, "bytes": size, "known": inspector.limits_known},
@@ -94,7 +94,7 @@ def namespaces(inspector: Inspector, query: Query) -> Page:
     under = query.namespace("under") or ()
     by = query.choice("by", ("bytes", "entries", "seconds", "saved", "tokens"))
     snapshot, page = _listed(inspector, query)
-    page |= {"under": list(under), "by": by, "namespaces": [], "more": 0, "saved_known": False}
+    page |= {"under": list(under), "by": by, "namespaces": [], "more": 0}
     if snapshot is None:
         return page
     counted = counts_by_namespace(inspector.cache)
@@ -104,7 +104,7 @@ def namespaces(inspector: Inspector, query: Query) -> Page:
     )
     told = rows[:_NAMESPACES_AT_MOST]
     _put_below(told, deeper, len(under) + 1, _COLUMNS[by])
-    return page | {"namespaces": told, "more": len(rows) - len(told), "saved_known": counted is not None}
+    return page | {"namespaces": told, "more": len(rows) - len(told)}
 
 
 _COLUMNS = {
@@ -116,23 +116,23 @@ _COLUMNS = {
 }
 
 
-def _rows(found: list[Branch], counted: dict[Namespace, Any] | None, depth: int, column: str) -> list[Page]:
+def _rows(found: list[Branch], counted: dict[Namespace, NamespaceStats], depth: int, column: str) -> list[Page]:
     """Return what is told of branches, those first that have most of something.
 
     Args:
         found: the branches.
-        counted: what was done in each namespace; None if that is not kept.
+        counted: what was done in each namespace.
         depth: how many parts tell the branches apart.
         column: of what.
     """
-    did: dict[Namespace, list[Any]] = {}
-    for namespace, counts in (counted or {}).items():
+    did: dict[Namespace, list[NamespaceStats]] = {}
+    for namespace, counts in counted.items():
         did.setdefault(namespace[:depth], []).append(counts)
-    rows = [_row(branch, did.get(branch.namespace)) for branch in found]
-    return sorted(rows, key=lambda row: (-(row[column] or 0), row["namespace"]))
+    rows = [_row(branch, did.get(branch.namespace, [])) for branch in found]
+    return sorted(rows, key=lambda row: (-row[column], row["namespace"]))
 
 
-def _row(branch: Branch, did: list[Any] | None) -> Page:
+def _row(branch: Branch, did: list[NamespaceStats]) -> Page:
     return {
         "namespace": list(branch.namespace),
         "entries": branch.sums.entries,
@@ -141,10 +141,10 @@ def _row(branch: Branch, did: list[Any] | None) -> Page:
         "bytes": branch.sums.bytes,
         "seconds": branch.sums.seconds,
         "oldest": branch.sums.oldest,
-        "hits": sum(each.hits for each in did) if did else None,
-        "misses": sum(each.misses for each in did) if did else None,
-        "seconds_saved": sum(each.seconds_saved for each in did) if did else None,
-        "tokens_saved": sum(_tokens(each.tokens_saved) for each in did) if did else None,
+        "hits": sum(each.hits for each in did),
+        "misses": sum(each.misses for each in did),
+        "seconds_saved": sum(each.seconds_saved for each in did),
+        "tokens_saved": sum(_tokens(each.tokens_saved) for each in did),
     }
 
 
@@ -168,7 +168,7 @@ def _put_below(rows: list[Page], deeper: list[Page], depth: int, column: str) ->
         parts = below.get(tuple(row["namespace"]), [])
         names = ("namespace", "namespaces_below", column)
         row["below"] = [{name: each[name] for name in names} for each in parts[:_BELOW_AT_MOST]]
-        row["below_rest"] = sum(each[column] or 0 for each in parts[_BELOW_AT_MOST:])
+        row["below_rest"] = sum(each[column] for each in parts[_BELOW_AT_MOST:])
 
 
 def entries(inspector: Inspector, query: Query) -> Page:
