@@ -46,6 +46,7 @@ FIGURES = {
     "evict": ("a new key at the limit", "µs"),
     "evict_worst": ("the same, 99th percentile", "µs"),
     "memory": ("memory of the process beyond its start", "MB"),
+    "load": ("load of the machine meanwhile, by all", ""),
 }
 
 
@@ -158,8 +159,8 @@ def run(sizes: Iterable[int], out: Path, folder: str | None, *, plot: bool = Tru
         with tempfile.TemporaryDirectory(dir=folder) as place:
             command = [sys.executable, "-m", "bench.growth", str(rows), place]
             told = subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True).stdout
-        results["sizes"][str(rows)] = json.loads(told.splitlines()[-1])
-        results["environment"] = describe(folder) | {"load": f"{os.getloadavg()[1]:.0f}"}
+        results["sizes"][str(rows)] = json.loads(told.splitlines()[-1]) | {"load": os.getloadavg()[1]}
+        results["environment"] = describe(folder)
         out.mkdir(parents=True, exist_ok=True)
         path.write_text(json.dumps(results, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
         (out / "growth.md").write_text(table(results), encoding="utf-8")
@@ -175,8 +176,7 @@ def table(results: dict[str, Any]) -> str:
         "# What more rows cost",
         "",
         "`SqliteCache`, values of about 110 bytes under keys of 32 hex digits, a file for each size,",
-        f"`near_bytes=0`; {about['CPUs']} cores, {about['Python']}, fsync {about['fsync of 4 kB']}, load "
-        f"{about['load']}.",
+        f"`near_bytes=0`; {about['CPUs']} cores, {about['Python']}, fsync {about['fsync of 4 kB']}.",
         "Medians of single calls by the clock on the wall.",
         "",
         "| | " + " | ".join(f"{rows:,} rows" for rows in sizes) + " |",
@@ -184,7 +184,7 @@ def table(results: dict[str, Any]) -> str:
     ]
     for name, (title, unit) in FIGURES.items():
         values = [results["sizes"][str(rows)][name] for rows in sizes]
-        lines.append(f"| {title} | " + " | ".join(f"{_digits(value)} {unit}" for value in values) + " |")
+        lines.append(f"| {title} | " + " | ".join(f"{_digits(value)} {unit}".rstrip() for value in values) + " |")
     return "\n".join([*lines, "", "![growth](growth.svg)", ""])
 
 
