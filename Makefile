@@ -11,7 +11,7 @@ unexport PYTHONPATH PYTHONHOME VIRTUAL_ENV PYTHONDONTWRITEBYTECODE
 
 help:
 	@echo "make demo      run a graph and an agent over real documents, each twice: cold, and from the cache"
-	@echo "make test      run all tests: some 4 minutes on two cores"
+	@echo "make test      run all tests: some minutes on two cores"
 	@echo "make test-fast run those of the core: memory, SQLite, tiers, values, keys, cached functions; under 40 seconds"
 	@echo "make browser   run the tests of the inspector in a browser, in the Chromium that is installed"
 	@echo "make check     ruff, mypy, pyright, the links of the docs, the tests on other Pythons, the main ones on the lowest releases allowed"
