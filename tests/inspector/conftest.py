@@ -33,10 +33,10 @@ def client(cache: SqliteCache[Any]) -> TestClient:
 
 
 def listed(client: TestClient, path: str, **query: Any) -> Any:
-    """Return the JSON of a page as soon as there is a list of entries; a new one is asked for."""
+    """Return the JSON of a page as soon as there is a list of entries that began after this call."""
     deadline = time.monotonic() + 30
-    while True:
-        page = client.get(f"/{path}.json", params={**query, "fresh": 1}).json()
-        if page["listed"] is not None and page["reading"] is None:
-            return page
+    page = client.get(f"/{path}.json", params={**query, "fresh": 1}).json()
+    while page["listed"] is None or page["reading"] is not None:
         assert time.monotonic() < deadline, page
+        page = client.get(f"/{path}.json", params=query).json()
+    return page

@@ -130,6 +130,61 @@ def test_there_is_one_reading_at_a_time_and_the_list_before_stays_meanwhile() ->
         assert index.progress is None
 
 
+class Held:
+    """An index whose next list has read the entries, and waits before it is shown."""
+
+    def __init__(self, cache: InMemoryCache[Any]) -> None:
+        self.index = Index(cache, Clock())
+        self.index.start().join()
+        self._go_on = threading.Event()
+        read, listing = threading.Event(), cache._store.list_page
+
+        def slow(*arguments: Any) -> Any:
+            page = listing(*arguments)
+            if page.entries:
+                read.set()
+                assert self._go_on.wait(30)
+            return page
+
+        cache._store.list_page = slow  # type: ignore[method-assign]
+        self._thread = self.index.start()
+        assert read.wait(30)
+
+    def shown(self) -> list[str]:
+        """Let it go on; return the keys of the latest list."""
+        self._go_on.set()
+        self._thread.join(30)
+        assert self.index.progress is None
+        assert self.index.latest is not None
+        return sorted(info.key for info in self.index.latest.page(Selection(), "key", False, 0, 100))
+
+
+@pytest.mark.parametrize("again", [False, True], ids=["one list", "two"])
+def test_what_is_removed_while_a_list_is_read_is_not_in_it(again: bool) -> None:
+    with InMemoryCache[Any]() as cache:
+        cache.set({(("a",), "k"): (1, None), (("a",), "l"): (1, None), (("b",), "m"): (1, None)})
+        held = Held(cache)
+        cache.delete([(("a",), "k")])
+        held.index.forget(Selection(("a",), True), "k", expired=False)
+        cache.clear([("b",)])
+        held.index.forget(Selection(("b",)), None, expired=False)
+        if again:
+            held.index.look(now=True)
+        assert held.shown() == ["l"]
+        assert held.index.latest is not None
+        assert held.index.latest.entries == 1
+
+
+def test_a_newer_list_begins_after_it_was_asked_for() -> None:
+    with InMemoryCache[Any]() as cache:
+        cache.set({(("a",), "before"): (1, None)})
+        held = Held(cache)
+        cache.set({(("a",), "now"): (1, None)})
+        held.index.look(now=True)
+        assert held.index.progress is not None
+        assert held.shown() == ["before", "now"]
+
+
 def test_a_list_that_cannot_be_read_is_told_and_the_one_before_stays() -> None:
     with InMemoryCache[Any]() as cache:
         cache.set({(("a",), "k"): (1, None)})

@@ -214,6 +214,7 @@ def test_a_file_that_is_damaged_meanwhile_is_told_and_the_inspector_goes_on(tmp_
 def test_entries_are_removed_from_the_file_where_that_is_allowed(tmp_path: Path) -> None:
     url = fill(tmp_path / "c.db")
     with serving(url, "--allow-delete") as served:
+        assert served.listed("entries")["found"] == 20
         asked = served.get("delete", under='["a", "0"]').text
         assert "<dd>10</dd>" in asked
         token = re.search(r'name="form_token" value="([^"]+)"', asked)

@@ -44,6 +44,8 @@ class Index:
         self._lock = threading.Lock()
         self._thread: threading.Thread | None = None
         self._coming: Snapshot | None = None
+        self._again = False  # a list was asked for that begins later than `_coming`
+        self._removed: list[tuple[Selection, str | None, float | None]] = []  # since `_coming` began
         self._stale_from = 0.0  # by time.monotonic()
         self._took = 0.0
 
@@ -51,20 +53,28 @@ class Index:
         """Return the latest list, and see to it that there will be a newer one if it is old.
 
         Args:
-            now: whether it is old in any case.
+            now: whether it is old in any case, and so is one that is being made.
         """
         if now or self.latest is None or time.monotonic() >= self._stale_from:
-            thread = self.start()
+            thread = self.start(again=now)
             if self.latest is None or self._took < 2 * _PATIENCE:
                 thread.join(_PATIENCE)
         return self.latest
 
-    def start(self) -> threading.Thread:
-        """Have a list be made, and return the thread that does; there is one at a time."""
+    def start(self, *, again: bool = False) -> threading.Thread:
+        """Have a list be made, and return the thread that does; there is one at a time.
+
+        Args:
+            again: whether another follows if one is being made already: it may have read what has changed since.
+        """
         with self._lock:
-            if self._thread is None or not self._thread.is_alive():
-                self._thread = threading.Thread(target=self._scan, name="hitrate-index", daemon=True)
+            if self._coming is None or self._thread is None or not self._thread.is_alive():
+                coming = Snapshot()
+                self._thread = threading.Thread(target=self._scan, args=(coming,), name="hitrate-index", daemon=True)
                 self._thread.start()
+                self._coming, self._again, self._removed = coming, False, []
+            elif again:
+                self._again = True
             return self._thread
 
     def forget(self, selection: Selection, key: str | None, *, expired: bool) -> None:
@@ -75,9 +85,13 @@ class Index:
             key: only this one of them; None for all.
             expired: only what has expired.
         """
-        if self.latest is not None:
-            self.latest.forget(selection, key, self._clock() if expired else None)
-        self._stale_from = 0.0  # and a new one is made soon: there may have been more in the cache
+        until = self._clock() if expired else None
+        with self._lock:
+            if self.latest is not None:
+                self.latest.forget(selection, key, until)
+            if self._coming is not None:  # it may have read them before they were removed
+                self._removed.append((selection, key, until))
+            self._stale_from = 0.0  # and a new one is made soon: there may have been more in the cache
 
     @property
     def progress(self) -> int | None:
@@ -85,24 +99,41 @@ class Index:
         coming = self._coming
         return None if coming is None else coming.entries
 
-    def _scan(self) -> None:
-        began = time.monotonic()
-        coming = self._coming = Snapshot()
-        try:
-            entries = Listing(
-                self._cache._encode_prefix(()), self._cache._open_store, self._cache._codec.key_decoder(), _fail
-            ).entries()
-            while chunk := list(islice(entries, _AT_ONCE)):
-                coming.add(chunk)
-                time.sleep(_PAUSE)
-            coming.finish(self._clock())
-            self.latest, self.failure = coming, ""
-        except (HitrateError, OSError, NotImplementedError) as error:
-            self.failure = words_of(error) or type(error).__name__
-        finally:
-            self._coming = None
-            self._took = time.monotonic() - began
-            self._stale_from = time.monotonic() + max(_FRESH, _SHARE * self._took)
+    def _scan(self, coming: Snapshot | None) -> None:
+        while coming is not None:
+            began = time.monotonic()
+            failure = "the entries could not be read"
+            try:
+                self._read(coming)
+                failure = ""
+            except (HitrateError, OSError, NotImplementedError) as error:
+                failure = words_of(error) or type(error).__name__
+            finally:
+                following = self._end(coming, failure, time.monotonic() - began)
+            coming = following
+
+    def _read(self, coming: Snapshot) -> None:
+        entries = Listing(
+            self._cache._encode_prefix(()), self._cache._open_store, self._cache._codec.key_decoder(), _fail
+        ).entries()
+        while chunk := list(islice(entries, _AT_ONCE)):
+            coming.add(chunk)
+            time.sleep(_PAUSE)
+        coming.finish(self._clock())
+
+    def _end(self, coming: Snapshot, failure: str, took: float) -> Snapshot | None:
+        """Show a list that was read, without what was removed meanwhile; return the next that is to be read."""
+        with self._lock:
+            if not failure:
+                for removal in self._removed:
+                    coming.forget(*removal)
+                self.latest = coming
+            self.failure = failure
+            self._took = took
+            self._stale_from = 0.0 if self._removed else time.monotonic() + max(_FRESH, _SHARE * took)
+            self._coming = Snapshot() if self._again else None
+            self._again, self._removed = False, []
+            return self._coming
 
 
 def _fail(what: str, error: StoreError) -> NoReturn:
