@@ -210,10 +210,10 @@ def test_a_large_frame_of_numbers_takes_a_fraction_of_a_second() -> None:
     import time
 
     frame = pd.DataFrame(np.arange(2_000_000.0).reshape(-1, 10))
-    started = time.perf_counter()
+    started = time.process_time()
     assert_same(serde.loads_typed(serde.dumps_typed(frame)), frame)
     assert stable_key(frame) == stable_key(frame.copy())
-    assert time.perf_counter() - started < 5
+    assert time.process_time() - started < 5
 
 
 def test_libraries_are_loaded_by_the_program_and_not_by_what_is_stored(tmp_path: Path) -> None:

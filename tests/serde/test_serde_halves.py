@@ -173,14 +173,14 @@ def test_a_payload_that_was_changed_is_refused_or_gives_a_whole_value(value: Any
     assert written(tree) == payload
     (root,) = tree
     trees = [*mutations(root)]
-    started = time.perf_counter()
+    started = time.process_time()
     for mutated in trees[:: 1 + len(trees) // 1500]:
         try:
             back = serde.loads_typed(("msgpack", written([mutated])))
         except DecodeError:
             continue
         see_whole(back, set())
-    assert time.perf_counter() - started < 60
+    assert time.process_time() - started < 60
 
 
 REMOVED: list[Any] = [
@@ -281,10 +281,10 @@ def test_an_instance_may_lack_what_a_property_or_a_class_method_deletes() -> Non
 def test_methods_that_call_each_other_in_many_ways_are_each_looked_at_once() -> None:
     error = made.ManyCalls.__new__(made.ManyCalls)  # to call them would take for ever
     error.a = 1
-    started = time.perf_counter()
+    started = time.process_time()
     with pytest.raises(SerializationError, match="'b' is not set"):
         serde.dumps_typed(error)
-    assert time.perf_counter() - started < 5
+    assert time.process_time() - started < 5
 
 
 def test_an_instance_that_lost_what_its_init_sets_is_refused() -> None:

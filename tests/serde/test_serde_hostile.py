@@ -229,16 +229,16 @@ def test_nesting_is_refused_however_deep_the_caller_already_is() -> None:
     ids=lambda payload: payload[:12].hex(),
 )
 def test_a_few_bytes_cannot_ask_for_much_memory_or_time(payload: bytes) -> None:
-    started = time.perf_counter()
+    started = time.process_time()
     loads_or_refuses("msgpack", payload)
-    assert time.perf_counter() - started < 1
+    assert time.process_time() - started < 1
 
 
 def test_a_giant_integer_and_fraction_take_no_time() -> None:
     number = Ext(20, b"\x7f" + b"\xff" * 1_000_000)
-    started = time.perf_counter()
+    started = time.process_time()
     loads_or_refuses("msgpack", packb([number, Ext(24, packb([number, number]))]))
-    assert time.perf_counter() - started < 1
+    assert time.process_time() - started < 1
 
 
 def test_a_dict_or_set_whose_keys_meet_is_refused() -> None:

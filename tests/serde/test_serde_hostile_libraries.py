@@ -54,7 +54,7 @@ def test_an_altered_payload_is_refused_or_a_whole_value(group: str, seed: int) -
     refused = 0
     for _ in range(500):
         payload = mutated(rng.choice(payloads), rng)
-        started = time.perf_counter()
+        started = time.process_time()
         try:
             value = serde.loads_typed(("msgpack", payload))
         except DecodeError:
@@ -63,7 +63,7 @@ def test_an_altered_payload_is_refused_or_a_whole_value(group: str, seed: int) -
         use(value)
         for each in value if type(value) is list else []:
             use(each)
-        assert time.perf_counter() - started < 5
+        assert time.process_time() - started < 5
     assert refused > 50
 
 
@@ -116,7 +116,7 @@ BOMBS.append((97, ["a", {"dtype": nested, "items": []}]))
 @pytest.mark.parametrize(("code", "state"), BOMBS, ids=range(len(BOMBS)))
 def test_a_few_bytes_cannot_ask_for_much(code: int, state: Any) -> None:
     payload = packb(Ext(code, state if type(state) is bytes else packb(state)))
-    started = time.perf_counter()
+    started = time.process_time()
     with pytest.raises(DecodeError):
         serde.loads_typed(("msgpack", payload))
-    assert time.perf_counter() - started < 2
+    assert time.process_time() - started < 2

@@ -206,7 +206,7 @@ def test_no_more_than_some_generic_models_are_made_to_restore_values(monkeypatch
     monkeypatch.setattr(generics, "_made", [])
     template = serde.dumps_typed(p.Page[list[int]](x=[]))[1]
     refused = 0
-    started = time.perf_counter()
+    started = time.process_time()
     for i in range(2 * generics._MOST_MADE):
         payload = template.replace(b'["alias","builtins:list","builtins:int"]', b'["literal",%d]' % (10**27 + i))
         assert len(payload) == len(template)
@@ -215,7 +215,7 @@ def test_no_more_than_some_generic_models_are_made_to_restore_values(monkeypatch
         except DecodeError:
             refused += 1
     assert refused >= generics._MOST_MADE
-    assert time.perf_counter() - started < 20
+    assert time.process_time() - started < 20
 
 
 def guarded() -> list[Any]:
