@@ -7,6 +7,7 @@ from __future__ import annotations
 import asyncio
 import gc
 import os
+import statistics
 import threading
 import time
 import warnings
@@ -184,10 +185,12 @@ def test_both_faces_are_at_full_speed_at_once(cache: Any) -> None:
     kept: list[Any] = []
     for number in range(LOOPS):
         close_one_with_work_pending(cache, number, keep=kept if number % 2 else None)
-    began = time.monotonic()
+    took = []
     for _ in range(20):
+        began = time.monotonic()
         use(cache)
-    assert time.monotonic() - began < 2.0
+        took.append(time.monotonic() - began)
+    assert statistics.median(took) < 0.5  # who waits for what closed loops left does so for a second
     for task in kept:
         task._log_destroy_pending = False
 
@@ -208,7 +211,7 @@ def test_what_nobody_computes_any_more_is_computed_by_the_next(cache: Any) -> No
         loop.close()
         began = time.monotonic()
         assert cache.get_or_compute(wanted, lambda: "computed", lease=None) == "computed"
-        assert time.monotonic() - began < 3.0
+        assert time.monotonic() - began < SECONDS
 
 
 @pytest.mark.parametrize("is_kept", [False, True], ids=["collected", "its task is kept"])
