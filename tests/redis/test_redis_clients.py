@@ -139,7 +139,7 @@ def test_a_sentinels_new_primary_is_found(kind: str) -> None:
             client.replicaof("127.0.0.1", first.port)
         with running(sentinel=f"monitor primary 127.0.0.1 {first.port} 1") as sentinel:
             client = SENTINELS[kind]([("127.0.0.1", sentinel.port)]).master_for("primary")
-            with RedisCache[Any](client, timeout=0.5, connect_timeout=0.5) as cache:
+            with RedisCache[Any](client, timeout=3, connect_timeout=3) as cache:
                 cache.set({KEY: ("value", None)})
                 assert asyncio.run(cache.aget([KEY])) == {KEY: "value"}
                 with sentinel.client() as asked:

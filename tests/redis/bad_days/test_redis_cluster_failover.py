@@ -18,7 +18,7 @@ from servers.valkey import Server, running_cluster, wait_until
 
 KEYS = [((f"n{number % 3}",), str(number)) for number in range(300)]
 VALUES = {key: key[1] * 3 for key in KEYS}
-PATIENCE = 5.0
+PATIENCE = 10.0
 
 
 @pytest.fixture
@@ -32,7 +32,7 @@ def cache(request: pytest.FixtureRequest, servers: list[Server]) -> Iterator[Dri
     face: Face = request.param
     client = redis.RedisCluster.from_url(servers[0].url)
     client.close()
-    with RedisCache[Any](client, timeout=0.5, connect_timeout=0.5) as raw, face.open(raw) as cache:
+    with RedisCache[Any](client, timeout=3, connect_timeout=3) as raw, face.open(raw) as cache:
         yield cache
 
 
@@ -112,7 +112,7 @@ def test_slots_that_move_are_followed(servers: list[Server], cache: Driver) -> N
 def test_on_error_raise_raises_for_the_node_that_is_down(servers: list[Server]) -> None:
     client = redis.RedisCluster.from_url(servers[1].url)
     client.close()
-    with RedisCache[Any](client, timeout=0.5, connect_timeout=0.5, on_error="raise") as cache:
+    with RedisCache[Any](client, timeout=3, connect_timeout=3, on_error="raise") as cache:
         cache.set({key: (value, None) for key, value in VALUES.items()})
         servers[0].stop()
         with pytest.raises(StoreError, match=str(servers[0].port)):
