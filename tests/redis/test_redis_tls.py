@@ -63,7 +63,7 @@ def test_an_unknown_certificate_is_a_miss_and_told(port: int) -> None:
 
 def test_a_server_that_hangs_behind_tls(server: Server, port: int, certificate: Path) -> None:
     url = f"rediss://127.0.0.1:{port}?ssl_ca_certs={certificate}"
-    with RedisCache[Any](url, timeout=1.0) as cache:
+    with RedisCache[Any](url, timeout=2.0) as cache:
         cache.set({KEYS[0]: ("value", None)})
         assert asyncio.run(cache.aget(KEYS[:1])) == {KEYS[0]: "value"}
         server.pause()
