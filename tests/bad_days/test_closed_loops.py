@@ -13,6 +13,7 @@ import time
 import warnings
 from collections import Counter
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
@@ -247,3 +248,45 @@ def test_a_lease_that_a_closed_loop_held_is_had_by_the_next_at_once(cache: Any, 
         assert cache.get([wanted]) == {wanted: "computed"}
     for task in kept:
         task._log_destroy_pending = False  # type: ignore[attr-defined]
+
+
+@pytest.mark.parametrize("is_closed", [False, True], ids=["it is cancelled", "its loop is closed"])
+def test_a_lease_that_a_file_grants_when_nobody_waits_any_more_is_given_back(tmp_path: Any, is_closed: bool) -> None:
+    wanted = key("late")
+    with SqliteCache[Any](path=tmp_path / "cache.db") as cache:
+        worker = cache._store._worker  # type: ignore[attr-defined]
+        held, go_on = threading.Event(), threading.Event()
+
+        def hold() -> None:
+            held.set()
+            go_on.wait(SECONDS)
+
+        def next_one() -> None:
+            cache.get_or_compute(key("other"), lambda: 1, lease=600)  # gives back what is known to be left
+            go_on.set()
+
+        async def begin() -> None:
+            worker.submit("hold", hold)
+            await asyncio.to_thread(held.wait, SECONDS)
+            task = asyncio.ensure_future(cache.aget_or_compute(wanted, lambda: asyncio.sleep(60), lease=600))
+            while worker._writes._calls.empty():  # until the lease is asked for
+                await asyncio.sleep(0.001)
+            if not is_closed:
+                task.cancel()
+                await asyncio.gather(task, return_exceptions=True)
+                await asyncio.to_thread(next_one)
+                await worker.submit("last", lambda: None)
+
+        async def until_all_is_done() -> None:
+            await worker.submit("last", lambda: None)
+
+        loop = asyncio.new_event_loop()
+        loop.set_exception_handler(lambda *_: None)
+        loop.run_until_complete(begin())
+        loop.run_until_complete(loop.shutdown_default_executor())
+        loop.close()
+        gc.collect()
+        next_one()
+        asyncio.run(until_all_is_done())
+        computing = ThreadPoolExecutor(1).submit(cache.get_or_compute, wanted, lambda: "computed", lease=600)
+        assert computing.result(SECONDS) == "computed"
