@@ -4,11 +4,20 @@ from __future__ import annotations
 
 import gc
 import os
+import signal
 from collections import deque
 from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
+
+
+def pytest_configure() -> None:
+    """Let the programs that tests start be interrupted, also where a shell without job control runs the tests beside
+    other work: it has them ignore Ctrl-C, and with them all that they start.
+    """
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

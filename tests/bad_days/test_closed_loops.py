@@ -269,7 +269,7 @@ def test_a_lease_that_a_file_grants_when_nobody_waits_any_more_is_given_back(tmp
             worker.submit("hold", hold)
             await asyncio.to_thread(held.wait, SECONDS)
             task = asyncio.ensure_future(cache.aget_or_compute(wanted, lambda: asyncio.sleep(60), lease=600))
-            while worker._writes._calls.empty():  # until the lease is asked for
+            while worker._writes._calls.empty():  # noqa: ASYNC110 - until the lease is asked for
                 await asyncio.sleep(0.001)
             if not is_closed:
                 task.cancel()
