@@ -76,6 +76,7 @@ def all_replicated(servers: list[Server]) -> bool:
 
 def test_a_replica_that_takes_over_is_followed(servers: list[Server], cache: Driver) -> None:
     cache.set({key: (value, None) for key, value in VALUES.items()})
+    wait_until(lambda: all_replicated(servers), "to replicate")
     with servers[3].client() as replica:
         replica.execute_command("CLUSTER", "FAILOVER", "TAKEOVER")
         wait_until(lambda: replica.info("replication")["role"] == "master", "to take over")
