@@ -40,6 +40,7 @@ def open_cache(request: pytest.FixtureRequest, tmp_path: Path, clock: Clock) -> 
             if request.param == "memory":
                 cache: Any = InMemoryCache(**options)
             elif request.param == "redis":
+                options.setdefault("timeout", 30.0)  # a busy machine makes no hit a miss
                 cache = RedisCache(server, prefix=f"{tmp_path}:", **options)
             else:
                 cache = SqliteCache(path=tmp_path / "cache.db", **options)
