@@ -48,7 +48,8 @@ class PostgresServer:
         self.port = _free_port()
         self._settings = {"fsync": "off", "shared_buffers": "64MB", "max_connections": "120", **settings}
         self._process: subprocess.Popen[bytes] | None = None
-        self._run("initdb", "--auth=trust", "--encoding=UTF8", "--locale=C", "-U", "postgres", "-D", str(self._data))
+        options = ["--auth=trust", "--encoding=UTF8", "--locale=C", "--no-sync"]
+        self._run("initdb", *options, "-U", "postgres", "-D", str(self._data))
         self.start()
 
     @property
@@ -159,7 +160,7 @@ class PostgresServer:
 
     def remove(self) -> None:
         """Stop it and remove its folder."""
-        self._end(signal.SIGINT)
+        self._end(signal.SIGQUIT)  # it need write down nothing
         shutil.rmtree(self.folder, ignore_errors=True)
 
     def _children(self) -> list[int]:
