@@ -18,7 +18,7 @@ from hitrate import SqliteCache
 from hitrate.errors import StoreError
 from hitrate.keys import encode_namespace
 from hitrate.stores.sqlite import connections
-from hitrate.stores.sqlite.leases import LOOKED_AT
+from hitrate.stores.sqlite.leasing import LOOKED_AT
 from hitrate.stores.sqlite.schema import FORMAT, LEASES
 from hitrate.testing import Clock
 from hitrate.testing.lease_contract import NAME, LeaseContract, entry, token

@@ -13,7 +13,7 @@ import pytest
 
 from hitrate import InMemoryCache, SqliteCache, TieredCache
 from hitrate.stores import keeper
-from hitrate.stores.sqlite import room, schema
+from hitrate.stores.sqlite import disk, schema
 from hitrate.testing import Clock
 
 sys.path.insert(0, str(Path(__file__).parent / "bad_days"))
@@ -82,13 +82,13 @@ def test_room_is_given_back_when_it_is_closed(path: Path, monkeypatch: pytest.Mo
         fill(cache)
         cache._store._keeper.stop()  # type: ignore[attr-defined]  # it did not come to it
         cache.clear()
-        monkeypatch.setattr("hitrate.stores.sqlite._TIDY_SECONDS", 30)
+        monkeypatch.setattr("hitrate.stores.sqlite.store._TIDY_SECONDS", 30)
     assert path.stat().st_size < 2 * MEGABYTE
     assert_sound(path)
 
 
 def test_closing_takes_no_longer_for_it_than_a_moment(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("hitrate.stores.sqlite._TIDY_SECONDS", 0)
+    monkeypatch.setattr("hitrate.stores.sqlite.store._TIDY_SECONDS", 0)
     steps: list[int] = []
     cache = SqliteCache[Any](path=path, on_error="raise")
     fill(cache)
@@ -122,9 +122,9 @@ def test_the_wal_of_a_cache_that_is_idle_is_cut(path: Path) -> None:
     with SqliteCache[Any](path=path) as cache:
         fill(cache)
         wal = path.with_name("cache.db-wal")
-        assert wal.stat().st_size > room.WAL_BYTES
+        assert wal.stat().st_size > disk.WAL_BYTES
         cache._store._keeper.request()  # type: ignore[attr-defined]
-        eventually(lambda: wal.stat().st_size <= room.WAL_BYTES)
+        eventually(lambda: wal.stat().st_size <= disk.WAL_BYTES)
         cache.set({(NAMESPACE, "a"): (1, None)})
         assert cache.get([(NAMESPACE, "a")]) == {(NAMESPACE, "a"): 1}
     assert_sound(path)
@@ -135,7 +135,7 @@ def test_the_wal_is_cut_when_one_of_several_closes(path: Path) -> None:
     with SqliteCache[Any](path=path) as other:
         with SqliteCache[Any](path=path) as cache:
             fill(cache)
-            assert wal.stat().st_size > room.WAL_BYTES
+            assert wal.stat().st_size > disk.WAL_BYTES
         assert wal.stat().st_size == 0
         assert len(other.get([(NAMESPACE, str(number)) for number in range(20_000)])) == 20_000
 
@@ -144,7 +144,7 @@ def test_a_cache_that_stays_as_full_as_it_is_keeps_its_pages(path: Path, monkeyp
     given: list[Any] = []
     with SqliteCache[Any](path=path, max_entries=5000) as cache:
         fill(cache, 6000)
-        give_back = room.give_back
+        give_back = disk.give_back
         monkeypatch.setattr(
             "hitrate.stores.sqlite.writing.give_back", lambda *args: given.append(give_back(*args)) or given[-1]
         )

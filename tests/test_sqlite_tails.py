@@ -115,8 +115,8 @@ def test_the_hand_passes_a_bounded_number_of_visited_bits(path: Path) -> None:
 
 
 def test_rows_that_were_read_are_told_to_the_file_in_steps(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("hitrate.stores.sqlite._SEEN_AT_MOST", 2000)
-    monkeypatch.setattr("hitrate.stores.sqlite._SEEN_KEPT", 1000)
+    monkeypatch.setattr("hitrate.stores.sqlite.store._SEEN_AT_MOST", 2000)
+    monkeypatch.setattr("hitrate.stores.sqlite.store._SEEN_KEPT", 1000)
     with opened(path, max_entries=5000) as cache:
         fill(cache, 0, 5000)
         for start in range(0, 3000, 100):
@@ -133,8 +133,8 @@ def test_rows_that_were_read_are_told_to_the_file_in_steps(path: Path, monkeypat
 def test_rows_that_were_read_are_forgotten_where_no_eviction_is_near(
     path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("hitrate.stores.sqlite._SEEN_AT_MOST", 100)
-    monkeypatch.setattr("hitrate.stores.sqlite._SEEN_KEPT", 50)
+    monkeypatch.setattr("hitrate.stores.sqlite.store._SEEN_AT_MOST", 100)
+    monkeypatch.setattr("hitrate.stores.sqlite.store._SEEN_KEPT", 50)
     with opened(path) as cache:
         fill(cache, 0, 200)
         cache.get([key(number) for number in range(200)])
@@ -230,8 +230,8 @@ def test_where_the_keeper_falls_behind_writes_wait_a_moment_and_fold_nothing(
             assert go_on.wait(60)
             fold_bulk(handle, end_snapshots)
 
-        monkeypatch.setattr("hitrate.stores.sqlite.fold_bulk", fold)
-        monkeypatch.setattr("hitrate.stores.sqlite.time.sleep", pauses.append)
+        monkeypatch.setattr("hitrate.stores.sqlite.store.fold_bulk", fold)
+        monkeypatch.setattr("hitrate.stores.sqlite.store.time.sleep", pauses.append)
         many = 0
         while wal_pages(cache) < store._connections.checkpoint_at:
             cache.set({key(many := many + 1): ("x" * 40_000, None)})
@@ -261,8 +261,8 @@ def test_without_a_thread_that_folds_a_write_does(path: Path) -> None:
 def short_wal(monkeypatch: pytest.MonkeyPatch) -> None:
     """The longest -wal file has 500 pages and is folded after 50, and it is looked at each time."""
     monkeypatch.setattr("hitrate.stores.sqlite.checkpoints._WAL_BYTES_AT_LEAST", 500 * 4096)
-    monkeypatch.setattr("hitrate.stores.sqlite._LOOK_AT_WAL_SECONDS", 0.0)
-    monkeypatch.setattr("hitrate.stores.sqlite._PATIENCE_SECONDS", 0.001)
+    monkeypatch.setattr("hitrate.stores.sqlite.store._LOOK_AT_WAL_SECONDS", 0.0)
+    monkeypatch.setattr("hitrate.stores.sqlite.store._PATIENCE_SECONDS", 0.001)
     monkeypatch.setitem(CHECKPOINT_PAGES, "normal", 50)
 
 

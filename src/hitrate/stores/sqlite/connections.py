@@ -25,7 +25,7 @@ from hitrate.errors import ClosedError, StoreError
 from hitrate.exclusive import a_few_lines, reentrant, when_free, within_lines, within_step
 from hitrate.failsafe import log
 from hitrate.stores.sqlite import schema
-from hitrate.stores.sqlite.commits import CommitWatch
+from hitrate.stores.sqlite.changes import CommitWatch
 from hitrate.stores.sqlite.near import Near
 from hitrate.stores.sqlite.paths import Inode, inode_of, inodes_of, make_file, make_in_place_of, one_process_at_a_time
 from hitrate.stores.sqlite.rights import PRIVATE, check_rights

@@ -20,12 +20,13 @@ from hitrate.errors import ReadOnlyError, StoreError
 from hitrate.failsafe import log
 from hitrate.keys import EncodedKey
 from hitrate.stores.base import Amounts, Changes, Found, LookedAt, Page, Problem, Usage
-from hitrate.stores.sqlite import SqliteStore, schema
+from hitrate.stores.sqlite import schema
 from hitrate.stores.sqlite.connections import Connections, Durability, Handle, open_files
 from hitrate.stores.sqlite.near import Near
 from hitrate.stores.sqlite.ownership import own_path
 from hitrate.stores.sqlite.paths import checked_path, inode_of
 from hitrate.stores.sqlite.rights import check_rights, no_permission, permits
+from hitrate.stores.sqlite.store import SqliteStore
 
 _LOOK_SECONDS = 0.1
 

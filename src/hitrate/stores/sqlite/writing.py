@@ -15,10 +15,10 @@ from hitrate.entry import Entry, fingerprint
 from hitrate.errors import StoreError
 from hitrate.keys import EncodedKey, after_all_under
 from hitrate.stores.base import Amounts, Changes
-from hitrate.stores.sqlite import counts, leases
+from hitrate.stores.sqlite import counts, leasing
 from hitrate.stores.sqlite.connections import Handle
+from hitrate.stores.sqlite.disk import SPARE_PAGES, give_back
 from hitrate.stores.sqlite.hand import Hand, mark
-from hitrate.stores.sqlite.room import SPARE_PAGES, give_back
 from hitrate.stores.sqlite.rows import ROW_OVERHEAD, pack_key, size_of, slot_of, times_of, write_columns
 from hitrate.stores.sqlite.schema import BASES, SLOTS
 
@@ -283,7 +283,7 @@ class Transaction:
         outcome = Outcome()
         self.changed += changes
         kept: list[Kept] = []
-        unleased: list[leases.Place] = []
+        unleased: list[leasing.Place] = []
         for (name, key), entry in changes.items():
             base = self._base(name)
             if base is None:
@@ -319,7 +319,7 @@ class Transaction:
         if self.bytes + grown > limits.bytes or self.entries + len(fresh) > limits.entries:
             outcome.evicted += self._evict(grown, len(fresh), limits, seen, replaced)
         self._store(kept, now, there, fresh)
-        leases.end(self._handle, unleased)
+        leasing.end(self._handle, unleased)
         if self.bytes > limits.bytes or self.entries > limits.entries:  # the batch alone is too much
             outcome.evicted += self._evict(0, 0, limits, seen, set())
         return outcome
@@ -366,18 +366,18 @@ class Transaction:
         for name, key in keys:
             base = self._base(name)
             places.append(self._place(name, key, self._new_base(name) if base is None else base))
-        return leases.take(self._handle, places, token, seconds, now)
+        return leasing.take(self._handle, places, token, seconds, now)
 
     def settle(self, keys: Iterable[EncodedKey], token: bytes, now: float) -> Collection[EncodedKey]:
         """End the leases that a token has of keys; return the keys whose lease was not the token's any more."""
-        places: dict[EncodedKey, leases.Place | None] = {}
+        places: dict[EncodedKey, leasing.Place | None] = {}
         for name, key in keys:
             base = self._base(name)
             places[name, key] = None if base is None else self._place(name, key, base)
-        return leases.settle(self._handle, places, token, now)
+        return leasing.settle(self._handle, places, token, now)
 
     @staticmethod
-    def _place(name: bytes, key: bytes, base: int) -> leases.Place:
+    def _place(name: bytes, key: bytes, base: int) -> leasing.Place:
         return base + slot_of(fingerprint(name, key)), pack_key(key)
 
     # Rows
@@ -424,7 +424,7 @@ class Transaction:
                 OR EXISTS (SELECT 1 FROM hitrate_cleared WHERE first <= ?2 AND last >= ?1)""",
                 (base, base + SLOTS - 1),
             ).fetchall()[0][0]
-            if not used and not leases.any_between(self._handle, base, base + SLOTS - 1):
+            if not used and not leasing.any_between(self._handle, base, base + SLOTS - 1):
                 self._execute("INSERT INTO hitrate_namespaces VALUES (?, ?)", (name, base))
                 self._set_state("next_base", number % BASES + 1)
                 self._bases[name] = base
