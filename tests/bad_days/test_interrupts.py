@@ -155,7 +155,7 @@ def check_counts(cache: Any) -> None:
             "SELECT count(*) FROM hitrate_entries"
             " WHERE NOT EXISTS (SELECT 1 FROM hitrate_cleared WHERE slot BETWEEN first AND last)"
         )
-        ((entries,),) = cache._store._use(lambda handle: handle.execute(there).fetchall())
+        ((entries,),) = cache._store._database.use(lambda handle: handle.execute(there).fetchall())
         assert stats.entries == entries
 
 
