@@ -56,22 +56,6 @@ class Flights:
         self._by_key: dict[EncodedKey, list[Flight]] = {}
         self._clears: list[Flight] = []
 
-    def begin_read(self, keys: Collection[EncodedKey]) -> Flight:
-        """Note a read; what is being written already, it may not keep."""
-        return self.begin(Flight(keys, (), writes=False))
-
-    def begin_write(self, keys: Collection[EncodedKey]) -> Flight:
-        """Note a write, which spoils all that is under way for its keys."""
-        return self.begin(Flight(keys, (), writes=True))
-
-    def begin_clear(self, names: Collection[bytes] | None) -> Flight:
-        """Note a clear, which is a write of every key in its namespaces."""
-        return self.begin(Flight((), names, writes=True))
-
-    def begin_clear_under(self, prefix: bytes) -> Flight:
-        """Note a clear of all namespaces that begin with a prefix."""
-        return self.begin(Flight((), (), writes=True, prefix=prefix))
-
     def begin(self, flight: Flight) -> Flight:
         """Note a flight, and spoil what it overlaps."""
         if flight.writes:

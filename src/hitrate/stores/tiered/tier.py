@@ -11,7 +11,7 @@ from hitrate.stores.debts import Debts
 from hitrate.stores.tiered.near import MemoryTier
 
 if TYPE_CHECKING:
-    from hitrate.stores.tiered import TieredStore
+    from hitrate.stores.tiered.tiers import Tiers
 
 
 class Tier:
@@ -28,7 +28,7 @@ class Tier:
         channel: how it tells of changes; None if it cannot.
     """
 
-    def __init__(self, store: Store, level: int, whole: TieredStore) -> None:
+    def __init__(self, store: Store, level: int, whole: Tiers) -> None:
         self.store = store
         self.level = level
         self.instant = isinstance(store, MemoryTier)
