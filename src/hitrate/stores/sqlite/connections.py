@@ -29,7 +29,7 @@ from hitrate.stores.sqlite.changes import Watches
 from hitrate.stores.sqlite.handle import Handle
 from hitrate.stores.sqlite.idle import QUIET_SECONDS, Closed, Gate, MustNotWait, OneForAll
 from hitrate.stores.sqlite.near import Near
-from hitrate.stores.sqlite.paths import Inode, inode_of, inodes_of, make_file, make_in_place_of, one_process_at_a_time
+from hitrate.stores.sqlite.paths import Inode, inode_of, inodes_of, make_file, one_process_at_a_time, set_aside
 from hitrate.stores.sqlite.rights import PRIVATE, check_rights
 from hitrate.stores.sqlite.snapshots import Snapshot, SnapshotCloser, has_removed_shm, wal_index
 
@@ -306,21 +306,9 @@ class Connections:
         self._replace_idle([])
         try:
             with one_process_at_a_time(os.path.dirname(self.path)):
-                if seen is None or inode_of(self.path) != seen:
+                if seen is None or inode_of(self.path) != seen or (handle is None and self._is_sound()):
                     return
-                if handle is None and self._is_sound():
-                    return
-                when = time.strftime("%Y%m%dT%H%M%S")
-                name = f"{self.path}.damaged-{when}-{os.getpid()}-{random.randrange(1 << 32):08x}"
-                before = os.stat(self.path)
-                os.rename(self.path, name)
-                for suffix in ("-wal", "-shm"):
-                    try:
-                        os.rename(self.path + suffix, name + suffix)
-                    except FileNotFoundError:
-                        pass
-                if before.st_mode & 0o020:
-                    make_in_place_of(self.path, before)
+                name = set_aside(self.path)
         except OSError as obstacle:
             raise StoreError(f"{self.path} is damaged ({error}) and cannot be set aside: {obstacle}") from error
         when_free(
