@@ -167,8 +167,8 @@ def check_order(cache: Any) -> None:
         assert not flights._alone
         assert not flights._by_loop
     if isinstance(cache, TieredCache):
-        assert not cache._store._tiers.flights._by_key
-        assert not cache._store._tiers.flights._clears
+        assert not cache._store._tiers.under_way._by_key
+        assert not cache._store._tiers.under_way._clears
         assert not cache._store._tiers.own
         for tier in cache._store._tiers.all:
             assert not tier.debts._under_way

@@ -17,9 +17,9 @@ from hitrate.stores.memory import MemoryStore
 from hitrate.stores.sqlite import SqliteStore
 from hitrate.stores.tiered import TieredStore
 from hitrate.stores.tiered.clearing import clearing, clearing_under
-from hitrate.stores.tiered.flights import Flight
 from hitrate.stores.tiered.leasing import settling
 from hitrate.stores.tiered.reading import reading
+from hitrate.stores.tiered.under_way import Access
 from hitrate.stores.tiered.writing import writing
 
 KEYS = [(b"\x01a", b"1"), (b"\x01a", b"2"), (b"\x01b", b"1")]
@@ -111,20 +111,20 @@ def entry(value):
 
 
 def begin(tiers, what, keys, value):
-    flight = Flight(dict.fromkeys(keys), (), writes=what != "get")
+    access = Access(dict.fromkeys(keys), (), writes=what != "get")
     if what == "get":
-        return Operation(keys, reading(tiers._tiers, keys, flight, None))
+        return Operation(keys, reading(tiers._tiers, keys, access, None))
     if what == "set":
-        return Operation(keys, writing(tiers._tiers, dict.fromkeys(keys, entry(value)), flight), value)
+        return Operation(keys, writing(tiers._tiers, dict.fromkeys(keys, entry(value)), access), value)
     if what == "delete":
-        return Operation(keys, writing(tiers._tiers, dict.fromkeys(keys), flight))
+        return Operation(keys, writing(tiers._tiers, dict.fromkeys(keys), access))
     if what == "settle":
-        return Operation(keys, settling(tiers._tiers, dict.fromkeys(keys, entry(value)), b"token", flight), value)
+        return Operation(keys, settling(tiers._tiers, dict.fromkeys(keys, entry(value)), b"token", access), value)
     name = keys[0][0]
     if what == "clear":
-        plan = clearing(tiers._tiers, [name], Flight((), frozenset([name]), writes=True))
+        plan = clearing(tiers._tiers, [name], Access((), frozenset([name]), writes=True))
     else:
-        plan = clearing_under(tiers._tiers, name, Flight((), (), writes=True, prefix=name))
+        plan = clearing_under(tiers._tiers, name, Access((), (), writes=True, prefix=name))
     return Operation([key for key in KEYS if key[0] == name], plan)
 
 

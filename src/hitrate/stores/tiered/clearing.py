@@ -7,26 +7,26 @@ from typing import Any
 
 from hitrate.errors import StoreError
 from hitrate.plans import Plan
-from hitrate.stores.tiered.flights import Flight
 from hitrate.stores.tiered.tiers import Tiers
+from hitrate.stores.tiered.under_way import Access
 
 
-def clearing(tiers: Tiers, names: Sequence[bytes] | None, flight: Flight) -> Plan[None]:
+def clearing(tiers: Tiers, names: Sequence[bytes] | None, access: Access) -> Plan[None]:
     with tiers.lock:
-        tiers.flights.begin(flight)
+        tiers.under_way.begin(access)
         # What a nearer tier that waits holds is not read until it is cleared, below or by a later call.
         tiers.drop_namespaces(names, tiers.far.level)
-    yield from _clearing_all(tiers, flight, "clear", names, tiers.far.debts.owe_namespaces)
+    yield from _clearing_all(tiers, access, "clear", names, tiers.far.debts.owe_namespaces)
 
 
-def clearing_under(tiers: Tiers, prefix: bytes, flight: Flight) -> Plan[None]:
+def clearing_under(tiers: Tiers, prefix: bytes, access: Access) -> Plan[None]:
     with tiers.lock:
-        tiers.flights.begin(flight)
+        tiers.under_way.begin(access)
         tiers.drop_under(prefix, tiers.far.level)
-    yield from _clearing_all(tiers, flight, "clear_under", prefix, tiers.far.debts.owe_under)
+    yield from _clearing_all(tiers, access, "clear_under", prefix, tiers.far.debts.owe_under)
 
 
-def _clearing_all(tiers: Tiers, flight: Flight, do: str, what: Any, owe: Callable[[Any], None]) -> Plan[None]:
+def _clearing_all(tiers: Tiers, access: Access, do: str, what: Any, owe: Callable[[Any], None]) -> Plan[None]:
     """Clear the tiers that wait; those in memory are cleared already."""
     failed: list[StoreError] = []
     try:
@@ -46,6 +46,6 @@ def _clearing_all(tiers: Tiers, flight: Flight, do: str, what: Any, owe: Callabl
     finally:
         with tiers.lock:
             tiers.regain()
-            tiers.flights.end(flight)
+            tiers.under_way.end(access)
     for failure in failed:
         tiers.report("clear", failure)

@@ -7,9 +7,9 @@ from typing import Any
 from hitrate.entry import Entry
 from hitrate.plans import Plan
 from hitrate.stores.base import Changes
-from hitrate.stores.tiered.flights import Flight
 from hitrate.stores.tiered.tier import Tier
 from hitrate.stores.tiered.tiers import Tiers
+from hitrate.stores.tiered.under_way import Access
 
 
 def until(entry: Entry | None, latest: float | None) -> Entry | None:
@@ -34,18 +34,18 @@ def copies_for(tiers: Tiers, tier: Tier, changes: Changes, *, taken: bool = True
     return {key: until(entry, latest) for key, entry in changes.items()}
 
 
-def copying(tiers: Tiers, tier: Tier, flight: Flight, changes: Changes) -> Plan[Any]:
+def copying(tiers: Tiers, tier: Tier, access: Access, changes: Changes) -> Plan[Any]:
     """Write copies to a nearer tier that waits; nobody reads them before it is known that they were not spoiled."""
     since, good = 0, False
     try:
         with tiers.lock:
-            since = tier.debts.begin(flight, changes)
+            since = tier.debts.begin(access, changes)
         result = yield from tiers.giving(tier, "write", changes)
         good = True
     finally:
         with tiers.lock:
-            tier.debts.end(flight)
-            clean = tiers.flights.clean(flight) if good else ()
+            tier.debts.end(access)
+            clean = tiers.under_way.clean(access) if good else ()
             tier.debts.paid([key for key in clean if key in changes], since)
             tier.debts.owe(set(changes).difference(clean))
     return result

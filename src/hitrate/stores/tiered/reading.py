@@ -12,13 +12,13 @@ from hitrate.keys import EncodedKey
 from hitrate.plans import Plan
 from hitrate.stores.base import Found
 from hitrate.stores.tiered.copies import copying, until
-from hitrate.stores.tiered.flights import Flight
 from hitrate.stores.tiered.tiers import Tiers
+from hitrate.stores.tiered.under_way import Access
 
 
-def reading(tiers: Tiers, keys: Sequence[EncodedKey], flight: Flight, start: int | None) -> Plan[Sequence[Found]]:
+def reading(tiers: Tiers, keys: Sequence[EncodedKey], access: Access, start: int | None) -> Plan[Sequence[Found]]:
     """Look in one tier after the other for what is still missing, and leave copies in the nearer ones."""
-    missing = list(flight.keys)
+    missing = list(access.keys)
     found: dict[EncodedKey, Found] = {}
     copies: dict[int, dict[EncodedKey, Entry]] = {}
     failed: list[StoreError] = []
@@ -26,7 +26,7 @@ def reading(tiers: Tiers, keys: Sequence[EncodedKey], flight: Flight, start: int
         with tiers.lock:
             tiers.catch_up_all()
             tiers.expect(missing)
-            tiers.flights.begin(flight)
+            tiers.under_way.begin(access)
         for tier in tiers.all[tiers.start if start is None else start :]:
             if tier.debts and time.monotonic() >= tiers.pay_at:
                 tiers.keeper.request()  # a read does not wait for it
@@ -49,9 +49,9 @@ def reading(tiers: Tiers, keys: Sequence[EncodedKey], flight: Flight, start: int
             missing = left
             if not missing:
                 break
-        yield from _filling(tiers, flight, copies, failed)
+        yield from _filling(tiers, access, copies, failed)
     finally:
-        _end_read(tiers, flight, copies)
+        _end_read(tiers, access, copies)
     for failure in failed:
         tiers.report("read", failure)
     return [found.get(key) for key in keys]
@@ -65,15 +65,15 @@ def _note_tier(level: int, found: Collection[EncodedKey]) -> None:
 
 
 def _filling(
-    tiers: Tiers, flight: Flight, copies: dict[int, dict[EncodedKey, Entry]], failed: list[StoreError]
+    tiers: Tiers, access: Access, copies: dict[int, dict[EncodedKey, Entry]], failed: list[StoreError]
 ) -> Plan[None]:
-    """Leave copies in the nearer tiers that wait; those in memory get theirs as the flight ends."""
+    """Leave copies in the nearer tiers that wait; those in memory get theirs as the access ends."""
     for tier in tiers.all[: max(copies, default=0)]:
         if tier.instant:
             continue
         with tiers.lock:
             latest = tiers.latest(tier.level)
-            clean = set(tiers.flights.clean(flight))
+            clean = set(tiers.under_way.clean(access))
             changes = {
                 key: until(entry, latest)
                 for level, entries in copies.items()
@@ -85,14 +85,14 @@ def _filling(
                 changes = {}
         if changes:
             try:
-                yield from copying(tiers, tier, flight, changes)
+                yield from copying(tiers, tier, access, changes)
             except StoreError as error:
                 failed.append(error)
 
 
-def _end_read(tiers: Tiers, flight: Flight, copies: dict[int, dict[EncodedKey, Entry]]) -> None:
+def _end_read(tiers: Tiers, access: Access, copies: dict[int, dict[EncodedKey, Entry]]) -> None:
     with tiers.lock:
-        clean = tiers.end(flight)
+        clean = tiers.end(access)
         if not copies or not clean:
             return
         for tier in tiers.all[: max(copies)]:

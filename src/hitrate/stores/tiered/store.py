@@ -17,10 +17,10 @@ from hitrate.keys import EncodedKey
 from hitrate.plans import Plan, acarry_out, carry_out
 from hitrate.stores.base import Amounts, Changes, Found, LookedAt, Page, Problem, Store, Usage
 from hitrate.stores.tiered.clearing import clearing, clearing_under
-from hitrate.stores.tiered.flights import Flight
 from hitrate.stores.tiered.leasing import leasing, settling
 from hitrate.stores.tiered.reading import reading
 from hitrate.stores.tiered.tiers import Tiers
+from hitrate.stores.tiered.under_way import Access
 from hitrate.stores.tiered.writing import writing
 
 T = TypeVar("T")
@@ -76,8 +76,8 @@ class TieredStore(Store):
             except StoreError as error:
                 self._tiers.report("read", error)
                 return [None] * len(keys)
-        flight = Flight(dict.fromkeys(keys), (), writes=False)
-        return self._carried(flight, reading(self._tiers, keys, flight, start))
+        access = Access(dict.fromkeys(keys), (), writes=False)
+        return self._carried(access, reading(self._tiers, keys, access, start))
 
     async def aget(self, keys: Sequence[EncodedKey], start: int | None = None) -> Sequence[Found]:
         if self._passes(keys):
@@ -86,8 +86,8 @@ class TieredStore(Store):
             except StoreError as error:
                 self._tiers.report("read", error)
                 return [None] * len(keys)
-        flight = Flight(dict.fromkeys(keys), (), writes=False)
-        return await self._acarried(flight, reading(self._tiers, keys, flight, start))
+        access = Access(dict.fromkeys(keys), (), writes=False)
+        return await self._acarried(access, reading(self._tiers, keys, access, start))
 
     def _passes(self, keys: Sequence[EncodedKey]) -> bool:
         """Tell whether a read is to go to the farthest tier alone, which is owed nothing, and to leave no copies."""
@@ -108,34 +108,34 @@ class TieredStore(Store):
             there = [self._far.store.get([key])[0] for key, entry in changes.items() if entry is None]
             self._put_off(self.write, changes)
             return len(there) - there.count(None)
-        flight = Flight(changes, (), writes=True)
-        return self._carried(flight, writing(self._tiers, changes, flight))
+        access = Access(changes, (), writes=True)
+        return self._carried(access, writing(self._tiers, changes, access))
 
     async def awrite(self, changes: Changes) -> int:
-        flight = Flight(changes, (), writes=True)
-        return await self._acarried(flight, writing(self._tiers, changes, flight))
+        access = Access(changes, (), writes=True)
+        return await self._acarried(access, writing(self._tiers, changes, access))
 
     def clear(self, namespaces: Sequence[bytes] | None) -> None:
         if self._exclusive.must_not_wait():
             self._put_off(self.clear, namespaces)
             return
-        flight = _clear_of(namespaces)
-        self._carried(flight, clearing(self._tiers, namespaces, flight))
+        access = _clear_of(namespaces)
+        self._carried(access, clearing(self._tiers, namespaces, access))
 
     async def aclear(self, namespaces: Sequence[bytes] | None) -> None:
-        flight = _clear_of(namespaces)
-        await self._acarried(flight, clearing(self._tiers, namespaces, flight))
+        access = _clear_of(namespaces)
+        await self._acarried(access, clearing(self._tiers, namespaces, access))
 
     def clear_under(self, prefix: bytes) -> None:
         if self._exclusive.must_not_wait():
             self._put_off(self.clear_under, prefix)
             return
-        flight = Flight((), (), writes=True, prefix=prefix)
-        self._carried(flight, clearing_under(self._tiers, prefix, flight))
+        access = Access((), (), writes=True, prefix=prefix)
+        self._carried(access, clearing_under(self._tiers, prefix, access))
 
     async def aclear_under(self, prefix: bytes) -> None:
-        flight = Flight((), (), writes=True, prefix=prefix)
-        await self._acarried(flight, clearing_under(self._tiers, prefix, flight))
+        access = Access((), (), writes=True, prefix=prefix)
+        await self._acarried(access, clearing_under(self._tiers, prefix, access))
 
     # Leases
 
@@ -150,28 +150,28 @@ class TieredStore(Store):
     def settle(self, results: Changes, token: bytes) -> Collection[EncodedKey]:
         if self._exclusive.must_not_wait():
             raise StoreError("a finaliser settles a lease within a change of the tiers by this very thread")
-        flight = _settlement(results)
-        return self._carried(flight, settling(self._tiers, results, token, flight))
+        access = _settlement(results)
+        return self._carried(access, settling(self._tiers, results, token, access))
 
     async def asettle(self, results: Changes, token: bytes) -> Collection[EncodedKey]:
-        flight = _settlement(results)
-        return await self._acarried(flight, settling(self._tiers, results, token, flight))
+        access = _settlement(results)
+        return await self._acarried(access, settling(self._tiers, results, token, access))
 
     # Carrying out, whatever comes in between
 
-    def _carried(self, flight: Flight, plan: Plan[T]) -> T:
-        """Carry out a plan; an exception at any line leaves no flight, no lock and no copy in doubt behind."""
+    def _carried(self, access: Access, plan: Plan[T]) -> T:
+        """Carry out a plan; an exception at any line leaves no access, no lock and no copy in doubt behind."""
         try:
             return carry_out(plan)
         except HitrateError:  # in its turn
             raise
         except BaseException:
-            self._interrupted(flight)
+            self._interrupted(access)
             raise
         finally:
             self._exclusive.catch_up()
 
-    async def _acarried(self, flight: Flight, plan: Plan[T]) -> T:
+    async def _acarried(self, access: Access, plan: Plan[T]) -> T:
         """Do ``_carried`` by the async faces."""
         try:
             return await acarry_out(plan)
@@ -179,16 +179,16 @@ class TieredStore(Store):
             raise
         except BaseException as error:
             if isinstance(error, GeneratorExit) and self._exclusive.must_not_wait():  # collected, in another's change
-                self._exclusive.put_off(lambda: held(self.lock, self._tiers.abandon, flight))
+                self._exclusive.put_off(lambda: held(self.lock, self._tiers.abandon, access))
             else:
-                self._interrupted(flight)
+                self._interrupted(access)
             raise
         finally:
             self._exclusive.catch_up()
 
-    def _interrupted(self, flight: Flight) -> None:
+    def _interrupted(self, access: Access) -> None:
         try:
-            held(self.lock, self._tiers.abandon, flight)
+            held(self.lock, self._tiers.abandon, access)
             here = threading.get_ident()
             for given in [given for given, thread in self._tiers.own.copy().items() if thread == here]:
                 self._tiers.own.pop(given, None)
@@ -279,12 +279,12 @@ class TieredStore(Store):
         self._tiers.after_fork_in_child()
 
 
-def _clear_of(names: Sequence[bytes] | None) -> Flight:
-    return Flight((), names if names is None else frozenset(names), writes=True)
+def _clear_of(names: Sequence[bytes] | None) -> Access:
+    return Access((), names if names is None else frozenset(names), writes=True)
 
 
-def _settlement(results: Changes) -> Flight:
-    return Flight([key for key, entry in results.items() if entry is not None], (), writes=True)
+def _settlement(results: Changes) -> Access:
+    return Access([key for key, entry in results.items() if entry is not None], (), writes=True)
 
 
 _stores: weakref.WeakSet[TieredStore] = weakref.WeakSet()

@@ -57,7 +57,7 @@ class Tier:
     def _changed(self, keys: Collection[EncodedKey]) -> None:
         whole = self._whole
         if id(keys) not in whole.own:
-            whole.flights.spoil(keys)
+            whole.under_way.spoil(keys)
             whole.drop(keys, self.level)
             if whole.strays.pop(id(keys), None) is not None:
                 self.debts.owe(keys)
@@ -69,7 +69,7 @@ class Tier:
     def _cleared(self, names: Sequence[bytes] | None) -> None:
         whole = self._whole
         if id(names) not in whole.own:
-            whole.flights.spoil_namespaces(names)
+            whole.under_way.spoil_namespaces(names)
             whole.drop_namespaces(names, self.level)
 
     def cleared_under(self, prefix: bytes) -> None:
@@ -79,7 +79,7 @@ class Tier:
     def _cleared_under(self, prefix: bytes) -> None:
         whole = self._whole
         if id(prefix) not in whole.own:
-            whole.flights.spoil_under(prefix)
+            whole.under_way.spoil_under(prefix)
             whole.drop_under(prefix, self.level)
 
     def empty_nearer(self) -> None:

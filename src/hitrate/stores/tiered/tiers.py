@@ -15,10 +15,10 @@ from hitrate.plans import Plan, carry_out
 from hitrate.stores.base import Changes, Store
 from hitrate.stores.keeper import Keeper
 from hitrate.stores.memory import MemoryStore
-from hitrate.stores.tiered.flights import Flight, Flights
 from hitrate.stores.tiered.near import MemoryTier
 from hitrate.stores.tiered.sleep import Sleep
 from hitrate.stores.tiered.tier import Tier
+from hitrate.stores.tiered.under_way import Access, UnderWay
 
 _AGAIN_SECONDS = 0.5
 """How long after a tier failed to take what it is owed a read asks for that again."""
@@ -30,9 +30,9 @@ class Tiers:
     Attributes:
         all: near to far.
         far: the farthest, whose entries count.
-        lock: guards the flights, the debts and every change to a tier in memory.
+        lock: guards the under_way, the debts and every change to a tier in memory.
         exclusive: has this lock.
-        flights: what is under way.
+        under_way: what is under way.
         own: the ids of the mappings and lists that this store is giving to its tiers, whose echo is not news, each with
             the thread that does.
         strays: by their ids, copies that were given to a tier by a call that was cancelled, and are not there yet.
@@ -55,7 +55,7 @@ class Tiers:
     ) -> None:
         self.exclusive = Exclusive(outer=True)
         self.lock = self.exclusive.lock
-        self.flights = Flights()
+        self.under_way = UnderWay()
         self.own: dict[int, int] = {}
         self.strays: dict[int, Changes] = {}
         self.staleness = staleness
@@ -78,25 +78,25 @@ class Tiers:
         self.in_step: Callable[[], bool] = self.channels[0].in_step if len(self.channels) == 1 else self._all_in_step
         self.catch_up()
 
-    def end(self, flight: Flight) -> list[EncodedKey]:
+    def end(self, access: Access) -> list[EncodedKey]:
         """Forget a read or write; return its keys of which copies may be kept. The lock is held."""
         self.regain()
         if not self.in_step():
             self.catch_up_all()
-        return self.flights.end(flight)
+        return self.under_way.end(access)
 
-    def abandon(self, flight: Flight) -> None:
-        """Forget a flight, and drop the copies of what it may have changed. The lock is held."""
-        if flight.writes:
-            self.flights.spoil_what_is_written(flight)
+    def abandon(self, access: Access) -> None:
+        """Forget an access, and drop the copies of what it may have changed. The lock is held."""
+        if access.writes:
+            self.under_way.spoil_what_is_written(access)
             level = self.far.level
-            if flight.keys:
-                self.drop(flight.keys, level)
-            elif flight.prefix is not None:
-                self.drop_under(flight.prefix, level)
+            if access.keys:
+                self.drop(access.keys, level)
+            elif access.prefix is not None:
+                self.drop_under(access.prefix, level)
             else:
-                self.drop_namespaces(flight.names if flight.names is None else list(flight.names), level)
-        self.flights.end(flight)
+                self.drop_namespaces(access.names if access.names is None else list(access.names), level)
+        self.under_way.end(access)
 
     # What others changed
 
@@ -233,8 +233,8 @@ class Tiers:
 
     def after_fork_in_child(self) -> None:
         """Start anew: what was under way in the parent's other threads is not under way here."""
-        self.flights.spoil_namespaces(None)
-        self.flights = Flights()
+        self.under_way.spoil_namespaces(None)
+        self.under_way = UnderWay()
         self.own = {}
         self.strays = {}
         self.keeper = Keeper(self.pay)

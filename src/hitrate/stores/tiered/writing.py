@@ -8,29 +8,29 @@ from hitrate.errors import StoreError
 from hitrate.plans import Plan
 from hitrate.stores.base import Changes
 from hitrate.stores.tiered.copies import copies_for, copying
-from hitrate.stores.tiered.flights import Flight
 from hitrate.stores.tiered.tiers import Tiers
+from hitrate.stores.tiered.under_way import Access
 
 
-def writing(tiers: Tiers, changes: Changes, flight: Flight) -> Plan[int]:
-    """Write to the farthest tier first, and to those in memory as the flight ends."""
+def writing(tiers: Tiers, changes: Changes, access: Access) -> Plan[int]:
+    """Write to the farthest tier first, and to those in memory as the access ends."""
     removed: list[int] = []
     failed: list[StoreError] = []
     try:
         with tiers.lock:
             tiers.expect(changes)
-            tiers.flights.begin(flight)
+            tiers.under_way.begin(access)
         try:
             removed.append((yield from _writing_far(tiers, changes)))
         except StoreError as error:
             failed.append(error)
-        removed += yield from passing_on(tiers, flight, changes, failed)
+        removed += yield from passing_on(tiers, access, changes, failed)
     except BaseException:
         with tiers.lock:
-            tiers.flights.spoil(changes)
+            tiers.under_way.spoil(changes)
         raise
     finally:
-        there = end_write(tiers, flight, changes, taken=not failed)
+        there = end_write(tiers, access, changes, taken=not failed)
     for failure in failed:
         tiers.report("write", failure)
     return removed[0] if removed else there
@@ -51,29 +51,29 @@ def _writing_far(tiers: Tiers, changes: Changes) -> Plan[Any]:
     return answer
 
 
-def passing_on(tiers: Tiers, flight: Flight, changes: Changes, failed: list[StoreError]) -> Plan[list[int]]:
+def passing_on(tiers: Tiers, access: Access, changes: Changes, failed: list[StoreError]) -> Plan[list[int]]:
     """Leave what was written in the nearer tiers that wait; return how many keys that removed in each."""
     removed = []
     for tier in reversed(tiers.all[:-1]):
         if not tier.instant:
             try:
-                removed.append((yield from copying(tiers, tier, flight, copies_for(tiers, tier, changes))))
+                removed.append((yield from copying(tiers, tier, access, copies_for(tiers, tier, changes))))
             except StoreError as error:
                 failed.append(error)
     return removed
 
 
-def end_write(tiers: Tiers, flight: Flight, changes: Changes, *, taken: bool) -> int:
+def end_write(tiers: Tiers, access: Access, changes: Changes, *, taken: bool) -> int:
     """Leave in memory what was written, unless another write overlapped; return how many keys that removed.
 
     Args:
-        flight: of the write.
+        access: of the write.
         changes: what was written.
         taken: whether all the tiers that wait took it.
     """
     removed = 0
     with tiers.lock:
-        clean = tiers.end(flight)
+        clean = tiers.end(access)
         spoiled = set(changes).difference(clean) if len(clean) < len(changes) else ()
         for tier in tiers.all[:-1]:
             if not tier.instant:
