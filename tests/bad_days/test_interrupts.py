@@ -172,7 +172,7 @@ def check_order(cache: Any) -> None:
         assert not cache._store._tiers.own
         for tier in cache._store._tiers.all:
             assert not tier.debts._under_way
-            assert not tier.debts.settling
+            assert not tier.debts.paying
 
 
 KINDS: dict[str, Callable[[Path], Any]] = {
