@@ -3,23 +3,19 @@
 from __future__ import annotations
 
 import os
-import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import apsw
 import pytest
+from tests.bad_days.bad_day_files import assert_sound
+from tests.bad_days.bad_day_processes import eventually
 
 from hitrate import InMemoryCache, SqliteCache, TieredCache
 from hitrate.stores import keeper
 from hitrate.stores.sqlite import disk, schema
 from hitrate.testing import Clock
-
-sys.path.insert(0, str(Path(__file__).parent / "bad_days"))
-
-from bad_day_files import assert_sound
-from bad_day_processes import eventually
 
 NAMESPACE = ("namespace",)
 MEGABYTE = 1 << 20
