@@ -16,7 +16,7 @@ import weakref
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import partial
-from typing import Any, Literal
+from typing import Any
 
 import apsw
 
@@ -26,14 +26,12 @@ from hitrate.exclusive import a_few_lines, reentrant, when_free, within_lines
 from hitrate.failsafe import log
 from hitrate.stores.sqlite import schema
 from hitrate.stores.sqlite.changes import Watches
-from hitrate.stores.sqlite.handle import Handle
+from hitrate.stores.sqlite.handle import Durability, Handle, make_durable, restrict, use_wal
 from hitrate.stores.sqlite.idle import QUIET_SECONDS, Closed, Gate, MustNotWait, OneForAll
 from hitrate.stores.sqlite.near import Near
 from hitrate.stores.sqlite.paths import Inode, inode_of, inodes_of, make_file, one_process_at_a_time, set_aside
 from hitrate.stores.sqlite.rights import PRIVATE, check_rights
 from hitrate.stores.sqlite.snapshots import Snapshot, SnapshotCloser, has_removed_shm, wal_index
-
-Durability = Literal["normal", "full"]
 
 BUSY_SECONDS = 5.0
 """How long an operation waits for another process's write at most."""
@@ -131,19 +129,11 @@ class Connections:
             con.config(apsw.SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, logged)
             made = schema.check(con, self.path)
             con.config(apsw.SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 0)
-            self._restrict(con)
+            restrict(con)
             if not made:
                 schema.create(con, self.path)  # before the -wal file, so that the file itself tells at once whose it is
-            self._use_wal(con)
-            for name, value in (
-                ("synchronous", self._durability),
-                # On macOS fsync leaves data in the cache of the disk: have F_FULLFSYNC. Elsewhere these say nothing.
-                ("fullfsync", self._durability == "full"),
-                ("checkpoint_fullfsync", True),
-                ("wal_autocheckpoint", 0),  # the keeper's work, off the writer's path
-                ("journal_size_limit", 64 << 20),  # a -wal file that grew longer is cut when it begins anew
-            ):
-                con.pragma(name, value)
+            use_wal(con, self.wait)
+            make_durable(con, self._durability)
             if not self.in_memory:
                 self._begin_reading(handle)
             con.set_wal_hook(partial(self._committed, handle.files))
@@ -181,25 +171,6 @@ class Connections:
             raise StoreError(f"{self.path} was removed or replaced by another file")
         if found != files:
             raise schema.Tampered(f"the -wal or -shm beside {self.path} was removed or replaced while it was open")
-
-    @staticmethod
-    def _restrict(con: apsw.Connection) -> None:
-        """Let nothing that the file holds be run, and hold so much of it in memory."""
-        con.config(apsw.SQLITE_DBCONFIG_ENABLE_TRIGGER, 0)
-        con.config(apsw.SQLITE_DBCONFIG_ENABLE_VIEW, 0)
-        for name, value in (("cache_size", -48_000), ("trusted_schema", 0), ("cell_size_check", 1)):
-            con.pragma(name, value)
-        con.config(apsw.SQLITE_DBCONFIG_DEFENSIVE, 1)
-
-    def _use_wal(self, con: apsw.Connection) -> None:
-        """Switch to a write-ahead log, for which SQLite does not wait when others open the file too."""
-        for tries in range(1000):
-            try:
-                con.pragma("journal_mode", "wal")
-                return
-            except apsw.BusyError:
-                if not self.wait(tries):
-                    raise
 
     def wait(self, tries: int) -> bool:
         """Wait a little for another process's write, longer each time; give up after ``BUSY_SECONDS`` in all."""

@@ -1,14 +1,16 @@
-"""One connection to a file."""
+"""One connection to a file, and how it is set up."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
+from typing import Any, Literal
 
 import apsw
 
 from hitrate.stores.sqlite.paths import Inode, inodes_of
 from hitrate.stores.sqlite.snapshots import Snapshot
+
+Durability = Literal["normal", "full"]
 
 
 class Handle:
@@ -52,3 +54,36 @@ class Handle:
 
 def _nothing() -> None:
     pass
+
+
+def restrict(con: apsw.Connection) -> None:
+    """Let nothing that the file holds be run, and hold so much of it in memory."""
+    con.config(apsw.SQLITE_DBCONFIG_ENABLE_TRIGGER, 0)
+    con.config(apsw.SQLITE_DBCONFIG_ENABLE_VIEW, 0)
+    for name, value in (("cache_size", -48_000), ("trusted_schema", 0), ("cell_size_check", 1)):
+        con.pragma(name, value)
+    con.config(apsw.SQLITE_DBCONFIG_DEFENSIVE, 1)
+
+
+def use_wal(con: apsw.Connection, wait: Callable[[int], bool]) -> None:
+    """Switch to a write-ahead log, for which SQLite does not wait when others open the file too."""
+    for tries in range(1000):
+        try:
+            con.pragma("journal_mode", "wal")
+            return
+        except apsw.BusyError:
+            if not wait(tries):
+                raise
+
+
+def make_durable(con: apsw.Connection, durability: Durability) -> None:
+    """Flush commits to the disk as is wanted, and leave folding the -wal file into the database to the keeper."""
+    for name, value in (
+        ("synchronous", durability),
+        # On macOS fsync leaves data in the cache of the disk: have F_FULLFSYNC. Elsewhere these say nothing.
+        ("fullfsync", durability == "full"),
+        ("checkpoint_fullfsync", True),
+        ("wal_autocheckpoint", 0),  # the keeper's work, off the writer's path
+        ("journal_size_limit", 64 << 20),  # a -wal file that grew longer is cut when it begins anew
+    ):
+        con.pragma(name, value)

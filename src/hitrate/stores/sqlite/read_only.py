@@ -21,8 +21,8 @@ from hitrate.failsafe import log
 from hitrate.keys import EncodedKey
 from hitrate.stores.base import Amounts, Changes, Found, LookedAt, Page, Problem, Usage
 from hitrate.stores.sqlite import schema
-from hitrate.stores.sqlite.connections import Connections, Durability, open_files
-from hitrate.stores.sqlite.handle import Handle
+from hitrate.stores.sqlite.connections import Connections, open_files
+from hitrate.stores.sqlite.handle import Durability, Handle, restrict
 from hitrate.stores.sqlite.housekeeping import Housekeeper
 from hitrate.stores.sqlite.near import Near
 from hitrate.stores.sqlite.ownership import own_path
@@ -78,7 +78,7 @@ class ReadOnlyConnections(Connections):
             con.config(apsw.SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 1)
             if not schema.check(con, self.path):
                 raise schema.NotOurs(f"{self.path} has no tables of hitrate's, and so is no cache to read")
-            self._restrict(con)
+            restrict(con)
             if logged:
                 self._begin_reading(handle)
         except BaseException as error:

@@ -33,9 +33,10 @@ from hitrate.stores.base import (
 from hitrate.stores.sqlite import counts, schema
 from hitrate.stores.sqlite.changes import CommitWatch
 from hitrate.stores.sqlite.checking import check
-from hitrate.stores.sqlite.connections import Connections, Durability, open_files
+from hitrate.stores.sqlite.connections import Connections, open_files
 from hitrate.stores.sqlite.database import Database
 from hitrate.stores.sqlite.disk import SPARE_PAGES, bytes_on_disk
+from hitrate.stores.sqlite.handle import Durability
 from hitrate.stores.sqlite.housekeeping import SEEN_AT_MOST, Housekeeper
 from hitrate.stores.sqlite.limits import Limits
 from hitrate.stores.sqlite.listing import begin, page_of
