@@ -3,7 +3,7 @@
 ================  ======================================================================================================
 ``store.py``      ``TieredStore``: what a cache calls
 ``tiers.py``      what the operations share: the tiers, the lock, what changed in them, and what they are owed
-``tier.py``       one tier; ``near.py`` is memory as one
+``tier.py``       one tier; ``memory_tier.py`` is memory as one
 ``reading.py``    each tier is asked for what the nearer ones did not have
 ``copies.py``     what the nearer tiers get
 ``writing.py``    the farthest first

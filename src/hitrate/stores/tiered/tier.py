@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from hitrate.keys import EncodedKey
 from hitrate.stores.base import Channel, Store
 from hitrate.stores.debts import Debts
-from hitrate.stores.tiered.near import MemoryTier
+from hitrate.stores.tiered.memory_tier import MemoryTier
 
 if TYPE_CHECKING:
     from hitrate.stores.tiered.tiers import Tiers

@@ -15,7 +15,7 @@ from hitrate.plans import Plan, carry_out
 from hitrate.stores.base import Changes, Store
 from hitrate.stores.keeper import Keeper
 from hitrate.stores.memory import MemoryStore
-from hitrate.stores.tiered.near import MemoryTier
+from hitrate.stores.tiered.memory_tier import MemoryTier
 from hitrate.stores.tiered.sleep import Sleep
 from hitrate.stores.tiered.tier import Tier
 from hitrate.stores.tiered.under_way import Access, UnderWay
