@@ -315,7 +315,13 @@ class SqliteStore(Store):
         return self._database.transact(lambda transaction: transaction.lease(keys, token, seconds, self._clock()))
 
     async def alease(self, keys: Sequence[EncodedKey], token: bytes, seconds: float) -> Sequence[float]:
-        left: Sequence[float] = await self._worker.submit("lease", lambda: self.lease(keys, token, seconds))
+        # A lease that is granted after its loop was closed would be held by nobody: whoever gives back the leases of
+        # computations that cannot go on may have done so before.
+        left: Sequence[float] = await self._worker.submit(
+            "lease",
+            lambda: self.lease(keys, token, seconds),
+            undo=lambda: self.settle(dict.fromkeys(keys), token),
+        )
         return left
 
     def settle(self, results: Changes, token: bytes) -> Collection[EncodedKey]:

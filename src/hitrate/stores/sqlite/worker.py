@@ -28,12 +28,18 @@ class Pending(NamedTuple):
         work: the argument of ``kind``, or the function to call.
         future: where the outcome goes.
         loop: the loop of the future.
+        undo: called after the work if nobody waits for its outcome any more; None if it is to stay.
     """
 
     kind: str
     work: Any
     future: asyncio.Future[Any]
     loop: asyncio.AbstractEventLoop
+    undo: Callable[[], object] | None = None
+
+    def is_waited_for(self) -> bool:
+        """Tell whether anybody is there for the outcome."""
+        return not (self.future.cancelled() or self.loop.is_closed())
 
 
 class Worker:
@@ -52,12 +58,12 @@ class Worker:
         self._writes = _Queue("hitrate-writes", self._do_writes)
         self._listings = _Queue("hitrate-listing", self._do_listings)
 
-    def submit(self, kind: str, work: Any) -> asyncio.Future[Any]:
+    def submit(self, kind: str, work: Any, undo: Callable[[], object] | None = None) -> asyncio.Future[Any]:
         """Queue a call of the running loop; return what to await. Cancelling that leaves a write to be done."""
         loop = asyncio.get_running_loop()
         future = loop.create_future()
         queue = self._reads if kind == "get" else self._listings if kind == "list" else self._writes
-        queue.put(Pending(kind, work, future, loop))
+        queue.put(Pending(kind, work, future, loop, undo))
         return future
 
     def _do_reads(self, calls: list[Pending]) -> None:
@@ -97,7 +103,10 @@ class Worker:
     @staticmethod
     def _alone(call: Pending) -> list[tuple[Pending, Any, Exception | None]]:
         try:
-            return [(call, call.work(), None)]
+            result = call.work()
+            if call.undo is not None and not call.is_waited_for():
+                call.undo()
+            return [(call, result, None)]
         except Exception as error:
             return [(call, None, error)]
 
