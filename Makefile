@@ -28,8 +28,9 @@ test: .venv/.test .venv/.test-agents .venvs/langchain/.suites
 	@.ci/test $(BIN)/python
 
 # For one's own loop: no servers, hardly any other processes, and of bad days none.
-FAST := tests/test_memory.py tests/test_memory_store.py tests/test_sqlite.py::TestSqliteCache tests/test_sqlite_store.py \
-	tests/tiers/test_tiered.py::TestMemoryOverSqlite tests/tiers/test_tiered_options.py tests/tiers/test_flights.py \
+FAST := tests/memory/test_memory.py tests/memory/test_memory_store.py \
+	tests/sqlite/test_sqlite.py::TestSqliteCache tests/sqlite/test_sqlite_store.py \
+	tests/tiers/test_tiered.py::TestMemoryOverSqlite tests/tiers/test_tiered_options.py tests/tiers/test_under_way.py \
 	tests/tiers/test_debts.py tests/test_keys.py tests/test_entry.py tests/test_sieve.py tests/test_mistakes.py \
 	tests/serde/test_serde_exactness.py tests/serde/test_serde_refusals.py tests/keys/test_stable_key_equality.py \
 	tests/compute/test_cached.py tests/compute/test_get_or_compute.py tests/compute/test_ttls.py \

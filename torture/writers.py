@@ -6,7 +6,7 @@ import tempfile
 import time
 from pathlib import Path
 
-from tests.test_sqlite_near import read_beside_a_writer
+from tests.sqlite.test_sqlite_near import read_beside_a_writer
 
 from torture.campaign import Campaign
 

@@ -34,7 +34,8 @@ if TYPE_CHECKING:
     from hitrate.opening import open
     from hitrate.postgres import PostgresCache
     from hitrate.redis import RedisCache
-    from hitrate.runs import bypass, refresh, scope
+    from hitrate.runs import bypass, refresh
+    from hitrate.scopes import scope
     from hitrate.serde import MsgpackSerializer, SerializerProtocol
     from hitrate.sqlite import SqliteCache
     from hitrate.stats import CacheInfo, CacheStats, NamespaceStats
@@ -78,7 +79,7 @@ _HOME = {
     "open": "opening",
     "refresh": "runs",
     "remember_parts": "content.parts",
-    "scope": "runs",
+    "scope": "scopes",
     "stable_key": "content.calls",
 }
 

@@ -26,7 +26,7 @@ from hitrate.stores.base import Amounts
 from hitrate.stores.lifetime import REST
 
 if TYPE_CHECKING:
-    from hitrate.cache import Cache
+    from hitrate.open_cache import OpenCache
 
 SECONDS_BETWEEN_STEPS = 10.0
 
@@ -40,7 +40,7 @@ class Lifetime:
         cache: the cache; it is not kept alive by this.
     """
 
-    def __init__(self, cache: Cache[Any]) -> None:
+    def __init__(self, cache: OpenCache[Any]) -> None:
         self._cache = weakref.ref(cache)
         self._told: dict[tuple[bytes, str], float] = {}
         self._telling = threading.Lock()
@@ -114,7 +114,7 @@ class Lifetime:
             self.begin()
 
 
-def amounts_of(cache: Cache[Any]) -> dict[tuple[bytes, str], float]:
+def amounts_of(cache: OpenCache[Any]) -> dict[tuple[bytes, str], float]:
     """Return what a cache counted, as stores keep it."""
     amounts: dict[tuple[bytes, str], float] = {}
     by_name = cache._counts_by_name()

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from contextvars import ContextVar
 from types import TracebackType
-from typing import Any, Final, NamedTuple
+from typing import Final, NamedTuple
 
 USE: Final = 0
 BYPASS: Final = 1
@@ -17,7 +17,7 @@ REFRESH: Final = 2
 class _Open(NamedTuple):
     """What is open in one context: the ``with`` blocks, the outer ones first, and what they come to."""
 
-    blocks: tuple[_Block, ...] = ()
+    blocks: tuple[Block, ...] = ()
     scope: str = ""
     mode: int = USE
 
@@ -45,7 +45,7 @@ def is_particular() -> bool:
     return bool(now.scope) or now.mode != USE
 
 
-class _Block:
+class Block:
     """Something that holds for a ``with`` block, and for nothing after it.
 
     Blocks need not be left in the reverse order: generators that are read in turn leave theirs as they end. So a block
@@ -72,32 +72,12 @@ class _Block:
         # that it was open in has ended.
 
 
-def _open_these(blocks: tuple[_Block, ...]) -> None:
+def _open_these(blocks: tuple[Block, ...]) -> None:
     modes = [block._mode for block in blocks if block._mode is not None]
     _open.set(_Open(blocks, "/".join(block._scope for block in blocks if block._scope), modes[-1] if modes else USE))
 
 
-class scope(_Block):
-    """Count in every key that hitrate makes while this is open: ``with hitrate.scope(tenant): ...``.
-
-    It counts for policies, cached functions, middleware, the LLM cache and ``stable_key``, also in the threads and
-    tasks that LangGraph and asyncio start meanwhile. Scopes within scopes add up. Keys that the program makes itself
-    for ``get``, ``set`` and ``get_or_compute`` are not changed.
-
-    Args:
-        parts: a tenant, a user, a locale or whatever else results depend on; anything with a stable key.
-
-    Raises:
-        TypeError: a part cannot be part of a key.
-    """
-
-    def __init__(self, *parts: Any) -> None:
-        from hitrate.content.calls import content_key
-
-        self._scope = content_key(*parts)
-
-
-class bypass(_Block):
+class bypass(Block):
     """For this run read nothing from caches and write nothing: ``with hitrate.bypass(): graph.invoke(...)``.
 
     It holds for graphs with a cache of ``hitrate.langgraph``, cached functions, ``get_or_compute`` and the adapters;
@@ -107,7 +87,7 @@ class bypass(_Block):
     _mode = BYPASS
 
 
-class refresh(_Block):
+class refresh(Block):
     """For this run read nothing from caches and overwrite them: ``with hitrate.refresh(): graph.invoke(...)``.
 
     It holds where ``bypass`` does.

@@ -13,7 +13,7 @@ from hitrate.failsafe import OnError
 from hitrate.serde import SerializerProtocol
 from hitrate.stores.base import Evict, Store
 from hitrate.stores.sqlite import SqliteStore
-from hitrate.stores.sqlite.connections import Durability
+from hitrate.stores.sqlite.handle import Durability
 from hitrate.stores.sqlite.near import Near
 
 

@@ -129,6 +129,9 @@ class Counts:
         self.seconds_saved = 0.0
 
 
+NO_COUNTS = Counts()
+
+
 class OwnCounts(Counts):
     """What a cached function counts on its short way, beside what is counted of its namespace.
 

@@ -8,7 +8,7 @@ from functools import partial
 from typing import Any, Literal, overload
 
 from hitrate.base import TTL, FullKey, Namespace, ValueT
-from hitrate.cache import _MISS, _NO_COUNTS, Cache, _listed
+from hitrate.cache import _MISS, Cache, _listed
 from hitrate.clock import wall_clock
 from hitrate.codec import Codec
 from hitrate.compute.cache import ComputingCache
@@ -17,7 +17,7 @@ from hitrate.errors import ClosedError, DecodeError, StoreError
 from hitrate.failsafe import OnError
 from hitrate.memory import InMemoryCache
 from hitrate.memory_codec import TieredCodec
-from hitrate.stats import COUNTED, CacheStats, Counts, NamespaceStats, added
+from hitrate.stats import COUNTED, NO_COUNTS, CacheStats, Counts, NamespaceStats, added
 from hitrate.stores.base import Usage
 from hitrate.stores.tiered import TieredStore
 
@@ -83,7 +83,7 @@ class TieredCache(ComputingCache[ValueT]):
             clock=clock,
             codec=Codec if self._near is None else partial(TieredCodec, self._near._codec),
         )
-        self._looks_in = (store, "look")
+        self._read_call = (store, "look")
         self._in_step = store.in_step
         self._near_get: Callable[[Sequence[FullKey]], dict[FullKey, Any]] = _nothing if self._near is None else near.get
         self._near_hit: Callable[[FullKey], Any] = _missed if self._near is None else self._near._short_way()
@@ -168,7 +168,7 @@ class TieredCache(ComputingCache[ValueT]):
         """Return what the nearest tier counted since this cache was opened, of what is this cache's: its hits."""
         found: dict[Any, Counts] = {}
         for namespace, counts in ({} if self._near is None else self._near._counters.by_name()).items():
-            before = self._before.get(namespace, _NO_COUNTS)
+            before = self._before.get(namespace, NO_COUNTS)
             mine = found[None if namespace is None else self._name_of(namespace)] = Counts()
             mine.hits = counts.hits - before.hits
             mine.seconds_saved = counts.seconds_saved - before.seconds_saved

@@ -178,7 +178,7 @@ def test_a_finaliser_within_a_change_waits_for_no_other_thread(kind: str, lease:
         leader = threading.Thread(target=lambda: cache.get_or_compute(key("a"), compute, lease=lease), daemon=True)
         leader.start()
         assert begun.wait(DEADLINE)
-        held = threading.Thread(target=lambda: other._store._exclusive.run(finalise), daemon=True)
+        held = threading.Thread(target=lambda: other._store._database.exclusive.run(finalise), daemon=True)
         held.start()
         held.join(DEADLINE)
         leader.join(DEADLINE)

@@ -155,7 +155,7 @@ def check_counts(cache: Any) -> None:
             "SELECT count(*) FROM hitrate_entries"
             " WHERE NOT EXISTS (SELECT 1 FROM hitrate_cleared WHERE slot BETWEEN first AND last)"
         )
-        ((entries,),) = cache._store._use(lambda handle: handle.execute(there).fetchall())
+        ((entries,),) = cache._store._database.use(lambda handle: handle.execute(there).fetchall())
         assert stats.entries == entries
 
 
@@ -167,12 +167,12 @@ def check_order(cache: Any) -> None:
         assert not flights._alone
         assert not flights._by_loop
     if isinstance(cache, TieredCache):
-        assert not cache._store.flights._by_key
-        assert not cache._store.flights._clears
-        assert not cache._store.own
-        for tier in cache._store._tiers:
+        assert not cache._store._tiers.under_way._by_key
+        assert not cache._store._tiers.under_way._clears
+        assert not cache._store._tiers.own
+        for tier in cache._store._tiers.all:
             assert not tier.debts._under_way
-            assert not tier.debts.settling
+            assert not tier.debts.paying
 
 
 KINDS: dict[str, Callable[[Path], Any]] = {

@@ -23,7 +23,8 @@ def key(name: str) -> Any:
 
 
 def exclusive_of(cache: Any) -> Any:
-    return cache._store._exclusive
+    store = cache._store
+    return store._database.exclusive if hasattr(store, "_database") else store._exclusive
 
 
 ASKED: dict[str, Callable[[Any], Any]] = {

@@ -109,7 +109,7 @@ def test_many_who_come_and_go_never_take_a_right_wal_for_anothers(path: Path) ->
         for number in range(200):
             cache.set({key(number): ("x" * 3000, None)})
             if number % 20 == 0:
-                cache._store._fold()  # type: ignore[attr-defined]
+                cache._store._housekeeper.fold()  # type: ignore[attr-defined]
             with SqliteCache[Any](path=path, on_error="raise") as another:
                 assert another.get([key(number)])
     assert set_aside(path) == []

@@ -9,13 +9,13 @@ from typing import Any
 import pytest
 
 from hitrate import InMemoryCache
-from hitrate.inspect.history import SPANS, History, Series, Totals
+from hitrate.inspect.history import SPANS, Figures, History, Series
 from hitrate.testing import Clock
 from inspector.conftest import client_of
 
 
-def totals(hits: int = 0, misses: int = 0, size: int = 0) -> Totals:
-    return Totals(hits, misses, float(hits), 10 * hits, 0.0, 0, 0, size)
+def totals(hits: int = 0, misses: int = 0, size: int = 0) -> Figures:
+    return Figures(0.0, hits, misses, float(hits), 10 * hits, 0.0, 0, 0, size)
 
 
 def test_a_bucket_tells_what_happened_in_it() -> None:

@@ -12,7 +12,7 @@ import apsw
 import pytest
 
 from hitrate import SqliteCache
-from hitrate.stores import sqlite
+from hitrate.stores.sqlite import store
 from hitrate.stores.sqlite.rows import times_of, write_columns
 from hitrate.testing import Clock
 
@@ -195,7 +195,7 @@ def test_in_memory_who_waits_for_a_listing_goes_before_its_next_step(monkeypatch
     with SqliteCache[Any](path=":memory:") as cache:
         cache.set({(NAMESPACE, str(number)): (number, None) for number in range(5000)})
         connection: Any = cache._store._connections.idle  # type: ignore[attr-defined]
-        step = sqlite.page_of
+        step = store.page_of
 
         def slow_step(handle: Any, *args: Any) -> Any:
             """Last until somebody waits for the connection."""
@@ -208,7 +208,7 @@ def test_in_memory_who_waits_for_a_listing_goes_before_its_next_step(monkeypatch
                 assert time.monotonic() < until
             return step(handle, *args)
 
-        monkeypatch.setattr(sqlite, "page_of", slow_step)
+        monkeypatch.setattr(store, "page_of", slow_step)
         assert sum(1 for _ in cache.entries()) == 5000
         for writer in writers:
             writer.join()

@@ -297,7 +297,7 @@ def test_copies_in_memory_are_dropped_when_another_process_clears(server: Server
 
     def live() -> bool:
         assert tiers.get(keys) == dict.fromkeys(keys, "value")
-        return all(channel.live for channel in tiers._store._channels)
+        return all(channel.live for channel in tiers._store._tiers.channels)
 
     wait_until(live, "to track")
     other.clear_under(("a",))

@@ -22,7 +22,7 @@ def test_a_key_is_doubted_until_it_is_removed(debts):
     assert doubted(debts) == [A]
     bill = debts.bill()
     assert (bill.names, bill.keys) == ([], [A])
-    debts.settle(bill)
+    debts.carried_out(bill)
     assert doubted(debts) == []
     assert not debts
 
@@ -30,7 +30,7 @@ def test_a_key_is_doubted_until_it_is_removed(debts):
 def test_a_namespace_is_doubted_until_it_is_cleared(debts):
     debts.owe_namespaces([b"ns"])
     assert doubted(debts) == [A, B]
-    debts.settle(debts.bill())
+    debts.carried_out(debts.bill())
     assert not debts
 
 
@@ -40,9 +40,9 @@ def test_namespaces_under_a_prefix_are_doubted_until_they_are_cleared(debts):
     bill = debts.bill()
     assert (bill.names, bill.prefixes, bill.keys) == ([], [b"n"], [])
     debts.owe_under(b"o")
-    debts.settle(bill)
+    debts.carried_out(bill)
     assert doubted(debts) == [C]
-    debts.settle(debts.bill())
+    debts.carried_out(debts.bill())
     assert not debts
 
 
@@ -51,7 +51,7 @@ def test_everything_is_doubted_until_everything_is_cleared(debts):
     debts.owe_namespaces(None)
     assert doubted(debts) == [A, B, C]
     assert debts.bill().names is None
-    debts.settle(debts.bill())
+    debts.carried_out(debts.bill())
     assert not debts
 
 
@@ -60,12 +60,12 @@ def test_what_comes_to_be_owed_while_a_bill_is_carried_out_stays_owed(debts):
     bill = debts.bill()
     debts.owe([B])
     debts.owe_namespaces([b"other"])
-    debts.settle(bill)
+    debts.carried_out(bill)
     assert doubted(debts) == [B, C]
     debts.owe_namespaces(None)
     bill = debts.bill()
     debts.owe_namespaces(None)
-    debts.settle(bill)
+    debts.carried_out(bill)
     assert doubted(debts) == [A, B, C]
 
 
@@ -107,8 +107,8 @@ def test_very_many_prefixes_become_everything(debts, monkeypatch):
 
 
 def test_a_bill_is_bounded(debts, monkeypatch):
-    monkeypatch.setattr(module, "SETTLED_AT_ONCE", 2)
+    monkeypatch.setattr(module, "PAID_AT_ONCE", 2)
     debts.owe([A, B, C])
     for left in ([C], []):
-        debts.settle(debts.bill())
+        debts.carried_out(debts.bill())
         assert doubted(debts) == left

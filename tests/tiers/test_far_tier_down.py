@@ -8,8 +8,8 @@ import apsw
 import pytest
 
 from hitrate import InMemoryCache, SqliteCache, StoreError, TieredCache
-from hitrate.stores import tiered as tiers
 from hitrate.stores.sqlite import connections
+from hitrate.stores.tiered import tiers
 
 A, B = (("ns",), "a"), (("other",), "b")
 

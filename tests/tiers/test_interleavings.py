@@ -16,7 +16,11 @@ from hitrate.errors import StoreError
 from hitrate.stores.memory import MemoryStore
 from hitrate.stores.sqlite import SqliteStore
 from hitrate.stores.tiered import TieredStore
-from hitrate.stores.tiered.flights import Flight
+from hitrate.stores.tiered.clearing import clearing, clearing_under
+from hitrate.stores.tiered.leasing import settling
+from hitrate.stores.tiered.reading import reading
+from hitrate.stores.tiered.under_way import Access
+from hitrate.stores.tiered.writing import writing
 
 KEYS = [(b"\x01a", b"1"), (b"\x01a", b"2"), (b"\x01b", b"1")]
 FAIL, FAIL_AFTER_ALL = "fails", "fails after all"
@@ -30,7 +34,7 @@ def new_tiers(levels, staleness):
     near = MemoryStore(max_bytes=None, max_entries=None, clock=time.time)
     stores = [near, *(sqlite() for _ in range(levels - 1))]
     tiers = TieredStore(stores, staleness=staleness, start=0, report=lambda doing, error: None, clock=time.time)
-    tiers._keeper.request = lambda: None  # reads do not wait for it, and it has a thread of its own
+    tiers._tiers.keeper.request = lambda: None  # reads do not wait for it, and it has a thread of its own
     return tiers
 
 
@@ -107,20 +111,20 @@ def entry(value):
 
 
 def begin(tiers, what, keys, value):
-    flight = Flight(dict.fromkeys(keys), (), writes=what != "get")
+    access = Access(dict.fromkeys(keys), (), writes=what != "get")
     if what == "get":
-        return Operation(keys, tiers._reading(keys, flight, None))
+        return Operation(keys, reading(tiers._tiers, keys, access, None))
     if what == "set":
-        return Operation(keys, tiers._writing(dict.fromkeys(keys, entry(value)), flight), value)
+        return Operation(keys, writing(tiers._tiers, dict.fromkeys(keys, entry(value)), access), value)
     if what == "delete":
-        return Operation(keys, tiers._writing(dict.fromkeys(keys), flight))
+        return Operation(keys, writing(tiers._tiers, dict.fromkeys(keys), access))
     if what == "settle":
-        return Operation(keys, tiers._settling_leases(dict.fromkeys(keys, entry(value)), b"token", flight), value)
+        return Operation(keys, settling(tiers._tiers, dict.fromkeys(keys, entry(value)), b"token", access), value)
     name = keys[0][0]
     if what == "clear":
-        plan = tiers._clearing([name], Flight((), frozenset([name]), writes=True))
+        plan = clearing(tiers._tiers, [name], Access((), frozenset([name]), writes=True))
     else:
-        plan = tiers._clearing_under(name, Flight((), (), writes=True, prefix=name))
+        plan = clearing_under(tiers._tiers, name, Access((), (), writes=True, prefix=name))
     return Operation([key for key in KEYS if key[0] == name], plan)
 
 
@@ -140,7 +144,7 @@ class World:
         elif move in CALLS:
             self.begin(move, argument)
         elif move == "evict":
-            self.tiers._tiers[0].store.clear(None)
+            self.tiers._tiers.all[0].store.clear(None)
         elif move == "late" and self.left:
             do_what_was_left(self.left.pop(0))
         elif self.under_way:
@@ -201,7 +205,7 @@ def test_what_was_replaced_is_never_served(levels, seed):
                 world.do(move, chance.sample(KEYS, chance.choice([1, 1, 2])) if move in CALLS else chance.randrange(4))
             world.come_to_rest()
         finally:
-            for tier in world.tiers._tiers:
+            for tier in world.tiers._tiers.all:
                 tier.store.close()
 
 
@@ -224,7 +228,7 @@ def same_everywhere(tiers):
     if far.debts:
         return
     right = far.store.get(KEYS)
-    for tier in tiers._tiers[:-1]:
+    for tier in tiers._tiers.all[:-1]:
         for key, value, held in zip(KEYS, right, tier.store.get(KEYS), strict=True):
             if held is not None and value is not None and not tier.debts.doubts(key):
                 assert held[:2] == value[:2], (tier.level, key)
@@ -233,8 +237,8 @@ def same_everywhere(tiers):
 def test_a_copy_that_is_being_made_is_not_read_before_it_is_known_to_be_right():
     world = World(3)
     world.change_directly("direct set", KEYS[:1])
-    middle = world.tiers._tiers[1].store
-    world.tiers._settle()
+    middle = world.tiers._tiers.all[1].store
+    world.tiers._tiers.pay()
     read = world.begin("get", KEYS[:1])
     while read._call is None or read._call[1] != "write":
         world.step(read, None)

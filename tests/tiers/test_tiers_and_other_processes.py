@@ -70,9 +70,9 @@ def test_housekeeping_and_checkpoints_leave_the_near_tier_as_it_is(tiered):
     tiered.set({A: (1, None)})
     tiered.set({(("big",), str(number)): ("x" * 1000, None) for number in range(2000)})
     tiered.clear([("big",)])
-    while far._store._keep():
+    while far._store._housekeeper.step():
         pass
-    far._store._fold()
+    far._store._housekeeper.fold()
     assert in_near(tiered, A)
 
 

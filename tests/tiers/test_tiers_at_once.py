@@ -96,7 +96,7 @@ def test_two_hundred_tasks_write_and_read_as_they_are_cancelled(tiered):
         near, far = (tier.get(KEYS) for tier in tiered.tiers)
         assert all(near[key] == far[key] for key in near)
         assert tiered.get(KEYS) == far
-    assert tiered._store.flights._by_key == {}
+    assert tiered._store._tiers.under_way._by_key == {}
 
 
 def test_a_file_is_shared_with_processes_that_write_at_full_speed(tiered, path):

@@ -44,7 +44,7 @@ class TestLeasesOfThreeTiers(LeaseContract):
 
 def near(tiered):
     """Return what the nearest tier holds for the keys of the contract."""
-    found = tiered._store._tiers[0].store.get([KEY, (OTHER, b"key")])
+    found = tiered._store._tiers.all[0].store.get([KEY, (OTHER, b"key")])
     return [each and each[1] for each in found]
 
 
@@ -133,4 +133,4 @@ def test_clearing_the_far_tier_by_itself_under_a_prefix_is_heard(tiered, how):
     else:
         asyncio.run(far.aclear_under(("leases",)))
     assert near(tiered) == [None, None]
-    assert tiered._store._tiers[0].store.get([(b"\x05other", b"key")])[0][1] == b"kept"
+    assert tiered._store._tiers.all[0].store.get([(b"\x05other", b"key")])[0][1] == b"kept"

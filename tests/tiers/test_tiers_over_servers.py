@@ -10,7 +10,8 @@ import pytest
 from tests.servers import postgres, valkey
 
 from hitrate import InMemoryCache, PostgresCache, RedisCache, TieredCache
-from hitrate.stores import push, tiered
+from hitrate.stores import push
+from hitrate.stores.tiered import tiers
 
 A, B, C = (("ns",), "a"), (("ns",), "b"), (("other",), "c")
 
@@ -20,7 +21,7 @@ def impatient(monkeypatch):
     monkeypatch.setattr(push, "HEARTBEAT_SECONDS", 0.05)
     monkeypatch.setattr(push, "SILENT_SECONDS", 20.0)  # a busy machine keeps a server waiting that is well
     monkeypatch.setattr(push, "_AGAIN_SECONDS", (0.01, 0.05))
-    monkeypatch.setattr(tiered, "_AGAIN_SECONDS", 0.0)
+    monkeypatch.setattr(tiers, "_AGAIN_SECONDS", 0.0)
 
 
 @pytest.fixture

@@ -49,7 +49,7 @@ def changing(url: str, *, make: bool = False) -> Iterator[Cache]:
 
 @contextmanager
 def _opened(url: str, **options: Any) -> Iterator[Cache]:
-    from hitrate.cache import without_hint_for_graphs
+    from hitrate.open_cache import without_hint_for_graphs
     from hitrate.opening import open
 
     if _OF_MEMORY_ALONE.match(url):

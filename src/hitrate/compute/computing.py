@@ -262,7 +262,7 @@ class Computing:
         (encoded,) = cache._encode_keys([full_key])
         counts = cache._counters[encoded[0]]
         try:
-            (entry,) = yield *cache._looks_in, [encoded]
+            (entry,) = yield *cache._read_call, [encoded]
         except StoreError as error:
             cache._failsafe.failed("read", error)
             entry = None

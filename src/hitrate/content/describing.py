@@ -260,11 +260,6 @@ def _current() -> Description | None:
     return None
 
 
-def is_describing() -> bool:
-    """Tell whether what is encoded now is a part of something that is described."""
-    return _current() is not None
-
-
 def register(cls: type, said: Callable[[Any, Description], Said]) -> None:
     """Write the instances of exactly this type by their description."""
     TREES[cls] = tree_of(said)

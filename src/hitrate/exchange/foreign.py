@@ -17,6 +17,15 @@ class NotTheirs(ValueError):
     """The file or folder is not one of that library's caches."""
 
 
+class Left(Exception):
+    """Why an entry is left where it is."""
+
+
+def left(error: Exception) -> Damaged:
+    """Tell of an entry that is left."""
+    return Damaged((), "", str(error) if isinstance(error, Left) else f"it cannot be read ({type(error).__name__})")
+
+
 @contextmanager
 def table_of(path: Path, table: str, columns: str, where: str) -> Iterator[Iterator[tuple[Any, ...]]]:
     """Open a file and yield the rows of a table, which are read as they are asked for.

@@ -15,7 +15,7 @@ from itertools import groupby
 from pathlib import Path
 from typing import Any
 
-from hitrate.exchange.foreign import NotTheirs, record_of, table_of, text_of
+from hitrate.exchange.foreign import Left, NotTheirs, left, record_of, table_of, text_of
 from hitrate.records import Damaged, Record
 
 _TABLES = ["full_llm_cache", "full_md5_llm_cache"]
@@ -23,10 +23,6 @@ _FILE = "file of LangChain's SQLiteCache or SQLAlchemyMd5Cache"
 _MODULES = (["langchain", "schema"], ["langchain_core", "outputs"], ["langchain_core", "messages"])
 """How the names of the classes begin in the releases of LangChain so far."""
 _ESCAPED = "__lc_escaped__"
-
-
-class _Left(Exception):
-    """Why an answer is left."""
 
 
 def records_of(path: Path) -> Iterator[Record | Damaged]:
@@ -40,10 +36,8 @@ def records_of(path: Path) -> Iterator[Record | Damaged]:
     for _, rows in groupby(_rows(path), key=lambda row: row[:2]):
         try:
             yield record(list(rows))
-        except _Left as why:
-            yield Damaged((), "", str(why))
         except Exception as error:
-            yield Damaged((), "", f"it cannot be read ({type(error).__name__})")
+            yield left(error)
 
 
 def _rows(path: Path) -> Iterator[tuple[Any, ...]]:
@@ -76,14 +70,14 @@ def _maker_of_records() -> Callable[[list[tuple[Any, ...]]], Record | Damaged]:
     def record(rows: list[tuple[Any, ...]]) -> Record | Damaged:
         prompt, llm_string = map(text_of, rows[0][:2])
         if [index for _, _, index, _ in rows] != list(range(len(rows))):
-            raise _Left("its parts are not those of one answer")
+            raise Left("its parts are not those of one answer")
         try:
             namespace, key = key_of_call(prompt, llm_string)
         except NoContent:
-            raise _Left("its model has a setting without content, so LLMCache has no key for it") from None
+            raise Left("its model has a setting without content, so LLMCache has no key for it") from None
         stored = stored_form([generation(text_of(response)) for *_, response in rows], 0.0)
         if stored is None:
-            raise _Left("it is not whole: cut off, filtered or empty")
+            raise Left("it is not whole: cut off, filtered or empty")
         return record_of(namespace, key, stored)
 
     def generation(response: str) -> Generation:
@@ -104,10 +98,10 @@ def _maker_of_records() -> Callable[[list[tuple[Any, ...]]], Record | Damaged]:
 def _named(given: Any, classes: dict[str, Any]) -> tuple[Any, dict[str, Any]]:
     """Return the class that JSON names, and what it is made with."""
     if type(given) is not dict or given.get("lc") != 1 or given.get("type") != "constructor":
-        raise _Left("it is no answer of a model as LangChain stores it")
+        raise Left("it is no answer of a model as LangChain stores it")
     name, fields = given.get("id"), given.get("kwargs")
     if type(name) is not list or name[:2] not in _MODULES or name[-1] not in classes or type(fields) is not dict:
-        raise _Left(f"it names {str(name)[:80]}, which is not made")
+        raise Left(f"it names {str(name)[:80]}, which is not made")
     return classes[name[-1]], dict(fields)
 
 
@@ -120,5 +114,5 @@ def _plain(value: Any) -> Any:
     if value.keys() == {_ESCAPED}:
         return value[_ESCAPED]
     if value.get("lc") == 1 and value.get("type") in ("constructor", "secret", "not_implemented"):
-        raise _Left("it holds an object of another class, which is not made")
+        raise Left("it holds an object of another class, which is not made")
     return {name: _plain(each) for name, each in value.items()}

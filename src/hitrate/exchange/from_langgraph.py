@@ -16,7 +16,7 @@ from typing import Any
 import ormsgpack
 
 from hitrate.base import Namespace
-from hitrate.exchange.foreign import instant_of, record_of, table_of, text_of
+from hitrate.exchange.foreign import Left, instant_of, left, record_of, table_of, text_of
 from hitrate.records import Damaged, Record
 from hitrate.serde.depth import is_shallow
 
@@ -25,10 +25,6 @@ _METHOD = 3
 _NUMPY = 6
 _DEEPEST = 16
 _FILE = "file of LangGraph's SqliteCache"
-
-
-class _Left(Exception):
-    """Why a value is left."""
 
 
 def records_of(path: Path) -> Iterator[Record | Damaged]:
@@ -44,10 +40,8 @@ def records_of(path: Path) -> Iterator[Record | Damaged]:
             try:
                 namespace, text = _namespace(text_of(ns)), text_of(key)
                 restored = load(text_of(encoding), value)
-            except _Left as why:
-                yield Damaged((), "", str(why))
             except Exception as error:
-                yield Damaged((), "", f"it cannot be read ({type(error).__name__})")
+                yield left(error)
             else:
                 yield record_of(namespace, text, restored, expires=instant_of(expiry))
 
@@ -69,13 +63,13 @@ def _loader() -> Callable[[str, Any], Any]:
 
     def check(payload: bytes, depth: int) -> None:
         if depth == 0 or not is_shallow(payload):
-            raise _Left("it is nested too deeply")
-        problem: list[_Left] = []
+            raise Left("it is nested too deeply")
+        problem: list[Left] = []
 
         def look(code: int, data: bytes) -> None:
             try:
                 check_extension(code, data, depth)
-            except _Left as why:
+            except Left as why:
                 problem.append(why)  # unpackb drops what its hook raises
 
         ormsgpack.unpackb(payload, ext_hook=look, option=ormsgpack.OPT_NON_STR_KEYS)
@@ -88,21 +82,21 @@ def _loader() -> Callable[[str, Any], Any]:
         if code == _NUMPY:
             return
         if code > _NUMPY or type(parts) is not list or len(parts) < 3:
-            raise _Left("it holds an extension that is not known")
+            raise Left("it holds an extension that is not known")
         module, name = parts[:2]
         safe = (module, name) in SAFE_MSGPACK_TYPES
         if code == _METHOD:
             safe = (module, name, parts[3]) in SAFE_MSGPACK_METHODS
         if not safe:
-            raise _Left(f"it holds a {module}.{name}, which is imported for no file")
+            raise Left(f"it holds a {module}.{name}, which is imported for no file")
 
     def load(encoding: str, value: Any) -> Any:
         if encoding == "pickle":
-            raise _Left("it is a pickle, which is never loaded")
+            raise Left("it is a pickle, which is never loaded")
         if encoding == "json":
             plain = json.loads(value)
             if '"lc"' in json.dumps(plain):
-                raise _Left("it is JSON that names classes")
+                raise Left("it is JSON that names classes")
             return plain
         if encoding == "msgpack":
             check(value, _DEEPEST)

@@ -25,31 +25,18 @@ _EVERY = 1.0
 _SHARE = 20  # a look at a slow store is followed by a pause of so many times as long
 
 
-class Totals(NamedTuple):
-    """What has been counted until some moment, and what was held then."""
-
-    hits: int
-    misses: int
-    seconds_saved: float
-    tokens_saved: int
-    dollars: float
-    evictions: int
-    entries: int
-    bytes: int
-
-
-class Bucket(NamedTuple):
-    """What happened in a span of time.
+class Figures(NamedTuple):
+    """What was counted: until a moment, or in the span of time of a bucket.
 
     Attributes:
-        start: of the span, in seconds since the epoch.
-        hits: keys found in it.
+        start: the moment, or when the span began, in seconds since the epoch.
+        hits: keys found.
         misses: keys not found.
-        seconds_saved: seconds that its hits spared.
+        seconds_saved: seconds that the hits spared.
         tokens_saved: tokens likewise.
         dollars: what these cost, as far as prices are known.
         evictions: entries that were evicted.
-        entries: held at its end.
+        entries: held at the end.
         bytes: likewise.
     """
 
@@ -64,6 +51,9 @@ class Bucket(NamedTuple):
     bytes: int
 
 
+_COUNTED = Figures._fields[1:-2]
+
+
 class Series:
     """Totals at the ends of the latest buckets.
 
@@ -75,9 +65,9 @@ class Series:
     def __init__(self, seconds: int, buckets: int) -> None:
         self.seconds = seconds
         self.buckets = buckets
-        self._ends: deque[tuple[int, Totals]] = deque(maxlen=buckets + 1)
+        self._ends: deque[tuple[int, Figures]] = deque(maxlen=buckets + 1)
 
-    def add(self, now: float, totals: Totals) -> None:
+    def add(self, now: float, totals: Figures) -> None:
         """Note the totals of this moment."""
         number = int(now // self.seconds)
         ends = self._ends
@@ -89,7 +79,7 @@ class Series:
             # The first totals stay beside those at the end of their bucket: what follows is counted from them.
             ends.append((number if ends else number - 1, totals))
 
-    def told(self, now: float) -> list[Bucket]:
+    def told(self, now: float) -> list[Figures]:
         """Return the buckets until this moment that something is known of, the oldest first."""
         first = int(now // self.seconds) - self.buckets
         ends = list(self._ends)
@@ -100,14 +90,10 @@ class Series:
         ]
 
 
-def _between(start: float, before: Totals, after: Totals) -> Bucket:
+def _between(start: float, before: Figures, after: Figures) -> Figures:
     # Totals that fell begin anew, with a server that was emptied.
-    hits, misses, seconds, tokens, dollars, evictions = (
-        max(0, now - then) for now, then in zip(after[:6], before[:6], strict=True)
-    )
-    return Bucket(
-        start, int(hits), int(misses), seconds, int(tokens), dollars, int(evictions), after.entries, after.bytes
-    )
+    counted = {name: max(0, getattr(after, name) - getattr(before, name)) for name in _COUNTED}
+    return after._replace(start=start, **counted)
 
 
 class History:
@@ -152,7 +138,9 @@ class History:
         """Note totals."""
         stats = counts.stats
         tokens = sum(sum(each.values()) for each in stats.tokens_saved.values())
-        totals = Totals(
+        now = self._clock()
+        totals = Figures(
+            now,
             stats.hits,
             stats.misses,
             stats.seconds_saved,
@@ -162,7 +150,6 @@ class History:
             stats.entries,
             stats.bytes,
         )
-        now = self._clock()
         for series in self.series.values():
             series.add(now, totals)
 

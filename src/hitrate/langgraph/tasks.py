@@ -24,9 +24,9 @@ from types import FrameType
 from typing import Any, NamedTuple
 
 from hitrate.base import FullKey
-from hitrate.cache import NAMESPACE_OF_TASKS
 from hitrate.compute.control_flow import holds_answers
 from hitrate.langgraph.messages import Given, given_in
+from hitrate.open_cache import NAMESPACE_OF_TASKS
 from hitrate.runs import BYPASS, USE
 
 _REMEMBERED = 65_536

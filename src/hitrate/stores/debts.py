@@ -15,7 +15,7 @@ from hitrate.keys import EncodedKey
 KEYS_AT_MOST = 10_000
 NAMESPACES_AT_MOST = 1_000
 PREFIXES_AT_MOST = 100
-SETTLED_AT_ONCE = 1_000
+PAID_AT_ONCE = 1_000
 
 
 @dataclass(frozen=True)
@@ -48,7 +48,7 @@ class Debts:
         self._all = 0
         self._under_way: dict[object, Collection[EncodedKey]] = {}  # each changes in one step: an exception may come
         self._time = 0
-        self.settling = False
+        self.paying = False
 
     def __bool__(self) -> bool:
         return bool(self._all or self._names or self._prefixes or self._keys)
@@ -132,7 +132,7 @@ class Debts:
         """Let it be owed instead: the parent of this process does it, and nobody will tell whether it was right."""
         self.owe([key for keys in self._under_way.values() for key in keys])
         self._under_way.clear()
-        self.settling = False
+        self.paying = False
 
     # What is carried out
 
@@ -145,15 +145,15 @@ class Debts:
     def bill(self) -> Bill:
         """Return what to carry out next, a bounded part of it."""
         names = None if self._all else list(self._names)
-        keys = [key for key, _ in zip(self._keys, range(SETTLED_AT_ONCE), strict=False)]
+        keys = [key for key, _ in zip(self._keys, range(PAID_AT_ONCE), strict=False)]
         return Bill(names, keys, self.now(), list(self._prefixes))
 
-    def settle(self, bill: Bill) -> None:
+    def carried_out(self, bill: Bill) -> None:
         """Forget what was carried out, but not what has come to be owed since."""
         if bill.names is None and self._all < bill.at:
             self._all = 0
-        for owed, settled in ((self._names, bill.names or ()), (self._prefixes, bill.prefixes)):
-            for name in settled:
+        for owed, done in ((self._names, bill.names or ()), (self._prefixes, bill.prefixes)):
+            for name in done:
                 if owed.get(name, bill.at) < bill.at:
                     del owed[name]
         self.paid(bill.keys, bill.at)

@@ -107,11 +107,11 @@ class WithholdingStore(PlannedStore):
         """
         debts = self._debts
         with a_few_lines:
-            if debts.settling or not debts:
+            if debts.paying or not debts:
                 return
             if time.monotonic() < self._pay_at and not any(map(debts.clears, before)):
                 return
-            debts.settling = True
+            debts.paying = True
             bill = debts.bill()
         try:
             if bill.names is None or bill.names:
@@ -128,11 +128,11 @@ class WithholdingStore(PlannedStore):
         else:
             self._strike_out(bill)
         finally:
-            debts.settling = False
+            debts.paying = False
 
     def _strike_out(self, bill: Bill) -> None:
         with a_few_lines:
-            self._debts.settle(bill)
+            self._debts.carried_out(bill)
 
     def _paid(self, keys: Iterable[EncodedKey], since: int) -> None:
         """Serve again what is held for keys: it was written by an operation that began at this time."""
@@ -265,4 +265,4 @@ class WithholdingStore(PlannedStore):
 
     def after_fork_in_child(self) -> None:
         """What another thread of the parent was about to remove is for this process to remove."""
-        self._debts.settling = False
+        self._debts.paying = False

@@ -12,7 +12,7 @@
 ``batches.py``         changes, in the order in which all writers lock; ``writing.py`` stores and removes them
 ``leasing.py``         leases are taken and settled
 ``clearing.py``        namespaces are given up
-``room.py``            limits, what is evicted for them, and housekeeping
+``limits.py``          limits, what is evicted for them, and housekeeping
 ``listing.py``         pages of entries
 ``counts.py``          counters that outlive the process
 ``changes.py``         what other processes changed

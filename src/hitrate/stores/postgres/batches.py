@@ -8,7 +8,7 @@ from typing import TypeVar
 
 from hitrate.keys import EncodedKey
 from hitrate.stores.postgres.binary import BYTEA, array
-from hitrate.stores.postgres.room import Limits
+from hitrate.stores.postgres.limits import Limits
 from hitrate.stores.postgres.statements import ROW_OVERHEAD
 
 ROWS_AT_ONCE = 20_000

@@ -13,7 +13,7 @@ from hitrate.stores.base import Changes
 from hitrate.stores.postgres.batches import ROWS_AT_ONCE, Batch, arrays, groups
 from hitrate.stores.postgres.binary import BYTEA, FLOAT8, array, float8, int8, read_float8, read_int8, read_int8_array
 from hitrate.stores.postgres.conversation import PAUSE, Conversation
-from hitrate.stores.postgres.room import Room
+from hitrate.stores.postgres.limits import Room
 from hitrate.stores.postgres.rows import stored_key, stored_name
 from hitrate.stores.postgres.statements import Statements
 from hitrate.stores.postgres.statements.leases import PURGED_PER_CALL

@@ -28,9 +28,9 @@ from hitrate.stores.postgres.counts import Counts
 from hitrate.stores.postgres.database import Database
 from hitrate.stores.postgres.gathering import Queue
 from hitrate.stores.postgres.leasing import Leaser, Settlement, Take
+from hitrate.stores.postgres.limits import NO_LIMIT, TRUE, Room, limits_of
 from hitrate.stores.postgres.listing import Lister
 from hitrate.stores.postgres.reading import Reader
-from hitrate.stores.postgres.room import NO_LIMIT, TRUE, Room, limits_of
 from hitrate.stores.postgres.schema import Durability
 from hitrate.stores.postgres.statements import Statements
 from hitrate.stores.postgres.wire import Query

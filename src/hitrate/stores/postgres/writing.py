@@ -28,7 +28,7 @@ from hitrate.stores.postgres.binary import (
     read_int8_array,
 )
 from hitrate.stores.postgres.conversation import PAUSE, Conversation
-from hitrate.stores.postgres.room import Room
+from hitrate.stores.postgres.limits import Room
 from hitrate.stores.postgres.rows import LONGEST, fingerprints_of, stored_key, stored_name, write_value
 from hitrate.stores.postgres.statements import BEGIN, COMMIT, ROLLBACK, ROW_OVERHEAD, Statements
 from hitrate.stores.postgres.statements.removals import PURGED_PER_STEP

@@ -14,10 +14,12 @@ import apsw
 from hitrate.entry import fingerprint
 from hitrate.errors import DecodeError, StoreError
 from hitrate.stores.base import LookedAt, Problem
-from hitrate.stores.sqlite.connections import Handle
+from hitrate.stores.sqlite.handle import Handle
 from hitrate.stores.sqlite.rows import read_columns, slot_of, unpack_key
 from hitrate.stores.sqlite.schema import SLOT_BITS, SLOTS
-from hitrate.stores.sqlite.writing import Transaction, read_counts, read_stated_totals
+from hitrate.stores.sqlite.statements import SIZED
+from hitrate.stores.sqlite.totals import read_counts, read_stated_totals
+from hitrate.stores.sqlite.transaction import Transaction
 
 _ROWS_AT_ONCE = 200
 _PROBLEMS_OF_PAGES = 100
@@ -81,7 +83,7 @@ def _reindex(transact: Transact, what: str) -> bool:
     if "index" not in what:
         return False
     try:
-        transact(lambda transaction: transaction.reindex())
+        transact(lambda transaction: transaction.execute("REINDEX"))
     except StoreError:
         return False
     return True
@@ -132,7 +134,7 @@ def _wrong(row: Sequence[Any]) -> str | None:
 
 def _drop(transaction: Transaction, row: int) -> bool:
     """Remove a row if it is wrong still; it may have been written anew."""
-    for found in transaction.rows(_ONE, row):
+    for found in transaction.execute(_ONE, (row,)).fetchall():
         if _wrong(found):
-            transaction.remove_row(row)
+            transaction.remove(transaction.execute(f"{SIZED} WHERE id = ?", (row,)).fetchall())
     return True

@@ -15,7 +15,7 @@ from collections.abc import Callable
 
 import apsw
 
-from hitrate.stores.sqlite.connections import Handle
+from hitrate.stores.sqlite.handle import Handle
 
 _LITTLE = 64  # pages: writers wait about a millisecond for them
 _ROUNDS = 8

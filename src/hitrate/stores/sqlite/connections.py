@@ -16,22 +16,22 @@ import weakref
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import partial
-from typing import Any, Literal
+from typing import Any
 
 import apsw
 
 from hitrate import forking
-from hitrate.errors import ClosedError, StoreError
-from hitrate.exclusive import a_few_lines, reentrant, when_free, within_lines, within_step
+from hitrate.errors import StoreError
+from hitrate.exclusive import a_few_lines, reentrant, when_free, within_lines
 from hitrate.failsafe import log
 from hitrate.stores.sqlite import schema
-from hitrate.stores.sqlite.commits import CommitWatch
+from hitrate.stores.sqlite.changes import Watches
+from hitrate.stores.sqlite.handle import Durability, Handle, make_durable, restrict, use_wal
+from hitrate.stores.sqlite.idle import QUIET_SECONDS, Closed, Gate, MustNotWait, OneForAll
 from hitrate.stores.sqlite.near import Near
-from hitrate.stores.sqlite.paths import Inode, inode_of, inodes_of, make_file, make_in_place_of, one_process_at_a_time
+from hitrate.stores.sqlite.paths import Inode, inode_of, inodes_of, make_file, one_process_at_a_time, set_aside
 from hitrate.stores.sqlite.rights import PRIVATE, check_rights
-from hitrate.stores.sqlite.snapshots import Ender, Snapshot, has_removed_shm, wal_index
-
-Durability = Literal["normal", "full"]
+from hitrate.stores.sqlite.snapshots import Snapshot, SnapshotCloser, has_removed_shm, wal_index
 
 BUSY_SECONDS = 5.0
 """How long an operation waits for another process's write at most."""
@@ -45,57 +45,10 @@ wal-index). Where every commit is flushed, a checkpoint of many pages would be i
 
 _NOT_THEIRS = "is not the one that others have open: theirs was removed, and what it held is lost"
 
-_QUIET_SECONDS = BUSY_SECONDS + 5.0
 _LOOK_SECONDS = 0.1
-
-_TURN_SECONDS = 0.0001
-_TURNS = 50
 
 # Creating a file and closing it again would drop the locks of a connection that another thread opens in between.
 _opening = reentrant()
-
-
-class MustNotWait(StoreError):
-    """A finaliser, within another change or step, asks for what others are at."""
-
-
-class Handle:
-    """A connection, and a cursor that serves all its statements one after the other.
-
-    Attributes:
-        snapshot: its read transaction.
-        files: device and inode of the database, the -wal and the -shm that it has open; of those that are known.
-        closing: is called before it is closed.
-        ranked: whether it is known that the file has the table of ``ranks.py``.
-    """
-
-    __slots__ = ("_open", "_path", "closing", "con", "execute", "files", "ranked", "snapshot")
-
-    def __init__(self, con: apsw.Connection, path: str, inode: tuple[int, int] | None) -> None:
-        self.con = con
-        self.execute: Callable[..., Any] = con.cursor().execute
-        self.files: tuple[Inode, ...] = () if inode is None else (inode,)
-        self.snapshot = Snapshot(self.execute, None)
-        self.closing: Callable[[], None] = _nothing
-        self.ranked = False
-        self._path = path
-        self._open = True
-
-    def close(self) -> None:
-        """Close the connection. Calling it again does nothing."""
-        if self._open:
-            self.closing()
-            self._open = False
-            if self.files and inodes_of(self._path)[: len(self.files)] != self.files:
-                # One was set aside or removed. SQLite, tidying up, might delete those of the file in its place, or copy
-                # into it what is in another -wal.
-                self.con.config(apsw.SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 1)
-            self.con.close(True)
-
-    def __del__(self) -> None:
-        # Given back to a list that is no longer in use; a fork counts it as open until it is closed.
-        if getattr(self, "_open", False):  # or its constructor was interrupted
-            self.close()
 
 
 class Connections:
@@ -112,7 +65,7 @@ class Connections:
         idle: the handles that nobody uses. Take one by ``pop`` (IndexError: ``open`` one) and give it back by
             ``append`` to the same list, which is another one after a fork, a repair or ``close``.
         commits: how many the connections made, those that changed something.
-        watches: who is to know before all connections are closed.
+        watches: nearer tiers, which are to know before all connections are closed.
         near: who is to know before any of them is.
         wal_pages: pages in the -wal file at the last commit of this process.
         checkpoint_pages: how many of them ask for a checkpoint.
@@ -128,7 +81,7 @@ class Connections:
         self._repair = repair
         self._mode = mode
         self.commits = 0
-        self.watches: list[CommitWatch] = []
+        self.watches = Watches()
         self.near = near
         self.wal_pages = 0
         self.checkpoint_at = self.checkpoint_pages = CHECKPOINT_PAGES[durability]
@@ -136,11 +89,11 @@ class Connections:
         self._all: weakref.WeakSet[apsw.Connection] = weakref.WeakSet()
         self._look_at = 0.0
         self._impatient_until = 0.0
-        self.ender = Ender(self.end_snapshots)
-        self._gate = _Gate()
-        self._held: _OneForAll | None = None
+        self.closer = SnapshotCloser(self.end_snapshots)
+        self._gate = Gate()
+        self._held: OneForAll | None = None
         if self.in_memory:
-            self.idle = _OneForAll(self._connect())
+            self.idle = OneForAll(self._connect())
         _pools.add(self)
 
     def open(self) -> Handle:
@@ -176,19 +129,11 @@ class Connections:
             con.config(apsw.SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, logged)
             made = schema.check(con, self.path)
             con.config(apsw.SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 0)
-            self._restrict(con)
+            restrict(con)
             if not made:
                 schema.create(con, self.path)  # before the -wal file, so that the file itself tells at once whose it is
-            self._use_wal(con)
-            for name, value in (
-                ("synchronous", self._durability),
-                # On macOS fsync leaves data in the cache of the disk: have F_FULLFSYNC. Elsewhere these say nothing.
-                ("fullfsync", self._durability == "full"),
-                ("checkpoint_fullfsync", True),
-                ("wal_autocheckpoint", 0),  # the keeper's work, off the writer's path
-                ("journal_size_limit", 64 << 20),  # a -wal file that grew longer is cut when it begins anew
-            ):
-                con.pragma(name, value)
+            use_wal(con, self.wait)
+            make_durable(con, self._durability)
             if not self.in_memory:
                 self._begin_reading(handle)
             con.set_wal_hook(partial(self._committed, handle.files))
@@ -226,25 +171,6 @@ class Connections:
             raise StoreError(f"{self.path} was removed or replaced by another file")
         if found != files:
             raise schema.Tampered(f"the -wal or -shm beside {self.path} was removed or replaced while it was open")
-
-    @staticmethod
-    def _restrict(con: apsw.Connection) -> None:
-        """Let nothing that the file holds be run, and hold so much of it in memory."""
-        con.config(apsw.SQLITE_DBCONFIG_ENABLE_TRIGGER, 0)
-        con.config(apsw.SQLITE_DBCONFIG_ENABLE_VIEW, 0)
-        for name, value in (("cache_size", -48_000), ("trusted_schema", 0), ("cell_size_check", 1)):
-            con.pragma(name, value)
-        con.config(apsw.SQLITE_DBCONFIG_DEFENSIVE, 1)
-
-    def _use_wal(self, con: apsw.Connection) -> None:
-        """Switch to a write-ahead log, for which SQLite does not wait when others open the file too."""
-        for tries in range(1000):
-            try:
-                con.pragma("journal_mode", "wal")
-                return
-            except apsw.BusyError:
-                if not self.wait(tries):
-                    raise
 
     def wait(self, tries: int) -> bool:
         """Wait a little for another process's write, longer each time; give up after ``BUSY_SECONDS`` in all."""
@@ -314,23 +240,22 @@ class Connections:
     def give_turns(self) -> None:
         """Between two steps of a long work, let others have the one connection of ``:memory:`` first."""
         idle = self.idle
-        if isinstance(idle, _OneForAll):
+        if isinstance(idle, OneForAll):
             idle.give_turns()
 
     def is_mine(self) -> bool:
         """Tell whether this thread has the one connection of ``:memory:``."""
         idle = self.idle
-        return isinstance(idle, _OneForAll) and idle.is_mine()
+        return isinstance(idle, OneForAll) and idle.is_mine()
 
     def let_go(self) -> Callable[[], None]:
         """What has a thread give back the one connection of ``:memory:``, if it has it."""
         idle = self.idle
-        return idle.let_go if isinstance(idle, _OneForAll) else _nothing
+        return idle.let_go if isinstance(idle, OneForAll) else lambda: None
 
     def _lose(self) -> None:
         self.near.lose()
-        for watch in self.watches:
-            watch.lost()
+        self.watches.lost()
 
     def _close(self, handle: Handle) -> None:
         handle.close()
@@ -352,21 +277,9 @@ class Connections:
         self._replace_idle([])
         try:
             with one_process_at_a_time(os.path.dirname(self.path)):
-                if seen is None or inode_of(self.path) != seen:
+                if seen is None or inode_of(self.path) != seen or (handle is None and self._is_sound()):
                     return
-                if handle is None and self._is_sound():
-                    return
-                when = time.strftime("%Y%m%dT%H%M%S")
-                name = f"{self.path}.damaged-{when}-{os.getpid()}-{random.randrange(1 << 32):08x}"
-                before = os.stat(self.path)
-                os.rename(self.path, name)
-                for suffix in ("-wal", "-shm"):
-                    try:
-                        os.rename(self.path + suffix, name + suffix)
-                    except FileNotFoundError:
-                        pass
-                if before.st_mode & 0o020:
-                    make_in_place_of(self.path, before)
+                name = set_aside(self.path)
         except OSError as obstacle:
             raise StoreError(f"{self.path} is damaged ({error}) and cannot be set aside: {obstacle}") from error
         when_free(
@@ -406,17 +319,17 @@ class Connections:
 
     def close(self) -> None:
         """Close every connection; those in use are closed when they are given back."""
-        self.ender.stop()
-        self._replace_idle(_Closed(self.path))
+        self.closer.stop()
+        self._replace_idle(Closed(self.path))
 
     def _replace_idle(self, idle: Any) -> None:
         with a_few_lines:
             replaced = self.idle
-            if isinstance(replaced, _Closed) or (replaced is self._gate and not isinstance(idle, _Closed)):
+            if isinstance(replaced, Closed) or (replaced is self._gate and not isinstance(idle, Closed)):
                 return
             self.idle = idle
         self._lose()
-        if isinstance(replaced, _OneForAll):
+        if isinstance(replaced, OneForAll):
             replaced.close()
         elif isinstance(replaced, list):
             self._close_all(replaced)
@@ -440,11 +353,11 @@ class Connections:
                 self.idle = self._gate
         if isinstance(replaced, list):
             self._lose()
-        if isinstance(replaced, _OneForAll):
+        if isinstance(replaced, OneForAll):
             if replaced.acquire(over_fork=True):
                 self._held = replaced
         elif isinstance(replaced, list):
-            quiet = time.monotonic() + _QUIET_SECONDS
+            quiet = time.monotonic() + QUIET_SECONDS
             self._close_all(replaced)
             while self._all and time.monotonic() < quiet:
                 time.sleep(0.0002)
@@ -454,113 +367,22 @@ class Connections:
         if self._held is not None:
             self._held.release()
             self._held = None
-        gate, self._gate = self._gate, _Gate()
+        gate, self._gate = self._gate, Gate()
         with a_few_lines:
             if self.idle is gate:
                 self.idle = []
         gate.opened.set()
 
     def after_fork_in_child(self) -> None:
-        self.ender = Ender(self.end_snapshots)
+        self.closer = SnapshotCloser(self.end_snapshots)
         self._gate.opened = threading.Event()
         self.after_fork()
-
-
-def _nothing() -> None:
-    pass
-
-
-class _OneForAll:
-    """The one connection of a ``:memory:`` cache, for one thread at a time."""
-
-    def __init__(self, handle: Handle) -> None:
-        self._handle = handle
-        self._free = reentrant()
-        self.is_mine: Callable[[], bool] = self._free._is_owned  # as `Condition` does
-        self._waiting = 0  # threads; changed in one step of the interpreter
-        self._closed = False
-
-    def pop(self) -> Handle:
-        if not self.acquire():
-            raise ClosedError("the cache on :memory: is closed; open another one")
-        return self._handle
-
-    def append(self, handle: Handle) -> None:
-        self._free.release()
-
-    def acquire(self, *, over_fork: bool = False) -> bool:
-        """Wait until nobody uses it; tell whether it is open still, and now held.
-
-        Args:
-            over_fork: whether this thread is about to fork, and has the lock of openings for that: whoever uses this
-                does not wait for it.
-        """
-        if not self._free.acquire(blocking=False):
-            if within_step() and not over_fork:
-                raise MustNotWait(":memory: is in use, and a finaliser does not wait for it")
-            self._waiting += 1
-            try:
-                self._free.acquire()
-            finally:
-                self._waiting -= 1
-        if self._closed:
-            self._free.release()
-            return False
-        return True
-
-    def release(self) -> None:
-        self._free.release()
-
-    def give_turns(self) -> None:
-        """Let those who wait go first: whoever releases a lock would take it again before they have woken.
-
-        No longer than some milliseconds, for there may always be somebody who waits.
-        """
-        for _ in range(_TURNS):
-            time.sleep(_TURN_SECONDS)
-            if not self._waiting:
-                return
-
-    def let_go(self) -> None:
-        """Give it back if this thread has it still."""
-        while self.is_mine():
-            self._free.release()
-
-    def close(self) -> None:
-        if self.acquire():
-            self._closed = True
-            self._handle.close()
-            self._free.release()
-
-
-class _Gate:
-    """Stands for the idle connections while the process forks: whoever wants one waits."""
-
-    def __init__(self) -> None:
-        self.opened = threading.Event()
-
-    def pop(self) -> Handle:
-        self.opened.wait(_QUIET_SECONDS)
-        raise IndexError  # open a new one
-
-    def append(self, handle: Handle) -> None:
-        """Let go of it, which closes it."""
-
-
-class _Closed:
-    """Stands for the idle connections of a closed cache."""
-
-    def __init__(self, path: str) -> None:
-        self._path = path
-
-    def pop(self) -> Handle:
-        raise ClosedError(f"the cache on {self._path} is closed; open another one")
 
 
 def open_files() -> Iterator[tuple[int, int]]:
     """Yield the device and inode of each file that a cache of this process has open."""
     for pool in list(_pools):
-        if not pool.in_memory and not isinstance(pool.idle, _Closed) and (inode := inode_of(pool.path)) is not None:
+        if not pool.in_memory and not isinstance(pool.idle, Closed) and (inode := inode_of(pool.path)) is not None:
             yield inode
 
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 from hitrate.keys import decode_text, encode_text
 from hitrate.stores.base import Amounts
 from hitrate.stores.lifetime import within_bounds
-from hitrate.stores.sqlite.connections import Handle
+from hitrate.stores.sqlite.handle import Handle
 from hitrate.stores.sqlite.schema import COUNTS, COUNTS_TABLE
 
 # A row that was written by hand, with something else in it, is none.

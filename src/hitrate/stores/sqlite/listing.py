@@ -18,7 +18,7 @@ import apsw
 from hitrate.keys import after_all_under
 from hitrate.stores.base import Listed, Page
 from hitrate.stores.oldest_first import OldestFirst
-from hitrate.stores.sqlite.connections import Handle
+from hitrate.stores.sqlite.handle import Handle
 from hitrate.stores.sqlite.rows import ROW_OVERHEAD, times_of, unpack_key
 from hitrate.stores.sqlite.schema import SLOT_BITS, SLOTS
 

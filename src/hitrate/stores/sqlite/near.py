@@ -81,7 +81,7 @@ class Copies:
 _NONE = Copies(_NO_INDEX, -1)
 
 
-class Known:
+class Lookup:
     """What is known of a batch of keys.
 
     Attributes:
@@ -141,10 +141,10 @@ class Near:
         if len(keys) == 1:
             entry = self.get_one(keys[0])
             return None if entry is None else (entry,)
-        known = self.get_known(keys)
+        known = self.look_up(keys)
         return None if known is None or known.unknown else known.found
 
-    def get_known(self, keys: Sequence[EncodedKey]) -> Known | None:
+    def look_up(self, keys: Sequence[EncodedKey]) -> Lookup | None:
         """Return what the file holds for those of some keys of which it is known; None if for none."""
         copies = self._copies
         index, commits = copies.index, copies.commits
@@ -167,7 +167,7 @@ class Near:
             else:
                 found.append(copy[0])
                 rows.append(copy[1])
-        known = Known(found, unknown, index, commits)
+        known = Lookup(found, unknown, index, commits)
         if not rows or not known.is_good():  # or a batch that was stored meanwhile might be seen by half
             return None
         self._hits += len(rows)

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import os
+import random
 import stat
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -71,7 +73,22 @@ def make_file(path: str, mode: int) -> None:
             pass
 
 
-def make_in_place_of(path: str, before: os.stat_result) -> None:
+def set_aside(path: str) -> str:
+    """Rename a damaged file, and what lies beside it; return what it is called now."""
+    name = f"{path}.damaged-{time.strftime('%Y%m%dT%H%M%S')}-{os.getpid()}-{random.randrange(1 << 32):08x}"
+    before = os.stat(path)
+    os.rename(path, name)
+    for suffix in ("-wal", "-shm"):
+        try:
+            os.rename(path + suffix, name + suffix)
+        except FileNotFoundError:
+            pass
+    if before.st_mode & 0o020:
+        _make_in_place_of(path, before)
+    return name
+
+
+def _make_in_place_of(path: str, before: os.stat_result) -> None:
     """Create the file in the place of one that was set aside, for those who shared that one."""
     descriptor = os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY, PRIVATE)
     try:

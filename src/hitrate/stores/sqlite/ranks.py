@@ -17,7 +17,7 @@ from typing import Any
 
 import apsw
 
-from hitrate.stores.sqlite.connections import Handle
+from hitrate.stores.sqlite.handle import Handle
 from hitrate.stores.sqlite.rows import ROW_OVERHEAD, times_of
 from hitrate.stores.sqlite.schema import PLACES, PLACES_ORDER, PLACES_ORDER_INDEX, PLACES_TABLE
 from hitrate.worth import HITS_AT_MOST, HITS_PER_TURN, Median

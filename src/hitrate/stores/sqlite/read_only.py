@@ -20,12 +20,15 @@ from hitrate.errors import ReadOnlyError, StoreError
 from hitrate.failsafe import log
 from hitrate.keys import EncodedKey
 from hitrate.stores.base import Amounts, Changes, Found, LookedAt, Page, Problem, Usage
-from hitrate.stores.sqlite import SqliteStore, schema
-from hitrate.stores.sqlite.connections import Connections, Durability, Handle, open_files
+from hitrate.stores.sqlite import schema
+from hitrate.stores.sqlite.connections import Connections, open_files
+from hitrate.stores.sqlite.handle import Durability, Handle, restrict
+from hitrate.stores.sqlite.housekeeping import Housekeeper
 from hitrate.stores.sqlite.near import Near
 from hitrate.stores.sqlite.ownership import own_path
 from hitrate.stores.sqlite.paths import checked_path, inode_of
 from hitrate.stores.sqlite.rights import check_rights, no_permission, permits
+from hitrate.stores.sqlite.store import SqliteStore
 
 _LOOK_SECONDS = 0.1
 
@@ -75,7 +78,7 @@ class ReadOnlyConnections(Connections):
             con.config(apsw.SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 1)
             if not schema.check(con, self.path):
                 raise schema.NotOurs(f"{self.path} has no tables of hitrate's, and so is no cache to read")
-            self._restrict(con)
+            restrict(con)
             if logged:
                 self._begin_reading(handle)
         except BaseException as error:
@@ -112,9 +115,24 @@ def _check_readable(path: str) -> None:
         raise PermissionError(no_permission(path, path, "read"))
 
 
+class NoHousekeeping(Housekeeper):
+    """Leaves the file as it is."""
+
+    def step(self) -> bool:
+        self._seen.clear()  # for whom this is: no visited bit is written
+        return False
+
+    def shorten_wal(self) -> None:
+        pass
+
+    def _tidy_up(self) -> None:
+        pass
+
+
 class ReadOnlySqliteStore(SqliteStore):
     """Reads the entries of a file; each write is refused with a ``ReadOnlyError``. The arguments are its base's."""
 
+    _housekeeper_of = NoHousekeeping
     _connections: ReadOnlyConnections
 
     def _connections_to(self, path: Any, durability: Durability, mode: int, *, repair: bool) -> Connections:
@@ -198,13 +216,3 @@ class ReadOnlySqliteStore(SqliteStore):
 
     def _refuse(self) -> NoReturn:
         raise ReadOnlyError(f"{self.path} was opened with read_only=True, and nothing is written to it")
-
-    def _tidy_up(self) -> None:
-        """Leave everything as it is."""
-
-    def _shorten_wal(self) -> None:
-        """Leave it as it is."""
-
-    def _keep(self) -> bool:
-        self.near.seen = self._seen = set()  # for whom this is: no visited bit is written
-        return False

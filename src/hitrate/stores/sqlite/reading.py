@@ -11,7 +11,7 @@ from hitrate.entry import fingerprint, fingerprints
 from hitrate.errors import DecodeError
 from hitrate.keys import EncodedKey
 from hitrate.stores.base import Found
-from hitrate.stores.sqlite.connections import Handle
+from hitrate.stores.sqlite.handle import Handle
 from hitrate.stores.sqlite.rows import SHIFT, pack_key, read_columns
 
 _COLUMNS = "id, key, expiry, seconds, checksum, encoding, payload"

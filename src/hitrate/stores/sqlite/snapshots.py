@@ -158,7 +158,7 @@ class Snapshot:
         self.current: Any = None if index is None else index.header
         self.header: bytes | None = None
 
-    def renew(self, ender: Ender) -> None:
+    def renew(self, closer: SnapshotCloser) -> None:
         """Before a read: end a transaction that is not the latest, and begin one if reads follow each other."""
         if self.header is not None:
             self.end()
@@ -170,7 +170,7 @@ class Snapshot:
                 self.check(now)
             self._streak = self._streak + 1 if now - self._last < _STREAK_SECONDS else 0
             self._last = now
-            if self._streak < _STREAK or not ender.started():
+            if self._streak < _STREAK or not closer.started():
                 return
         self._before = self.current.raw
         self._execute("BEGIN")
@@ -183,7 +183,7 @@ class Snapshot:
             self._check()
         return self._look_at
 
-    def settle(self) -> None:
+    def begun(self) -> None:
         """After the first read, with which the transaction began: note what it shows, unless that changed meanwhile."""
         if self.header is not None and self.current.raw == self._before:
             self.header = self._before
@@ -195,7 +195,7 @@ class Snapshot:
             self._execute("COMMIT")
 
 
-class Ender:
+class SnapshotCloser:
     """A thread that ends the open transactions now and then, and itself once there were none.
 
     Args:

@@ -10,8 +10,10 @@ from __future__ import annotations
 import sys
 from typing import Any
 
+from hitrate.stores.sqlite.handle import Handle
 from hitrate.stores.sqlite.rows import ROW_OVERHEAD
 from hitrate.stores.sqlite.schema import SLOTS
+from hitrate.stores.sqlite.totals import read_totals
 
 _SAMPLE = 256  # rows; so many are read for their sizes
 _FURTHER = 16  # times, when neither side was less
@@ -21,6 +23,17 @@ _LIVE = f"SELECT base AS first, base + {SLOTS - 1} AS last FROM hitrate_namespac
 _ROWS = "({}) CROSS JOIN hitrate_entries INDEXED BY hitrate_slots ON slot BETWEEN first AND last LIMIT ?1"
 _SIZES = f"""SELECT count(*), total(size)
     FROM (SELECT length(key) + length(payload) + {ROW_OVERHEAD} AS size FROM {_ROWS})"""
+
+
+def read_usage(handle: Handle) -> tuple[int, int]:
+    """Return how many entries are live, and their bytes, as ``live_usage``, in a transaction of its own."""
+    handle.execute("BEGIN")
+    try:
+        _, entries, size = read_totals(handle.execute)
+        return live_usage(handle.execute, entries, size)
+    finally:
+        if handle.con.in_transaction:  # an error may have rolled back already, and is what is to be told
+            handle.execute("COMMIT")
 
 
 def live_usage(execute: Any, entries: int, size: int) -> tuple[int, int]:
@@ -49,7 +62,7 @@ def live_usage(execute: Any, entries: int, size: int) -> tuple[int, int]:
     return live, int(size * live_share / (live_share + cleared_share))
 
 
-def count_expired(handle: Any, now: float) -> int:
+def count_expired(handle: Handle, now: float) -> int:
     """Return how many rows have expired and were not removed yet."""
     ((rows,),) = handle.execute("SELECT count(*) FROM hitrate_entries WHERE expiry <= ?", (now,)).fetchall()
     return int(rows)

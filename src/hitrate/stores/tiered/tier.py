@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING
 from hitrate.keys import EncodedKey
 from hitrate.stores.base import Channel, Store
 from hitrate.stores.debts import Debts
-from hitrate.stores.tiered.near import MemoryTier
+from hitrate.stores.tiered.memory_tier import MemoryTier
 
 if TYPE_CHECKING:
-    from hitrate.stores.tiered import TieredStore
+    from hitrate.stores.tiered.tiers import Tiers
 
 
 class Tier:
@@ -28,7 +28,7 @@ class Tier:
         channel: how it tells of changes; None if it cannot.
     """
 
-    def __init__(self, store: Store, level: int, whole: TieredStore) -> None:
+    def __init__(self, store: Store, level: int, whole: Tiers) -> None:
         self.store = store
         self.level = level
         self.instant = isinstance(store, MemoryTier)
@@ -57,7 +57,7 @@ class Tier:
     def _changed(self, keys: Collection[EncodedKey]) -> None:
         whole = self._whole
         if id(keys) not in whole.own:
-            whole.flights.spoil(keys)
+            whole.under_way.spoil(keys)
             whole.drop(keys, self.level)
             if whole.strays.pop(id(keys), None) is not None:
                 self.debts.owe(keys)
@@ -69,7 +69,7 @@ class Tier:
     def _cleared(self, names: Sequence[bytes] | None) -> None:
         whole = self._whole
         if id(names) not in whole.own:
-            whole.flights.spoil_namespaces(names)
+            whole.under_way.spoil_namespaces(names)
             whole.drop_namespaces(names, self.level)
 
     def cleared_under(self, prefix: bytes) -> None:
@@ -79,7 +79,7 @@ class Tier:
     def _cleared_under(self, prefix: bytes) -> None:
         whole = self._whole
         if id(prefix) not in whole.own:
-            whole.flights.spoil_under(prefix)
+            whole.under_way.spoil_under(prefix)
             whole.drop_under(prefix, self.level)
 
     def empty_nearer(self) -> None:

@@ -229,7 +229,7 @@ def test_a_first_write_that_fails_leaves_the_table_to_the_next(tmp_path):
 
         for _ in range(2):
             with pytest.raises(RuntimeError):
-                store._transact(fail)
+                store._database.transact(fail)
         cache.set({(("ns",), "key"): (1, None)})
         cache.set({(("ns",), "key2"): (1, None)})
         assert without_place(path) == (0, 0)

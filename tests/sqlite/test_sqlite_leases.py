@@ -18,7 +18,7 @@ from hitrate import SqliteCache
 from hitrate.errors import StoreError
 from hitrate.keys import encode_namespace
 from hitrate.stores.sqlite import connections
-from hitrate.stores.sqlite.leases import LOOKED_AT
+from hitrate.stores.sqlite.leasing import LOOKED_AT
 from hitrate.stores.sqlite.schema import FORMAT, LEASES
 from hitrate.testing import Clock
 from hitrate.testing.lease_contract import NAME, LeaseContract, entry, token
@@ -289,7 +289,7 @@ def test_the_slots_of_a_namespace_that_was_cleared_are_not_given_away_while_a_le
     store, mine = stores[0], token()
     store.lease([KEY], mine, 60)
     store.clear([NAME])
-    while store._keep():
+    while store._housekeeper.step():
         pass
     ask(path, "UPDATE hitrate_state SET value = value - 1 WHERE name = 'next_base'")  # as when all have been used
     store.write({OTHER: entry(b"value")})
@@ -317,7 +317,7 @@ def test_ten_thousand_namespaces_under_a_prefix(stores: Any, path: Path) -> None
     assert payload(other) == b"old"
     assert store.usage().entries == 1
     store.write({many[0]: entry(b"new")})
-    while other._keep():
+    while other._housekeeper.step():
         pass
     assert ask(path, "SELECT count(*) FROM hitrate_entries") == [(2,)]
     assert payload(store, many[0]) == b"new"

@@ -34,8 +34,8 @@ def test_a_new_file_appears_whole(path: Path, monkeypatch: pytest.MonkeyPatch) -
         cache.set({key(1): (1, None)})
     with SqliteCache[Any](path=path, on_error="raise") as cache:
         assert cache.get([key(1)]) == {key(1): 1}
-        assert cache._store._use(lambda handle: handle.con.pragma("auto_vacuum")) == 2  # type: ignore[attr-defined]
-        assert cache._store._use(lambda handle: handle.con.pragma("integrity_check")) == "ok"  # type: ignore[attr-defined]
+        assert cache._store._database.use(lambda handle: handle.con.pragma("auto_vacuum")) == 2  # type: ignore[attr-defined]
+        assert cache._store._database.use(lambda handle: handle.con.pragma("integrity_check")) == "ok"  # type: ignore[attr-defined]
     assert path.stat().st_mode & 0o777 == 0o600
     assert [each.name for each in path.parent.iterdir()] == [path.name]
 

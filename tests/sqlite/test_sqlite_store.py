@@ -166,7 +166,7 @@ def steps_of(cache, call):
 )
 def test_what_is_live_is_counted_without_a_look_at_all_that_was_cleared(path, kept, cleared, namespaces):
     with SqliteCache(path=path) as cache:
-        cache._store._keeper.request = lambda: None  # nothing is removed meanwhile
+        cache._store._housekeeper._keeper.request = lambda: None  # nothing is removed meanwhile
         cache.set({(("gone", str(n % namespaces)), str(n)): ("x" * 100, None) for n in range(cleared)})
         cache.set({(("kept", str(n % namespaces)), str(n)): ("y" * 20, None) for n in range(kept)})
         before = cache.stats().bytes
@@ -191,7 +191,7 @@ def size_of(path, namespace):
 
 def test_clearing_everything_leaves_no_bytes_while_rows_wait(path):
     with SqliteCache(path=path) as cache:
-        cache._store._keeper.request = lambda: None
+        cache._store._housekeeper._keeper.request = lambda: None
         cache.set({(("ns", str(n % 7)), str(n)): (n, None) for n in range(5_000)})
         cache.clear()
         stats = cache.stats()
@@ -201,7 +201,9 @@ def test_clearing_everything_leaves_no_bytes_while_rows_wait(path):
 
 def test_what_a_dead_process_left_cleared_is_removed_by_the_next(path):
     with SqliteCache(path=path) as cache:
-        cache._store._keeper.request = cache._store._tidy_up = lambda: None  # as if the process died right after
+        cache._store._housekeeper._keeper.request = cache._store._housekeeper._tidy_up = lambda: (
+            None
+        )  # as if the process died right after
         cache.set({(("big",), str(number)): (number, None) for number in range(2000)})
         cache.clear()
     assert rows(path) == [(2000,)]

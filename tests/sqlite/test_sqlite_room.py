@@ -3,23 +3,19 @@
 from __future__ import annotations
 
 import os
-import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import apsw
 import pytest
+from tests.bad_days.bad_day_files import assert_sound
+from tests.bad_days.bad_day_processes import eventually
 
 from hitrate import InMemoryCache, SqliteCache, TieredCache
 from hitrate.stores import keeper
-from hitrate.stores.sqlite import room, schema
+from hitrate.stores.sqlite import disk, schema
 from hitrate.testing import Clock
-
-sys.path.insert(0, str(Path(__file__).parent / "bad_days"))
-
-from bad_day_files import assert_sound
-from bad_day_processes import eventually
 
 NAMESPACE = ("namespace",)
 MEGABYTE = 1 << 20
@@ -67,7 +63,7 @@ def test_room_is_given_back_in_the_background(path: Path, clock: Clock, what: st
         cache.set({(("kept",), str(number)): ("kept", None) for number in range(500)})
         fill(cache, ttl=500)
         store: Any = cache._store
-        eventually(lambda: store._fold() or path.stat().st_size > 10 * MEGABYTE)  # its moment passes on a busy machine
+        eventually(lambda: store._housekeeper.fold() or path.stat().st_size > 10 * MEGABYTE)
         removals(clock)[what](cache)
         eventually(lambda: path.stat().st_size < 2 * MEGABYTE)
         kept = cache.get([(("kept",), str(number)) for number in range(500)])
@@ -80,23 +76,23 @@ def test_room_is_given_back_in_the_background(path: Path, clock: Clock, what: st
 def test_room_is_given_back_when_it_is_closed(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     with SqliteCache[Any](path=path, on_error="raise") as cache:
         fill(cache)
-        cache._store._keeper.stop()  # type: ignore[attr-defined]  # it did not come to it
+        cache._store._housekeeper._keeper.stop()  # type: ignore[attr-defined]  # it did not come to it
         cache.clear()
-        monkeypatch.setattr("hitrate.stores.sqlite._TIDY_SECONDS", 30)
+        monkeypatch.setattr("hitrate.stores.sqlite.housekeeping._TIDY_SECONDS", 30)
     assert path.stat().st_size < 2 * MEGABYTE
     assert_sound(path)
 
 
 def test_closing_takes_no_longer_for_it_than_a_moment(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("hitrate.stores.sqlite._TIDY_SECONDS", 0)
+    monkeypatch.setattr("hitrate.stores.sqlite.housekeeping._TIDY_SECONDS", 0)
     steps: list[int] = []
     cache = SqliteCache[Any](path=path, on_error="raise")
     fill(cache)
     store: Any = cache._store
-    store._keeper.stop()
+    store._housekeeper._keeper.stop()
     cache.clear()
-    keep = store._keep
-    store._keep = lambda: (steps.append(1), keep())[1]
+    step = store._housekeeper.step
+    store._housekeeper.step = lambda: (steps.append(1), step())[1]
     cache.close()
     assert len(steps) == 1
     assert path.stat().st_size > 10 * MEGABYTE
@@ -108,10 +104,10 @@ def test_who_opens_it_next_goes_on_with_what_is_free_already(path: Path) -> None
     with SqliteCache[Any](path=path) as cache:
         fill(cache)
         store: Any = cache._store
-        store._give_back = lambda: False
-        store._tidy_up = lambda: None
+        store._housekeeper._give_back = lambda: False
+        store._housekeeper._tidy_up = lambda: None
         cache.clear()
-        eventually(lambda: store._use(lambda handle: handle.con.pragma("freelist_count")) > 2000)
+        eventually(lambda: store._database.use(lambda handle: handle.con.pragma("freelist_count")) > 2000)
     assert path.stat().st_size > 10 * MEGABYTE
     with SqliteCache[Any](path=path):
         eventually(lambda: path.stat().st_size < 2 * MEGABYTE)
@@ -122,9 +118,9 @@ def test_the_wal_of_a_cache_that_is_idle_is_cut(path: Path) -> None:
     with SqliteCache[Any](path=path) as cache:
         fill(cache)
         wal = path.with_name("cache.db-wal")
-        assert wal.stat().st_size > room.WAL_BYTES
-        cache._store._keeper.request()  # type: ignore[attr-defined]
-        eventually(lambda: wal.stat().st_size <= room.WAL_BYTES)
+        assert wal.stat().st_size > disk.WAL_BYTES
+        cache._store._housekeeper.request()  # type: ignore[attr-defined]
+        eventually(lambda: wal.stat().st_size <= disk.WAL_BYTES)
         cache.set({(NAMESPACE, "a"): (1, None)})
         assert cache.get([(NAMESPACE, "a")]) == {(NAMESPACE, "a"): 1}
     assert_sound(path)
@@ -135,7 +131,7 @@ def test_the_wal_is_cut_when_one_of_several_closes(path: Path) -> None:
     with SqliteCache[Any](path=path) as other:
         with SqliteCache[Any](path=path) as cache:
             fill(cache)
-            assert wal.stat().st_size > room.WAL_BYTES
+            assert wal.stat().st_size > disk.WAL_BYTES
         assert wal.stat().st_size == 0
         assert len(other.get([(NAMESPACE, str(number)) for number in range(20_000)])) == 20_000
 
@@ -144,15 +140,15 @@ def test_a_cache_that_stays_as_full_as_it_is_keeps_its_pages(path: Path, monkeyp
     given: list[Any] = []
     with SqliteCache[Any](path=path, max_entries=5000) as cache:
         fill(cache, 6000)
-        give_back = room.give_back
+        give_back = disk.give_back
         monkeypatch.setattr(
-            "hitrate.stores.sqlite.writing.give_back", lambda *args: given.append(give_back(*args)) or given[-1]
+            "hitrate.stores.sqlite.housekeeping.give_back", lambda *args: given.append(give_back(*args)) or given[-1]
         )
-        pages = cache._store._use(lambda handle: handle.con.pragma("page_count"))  # type: ignore[attr-defined]
+        pages = cache._store._database.use(lambda handle: handle.con.pragma("page_count"))  # type: ignore[attr-defined]
         for start in range(0, 10_000, 500):
             cache.set({(("more",), str(number)): ("y" * 500, None) for number in range(start, start + 500)})
             cache.delete([(("more",), str(number)) for number in range(start, start + 100)])
-        after = cache._store._use(lambda handle: handle.con.pragma("page_count"))  # type: ignore[attr-defined]
+        after = cache._store._database.use(lambda handle: handle.con.pragma("page_count"))  # type: ignore[attr-defined]
         assert abs(after - pages) < pages // 4
         assert True not in given
 
@@ -170,9 +166,9 @@ def test_a_file_that_was_made_without_it_keeps_its_size_and_works(path: Path, mo
         with SqliteCache[Any](path=path) as cache:
             fill(cache)
     with SqliteCache[Any](path=path, on_error="raise") as cache:
-        assert cache._store._use(lambda handle: handle.con.pragma("auto_vacuum")) == 0  # type: ignore[attr-defined]
+        assert cache._store._database.use(lambda handle: handle.con.pragma("auto_vacuum")) == 0  # type: ignore[attr-defined]
         cache.clear()
-        eventually(lambda: not cache._store._removed)  # type: ignore[attr-defined]
+        eventually(lambda: not cache._store._housekeeper._removed)  # type: ignore[attr-defined]
         assert path.stat().st_size > 10 * MEGABYTE
         fill(cache)
         assert cache.stats().entries == 20_000

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Collection, Sequence
 from typing import Any
 
-from hitrate.entry import Entry
 from hitrate.keys import EncodedKey, NamespaceDecoder, decode_text, encode_namespace, encode_text
 from hitrate.stores.base import Changes, Found, Listed, Page, Usage
 from hitrate.stores.memory import MemoryStore
@@ -78,10 +77,3 @@ class MemoryTier(ImmediateStore):
             return self._names[name], raw.decode()
         except UnicodeDecodeError:  # lone surrogates
             return self._names[name], decode_text(raw)
-
-
-def until(entry: Entry | None, latest: float | None) -> Entry | None:
-    """Return an entry that expires at a given time at the latest, None for no such time."""
-    if entry is None or latest is None or (entry[2] is not None and entry[2] <= latest):
-        return entry
-    return entry[0], entry[1], latest, entry[3]

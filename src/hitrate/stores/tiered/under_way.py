@@ -1,7 +1,7 @@
 """What is under way: which of the reads and writes that end now may leave their entries in the nearer tiers.
 
 A read that began before a write ended may bring back what the write replaced, and of two writes that overlap nobody
-knows which came last to the far tier. So a flight is spoiled for a key as soon as another write of it overlaps, in
+knows which came last to the far tier. So an access is spoiled for a key as soon as another write of it overlaps, in
 whatever order they begin and end; a read's entry is then not kept, and a write's is removed. Reads do not disturb
 each other.
 
@@ -15,7 +15,7 @@ from collections.abc import Collection, Iterable
 from hitrate.keys import EncodedKey
 
 
-class Flight:
+class Access:
     """A read or a write that is under way.
 
     Attributes:
@@ -49,63 +49,47 @@ class Flight:
         return self.names is None or name in self.names or (self.prefix is not None and name.startswith(self.prefix))
 
 
-class Flights:
+class UnderWay:
     """The reads and writes that are under way."""
 
     def __init__(self) -> None:
-        self._by_key: dict[EncodedKey, list[Flight]] = {}
-        self._clears: list[Flight] = []
+        self._by_key: dict[EncodedKey, list[Access]] = {}
+        self._clears: list[Access] = []
 
-    def begin_read(self, keys: Collection[EncodedKey]) -> Flight:
-        """Note a read; what is being written already, it may not keep."""
-        return self.begin(Flight(keys, (), writes=False))
-
-    def begin_write(self, keys: Collection[EncodedKey]) -> Flight:
-        """Note a write, which spoils all that is under way for its keys."""
-        return self.begin(Flight(keys, (), writes=True))
-
-    def begin_clear(self, names: Collection[bytes] | None) -> Flight:
-        """Note a clear, which is a write of every key in its namespaces."""
-        return self.begin(Flight((), names, writes=True))
-
-    def begin_clear_under(self, prefix: bytes) -> Flight:
-        """Note a clear of all namespaces that begin with a prefix."""
-        return self.begin(Flight((), (), writes=True, prefix=prefix))
-
-    def begin(self, flight: Flight) -> Flight:
-        """Note a flight, and spoil what it overlaps."""
-        if flight.writes:
-            self.spoil_what_is_written(flight)
-            if not flight.keys:
-                self._clears.append(flight)
-        for key in flight.keys:
+    def begin(self, access: Access) -> Access:
+        """Note an access, and spoil what it overlaps."""
+        if access.writes:
+            self.spoil_what_is_written(access)
+            if not access.keys:
+                self._clears.append(access)
+        for key in access.keys:
             others = self._by_key.setdefault(key, [])
             if any(other.writes for other in others) or any(clear.clears(key[0]) for clear in self._clears):
-                flight.spoiled.add(key)
-            others.append(flight)
-        return flight
+                access.spoiled.add(key)
+            others.append(access)
+        return access
 
-    def spoil_what_is_written(self, flight: Flight) -> None:
-        """What a flight writes or clears was changed, or may have been."""
-        if flight.keys:
-            self.spoil(flight.keys)
-        elif flight.prefix is not None:
-            self.spoil_under(flight.prefix)
+    def spoil_what_is_written(self, access: Access) -> None:
+        """What an access writes or clears was changed, or may have been."""
+        if access.keys:
+            self.spoil(access.keys)
+        elif access.prefix is not None:
+            self.spoil_under(access.prefix)
         else:
-            self.spoil_namespaces(flight.names)
+            self.spoil_namespaces(access.names)
 
     def spoil(self, keys: Iterable[EncodedKey]) -> None:
         """Some keys were changed: what is under way for them is not to be kept."""
         for key in keys:
-            for flight in self._by_key.get(key, ()):
-                flight.spoiled.add(key)
+            for access in self._by_key.get(key, ()):
+                access.spoiled.add(key)
 
     def spoil_namespaces(self, names: Collection[bytes] | None) -> None:
         """Namespaces were changed, or all for None."""
         if names is None:
-            for flights in self._by_key.values():
-                for flight in flights:
-                    flight.wholly = True
+            for under_way in self._by_key.values():
+                for access in under_way:
+                    access.wholly = True
             return
         names = frozenset(names)
         self.spoil([key for key in self._by_key if key[0] in names])
@@ -114,24 +98,24 @@ class Flights:
         """All namespaces that begin with a prefix were changed."""
         self.spoil([key for key in self._by_key if key[0].startswith(prefix)])
 
-    def end(self, flight: Flight) -> list[EncodedKey]:
-        """Forget a flight; return its keys that are not spoiled."""
-        if flight.keys:
-            for key in flight.keys:
+    def end(self, access: Access) -> list[EncodedKey]:
+        """Forget an access; return its keys that are not spoiled."""
+        if access.keys:
+            for key in access.keys:
                 others = self._by_key.get(key)
                 if others is None:  # a child that was forked meanwhile
                     continue
-                if flight in others:
-                    others.remove(flight)
+                if access in others:
+                    others.remove(access)
                 if not others:
                     self._by_key.pop(key, None)
-        elif flight in self._clears:
-            self._clears.remove(flight)
-        return self.clean(flight)
+        elif access in self._clears:
+            self._clears.remove(access)
+        return self.clean(access)
 
     @staticmethod
-    def clean(flight: Flight) -> list[EncodedKey]:
-        """Return the keys of a flight that are not spoiled so far."""
-        if flight.wholly:
+    def clean(access: Access) -> list[EncodedKey]:
+        """Return the keys of an access that are not spoiled so far."""
+        if access.wholly:
             return []
-        return [key for key in flight.keys if key not in flight.spoiled] if flight.spoiled else list(flight.keys)
+        return [key for key in access.keys if key not in access.spoiled] if access.spoiled else list(access.keys)

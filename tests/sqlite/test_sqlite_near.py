@@ -24,7 +24,7 @@ from bad_days.test_interrupts import interrupted_at
 from hitrate import ClosedError, SqliteCache
 from hitrate.entry import Entry
 from hitrate.keys import EncodedKey
-from hitrate.stores.sqlite import connections, near, snapshots
+from hitrate.stores.sqlite import clearing, connections, near, snapshots
 from hitrate.stores.sqlite.near import Near
 from hitrate.testing import Clock
 
@@ -211,7 +211,7 @@ def test_what_was_purged_does_not_come_back_when_the_clock_is_set_back(cache: Co
     cache.set({A: (1, 60), B: (1, None)})
     warm(cache, A, B)
     clock.advance(61)
-    cache._store._keep()  # type: ignore[attr-defined]  # removes the row
+    cache._store._housekeeper.step()  # type: ignore[attr-defined]  # removes the row
     clock.advance(-61)
     assert cache.get([A]) == {}
     assert near_alone(cache, B) == {B: 1}
@@ -256,7 +256,7 @@ def test_a_change_that_is_rolled_back_changes_nothing(cache: Counted) -> None:
     warm(cache, A)
     store: Any = cache._store
     with pytest.raises(ZeroDivisionError):
-        store._transact(lambda transaction: transaction.clear(None) or 1 / 0)
+        store._database.transact(lambda transaction: clearing.clear(transaction, None) or 1 / 0)
     assert cache.get([A]) == {A: 1}
     warm(cache, A)
 
@@ -265,12 +265,12 @@ def test_a_checkpoint_and_a_log_that_begins_anew_change_nothing(cache: Counted) 
     cache.set({A: (1, None)})
     warm(cache, A)
     store: Any = cache._store
-    store._fold()
+    store._housekeeper.fold()
     assert near_alone(cache, A) == {A: 1}
     for number in range(20):
         cache.set({A: (number, None)})
         assert cache.get([A]) == {A: number}
-        store._fold()
+        store._housekeeper.fold()
         assert near_alone(cache, A) == {A: number}
 
 

@@ -10,6 +10,7 @@ import pytest
 
 from hitrate import SqliteCache, StoreError
 from hitrate.stores.sqlite.checkpoints import fold_bulk
+from hitrate.stores.sqlite.clearing import remove_cleared
 from hitrate.stores.sqlite.connections import CHECKPOINT_PAGES
 
 NAMESPACE = ("namespace",)
@@ -27,7 +28,7 @@ def key(number: int) -> Any:
 def opened(path: Path, **options: Any) -> SqliteCache[Any]:
     """A cache whose keeper does nothing by itself."""
     cache = SqliteCache[Any](path=path, on_error="raise", **options)
-    cache._store._keeper.request = lambda: None  # type: ignore[attr-defined]
+    cache._store._housekeeper._keeper.request = lambda: None  # type: ignore[attr-defined]
     return cache
 
 
@@ -65,9 +66,9 @@ def test_most_new_entries_evict_nothing_and_the_limit_holds(path: Path, limit: i
         fill(cache, 0, limit)
         evictions = 0
         for number in range(limit, limit + 200):
-            before = cache._store._evictions  # type: ignore[attr-defined]
+            before = cache._store._writer.evictions  # type: ignore[attr-defined]
             cache.set({key(number): (number, None)})
-            evictions += cache._store._evictions != before  # type: ignore[attr-defined]
+            evictions += cache._store._writer.evictions != before  # type: ignore[attr-defined]
             assert limit - spare <= cache.stats().entries <= limit
         assert evictions <= -(-200 // (spare + 1))
 
@@ -115,15 +116,15 @@ def test_the_hand_passes_a_bounded_number_of_visited_bits(path: Path) -> None:
 
 
 def test_rows_that_were_read_are_told_to_the_file_in_steps(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("hitrate.stores.sqlite._SEEN_AT_MOST", 2000)
-    monkeypatch.setattr("hitrate.stores.sqlite._SEEN_KEPT", 1000)
+    monkeypatch.setattr("hitrate.stores.sqlite.housekeeping.SEEN_AT_MOST", 2000)
+    monkeypatch.setattr("hitrate.stores.sqlite.housekeeping._SEEN_KEPT", 1000)
     with opened(path, max_entries=5000) as cache:
         fill(cache, 0, 5000)
         for start in range(0, 3000, 100):
             cache.get([key(number) for number in range(start, start + 100)])
         store: Any = cache._store
         steps = 0
-        while store._keep():
+        while store._housekeeper.step():
             steps += 1
             assert visited(path) <= 256 * steps
         assert len(store._seen) <= 1000
@@ -133,13 +134,13 @@ def test_rows_that_were_read_are_told_to_the_file_in_steps(path: Path, monkeypat
 def test_rows_that_were_read_are_forgotten_where_no_eviction_is_near(
     path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("hitrate.stores.sqlite._SEEN_AT_MOST", 100)
-    monkeypatch.setattr("hitrate.stores.sqlite._SEEN_KEPT", 50)
+    monkeypatch.setattr("hitrate.stores.sqlite.housekeeping.SEEN_AT_MOST", 100)
+    monkeypatch.setattr("hitrate.stores.sqlite.housekeeping._SEEN_KEPT", 50)
     with opened(path) as cache:
         fill(cache, 0, 200)
         cache.get([key(number) for number in range(200)])
         store: Any = cache._store
-        assert store._keep() is False
+        assert store._housekeeper.step() is False
         assert (len(store._seen), visited(path)) == (0, 0)
 
 
@@ -158,7 +159,7 @@ def test_cleared_rows_go_in_steps(path: Path) -> None:
             cache.set({key(number): (number, None)})
         assert before - 32 + 64 <= left() < before + 64
         before = left()
-        while store._keep():
+        while store._housekeeper.step():
             after = left()
             assert 0 <= before - after <= 256
             before = after
@@ -169,8 +170,8 @@ def test_a_step_ends_when_its_time_is_up(path: Path, monkeypatch: pytest.MonkeyP
     with opened(path) as cache:
         fill(cache, 0, 3000)
         cache.clear()
-        monkeypatch.setattr("hitrate.stores.sqlite.writing._STEP_SECONDS", 0)
-        assert changed_rows(cache, cache._store._keep) < 64  # type: ignore[attr-defined]
+        monkeypatch.setattr("hitrate.stores.sqlite.clearing.STEP_SECONDS", 0)
+        assert changed_rows(cache, cache._store._housekeeper.step) < 64  # type: ignore[attr-defined]
 
 
 def test_a_checkpoint_goes_on_while_others_write_until_little_is_left(path: Path) -> None:
@@ -187,7 +188,7 @@ def test_a_checkpoint_goes_on_while_others_write_until_little_is_left(path: Path
             pages, folded = handle.con.wal_checkpoint(mode=apsw.SQLITE_CHECKPOINT_NOOP)
             return int(pages - folded)
 
-        assert cache._store._use(pages_left) == 0  # type: ignore[attr-defined]
+        assert cache._store._database.use(pages_left) == 0  # type: ignore[attr-defined]
 
 
 def test_a_checkpoint_that_a_reader_is_in_the_way_of_ends(path: Path) -> None:
@@ -197,18 +198,18 @@ def test_a_checkpoint_that_a_reader_is_in_the_way_of_ends(path: Path) -> None:
         reader.execute("SELECT count(*) FROM hitrate_entries").fetchall()
         fill(cache, 1000, 3000)
         rounds: list[int] = []
-        cache._store._use(fold_bulk, lambda: rounds.append(1))  # type: ignore[attr-defined]
+        cache._store._database.use(fold_bulk, lambda: rounds.append(1))  # type: ignore[attr-defined]
         assert len(rounds) <= 2
 
 
 def test_a_step_removes_the_rows_of_many_small_namespaces(tmp_path: Path) -> None:
     with SqliteCache[Any](path=tmp_path / "cache.db") as cache:
         store: Any = cache._store
-        store._keep = lambda: False
+        store._housekeeper.step = lambda: False
         cache.set({((f"n{number}",), str(each)): (1, None) for number in range(40) for each in range(5)})
         cache.clear([(f"n{number}",) for number in range(40)])
-        store._transact(lambda transaction: transaction.remove_cleared(256))
-        left = store._use(lambda handle: handle.execute("SELECT count(*) FROM hitrate_entries").fetchall())
+        store._database.transact(lambda transaction: remove_cleared(transaction, 256))
+        left = store._database.use(lambda handle: handle.execute("SELECT count(*) FROM hitrate_entries").fetchall())
         assert left == [(0,)]
 
 
@@ -230,8 +231,8 @@ def test_where_the_keeper_falls_behind_writes_wait_a_moment_and_fold_nothing(
             assert go_on.wait(60)
             fold_bulk(handle, end_snapshots)
 
-        monkeypatch.setattr("hitrate.stores.sqlite.fold_bulk", fold)
-        monkeypatch.setattr("hitrate.stores.sqlite.time.sleep", pauses.append)
+        monkeypatch.setattr("hitrate.stores.sqlite.housekeeping.fold_bulk", fold)
+        monkeypatch.setattr("hitrate.stores.sqlite.housekeeping.time.sleep", pauses.append)
         many = 0
         while wal_pages(cache) < store._connections.checkpoint_at:
             cache.set({key(many := many + 1): ("x" * 40_000, None)})
@@ -261,8 +262,8 @@ def test_without_a_thread_that_folds_a_write_does(path: Path) -> None:
 def short_wal(monkeypatch: pytest.MonkeyPatch) -> None:
     """The longest -wal file has 500 pages and is folded after 50, and it is looked at each time."""
     monkeypatch.setattr("hitrate.stores.sqlite.checkpoints._WAL_BYTES_AT_LEAST", 500 * 4096)
-    monkeypatch.setattr("hitrate.stores.sqlite._LOOK_AT_WAL_SECONDS", 0.0)
-    monkeypatch.setattr("hitrate.stores.sqlite._PATIENCE_SECONDS", 0.001)
+    monkeypatch.setattr("hitrate.stores.sqlite.housekeeping._LOOK_AT_WAL_SECONDS", 0.0)
+    monkeypatch.setattr("hitrate.stores.sqlite.housekeeping._PATIENCE_SECONDS", 0.001)
     monkeypatch.setitem(CHECKPOINT_PAGES, "normal", 50)
 
 
@@ -279,7 +280,7 @@ def test_a_reader_that_stays_does_not_have_the_wal_grow_without_end(path: Path) 
             nonlocal number
             while number < 2_000:
                 cache.set({key(number): ("x" * 3_000, None)})
-                store._keep()
+                store._housekeeper.step()
                 number += 1
 
         with pytest.raises(StoreError, match="keeps a read transaction open"):
@@ -290,7 +291,7 @@ def test_a_reader_that_stays_does_not_have_the_wal_grow_without_end(path: Path) 
             cache.set({key(1): (2, None), key(2): (2, None)})
         with pytest.raises(StoreError):
             cache.get_or_compute(key(9999), lambda: 1)
-        assert store._keep() is False
+        assert store._housekeeper.step() is False
         assert wal_pages(cache) == pages
         # What removes goes on, and what is there is read.
         number -= 1
@@ -300,7 +301,7 @@ def test_a_reader_that_stays_does_not_have_the_wal_grow_without_end(path: Path) 
         cache.clear()
         assert cache.stats().entries == 0
         reader.execute("COMMIT")
-        store._keep()
+        store._housekeeper.step()
         cache.set({key(1): (1, None)})
         assert cache.get([key(1)]) == {key(1): 1}
         assert wal_pages(cache) < 100

@@ -16,7 +16,7 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 import apsw
 
 from hitrate.keys import EncodedKey
-from hitrate.stores.sqlite.connections import Handle
+from hitrate.stores.sqlite.handle import Handle
 from hitrate.stores.sqlite.schema import LEASES, LEASES_TABLE
 
 Place = tuple[int, bytes]

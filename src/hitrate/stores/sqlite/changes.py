@@ -11,15 +11,18 @@ a damaged file is set aside.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection, Sequence
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
+from hitrate.errors import HitrateError
 from hitrate.exclusive import a_few_lines, held
+from hitrate.keys import EncodedKey
 from hitrate.stores.base import Channel, Listener
 
 if TYPE_CHECKING:
-    from hitrate.stores.sqlite.connections import Connections, Handle
+    from hitrate.stores.sqlite.connections import Connections
+    from hitrate.stores.sqlite.handle import Handle
 
 _NOTHING: Any = SimpleNamespace(commits=SimpleNamespace(value=None))
 """Stands for the wal-index while none is watched."""
@@ -111,3 +114,38 @@ class CommitWatch(Channel):
 
     def after_fork_in_child(self) -> None:
         """Nothing to let go of: it was lost before the fork, with all connections."""
+
+
+class Watches(list[CommitWatch]):
+    """The watches of one store, each told the same."""
+
+    def committed(self, index: Any, before: int) -> None:
+        """This store committed, when the number was ``before``."""
+        for watch in self:
+            watch.committed(index, before)
+
+    def changed(self, keys: Collection[EncodedKey]) -> None:
+        """These keys were written."""
+        for watch in self:
+            watch.listener.changed(keys)
+
+    def cleared(self, names: Sequence[bytes] | None) -> None:
+        """These namespaces were cleared, or all."""
+        for watch in self:
+            watch.listener.cleared(names)
+
+    def cleared_under(self, prefix: bytes) -> None:
+        """The namespaces under a prefix were cleared."""
+        for watch in self:
+            watch.listener.cleared_under(prefix)
+
+    def interrupted(self, error: BaseException) -> None:
+        """After an exception in a change that came from outside, have nobody go by what was told of it."""
+        if not isinstance(error, HitrateError):
+            for watch in self:
+                watch.distrust()
+
+    def lost(self) -> None:
+        """All connections are about to be closed."""
+        for watch in self:
+            watch.lost()

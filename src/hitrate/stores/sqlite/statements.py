@@ -1,0 +1,11 @@
+"""SQL that several jobs need; any other stands where it is used."""
+
+from hitrate.stores.sqlite.rows import ROW_OVERHEAD
+
+BASE = "SELECT base FROM hitrate_namespaces WHERE name = ?"
+AT_SLOT = f"SELECT id, key, length(key) + length(payload) + {ROW_OVERHEAD} FROM hitrate_entries WHERE slot = ?"
+INSERT = "INSERT INTO hitrate_entries VALUES (?, ?, ?, ?, 0, ?, ?, ?, ?, ?, ?)"
+UPDATE = """UPDATE hitrate_entries SET expiry = ?, seconds = ?, checksum = ?, encoding = ?, payload = ? WHERE id = ?"""
+SET_TOTALS = """UPDATE hitrate_entries SET total_entries = ?, total_bytes = ?
+    WHERE id = (SELECT max(id) FROM hitrate_entries)"""
+SIZED = f"SELECT id, length(key) + length(payload) + {ROW_OVERHEAD} FROM hitrate_entries"

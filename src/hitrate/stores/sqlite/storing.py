@@ -1,0 +1,223 @@
+"""What a write does within the file: one entry in few steps, or any changes within a transaction."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from hitrate.entry import Entry, fingerprint
+from hitrate.keys import EncodedKey
+from hitrate.stores.base import Changes
+from hitrate.stores.sqlite import leasing
+from hitrate.stores.sqlite.handle import Handle
+from hitrate.stores.sqlite.limits import Limits, make_room
+from hitrate.stores.sqlite.rows import pack_key, size_of, slot_of, times_of, write_columns
+from hitrate.stores.sqlite.statements import AT_SLOT, BASE, INSERT, SET_TOTALS, UPDATE
+from hitrate.stores.sqlite.totals import read_totals
+from hitrate.stores.sqlite.transaction import Transaction
+
+if TYPE_CHECKING:
+    from hitrate.stores.sqlite.ranks import Ranks
+
+_Change = tuple[int, int, bytes, Entry | None]
+"""Slot, fingerprint, packed key and what to store."""
+
+
+class LastWrite:
+    """What the last write of this process left, good for as long as no other process has written.
+
+    Attributes:
+        bases: of the namespaces written to.
+        totals: what ``read_totals`` would return.
+    """
+
+    def __init__(self) -> None:
+        self.bases: dict[bytes, int] = {}
+        self.totals = (0, 0, 0)
+        self._index: Any = None
+        self._commits = 0
+
+    @property
+    def commit(self) -> tuple[Any, int]:
+        """The wal-index that the last write was counted in, and what its number of commits was before."""
+        return self._index, (self._commits - 1) & 0xFFFFFFFF
+
+    def is_good(self, index: Any) -> bool:
+        """Tell whether it holds, within a write transaction, by the wal-index of its connection."""
+        return index is not None and index is self._index and index.commits.value == self._commits
+
+    def after_commit(self, index: Any, totals: tuple[int, int, int]) -> None:
+        """Note what a commit is about to leave; ``forget`` it if the commit fails."""
+        self.totals = totals
+        self._index = index
+        if index is not None:
+            self._commits = (index.commits.value + 1) & 0xFFFFFFFF
+
+    def forget(self) -> None:
+        """Let the next write look everything up."""
+        self._index = None
+
+
+def store_one(
+    handle: Handle,
+    name: bytes,
+    key: bytes,
+    entry: Entry,
+    now: float,
+    limits: Limits,
+    last: LastWrite,
+    ranks: Ranks | None,
+) -> bool:
+    """Store one entry, the usual write, in fewer steps than a ``Transaction``.
+
+    Returns:
+        False, with nothing changed, if that takes a new namespace or an eviction.
+    """
+    execute = handle.execute
+    index = handle.snapshot.index
+    identity = fingerprint(name, key)
+    packed = pack_key(key)
+    size = size_of(len(packed), len(entry[1]))
+    expiry, times, checksum, encoding = write_columns(identity, entry, now)
+    execute("BEGIN IMMEDIATE")
+    try:
+        # Three statements: joined into one they take SQLite twice as long.
+        if not last.is_good(index):
+            last.bases.clear()
+            last.totals = read_totals(execute)
+        base = last.bases.get(name)
+        if base is None:
+            for (base,) in execute(BASE, (name,)).fetchall():
+                last.bases[name] = base
+        newest, entries, total = last.totals
+        row, old = None, 0
+        if base is not None:
+            slot = base + slot_of(identity)
+            for at_slot, there, its_size in execute(AT_SLOT, (slot,)).fetchall():
+                if there == packed:
+                    row, old = at_slot, its_size
+        if base is None or not entries or total + size - old > limits.bytes or entries + (not row) > limits.entries:
+            last.forget()
+            execute("ROLLBACK")
+            return False
+        total += size - old
+        if row is None:
+            entries += 1
+            newest += 1
+            execute(INSERT, (None, slot, expiry, times, entries, total, checksum, encoding, packed, entry[1]))
+            if ranks is not None:
+                ranks.prepare(handle)
+                ranks.place(execute, newest, entry[3], size)
+        else:
+            execute(UPDATE, (expiry, times, checksum, encoding, entry[1], row))
+            if size != old:
+                execute(SET_TOTALS, (entries, total))
+        last.after_commit(index, (newest, entries, total))
+        execute("COMMIT")
+    except BaseException:
+        last.forget()
+        if handle.con.in_transaction:
+            execute("ROLLBACK")
+        raise
+    return True
+
+
+@dataclass(slots=True)
+class Written:
+    """What a write did beside storing."""
+
+    removed: int = 0
+    expired: int = 0
+    evicted: int = 0
+    too_large: list[tuple[EncodedKey, int]] = field(default_factory=list)
+
+
+def store_many(transaction: Transaction, changes: Changes, now: float, limits: Limits, seen: set[int]) -> Written:
+    """Store and remove entries, after making room for them.
+
+    Args:
+        transaction: the write.
+        changes: what to store, None for what to remove.
+        now: the time.
+        limits: how much the file may hold.
+        seen: the ids of rows that this process has read. Those that are told to the file, or lose to eviction what
+            that is worth, are taken out.
+    """
+    written = Written()
+    transaction.changed += changes
+    kept: list[_Change] = []
+    unleased: list[leasing.Place] = []
+    for (name, key), entry in changes.items():
+        base = transaction.base(name)
+        if base is None:
+            if entry is None:
+                continue
+            base = transaction.new_base(name)
+        identity = fingerprint(name, key)
+        packed = pack_key(key)
+        if entry is None:
+            unleased.append((base + slot_of(identity), packed))
+        elif (size := size_of(len(packed), len(entry[1]))) > limits.bytes:
+            written.too_large.append(((name, key), size))
+            entry = None
+        kept.append((base + slot_of(identity), identity, packed, entry))
+    there = transaction.rows_at([each[0] for each in kept])
+    fresh: dict[tuple[int, bytes], Entry] = {}
+    replaced: set[int] = set()
+    grown = 0
+    for slot, _, packed, entry in kept:
+        row = there.get((slot, packed))
+        if entry is None:
+            if row is not None:
+                transaction.remove([row])
+                written.removed += 1
+            continue
+        size = size_of(len(packed), len(entry[1]))
+        if row is None:
+            grown += size
+            fresh[slot, packed] = entry
+        else:
+            grown += size - row[1]
+            replaced.add(row[0])
+    if transaction.bytes + grown > limits.bytes or transaction.entries + len(fresh) > limits.entries:
+        written.evicted += make_room(transaction, grown, len(fresh), limits, seen, replaced)
+    _store(transaction, kept, now, there, fresh)
+    leasing.end(transaction.handle, unleased)
+    if transaction.bytes > limits.bytes or transaction.entries > limits.entries:  # the batch alone is too much
+        written.evicted += make_room(transaction, 0, 0, limits, seen, set())
+    return written
+
+
+def _store(
+    transaction: Transaction,
+    kept: list[_Change],
+    now: float,
+    there: dict[tuple[int, bytes], tuple[int, int]],
+    fresh: dict[tuple[int, bytes], Entry],
+) -> None:
+    inserted: list[list[Any]] = []
+    for slot, identity, packed, entry in kept:
+        if entry is None:
+            continue
+        expiry, times, checksum, encoding = write_columns(identity, entry, now)
+        if (slot, packed) in fresh:
+            inserted.append([None, slot, expiry, times, None, None, checksum, encoding, packed, entry[1]])
+            transaction.bytes += size_of(len(packed), len(entry[1]))
+        else:
+            row, size = there[slot, packed]
+            transaction.execute(UPDATE, (expiry, times, checksum, encoding, entry[1], row))
+            transaction.bytes += size_of(len(packed), len(entry[1])) - size
+    if inserted:
+        transaction.entries += len(inserted)
+        inserted[-1][4:6] = transaction.entries, transaction.bytes
+        if len(inserted) == 1:
+            transaction.execute(INSERT, inserted[0])
+        else:
+            transaction.handle.con.executemany(INSERT, inserted)
+        transaction.last += len(inserted)
+        if transaction.ranks is not None:
+            first = transaction.handle.con.last_insert_rowid() - len(inserted) + 1
+            for row, columns in enumerate(inserted, first):
+                size = size_of(len(columns[-2]), len(columns[-1]))
+                transaction.ranks.place(transaction.execute, row, times_of(columns[3])[1], size)
+        transaction.totals_are_written()

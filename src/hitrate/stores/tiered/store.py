@@ -1,0 +1,319 @@
+"""The store of tiers: what a cache calls, sync and async, and how it is carried out whatever comes in between."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+import weakref
+from collections.abc import Callable, Collection, Iterator, Sequence
+from contextlib import nullcontext
+from functools import partial
+from typing import Any, TypeVar
+
+from hitrate import forking
+from hitrate.errors import HitrateError, StoreError
+from hitrate.exclusive import held, reentrant
+from hitrate.keys import EncodedKey
+from hitrate.plans import Plan, acarry_out, carry_out
+from hitrate.stores.base import Amounts, Changes, Found, LookedAt, Page, Problem, Store, Usage
+from hitrate.stores.tiered.clearing import clearing, clearing_under
+from hitrate.stores.tiered.leasing import leasing, settling
+from hitrate.stores.tiered.reading import reading
+from hitrate.stores.tiered.tiers import Tiers
+from hitrate.stores.tiered.under_way import Access
+from hitrate.stores.tiered.writing import writing
+
+T = TypeVar("T")
+
+
+class TieredStore(Store):
+    """Keeps entries in several stores.
+
+    Args:
+        stores: near to far.
+        staleness: seconds that a copy may be used while a farther tier does not tell what changes in it.
+        start: the first tier that reads look in; what is before it has been looked in by the cache above.
+        report: is told what failed in one tier, such as ``"read"``, while the others went on; it may raise it.
+        clock: returns the seconds since the epoch.
+        near_hits: returns how many hits the first tier has had, if the cache above looks in it.
+
+    Attributes:
+        lock: guards what the operations share.
+        in_step: tells whether everything that changed was told.
+        catch_up: see ``Tiers.catch_up``.
+    """
+
+    def __init__(
+        self,
+        stores: Sequence[Store],
+        *,
+        staleness: float,
+        start: int,
+        report: Callable[[str, StoreError], None],
+        clock: Callable[[], float],
+        near_hits: Callable[[], int] = lambda: 0,
+    ) -> None:
+        self.offers = frozenset.intersection(*(store.offers for store in stores))
+        self._tiers = tiers = Tiers(
+            stores, staleness=staleness, start=start, report=report, clock=clock, near_hits=near_hits
+        )
+        self._exclusive = tiers.exclusive
+        self._far = tiers.far
+        self.lock = tiers.lock
+        self.in_step = tiers.in_step
+        self.catch_up = tiers.catch_up
+        _stores.add(self)
+
+    # Reading
+
+    def get(self, keys: Sequence[EncodedKey], start: int | None = None) -> Sequence[Found]:
+        if self._exclusive.must_not_wait():  # a finaliser asks: it is told, and leaves no copies
+            doubts = self._far.debts.doubts
+            return [None if doubts(key) else self._far.store.get([key])[0] for key in keys]
+        if self._passes(keys):
+            try:
+                return self._far.store.get(keys)
+            except StoreError as error:
+                self._tiers.report("read", error)
+                return [None] * len(keys)
+        access = Access(dict.fromkeys(keys), (), writes=False)
+        return self._carried(access, reading(self._tiers, keys, access, start))
+
+    async def aget(self, keys: Sequence[EncodedKey], start: int | None = None) -> Sequence[Found]:
+        if self._passes(keys):
+            try:
+                return await self._far.store.aget(keys)
+            except StoreError as error:
+                self._tiers.report("read", error)
+                return [None] * len(keys)
+        access = Access(dict.fromkeys(keys), (), writes=False)
+        return await self._acarried(access, reading(self._tiers, keys, access, start))
+
+    def _passes(self, keys: Sequence[EncodedKey]) -> bool:
+        """Tell whether a read is to go to the farthest tier alone, which is owed nothing, and to leave no copies."""
+        return self._tiers.sleep.sleeps and self._tiers.sleep.passes(len(keys)) and not self._far.debts
+
+    def look(self, keys: Sequence[EncodedKey]) -> Sequence[Found]:
+        """Do ``get`` in all tiers, also in those that the cache above has looked in."""
+        return self.get(keys, 0)
+
+    async def alook(self, keys: Sequence[EncodedKey]) -> Sequence[Found]:
+        """Do ``look`` without blocking the event loop."""
+        return await self.aget(keys, 0)
+
+    # Writing
+
+    def write(self, changes: Changes) -> int:
+        if self._exclusive.must_not_wait():
+            there = [self._far.store.get([key])[0] for key, entry in changes.items() if entry is None]
+            self._put_off(self.write, changes)
+            return len(there) - there.count(None)
+        access = Access(changes, (), writes=True)
+        return self._carried(access, writing(self._tiers, changes, access))
+
+    async def awrite(self, changes: Changes) -> int:
+        access = Access(changes, (), writes=True)
+        return await self._acarried(access, writing(self._tiers, changes, access))
+
+    def clear(self, namespaces: Sequence[bytes] | None) -> None:
+        if self._exclusive.must_not_wait():
+            self._put_off(self.clear, namespaces)
+            return
+        access = _clear_of(namespaces)
+        self._carried(access, clearing(self._tiers, namespaces, access))
+
+    async def aclear(self, namespaces: Sequence[bytes] | None) -> None:
+        access = _clear_of(namespaces)
+        await self._acarried(access, clearing(self._tiers, namespaces, access))
+
+    def clear_under(self, prefix: bytes) -> None:
+        if self._exclusive.must_not_wait():
+            self._put_off(self.clear_under, prefix)
+            return
+        access = Access((), (), writes=True, prefix=prefix)
+        self._carried(access, clearing_under(self._tiers, prefix, access))
+
+    async def aclear_under(self, prefix: bytes) -> None:
+        access = Access((), (), writes=True, prefix=prefix)
+        await self._acarried(access, clearing_under(self._tiers, prefix, access))
+
+    # Leases
+
+    def lease(self, keys: Sequence[EncodedKey], token: bytes, seconds: float) -> Sequence[float]:
+        if self._exclusive.must_not_wait():
+            raise StoreError("a finaliser asks for a lease within a change of the tiers by this very thread")
+        return carry_out(leasing(self._tiers, keys, token, seconds))
+
+    async def alease(self, keys: Sequence[EncodedKey], token: bytes, seconds: float) -> Sequence[float]:
+        return await acarry_out(leasing(self._tiers, keys, token, seconds))
+
+    def settle(self, results: Changes, token: bytes) -> Collection[EncodedKey]:
+        if self._exclusive.must_not_wait():
+            raise StoreError("a finaliser settles a lease within a change of the tiers by this very thread")
+        access = _settlement(results)
+        return self._carried(access, settling(self._tiers, results, token, access))
+
+    async def asettle(self, results: Changes, token: bytes) -> Collection[EncodedKey]:
+        access = _settlement(results)
+        return await self._acarried(access, settling(self._tiers, results, token, access))
+
+    # Carrying out, whatever comes in between
+
+    def _carried(self, access: Access, plan: Plan[T]) -> T:
+        """Carry out a plan; an exception at any line leaves no access, no lock and no copy in doubt behind."""
+        try:
+            return carry_out(plan)
+        except HitrateError:  # in its turn
+            raise
+        except BaseException:
+            self._interrupted(access)
+            raise
+        finally:
+            self._exclusive.catch_up()
+
+    async def _acarried(self, access: Access, plan: Plan[T]) -> T:
+        """Do ``_carried`` by the async faces."""
+        try:
+            return await acarry_out(plan)
+        except HitrateError:  # in its turn
+            raise
+        except BaseException as error:
+            if isinstance(error, GeneratorExit) and self._exclusive.must_not_wait():  # collected, in another's change
+                self._exclusive.put_off(lambda: held(self.lock, self._tiers.abandon, access))
+            else:
+                self._interrupted(access)
+            raise
+        finally:
+            self._exclusive.catch_up()
+
+    def _interrupted(self, access: Access) -> None:
+        try:
+            held(self.lock, self._tiers.abandon, access)
+            here = threading.get_ident()
+            for given in [given for given, thread in self._tiers.own.copy().items() if thread == here]:
+                self._tiers.own.pop(given, None)
+        finally:
+            while self._exclusive.is_mine():  # a tracer's exception comes even between the last line and the release
+                self.lock.release()
+
+    def _put_off(self, do: Callable[[Any], object], what: Any) -> None:
+        self._exclusive.put_off(partial(do, what))
+
+    # Listing
+
+    def list_page(self, under: bytes, after: Any, limit: int) -> Page:
+        return self._owed_left_out(self._far.store.list_page(under, after, limit))
+
+    async def alist_page(self, under: bytes, after: Any, limit: int) -> Page:
+        return self._owed_left_out(await self._far.store.alist_page(under, after, limit))
+
+    def _owed_left_out(self, page: Page) -> Page:
+        """Leave out what the farthest tier, whose entries count, is still to remove."""
+        with nullcontext() if self._exclusive.must_not_wait() else self.lock:
+            debts = self._far.debts
+            if not debts.any:
+                return page
+            return page._replace(entries=[each for each in page.entries if not debts.doubts((each.name, each.key))])
+
+    # Keeping
+
+    def count_expired(self) -> int:
+        return sum(tier.store.count_expired() for tier in self._tiers.all)
+
+    def remove_expired(self) -> int:
+        return sum(tier.store.remove_expired() for tier in self._tiers.all)
+
+    def check(self, repair: bool, looked_at: LookedAt) -> Iterator[Problem] | None:
+        """Check the farthest tier, whose entries count."""
+        return self._far.store.check(repair, looked_at)
+
+    def compact(self) -> bool:
+        gave = [tier.store.compact() for tier in self._tiers.all]  # each of them, whatever the first says
+        return any(gave)
+
+    # The whole
+
+    @property
+    def limits(self) -> tuple[int | None, int | None]:  # type: ignore[override]
+        """The limits of the farthest tier, which is what ``usage`` tells of."""
+        return self._far.store.limits
+
+    def usage(self) -> Usage:
+        """Return what the farthest tier that answers holds."""
+        failed = []
+        for tier in reversed(self._tiers.all):
+            try:
+                return tier.store.usage()
+            except StoreError as error:
+                failed.append(error)
+        raise failed[0]
+
+    def expired(self, keys: Sequence[EncodedKey]) -> Sequence[bool]:
+        return self._far.store.expired(keys)
+
+    async def aexpired(self, keys: Sequence[EncodedKey]) -> Sequence[bool]:
+        return await self._far.store.aexpired(keys)
+
+    def removals(self) -> tuple[int, int]:
+        return self._far.store.removals()
+
+    def add_counts(self, amounts: Amounts) -> bool:
+        return self._far.store.add_counts(amounts)
+
+    def read_counts(self) -> Amounts | None:
+        return self._far.store.read_counts()
+
+    def close(self) -> None:
+        """Pay what can be, and stop listening; the tiers are the cache's to close."""
+        self._tiers.keeper.stop()
+        if not self._exclusive.must_not_wait():
+            self._tiers.pay()
+        for channel in self._tiers.channels:
+            channel.close()
+
+    async def aclose(self) -> None:
+        await asyncio.to_thread(self.close)
+
+    def after_fork_in_child(self) -> None:
+        """Start anew, as ``Tiers.after_fork_in_child``."""
+        self._tiers.after_fork_in_child()
+
+
+def _clear_of(names: Sequence[bytes] | None) -> Access:
+    return Access((), names if names is None else frozenset(names), writes=True)
+
+
+def _settlement(results: Changes) -> Access:
+    return Access([key for key, entry in results.items() if entry is not None], (), writes=True)
+
+
+_stores: weakref.WeakSet[TieredStore] = weakref.WeakSet()
+_held_over_fork: list[Any] = []
+_forking = reentrant()
+
+
+def _before_fork() -> None:
+    """Hold every lock over a fork."""
+    _forking.acquire()
+    for store in list(_stores):
+        store.lock.acquire()
+        _held_over_fork.append(store)
+
+
+def _after_fork_in_parent() -> None:
+    while _held_over_fork:
+        _held_over_fork.pop().lock.release()
+    _forking.release()
+
+
+def _after_fork_in_child() -> None:
+    while _held_over_fork:
+        store = _held_over_fork.pop()
+        store.after_fork_in_child()
+        store.lock.release()
+    _forking.release()
+
+
+forking.at_fork(
+    forking.Turn.TIERS, before=_before_fork, after_in_parent=_after_fork_in_parent, after_in_child=_after_fork_in_child
+)
