@@ -45,7 +45,7 @@ def always_set(cls: type) -> list[str]:
     if type(attribute(cls, "__setattr__")) is FunctionType:
         return []
     makers = [*_MAKERS]
-    if type(attribute(cls, "__dataclass_fields__")) is dict:  # its __init__ is made, and calls this
+    if type(attribute(cls, "__dataclass_fields__")) is dict:  # its generated __init__ calls __post_init__
         makers.append("__post_init__")
     calls = [call for name in makers if (call := _method(ancestry(cls), name)) is not None]
     names = _set_by(cls, calls) - _deleted_by(cls)
@@ -66,7 +66,7 @@ def _method(among: tuple[type, ...], name: str) -> _Call | None:
 def _set_by(cls: type, calls: list[_Call]) -> set[str]:
     """Return the names that functions always set on their object, themselves or by what they call."""
     names: set[str] = set()
-    waiting, seen = [*calls], {*calls}  # each is looked at once: methods may call each other many times over
+    waiting, seen = [*calls], {*calls}  # each method is looked at once, however often methods call each other
     while waiting:
         for done in _always_done(cls, waiting.pop()):
             if isinstance(done, str):
