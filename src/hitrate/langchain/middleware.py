@@ -93,7 +93,7 @@ class CacheMiddleware(AgentMiddleware[Any, Any, Any]):
         for option, given in (("models", models), ("keep_errors", keep_errors), ("keep_commands", keep_commands)):
             if type(given) is not bool:
                 raise TypeError(f"{option} is True or False, not {given!r} of type {type(given).__name__}")
-        self.tools: Sequence[BaseTool] = ()  # those that a middleware brings
+        self.tools: Sequence[BaseTool] = ()  # LangChain reads this: a middleware may bring tools of its own
         self._cache = cache
         self._models = models
         self._terms = _terms(ttl, lease)
@@ -219,7 +219,7 @@ class CacheMiddleware(AgentMiddleware[Any, Any, Any]):
 
 def _said(error: Exception) -> str:
     if isinstance(error, TypeError):
-        return str(error).removesuffix(f". {ADVICE}")  # which is for callers of functions
+        return str(error).removesuffix(f". {ADVICE}")  # the advice is for cached functions, which have such options
     return f"its key cannot be made: {error!r}"
 
 

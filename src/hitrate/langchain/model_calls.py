@@ -116,7 +116,8 @@ def response_of(stored: Any, request: ModelRequest[Any]) -> ModelResponse[Any]:
     def history() -> set[str]:
         messages = {id(each): each for each in request.messages}
         state = request.state
-        if isinstance(state, dict):  # which another middleware may have cut for the model
+        # the history in the state, since another middleware may have cut the request's messages
+        if isinstance(state, dict):
             messages |= {id(each): each for each in state.get("messages", ()) if isinstance(each, BaseMessage)}
         return {id_ for message in messages.values() for id_ in call_ids(message)}
 
