@@ -17,7 +17,7 @@ from typing import Any
 
 import pytest
 
-from hitrate.testing import CacheContract, Clock, DocumentedContract, WallClock, needs
+from hitrate.testing import CacheContract, Clock, DocumentedContract, WallClock, requirements
 from hitrate.testing.__main__ import main
 from hitrate.testing.report import Promise, Report
 from hitrate.testing.subject import Subject
@@ -376,11 +376,11 @@ def test_a_wrong_command_line_exits_with_2(capsys: pytest.CaptureFixture[str], a
 
 
 def test_what_is_not_installed_is_named(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
-    monkeypatch.setattr(needs, "NEEDED", ("pytest", "not_installed"))
+    monkeypatch.setattr(requirements, "NEEDED", ("pytest", "not_installed"))
     assert main(["a:B"]) == 2
     assert "hitrate.testing needs not_installed: pip install not_installed" in capsys.readouterr().err
     with pytest.raises(ModuleNotFoundError, match="pip install not_installed"):
-        needs.register_contract()
+        requirements.register_contract()
 
 
 def test_the_clocks_need_neither_pytest_nor_hypothesis() -> None:

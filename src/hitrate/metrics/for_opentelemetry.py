@@ -74,7 +74,7 @@ def opentelemetry(
 
 def _trace(cache: ComputingCache[Any], spans: Spans) -> None:
     cache._around = (*cache._around, spans.around)
-    if not isinstance(cache._open_store(), MemoryStore):  # which is asked by other ways, and takes no time
+    if not isinstance(cache._open_store(), MemoryStore):  # memory is read by other methods, in no time
         cache._exchange_within(lambda store: TracedStore(store, spans))
 
 

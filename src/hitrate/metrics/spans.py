@@ -52,7 +52,7 @@ class Spans:
         return self._tracer.start_as_current_span(
             "hitrate.compute",
             attributes=self._attributes(len(flights), (flight.key for flight in flights)),
-            record_exception=False,  # its message may hold what is nobody's business
+            record_exception=False,  # its message may hold secrets
             set_status_on_exception=False,
         )
 
@@ -145,14 +145,14 @@ class Call:
             self._spans.make(self, self._started, error)
 
     def found(self, found: Sequence[Found]) -> Sequence[Found]:
-        """Hear what a read has found, and return it."""
+        """Note what a read has found, and return it."""
         misses = sum(type(each) is not tuple for each in found)
         self.is_hit = not misses
         self.more["hitrate.misses"] = misses
         return found
 
     def granted(self, waits: Sequence[float]) -> Sequence[float]:
-        """Hear what a lease was granted for, and return it."""
+        """Note what a lease was granted for, and return it."""
         self.more["hitrate.granted"] = sum(not wait for wait in waits)
         return waits
 

@@ -8,7 +8,7 @@ import sys
 from collections.abc import Iterable, Sequence
 from typing import Any
 
-from hitrate.testing.needs import missing
+from hitrate.testing.requirements import missing
 from hitrate.testing.subject import Subject, UnusableError
 from hitrate.testing.verdicts import Outcome, Verdict
 
