@@ -17,7 +17,7 @@ try:
 except ModuleNotFoundError as error:
     raise ModuleNotFoundError(
         "hitrate.metrics.opentelemetry needs opentelemetry-api, which is not installed: "
-        "pip install 'hitrate[opentelemetry]'"
+        "pip install '.[opentelemetry]' in hitrate's folder"
     ) from error
 
 from hitrate.metrics.spans import Spans, TracedStore

@@ -16,7 +16,8 @@ try:
     from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily
 except ModuleNotFoundError as error:
     raise ModuleNotFoundError(
-        "hitrate.metrics.prometheus needs prometheus_client, which is not installed: pip install 'hitrate[prometheus]'"
+        "hitrate.metrics.prometheus needs prometheus_client, which is not installed: "
+        "pip install '.[prometheus]' in hitrate's folder"
     ) from error
 
 if TYPE_CHECKING:
