@@ -1,7 +1,7 @@
 """Entries on a Redis or Valkey server, or a cluster of them.
 
 ==================  ====================================================================================================
-``store.py``        ``RedisStore``: what a cache calls. A hit, a set and a read of one namespace go a shorter way here.
+``store.py``        ``RedisStore``: what a cache calls. Fast paths of a hit, a set and a read of one namespace.
 ``connections``     ``clients.py`` (what the program gave, and how to connect like it), ``links.py`` (one connection),
                     ``loop_links.py`` (that of an event loop), ``nodes.py`` (one server), ``servers.py`` and
                     ``cluster.py`` (where a request goes), ``gathering.py`` (reads of one loop go together), ``wire.py``
