@@ -57,7 +57,7 @@ def _read(text: str) -> list[_Layer]:
             layers[list(layers)[-1]].boxes.append(box[1].split("<br/>"))
         elif link := _LINK.match(line):
             links.append((link[1], link[2]))
-        elif line != "end":
+        elif line not in ("direction TB", "end"):  # with TB mermaid has boxes without arrows side by side
             raise ValueError(f"the site cannot draw this line of a diagram: {line!r}")
     names = list(layers)
     if links != list(pairwise(names)):
