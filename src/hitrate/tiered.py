@@ -86,7 +86,7 @@ class TieredCache(ComputingCache[ValueT]):
         self._looks_in = (store, "look")
         self._in_step = store.in_step
         self._near_get: Callable[[Sequence[FullKey]], dict[FullKey, Any]] = _nothing if self._near is None else near.get
-        self._near_hit: Callable[[FullKey], Any] = _missed if self._near is None else self._near._short_way()
+        self._near_hit: Callable[[FullKey], Any] = _missed if self._near is None else self._near._fast_path()
         self._before = {} if self._near is None else self._near._counters.by_name()
 
     @property

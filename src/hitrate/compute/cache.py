@@ -28,7 +28,7 @@ class ComputingCache(Cache[ValueT]):
     _around: tuple[Callable[[Any], Any], ...] = ()
     """Are given each computation's ``Work`` before it is done, and return what is done in its place."""
 
-    def _short_way(self, counts: Counts | None = None) -> Callable[[FullKey], Any] | None:
+    def _fast_path(self, counts: Counts | None = None) -> Callable[[FullKey], Any] | None:
         """Return the fast path of a cached function's hit, from full key to value or ``_MISS``; None for ``get``."""
         return None
 

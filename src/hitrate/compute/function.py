@@ -59,7 +59,7 @@ class _Cached(FunctionWrapper):
         self._looks_closer = terms.looks_closer
         self._remembered: dict[Any, FullKey] = getattr(keys, "remembered", {})
         self._counts = cache._counters.own(cache._name_of(namespace))
-        self._hit = None if self._looks_closer else cache._short_way(self._counts)
+        self._hit = None if self._looks_closer else cache._fast_path(self._counts)
         self._classes = BoundClasses(self) if isinstance(keys, ContentKeys) else None
 
     def key_for(self, *args: Any, **kwargs: Any) -> FullKey:

@@ -182,7 +182,7 @@ class CachedEmbeddings(Embeddings):
             missing = {key: text for key, text in texts.items() if key not in found}
             if not missing:
                 return found
-            once = _Once(self._cache, partial(self._embedded, kind, missing), self._ttl, self._lease)
+            once = _SharedComputation(self._cache, partial(self._embedded, kind, missing), self._ttl, self._lease)
             try:
                 values = yield once, "compute", [*missing]
             except ReentrancyError:
@@ -259,7 +259,7 @@ class _Model:
         return [await self._embeddings.aembed_query(text) for text in texts]
 
 
-class _Once:
+class _SharedComputation:
     """Has a cache compute what it does not hold, once for all who ask at the same time.
 
     Args:

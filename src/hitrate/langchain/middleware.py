@@ -21,7 +21,7 @@ from hitrate.content.options import PLAIN
 from hitrate.content.walking import ADVICE
 from hitrate.langchain.model_calls import kept_of_response, key_of_model_call, response_of
 from hitrate.langchain.saved import Prices, Savings, checked, savings
-from hitrate.langchain.spared import Once, SparedCall
+from hitrate.langchain.spared import LoggedOnce, SparedCall
 from hitrate.langchain.tool_calls import ToolResults, key_of_tool_call, was_interrupted
 
 Seconds = float | timedelta | None
@@ -108,7 +108,7 @@ class CacheMiddleware(AgentMiddleware[Any, Any, Any]):
         self._prices = checked(prices)
         self._name = name
         self._ledger = cache._counters.ledger
-        self._once = Once()
+        self._once = LoggedOnce()
 
     @property
     def name(self) -> str:

@@ -25,7 +25,7 @@ _LOGGED = 100
 """Reasons that one middleware logs, at most."""
 
 
-class Kept(NamedTuple):
+class StoredResult(NamedTuple):
     """What is stored of a result.
 
     Attributes:
@@ -41,7 +41,7 @@ class Kept(NamedTuple):
     content: Any
 
 
-class Once:
+class LoggedOnce:
     """A line that is logged once for each reason."""
 
     def __init__(self) -> None:
@@ -93,11 +93,11 @@ class SparedCall:
     terms: Terms
     handler: Callable[[Any], Any]
     request: Any
-    keep: Callable[[Any, float], Kept | None]
+    keep: Callable[[Any, float], StoredResult | None]
     renew: Callable[[Any, Any], Any]
     account: Account
     started: float
-    once: Once
+    once: LoggedOnce
     _seconds: float = field(default=0.0, init=False)  # how long the handler took
     _began: bool = field(default=False, init=False)
     _ended: bool = field(default=False, init=False)
@@ -202,7 +202,7 @@ class SparedCall:
         if failure is not None or stored is None:
             return False
         try:
-            kept = Kept(*stored)
+            kept = StoredResult(*stored)
             self._result = self.renew(kept.content, self.request)
             self.account.hit(float(kept.seconds), kept.input_tokens, kept.output_tokens, perf_counter() - self.started)
         except Exception as error:

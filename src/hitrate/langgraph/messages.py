@@ -45,7 +45,7 @@ Given = list[list[tuple[str | None, str, tuple[str, ...]]]]
 """The messages in a node's input, list by list: the id of each, a digest of what it says, and its ids of tool calls."""
 
 
-class Kept(NamedTuple):
+class InputMessage(NamedTuple):
     """A message of a node's input that the node edited or removed.
 
     Attributes:
@@ -108,7 +108,7 @@ def with_kept(writes: Any, given: Given) -> Any:
     return deque([*writes, (KEPT, [*kept.values(), *((call,) for call in sorted(calls))])]) if kept or calls else writes
 
 
-def take_kept(writes: Any) -> tuple[list[Kept], list[str]] | None:
+def take_kept(writes: Any) -> tuple[list[InputMessage], list[str]] | None:
     """Take out of the writes of a hit what ``with_kept`` added, and return it; None if it is not what was added.
 
     Returns:
@@ -123,7 +123,7 @@ def take_kept(writes: Any) -> tuple[list[Kept], list[str]] | None:
     for each in added:
         types = tuple(map(type, each)) if type(each) is tuple else ()
         if types == _TYPES_OF_KEPT:
-            kept.append(Kept(*each))
+            kept.append(InputMessage(*each))
         elif types == (str,):
             calls += each
         else:
@@ -131,7 +131,7 @@ def take_kept(writes: Any) -> tuple[list[Kept], list[str]] | None:
     return kept, calls
 
 
-def ids_now(kept: Iterable[Kept], given: Given) -> dict[str, str] | None:
+def ids_now(kept: Iterable[InputMessage], given: Given) -> dict[str, str] | None:
     """Return by the ids of one run's messages the ids that the same messages have in another; None if one is not there.
 
     The same message says the same and stands at the same place, from the end or from the beginning: a policy may

@@ -56,16 +56,16 @@ class Spans:
             set_status_on_exception=False,
         )
 
-    def call(self, what: str, keys: Collection[EncodedKey] = ()) -> Call:
+    def call(self, what: str, keys: Collection[EncodedKey] = ()) -> BackendCall:
         """Return the context of a call of the backend.
 
         Args:
             what: the operation, as the contract of stores calls it.
             keys: what it is about.
         """
-        return Call(self, what, keys)
+        return BackendCall(self, what, keys)
 
-    def make(self, call: Call, started: int, failed: BaseException | None) -> None:
+    def make(self, call: BackendCall, started: int, failed: BaseException | None) -> None:
         """Make the span of a call that has returned or failed.
 
         Args:
@@ -119,7 +119,7 @@ class TracedWork:
         return computed
 
 
-class Call:
+class BackendCall:
     """The context of a call of the backend, which becomes a span when it is left.
 
     Attributes:
@@ -136,7 +136,7 @@ class Call:
         self.is_hit = False
         self.more: _Attributes = {}
 
-    def __enter__(self) -> Call:
+    def __enter__(self) -> BackendCall:
         self._started = time.time_ns()
         return self
 
