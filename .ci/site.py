@@ -15,6 +15,8 @@ from typing import Any
 from mkdocs.exceptions import PluginError
 from mkdocs.structure.files import File, Files
 
+from diagrams import drawn
+
 ROOT = Path(__file__).parent.parent
 
 AT_THE_ROOT = {
@@ -83,7 +85,11 @@ def on_files(files: Files, config: Any) -> Files:
 
 
 def on_page_markdown(markdown: str, page: Any, **_: Any) -> str:
-    """Have links of a page in docs lead to where the pages at the root are in the site."""
+    """Draw a page's diagrams, and have links of a page in docs lead to where the pages at the root are in the site."""
+    try:
+        markdown = drawn(markdown)
+    except ValueError as error:
+        raise PluginError(f"{page.file.src_uri}: {error}") from error
     if page.file.generated_by is not None:
         return markdown
     return _relinked(markdown, f"docs/{page.file.src_uri}", page.file.src_uri)

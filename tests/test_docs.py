@@ -62,6 +62,36 @@ def test_the_site_asks_for_nothing_from_elsewhere() -> None:
     assert re.findall(r"https?://[^\s\"')]+", SITE + (ROOT / "docs/site.css").read_text(encoding="utf-8")) == []
 
 
+def test_the_layers_are_drawn_without_loading_mermaid() -> None:
+    page = (ROOT / "docs/architecture.md").read_text(encoding="utf-8")
+    script = "import sys; sys.path.insert(0, '.ci'); from diagrams import drawn; print(drawn(sys.stdin.read()))"
+    done = subprocess.run(
+        [sys.executable, "-c", script], cwd=ROOT, input=page, capture_output=True, text=True, check=True
+    )
+    (fence,) = re.findall(r"```mermaid\n(.*?)```", page, re.DOTALL)
+    labels = [part for label in re.findall(r'\["(.*?)"\]', fence) for part in label.split("<br/>")]
+    assert "mermaid" not in done.stdout
+    assert labels
+    assert [label for label in labels if f">{label}</text>" not in done.stdout] == []
+
+
+def test_files_that_the_design_names_are_there() -> None:
+    """Each ``name.py``, and each folder of the package, is somewhere in it, or in the folder that is named with it."""
+    pages = [ROOT / "docs/architecture.md", *ROOT.glob("docs/design/*.md")]
+    named = {
+        name
+        for page in pages
+        for name in re.findall(r"[\w/]+\.py\b|\b[a-z_]+(?:/[a-z_]+)*/(?=[`\s])", page.read_text())
+    }
+    there = [
+        f"{path.relative_to(ROOT)}{'/' * path.is_dir()}"
+        for path in [*ROOT.rglob("src/hitrate/**/*"), ROOT / "tests/servers", ROOT / "conformance"]
+    ]
+    there += ["src/hitrate/"]
+    assert len(named) > 50
+    assert [name for name in named if not any(f"/{path}".endswith(f"/{name}") for path in there)] == []
+
+
 @pytest.mark.parametrize("library", LIBRARIES)
 def test_what_is_taken_along_is_told_as_the_page_says(library: str, tmp_path: Path) -> None:
     page = (ROOT / f"docs/moving/{library}.md").read_text(encoding="utf-8")

@@ -17,12 +17,12 @@ from typing import Any
 
 import pytest
 
-from hitrate.testing import CacheContract, Clock, DocumentedContract, WallClock, needs
+from hitrate.testing import CacheContract, Clock, DocumentedContract, WallClock, requirements
 from hitrate.testing.__main__ import main
 from hitrate.testing.report import Promise, Report
 from hitrate.testing.subject import Subject
 from hitrate.testing.trials import try_out
-from hitrate.testing.verdicts import Outcome, Trial, Verdict
+from hitrate.testing.verdicts import Trial, TrialOutcome, Verdict
 
 
 class DictCache:
@@ -222,12 +222,12 @@ BROKEN: dict[type[DictCache], set[str]] = {
 """Caches with faults, and the tests that find them."""
 
 
-def tried(cls: type[DictCache]) -> list[Outcome]:
+def tried(cls: type[DictCache]) -> list[TrialOutcome]:
     return try_out(Subject(f"{__name__}:{cls.__name__}", contract="documented"), seconds=10)
 
 
 @pytest.fixture(scope="module")
-def trials() -> Iterator[dict[type[DictCache], Future[list[Outcome]]]]:
+def trials() -> Iterator[dict[type[DictCache], Future[list[TrialOutcome]]]]:
     """The trials of the broken caches, side by side; the slowest first."""
     with ThreadPoolExecutor(4) as threads:
         yield {cls: threads.submit(tried, cls) for cls in reversed(BROKEN)}
@@ -235,33 +235,33 @@ def trials() -> Iterator[dict[type[DictCache], Future[list[Outcome]]]]:
 
 @pytest.mark.parametrize("cls", BROKEN)
 def test_a_fault_fails_the_promises_it_breaks_and_no_others(
-    trials: dict[type[DictCache], Future[list[Outcome]]], cls: type[DictCache]
+    trials: dict[type[DictCache], Future[list[TrialOutcome]]], cls: type[DictCache]
 ) -> None:
     assert broken(trials[cls].result()) == BROKEN[cls]
 
 
-def test_a_test_that_hangs_is_ended_and_named(trials: dict[type[DictCache], Future[list[Outcome]]]) -> None:
+def test_a_test_that_hangs_is_ended_and_named(trials: dict[type[DictCache], Future[list[TrialOutcome]]]) -> None:
     (promise,) = broken_promises(trials[HangingClear].result())
     assert promise.reasons() == ["async only: it did not end in 10 seconds"]
 
 
-def test_a_test_that_kills_its_process_is_named(trials: dict[type[DictCache], Future[list[Outcome]]]) -> None:
+def test_a_test_that_kills_its_process_is_named(trials: dict[type[DictCache], Future[list[TrialOutcome]]]) -> None:
     (promise,) = broken_promises(trials[DyingClear].result())
     assert promise.reasons() == ["the process died"]
 
 
 def test_a_trial_that_was_interrupted_goes_on_with_the_rest(
-    trials: dict[type[DictCache], Future[list[Outcome]]],
+    trials: dict[type[DictCache], Future[list[TrialOutcome]]],
 ) -> None:
     assert names(trials[DyingClear].result()) == names(trials[SixFaults].result())
 
 
-def broken_promises(outcomes: list[Outcome]) -> list[Promise]:
+def broken_promises(outcomes: list[TrialOutcome]) -> list[Promise]:
     groups = Report.of(outcomes).groups.values()
     return [promise for promises in groups for promise in promises if promise.verdict is Verdict.BROKEN]
 
 
-def broken(outcomes: list[Outcome]) -> set[str]:
+def broken(outcomes: list[TrialOutcome]) -> set[str]:
     """The tests that fail, but for the random one: what it finds, another has found."""
     return {
         outcome.trial.test.rpartition("::")[2].partition("[")[0]
@@ -270,7 +270,7 @@ def broken(outcomes: list[Outcome]) -> set[str]:
     }
 
 
-def names(outcomes: list[Outcome]) -> list[str]:
+def names(outcomes: list[TrialOutcome]) -> list[str]:
     return sorted(outcome.trial.test for outcome in outcomes)
 
 
@@ -376,11 +376,11 @@ def test_a_wrong_command_line_exits_with_2(capsys: pytest.CaptureFixture[str], a
 
 
 def test_what_is_not_installed_is_named(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
-    monkeypatch.setattr(needs, "NEEDED", ("pytest", "not_installed"))
+    monkeypatch.setattr(requirements, "NEEDED", ("pytest", "not_installed"))
     assert main(["a:B"]) == 2
     assert "hitrate.testing needs not_installed: pip install not_installed" in capsys.readouterr().err
     with pytest.raises(ModuleNotFoundError, match="pip install not_installed"):
-        needs.register_contract()
+        requirements.register_contract()
 
 
 def test_the_clocks_need_neither_pytest_nor_hypothesis() -> None:
@@ -424,8 +424,8 @@ def test_a_function_is_not_held_to_options_it_cannot_take() -> None:
 
 def outcome(
     promise: str, verdict: Verdict, reason: str = "", *, case: str = "", face: str = "", order: int = 0
-) -> Outcome:
-    return Outcome(Trial(f"{promise}[{face}-{case}]", "Group", promise, case, face, (0, order)), verdict, reason)
+) -> TrialOutcome:
+    return TrialOutcome(Trial(f"{promise}[{face}-{case}]", "Group", promise, case, face, (0, order)), verdict, reason)
 
 
 def test_a_report_gives_each_promise_a_line_and_a_reason() -> None:

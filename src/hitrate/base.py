@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     ValueT = TypeVar("ValueT", default=Any)
     """The type of a cache's values; of a cache that does not say, any."""
 else:
-    # A default is known to ``typing`` from Python 3.13 on. When the program runs nobody asks for it.
+    # ``typing`` takes a default from Python 3.13 on; only type checkers need it.
     from typing import TypeVar
 
     ValueT = TypeVar("ValueT")

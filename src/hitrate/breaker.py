@@ -18,15 +18,21 @@ BreakerState = Literal["closed", "open", "half-open"]
 
 log = logging.getLogger("hitrate")
 
+FAILURES = 5
+"""Failures in a row that open a breaker."""
+
+FIRST_WAIT = 0.5
+"""Seconds from opening to the first probe; doubled by each probe that fails."""
+
+LONGEST_WAIT = 10.0
+"""Seconds that the wait grows to at most."""
+
 
 class Breaker:
     """Decides which calls to a backend are tried. Knows nothing of the backend; any number of threads may use it.
 
     Args:
         name: what the log lines call the backend; one line is logged when it opens and one when it closes.
-        failures: how many failures in a row open it.
-        wait: seconds from opening to the first probe; doubled by each probe that fails.
-        longest_wait: seconds that the wait grows to at most.
         clock: returns seconds that only grow.
 
     Attributes:
@@ -36,30 +42,17 @@ class Breaker:
     __slots__ = (
         "_clock",
         "_failures",
-        "_limit",
-        "_longest",
         "_name",
         "_probing",
         "_retry_at",
         "_wait",
-        "_waits",
         "closed",
     )
 
-    def __init__(
-        self,
-        name: str,
-        *,
-        failures: int = 5,
-        wait: float = 0.5,
-        longest_wait: float = 10.0,
-        clock: Callable[[], float] = time.monotonic,
-    ) -> None:
+    def __init__(self, name: str, *, clock: Callable[[], float] = time.monotonic) -> None:
         self.closed = True
         self._name = name
-        self._limit = failures
-        self._wait = self._waits = wait
-        self._longest = longest_wait
+        self._wait = FIRST_WAIT
         self._clock = clock
         self._failures = 0
         self._probing = False
@@ -86,7 +79,7 @@ class Breaker:
             now = self._clock()
             if now < self._retry_at:
                 return False
-            self._retry_at = now + self._waits
+            self._retry_at = now + self._wait
             self._probing = True
             return True
 
@@ -96,19 +89,19 @@ class Breaker:
             if not self.closed:
                 if self._probing:
                     self._probing = False
-                    self._waits = min(self._waits * 2, self._longest)
-                    self._retry_at = self._clock() + self._waits
-                return  # a call from before it opened tells nothing new
+                    self._wait = min(self._wait * 2, LONGEST_WAIT)
+                    self._retry_at = self._clock() + self._wait
+                return  # it was begun before the breaker opened, and tells nothing new
             self._failures += 1
-            if self._failures < self._limit:
+            if self._failures < FAILURES:
                 return
             self.closed = False
-            self._waits = self._wait
-            self._retry_at = self._clock() + self._waits
+            self._wait = FIRST_WAIT
+            self._retry_at = self._clock() + self._wait
         log.warning(
             "%s: %d failures in a row, answering without it and probing now and then: %s",
             self._name,
-            self._limit,
+            FAILURES,
             error,
         )
 

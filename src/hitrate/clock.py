@@ -18,7 +18,7 @@ def wall_clock() -> float:
 
 
 class OtherTime:
-    """A clock in the form of the module ``time``: where it is, a hit looks up ``time.time`` for nothing.
+    """A clock in the form of the module ``time``: code that calls ``time.time()`` can be given it at no extra cost.
 
     Args:
         time: returns the seconds since the epoch.

@@ -71,7 +71,7 @@ class Codec:
         return encoded
 
     def namespaces(self, namespaces: Sequence[Namespace]) -> list[Any]:
-        """Encode namespaces that were checked."""
+        """Encode namespaces that have been checked before."""
         return [self.names[namespace] for namespace in namespaces]
 
     def prefix(self, prefix: Namespace) -> Any:
@@ -87,7 +87,7 @@ class Codec:
         """Return one injective byte string for a full key, for serializers that bind a value to it."""
         name, key = encoded_key
         binding = len(name).to_bytes(4, "big") + name + key
-        # No namespace is as long as that, so what is in an envelope passes for no key's plain value.
+        # No namespace has this length, so a value that is bound to an envelope is never taken for a key's plain value.
         return b"\xff\xff\xff\xff" + len(mark).to_bytes(4, "big") + mark.encode() + binding if mark else binding
 
     # Values to encodings and payloads
@@ -187,7 +187,7 @@ def _cautious(serde: SerializerProtocol) -> Callable[[tuple[str, bytes]], Any]:
     """Return the ``loads_typed`` of a serializer; it raises when the encoding is in an envelope."""
     loads = serde.loads_typed
     if type(serde).__module__.startswith("hitrate."):
-        return loads  # it refuses what it does not know
+        return loads  # our own serializer refuses encodings that it does not know
 
     def cautious(data: tuple[str, bytes]) -> Any:
         if data[0].startswith(MARK):

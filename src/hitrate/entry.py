@@ -20,10 +20,10 @@ ENCODING_CODES = {DEFAULT_ENCODING: 0, "writes": 1, "bytes": 2, "null": 3}
 
 _PREFIXES_AT_MOST = 1024
 _prefixes: dict[float, bytes] = {}
-"""What is hashed before a payload of the default encoding, for the expiries of late. To spell a float takes longer than
-the rest of a checksum; entries that were stored together share theirs."""
+"""By expiry, what is hashed before a payload of the default encoding, for recent expiries. To write a float as text
+takes longer than the rest of a checksum, and entries that were stored together share their expiry."""
 
-# The usual encodings, without an expiry, are told apart at less cost than by another hash.
+# Without an expiry the usual encodings are told apart by a constant, which costs less than hashing them.
 _SALTS = {DEFAULT_ENCODING: 0, "writes": 0x9E3779B97F4A7C15}
 
 
@@ -116,7 +116,7 @@ def checksum(identity: int, encoding: str, payload: bytes, expiry: float | None)
     if expiry is None and encoding in _SALTS:
         identity ^= _SALTS[encoding]
     else:
-        # What a file holds may be an int, too: equal to a float that is spelled otherwise, as 0.0 is to -0.0.
+        # A file may hold an int, or -0.0, which equals a float that is written differently.
         usual = type(expiry) is float and expiry > 0.0 and encoding == DEFAULT_ENCODING
         prefix = _prefixes.get(expiry) if usual else None  # type: ignore[arg-type]
         if prefix is None:

@@ -102,7 +102,7 @@ class Watch:
         self._cache = cache
         self._of_tiers = hasattr(cache, "tiers")
         self._is_logged = False
-        # By encoded key the reason that a miss of it has from now on, or when it expires if it is there.
+        # By encoded key: why a read of it will miss from now on or, if it is stored, when it expires.
         self._fates: OrderedDict[Any, Why | float] = OrderedDict()
 
     def tell(self, *told: Any, **more: Any) -> None:
@@ -114,7 +114,7 @@ class Watch:
                 self._is_logged = True
                 log.warning("%s.events: the hook failed (logged once)", type(self._cache).__name__, exc_info=True)
 
-    # What became of keys
+    # Why keys are missing
 
     def left(self, name: Any, key: Any, why: Why) -> None:
         """Note why an entry left, or was not taken: the store tells it."""
@@ -198,7 +198,7 @@ class Watch:
                 self._note([encoded], "refused")
                 self.tell("set", *full_key, "refused", seconds, "", str(notes.problems[full_key]))
             elif error is not None:
-                if not notes.problems:  # else it is only of the same batch
+                if not notes.problems:  # if there are, this one is only of the same batch, and was not refused itself
                     self.tell("set", *full_key, "failed", seconds, "", str(error))
             elif notes.failure is not None:
                 self.tell("set", *full_key, "failed", seconds, "failed", str(notes.failure))
@@ -263,7 +263,7 @@ class Watch:
 
 
 def watch(cache: Any, hook: Hook | None) -> None:
-    """Have a cache tell a hook, or nobody for None.
+    """Have a cache call a hook with its events; None for no hook.
 
     Raises:
         TypeError: the hook cannot be called.
@@ -300,11 +300,11 @@ def _noting_problems(original: Callable[[FullKey, Any], None]) -> Callable[[Full
 
 
 def _noting_failures(original: Callable[..., None]) -> Callable[..., None]:
-    def failed(doing: str, error: Any, count: int = 1) -> None:
+    def failed(doing: str, error: Any) -> None:
         notes = noting.get()
         if notes is not None and doing != "read of an entry":
             notes.failure = error
-        original(doing, error, count)
+        original(doing, error)
 
     return failed
 

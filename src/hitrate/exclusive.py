@@ -1,16 +1,16 @@
-"""Locks that bear what comes in between: a finaliser, a signal handler, an exception at any line.
+"""Locks that withstand a finaliser, a signal handler or an exception at any line.
 
 The collector runs finalisers, and a signal its handler, at nearly any step, on a thread that may be in the midst of a
 change; what they ask of a cache must wait neither for a lock that this very thread holds, nor for one whose holder
-waits for this thread. So there is an order among locks, and nobody waits against it:
+waits for this thread. So there is an order among locks, and no thread waits against it:
 
 1. the ``Exclusive`` of tiers, under which copies in memory are changed,
 2. the ``Exclusive`` of any other store,
 3. what takes longer than some lines and is a step of those: opening a file, the one connection of ``:memory:``,
-4. ``a_few_lines``, one lock for all the rest, under which nobody waits for anything.
+4. ``a_few_lines``, one lock for all the rest, under which no thread waits for anything.
 
-Whoever holds one waits for those further down alone. What a finaliser asks for and would have to wait for all the same
-is put off until the change that it came in between is done.
+A thread that holds one of them waits only for those further down. What a finaliser asks for and would have to wait for
+all the same is put off until the change that it came in between is done.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ S = TypeVar("S")
 log = logging.getLogger("hitrate")
 
 a_few_lines: Any = threading.RLock()
-"""Guards what is done in a few lines, in which nobody waits for a lock, a thread or an answer.
+"""Guards what is done in a few lines, which wait for no lock, thread or answer.
 
 One for all, so that a finaliser within such lines finds that its own thread has what it needs.
 """
@@ -84,7 +84,7 @@ def within_step() -> bool:
 
 
 def within_change() -> bool:
-    """Tell whether this thread holds any lock of ours: a finaliser is asking."""
+    """Tell whether this thread holds any lock of hitrate's: then a finaliser is asking."""
     return within_step() or held_here() is not None
 
 
@@ -121,7 +121,8 @@ class Signal:
 
     def set(self) -> None:
         self._set = True
-        if self._told.empty():  # also if a call was interrupted between these lines: nobody else would tell
+        # also after a call that was interrupted between these lines: no other call would wake the waiter
+        if self._told.empty():
             self._told.put(None)
 
     def clear(self) -> None:
@@ -211,11 +212,11 @@ class Exclusive:
         while self.waiting and not self.must_not_wait():
             try:
                 change = self.waiting.popleft()
-            except IndexError:  # another thread was faster
+            except IndexError:  # another thread took the last
                 return
             try:
                 change()
-            except Exception as error:  # it concerns nobody who is there
+            except Exception as error:  # whoever asked for the change is gone
                 when_free(log.warning, "what was asked for within a change failed: %s", error)
 
 
@@ -237,7 +238,7 @@ _local = threading.local()
 
 
 def _catching_up() -> _CatchingUp:
-    # One step takes its place: a finaliser may come between two, and ask for it.
+    # setdefault in one call: a finaliser may run between two lines, and ask for it.
     mine: _CatchingUp = _local.__dict__.get("mine") or _local.__dict__.setdefault("mine", _CatchingUp())
     return mine
 
@@ -253,7 +254,7 @@ def held_here() -> Exclusive | None:
 def when_free(do: Callable[..., object], *args: Any) -> None:
     """Call a function now or, if this thread is in the midst of a change, after that.
 
-    Log lines go this way: a handler has a lock, and whoever holds that may be the thread of a finaliser, too.
+    Log lines go this way: a log handler has a lock, and a thread that holds it may run a finaliser that waits for us.
     """
     change = held_here()
     if change is None:

@@ -31,8 +31,8 @@ _LOOKED_AT = 10_000
 _NEAREST = 3
 
 
-class _Call(NamedTuple):
-    """What was asked about."""
+class _AskedAbout(NamedTuple):
+    """The call, or the key, that ``explain`` was asked about."""
 
     full_key: FullKey
     parts: tuple[Part, ...]
@@ -87,10 +87,10 @@ def explain(cache: Cache[Any], call: Any) -> Explanation:
 # What was asked about
 
 
-def _asked(cache: Cache[Any], call: Any) -> _Call:
+def _asked(cache: Cache[Any], call: Any) -> _AskedAbout:
     if isinstance(call, tuple):
         full_key = plain_key(call)  # it raises
-        return _Call(full_key, remembered(full_key[1]))
+        return _AskedAbout(full_key, remembered(full_key[1]))
     args: tuple[Any, ...] = ()
     kwargs: dict[str, Any] = {}
     function = call
@@ -110,7 +110,7 @@ def _asked(cache: Cache[Any], call: Any) -> _Call:
         notes.append(f"note: the function keeps its results in another cache, {function._cache!r}")
     if isinstance(function._keys, OwnKeys):
         notes.append("note: a key= of the program's own makes its keys, and only that knows what they are made of")
-    return _Call(full_key, parts, ".".join(name_of(function._function)), tuple(notes))
+    return _AskedAbout(full_key, parts, ".".join(name_of(function._function)), tuple(notes))
 
 
 def _notes_of_run() -> tuple[str, ...]:
@@ -171,7 +171,7 @@ def _looked_up_in(cache: Cache[Any], tier: Cache[Any], full_key: FullKey) -> tup
 # Its neighbours
 
 
-def _neighbours(cache: Cache[Any], asked: _Call) -> _Neighbours:
+def _neighbours(cache: Cache[Any], asked: _AskedAbout) -> _Neighbours:
     namespace = asked.full_key[0]
     # A version ends a namespace, and what LangGraph's have in the middle tells two nodes apart.
     under = namespace[:2] if asked.function else namespace[:1]
@@ -199,7 +199,7 @@ def _neighbours(cache: Cache[Any], asked: _Call) -> _Neighbours:
     )
 
 
-def _nearest(asked: _Call, others: list[EntryInfo], here: list[EntryInfo]) -> list[NearEntry]:
+def _nearest(asked: _AskedAbout, others: list[EntryInfo], here: list[EntryInfo]) -> list[NearEntry]:
     namespace, key = asked.full_key
     same = [NearEntry(each.namespace, each.key, ()) for each in others if each.key == key]
     if not asked.parts:

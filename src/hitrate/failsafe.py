@@ -1,4 +1,4 @@
-"""Which failures become misses: the world's, counted and logged, unless the caller asked to see them."""
+"""Which failures become misses: those of a backend, counted and logged, unless the caller wants them raised."""
 
 from __future__ import annotations
 
@@ -35,23 +35,22 @@ class Failsafe:
         self._name = name
         self._last_line: dict[str, float] = {}
 
-    def failed(self, doing: str, error: HitrateError, count: int = 1) -> None:
+    def failed(self, doing: str, error: HitrateError) -> None:
         """Count a failure, log it at most once a minute for each kind, and raise it if that was asked for.
 
         Args:
             doing: what failed, such as ``"read"``.
             error: why.
-            count: how many entries it concerns.
 
         Raises:
             HitrateError: the given error, with ``on_error="raise"``.
         """
-        self._counters.errors += count
+        self._counters.errors += 1
         if self._raises:
             raise error
         kind = f"{doing} {type(error).__name__}"
         now = time.monotonic()
         if now - self._last_line.get(kind, -_SECONDS_BETWEEN_LINES) >= _SECONDS_BETWEEN_LINES:
-            # That a cache is read-only is its program's wish, and is said once.
+            # The program itself asked for a read-only cache: one line is enough.
             self._last_line[kind] = math.inf if isinstance(error, ReadOnlyError) else now
             when_free(log.warning, "%s: %s failed, going on without the cache: %s", self._name, doing, error)

@@ -1,8 +1,8 @@
 """What happens at a fork, in which order.
 
-A child has the memory of its parent and none of its other threads. So locks are held over a fork, lest a child inherit
-one from a thread that is not there; and in the child, connections and threads are begun anew. Where a system does not
-fork, nothing of this happens.
+A child has the memory of its parent and none of its other threads. So locks are held over a fork, so that a child
+inherits none that a thread of the parent holds; and in the child connections and threads are begun anew. Where a system
+does not fork, nothing of this happens.
 """
 
 from __future__ import annotations
@@ -19,10 +19,10 @@ log = logging.getLogger("hitrate")
 
 
 class Turn(IntEnum):
-    """Whose turn it is: from last to first before a fork, and from first to last after it.
+    """The order of hooks: from last to first before a fork, and from first to last after it.
 
-    Before a fork that is the order in which locks are taken at any time (``exclusive.py``), so that nobody waits for
-    one whose holder waits for another that is held already.
+    Before a fork that is the order in which locks are always taken (``exclusive.py``), so that no thread waits for a
+    lock whose holder waits for one that is already held.
     """
 
     LINES = 0
@@ -40,7 +40,7 @@ class Turn(IntEnum):
 
 
 class Forked(Protocol):
-    """What begins anew in a child."""
+    """An object that begins anew in a forked child."""
 
     def after_fork_in_child(self) -> None:
         """Forget the threads, locks and connections of the parent; no other thread is there yet."""

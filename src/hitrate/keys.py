@@ -60,7 +60,7 @@ def after_all_under(encoded: bytes) -> bytes:
 
 
 def decode_text(raw: bytes) -> str:
-    """Return the str that ``encode_text`` was given."""
+    """Return the text of an encoding that ``encode_text`` made."""
     return raw.decode("utf-8", "surrogatepass")
 
 

@@ -1,8 +1,8 @@
 """Counters that outlive the process: what a cache counted is added to those in its backend every few seconds.
 
 One thread does it for all caches of the process, and closing a cache and the end of the program do the rest; no hit
-waits for it. What cannot be told is told with the next step, for a step tells all that was not told yet. Of a process
-that is killed the last seconds are lost.
+waits for it. What a backend did not take is added with the next step, since a step adds everything that was not added
+yet. Of a process that is killed the last seconds are lost.
 """
 
 from __future__ import annotations
@@ -52,7 +52,7 @@ class Lifetime:
         _told_of.add(self)
         try:
             _thread.start()
-        except RuntimeError as error:  # no thread is to be had, or the interpreter is about to exit
+        except RuntimeError as error:  # the system has no thread to spare, or the interpreter is about to exit
             log.debug("counters are told later: %s", error)
 
     def tell(self) -> None:
@@ -65,7 +65,7 @@ class Lifetime:
             if owed:
                 if cache._store.add_counts(owed):
                     self._note_told(owed)
-                else:  # its backend keeps none: they are those of this process
+                else:  # its backend keeps no counters: they are those of this process
                     _told_of.discard(self)
         except (StoreError, ClosedError) as error:
             level = log.debug if self._is_logged else log.info
@@ -105,7 +105,7 @@ class Lifetime:
             self.tell()
 
     def after_fork_in_child(self) -> None:
-        """What was counted before the fork is the parent's to tell."""
+        """Leave to the parent what was counted before the fork."""
         self._telling = threading.Lock()
         self._told = {}
         cache = self._cache()
@@ -180,7 +180,7 @@ def totals_of(amounts: Amounts) -> dict[str, Any]:
 def _namespace(name: bytes) -> Namespace | None:
     try:
         return decode_namespace(name)
-    except (ValueError, IndexError):  # that of the rest, or written by hand
+    except (ValueError, IndexError):  # the name under which the rest is summed, or one written by hand
         return None
 
 
@@ -202,7 +202,7 @@ def _tell_all() -> None:
     for lifetime in list(_told_of):
         try:
             lifetime.tell()
-        except Exception as error:  # the next step tells it
+        except Exception as error:  # the next step adds it
             log.debug("counters were not told to a backend: %r", error)
 
 

@@ -1,4 +1,4 @@
-"""Listing what a cache holds: a page of the store after the other, written once for both faces.
+"""Listing what a cache holds: one page of the store after the other, written once for the sync and async methods.
 
 Between two pages nothing is held, neither a lock nor a transaction: whoever lists may take any time, and stop.
 """
@@ -100,7 +100,7 @@ class Listing:
         for name, key, size, created, expiry, seconds in page.entries:
             try:
                 namespace, text = self._full_key(name, key)
-            except (ValueError, IndexError):  # no key that was ever encoded, and so none that a get could find
+            except (ValueError, IndexError):  # no encoding of a key, so that no get could find it
                 continue
             yield EntryInfo(namespace, text, size, created, expiry, seconds)
 

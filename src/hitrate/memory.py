@@ -193,7 +193,7 @@ class InMemoryCache(ComputingCache[ValueT]):
         """Asynchronously get the cached values for the given keys; as ``get``, which never waits here."""
         return InMemoryCache.get(self, keys)  # not that of a subclass, which has been here already
 
-    def _short_way(self, counts: Counts | None = None) -> Callable[[FullKey], Any]:
+    def _fast_path(self, counts: Counts | None = None) -> Callable[[FullKey], Any]:
         """Return a function that serves a hit with less ado than ``get``, which must be asked about what it misses.
 
         It returns the value of a key whose entry is in the form that serves its hits best, and ``_MISS`` for any other.

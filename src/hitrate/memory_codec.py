@@ -16,7 +16,7 @@ from hitrate.serde.packing import is_packed_floats, pack_floats
 from hitrate.stores.space import ENTRY_OVERHEAD, Held
 
 FLOATS = "floats"
-"""A list of floats, as far as the length of its payload tells; no encoding that leaves memory."""
+"""The encoding of a payload that is as long as a list of floats; it is never used outside memory."""
 
 
 class MemoryCodec(Codec):

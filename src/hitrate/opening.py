@@ -147,7 +147,7 @@ def _plan(home: ModuleType, url: str) -> tuple[Any, dict[str, Any], dict[str, An
             f"{said} names no cache; a URL begins with one of {known}; for a file write sqlite:///cache.db"
         )
     if scheme not in ("memory", "sqlite") and not url.partition(":")[2].startswith("//"):
-        # With one slash user and password would be taken for a path, which is no secret.
+        # With one slash only, user and password would be taken for a path, and be shown.
         raise ValueError(f"a URL of {_CLASSES[scheme]} begins with {scheme}:// and not with {scheme}: alone")
     cls = getattr(home, _CLASSES[scheme])
     known_options = _FROM_TEXT.keys() & _parameters(cls)
@@ -164,11 +164,12 @@ def _plan(home: ModuleType, url: str) -> tuple[Any, dict[str, Any], dict[str, An
     if scheme in ("memory", "sqlite"):
         if rest:
             options_known = ", ".join(sorted(known_options))
-            near = get_close_matches(rest[0][0], known_options, 1)  # one of our own names: it can be said
+            # an option of hitrate's own, so the message may show it
+            near = get_close_matches(rest[0][0], known_options, 1)
             meant = f"; is {near[0]} meant?" if near else ""
             raise ValueError(f"the URL of {_CLASSES[scheme]} gives an option that is none of {options_known}{meant}")
         return cls, _place(scheme, url, parts.netloc, parts.path), options
-    # An @ stays as it is, for the class tells by it that a password was cut.
+    # An @ is not quoted: by it the class notices that a password was cut.
     query = urlencode(rest, safe="@")
     driver = urlunsplit((_REDIS_NAMES.get(scheme, scheme), parts.netloc, parts.path, query, parts.fragment))
     if not driver.partition(":")[2].startswith("//"):  # urlunsplit drops an empty host

@@ -1,4 +1,4 @@
-"""Plans: what an operation asks of whom, one thing after the other, written once for both faces.
+"""Plans: an operation as a generator of the calls that it makes, written once for the sync and the async methods.
 
 A plan whose event loop is closed ends when the collector comes upon its coroutine: at any line of any thread, perhaps
 one that holds the very lock that the plan's end needs. So such a plan is kept, and ended by whoever carries out the
@@ -18,7 +18,7 @@ from hitrate.failsafe import log
 T = TypeVar("T")
 
 Call = tuple[Any, ...]
-"""A store, or what else has both faces, the name of its method in the sync face, and the arguments."""
+"""A store or another object with sync and async methods, the name of its sync method, and the arguments."""
 
 Plan = Generator[Call, Any, T]
 """Yields calls, is sent what they returned or thrown how they failed, and returns the result."""
@@ -29,7 +29,7 @@ def carry_out(plan: Plan[T], interrupted: BaseException | None = None) -> T:
 
     Args:
         plan: what to do.
-        interrupted: what came in between, for the plan to end what it began.
+        interrupted: the exception that interrupted the plan; it is thrown into it, so that it ends what it began.
     """
     if _forsaken:
         _end_forsaken()
@@ -53,7 +53,7 @@ def carry_out(plan: Plan[T], interrupted: BaseException | None = None) -> T:
 
 
 async def acarry_out(plan: Plan[T], interrupted: BaseException | None = None) -> T:
-    """Carry out a plan by the async faces of those it calls; as ``carry_out``."""
+    """Carry out a plan by the async methods of those that it calls; as ``carry_out``."""
     if _forsaken:
         _end_forsaken()
     send: Callable[[Any], Call] = plan.send if interrupted is None else plan.throw
@@ -72,7 +72,7 @@ async def acarry_out(plan: Plan[T], interrupted: BaseException | None = None) ->
                 value, send = error, plan.throw
     except StopIteration as end:
         _under_way.pop(under_way, None)
-        del under_way  # before what it refers to, and so nothing is told of that
+        del under_way  # dropped before the carrier, so that its callback is not called
         result: T = end.value
         return result
     except GeneratorExit:  # its event loop was closed: the plan is ended by others
@@ -87,18 +87,18 @@ async def acarry_out(plan: Plan[T], interrupted: BaseException | None = None) ->
 
 
 class _Carrier:
-    """Lives as long as the coroutine that carries out a plan, and is known to be gone whatever ended that."""
+    """Lives as long as the coroutine that carries out a plan: a weak reference tells when that is gone."""
 
     __slots__ = ("__weakref__",)
 
 
 _under_way: dict[weakref.ref[_Carrier], Plan[Any]] = {}
-"""Those that event loops carry out: held here, so that the collector does not end one before its coroutine."""
+"""The plans that event loops carry out: held here, so that the collector does not end one before its coroutine."""
 
 _forsaken: deque[weakref.ref[_Carrier]] = deque()
-"""Which of them have lost their coroutine, to an event loop that was closed or to an interrupt, and are to be ended.
+"""The plans that lost their coroutine, because an event loop was closed or by an interrupt, and are to be ended.
 
-It takes the place of a callback in Python, in which an interrupt would reach nobody.
+The weak references call this deque's ``append``, not a function in Python: there an interrupt would be lost.
 """
 
 
@@ -111,12 +111,12 @@ def _end_forsaken() -> None:
         try:
             if plan is not None:
                 plan.close()
-        except Exception as error:  # it concerns nobody who is there
+        except Exception as error:  # its caller is gone, and nobody waits for this plan
             log.debug("what a closed event loop left could not be ended: %r", error)
 
 
 def _end_all() -> None:
-    """End what is under way as the interpreter exits: nobody goes on with it."""
+    """End the plans that are under way as the interpreter exits: no loop goes on with them."""
     _forsaken.extend(_under_way)
     _end_forsaken()
 

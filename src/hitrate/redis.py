@@ -16,8 +16,8 @@ from hitrate.stores.redis import RedisStore
 class RedisCache(ComputingCache[ValueT]):
     """A cache on a Redis or Valkey server or cluster, for any number of threads, event loops, processes and machines.
 
-    Nothing is sent before the first call. The face that the client does not have is made from the same settings, and so
-    are all connections: the client's own are left alone.
+    Nothing is sent before the first call. From the settings of a sync client the async methods get connections, too,
+    and the other way round; the client's own connections are left alone.
 
     Args:
         client: a URL (``redis://``, ``rediss://``, ``unix://``), or a client of redis-py or valkey-py, sync or async:

@@ -15,7 +15,7 @@ REFRESH: Final = 2
 
 
 class _Open(NamedTuple):
-    """What is open in one context: the ``with`` blocks, the outer ones first, and what they come to."""
+    """The ``with`` blocks that are open in one context, the outer ones first, with their scope and mode combined."""
 
     blocks: tuple[Block, ...] = ()
     scope: str = ""
@@ -68,8 +68,8 @@ class Block:
             if blocks[number] is self:
                 _open_these(blocks[:number] + blocks[number + 1 :])
                 return
-        # It is not open here: an async generator was closed by another task than the one that ran it, and the context
-        # that it was open in has ended.
+        # The block is not open in this context: another task closed the async generator, and the context of the task
+        # that ran it has ended.
 
 
 def _open_these(blocks: tuple[Block, ...]) -> None:

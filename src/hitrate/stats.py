@@ -114,8 +114,8 @@ COUNTED = ("hits", "misses", "sets", "deletes", "evictions", "seconds_saved")
 class Counts:
     """The running counts of one namespace.
 
-    Each is changed by a single ``+=`` of a number at hand, which CPython's global lock makes one step: it switches
-    threads at calls and jumps, and there must be none to the right of it, for the count is loaded before that.
+    Each is changed by a single ``+=`` of a number at hand, within which CPython switches no threads. There must be no
+    call to the right of it, because the count is loaded first and a call may switch.
     """
 
     __slots__ = COUNTED
@@ -133,7 +133,7 @@ NO_COUNTS = Counts()
 
 
 class OwnCounts(Counts):
-    """What a cached function counts on its short way, beside what is counted of its namespace.
+    """What a cached function counts on its fast path, beside what is counted of its namespace.
 
     When it is gone, that has been added to the counts of the namespace.
 
@@ -149,7 +149,7 @@ class OwnCounts(Counts):
 
     def __del__(self) -> None:
         whole = getattr(self, "whole", None)
-        if whole is not None:  # else an interrupt came before it was made
+        if whole is not None:  # if it is None, an interrupt came before it was made
             hits, saved = self.hits, self.seconds_saved
             whole.hits += hits
             whole.seconds_saved += saved
@@ -182,7 +182,7 @@ class Counters(dict[Any, Counts]):
         return self.rest if len(self) >= COUNTED_NAMESPACES else self.setdefault(name, Counts())
 
     def own(self, name: Any) -> OwnCounts:
-        """Return counts for a cached function's short way, which count for its namespace, too."""
+        """Return counts for a cached function's fast path, which count for its namespace, too."""
         counts = OwnCounts(self[name])
         self._own.add(counts)
         return counts
@@ -221,7 +221,7 @@ class Counters(dict[Any, Counts]):
         if len(names) == stored:
             for name in names:
                 self[name].sets += 1
-        else:  # some were too large, and it is not known which
+        else:  # some were too large, and the store does not say which
             counts = self._of_all(names)
             counts.sets += stored
 
@@ -238,7 +238,7 @@ class Counters(dict[Any, Counts]):
 
     def by_name(self) -> dict[Any, Counts]:
         """Return the counts by namespace as they are now, those of the rest under None, but none that are zero."""
-        own = list(self._own)  # held, so that none is added to the others meanwhile
+        own = list(self._own)  # a copy that holds them, so that none is added to the others meanwhile
         found: dict[Any, Counts] = {}
         names = {id(counts): name for name, counts in list(self.items())}
         for counts in (*list(self.values()), self.rest):

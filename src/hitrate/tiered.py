@@ -86,7 +86,7 @@ class TieredCache(ComputingCache[ValueT]):
         self._read_call = (store, "look")
         self._in_step = store.in_step
         self._near_get: Callable[[Sequence[FullKey]], dict[FullKey, Any]] = _nothing if self._near is None else near.get
-        self._near_hit: Callable[[FullKey], Any] = _missed if self._near is None else self._near._short_way()
+        self._near_hit: Callable[[FullKey], Any] = _missed if self._near is None else self._near._fast_path()
         self._before = {} if self._near is None else self._near._counters.by_name()
 
     @property
@@ -98,7 +98,7 @@ class TieredCache(ComputingCache[ValueT]):
 
     def get(self, keys: Sequence[FullKey]) -> dict[FullKey, ValueT]:
         """Get the cached values for the given keys; as ``Cache.get``."""
-        # With less ado than `aget`, for most reads end here.
+        # Fast path: most reads end here.
         if type(keys) is not list:
             keys = _listed(keys)
         if not self._in_step() and not self._store.catch_up():
@@ -109,7 +109,7 @@ class TieredCache(ComputingCache[ValueT]):
                 value = self._near_hit(key)
                 if value is not _MISS:
                     return {key: value}
-            except (LookupError, TypeError, ValueError, ClosedError):  # below it is told what is wrong, if anything is
+            except (LookupError, TypeError, ValueError, ClosedError):  # the usual path below raises what is wrong
                 pass
         try:
             values: dict[FullKey, ValueT] = self._near_get(keys)
@@ -139,7 +139,7 @@ class TieredCache(ComputingCache[ValueT]):
         except (DecodeError, ClosedError):  # a farther tier may do better, and tells if it does not
             return {}
 
-    # The whole
+    # The cache as a whole
 
     @overload
     def stats(self, *, by: None = None, lifetime: bool = False) -> CacheStats: ...

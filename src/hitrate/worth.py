@@ -45,7 +45,7 @@ class Median:
         self.seconds = 0.0
 
     def add(self, seconds: float) -> None:
-        """Heed what an entry took; 0 if that is not known."""
+        """Move the median towards the seconds that an entry took; 0, not known, moves nothing."""
         if seconds > 0:
             median = self.seconds or seconds
             self.seconds = median * _MEDIAN_STEP if seconds > median else median / _MEDIAN_STEP
@@ -86,7 +86,7 @@ class Worth(Generic[GroupT]):
 
     @property
     def queues(self) -> list[deque[Any]]:
-        """All places, for whoever lets go of them."""
+        """All places, for a caller that frees them in steps."""
         return [*self._queues.values()]
 
     def add(self, group: GroupT, key: Any, seconds: float, size: int) -> int:
@@ -150,7 +150,7 @@ class Worth(Generic[GroupT]):
                 hits = min(hits + HITS_PER_TURN, HITS_AT_MOST)
             now = self._median.rank(hits, seconds, size)
             self._level = max(self._level, priority)
-            # It was read, or replaced by something of more worth.
+            # It was read meanwhile, or replaced by a value of more worth.
             if (visited or now > rank) and looks < allowed:
                 visit_noted(group, key)
                 self._queue(now, group, key, number, hits)

@@ -108,7 +108,7 @@ def test_a_closed_cache_is_told(cache: Any) -> None:
         lambda: cache.get_or_compute_many([], lambda keys: {}),
         lambda: run(cache.aget_or_compute(KEY, lambda: 1)),
         lambda: run(cache.aget_or_compute_many([], lambda keys: {})),
-        lambda: cache._computing.anew(KEY, lambda: 1, cache._terms(None, None)),
+        lambda: cache._computing.recompute(KEY, lambda: 1, cache._terms(None, None)),
     ]
     for call in calls:
         with pytest.raises(ClosedError):

@@ -132,7 +132,7 @@ def test_without_its_libraries_it_names_the_extra(tmp_path: Path) -> None:
     (tmp_path / "uvicorn.py").write_text("raise ModuleNotFoundError('No module named uvicorn', name='uvicorn')")
     done = serve(fill(tmp_path / "c.db"), env={**os.environ, "PYTHONPATH": str(tmp_path)})
     assert done.returncode == 2
-    assert "pip install 'hitrate[inspect]'" in done.stderr
+    assert "pip install '.[inspect]' in hitrate's folder" in done.stderr
 
 
 def test_a_file_that_grows_is_listed_anew(tmp_path: Path) -> None:

@@ -47,7 +47,8 @@ def serve_command(url: str, port: int, allow_delete: bool, prices: tuple[Price, 
         from hitrate.inspect.serving import Site
     except ModuleNotFoundError as error:
         raise Failure(
-            f"the inspector needs {error.name}, which is not installed: pip install 'hitrate[inspect]'", MISUSE
+            f"the inspector needs {error.name}, which is not installed: pip install '.[inspect]' in hitrate's folder",
+            MISUSE,
         ) from error
     with reading(url) as cache:
         inspector = inspector_of(

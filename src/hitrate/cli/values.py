@@ -48,7 +48,9 @@ def _decompressed(encoding: str, payload: bytes) -> tuple[str, bytes]:
     try:
         from hitrate.serde.zstd import ZstdSerializer
     except ImportError as error:
-        raise DecodeError("it is compressed, and the extra hitrate[zstd] is not installed") from error
+        raise DecodeError(
+            "it is compressed, and the extra zstd is not installed: pip install '.[zstd]' in hitrate's folder"
+        ) from error
     return encoding.removeprefix("zstd+"), ZstdSerializer().decompressed(payload)
 
 

@@ -24,9 +24,11 @@ class BoundClasses:
         self._known: WeakKeyDictionary[type, tuple[Any, ...]] = WeakKeyDictionary()
 
     def __getitem__(self, cls: type) -> Any:
-        """Return what stands for a class that is the first argument of a call; itself if it is an argument like others.
+        """Return what stands in a key for a class that is a call's first argument; the class itself if it is a plain
+        argument.
 
-        It stays what it was with the first call, for a class that counts something in an attribute.
+        It is worked out at the first call and kept, so that a class which counts something in an attribute keeps its
+        keys.
         """
         known = self._known.get(cls)
         if known is None:
@@ -44,7 +46,7 @@ class BoundClasses:
 
 
 def _reference_of(cls: type) -> tuple[Any, ...]:
-    """Return the name of a class, which is enough for one of a module.
+    """Return the name of a class, which is enough for a class of a module.
 
     Classes that a function makes share a name; what they have of their own tells them apart.
     """
@@ -57,6 +59,6 @@ def _reference_of(cls: type) -> tuple[Any, ...]:
             continue
         try:
             settings[attribute] = stable_key(value)
-        except (TypeError, ValueError, RecursionError):  # it cannot be part of a key, as a method
+        except (TypeError, ValueError, RecursionError):  # such as a method: it cannot be part of a key
             continue
     return (*name, settings)

@@ -28,8 +28,8 @@ class ComputingCache(Cache[ValueT]):
     _around: tuple[Callable[[Any], Any], ...] = ()
     """Are given each computation's ``Work`` before it is done, and return what is done in its place."""
 
-    def _short_way(self, counts: Counts | None = None) -> Callable[[FullKey], Any] | None:
-        """Return what serves a hit with less ado than ``get``; None in a cache whose hits cost more than the ado."""
+    def _fast_path(self, counts: Counts | None = None) -> Callable[[FullKey], Any] | None:
+        """Return the fast path of a cached function's hit, from full key to value or ``_MISS``; None for ``get``."""
         return None
 
     # Computing
@@ -149,11 +149,11 @@ class ComputingCache(Cache[ValueT]):
         if self._computes is None:
             from hitrate.compute.computing import Computing
 
-            vars(self).setdefault("_computes", Computing(self))  # one step: all threads have the same
+            vars(self).setdefault("_computes", Computing(self))  # atomic: all threads get the same one
         computing: Computing = self.__dict__["_computes"]
         return computing
 
-    # Removing: what is being computed began before, and is not to be stored
+    # Removals: what was being computed when a key was removed must not be stored
 
     def _removing(self, keys: Sequence[FullKey]) -> None:
         if self._computes is not None:

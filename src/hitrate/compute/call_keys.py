@@ -44,7 +44,7 @@ class ContentKeys:
         self.identity = identity
         self._namespace = namespace
         self._of_function: KeyOptions | None = None
-        if identity.is_complete:  # else at the first call
+        if identity.is_complete:  # if it is not, this is made at the first call
             self._of_function = options.of_function(identity.digest())
         self._name = getattr(function, "__qualname__", repr(function))
         try:
@@ -73,10 +73,10 @@ class ContentKeys:
         """
         if kwargs or (runs.is_used and runs.current_scope()):
             return self._namespace, self._key(args, kwargs)
-        # 1, 1.0 and True are equal, and one key of a dict.
+        # The types are part of it because 1, 1.0 and True are equal, and would be one key of the dict.
         try:
             return self.remembered[args, *map(type, args)]
-        except Exception:  # noqa: S110 - or they cannot be hashed: their own __hash__ may raise anything
+        except Exception:  # noqa: S110 - not remembered, or it cannot be hashed: a __hash__ may raise anything
             pass
         full_key = (self._namespace, self._key(args, kwargs))
         if self._of_function is not None and _is_small(args):

@@ -1,4 +1,4 @@
-"""Computing what a cache does not hold, once: for one key or many, in both faces."""
+"""Computing what a cache does not hold, once: for one key or many, by sync and async methods."""
 
 from __future__ import annotations
 
@@ -26,14 +26,14 @@ if TYPE_CHECKING:
     from hitrate.compute.cache import ComputingCache
 
 _NOTHING: Any = object()
-"""In the place of a value: ask the cache again."""
+"""Returned in place of a value: the caller is to ask the cache again."""
 
 _APART: Any = object()
-"""In the place of a value: ask the cache again, and then compute it alone."""
+"""Returned in place of a value: the caller is to ask the cache again, and then to compute the value alone."""
 
 
 class Computing:
-    """What computes for one cache.
+    """Computes for one cache.
 
     Args:
         cache: where the values are kept.
@@ -55,7 +55,7 @@ class Computing:
     def one(self, full_key: FullKey, compute: Callable[[], Any], terms: Terms, *, alone: bool = False) -> Any:
         """Return the value of a key, computing it on this thread if nobody else does, or in any case if ``alone``."""
         if runs.is_used and (mode := runs.current_mode()):
-            return compute() if mode == runs.BYPASS else self.anew(full_key, compute, terms)
+            return compute() if mode == runs.BYPASS else self.recompute(full_key, compute, terms)
         while True:
             seen = self.flights.landed
             if terms.looks_closer:
@@ -67,24 +67,24 @@ class Computing:
             else:
                 for value in self.cache.get((full_key,)).values():
                     return value
-            value = self._computed_in_flight(full_key, compute, terms, seen, alone=alone)
+            value = self._by_flight(full_key, compute, terms, seen, alone=alone)
             if value is _APART:
                 alone = True
             elif value is not _NOTHING:
                 return value
 
     def missed(self, full_key: FullKey, compute: Callable[[], Any], terms: Terms, seen: int) -> Any:
-        """Return the value of a key that was missed, when so many flights had landed; as ``one`` then."""
-        value = self._computed_in_flight(full_key, compute, terms, seen)
+        """Return the value of a key that was missed; ``seen``: how many flights had landed before that read."""
+        value = self._by_flight(full_key, compute, terms, seen)
         if value is _NOTHING or value is _APART:
             return self.one(full_key, compute, terms, alone=value is _APART)
         return value
 
-    def anew(self, full_key: FullKey, compute: Callable[[], Any], terms: Terms) -> Any:
+    def recompute(self, full_key: FullKey, compute: Callable[[], Any], terms: Terms) -> Any:
         """Compute the value of a key whether it is in the cache or not, and return it."""
-        return self._computed_in_flight(full_key, compute, terms, anew=True)
+        return self._by_flight(full_key, compute, terms, anew=True)
 
-    def _computed_in_flight(
+    def _by_flight(
         self,
         full_key: FullKey,
         compute: Callable[[], Any],
@@ -118,7 +118,7 @@ class Computing:
         """Return the value of a key, computing it in a task if nobody else does, or in any case if ``alone``."""
         if runs.is_used and (mode := runs.current_mode()):
             if mode == runs.REFRESH:
-                return await self.aanew(full_key, compute, terms)
+                return await self.arecompute(full_key, compute, terms)
             computed = await _one_awaited(full_key, compute)([full_key])
             return computed[full_key]
         while True:
@@ -132,24 +132,24 @@ class Computing:
             else:
                 for value in (await self.cache.aget((full_key,))).values():
                     return value
-            value = await self._aflown(full_key, compute, terms, seen, alone=alone)
+            value = await self._aby_flight(full_key, compute, terms, seen, alone=alone)
             if value is _APART:
                 alone = True
             elif value is not _NOTHING:
                 return value
 
     async def amissed(self, full_key: FullKey, compute: Callable[[], Any], terms: Terms, seen: int) -> Any:
-        """Return the value of a key that was missed, when so many flights had landed; as ``aone`` then."""
-        value = await self._aflown(full_key, compute, terms, seen)
+        """Return the value of a key that was missed; as ``missed``."""
+        value = await self._aby_flight(full_key, compute, terms, seen)
         if value is _NOTHING or value is _APART:
             return await self.aone(full_key, compute, terms, alone=value is _APART)
         return value
 
-    async def aanew(self, full_key: FullKey, compute: Callable[[], Any], terms: Terms) -> Any:
+    async def arecompute(self, full_key: FullKey, compute: Callable[[], Any], terms: Terms) -> Any:
         """Compute the value of a key whether it is in the cache or not, and return it."""
-        return await self._aflown(full_key, compute, terms, anew=True)
+        return await self._aby_flight(full_key, compute, terms, anew=True)
 
-    async def _aflown(
+    async def _aby_flight(
         self,
         full_key: FullKey,
         compute: Callable[[], Any],
@@ -181,7 +181,7 @@ class Computing:
         for flight in flights:
             await flight.await_()
         if not _has_ended_well(task):
-            await asyncio.wait([task])  # it has nothing left to do but to end; or an interrupt ends this loop
+            await asyncio.wait([task])  # it ends at once, unless an interrupt ends this loop
         failure = task.result()  # CancelledError, if it was cancelled and this caller was not
         if failure is not None:
             raise failure
@@ -252,7 +252,7 @@ class Computing:
     # Old values
 
     def _looking(self, full_key: FullKey, terms: Terms) -> Plan[Look | None]:
-        """Look for the value of a key, which may be stale or an exception, count it, and tell who watches."""
+        """Look for the value of a key, which may be stale or an exception; count it, and tell the hook for events."""
         watch = self.cache._watch
         look = self._look(full_key, terms)
         return (yield from look) if watch is None else (yield from watch.looking(full_key, look))
@@ -292,12 +292,12 @@ class Computing:
         )
 
     def _refreshing(self, found: Look, full_key: FullKey, flights: list[Flight], work: Work, terms: Terms) -> Run:
-        terms = terms._replace(cache_errors=())  # an old value is better
+        terms = terms._replace(cache_errors=())  # if it fails, the old value is served on, and not the exception
         return Run(self, flights, work, terms, newer_than=found.fresh_until, patient=False)
 
     def _refresh(self, found: Look, full_key: FullKey, compute: Callable[[], Any], terms: Terms) -> None:
-        """Replace an old value, unless somebody does already."""
-        led.set(())  # in a context of its own: the computation that saw the old value does not wait for it
+        """Replace an old value, unless a flight for its key is under way."""
+        led.set(())  # this context is the refresh's own: the computation that saw the old value does not wait for it
         full_key = plain_key(full_key)
         boarding = Boarding(None)
         try:
@@ -311,8 +311,8 @@ class Computing:
             self.flights.leave(boarding)
 
     async def _arefresh(self, found: Look, full_key: FullKey, compute: Callable[[], Any], terms: Terms) -> None:
-        """Replace an old value, unless somebody does already."""
-        led.set(())  # as above
+        """Replace an old value, unless a flight for its key is under way."""
+        led.set(())  # as in _refresh
         full_key = plain_key(full_key)
         boarding = Boarding(asyncio.get_running_loop())
         try:
@@ -362,13 +362,13 @@ class Computing:
         await self._refresher.aclose()
 
     def after_fork_in_child(self) -> None:
-        """Forget what other threads are doing: they are not here."""
+        """Forget what threads of the parent were computing: the child does not have them."""
         self.flights.after_fork_in_child()
         self._refresher.after_fork_in_child()
 
 
 async def _carried(plan: Plan[None]) -> Exception | None:
-    """Carry out a plan in a task of its own; return how it failed, for whoever is there to be told."""
+    """Carry out a plan in a task of its own; return how it failed, for a caller that still waits."""
     try:
         await acarry_out(plan)
     except Exception as error:

@@ -1,4 +1,5 @@
-"""What belongs to one run of a program that hosts ours, and so is nobody else's: its control flow, and its answers.
+"""What belongs to one run of a host, such as LangGraph, and must not reach other runs: its control flow, and its
+answers.
 
 LangGraph stops a run by raising in a node (``interrupt``), and answers that run's question when it is resumed. Neither
 may reach another run that asked for the same key. The hosts are looked up among the imported modules, never imported.
@@ -10,7 +11,7 @@ import sys
 from typing import Any
 
 _CONTROL_FLOW = (
-    ("langgraph.errors", "GraphBubbleUp"),  # interrupts, commands to a parent graph
+    ("langgraph.errors", "GraphBubbleUp"),  # raised for interrupts and for commands to a parent graph
     ("concurrent.futures", "CancelledError"),  # asyncio's is no `Exception` anyhow
     ("celery.exceptions", "TaskPredicate"),  # Retry, Ignore, Reject: what becomes of the task that raised it
     ("unittest", "SkipTest"),  # pytest's are no `Exception`
@@ -19,7 +20,7 @@ _CONTROL_FLOW = (
 
 
 def is_control_flow(error: BaseException) -> bool:
-    """Tell whether an exception is for its own caller alone: it is no ``Exception``, or a host steers a run by it."""
+    """Tell whether an exception is for its own caller alone: no ``Exception``, or one by which a host steers a run."""
     if not isinstance(error, Exception):
         return True
     for module, name in _CONTROL_FLOW:

@@ -1,8 +1,8 @@
 """Single flight in a process: whoever misses a key that is being computed waits for that result.
 
 The idea and the name are those of groupcache's ``singleflight``. A flight is led by the thread, or carried out by the
-task, that found nothing; any number of threads and of tasks of any event loops wait for it. It is no longer found once
-it has landed, so what its keys are asked for afterwards is read from the cache or computed anew.
+task, that found nothing; any number of threads and of tasks of any event loops wait for it. Once it has landed it is no
+longer found: later calls for its keys read the cache or compute anew.
 """
 
 from __future__ import annotations
@@ -29,21 +29,22 @@ from hitrate.exclusive import a_few_lines, held, within_change, within_lines
 _GIL: bool = getattr(sys, "_is_gil_enabled", lambda: True)()
 
 _LOOK_SECONDS = 1.0
-"""How often those who wait look whether anyone still leads the flight: a loop that was closed tells nobody."""
+"""Seconds between two looks of a waiter whether its flight still has a leader: a loop that is closed wakes no one."""
 
 _blocked: dict[asyncio.AbstractEventLoop | None, set[Boarding]] = {}
-"""The calls that block event loops while they wait: until then none of the tasks of these goes on."""
+"""By event loop the calls that block it while they wait: until they return, none of the loop's tasks goes on."""
 
 led: ContextVar[tuple[Flight, ...]] = ContextVar("hitrate_flights", default=())
-"""The flights that this thread or task is computing, for those that it calls to know."""
+"""The flights that this thread or task computes; read to detect a computation that waits for itself."""
 
 
 class Outcome:
     """How a flight ended: with a value, with an exception, or with neither (``AGAIN``, ``APART``).
 
     Args:
-        value: what was computed, the caller's own who led the flight.
-        copy: makes a value of their own for those who waited; None if the value is shared, since it has no copy.
+        value: what was computed; it belongs to the caller that led the flight.
+        copy: makes a value of its own for each caller that waited; None if the value is shared, since it cannot be
+            copied.
         error: what was raised.
     """
 
@@ -69,10 +70,10 @@ class Outcome:
 
 
 AGAIN = Outcome()
-"""Nothing was learnt (whoever computed was cancelled): those who wait are to ask again."""
+"""The flight brought no result (its computation was cancelled): those who wait are to ask again."""
 
 APART = Outcome()
-"""What was raised was for the one who computed: those who wait are to ask again, each on its own."""
+"""What was raised was meant for the caller that computed: those who wait are to ask again, each on its own."""
 
 LEFT_OUT = Outcome()
 """The function that computes many left this one out."""
@@ -146,7 +147,7 @@ class Flight:
         self.companions: list[Flight] = [self]
         self.lease: bytes | None = None
         self.revoked = False
-        # A task computes it, and its caller waits as others do.
+        # If a task computes it, the caller that started the task waits as others do.
         self.waiters: set[Boarding] | None = None if leader.loop is None else {leader}
         self.asks: set[Boarding] | None = None
         self.outcome: Outcome | None = None
@@ -155,7 +156,7 @@ class Flight:
 
     @property
     def waiting(self) -> int:
-        """How many wait for it."""
+        """The number of calls that wait for it."""
         return len(self.waiters or ())
 
     @property
@@ -167,29 +168,30 @@ class Flight:
 
     def land(self, outcome: Outcome) -> None:
         """End the flight and wake those who wait."""
-        # No lock: who waits adds itself first and looks for the outcome then, here it is the other way round.
+        # No lock: a waiter adds itself and then looks for the outcome; here the outcome is set before the waiters are
+        # woken.
         if self.outcome is None:
             self.outcome = outcome
         while self._wakes:
             try:
                 wake = self._wakes.pop()
-            except IndexError:  # somebody else lands it, too
+            except IndexError:  # another thread lands it, too
                 return
             wake()
 
     def _when_landed(self, wake: Callable[[], object]) -> bool:
-        """Have a function called when it has landed; return False if it has, and the function need not be called."""
+        """Have a function called when the flight lands; return False if it has landed already."""
         self._wakes.append(wake)
         return self.outcome is None
 
     def forget_others(self) -> None:
-        """Forget who waits: after a fork they are not here, nor can a lock that one of them held be had."""
+        """Forget who waits: a forked child has none of these threads, and their locks would stay locked."""
         self._wakes = []
         self.waiters = None
 
     def wait(self) -> Outcome:
         """Wait on this thread until it has landed."""
-        woken = threading.Lock()  # its own: an `Event` has a lock that a finaliser, landing this flight, could wait for
+        woken = threading.Lock()  # not an Event: a finaliser that lands this flight could wait for its lock
         woken.acquire()
         if self._when_landed(woken.release):
             while not woken.acquire(timeout=_LOOK_SECONDS) and self.outcome is None:
@@ -209,7 +211,7 @@ class Flight:
 
         def landed() -> None:
             if asyncio._get_running_loop() is loop and asyncio.current_task(loop) is not None:
-                wake()  # in a step of one of the loop's tasks: it looks for what is ready before it sleeps
+                wake()  # we are in a step of the loop: it looks for callbacks that are ready before it sleeps
                 return
             try:
                 loop.call_soon_threadsafe(wake)
@@ -231,15 +233,15 @@ class Flights:
     """The flights of one cache.
 
     Attributes:
-        landed: how many have landed. Whoever read it before looking into the cache, found nothing and then leads a
-            flight need not look again if it is unchanged.
+        landed: how many have landed. A call that read this before it missed the cache, and now leads a flight, need not
+            look into the cache again if the number is unchanged.
         forsaken: leases to be given back, as full key and token, of computations that ended where nothing could be
             awaited: their event loop was closed.
     """
 
     def __init__(self) -> None:
         self._flights: dict[FullKey, Flight] = {}
-        self._alone: set[Flight] = set()  # those that nobody else takes part in
+        self._alone: set[Flight] = set()  # those that no other call may join
         self._by_loop: dict[asyncio.AbstractEventLoop, set[Flight]] = {}
         self.landed = 0
         self.forsaken: deque[tuple[FullKey, bytes]] = deque()
@@ -252,7 +254,7 @@ class Flights:
         Args:
             boarding: of the call; the flights are noted there, and it is to be given to ``leave`` in any case.
             keys: full keys, none of them twice.
-            anew: whether to begin them all: what is under way began too early.
+            anew: whether to begin a flight for each, though others are under way: those began too early.
             alone: those of the keys to begin flights for that nobody else takes part in.
 
         Raises:
@@ -261,11 +263,12 @@ class Flights:
         if self._by_loop:
             self._let_go_of_closed_loops()
         if within_lines():
-            # A finaliser, within a change of flights: whoever it waited for could not land.
+            # A finaliser runs within a change of flights: a flight that it waited for could not land.
             alone = keys
             boarding.nested = True
         elif self._flights and boarding.loop is None and within_change():
-            # A finaliser, within a change of a store: whoever computes that may be waiting to make one, too.
+            # A finaliser runs within a change of a store: the thread that computes may be waiting to change that store,
+            # too.
             alone = keys
             boarding.nested = True
         with a_few_lines: self._board(boarding, keys, anew, alone)  # fmt: skip  # noqa: E701
@@ -285,7 +288,7 @@ class Flights:
                 if blocked is not None and not anew and any(each.loop is blocked for each in awaited):
                     raise _reentrancy(key, "a task of this very event loop computes it; await aget_or_compute instead")
                 if not anew and any(each.thread == boarding.thread is not None for each in awaited):
-                    # A finaliser, on a thread that is about to compute that: it must not wait for itself.
+                    # A finaliser runs on a thread that is about to compute this: it must not wait for itself.
                     alone = (*(other for other in keys if other in alone), key)
                     boarding.nested = True
         for key in keys:
@@ -298,7 +301,7 @@ class Flights:
             if flight is not None and (anew or not flight.alive):
                 flight.revoked = True
             flight = Flight(key, boarding)
-            boarding.mine.append(flight)  # before others find it
+            boarding.mine.append(flight)  # before other calls can find it
             if boarding.loop is not None:
                 self._by_loop.setdefault(boarding.loop, set()).add(flight)
             if key in alone:
@@ -356,18 +359,18 @@ class Flights:
                 continue
             deserted.add(flight.task)
             for each in flight.companions:
-                each.revoked = True  # a removal of its key would not find it any more
-                self._forget(each)  # nobody is to wait for it from here on
+                each.revoked = True  # since a removal of its key would no longer find it
+                self._forget(each)  # from here on no call may begin to wait for it
         return deserted
 
     def remove(self, flight: Flight) -> None:
-        """Have a flight found no more. What it stored is stored by now."""
+        """Take a flight away, so that no call finds it any more. What it had to store is stored by now."""
         self.landed += 1
         flights, key = self._flights, flight.key
         if flight.loop is not None or self._alone:
             held(a_few_lines, self._forget, flight)
         elif _GIL:
-            # CPython switches threads only at calls and backward jumps: this is one step.
+            # No thread switch can happen in this line; see the head of stores/memory.py.
             if key in flights and flights[key] is flight: del flights[key]  # fmt: skip  # noqa: E701
         elif flights.get(key) is flight:
             held(a_few_lines, self._forget, flight)
@@ -396,7 +399,7 @@ class Flights:
                     flight.companions = []
 
     def forsake(self, flight: Flight) -> None:
-        """Note the lease of a flight that nobody goes on with, if it has one, for others to give back."""
+        """Note the lease of a flight whose computation has ended without giving it back; a later call does."""
         token, flight.lease = flight.lease, None
         if token is not None:
             self.forsaken.append((flight.key, token))
@@ -412,7 +415,7 @@ class Flights:
                 flight.revoked = True
 
     def after_fork_in_child(self) -> None:
-        """Forget the flights of threads that are not here."""
+        """Forget the flights of threads of the parent, which the child does not have."""
         for flight in self._flights.values():
             flight.forget_others()
         self._flights = {}
@@ -421,7 +424,7 @@ class Flights:
 
 
 def _awaited_by(flight: Flight) -> set[Flight]:
-    """Return a flight and all that it waits for, near and far. The lock is held."""
+    """Return a flight and all flights that it waits for, directly or not. The caller holds the lock."""
     found = {flight}
     level = [flight]
     while level:

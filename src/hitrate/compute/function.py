@@ -59,7 +59,7 @@ class _Cached(FunctionWrapper):
         self._looks_closer = terms.looks_closer
         self._remembered: dict[Any, FullKey] = getattr(keys, "remembered", {})
         self._counts = cache._counters.own(cache._name_of(namespace))
-        self._hit = None if self._looks_closer else cache._short_way(self._counts)
+        self._hit = None if self._looks_closer else cache._fast_path(self._counts)
         self._classes = BoundClasses(self) if isinstance(keys, ContentKeys) else None
 
     def key_for(self, *args: Any, **kwargs: Any) -> FullKey:
@@ -88,7 +88,7 @@ class _Cached(FunctionWrapper):
         return self._keys.explained(args, kwargs)
 
     def _to_compute(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Callable[[], Any]:
-        return partial(self._function, *args, **kwargs)  # takes no frame, and recursion goes deeper
+        return partial(self._function, *args, **kwargs)  # takes no frame, so recursion may go deeper
 
 
 class _Function(_Cached):
@@ -100,7 +100,8 @@ class _Function(_Cached):
         """Return the result for these arguments, from the cache or by calling the function."""
         if self._hit is not None and not kwargs and not (runs.is_used and runs.is_particular()):
             try:
-                # As ``_keys`` does; to map takes a quarter of the whole hit.
+                # The same keys as in ContentKeys.__call__, without its map() for one and two arguments: that is a
+                # quarter of the hit.
                 if len(args) == 1:
                     full_key = self._remembered[args, type(args[0])]
                 elif len(args) == 2:
@@ -115,7 +116,7 @@ class _Function(_Cached):
         full_key = self.key_for(*args, **kwargs) if args and isinstance(args[0], type) else self._keys(args, kwargs)
         if self._looks_closer or (runs.is_used and runs.current_mode()):
             return self._computing.one(full_key, self._to_compute(args, kwargs), self._terms)
-        seen = self._flights.landed  # with less ado than `one`, for most calls end here
+        seen = self._flights.landed  # Fast path: most calls end here, without what `one` does for stale values
         for value in self._cache.get((full_key,)).values():
             self._calls.hits += 1
             return value
@@ -130,7 +131,7 @@ class _Function(_Cached):
 
     def refresh(self, *args: Any, **kwargs: Any) -> Any:
         """Call the function for these arguments, store its result and return it."""
-        return self._computing.anew(self.key_for(*args, **kwargs), self._to_compute(args, kwargs), self._terms)
+        return self._computing.recompute(self.key_for(*args, **kwargs), self._to_compute(args, kwargs), self._terms)
 
     def invalidate(self, *args: Any, **kwargs: Any) -> bool:
         """Remove the result for these arguments; tell whether there was one. What is being computed is not stored."""
@@ -151,7 +152,7 @@ class _CoroutineFunction(_Cached):
         full_key = self.key_for(*args, **kwargs) if args and isinstance(args[0], type) else self._keys(args, kwargs)
         if self._looks_closer or (runs.is_used and runs.current_mode()):
             return await self._computing.aone(full_key, self._to_compute(args, kwargs), self._terms)
-        seen = self._flights.landed  # with less ado than `aone`, for most calls end here
+        seen = self._flights.landed  # Fast path, as above
         for value in (await self._cache.aget((full_key,))).values():
             self._calls.hits += 1
             return value
@@ -166,7 +167,9 @@ class _CoroutineFunction(_Cached):
 
     async def refresh(self, *args: Any, **kwargs: Any) -> Any:
         """Run the function for these arguments, store its result and return it."""
-        return await self._computing.aanew(self.key_for(*args, **kwargs), self._to_compute(args, kwargs), self._terms)
+        return await self._computing.arecompute(
+            self.key_for(*args, **kwargs), self._to_compute(args, kwargs), self._terms
+        )
 
     async def invalidate(self, *args: Any, **kwargs: Any) -> bool:
         """Remove the result for these arguments; tell whether there was one. What is being computed is not stored."""
@@ -216,12 +219,12 @@ def cached(
             counts otherwise; ``"source"`` shows the code's digest in the namespace.
         ignore: names of parameters, or fields within them, that do not count in the key, as for ``stable_key``:
             ``("self", "client")``; and of variables that the function closes over.
-        only: names of those that alone count.
+        only: names of the parameters, or fields, that count; all others do not.
         scope: what else counts, such as a tenant or a model. With it, or a ``namespace``, the function may close over
             what has no content to go by, such as a client.
         cache_if: is given a result and tells whether to store it.
-        cache_errors: exceptions of these classes are stored, and raised again to equal calls.
-        error_ttl: seconds that they are.
+        cache_errors: classes of exceptions that are stored, and raised again for equal calls.
+        error_ttl: seconds that such an exception is kept.
         lease: seconds that other processes on the same backend wait for this one to run the function; then the next
             one does.
         stale: seconds after its expiry that an old result is returned, while the function runs in the background; it is
@@ -265,7 +268,7 @@ def cached(
             identity = identity_of(function, version=version, ignore=options.ignore, is_lenient=is_named)
             keys = ContentKeys(function, where, options, identity)
         else:
-            # The key of a namespace of one's own is the user's alone.
+            # In a namespace that the user chose, the user's key alone tells results apart.
             is_named = namespace is not None
             keys = OwnKeys(
                 function, where, key, None if is_named else identity_of(function, version=version, is_lenient=True)
@@ -294,7 +297,7 @@ def _check_function(function: Any) -> None:
 
 
 def _calls(function: Any, is_kind: Callable[[Any], bool]) -> bool:
-    """Tell whether what runs when something is called is a function of a kind."""
+    """Tell whether what runs when an object is called is of a kind, such as a generator function."""
     while isinstance(function, partial):
         function = function.func
     return is_kind(function) or is_kind(getattr(function, "__call__", None))  # noqa: B004

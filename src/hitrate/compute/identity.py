@@ -71,7 +71,7 @@ def identity_of(
         TypeError: something that counts has no content to go by.
     """
     names = frozenset(name for name, sub in (ignore or {}).items() if sub is None)
-    # The name of a parameter means the argument, and not the object that some other method is bound to.
+    # In ignore=, the name of a parameter means the argument, and not what the function closes over.
     parameters = names & _names_of_parameters(function) if names else names
     name = f"{getattr(function, '__module__', type(function).__module__)}.{getattr(function, '__qualname__', function)}"
     return Identity(

@@ -1,4 +1,4 @@
-"""Leading a flight: look again, take the lease, compute, store, and land it, in this order; a plan for both faces."""
+"""Leading a flight: look again, take the lease, compute, store, and land it, in this order; a plan (``plans.py``)."""
 
 from __future__ import annotations
 
@@ -91,10 +91,10 @@ class Run:
         computing: whose flights they are.
         flights: those to land, none of a key twice.
         work: computes their values.
-        terms: on which.
+        terms: the terms on which they are computed and kept.
         seen: how many flights had landed before the caller looked into the cache; None to look again in any case.
-        anew: whether what is in the cache is of no interest.
-        newer_than: of interest is only what is fresh for longer than this, in seconds since the epoch.
+        anew: whether to compute whatever the cache holds.
+        newer_than: seconds since the epoch; a value in the cache is taken only if it is fresh for longer than this.
         patient: whether to wait for what another process computes, or leave it to that.
         nested: whether the call comes within another one of its thread, which may have the lease.
     """
@@ -124,8 +124,8 @@ class Run:
         self._left = {flight.key: flight for flight in flights}
         self._encoded: dict[FullKey, Any] = {}
         self._refused: set[FullKey] = set()
-        self._leased: dict[FullKey, Flight] = {}  # those that may have a lease which is not given back
-        self._seconds = 0.0  # that computing took
+        self._leased: dict[FullKey, Flight] = {}  # those that may have a lease to give back
+        self._seconds = 0.0  # how long computing took
         self.outcomes: dict[FullKey, Outcome] = {}
 
     def plan(self) -> Plan[None]:
@@ -142,17 +142,17 @@ class Run:
         finally:
             if self._left:
                 self.abandon()
-            for flight in self._leased.values():  # an interrupt came, or the loop was closed: nothing can be awaited
+            for flight in self._leased.values():  # an interrupt, or a closed loop: a later call gives the lease back
                 self._computing.flights.forsake(flight)
 
     def abandon(self) -> None:
-        """Land what has not landed: whoever waits for it is to ask again."""
+        """Land the flights that have not landed: calls that wait for them are to ask again."""
         for key in list(self._left):
             self._land(key, AGAIN)
 
     def _land(self, key: FullKey, outcome: Outcome) -> None:
         flight = self._left.get(key)
-        if flight is None:  # it was abandoned meanwhile
+        if flight is None:  # `abandon` was faster
             return
         self.outcomes.setdefault(key, outcome)
         self._computing.flights.remove(flight)
@@ -166,7 +166,7 @@ class Run:
         except StoreError as error:
             self._cache._failsafe.failed("read", error)
             return []
-        except ClosedError:  # meanwhile
+        except ClosedError:  # it was closed meanwhile
             return []
         landed, codec = [], self._cache._codec
         for key, each in zip(keys, found, strict=True):
@@ -178,7 +178,7 @@ class Run:
         return landed
 
     def _is_known(self, seen: Look) -> bool:
-        """Tell whether an entry is the one that is to be replaced."""
+        """Tell whether an entry is the old one, which is to be replaced."""
         return None not in (self._newer_than, seen.fresh_until) and seen.fresh_until <= self._newer_than  # type: ignore[operator]
 
     def _compute_under_lease(self, seconds: float) -> Plan[None]:
@@ -196,7 +196,7 @@ class Run:
                     self._leased[key].lease = token
                 try:
                     waits = yield self._cache._store, "lease", [self._encoded[key] for key in keys], token, seconds
-                except (StoreError, ClosedError) as error:  # without the store every process is on its own
+                except (StoreError, ClosedError) as error:  # without the store processes cannot wait for each other
                     if isinstance(error, StoreError):
                         self._cache._failsafe.failed("lease", error)
                     yield from self._compute(keys, token, fenced=False)
@@ -236,7 +236,7 @@ class Run:
         except StoreError as error:
             yield from self._cache._dropped("write", error, [key for key, entry in entries.items() if entry])
             late = entries
-        except ClosedError:  # meanwhile
+        except ClosedError:  # it was closed meanwhile
             late = entries
         for key in results:
             flight = self._leased.pop(key, None)
@@ -245,7 +245,7 @@ class Run:
         return late
 
     def _give_back(self) -> Plan[None]:
-        """End the leases of computations that nobody in this process goes on with."""
+        """End the leases of computations of this process that ended without giving them back."""
         forsaken = self._computing.flights.forsaken
         while forsaken:
             try:
@@ -255,7 +255,7 @@ class Run:
             (encoded,) = self._cache._encode_keys([key])
             try:
                 yield self._cache._store, "settle", {encoded: None}, token
-            except (StoreError, ClosedError):  # it ends by itself
+            except (StoreError, ClosedError):  # the lease then ends by itself
                 return
 
     def _compute(self, keys: list[FullKey], token: bytes | None = None, *, fenced: bool = True) -> Plan[None]:
@@ -264,8 +264,8 @@ class Run:
         Args:
             keys: of flights.
             token: under which leases of them were asked for; None if none are wanted.
-            fenced: False if it is not known to have them. Then nothing is stored: another may have computed the keys
-                since, or removed them.
+            fenced: False if it is not known whether leases were granted. Then nothing is stored: another process may
+                have computed the keys since, or removed them.
         """
         cache = self._cache
         flights = [self._left[key] for key in keys]
@@ -290,9 +290,9 @@ class Run:
             self._seconds = max(0.0, now - started)
             for observe in cache._observers:
                 observe(self._seconds, isinstance(computed, Exception))
-            # Each took its share of the time: else a hit on all of them would save more than they took.
+            # Each value gets its share of the time: otherwise hits on all of them would save more than computing took.
             entries = self._entries(keys, computed, now, self._seconds / len(keys))
-        except Exception as error:  # of cache_if, or because of what was returned
+        except Exception as error:  # raised by cache_if, or because of what the function returned
             computed, entries = error, {}
         outdated: list[FullKey] = []
         if (self._anew or self._newer_than is not None) and not isinstance(computed, Exception):
@@ -302,13 +302,13 @@ class Run:
         try:
             if fenced:
                 yield from self._store(keys, entries, outdated, token)
-            elif token is not None and not cache._closed:  # they may have been given all the same
+            elif token is not None and not cache._closed:  # the store may have granted the leases all the same
                 yield from self._settle(token, dict.fromkeys(keys))
-                if self._anew and not isinstance(computed, Exception):  # what was to be replaced is not served on
+                if self._anew and not isinstance(computed, Exception):  # the old value must not be served on
                     yield from self._write("delete", dict.fromkeys(keys))
         finally:
             for flight in flights:
-                self._computing.flights.remove(flight)  # from here on it is known how many wait for a value
+                self._computing.flights.remove(flight)  # no call can join any more: the number of waiters is final
             for key in keys:
                 self._land(key, self._outcome(key, computed, entries.get(key)))
 
@@ -343,7 +343,8 @@ class Run:
             return LEFT_OUT
         value = computed[key]
         if entry is None and self._left[key].waiting and key not in self._refused:
-            entry = self._prepared(key, value, None, 0.0, Envelope())  # what is not stored is not shared either
+            # though it is not stored, those who wait get copies of it
+            entry = self._prepared(key, value, None, 0.0, Envelope())
         if entry is None:
             return Outcome(value)
         return Outcome(value, partial(self._cache._codec.opened_value, entry, self._encoded[key]))
@@ -379,7 +380,7 @@ class Run:
     ) -> Plan[None]:
         """Store entries, unless their keys were removed since their flights began, and remove what is outdated."""
         cache = self._cache
-        if cache._closed:  # while it was computed
+        if cache._closed:  # it was closed while the value was computed
             return
         wanted = {key: entry for key, entry in entries.items() if not self._left[key].revoked}
         written: dict[FullKey, Entry | None] = dict.fromkeys(outdated)
@@ -389,7 +390,7 @@ class Run:
                 yield from self._write("delete", written)
             late.update(
                 (yield from self._settle(token, {key: wanted.get(key) for key in keys}))
-            )  # not only wanted ones
+            )  # settle also ends the leases of keys that are not stored
             self._count_sets({key: entry for key, entry in wanted.items() if self._encoded[key] not in late})
             overdue = [key for key in wanted if self._encoded[key] in late]
             if overdue and self._seconds >= (self._terms.lease or 0.0):
@@ -398,7 +399,7 @@ class Run:
             if not (yield from self._write("write", written | wanted)):
                 return
             self._count_sets(wanted)
-        # Those that were removed while they were being stored, and those computed anew that came too late.
+        # Keys that were removed while they were being stored, and keys computed anew whose results came too late.
         removed = [k for k in wanted if self._left[k].revoked or (self._anew and self._encoded[k] in late)]
         if removed:
             yield from self._write("delete", dict.fromkeys(removed))
@@ -409,19 +410,19 @@ class Run:
             self._cache._watch.computed(stored, self._seconds)
 
     def _write(self, doing: str, changes: Mapping[FullKey, Entry | None]) -> Plan[bool]:
-        """Have the store write; tell whether it did."""
+        """Write to the store; return whether it took the changes."""
         try:
             yield self._cache._store, "write", {self._encoded[key]: entry for key, entry in changes.items()}
         except StoreError as error:
             yield from self._cache._dropped(doing, error, [self._encoded[key] for key in changes])
             return False
-        except ClosedError:  # meanwhile
+        except ClosedError:  # it was closed meanwhile
             return False
         return True
 
 
 def _refuse_what_is_used_up(key: FullKey, value: Any) -> None:
-    """Raise a TypeError for what is of use only once, and so cannot be had by all who wait for it."""
+    """Raise a TypeError for a coroutine or a generator: it can be used once, and all who wait want it."""
     if isinstance(value, CoroutineType):
         value.close()
         raise TypeError(

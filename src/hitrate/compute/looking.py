@@ -17,12 +17,12 @@ if TYPE_CHECKING:
 
 
 class Look(NamedTuple):
-    """What an entry was found to be.
+    """What was found under a key.
 
     Attributes:
         value: its value.
-        error: the exception in its place.
-        fresh: whether it is, or is stale.
+        error: the exception that was stored in place of a value.
+        fresh: True if it is fresh, False if it is stale.
         fresh_until: seconds since the epoch, None for ever.
         seconds: how long it took to compute.
     """
@@ -35,7 +35,7 @@ class Look(NamedTuple):
 
 
 def look(cache: Cache[Any], full_key: FullKey, encoded_key: EncodedKey, found: Found, terms: Terms) -> Look | None:
-    """Return what was found under a key; None if there is nothing of use."""
+    """Return what was found under a key; None if there is neither a value nor an exception to raise."""
     if type(found) is not tuple:
         if isinstance(found, HitrateError):
             cache._entry_failed(full_key, found)

@@ -23,7 +23,7 @@ _Tasks = dict[FullKey, asyncio.Task[None]]
 
 _THREADS_AT_MOST = 4
 _TASKS_AT_MOST = 1024
-"""As many as may be due at one moment: a task that waits for an answer from afar costs little."""
+"""So many may be due at one moment: a task that waits for another machine costs little."""
 _QUEUED_AT_MOST = 1024
 _LINGER_SECONDS = 5.0
 _SECONDS_BETWEEN_LINES = 60.0
@@ -44,12 +44,12 @@ class Refresher:
         self._reset()
 
     def _reset(self) -> None:
-        self._changed = threading.Condition(a_few_lines)  # guards all that follows
+        self._changed = threading.Condition(a_few_lines)  # guards the attributes below
         self._queue: deque[tuple[FullKey, Callable[[], None]]] = deque()
         self._pending: set[FullKey] = set()
         self._threads: set[threading.Thread] = set()
         self._idle = 0
-        # Of each loop. Those of a loop that was closed will never be done.
+        # By event loop. The tasks of a loop that was closed will never be done.
         self._tasks: PerLoop[_Tasks] = PerLoop(lambda loop: {}, lambda tasks: close_tasks(tasks.values()))
         self._closed = False
 
@@ -71,12 +71,12 @@ class Refresher:
             thread = threading.Thread(target=self._work, name="hitrate-refresh", daemon=True)
             self._threads.add(thread)
         try:
-            thread.start()  # without the lock: it waits for the first steps of the thread
+            thread.start()  # without the lock: start() waits for the first steps of the new thread
         except BaseException as error:
             self._without(thread)
             if not isinstance(error, RuntimeError):
                 raise
-            # No thread is to be had, or the interpreter is about to exit.
+            # The system has no thread to spare, or the interpreter is about to exit.
             log.debug("%s: a refresh was left to a later call: %s", self._name, error)
 
     def _without(self, thread: threading.Thread) -> None:
@@ -100,12 +100,12 @@ class Refresher:
                 key, job = self._queue.popleft()
             try:
                 job()
-            except BaseException as error:  # SystemExit, too: this thread is to serve others
+            except BaseException as error:  # SystemExit, too: this thread goes on with other jobs
                 self.failed(key, error)
             finally:
                 with self._changed:
                     self._pending.discard(key)
-            del job  # and what it holds
+            del job  # so that what it holds is freed while this thread waits for the next
 
     # Tasks
 
@@ -141,7 +141,7 @@ class Refresher:
     def close(self) -> None:
         """Start nothing more; cancel tasks, and wait for threads, a few seconds at most."""
         self._stop()
-        if within_change():  # a finaliser closes the cache: what runs may be waiting for this very thread
+        if within_change():  # a finaliser closes the cache: a job that runs may be waiting for this very thread
             return
         deadline = time.monotonic() + _CLOSE_SECONDS
         with self._changed:
@@ -173,7 +173,7 @@ class Refresher:
         return tasks
 
     def after_fork_in_child(self) -> None:
-        """Forget the threads and tasks, which are not here."""
+        """Forget the threads and tasks of the parent, which the child does not have."""
         closed = self._closed
         self._reset()
         self._closed = closed

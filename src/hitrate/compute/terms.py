@@ -1,4 +1,4 @@
-"""On which terms a value is computed and kept: checked once, used for each call."""
+"""The terms on which a value is computed and kept: checked once, used for each call."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ class Terms(NamedTuple):
         cache_errors: the exceptions that are stored.
         error_ttl: seconds that they are.
         chance: returns a random number from 0.0 up to 1.0.
-        counts: what a cached function counts of its calls; None where nobody asks.
+        counts: the counts of a cached function's calls; None for other calls.
     """
 
     ttl: float | None = None
@@ -39,7 +39,7 @@ class Terms(NamedTuple):
 
     @property
     def looks_closer(self) -> bool:
-        """Whether a value alone does not tell what is to be done: its age does, or it may be an exception."""
+        """True if a plain read is not enough: the age of the value matters, or it may be an exception."""
         return bool(self.stale or self.early or self.cache_errors)
 
 

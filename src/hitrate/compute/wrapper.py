@@ -53,7 +53,7 @@ class FunctionWrapper:
     def __class__(self, cls: Any) -> None:
         raise TypeError("the class of a cached function cannot be set")
 
-    # What functions have, and objects that can be called have not: there ours tells how it is called
+    # What a function has. An object that can be called lacks it; its place is taken by what our __call__ has.
 
     @property
     def __code__(self) -> Any:
@@ -90,7 +90,7 @@ class FunctionWrapper:
     def __get__(self, instance: Any, owner: type[Any] | None = None) -> Any:
         return self if instance is None else BoundMethod(self, instance)
 
-    # Copies and pickles: as of functions, it is the same one, and is found by its name
+    # Copies and pickles: as with a function, a copy is the same object, and a pickle is its name
 
     def __copy__(self) -> Any:
         return self
@@ -124,7 +124,7 @@ class FunctionWrapper:
         return f"<cached {self._function!r}>"
 
 
-class BoundMethod:  # its docstring is its function's
+class BoundMethod:  # without a docstring here: it shows that of its function
     # A cached function that is bound to an object, or to a class: passes for a method, and has the function's calls.
 
     __slots__ = ("__dict__", "__func__", "__self__", "__weakref__")

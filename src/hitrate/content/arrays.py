@@ -15,7 +15,7 @@ from hitrate.serde.numpy_ import DTYPES, SCALARS, describe, holds_objects, text_
 from hitrate.serde.registry import INNER, Pack
 
 _DIGEST_SIZE = 32
-# The bytes of a long double that hold the number; the others are whatever was there.
+# How many bytes of a long double hold the number; the rest is padding with arbitrary content.
 _LONG_DOUBLE_BYTES = 10 if np.finfo(np.longdouble).nmant == 63 else np.dtype(np.longdouble).itemsize
 
 
@@ -41,7 +41,7 @@ def _spec_of(dtype: np.dtype[Any]) -> Any:
 
 
 def _by_size(spec: Any) -> Any:
-    """Name an integer by its size alone: which C type it is depends on the machine, and does not tell two apart."""
+    """Name an integer type by its size alone: which C type has that size differs between machines."""
     if type(spec) is list:
         return [_by_size(each) for each in spec]
     return np.dtype(spec).str if type(spec) is str and spec[1:] in ("q", "Q", "l", "L") else spec

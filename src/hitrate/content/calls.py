@@ -89,7 +89,7 @@ def key_of(
     else:
         parameters = dict(zip(names, args))  # noqa: B905 - either may be the shorter
         if named and not parameters.keys().isdisjoint(named):
-            # Of a parameter that is positional only, and a keyword argument of the same name.
+            # Keyword arguments that have the name of a positional-only parameter.
             parts = [[*args[len(names) :]], parameters, named]
         else:
             parameters.update(named)

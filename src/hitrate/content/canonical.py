@@ -62,11 +62,11 @@ def encode_fast(obj: Any) -> bytes | None:
                 return None
             if any(map(packed.__contains__, _EXTENDED)):
                 packb(obj, _default_with_care, OPTION)
-        # All exponent bits of a double are set. It may be an infinity, or bytes of something else: the walk knows.
+        # These bytes look like a double with all exponent bits set: a NaN, an infinity or other data. The walk decides.
         if 0xCB in packed and _search_nan(packed) is not None:
             return None
     except Exception:
-        # The walk finds it again, and says where.
+        # The walk comes upon the same value, and its message names the place.
         return None
     return packed
 

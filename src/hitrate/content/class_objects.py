@@ -49,7 +49,7 @@ def _class(cls: type, description: Description) -> Said:
     name = name_of_class(cls)
     if not is_own_class(cls):
         return ["class", f"{public_module(cls.__module__, cls.__qualname__, cls)}:{cls.__qualname__}"], name, ()
-    # Pinned, the name of a class says what it is; those that a function makes may share one.
+    # With a version given, the name of a class says what it is, but classes made within a function may share a name.
     if description.options.is_pinned and find_class(name) is cls:
         return ["class", name], name, ()
     return ["own class", name], name.replace(":", "."), _parts(cls, description)
@@ -61,14 +61,15 @@ def _parts(cls: type, description: Description) -> Iterator[Part]:
             yield Part(f"base {i}", base, "has as a")
     if is_own_class(type(cls)):
         yield Part("metaclass", type(cls), "has as its")
-    # Where the name leads to the class, it tells it from others; one that a function made is told by its parts alone.
+    # A name that leads to the class tells it from others; a class made within a function is told apart by its parts
+    # alone.
     has_name = find_class(name_of_class(cls)) is cls
     options = description.options._replace(is_lenient=True) if has_name else None
     for name, value in sorted((*_members(cls), *fields_of(cls)), key=itemgetter(0)):
         yield Part(f".{name}", value, _DEFINES, options)
     if has_name:
         return
-    # Special attributes that Python does not know may be what a library keeps of its own, without content.
+    # Special attributes that Python does not define may be a library's own, and have no content.
     lenient = description.options._replace(is_lenient=True)
     for name, value in sorted(vars(cls).items()):
         if _is_special(name) and not isinstance(value, _FUNCTIONS) and not is_of_python(name):

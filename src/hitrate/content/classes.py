@@ -54,7 +54,7 @@ def _state(cls: type, form: Form) -> State:
 
     def plain(obj: Any, pack: Any) -> list[Any]:
         state = dump(obj, mark)
-        # The names of what was never set: that it is not there says as much.
+        # The names of attributes that were never set are left out: their absence says the same.
         return state[:-1] if len(state) > 2 and type(state[-1]) is list else state
 
     def model(obj: Any, pack: Any) -> list[Any]:
@@ -72,7 +72,7 @@ def _state(cls: type, form: Form) -> State:
         return [mark, dict(zip(fields._fields, dump(obj, mark)[1], strict=True))]
 
     def headers(obj: Any, pack: Any) -> list[Any]:
-        # As they are equal: whatever the case of their names and the order, and whether they were looked at.
+        # As httpx compares them: the case of names and their order do not count, nor whether they were decoded.
         return [mark, sorted([name.lower(), value] for name, value in dump(obj, mark)[1])]
 
     special = {"model": model, "root model": root_model, "namedtuple": named_tuple, "headers": headers}

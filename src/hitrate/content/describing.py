@@ -113,7 +113,7 @@ class Description:
         self._open: dict[_Place, int] = {}
         self._highest = 0
         self._known: dict[_Place, tuple[Any, Ext | NoContent]] = {}
-        self._held: list[Any] = []  # so that no other object gets the id of one that was seen
+        self._held: list[Any] = []  # keeps them alive, so that no other object gets the id of one that was seen
         self._lock: Any = threading.RLock()
 
     def run(self, do: Callable[..., T], *args: Any) -> T:
@@ -179,7 +179,7 @@ class Description:
             if isinstance(exc, NoContent):
                 self._known[place] = (obj, exc)
             raise
-        if self._highest == at:  # it leads to nothing that is open, and is the same wherever it is met
+        if self._highest == at:  # it leads to no object that is still open, so it is the same wherever it is met
             self._close(at)
             self._known[place] = (obj, made)
         self._highest = min(self._highest, outer)
@@ -204,7 +204,7 @@ class Description:
         try:
             packed = encode_fast(part.value)
             if packed is None:
-                self._close(count)  # for it is walked once more
+                self._close(count)  # because the value is walked once more
                 self._highest = highest
                 packed = self._encode_slowly(part, owner)
             return packed
@@ -248,14 +248,14 @@ _local = threading.local()
 
 def _stack() -> list[Description]:
     """Return the descriptions that this thread is in the midst of, the innermost last."""
-    # One step takes its place: a finaliser may come between two, and ask for it.
+    # setdefault in one call: a finaliser may run between two lines, and ask for it.
     stack: list[Description] = _local.__dict__.setdefault("stack", [])
     return stack
 
 
 def _current() -> Description | None:
     for description in reversed(_stack()):
-        if description.is_under_way():  # else an interrupt left it there
+        if description.is_under_way():  # if not, an interrupt left it on the stack
             return description
     return None
 

@@ -27,7 +27,7 @@ from hitrate.serde.registry import UNKNOWN, Pack, Refused
 
 _HEAP_TYPE = 1 << 9
 _IN_C = (types.WrapperDescriptorType, types.MethodDescriptorType, types.GetSetDescriptorType)
-# Made in C, its classes say that they are of "builtins", from some release on of "_wrappers".
+# wrapt's classes, written in C, say that their module is "builtins", or "_wrappers" in later releases.
 _WRAPT = tuple(
     (module, "_FunctionWrapperBase") for module in ("builtins", "_wrappers", "wrapt._wrappers", "wrapt.wrappers")
 )
@@ -62,7 +62,7 @@ def _function(function: types.FunctionType, description: Description) -> Said:
     if _is_singledispatch(code):
         return _singledispatch(function)
     said = None if description.options.is_pinned else described_code(code, space)
-    # Where the name of a package's function leads to it, it says all: a release may add parameters and defaults.
+    # A name that leads to a package's function is enough: a new release may add parameters and defaults.
     parts = () if _is_found_in_package(function, code) else _parts(function, code, description)
     return ["function", name_of_function(function), said], _called(function), parts
 
@@ -347,7 +347,7 @@ def _callable_object(obj: Any, description: Description) -> Said:
 def _local_dataclass(obj: Any, description: Description) -> Said:
     """A dataclass without a name to be found by: as a part only, for an argument is told by the name of its class."""
     if description.is_whole(obj):
-        state_of(type(obj))  # raises, and says why it has no name to be found by
+        state_of(type(obj))  # raises if the class cannot be found by its name, and says why
     return _plain_object(PlainObject(obj), description)
 
 

@@ -14,7 +14,7 @@ from hitrate.serde.registry import INNER, Pack
 def _encode(obj: Any, pack: Pack) -> bytes:
     fill = obj._fill_value
     if fill is None:
-        # Read of another array, so that the one in the key is not changed.
+        # Taken from an empty array of the type: to read fill_value sets it, and the array in the key is not to change.
         empty: Any = np.ma.array(np.empty(0, obj.dtype))
         assert empty.fill_value is not None
         fill = empty._fill_value

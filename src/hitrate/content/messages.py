@@ -20,7 +20,7 @@ def message_state(cls: type[BaseMessage]) -> Callable[[Any, Any], list[Any]]:
 
     What is empty is left out, so that a field which another release of LangChain adds or drops changes no key.
     """
-    # What is to be removed is what a RemoveMessage says.
+    # Of a RemoveMessage the id counts: it says which message is to be removed.
     left_out = _OF_THE_RUN - {"id"} if issubclass(cls, RemoveMessage) else _OF_THE_RUN
     names = [name for name in cls.__pydantic_fields__ if name not in left_out and name not in ("type", "content")]
     get_all = itemgetter(*names)
@@ -35,7 +35,7 @@ def message_state(cls: type[BaseMessage]) -> Callable[[Any, Any], list[Any]]:
         if empty is None or values != empty:
             for name, value in zip(names, values):  # noqa: B905 - one for each, and strict takes time
                 kind = type(value)
-                # Not asked whether it is true: an array is neither.
+                # Compared, not tested for truth: an array has no truth value.
                 if kind is str or (value is not None and ((kind is not list and kind is not dict) or value)):
                     content[name] = value
             more = content.get("additional_kwargs")

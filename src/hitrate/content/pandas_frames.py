@@ -15,7 +15,7 @@ from hitrate.serde.pandas_dtypes import DTYPES, encode_dtype
 
 
 def _labels_by_level(index: pd.MultiIndex) -> dict[str, Any]:
-    """Return the labels of each level, in which way they are held in levels and codes left aside."""
+    """Return the labels of each level, however pandas holds them in levels and codes."""
     return {"labels": [index.get_level_values(level) for level in range(index.nlevels)]}
 
 

@@ -150,7 +150,7 @@ def note(
             parts.append(Part("scope", _digest(scope[0]), shown(scope[1])))
         if run:
             parts.append(Part("run", _digest(run.encode()), ""))
-    except Exception:  # its __repr__ may raise anything; the key is made
+    except Exception:  # a __repr__ may raise anything; the key itself is not affected
         return
     if here is not None:
         here[key] = tuple(parts)

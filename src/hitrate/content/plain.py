@@ -37,12 +37,12 @@ def _encode_decimal(obj: Decimal, pack: Pack) -> bytes:
 
 
 def _encode_uuid(obj: UUID, pack: Pack) -> bytes:
-    # Not is_safe, which tells how it was made.
+    # Without is_safe, which tells how the UUID was made.
     return obj.bytes
 
 
 def _encode_pattern(obj: re.Pattern[Any], pack: Pack) -> bytes:
-    # Not the bytes that say how long it may take to compile what is read.
+    # Without the bytes that say how long the pattern may take to compile.
     return pack([obj.pattern, obj.flags], INNER)
 
 

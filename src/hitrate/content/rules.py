@@ -22,7 +22,7 @@ OVERRIDES: dict[type, Encode] = {}
 """How types are written whose stored form is not canonical; with the serializer's code."""
 
 NAN: float = struct.unpack(">d", b"\x7f\xf8\0\0\0\0\0\0")[0]
-"""The one that stands for all."""
+"""The NaN that stands for all NaNs."""
 
 _DESCRIBED = ("class_objects", "named", "functions")
 _OPTIONAL = {"numpy": "arrays", "numpy.ma": "masked", "pandas": "pandas_frames", "polars": "polars_frames"}

@@ -101,7 +101,7 @@ def without(value: Any, tree: Tree) -> Any:
     try:
         state = state_of(cls)(value, None)
     except Refused:
-        return value  # whoever encodes it says why
+        return value  # it cannot be read: encoding it raises, and says why
     return _Selected([without(each, tree) if type(each) is dict else each for each in state])
 
 

@@ -119,7 +119,7 @@ class _Text:
         """Return the definition of one of the text's own code objects."""
         if code.co_name != "<lambda>":
             return self._nodes.get((code.co_name, code.co_firstlineno))
-        # Several may begin on a line: it is the one whose body holds all positions of the code, and holds them closest.
+        # Several definitions may begin on one line: take the innermost one whose body holds all positions of the code.
         places = [place for place in code.co_positions() if None not in place and place[3] != 0]
         if not places:
             return None

@@ -117,7 +117,7 @@ class KeyWalk(Walk):
             self._path.append(f".key({brief(key)})")
             items.append((self._pack(key), key, value))
             self._path.pop()
-        # The values in the order of the keys too: a description counts what it met before.
+        # Values are encoded in the order of the keys, too, because a description numbers what it meets.
         parts = []
         for encoded, key, value in sorted(items, key=itemgetter(0)):
             self._path.append(f"[{brief(key)}]")

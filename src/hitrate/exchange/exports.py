@@ -129,7 +129,7 @@ def _read(file: IO[bytes], length: int) -> bytes:
         raise
     except (OSError, EOFError, ValueError) as error:
         raise CutShort(f"it cannot be read on: {error}") from error
-    except Exception as error:  # zstd's error, a class of an optional library
+    except Exception as error:  # zstd raises a class of its own, which may not be installed
         raise CutShort(f"it cannot be decompressed: {error}") from error
     return b"".join(parts)
 

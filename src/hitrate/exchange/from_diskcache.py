@@ -11,7 +11,6 @@ from itertools import islice
 from pathlib import Path
 from typing import Any
 
-from hitrate.base import Namespace
 from hitrate.exchange.foreign import NotTheirs, instant_of, record_of, table_of
 from hitrate.records import Damaged, Record
 
@@ -22,17 +21,18 @@ _COLUMNS = """key, typeof(key) = 'text', raw, store_time, expire_time, mode, fil
 _KEYS_LOOKED_AT = 100
 _LARGEST_JSON = 1 << 30
 _FILE = "cache of diskcache"
+_NAMESPACE = ("diskcache",)
 
 
-def records_of(folder: Path, namespace: Namespace = ("diskcache",)) -> Iterator[Record | Damaged]:
+def records_of(folder: Path) -> Iterator[Record | Damaged]:
     """Yield what a folder of diskcache holds, the shards of a FanoutCache one after the other.
 
-    A key that is a str stays as it is. One that is an int, a float or bytes becomes its repr, in a namespace that has
-    ``"int"``, ``"float"`` or ``"bytes"`` as one more part. Tags are left out.
+    Entries are put into the namespace ``("diskcache",)``. A key that is a str stays as it is. One that is an int, a
+    float or bytes becomes its repr, in a namespace that has ``"int"``, ``"float"`` or ``"bytes"`` as one more part.
+    Tags are left out.
 
     Args:
         folder: the folder that diskcache was given.
-        namespace: where the entries are put.
 
     Raises:
         NotTheirs: it is none.
@@ -43,19 +43,18 @@ def records_of(folder: Path, namespace: Namespace = ("diskcache",)) -> Iterator[
     if not shards or not all((shard / "cache.db").is_file() for shard in shards):
         raise NotTheirs(f"{folder} is no folder of diskcache: there is no cache.db in it, or in all of its shards")
     for shard in shards:
-        yield from _of_shard(shard, namespace)
+        yield from _of_shard(shard)
 
 
-def _of_shard(folder: Path, namespace: Namespace) -> Iterator[Record | Damaged]:
+def _of_shard(folder: Path) -> Iterator[Record | Damaged]:
     # Nothing says what kind of disk wrote it. Keys that are all compressed JSON are a JSONDisk's.
     with table_of(folder / "cache.db", "Cache", "key", _FILE) as keys:
         is_json = all(_is_zipped(key) for (key,) in islice(keys, _KEYS_LOOKED_AT))
     with table_of(folder / "cache.db", "Cache", _COLUMNS, _FILE) as rows:
         for key, key_is_text, raw, stored, expires, mode, filename, value, value_is_text in rows:
             if not raw or mode == _PICKLE:
-                yield Damaged(
-                    namespace, "", "its key is a pickle" if not raw else "it is a pickle, which is never loaded"
-                )
+                why = "its key is a pickle" if not raw else "it is a pickle, which is never loaded"
+                yield Damaged(_NAMESPACE, "", why)
                 continue
             try:
                 name = _plain(key, key_is_text)
@@ -63,9 +62,9 @@ def _of_shard(folder: Path, namespace: Namespace) -> Iterator[Record | Damaged]:
                 if is_json:
                     name, held = _unzipped(name), _unzipped(held)
             except (OSError, ValueError, zlib.error, RecursionError) as error:
-                yield Damaged(namespace, "", f"it cannot be read ({type(error).__name__})")
+                yield Damaged(_NAMESPACE, "", f"it cannot be read ({type(error).__name__})")
                 continue
-            where, text = (namespace, name) if type(name) is str else ((*namespace, type(name).__name__), repr(name))
+            where, text = (_NAMESPACE, name) if type(name) is str else ((*_NAMESPACE, type(name).__name__), repr(name))
             times = {"created": instant_of(stored), "expires": instant_of(expires)}
             yield record_of(where, text, held, **times)
 

@@ -62,7 +62,8 @@ def _maker_of_records() -> Callable[[list[tuple[Any, ...]]], Record | Damaged]:
         from hitrate.langchain.prompts import NoContent
     except ImportError as error:
         raise ModuleNotFoundError(
-            "LangChain's answers are of its classes, and it is not installed: pip install 'hitrate[langchain]'"
+            "LangChain's answers are of its classes, and it is not installed: "
+            "pip install '.[langchain]' in hitrate's folder"
         ) from error
     messages = {cls.__name__: cls for cls in (AIMessage, AIMessageChunk)}
     answers = {cls.__name__: cls for cls in (Generation, GenerationChunk, ChatGeneration, ChatGenerationChunk)}

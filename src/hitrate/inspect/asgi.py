@@ -43,7 +43,7 @@ _STATUS: dict[type[Exception], int] = {
     NotAllowedError: 403,
     NotThereError: 404,
     HitrateError: 503,
-    ClickException: 503,  # how the command tells that a cache cannot be opened
+    ClickException: 503,  # the command's own error for a cache that cannot be opened
 }
 _READ_ONLY = "nothing can be removed here: the inspector was started without --allow-delete (allow_delete=True of app)"
 _LONGEST_FORM = 10_000
@@ -60,8 +60,8 @@ def app(
 ) -> ASGIApp:
     """Return the inspector of a cache as an ASGI app, to be mounted behind a login of the program's own.
 
-    It asks nobody for a token: who may reach it may read every value of the cache. With ``allow_delete=True`` whoever
-    may reach it may remove entries, too; a page of another origin cannot.
+    It asks for no token: everyone who can reach it can read every value of the cache. With ``allow_delete=True``
+    whoever may reach it may remove entries, too; a page of another origin cannot.
 
     Args:
         cache: the cache, which stays the caller's to close.
@@ -127,7 +127,8 @@ def site(
         return Response(as_html(name, page, base, **more), status, media_type="text/html")
 
     def shows(name: str, page_of: Callable[[Query], Page]) -> Callable[[Request], Response]:
-        def show(request: Request) -> Response:  # not a coroutine: it runs in a thread, for it reads the cache
+        # not a coroutine: Starlette runs it in a thread, since it reads the cache
+        def show(request: Request) -> Response:
             inspector.history.start()
             try:
                 return answer(request, name, page_of(Query(request.url.query)))
@@ -179,7 +180,7 @@ def site(
 
 
 async def _body(request: Request) -> bytes:
-    """Return the beginning of what was sent, which is longer than any form of ours."""
+    """Return the beginning of the request's body, as much as any form of ours may have."""
     body = b""
     async for chunk in request.stream():
         body += chunk

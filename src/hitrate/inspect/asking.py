@@ -43,9 +43,9 @@ class Query:
     def __contains__(self, name: str) -> bool:
         return name in self._given
 
-    def text(self, name: str, default: str = "") -> str:
-        """Return what is given, up to a length."""
-        return self._given.get(name, default)
+    def text(self, name: str) -> str:
+        """Return what is given under a name; the empty text if nothing is."""
+        return self._given.get(name, "")
 
     def search(self) -> str:
         """Return the text that is looked for."""

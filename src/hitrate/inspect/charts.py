@@ -36,7 +36,7 @@ def bars(values: Sequence[float | None], labels: Sequence[str], slots: int, top:
             continue
         height = HEIGHT * min(1.0, value / top)
         if value and height < 1:
-            height = 1.0  # little is not nothing
+            height = 1.0  # a small value stays visible
         told.append(
             Bar(round(place * width, 2), round(HEIGHT - height, 2), round(width * 0.85, 2), round(height, 2), label)
         )

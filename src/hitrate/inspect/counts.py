@@ -31,7 +31,7 @@ def counts_of(cache: Cache, prices: Prices) -> Counts:
         StoreError: its store failed.
         ClosedError: it is closed.
     """
-    cache._open_store().usage()  # stats() of a cache that turns failures into misses would tell of 0 entries
+    cache._open_store().usage()  # raises if the store fails; stats() would say 0 entries
     stats = cache.stats(lifetime=True)
     return Counts(stats, _cost(stats, prices))
 

@@ -1,8 +1,8 @@
 """Who may ask: the checks before every request, and the headers of every answer.
 
 A page on loopback can be reached by any program of this machine, and by any site that is open in the same browser. So
-a token is asked for, which ``hitrate serve`` prints; a name that was bound to 127.0.0.1 by somebody else's DNS does not
-pass as the Host; and what a page of another origin sends does not pass as ours.
+a token is asked for, which ``hitrate serve`` prints; a Host of another name is refused (DNS rebinding: a site's name
+that suddenly means 127.0.0.1), and so is what a page of another origin posts.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ _HEADERS = {
     ),
     "x-content-type-options": "nosniff",
     "x-frame-options": "DENY",
-    # Not no-referrer, with which browsers send "Origin: null" along with a form, and it could not be checked.
+    # Not no-referrer: with that, browsers send "Origin: null" with a form, which could not be checked.
     "referrer-policy": "same-origin",
     "cross-origin-resource-policy": "same-origin",
     "cross-origin-opener-policy": "same-origin",
@@ -39,7 +39,7 @@ class Guard:
 
     Args:
         app: the pages.
-        token: what a request has to know; None where somebody else has seen to who may ask.
+        token: what a request has to give; None where the program itself decides who may ask.
         hosts: the values of Host that are ours; None for any.
     """
 
@@ -69,7 +69,7 @@ class Guard:
         await (answer or self._app)(scope, receive, send_with_headers)
 
     def _refused(self, request: Request) -> Response | None:
-        """Return the refusal of a request that does not come from a page of ours, or from no page."""
+        """Return the refusal of a request to another host name or from another origin; None if it may go on."""
         host = request.headers.get("host", "")
         if self._hosts is not None and host not in self._hosts:
             return _refusal(f"this inspector is at {min(self._hosts)}, and under no other name")
@@ -81,7 +81,7 @@ class Guard:
         return None
 
     def _admitted(self, request: Request) -> Response | None:
-        """Return what is answered in place of the page, None to show it."""
+        """Return the answer that takes the place of the page; None to show the page."""
         if self._token is None:
             return None
         try:

@@ -73,7 +73,7 @@ def preview(inspector: Inspector, query: Query) -> Page:
 
 
 def remove(inspector: Inspector, cache: Cache, query: Query) -> Page:
-    """Remove it, for every program that uses the cache; return how many entries that were, None if nobody counted.
+    """Remove it, for every program that uses the cache; return how many entries that were, None if not known.
 
     Raises:
         StoreError: the store failed.

@@ -91,7 +91,7 @@ class Index:
                 self.latest.forget(selection, key, until)
             if self._coming is not None:  # it may have read them before they were removed
                 self._removed.append((selection, key, until))
-            self._stale_from = 0.0  # and a new one is made soon: there may have been more in the cache
+            self._stale_from = 0.0  # a new list is made soon: the cache may have had entries that the list had not
 
     @property
     def progress(self) -> int | None:

@@ -113,6 +113,6 @@ class ByteStore(BaseStore[str, bytes]):
 
 
 def _bytes_of(full_keys: Sequence[FullKey], found: Mapping[FullKey, Any]) -> list[bytes | None]:
-    """Return what was found for each key; what is no bytes is not this store's."""
+    """Return the bytes that were found for each key, None for a value that is no bytes: another program stored it."""
     values = [found.get(key) for key in full_keys]
     return [value if isinstance(value, bytes) else None for value in values]

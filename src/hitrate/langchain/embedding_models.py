@@ -72,13 +72,13 @@ def _settings(embeddings: Embeddings, named: bool) -> Iterator[tuple[str, Any]]:
         value = getattr(embeddings, name, None)
         if fields:
             field = fields.get(name)
-            # A release of a library that adds a field changes no vector, as long as nothing is said in it.
+            # Fields at their defaults do not count: a release of a library that adds a field changes no key.
             if field is not None and (field.exclude or _equal(value, field.default)):
                 continue
         elif not isinstance(value, _TOLD):
             value = getattr(embeddings, f"_{name}", None)
             if not isinstance(value, _TOLD):
-                continue  # what such a class works with, as a client or a list of its calls
+                continue  # attributes of such a class that are no settings, such as a client or a list of its calls
         if value is None or (isinstance(value, (dict, list, tuple)) and not value):
             continue
         if not isinstance(value, _SCALARS):
@@ -99,7 +99,7 @@ def _names(cls: Any) -> tuple[str, ...]:
         return (*fields, *(name for name in _KNOWN if name not in fields and hasattr(cls, name)))
     try:
         parameters = inspect.signature(cls).parameters
-    except (TypeError, ValueError):  # a class of C
+    except (TypeError, ValueError):  # a class written in C has no signature
         return _KNOWN
     return (*dict.fromkeys((*_KNOWN, *parameters)),)
 

@@ -1,4 +1,4 @@
-"""Embeddings whose vectors are kept: each text is embedded once, however often it is asked for and by whomever."""
+"""Embeddings whose vectors are kept: each text is embedded once, however many callers ask for it."""
 
 from __future__ import annotations
 
@@ -146,7 +146,8 @@ class CachedEmbeddings(Embeddings):
     def _keys(self, kind: str, texts: list[str]) -> Plan[list[FullKey]]:
         """Return the key of each text: a digest, for a text may be long."""
         what_counts = content_key(*identity_of(self._embeddings, named=self._is_named), current_scope())
-        start = blake2b(what_counts.encode(), digest_size=32)  # always of one length
+        # a digest always has the same length, so that the text begins at a known place
+        start = blake2b(what_counts.encode(), digest_size=32)
         namespace = self._namespaces[kind]
         keys: list[FullKey] = []
         for text in texts:
@@ -168,7 +169,7 @@ class CachedEmbeddings(Embeddings):
         """Return the vectors of texts, embedding those that the cache does not hold."""
         found: Vectors = {}
         if self._batch_size is not None and len(texts) > self._batch_size:
-            # What is missing is known before it is divided, so that the batches are full.
+            # Look for all texts first, and divide only the missing ones, so that batches are full.
             found = yield from self._sound((yield self._cache, "get", [*texts]))
         for batch in self._batches({key: text for key, text in texts.items() if key not in found}):
             found |= yield from self._computed(kind, batch)
@@ -181,7 +182,7 @@ class CachedEmbeddings(Embeddings):
             missing = {key: text for key, text in texts.items() if key not in found}
             if not missing:
                 return found
-            once = _Once(self._cache, partial(self._embedded, kind, missing), self._ttl, self._lease)
+            once = _SharedComputation(self._cache, partial(self._embedded, kind, missing), self._ttl, self._lease)
             try:
                 values = yield once, "compute", [*missing]
             except ReentrancyError:
@@ -190,7 +191,8 @@ class CachedEmbeddings(Embeddings):
             except HitrateError:
                 raise
             except Exception as error:
-                # The batch of another may have failed because of a text that is none of ours: ask again, once.
+                # The batch of another caller may have failed because of a text that we did not ask for: ask again,
+                # once.
                 if is_last or error is once.raised:
                     raise
             else:
@@ -199,7 +201,7 @@ class CachedEmbeddings(Embeddings):
         return found | (yield from self._embedded(kind, missing))
 
     def _sound(self, values: Mapping[FullKey, Any]) -> Plan[Vectors]:
-        """Return those values that are vectors, and remove the others from the cache: somebody else put them there."""
+        """Return those values that are vectors, and remove the others from the cache: another program stored them."""
         sound = {key: value for key, value in values.items() if is_packed(value)}
         if len(sound) < len(values):
             yield self._cache, "delete", [key for key in values if key not in sound]
@@ -208,7 +210,7 @@ class CachedEmbeddings(Embeddings):
     def _overwrite(self, values: Vectors) -> Plan[None]:
         try:
             yield self._cache, "set", {key: (value, self._ttl) for key, value in values.items()}
-        except SerializationError:  # a serializer of the program's own
+        except SerializationError:  # only a serializer of the program's own refuses vectors
             yield self._cache, "delete", [*values]
 
     # By the model
@@ -257,7 +259,7 @@ class _Model:
         return [await self._embeddings.aembed_query(text) for text in texts]
 
 
-class _Once:
+class _SharedComputation:
     """Has a cache compute what it does not hold, once for all who ask at the same time.
 
     Args:
@@ -267,7 +269,7 @@ class _Once:
         lease: seconds that other processes wait.
 
     Attributes:
-        raised: what the plan of this caller raised; what another's did, whom it waited for, is not here.
+        raised: what the plan of this caller raised; not what the plan of another caller raised that it waited for.
     """
 
     def __init__(
@@ -302,7 +304,7 @@ class _Once:
 
 class _Turn:
     def give(self) -> None:
-        """Do nothing: other threads need no turn."""
+        """Do nothing: other threads get the interpreter anyway."""
 
     async def agive(self) -> None:
         """Let the event loop serve others."""

@@ -16,7 +16,7 @@ from hitrate.langgraph.messages import without_item_ids
 _TOLD_APART = frozenset(
     {"id", "response_metadata", "usage_metadata", "artifact", "type", "content", "additional_kwargs"}
 )
-"""Fields that do not count or, of the last three, are told first."""
+"""Fields that do not count; the last three are written first, by hand."""
 
 
 _NOTHING = frozenset({type(None), list, dict, str})
@@ -68,12 +68,12 @@ def _with_numbers(message: BaseMessage, names: dict[str, str]) -> tuple[Any, dic
     if type(content) is list:
         content = _text_of([block(each) for each in with_ids(content, names)])
     elif isinstance(content, str):
-        content = str.__str__(content)  # such as the `text` of another message, which is of a class of its own
+        content = str.__str__(content)  # such as the `text` of a message, a subclass of str
     return content, _without_nothing(with_ids(own.additional_kwargs, names))
 
 
 class _Own:
-    """What of a message is changed for the key, and not in the message."""
+    """Parts of a message that are changed for the key, and not in the message itself."""
 
     content: Any
     additional_kwargs: dict[str, Any]
@@ -104,7 +104,7 @@ def block(given: Any) -> Any:
     if is_media(given):
         return media(given)
     inner = given.get("content")
-    if type(inner) is list:  # the result of a tool, with blocks of its own
+    if type(inner) is list:  # the result of a tool has blocks of its own
         return {**given, "content": [block(each) for each in inner]}
     return given
 

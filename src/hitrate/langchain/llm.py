@@ -18,7 +18,7 @@ from hitrate.content.options import PLAIN
 from hitrate.langchain.answers import is_whole, tokens_of
 from hitrate.langchain.prompts import NoContent, model_of, prompt_of
 from hitrate.langchain.saved import Prices, Savings, checked, savings
-from hitrate.langchain.spared import Once
+from hitrate.langchain.spared import LoggedOnce
 from hitrate.langgraph.messages import with_new_item_ids
 from hitrate.runs import BYPASS, USE, current_mode
 from hitrate.stats import MissTimes
@@ -72,7 +72,7 @@ class LLMCache(LangChainCache):
         self._prices = checked(prices)
         self._ledger = cache._counters.ledger
         self._missed = MissTimes()
-        self._once = Once()
+        self._once = LoggedOnce()
 
     def savings(self) -> list[Savings]:
         """Return what hits of this cache spared, by model; see ``hitrate.langchain.savings``."""

@@ -76,7 +76,7 @@ def _bytes_of(value: Any, *, url: bool) -> tuple[str, Any] | None:
         return None
     try:
         return media_type, a2b_base64(value, strict_mode=True)
-    except (NotBase64, ValueError):  # a text
+    except (NotBase64, ValueError):  # a text, not base64
         return None
 
 

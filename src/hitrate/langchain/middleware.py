@@ -21,7 +21,7 @@ from hitrate.content.options import PLAIN
 from hitrate.content.walking import ADVICE
 from hitrate.langchain.model_calls import kept_of_response, key_of_model_call, response_of
 from hitrate.langchain.saved import Prices, Savings, checked, savings
-from hitrate.langchain.spared import Once, SparedCall
+from hitrate.langchain.spared import LoggedOnce, SparedCall
 from hitrate.langchain.tool_calls import ToolResults, key_of_tool_call, was_interrupted
 
 Seconds = float | timedelta | None
@@ -93,7 +93,7 @@ class CacheMiddleware(AgentMiddleware[Any, Any, Any]):
         for option, given in (("models", models), ("keep_errors", keep_errors), ("keep_commands", keep_commands)):
             if type(given) is not bool:
                 raise TypeError(f"{option} is True or False, not {given!r} of type {type(given).__name__}")
-        self.tools: Sequence[BaseTool] = ()  # those that a middleware brings
+        self.tools: Sequence[BaseTool] = ()  # LangChain reads this: a middleware may bring tools of its own
         self._cache = cache
         self._models = models
         self._terms = _terms(ttl, lease)
@@ -108,7 +108,7 @@ class CacheMiddleware(AgentMiddleware[Any, Any, Any]):
         self._prices = checked(prices)
         self._name = name
         self._ledger = cache._counters.ledger
-        self._once = Once()
+        self._once = LoggedOnce()
 
     @property
     def name(self) -> str:
@@ -219,7 +219,7 @@ class CacheMiddleware(AgentMiddleware[Any, Any, Any]):
 
 def _said(error: Exception) -> str:
     if isinstance(error, TypeError):
-        return str(error).removesuffix(f". {ADVICE}")  # which is for callers of functions
+        return str(error).removesuffix(f". {ADVICE}")  # the advice is for cached functions, which have such options
     return f"its key cannot be made: {error!r}"
 
 

@@ -16,7 +16,7 @@ from hitrate.langchain.history import told
 from hitrate.langchain.models import identity_of, name_of_model, picks_format_by
 from hitrate.langchain.remembered import Remembered
 from hitrate.langchain.settings import class_schema, key_of_parts, name_of_class, settings, tool_schema
-from hitrate.langchain.spared import Kept
+from hitrate.langchain.spared import StoredResult
 from hitrate.langgraph.call_ids import call_ids
 
 NAMESPACE: Final[Namespace] = ("langchain", "model")
@@ -90,7 +90,7 @@ def _spec(given: Any) -> list[Any]:
     return [given.name, given.description, given.json_schema, given.strict, of]
 
 
-def kept_of_response(response: Any, seconds: float) -> Kept | None:
+def kept_of_response(response: Any, seconds: float) -> StoredResult | None:
     """Return what is stored of a response; None if it is not good for other runs.
 
     Args:
@@ -104,7 +104,7 @@ def kept_of_response(response: Any, seconds: float) -> Kept | None:
         return None
     if response.structured_response is None and any(isinstance(each, ToolMessage) for each in response.result):
         return None  # the model's answer did not fit the response format
-    return Kept(seconds, *tokens_of(answers), [response.result, response.structured_response])
+    return StoredResult(seconds, *tokens_of(answers), [response.result, response.structured_response])
 
 
 def response_of(stored: Any, request: ModelRequest[Any]) -> ModelResponse[Any]:
@@ -116,7 +116,8 @@ def response_of(stored: Any, request: ModelRequest[Any]) -> ModelResponse[Any]:
     def history() -> set[str]:
         messages = {id(each): each for each in request.messages}
         state = request.state
-        if isinstance(state, dict):  # which another middleware may have cut for the model
+        # the history in the state, since another middleware may have cut the request's messages
+        if isinstance(state, dict):
             messages |= {id(each): each for each in state.get("messages", ()) if isinstance(each, BaseMessage)}
         return {id_ for message in messages.values() for id_ in call_ids(message)}
 

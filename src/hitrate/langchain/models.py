@@ -90,13 +90,13 @@ def _find_fields_of(model: BaseLanguageModel[Any]) -> str:
     cls = type(model)
     tells = cls._identifying_params is not BaseLanguageModel._identifying_params
     counting = dict(_counting(model, tells))
-    # An address is not enough to tell two of them apart: whoever says what tells them counts.
+    # An address does not tell two settings apart in other processes; what they say of themselves counts.
     return content_key(name_of_class(cls), counting)
 
 
 def _counting(model: BaseLanguageModel[Any], tells: bool) -> Iterator[tuple[str, Any]]:
     for name, value in fields_set(model, BaseChatModel):
-        if name in HOW_IT_IS_ASKED or hasattr(type(value), "__next__"):  # which is used up as it is read
+        if name in HOW_IT_IS_ASKED or hasattr(type(value), "__next__"):  # an iterator is used up as it is read
             continue
         try:
             yield name, content_key(settings(value))

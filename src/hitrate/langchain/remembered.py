@@ -32,10 +32,10 @@ class Remembered(Generic[T]):
         found = self._find(of)
         try:
             reference = weakref.ref(of, self._forget(id(of)))
-        except TypeError:  # it cannot be referred to weakly
+        except TypeError:  # the object takes no weak reference
             return found
         first = self._known.setdefault(id(of), (reference, found))
-        if first[0]() is not of:  # an object that is gone was in this place
+        if first[0]() is not of:  # the entry is of an object that is gone and had the same id
             first = self._known[id(of)] = reference, found
         return first[1]
 

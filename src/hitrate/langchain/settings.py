@@ -43,7 +43,7 @@ def key_of_parts(names: tuple[str, ...], parts: tuple[Any, ...]) -> str:
     try:
         return key_of((), parts, {}, PLAIN)
     except TypeError:
-        return key_of(names, parts, {}, PLAIN)  # takes twice as long, and raises with the name
+        return key_of(names, parts, {}, PLAIN)  # takes twice as long, and its error has the name
 
 
 def settings(value: Any) -> Any:
@@ -86,7 +86,7 @@ def name_of_class(cls: type) -> str:
 def _find_class_schema(cls: type) -> list[Any]:
     schema = None
     if issubclass(cls, BaseModel) or hasattr(cls, "__annotations__"):
-        with suppress(Exception):  # if it has none, its name has to do
+        with suppress(Exception):  # without a schema, the name alone counts
             schema = content_key(TypeAdapter(cls).json_schema())
     return ["class", name_of_class(cls), schema]
 

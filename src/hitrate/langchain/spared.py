@@ -25,7 +25,7 @@ _LOGGED = 100
 """Reasons that one middleware logs, at most."""
 
 
-class Kept(NamedTuple):
+class StoredResult(NamedTuple):
     """What is stored of a result.
 
     Attributes:
@@ -41,7 +41,7 @@ class Kept(NamedTuple):
     content: Any
 
 
-class Once:
+class LoggedOnce:
     """A line that is logged once for each reason."""
 
     def __init__(self) -> None:
@@ -93,18 +93,18 @@ class SparedCall:
     terms: Terms
     handler: Callable[[Any], Any]
     request: Any
-    keep: Callable[[Any, float], Kept | None]
+    keep: Callable[[Any, float], StoredResult | None]
     renew: Callable[[Any, Any], Any]
     account: Account
     started: float
-    once: Once
-    _seconds: float = field(default=0.0, init=False)  # that the handler took
+    once: LoggedOnce
+    _seconds: float = field(default=0.0, init=False)  # how long the handler took
     _began: bool = field(default=False, init=False)
     _ended: bool = field(default=False, init=False)
     _result: Any = field(default=None, init=False)
     _error: BaseException | None = field(default=None, init=False)
 
-    # Both faces
+    # Running, sync and async
 
     def run(self) -> Any:
         """Return the result."""
@@ -112,7 +112,7 @@ class SparedCall:
         if mode == BYPASS:
             return self.handler(self.request)
         computing = self.cache._computing
-        ask = computing.anew if mode == REFRESH else computing.one
+        ask = computing.recompute if mode == REFRESH else computing.one
         stored = failure = None
         try:
             stored = ask(self.full_key, self._compute, self.terms)
@@ -128,7 +128,7 @@ class SparedCall:
         if mode == BYPASS:
             return await self.handler(self.request)
         computing = self.cache._computing
-        ask = computing.aanew if mode == REFRESH else computing.aone
+        ask = computing.arecompute if mode == REFRESH else computing.aone
         stored = failure = None
         try:
             stored = await ask(self.full_key, self._acompute, self.terms)
@@ -146,7 +146,8 @@ class SparedCall:
         except BaseException as error:
             self._error = error
             if isinstance(error, Exception) and not isinstance(error, GraphBubbleUp):
-                raise _HandlerFailedError(error) from None  # to all who wait; the others are the caller's own
+                # All who wait get this one; other exceptions reach this caller alone.
+                raise _HandlerFailedError(error) from None
             raise
         return self._end(perf_counter() - started)
 
@@ -158,11 +159,12 @@ class SparedCall:
         except BaseException as error:
             self._error = error
             if isinstance(error, Exception) and not isinstance(error, GraphBubbleUp):
-                raise _HandlerFailedError(error) from None  # to all who wait; the others are the caller's own
+                # All who wait get this one; other exceptions reach this caller alone.
+                raise _HandlerFailedError(error) from None
             raise
         return self._end(perf_counter() - started)
 
-    # What does not wait
+    # What both share
 
     def _begin(self) -> None:
         if self._began:
@@ -200,7 +202,7 @@ class SparedCall:
         if failure is not None or stored is None:
             return False
         try:
-            kept = Kept(*stored)
+            kept = StoredResult(*stored)
             self._result = self.renew(kept.content, self.request)
             self.account.hit(float(kept.seconds), kept.input_tokens, kept.output_tokens, perf_counter() - self.started)
         except Exception as error:

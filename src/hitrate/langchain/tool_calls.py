@@ -17,7 +17,7 @@ from hitrate.content.calls import content_key
 from hitrate.langchain.answers import make_new
 from hitrate.langchain.remembered import Remembered
 from hitrate.langchain.settings import fields_set, key_of_parts, name_of_class, settings
-from hitrate.langchain.spared import Kept
+from hitrate.langchain.spared import StoredResult
 from hitrate.langgraph.call_ids import rename
 
 NAMESPACE: Final[Namespace] = ("langchain", "tool")
@@ -87,7 +87,7 @@ class ToolResults:
         self._errors = errors
         self._commands = commands
 
-    def kept(self, result: Any, seconds: float) -> Kept | None:
+    def kept(self, result: Any, seconds: float) -> StoredResult | None:
         """Return what is stored of a result; None if it is not good for other runs."""
         messages = [*_messages_of(result)]
         if not self._commands and not isinstance(result, ToolMessage):
@@ -96,7 +96,7 @@ class ToolResults:
             return None
         if not self._errors and any(getattr(each, "status", None) == "error" for each in messages):
             return None
-        return Kept(seconds, 0, 0, result)
+        return StoredResult(seconds, 0, 0, result)
 
     def result_of(self, stored: Any, request: ToolCallRequest) -> Any:
         """Return the result of a request that what was stored answers, as if the tool had just run."""

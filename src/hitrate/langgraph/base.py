@@ -1,4 +1,4 @@
-"""What makes a cache one for graphs: LangGraph's base class, and what only a cache of its tasks has to see to."""
+"""Caches for graphs: LangGraph's base class, and what only a cache of its tasks has to do."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from hitrate.langgraph.unkeyed import is_unkeyed
 from hitrate.runs import BYPASS, USE, current_mode
 
 _OF_ONE_RUN = frozenset({"__resume__", "__interrupt__", "__error__"})
-"""The channels of an answer that a person gave to this run, of a question that is still open, and of a failure."""
+"""LangGraph's channels for a person's answer to this run, a question that is still open, and a failure."""
 
 
 class GraphCache(Cache[ValueT], LangGraphCache[ValueT]):  # pyright: ignore[reportIncompatibleVariableOverride]
@@ -55,7 +55,7 @@ class GraphCache(Cache[ValueT], LangGraphCache[ValueT]):  # pyright: ignore[repo
         return self._answered(found, asking, mode)
 
     def _answered(self, found: dict[FullKey, ValueT], asking: Asking | None, mode: int) -> dict[FullKey, ValueT]:
-        """Make what was found the run's own, and note who will bring a result."""
+        """Make hits the run's own, and note which tasks will bring a result."""
         for full_key, value in [*found.items()]:
             if not is_plain(value) and not self._made_own(value, asking and asking.tasks[full_key]):
                 del found[full_key]
@@ -73,7 +73,7 @@ class GraphCache(Cache[ValueT], LangGraphCache[ValueT]):  # pyright: ignore[repo
             return False
         kept, calls = taken
         given = getattr(task, "input", None)
-        # Where it is not known who asks, the ids of messages of the input stay.
+        # Without the task that asks, its input is not known, and ids of messages of the input stay as they are.
         ids = ids_now(kept, given_in(given)) if kept and task is not None else {each.id: each.id for each in kept}
         if ids is None:
             return False
@@ -107,7 +107,7 @@ class GraphCache(Cache[ValueT], LangGraphCache[ValueT]):  # pyright: ignore[repo
                 if not _is_of_one_run(value):
                     kept[full_key] = (with_kept(value, known.given), ttl)
             else:
-                kept[full_key] = pair  # which is refused, and told why
+                kept[full_key] = pair  # which the cache refuses with an error that says why
         notes = noting.get()
         if notes is not None:
             notes.kept = kept
@@ -115,7 +115,7 @@ class GraphCache(Cache[ValueT], LangGraphCache[ValueT]):  # pyright: ignore[repo
 
     @classmethod
     def _first_use_of(cls, namespace: Namespace) -> None:
-        """Expect graphs."""
+        """Prepare for graphs when a namespace of LangGraph's tasks is first used."""
 
     @property
     def _tasks(self) -> Tasks:

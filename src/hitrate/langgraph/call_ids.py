@@ -62,7 +62,7 @@ def with_ids(value: Any, names: Mapping[str, str]) -> Any:
         if kind is str:
             replaced[names.get(name, name)] = names.get(each, each) if name in _NAMES else each
         elif (kind is dict or kind is list) and name not in _NOT_OURS:
-            # Such as "__openai_function_call_ids__", whose fields are called as the calls are.
+            # Such as "__openai_function_call_ids__", a dict whose keys are the ids of calls.
             replaced[names.get(name, name)] = with_ids(each, names)
         else:
             replaced[names.get(name, name)] = each
@@ -94,7 +94,7 @@ def rename_in_place(value: Any, names: Mapping[str, str], depth: int = 0) -> Non
                 rename_in_place(each, names, depth + 1)
             elif name in _NAMES and each in names and not _is_frozen(kind):
                 with suppress(AttributeError):
-                    object.__setattr__(value, name, names[each])  # without a program's own code
+                    object.__setattr__(value, name, names[each])  # so that no code of the program runs
 
 
 def fields_of(value: Any) -> Iterable[str]:
@@ -106,7 +106,7 @@ def fields_of(value: Any) -> Iterable[str]:
 
 
 def _is_frozen(cls: Any) -> bool:
-    """Tell whether nothing of an instance may be changed: a cache may have given it to others."""
+    """Tell whether an instance is frozen: a cache may have given the same one to other callers."""
     settings = getattr(cls, "__dataclass_params__", None)
     return bool(getattr(settings, "frozen", False)) or bool(getattr(cls, "model_config", {}).get("frozen"))
 

@@ -1,4 +1,4 @@
-"""The fields of a node's input, by name: which there are, and which of them a policy was told of by mistake."""
+"""The fields of a node's input, by name: which there are, and which names of a policy's options are none of them."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ class FieldNames:
             return args, kwargs
         try:
             bound = self._signature.bind_partial(*args, **kwargs)
-        except TypeError:  # the call itself will tell
+        except TypeError:  # the call itself will raise it
             return args, kwargs
         bound.apply_defaults()
         for name in _INJECTED & bound.arguments.keys() - kwargs.keys():
@@ -82,7 +82,7 @@ class FieldNames:
             if name in known or (option == "ignore" and name in self.closed_over):
                 continue
             near = difflib.get_close_matches(name, known - given, 1)
-            # Without a declaration a field that is not there may be one that has no value yet.
+            # If the input's fields are not declared, a missing one may be a field that has no value yet.
             if near or self._declared is not None or (option == "only" and given.isdisjoint(there)):
                 advice = f"did you mean {near[0]!r}?" if near else f"it has {', '.join(map(repr, sorted(known)))}"
                 raise ValueError(
@@ -135,7 +135,7 @@ def _declared_by(func: Callable[..., Any]) -> set[str] | None:
     """Return the fields that a function's annotations declare for its input; None if they declare none."""
     try:
         hints = typing.get_type_hints(inspect.unwrap(func))
-    except Exception:  # names that are not there, or no function
+    except Exception:  # an annotation names what is not there, or this is no function
         return None
     hints.pop("return", None)
     declared: set[str] = set()

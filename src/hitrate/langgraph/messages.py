@@ -24,7 +24,7 @@ from hitrate.langgraph.call_ids import call_ids, fields_of, rename, rename_in_pl
 from hitrate.langgraph.call_ids import new_ids as new_call_ids
 
 KEPT = "__hitrate_edited__"
-"""The channel of a write of ours: the messages that a node was given and edited or removed."""
+"""The channel of a write that hitrate adds: the messages of its input that a node edited or removed."""
 
 _DEEPEST = 8
 _AS_IT_IS = OPT_PASSTHROUGH_DATACLASS | OPT_PASSTHROUGH_SUBCLASS | OPT_NON_STR_KEYS
@@ -45,7 +45,7 @@ Given = list[list[tuple[str | None, str, tuple[str, ...]]]]
 """The messages in a node's input, list by list: the id of each, a digest of what it says, and its ids of tool calls."""
 
 
-class Kept(NamedTuple):
+class InputMessage(NamedTuple):
     """A message of a node's input that the node edited or removed.
 
     Attributes:
@@ -81,7 +81,7 @@ def calls_in(value: Any) -> set[str]:
 
 def _digest_of(message: Any) -> str:
     content = message.content
-    if type(content) is list:  # an image counts as one, whatever is in it: this is only to find the message again
+    if type(content) is list:  # any image counts as an image: the digest is only used to find the message again
         content = "\n".join(
             f"{each.get('type')} {each.get('text')}" if type(each) is dict else str(each) for each in content
         )
@@ -108,7 +108,7 @@ def with_kept(writes: Any, given: Given) -> Any:
     return deque([*writes, (KEPT, [*kept.values(), *((call,) for call in sorted(calls))])]) if kept or calls else writes
 
 
-def take_kept(writes: Any) -> tuple[list[Kept], list[str]] | None:
+def take_kept(writes: Any) -> tuple[list[InputMessage], list[str]] | None:
     """Take out of the writes of a hit what ``with_kept`` added, and return it; None if it is not what was added.
 
     Returns:
@@ -123,7 +123,7 @@ def take_kept(writes: Any) -> tuple[list[Kept], list[str]] | None:
     for each in added:
         types = tuple(map(type, each)) if type(each) is tuple else ()
         if types == _TYPES_OF_KEPT:
-            kept.append(Kept(*each))
+            kept.append(InputMessage(*each))
         elif types == (str,):
             calls += each
         else:
@@ -131,7 +131,7 @@ def take_kept(writes: Any) -> tuple[list[Kept], list[str]] | None:
     return kept, calls
 
 
-def ids_now(kept: Iterable[Kept], given: Given) -> dict[str, str] | None:
+def ids_now(kept: Iterable[InputMessage], given: Given) -> dict[str, str] | None:
     """Return by the ids of one run's messages the ids that the same messages have in another; None if one is not there.
 
     The same message says the same and stands at the same place, from the end or from the beginning: a policy may
@@ -258,7 +258,7 @@ def _block(block: Any, new_id: NewId | None) -> Any:
         kind = block.get("output_format") or "png"
         return {"type": "image", "base64": block["result"], "mime_type": f"image/{kind}"}
     extras = block.get("extras")
-    if type(extras) is dict and "item_id" in extras:  # where the id of the block is that of a tool call
+    if type(extras) is dict and "item_id" in extras:  # for a block whose own id is that of a tool call
         block = {**block, "extras": {name: value for name, value in extras.items() if name != "item_id"}}
     id_, answered = block.get("id"), block.get("tool_call_id")
     if new_id is not None and type(answered) is str and answered.startswith(_NEED_ID):
@@ -281,7 +281,7 @@ def is_plain(writes: Any) -> bool:
     """Tell whether the writes of a hit are proven to hold no message, and nothing that ``with_kept`` added."""
     try:
         parts = _parts_of(writes)
-        packb(parts, None, _AS_IT_IS)  # as `_is_plain` does
+        packb(parts, None, _AS_IT_IS)  # the same test as in `_is_plain`
         return not parts or parts[-1][0] != KEPT
     except (TypeError, LookupError):
         return False

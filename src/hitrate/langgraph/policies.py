@@ -37,7 +37,7 @@ def policy(
     ttl: TTL | None = None,
     messages: int | None = None,
     require_scope: bool = False,
-) -> CachePolicy[Callable[..., str | bytes]]:  # invariant: `task` wants these very words
+) -> CachePolicy[Callable[..., str | bytes]]:  # LangGraph's `task` takes exactly this type (CachePolicy is invariant)
     """Return a policy by content: ``builder.add_node("ask", ask, cache_policy=policy(ask, only="question"))``.
 
     It never fails a run: an input that has no stable key runs uncached, which is logged once for each place in it.
@@ -88,7 +88,7 @@ def policy(
     of_input = ignore if only is None else [name for name in left_out if name not in names.closed_over]
     logged: set[str] = set()
 
-    @lru_cache(1)  # another one only while what the function closes over has no value yet
+    @lru_cache(1)  # made anew only while a variable that the function closes over has no value yet
     def options_for(identity_digest: bytes) -> KeyOptions:
         options = KeyOptions.of(of_input, only, (identity_digest, version, scope))
         options.function = identity_digest
@@ -109,14 +109,14 @@ def policy(
             options = options_for(b"" if identity is None else identity.digest())
             made = key_of(names.positional, positional, keywords, options)
             if parts.is_used:
-                parts.note_alias(xxh3_128_hexdigest(made.encode()), made)  # as LangGraph keeps it
+                parts.note_alias(xxh3_128_hexdigest(made.encode()), made)  # LangGraph stores the result under this hash
             return made
-        except Exception as error:  # whatever the input is, the run goes on
+        except Exception as error:  # the run goes on, whatever its input is
             _log_once(logged, names.of_function, str(error))
             return unkeyed()
 
     options_for(b"")  # raises if the scope cannot be part of a key
-    return CachePolicy(key_func=key, ttl=ttl)  # type: ignore[arg-type]  # the cache takes what else is one
+    return CachePolicy(key_func=key, ttl=ttl)  # type: ignore[arg-type]  # the cache also takes floats and timedeltas
 
 
 def _check(func: object, version: object) -> None:

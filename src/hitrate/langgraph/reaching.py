@@ -20,7 +20,7 @@ def graphs_and_tasks_of(graph: Any) -> tuple[list[Any], list[Any]]:
     """Return a graph and all graphs in it, each once, and the functions that are tasks of theirs."""
     graphs: list[Any] = []
     tasks: list[Any] = []
-    seen: dict[int, Any] = {}  # with the objects, for an id may be another's when its own is gone
+    seen: dict[int, Any] = {}  # holds the objects: once one is gone, another may have its id
     left: list[tuple[Any, int]] = [(graph, 0)]
     while left and len(seen) < _LOOKED_AT:
         each, depth = left.pop()
@@ -69,7 +69,7 @@ def _reached_by_function(function: FunctionType) -> Iterable[Any]:
     for cell in function.__closure__ or ():
         try:
             reached.append(cell.cell_contents)
-        except ValueError:  # it has no value yet
+        except ValueError:  # the variable has no value yet
             continue
     codes = [function.__code__]
     for code in codes:

@@ -30,7 +30,7 @@ class SqliteCache(GraphCache[ValueT], Sqlite[ValueT]):
         evict: ``"sieve"`` evicts what was not read lately, ``"cost"`` what saves the fewest seconds per byte.
     """
 
-    # LangGraph's classes have a parameter of another name each.
+    # The parameter has the name that it has in LangGraph's class for SQLite.
 
     def set(self, mapping: Mapping[FullKey, tuple[ValueT, TTL | None]]) -> None:
         """Set the cached values for the given keys and TTLs; of a graph's, those that are good for other runs."""

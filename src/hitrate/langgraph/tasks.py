@@ -1,4 +1,4 @@
-"""LangGraph's tasks, seen from its cache: which of them ask, and what must be known of one when its result comes.
+"""LangGraph's tasks, seen from its cache: which tasks read, and what must be known of one when its result comes.
 
 LangGraph hands a cache keys and results only. A read is called by the method of its loop that has the tasks at hand, in
 a dict by these very keys, and that dict is found there by what it is, in the frame of the caller. From it come
@@ -30,7 +30,7 @@ from hitrate.open_cache import NAMESPACE_OF_TASKS
 from hitrate.runs import BYPASS, USE
 
 _REMEMBERED = 65_536
-"""Tasks whose result has not come, at most: those that failed never bring one. As many of a run that asked."""
+"""Tasks remembered until their result comes (that of a failed one never does), and tasks of a run that have asked."""
 
 _FRAMES = 8
 """How far up the tasks are looked for: a cache around ours has a frame or two."""
@@ -90,7 +90,7 @@ class _Run:
     def __init__(self, loop: Any) -> None:
         try:
             self.loop: Callable[[], Any] = weakref.ref(loop)
-        except TypeError:  # there is none: its tasks are not told from later ones
+        except TypeError:  # it takes no weak reference: its tasks cannot be told from later ones
             self.loop = _gone
         self.is_known = False
         self.asked: dict[int, str] = {}
@@ -100,7 +100,7 @@ class _Run:
 
 
 def _gone() -> None:
-    """Stand for the reference of what is not there."""
+    """Take the place of a weak reference whose object is gone."""
 
 
 class Tasks:
@@ -190,11 +190,11 @@ class Tasks:
 
     def is_answered(self, full_key: FullKey) -> bool:
         """Tell whether what comes under this key came from the cache: LangGraph 1.0 stores hits again."""
-        return id(full_key[1]) in self._answered  # which keeps the key, so that no other has its id
+        return id(full_key[1]) in self._answered  # _answered holds the key, so that no other string gets its id
 
     def take(self, full_key: FullKey) -> KnownTask:
         """Return, once, what is known of the task whose result comes under this key."""
-        return self._known.pop(id(full_key[1]), UNKNOWN)  # likewise
+        return self._known.pop(id(full_key[1]), UNKNOWN)  # _known holds the key, too
 
 
 def _forget_oldest(known: dict[int, Any]) -> None:

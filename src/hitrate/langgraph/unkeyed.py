@@ -16,7 +16,7 @@ _keys: dict[str, None] = {}
 def unkeyed() -> str:
     """Return a key that no other task has, and whose result no cache of ``hitrate.langgraph`` keeps."""
     key = f"unkeyed:{uuid4()}"
-    _keys[xxh3_128_hexdigest(key.encode())] = None  # as LangGraph hands it on
+    _keys[xxh3_128_hexdigest(key.encode())] = None  # LangGraph gives the cache this hash
     while len(_keys) > _REMEMBERED:
         _keys.pop(next(iter(_keys)), None)
     return key

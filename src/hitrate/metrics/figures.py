@@ -55,7 +55,7 @@ Figure = tuple[str, dict[str, str], float]
 """The name of a metric, its labels beside the cache's name, and its value."""
 
 
-class Watched:
+class WatchedCache:
     """A cache that metrics tell of, which they do not keep alive.
 
     Args:

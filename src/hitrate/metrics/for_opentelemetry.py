@@ -10,14 +10,14 @@ import weakref
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
-from hitrate.metrics.figures import COMPUTE, METRICS, SECONDS, Figure, Metric, Watched
+from hitrate.metrics.figures import COMPUTE, METRICS, SECONDS, Figure, Metric, WatchedCache
 
 try:
     from opentelemetry.metrics import CallbackOptions, MeterProvider, Observation, get_meter_provider
 except ModuleNotFoundError as error:
     raise ModuleNotFoundError(
         "hitrate.metrics.opentelemetry needs opentelemetry-api, which is not installed: "
-        "pip install 'hitrate[opentelemetry]'"
+        "pip install '.[opentelemetry]' in hitrate's folder"
     ) from error
 
 from hitrate.metrics.spans import Spans, TracedStore
@@ -56,7 +56,7 @@ def opentelemetry(
         ValueError: another cache of that name tells this provider.
         ModuleNotFoundError: opentelemetry-api is not installed (the extra ``opentelemetry``).
     """
-    watched = Watched(cache, name)
+    watched = WatchedCache(cache, name)
     provider = get_meter_provider() if meter_provider is None else meter_provider
     instruments = _instruments.get(provider)
     if instruments is None:
@@ -74,7 +74,7 @@ def opentelemetry(
 
 def _trace(cache: ComputingCache[Any], spans: Spans) -> None:
     cache._around = (*cache._around, spans.around)
-    if not isinstance(cache._open_store(), MemoryStore):  # which is asked by other ways, and takes no time
+    if not isinstance(cache._open_store(), MemoryStore):  # memory is read by other methods, in no time
         cache._exchange_within(lambda store: TracedStore(store, spans))
 
 
@@ -87,7 +87,7 @@ class _Instruments:
 
     def __init__(self, provider: MeterProvider) -> None:
         meter = provider.get_meter("hitrate")
-        self._watched: dict[str, Watched] = {}
+        self._watched: dict[str, WatchedCache] = {}
         self._lock = threading.Lock()
         self._reading: list[Figure] = []
         self._waiting: dict[str, bool] = {}
@@ -106,7 +106,7 @@ class _Instruments:
             explicit_bucket_boundaries_advisory=SECONDS,
         )
 
-    def add(self, watched: Watched) -> None:
+    def add(self, watched: WatchedCache) -> None:
         """Tell of a cache, too."""
         there = self._watched.get(watched.name)
         if there is not None and not there.gone:

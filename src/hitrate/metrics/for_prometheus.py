@@ -9,14 +9,15 @@ from collections.abc import Iterator
 from itertools import accumulate
 from typing import TYPE_CHECKING, Any
 
-from hitrate.metrics.figures import COMPUTE, LABELS, METRICS, SECONDS, Watched
+from hitrate.metrics.figures import COMPUTE, LABELS, METRICS, SECONDS, WatchedCache
 
 try:
     from prometheus_client import REGISTRY
     from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily
 except ModuleNotFoundError as error:
     raise ModuleNotFoundError(
-        "hitrate.metrics.prometheus needs prometheus_client, which is not installed: pip install 'hitrate[prometheus]'"
+        "hitrate.metrics.prometheus needs prometheus_client, which is not installed: "
+        "pip install '.[prometheus]' in hitrate's folder"
     ) from error
 
 if TYPE_CHECKING:
@@ -58,7 +59,7 @@ _lock = threading.Lock()
 _collectors: weakref.WeakKeyDictionary[CollectorRegistry, _Collector] = weakref.WeakKeyDictionary()
 
 
-class _Computations(Watched):
+class _Computations(WatchedCache):
     """A cache, and how long its computations took."""
 
     def __init__(self, cache: ComputingCache[Any], name: str) -> None:

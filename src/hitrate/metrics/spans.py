@@ -52,20 +52,20 @@ class Spans:
         return self._tracer.start_as_current_span(
             "hitrate.compute",
             attributes=self._attributes(len(flights), (flight.key for flight in flights)),
-            record_exception=False,  # its message may hold what is nobody's business
+            record_exception=False,  # its message may hold secrets
             set_status_on_exception=False,
         )
 
-    def call(self, what: str, keys: Collection[EncodedKey] = ()) -> Call:
+    def call(self, what: str, keys: Collection[EncodedKey] = ()) -> BackendCall:
         """Return the context of a call of the backend.
 
         Args:
             what: the operation, as the contract of stores calls it.
             keys: what it is about.
         """
-        return Call(self, what, keys)
+        return BackendCall(self, what, keys)
 
-    def make(self, call: Call, started: int, failed: BaseException | None) -> None:
+    def make(self, call: BackendCall, started: int, failed: BaseException | None) -> None:
         """Make the span of a call that has returned or failed.
 
         Args:
@@ -119,7 +119,7 @@ class TracedWork:
         return computed
 
 
-class Call:
+class BackendCall:
     """The context of a call of the backend, which becomes a span when it is left.
 
     Attributes:
@@ -136,7 +136,7 @@ class Call:
         self.is_hit = False
         self.more: _Attributes = {}
 
-    def __enter__(self) -> Call:
+    def __enter__(self) -> BackendCall:
         self._started = time.time_ns()
         return self
 
@@ -145,14 +145,14 @@ class Call:
             self._spans.make(self, self._started, error)
 
     def found(self, found: Sequence[Found]) -> Sequence[Found]:
-        """Hear what a read has found, and return it."""
+        """Note what a read has found, and return it."""
         misses = sum(type(each) is not tuple for each in found)
         self.is_hit = not misses
         self.more["hitrate.misses"] = misses
         return found
 
     def granted(self, waits: Sequence[float]) -> Sequence[float]:
-        """Hear what a lease was granted for, and return it."""
+        """Note what a lease was granted for, and return it."""
         self.more["hitrate.granted"] = sum(not wait for wait in waits)
         return waits
 

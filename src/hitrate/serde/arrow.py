@@ -118,7 +118,7 @@ def array_of(state: Any) -> Any:
         made = made.view(kind)
         there = content[~mask]
         if len(there):
-            # Arrow holds times that Python cannot show; if it can show the first and the last, it can all.
+            # Arrow holds times that Python cannot show; if it can show the earliest and the latest, it can show all.
             pa.array([there.min(), there.max()], physical).view(kind).to_pylist()
     made.validate(full=True)
     return made

@@ -1,8 +1,8 @@
 """The attributes of an instance, in its ``__dict__`` and in slots: which there are, and that none is missing.
 
-They are read and set by the descriptors of the interpreter itself, so that no code of the class runs. What is stored
-of an instance holds all that its class declares; what was honestly never set is named beside it. A payload from which
-something was taken away is therefore no instance that lacks it.
+They are read and set by the descriptors of the interpreter itself, so that no code of the class runs. The stored state
+of an instance holds all attributes that its class declares, and names those that were never set. So a payload from
+which an attribute was taken away is refused.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from hitrate.serde.registry import Refused
 
 _FIELD: Any = dataclasses._FIELD  # type: ignore[attr-defined]
 _HEAP_TYPE = 1 << 9
-_MANAGED_DICT = 1 << 4  # the dict is in front of the instance, and not counted in its size
+_MANAGED_DICT = 1 << 4  # a type flag: the dict lies before the instance, and is not counted in its size
 _POINTER = object.__basicsize__ // 2
 
 _size_of: Callable[[type], int] = vars(type)["__basicsize__"].__get__
@@ -111,7 +111,7 @@ class Attributes:
 
 
 class Declared:
-    """The names of attributes that a class declares, and which of them an instance may honestly lack.
+    """The names of attributes that a class declares, and which of them an instance may lack.
 
     Args:
         names: all of them.

@@ -35,7 +35,7 @@ def _form(cls: type) -> Form | None:
             try:
                 filled[name] = member.__get__(obj)
             except AttributeError:
-                pass  # a cached property that was not asked for yet
+                pass  # a cached property that was not computed yet
         others = get_attribute(obj, "__dict__") if has_dict else None
         missing = _missing(filled, others)
         if missing is not None:

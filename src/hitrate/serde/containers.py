@@ -35,7 +35,7 @@ _FACTORIES: list[Any] = [
 # happens on purpose; fewer where Python is run to compare them.
 _ALIKE = 64
 _SLOW_ALIKE = 32
-# Of what is compared in C, this many take no time to speak of.
+# Up to so many elements of one hash, comparisons in C take hardly any time.
 _FEW = 1000
 _COMPARED_IN_C = frozenset({int, float, str, bytes, bool, type(None)})
 
@@ -62,7 +62,7 @@ def _are_compared_in_c(items: list[Any]) -> bool:
 
 
 def _are_texts(items: list[Any]) -> bool:
-    """Tell whether all are strings, whose hashes nobody chooses; three times as fast as by looking at each type."""
+    """Tell whether all are strings, whose hashes are random; three times as fast as looking at each type."""
     if type(items[0]) is not str or type(items[-1]) is not str:
         return False
     try:
@@ -192,7 +192,7 @@ def _encode_counter(obj: Counter[Any], pack: Pack) -> bytes:
 
 def _decode_counter(data: bytes, hook: Hook) -> Any:
     made: Counter[Any] = Counter()
-    # Counter.update adds counts up; these are not numbers necessarily.
+    # Not Counter.update, which adds: stored counts need not be numbers.
     dict.update(made, _decode_mapping(data, hook))
     return made
 

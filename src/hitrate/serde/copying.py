@@ -85,7 +85,7 @@ def copier(value: Any) -> Make | None:
 
 
 class _NoCopy(Exception):
-    """The value holds something that only decoding can make anew."""
+    """Raised for a value that holds something which only decoding can make."""
 
 
 class _Copying:

@@ -14,7 +14,7 @@ try:
     from cryptography.exceptions import InvalidTag
     from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 except ModuleNotFoundError as exc:
-    if exc.name not in ("cryptography", "cryptography.exceptions"):  # it is there, and broken
+    if exc.name not in ("cryptography", "cryptography.exceptions"):  # the package is installed, but broken
         raise
     raise ImportError(
         "EncryptedSerializer needs the crypto extra: pip install '.[crypto]' in hitrate's folder"

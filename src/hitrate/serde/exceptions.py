@@ -19,13 +19,13 @@ from hitrate.serde.set_by_init import always_set
 
 _args: Any = vars(BaseException)["args"]
 _OF_THE_RAISE = frozenset({"__traceback__", "__context__", "__cause__", "__suppress_context__", "__dict__", "args"})
-# Reading its text trusts these five without looking at them, as far as the memory behind the text.
+# CPython reads the text of a UnicodeError by these five fields without checking them, even beyond its memory.
 _OF_UNICODE = {
     UnicodeEncodeError: (str, str, int, int, str),
     UnicodeDecodeError: (str, bytes, int, int, str),
     UnicodeTranslateError: (str, int, int, str),
 }
-# Whoever prints one of these counts on the types of these fields.
+# Printing one of these exceptions relies on the types of these fields.
 _PRINTED: dict[type, dict[str, type]] = {
     SyntaxError: {"filename": str, "text": str, "lineno": int, "offset": int, "end_lineno": int, "end_offset": int},
     NameError: {"name": str},
@@ -88,7 +88,7 @@ def exception_state(cls: type) -> tuple[list[str], Callable[[Any, str], list[Any
         for name, member in members.items():
             try:
                 value = member.__get__(obj)
-            except (AttributeError, TypeError):  # characters_written, object: there only if they were set
+            except (AttributeError, TypeError):  # such as characters_written, which is there only if it was set
                 continue
             if value is not None:
                 found[name] = value

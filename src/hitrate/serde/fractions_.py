@@ -2,8 +2,8 @@
 
 From Python 3.12 on, the hash of a Fraction is looked up by its two numbers, in a table of the last 16,384 that the
 whole process asked for. Pairs of numbers that have one hash are easily made, and each of them is compared there with
-all the others: half a megabyte of them takes 24 s. So whoever makes a set of what was stored asks which fractions are
-in it.
+all the others: half a megabyte of them takes 24 s. So code that makes a set of stored elements first asks which
+fractions are among them.
 """
 
 from __future__ import annotations

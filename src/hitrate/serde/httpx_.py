@@ -9,7 +9,7 @@ from httpx import Headers
 from hitrate.errors import DecodeError
 from hitrate.serde.registry import Form, Refused, register_classes
 
-# Those that httpx finds out by itself. To read headers by another could import a codec because of what is stored.
+# The encodings that httpx finds by itself. Any other could import a codec because stored data names it.
 _ENCODINGS = frozenset({"ascii", "us-ascii", "utf-8", "utf8", "iso-8859-1", "latin-1", "latin1"})
 
 
@@ -39,7 +39,7 @@ def _attributes(pairs: list[Any], encoding: str | None) -> dict[str, Any]:
 
 
 def _are_whole(pairs: list[Any], encoding: Any) -> bool:
-    """Tell whether headers can be read: httpx looks at them when it is asked, and not when they are made."""
+    """Tell whether headers can be read: httpx decodes them only when they are read."""
     if encoding is not None and (type(encoding) is not str or encoding.lower() not in _ENCODINGS):
         return False
     for pair in pairs:

@@ -24,9 +24,9 @@ DTYPE = 82
 # Byte order, kind and size, or the unit of a time; q, Q, l and L name the C integer that another of the size shadows.
 _PLAIN = re.compile(r"[<>|=](?:[biufcSUVmM][0-9]{1,10}(?:\[[0-9]{0,9}[A-Za-z]{1,7}\])?|[qQlL])", re.ASCII)
 _MAX_NESTING = 16
-# Kinds of elements, records of them included, that not any bytes make.
+# Kinds of elements for which not all bytes are valid, records of them included.
 _CHECKED = "UbV"
-# Elements of no size take no bytes to store, however many; going through them takes time.
+# Elements of size 0 take no bytes however many there are, but going through them takes time.
 _MAX_EMPTY = 64
 
 

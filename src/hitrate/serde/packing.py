@@ -31,7 +31,7 @@ OPTION = (
     | ormsgpack.OPT_PASSTHROUGH_BIG_INT
 )
 
-# What packb writes without asking, in a form that reads back as something else.
+# Types that packb writes without calling default, in a form that reads back as another type.
 IMPOSTORS = frozenset({bytearray, memoryview, Ext, ormsgpack.Fragment})
 
 _reason = threading.local()
@@ -126,16 +126,15 @@ def packer(rules: dict[type, Rule], find: Callable[[type], Rule]) -> Pack:
         find: finds, and adds to the rules, how another type is written; raises ``Refused``.
     """
     pack = _packer(rules, find, checked=False)
-    pack_checked = _packer(rules, find, checked=True)  # what is nested; the whole is looked at below
+    pack_checked = _packer(rules, find, checked=True)  # checks what is nested; the whole value is looked at below
 
     def pack_whole(state: Any, style: int = 0, /) -> bytes:
         packed = pack(state)
-        # What is nested in it is in it. 196 and 197 mark bytes, 198 those of 64 KB and more; without a mark there are
-        # none, and so no bytearray.
+        # Nested documents are part of these bytes. 196 to 198 mark bytes: without such a mark there is no bytearray.
         if not (196 in packed or 197 in packed or (len(packed) > 0xFFFF and 198 in packed)):
             return packed
         if type(state) is list and len(state) >= _FLOATS_AT_LEAST and _is_as_long(packed, len(state)):
-            if is_packed_floats(packed):  # an embedding: such bytes are in its numbers
+            if is_packed_floats(packed):  # an embedding, whose numbers contain such bytes
                 return packed
         elif _REFERENTS_TELL and len(packed) < _SMALL and _is_plain(state):
             return packed
@@ -240,7 +239,7 @@ def _bounded_unpacker(decoders: dict[int, Decode], find: Callable[[int], Decode]
 
 
 def _remember(exc: Exception) -> None:
-    # unpackb drops what its hook raises, so the reason goes round it; the innermost is the one that explains.
+    # unpackb drops what its hook raises, so the reason is kept here; the innermost one explains.
     if str(exc) != "ext_hook failed":
         _reason.error = exc
 

@@ -21,7 +21,7 @@ INDEX = 91
 SERIES = 92
 FRAME = 93
 
-# An index that nothing bounds but three numbers; with it, what takes a few bytes to store takes 128 MB to compare.
+# A RangeIndex is three numbers, whatever its length: a few stored bytes could take 128 MB to compare.
 _MAX_RANGE = 1 << 24
 
 _KINDS: dict[str, type] = {

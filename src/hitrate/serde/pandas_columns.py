@@ -58,7 +58,7 @@ def state_of(column: Any, buffer: Buffer = stored) -> Any:
 def _write_times(column: Any, buffer: Buffer) -> Any:
     if getattr(column, "tz", None) is None:
         return buffers.state_of(np.asarray(column), buffer)
-    # As the instants that they are: pandas gives them with their zone as objects only.
+    # As instants: with their zone pandas gives them as objects only.
     instants = np.asarray(column.tz_convert(None))
     if not _can_be_zoned(instants):
         raise Refused("pandas cannot show times of such years in a time zone")
@@ -96,7 +96,7 @@ def _write_strings(column: Any, buffer: Buffer) -> Any:
 
 def _write_masked(column: Any, buffer: Buffer) -> Any:
     mask = column._mask
-    # What is under the mask is not content: it cannot be seen.
+    # Elements under the mask are not content: they cannot be seen.
     content = np.where(mask, column._data.dtype.type(0), column._data) if mask.any() else column._data
     return {
         "kind": "masked",

@@ -38,7 +38,7 @@ def _encode_timestamp(obj: pd.Timestamp, pack: Pack) -> bytes:
     except DecodeError as exc:
         raise Refused("pandas cannot show times of such years in a time zone") from exc
     if made.fold != obj.fold:
-        # Its instant and zone do not say so: it was asked for at an hour that there is once.
+        # fold=1 was given for an hour that occurs once: instant and zone do not tell it.
         state.append(obj.fold)
         try:
             made = _folded(made, obj.fold)

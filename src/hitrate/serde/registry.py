@@ -20,7 +20,7 @@ UNKNOWN = "no exact encoding is known for it (hitrate.serde.register teaches one
 # How the parts of an encoder's state are named in error messages (the slow path of packing builds the paths).
 ITEMS = 0  # a list is indexed, a dict is keyed, as the user sees them
 INNER = 1  # the list is the encoder's own; its elements are named by what they are
-FIELDS = 2  # as INNER, and the dicts in the list hold attributes
+FIELDS = 2  # like INNER; the dicts in the list hold attributes
 PAIRS = 3  # a flat list of key, value, key, value
 
 

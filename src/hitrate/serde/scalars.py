@@ -56,7 +56,7 @@ def _encode_decimal(obj: Decimal, pack: Pack) -> bytes:
 def _decode_decimal(data: bytes, hook: Hook) -> Any:
     text = data.decode("ascii")
     made = Decimal(text)
-    # With its traps off, Decimal turns nonsense into NaN.
+    # With all traps off, Decimal would turn malformed text into NaN.
     if str(made) != text:
         raise DecodeError("a stored Decimal is none")
     return made

@@ -25,7 +25,7 @@ _NO_FUNCTION = inspect.CO_GENERATOR | inspect.CO_COROUTINE | inspect.CO_ASYNC_GE
 _globals_of: Callable[[Any], dict[str, Any]] = vars(FunctionType)["__globals__"].__get__
 
 
-class _Call(NamedTuple):
+class _MethodCall(NamedTuple):
     """A call of a function that may set attributes of the same object, as one of the things that are always done."""
 
     home: type
@@ -33,7 +33,7 @@ class _Call(NamedTuple):
     is_new: bool
 
 
-Done = frozenset[str | _Call]
+Done = frozenset[str | _MethodCall]
 
 
 def always_set(cls: type) -> list[str]:
@@ -45,28 +45,28 @@ def always_set(cls: type) -> list[str]:
     if type(attribute(cls, "__setattr__")) is FunctionType:
         return []
     makers = [*_MAKERS]
-    if type(attribute(cls, "__dataclass_fields__")) is dict:  # its __init__ is made, and calls this
+    if type(attribute(cls, "__dataclass_fields__")) is dict:  # its generated __init__ calls __post_init__
         makers.append("__post_init__")
     calls = [call for name in makers if (call := _method(ancestry(cls), name)) is not None]
     names = _set_by(cls, calls) - _deleted_by(cls)
     return sorted(name for name in names if attribute(cls, name) is None)
 
 
-def _method(among: tuple[type, ...], name: str) -> _Call | None:
+def _method(among: tuple[type, ...], name: str) -> _MethodCall | None:
     """Return the call of a method of the first of some classes that has it, if it is a function of Python."""
     for each in among:
         if name in vars(each):
             member, is_new = vars(each)[name], name == "__new__"
             if is_new and type(member) is staticmethod:  # as a class keeps it
                 member = member.__func__
-            return _Call(each, member, is_new) if type(member) is FunctionType else None
+            return _MethodCall(each, member, is_new) if type(member) is FunctionType else None
     return None
 
 
-def _set_by(cls: type, calls: list[_Call]) -> set[str]:
+def _set_by(cls: type, calls: list[_MethodCall]) -> set[str]:
     """Return the names that functions always set on their object, themselves or by what they call."""
     names: set[str] = set()
-    waiting, seen = [*calls], {*calls}  # each is looked at once: methods may call each other many times over
+    waiting, seen = [*calls], {*calls}  # each method is looked at once, however often methods call each other
     while waiting:
         for done in _always_done(cls, waiting.pop()):
             if isinstance(done, str):
@@ -77,7 +77,7 @@ def _set_by(cls: type, calls: list[_Call]) -> set[str]:
     return names
 
 
-def _always_done(cls: type, call: _Call) -> Done:
+def _always_done(cls: type, call: _MethodCall) -> Done:
     """Return what is done on every way through a function to its end."""
     code = call.function.__code__
     steps, at_offset = _steps_of(code)
@@ -126,7 +126,7 @@ def _handlers_of(code: CodeType) -> Iterable[Any]:
     return entries
 
 
-def _done_by(cls: type, call: _Call, steps: list[dis.Instruction], at: int, this: str) -> Callable[[Done], Done]:
+def _done_by(cls: type, call: _MethodCall, steps: list[dis.Instruction], at: int, this: str) -> Callable[[Done], Done]:
     """Return what an instruction makes of what was done before it."""
     step = steps[at]
     if step.opname in ("STORE_ATTR", "DELETE_ATTR") and _loaded(steps[at - 1]) == this:
@@ -135,13 +135,13 @@ def _done_by(cls: type, call: _Call, steps: list[dis.Instruction], at: int, this
             return lambda done: done - name
         member = attribute(cls, step.argval)
         setter = member.fset if type(member) is property else None
-        set_here = name if type(setter) is not FunctionType else {_Call(call.home, setter, is_new=False)}
+        set_here = name if type(setter) is not FunctionType else {_MethodCall(call.home, setter, is_new=False)}
         return lambda done: done | set_here
     called = _called_at(cls, call, steps, at, this)
     return (lambda done: done) if called is None else (lambda done: done | {called})
 
 
-def _called_at(cls: type, call: _Call, steps: list[dis.Instruction], at: int, this: str) -> _Call | None:
+def _called_at(cls: type, call: _MethodCall, steps: list[dis.Instruction], at: int, this: str) -> _MethodCall | None:
     """Return the method of the same object that is called: through super, of itself, or of a base class by name."""
     step, before = steps[at], steps[at - 1]
     mro, name = ancestry(cls), step.argval

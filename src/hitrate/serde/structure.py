@@ -66,7 +66,7 @@ def _hook(depth: int) -> Hook:
             try:
                 return decode(data, below)
             except Exception:  # noqa: S110
-                pass  # it holds something that only the program can restore; its parts are told
+                pass  # it holds something that only the program can restore; its parts are shown
         try:
             state = unpackb(data, ext_hook=below)
         except Exception:

@@ -32,7 +32,7 @@ def _decode_zone(data: bytes, hook: Hook) -> Any:
 
 
 def _again(text: str, kind: Any) -> Any:
-    """Return the URL of a text, None if its text would be another."""
+    """Return the URL that a text makes, None if the URL's own text would be another."""
     made = kind(text)
     return made if str(made) == text else None
 

@@ -23,7 +23,7 @@ MACHINE_ARRAY = 12
 
 _DATA: dict[type, type] = {UserDict: dict, UserList: list, UserString: str}
 _MAPPINGS = (dict, UserDict, ChainMap, types.MappingProxyType)
-# Not "u", whose elements may be no characters.
+# Without "u", whose elements need not be valid characters.
 _TYPECODES = "bBhHiIlLqQfd"
 
 
@@ -66,7 +66,7 @@ def _restore_namespace(state: list[Any]) -> Any:
 
 
 def _encode_proxy(obj: Any, pack: Pack) -> bytes:
-    # What it is a view of has no other way out.
+    # There is no other access to the mapping that a proxy is a view of.
     return pack(gc.get_referents(obj), INNER)
 
 

@@ -16,9 +16,10 @@ elif TYPE_CHECKING:
     from backports import zstd
 else:
     try:
-        import backports.zstd as zstd  # "from backports" would take a broken one for a missing name
+        # not "from backports import zstd", which reports a broken package as a missing name
+        import backports.zstd as zstd
     except ModuleNotFoundError as exc:
-        if exc.name not in ("backports", "backports.zstd"):  # it is there, and broken
+        if exc.name not in ("backports", "backports.zstd"):  # the package is installed, but broken
             raise
         raise ImportError("ZstdSerializer needs the zstd extra: pip install '.[zstd]' in hitrate's folder") from exc
 

@@ -31,7 +31,7 @@ _HOME = {"LeaseContract": "lease_contract"}
 def __getattr__(name: str) -> object:
     if name not in __all__:
         raise AttributeError(f"module 'hitrate.testing' has no attribute {name!r}")
-    from hitrate.testing.needs import register_contract
+    from hitrate.testing.requirements import register_contract
 
     register_contract()
     value = globals()[name] = imported(f"hitrate.testing.{_HOME.get(name, 'contract')}", name)

@@ -8,9 +8,9 @@ import sys
 from collections.abc import Iterable, Sequence
 from typing import Any
 
-from hitrate.testing.needs import missing
+from hitrate.testing.requirements import missing
 from hitrate.testing.subject import Subject, UnusableError
-from hitrate.testing.verdicts import Outcome, Verdict
+from hitrate.testing.verdicts import TrialOutcome, Verdict
 
 ALL_HOLD, SOME_DO_NOT, CANNOT_TRY = 0, 1, 2
 
@@ -79,7 +79,7 @@ class _Progress:
         self._shown = sys.stderr.isatty()
         self._count = 0
 
-    def seen(self, _: Outcome) -> None:
+    def seen(self, _: TrialOutcome) -> None:
         self._count += 1
         if self._shown:
             print(f"\r{self._count} tests", end="", file=sys.stderr, flush=True)

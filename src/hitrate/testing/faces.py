@@ -1,4 +1,4 @@
-"""The two faces of a cache behind one set of calls, so that each promise is written once and tried on both."""
+"""The two faces of a cache, its sync and its async methods, behind one set of calls: each promise is written once."""
 
 from __future__ import annotations
 

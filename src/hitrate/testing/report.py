@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
-from hitrate.testing.verdicts import Outcome, Verdict
+from hitrate.testing.verdicts import TrialOutcome, Verdict
 
 WIDTH = 118
 
@@ -15,7 +15,7 @@ class Promise:
     """A promise with all that was tried of it: each case, on each face."""
 
     text: str
-    outcomes: tuple[Outcome, ...]
+    outcomes: tuple[TrialOutcome, ...]
 
     @property
     def verdict(self) -> Verdict:
@@ -35,10 +35,10 @@ class Promise:
                 lines[case] = self._line(case, failed)
         return list(lines.values())
 
-    def _of(self, case: str) -> list[Outcome]:
+    def _of(self, case: str) -> list[TrialOutcome]:
         return [outcome for outcome in self.outcomes if outcome.trial.case == case]
 
-    def _line(self, case: str, failed: list[Outcome]) -> str:
+    def _line(self, case: str, failed: list[TrialOutcome]) -> str:
         faces = [outcome.trial.face for outcome in failed]
         only = f"{faces[0]} only" if len(self._of(case)) > len(faces) == 1 else ""
         where = ", ".join(filter(None, [case, only]))
@@ -52,9 +52,9 @@ class Report:
     groups: dict[str, list[Promise]]
 
     @classmethod
-    def of(cls, outcomes: Iterable[Outcome]) -> Report:
+    def of(cls, outcomes: Iterable[TrialOutcome]) -> Report:
         """Gather outcomes into promises, and promises into groups."""
-        gathered: dict[str, dict[str, list[Outcome]]] = {}
+        gathered: dict[str, dict[str, list[TrialOutcome]]] = {}
         for outcome in sorted(outcomes, key=lambda outcome: outcome.trial.order):
             group = gathered.setdefault(outcome.trial.group, {})
             group.setdefault(outcome.trial.promise, []).append(outcome)

@@ -15,12 +15,14 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from hitrate.testing.subject import Subject, UnusableError
-from hitrate.testing.verdicts import Begun, Ended, Finished, Message, Outcome, Trial, Unusable, Verdict
+from hitrate.testing.verdicts import Begun, Ended, Finished, Message, Trial, TrialOutcome, Unusable, Verdict
 
 STARTING = 120.0  # seconds for a session to import the cache and collect the tests
 
 
-def try_out(subject: Subject, *, seconds: float = 60.0, seen: Callable[[Outcome], None] | None = None) -> list[Outcome]:
+def try_out(
+    subject: Subject, *, seconds: float = 60.0, seen: Callable[[TrialOutcome], None] | None = None
+) -> list[TrialOutcome]:
     """Try every promise of the contract on the subject, in processes of their own.
 
     Args:
@@ -31,9 +33,9 @@ def try_out(subject: Subject, *, seconds: float = 60.0, seen: Callable[[Outcome]
     Raises:
         UnusableError: no cache can be made of the subject.
     """
-    outcomes: list[Outcome] = []
+    outcomes: list[TrialOutcome] = []
 
-    def note(outcome: Outcome) -> None:
+    def note(outcome: TrialOutcome) -> None:
         outcomes.append(outcome)
         if seen is not None:
             seen(outcome)
@@ -49,7 +51,11 @@ def try_out(subject: Subject, *, seconds: float = 60.0, seen: Callable[[Outcome]
 
 
 def _session(
-    subject: Subject, outcomes: list[Outcome], directory: Path, seconds: float, note: Callable[[Outcome], None]
+    subject: Subject,
+    outcomes: list[TrialOutcome],
+    directory: Path,
+    seconds: float,
+    note: Callable[[TrialOutcome], None],
 ) -> bool:
     """Run one session over what is not yet tried; return whether it came to its end."""
     from hitrate.testing import session
@@ -69,7 +75,7 @@ def _session(
 
 
 def _listen(
-    session: Connection[None, Message], process: BaseProcess, seconds: float, note: Callable[[Outcome], None]
+    session: Connection[None, Message], process: BaseProcess, seconds: float, note: Callable[[TrialOutcome], None]
 ) -> bool:
     trial: Trial | None = None
     while True:
@@ -80,13 +86,13 @@ def _listen(
             case Begun(begun):
                 trial = begun
             case Ended(verdict, reason) if trial is not None:
-                note(Outcome(trial, verdict, reason))
+                note(TrialOutcome(trial, verdict, reason))
                 trial = None
             case Finished():
                 return True
             case str(silence):
                 if trial is not None:
-                    note(Outcome(trial, Verdict.BROKEN, silence))
+                    note(TrialOutcome(trial, Verdict.BROKEN, silence))
                 return False
 
 

@@ -67,7 +67,7 @@ Message = Unusable | Begun | Ended | Finished
 
 
 @dataclass(frozen=True)
-class Outcome:
+class TrialOutcome:
     """A trial and what came of it."""
 
     trial: Trial

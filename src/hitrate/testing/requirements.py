@@ -1,4 +1,4 @@
-"""What the contracts need installed, asked for in one place."""
+"""What must be installed to run the contracts, asked for in one place."""
 
 from __future__ import annotations
 
