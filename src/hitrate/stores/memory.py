@@ -43,6 +43,7 @@ _FREED_PER_STEP = 1_000
 _ROOM_AT_MOST = 1 << 20
 _ROOM_AT_LEAST = 1 << 12
 _SLACK = 256  # of what may be held, one part in so many is freed at once
+_SLACK_AT_MOST = 1 << 18  # bytes: of small entries some 800, which takes 3 ms
 _GIL: bool = getattr(sys, "_is_gil_enabled", lambda: True)()
 
 _NOTHING: dict[Any, Held] = {}
@@ -633,7 +634,7 @@ class MemoryStore(ImmediateStore):
                 *(self._entries, self._granted, _limit(self._max_entries), _limit(self._max_bytes)),
             )
         # Some more at once, so that the next writes need not make room each, and can do without the lock.
-        slack = self._max_bytes // _SLACK if self._granted > self._max_bytes else 0
+        slack = min(self._max_bytes // _SLACK, _SLACK_AT_MOST) if self._granted > self._max_bytes else 0
         spared = {(space, key) for name, key in fresh if (space := self.spaces.get(name)) is not None}
         for spare, more in ((spared, slack), (set[tuple[Space, Any]](), 0)):
             if self._by_worth:  # the hand below takes what is left to evict after a bounded search: usually nothing
@@ -644,6 +645,8 @@ class MemoryStore(ImmediateStore):
                 self._drop_for_room(space, key)
             for space, key in decided.cleared:
                 self._clear_visited(space, key)
+            if self._granted <= self._max_bytes and self._entries <= self._max_entries:
+                return
 
     def _evict_by_worth(self, spare: set[tuple[Space, Any]], more: int) -> None:
         excess_bytes, excess_entries = self._granted + more - self._max_bytes, self._entries - self._max_entries
