@@ -29,7 +29,7 @@ from hitrate.stats import REMEMBERED_MISSES, Counts
 from hitrate.stores.base import Evict
 from hitrate.stores.due import NEVER
 from hitrate.stores.memory import ABSENT, MemoryStore
-from hitrate.stores.space import ENTRY_OVERHEAD, SECONDS, Held, Space, footprint
+from hitrate.stores.space import ENTRY_OVERHEAD, SECONDS, Held, LargeSpace, Space, footprint
 
 _FLOAT_SIZE = sys.getsizeof(1.0)
 
@@ -332,7 +332,10 @@ class InMemoryCache(ComputingCache[ValueT]):
                             size = held[6]
                         # One line, within which no thread switch and no exception can come. What is not noted as due
                         # must be due no sooner than something that is.
-                        if space.room >= size and now < store.due.soonest and store.due.begins <= latest and ((old := space[key] if key in space else ABSENT)[2] or NEVER) <= latest: space[key] = held; space.room += old[6] - size; counts.sets += 1; return  # fmt: skip  # noqa: E501, E701, E702, SIM401
+                        if space.room >= size and space.parts is None and now < store.due.soonest and store.due.begins <= latest and ((old := space[key] if key in space else ABSENT)[2] or NEVER) <= latest: space[key] = held; space.room += old[6] - size; counts.sets += 1; return  # fmt: skip  # noqa: E501, E701, E702, SIM401
+                        if type(space) is LargeSpace and store.put_in_part(space, key, held, now, latest):
+                            counts.sets += 1
+                            return
             except Exception:  # noqa: S110 - another write, or a wrong one: below it is told which
                 pass
             if held is not None:
