@@ -5,6 +5,9 @@ exchanges what is held and takes the room in one line without a call. CPython sw
 backward jumps, and a tracer (a debugger, coverage) only between lines: nobody else comes in between, and an exception
 of a signal handler does not either. Whoever needs a namespace to stand still holds the lock and takes all of its room.
 On an interpreter without the global lock no room is granted.
+
+What changes several entries as one holds the lock, and notes it in ``Batches``. A reader of several entries looks there
+before and after: if one was under way, some may be of before and others of after, and they are read again.
 """
 
 from __future__ import annotations
@@ -52,6 +55,19 @@ ABSENT: Held = (None, None, -1.0, 0.0, False, 0.0, 0)
 """Stands for what a new entry replaces: it takes no bytes, and has been noted as due already."""
 
 
+class Batches:
+    """Changes of several entries as one.
+
+    Attributes:
+        latest: another object after each; None during one.
+    """
+
+    __slots__ = ("latest",)
+
+    def __init__(self) -> None:
+        self.latest: object = object()
+
+
 class MemoryStore(ImmediateStore):
     """Keeps entries in this process.
 
@@ -64,6 +80,7 @@ class MemoryStore(ImmediateStore):
     Attributes:
         spaces: the entries by namespace.
         counters: what is counted of each namespace; those of the cache, once that is there.
+        batches: tells readers of several entries whether several were changed as one meanwhile.
     """
 
     offers: frozenset[Capability] = frozenset({"bounds", "forks under load"})
@@ -82,6 +99,7 @@ class MemoryStore(ImmediateStore):
         check_evict(evict)
         self.spaces: dict[Any, Space] = {}
         self.counters = Counters()
+        self.batches = Batches()
         # Guards what leaves, the order of arrival and what is due; never held while values are encoded or decoded.
         self._exclusive = Exclusive()
         self.lock = self._exclusive.lock
@@ -107,10 +125,9 @@ class MemoryStore(ImmediateStore):
 
     def get(self, keys: Sequence[EncodedKey]) -> Sequence[Found]:
         found: list[Found] = []
+        seen = self.look(keys)
         now = self._clock()
-        for name, key in keys:
-            space = self.spaces.get(name)
-            held = None if space is None else space.get(key)
+        for (_, key), (space, held) in zip(keys, seen, strict=True):
             if space is None or held is None:
                 found.append(None)
                 continue
@@ -121,6 +138,27 @@ class MemoryStore(ImmediateStore):
                 self.visit(space, key, held)
                 found.append(cast(Entry, held[:VISITED]))
         return found
+
+    def look(self, keys: Sequence[tuple[Any, Any]]) -> list[tuple[Space | None, Held | None]]:
+        """Return for each key its namespace and what is held for it, all of them of one state.
+
+        Within a change, a finaliser cannot wait for one of several entries; it finds nothing then.
+        """
+        latest = self.batches.latest
+        seen = self._look(keys)
+        if len(keys) == 1 or (latest is not None and self.batches.latest is latest):
+            return seen
+        exclusive = self._exclusive
+        if exclusive.busy and exclusive.must_not_wait():
+            return [(None, None)] * len(keys)
+        return exclusive.run(self._look_alone, keys)
+
+    def _look(self, keys: Sequence[tuple[Any, Any]]) -> list[tuple[Space | None, Held | None]]:
+        seen: list[tuple[Space | None, Held | None]] = []
+        for name, key in keys:
+            space = self.spaces.get(name)
+            seen.append((space, None if space is None else space.get(key)))
+        return seen
 
     def expired(self, keys: Sequence[EncodedKey]) -> Sequence[bool]:
         now = self._clock()
@@ -339,6 +377,11 @@ class MemoryStore(ImmediateStore):
 
     # All below: the lock is held.
 
+    def _look_alone(self, keys: Sequence[tuple[Any, Any]]) -> list[tuple[Space | None, Held | None]]:
+        if self.batches.latest is None:  # one was left half done, by two exceptions in a row
+            self.batches.latest = object()
+        return self._look(keys)
+
     def _whole(self, do: Callable[..., T], *args: Any) -> T:
         """Carry out a change; if an exception comes in between, count anew and carry it out all the same."""
         try:
@@ -371,6 +414,8 @@ class MemoryStore(ImmediateStore):
                 self._place_others(batch)
             stored = removed = 0
             touched: dict[Any, Space] = {}
+            if len(batch) > 1:
+                self.batches.latest = None
             for name, key, held in batch:
                 space = touched.get(name) or self.spaces.get(name)
                 if space is not None and name not in touched:
@@ -393,6 +438,8 @@ class MemoryStore(ImmediateStore):
                 stored += 1
                 if held[EXPIRY] is not None and (old[EXPIRY] or NEVER) > held[EXPIRY]:
                     self.due.add(held[EXPIRY], name, key)
+            if len(batch) > 1:
+                self.batches.latest = object()
             for space in touched.values():
                 if space.live:
                     self._settle(space)
@@ -427,6 +474,7 @@ class MemoryStore(ImmediateStore):
                 space.room += room
                 return 0
             whole = space.parts is None
+            self.batches.latest = None
             for key, held in batch:
                 part = space if whole else space.part_of(key)
                 if key not in part:
@@ -437,6 +485,7 @@ class MemoryStore(ImmediateStore):
                 taken -= old[SIZE]
                 if (old[EXPIRY] or NEVER) > latest:  # noted as due too late, or not at all
                     self.due.add(latest, space.name, key)
+            self.batches.latest = object()
             space.room += room - taken
             return len(batch)
         except BaseException:
@@ -562,12 +611,14 @@ class MemoryStore(ImmediateStore):
 
     def _take_out(self, names: Sequence[Any], taken: list[Space]) -> None:
         """Take out namespaces, with all that is in them."""
+        self.batches.latest = None
         for name in names:
             space = self.spaces.get(name)
             if space is not None:
                 taken.append(space)
                 self._bury(space)
                 self.spaces.pop(name, None)
+        self.batches.latest = object()
 
     def _bury(self, space: Space) -> None:
         """Let nothing more into a namespace; its bytes go with it."""
