@@ -23,13 +23,10 @@ HITRATE = str(Path(hitrate.__file__).parent)
 A, B, C = (("a",), "1"), (("a",), "2"), (("b",), "1")
 DEADLINE = 10.0
 
-# A coroutine that was interrupted between being made and being awaited is told of when it is collected: here, not in
-# the middle of a later test.
-pytestmark = pytest.mark.filterwarnings("ignore:coroutine .* was never awaited:RuntimeWarning")
-
 
 @pytest.fixture(autouse=True)
 def _collected(small_collections: None) -> Iterator[None]:
+    """Have the collector tell here, and not in a later test, of a coroutine that was made and never awaited."""
     yield
     gc.collect()
 
@@ -352,15 +349,24 @@ async def _cancelled(tasks: set[asyncio.Task[Any]]) -> None:
     await asyncio.gather(*tasks, return_exceptions=True)
 
 
+async def _computed() -> str:
+    return "computed"
+
+
+async def _all_computed(keys: list[Any]) -> dict[Any, Any]:
+    return dict.fromkeys(keys, "computed")
+
+
 ASYNC_OPERATIONS: dict[str, Callable[[Any], Callable[[], Any]]] = {
     "get": lambda cache: lambda: cache.aget([A, B]),
     "set": lambda cache: lambda: cache.aset({A: ("new", None)}),
     "delete": lambda cache: lambda: cache.adelete([A]),
     "clear": lambda cache: lambda: cache.aclear([("a",)]),
-    "compute": lambda cache: _without(cache, [A], lambda: cache.aget_or_compute(A, lambda: "computed")),
+    "compute": lambda cache: _without(cache, [A], lambda: cache.aget_or_compute(A, _computed)),
     "compute under a lease": lambda cache: _without(
         cache, [A], lambda: cache.aget_or_compute(A, lambda: "computed", lease=600)
     ),
+    "compute many": lambda cache: _without(cache, [A], lambda: cache.aget_or_compute_many([A], _all_computed)),
 }
 
 
