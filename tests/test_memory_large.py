@@ -462,3 +462,34 @@ def test_after_a_count_that_was_made_anew_what_arrives_is_noted_as_due():
     clock.advance(10)
     cache.set({other: ("text", None)})
     assert cache.stats().expirations == 1
+
+
+def test_the_entries_of_a_namespace_are_counted_though_it_is_divided_at_any_step_of_that():
+    step, again = 0, True
+    while again:
+        step += 1
+        cache = InMemoryCache()
+        for key in keys_of(range(9)):
+            cache.set({key: ({"n": 1}, None)})
+        left = step
+
+        def trace(frame, event, arg, cache=cache):
+            nonlocal left
+            if frame.f_code.co_name != "_count_in":
+                return None
+            frame.f_trace_opcodes = True
+            if event == "opcode":
+                left -= 1
+                if left == 0:
+                    sys.settrace(None)
+                    divide(cache)
+            return trace
+
+        sys.settrace(trace)
+        try:
+            assert cache._count_in(NAMESPACE) == 9, step
+        finally:
+            sys.settrace(None)
+        again = left <= 0
+        assert (type(cache._store.spaces[NAMESPACE]) is LargeSpace) == again
+    assert step > 20

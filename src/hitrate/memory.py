@@ -485,8 +485,9 @@ class InMemoryCache(ComputingCache[ValueT]):
         if self._closed:
             self._refuse_closed()
         now = self._time.time()
-        held = list(self._spaces.get(namespace, _NOBODY).values())
-        return sum(each[2] is None or each[2] > now for each in held)
+        space = self._spaces.get(namespace, _NOBODY)
+        found = [space.get(key, ABSENT) for key in list(space)]  # not its values: it may be divided meanwhile
+        return sum(each is not ABSENT and (each[2] is None or each[2] > now) for each in found)
 
     def close(self) -> None:
         """Close the cache and let go of its entries. Calling it again does nothing."""

@@ -72,7 +72,7 @@ class Work:
                 led.reset(before)
             except ValueError:  # the loop was closed, and the coroutine is collected in another context
                 pass
-        return computed
+        return computed  # type: ignore[no-any-return]
 
 
 def close_unawaited(made: Any) -> None:
