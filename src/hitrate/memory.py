@@ -10,7 +10,7 @@ from __future__ import annotations
 import sys
 import time
 from collections import deque
-from collections.abc import Callable, Coroutine, Mapping, Sequence
+from collections.abc import Callable, Collection, Coroutine, Mapping, Sequence
 from operator import call
 from typing import Any
 
@@ -22,14 +22,14 @@ from hitrate.entry import DEFAULT_ENCODING, expiry_of
 from hitrate.envelope import MARK
 from hitrate.errors import ClosedError, DecodeError, SerializationError
 from hitrate.failsafe import OnError
-from hitrate.keys import check_pairs, plain_key, refuse_keys, refuse_pair
+from hitrate.keys import check_pairs, plain_key, plain_keys, refuse_keys, refuse_pair
 from hitrate.memory_codec import FLOATS, MemoryCodec
 from hitrate.serde import SerializerProtocol, copier, is_immutable
 from hitrate.stats import REMEMBERED_MISSES, Counts
 from hitrate.stores.base import Evict
 from hitrate.stores.due import NEVER
 from hitrate.stores.memory import ABSENT, MemoryStore
-from hitrate.stores.space import ENTRY_OVERHEAD, SECONDS, Held, Space, footprint
+from hitrate.stores.space import ENTRY_OVERHEAD, SECONDS, Held, LargeSpace, Space, footprint
 
 _FLOAT_SIZE = sys.getsizeof(1.0)
 
@@ -93,6 +93,8 @@ class InMemoryCache(ComputingCache[ValueT]):
         self._settling = _OFTEN
         self._pack: Callable[[Any], bytes] = getattr(self.serde, "pack", bytes)
         self._loads = self.serde.loads_typed
+        # What ``get`` loads in one step.
+        self._reads_by = self._spaces, self._missed, store.batches, self._loads if self._exact else None
         self._decoders: dict[str, Callable[[bytes], Any]] = {}
 
     def get(self, keys: Sequence[FullKey]) -> dict[FullKey, ValueT]:
@@ -109,9 +111,8 @@ class InMemoryCache(ComputingCache[ValueT]):
             ClosedError: the cache is closed.
         """
         values: dict[FullKey, ValueT] = {}
-        spaces = self._spaces
-        missed = self._missed
-        decodes, loads = self._exact, self._loads
+        spaces, missed, batches, decodes = self._reads_by
+        latest = batches.latest
         misses = 0
         try:
             for full_key in keys:
@@ -126,9 +127,9 @@ class InMemoryCache(ComputingCache[ValueT]):
                             for value in InMemoryCache.get(self, [plain]).values():
                                 values[full_key] = value
                             continue
-                elif type(held[0]) is not str:
+                elif (make := held[0]) is None or type(make) is not str:
                     if held[2] is None or held[2] > self._time.time():
-                        values[full_key] = held[1] if held[0] is None else held[0](held[1])
+                        values[full_key] = held[1] if make is None else make(held[1])
                         if not held[4]:
                             self._store.visit(space, key, held)
                         space.counts.hits += 1
@@ -137,12 +138,12 @@ class InMemoryCache(ComputingCache[ValueT]):
                         continue
                     self._store.expire(space, key, held)
                 else:
-                    if decodes and held[4] and not space.decoded and held[0] != FLOATS:
+                    if decodes and held[4] and not space.decoded and make != FLOATS:
                         # The usual entry of many: decoded for each hit, but for one hit in many.
                         self._decoded = number = self._decoded + 1
                         if number & self._settling and (held[2] is None or held[2] > self._time.time()):
                             try:
-                                values[full_key] = loads((held[0], held[1]))
+                                values[full_key] = decodes((make, held[1]))
                                 space.counts.hits += 1
                                 if held[3]:
                                     space.counts.seconds_saved += held[3]
@@ -167,7 +168,50 @@ class InMemoryCache(ComputingCache[ValueT]):
                 missed.forget(misses)
         elif not values and self._closed:  # nothing was asked for, and so nothing told that it is closed
             self._refuse_closed()
+        if batches.latest is not latest or latest is None:
+            return self._get_whole(keys, values)
         return values
+
+    def _get_whole(self, keys: Collection[FullKey], found: dict[FullKey, ValueT]) -> dict[FullKey, ValueT]:
+        """Read again what was read while several entries were changed as one: either all before that, or all after.
+
+        Args:
+            keys: full keys.
+            found: what was found for them, and counted; what is found now is counted where it differs.
+        """
+        if not isinstance(keys, Collection):  # it has been gone through, and can be only once: to miss is always right
+            return {}
+        if len(keys) == 1:
+            return found
+        plain = plain_keys(keys)
+        values: dict[FullKey, ValueT] = {}
+        for given, full_key, (space, held) in zip(keys, plain, self._store.look(plain), strict=True):
+            counts = self._counters[full_key[0]]
+            if space is None or held is None or (value := self._value(space, full_key, held)) is _MISS:
+                if given in found:
+                    counts.hits -= 1
+                    counts.misses += 1
+                    self._missed.note([full_key], self._time.time())
+                continue
+            values[given] = value
+            if given not in found:
+                seconds = held[SECONDS]
+                counts.hits += 1
+                counts.misses -= 1
+                counts.seconds_saved += seconds
+                self._missed.pop(full_key, None)
+        return values
+
+    def _value(self, space: Space, full_key: FullKey, held: Held) -> Any:
+        """Return the value of an entry as a hit gets it; ``_MISS`` if it has none."""
+        make, value, expiry = held[:3]
+        if type(make) is str:
+            return self._unpacked(space, full_key, held)
+        if expiry is not None and expiry <= self._time.time():
+            self._store.expire(space, full_key[1], held)
+            return _MISS
+        self._store.visit(space, full_key[1], held)
+        return value if make is None else make(value)
 
     def _uncount(self, keys: Sequence[FullKey], values: Mapping[FullKey, Any]) -> None:
         """Take back what was counted of a read that came upon a wrong key: a misuse counts nothing.
@@ -332,7 +376,10 @@ class InMemoryCache(ComputingCache[ValueT]):
                             size = held[6]
                         # One line, within which no thread switch and no exception can come. What is not noted as due
                         # must be due no sooner than something that is.
-                        if space.room >= size and now < store.due.soonest and store.due.begins <= latest and ((old := space[key] if key in space else ABSENT)[2] or NEVER) <= latest: space[key] = held; space.room += old[6] - size; counts.sets += 1; return  # fmt: skip  # noqa: E501, E701, E702, SIM401
+                        if space.room >= size and space.parts is None and now < store.due.soonest and store.due.begins <= latest and ((old := space[key] if key in space else ABSENT)[2] or NEVER) <= latest: space[key] = held; space.room += old[6] - size; counts.sets += 1; return  # fmt: skip  # noqa: E501, E701, E702, SIM401
+                        if type(space) is LargeSpace and store.put_in_part(space, key, held, now, latest):
+                            counts.sets += 1
+                            return
             except Exception:  # noqa: S110 - another write, or a wrong one: below it is told which
                 pass
             if held is not None:
@@ -438,13 +485,15 @@ class InMemoryCache(ComputingCache[ValueT]):
         if self._closed:
             self._refuse_closed()
         now = self._time.time()
-        held = list(self._spaces.get(namespace, _NOBODY).values())
-        return sum(each[2] is None or each[2] > now for each in held)
+        space = self._spaces.get(namespace, _NOBODY)
+        found = [space.get(key, ABSENT) for key in list(space)]  # not its values: it may be divided meanwhile
+        return sum(each is not ABSENT and (each[2] is None or each[2] > now) for each in found)
 
     def close(self) -> None:
         """Close the cache and let go of its entries. Calling it again does nothing."""
         super().close()
         self._spaces = self._quick = _ClosedSpaces()
+        self._reads_by = self._spaces, *self._reads_by[1:]
         self._hot.clear()
 
     async def aclose(self) -> None:

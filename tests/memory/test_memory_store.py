@@ -13,6 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from hitrate import DecodeError, InMemoryCache, SerializationError
+from hitrate.stores import memory as memory_store
 from hitrate.stores import upkeep
 from hitrate.stores.arrivals import Compaction
 from hitrate.stores.space import ENTRY_OVERHEAD, VISITED, footprint
@@ -465,3 +466,16 @@ def test_one_sweep_clears_a_bounded_number_of_visited_bits():
     held = cache._store.spaces[("ns",)]
     assert sum(each[VISITED] for each in held.values()) > 15_000
     assert len(held) == 20_000
+
+
+def test_no_write_at_the_byte_limit_makes_room_for_very_many(monkeypatch):
+    monkeypatch.setattr(memory_store, "_SLACK", 2)
+    monkeypatch.setattr(memory_store, "_SLACK_AT_MOST", 3_000)
+    cache = InMemoryCache(max_bytes=300_000)
+    before = 0
+    for number in range(1_500):
+        cache.set({(("ns",), str(number)): ("x" * 100, None)})
+        evictions = cache.stats().evictions
+        assert evictions - before <= 2 + 3_000 // (100 + ENTRY_OVERHEAD)
+        before = evictions
+    assert before > 500

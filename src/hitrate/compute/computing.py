@@ -12,7 +12,7 @@ from hitrate import forking, runs
 from hitrate.base import FullKey
 from hitrate.compute.control_flow import is_resumed
 from hitrate.compute.flights import AGAIN, APART, LEFT_OUT, Boarding, Flight, Flights, Outcome, led
-from hitrate.compute.leading import Run, Work
+from hitrate.compute.leading import Run, Work, close_unawaited
 from hitrate.compute.looking import Look, look
 from hitrate.compute.refreshing import Refresher
 from hitrate.compute.terms import Terms, refresh_is_due
@@ -382,16 +382,26 @@ def _has_ended_well(task: asyncio.Task[Any]) -> bool:
 
 def _one_awaited(full_key: FullKey, compute: Callable[[], Any]) -> Callable[[list[FullKey]], Any]:
     async def computed(keys: list[FullKey]) -> Mapping[FullKey, Any]:
-        value = compute()
-        return {full_key: await value if inspect.isawaitable(value) else value}
+        value = None
+        try:
+            value = compute()
+            return {full_key: await value if inspect.isawaitable(value) else value}
+        except BaseException:
+            close_unawaited(value)
+            raise
 
     return computed
 
 
 def _many_awaited(compute: Callable[[list[FullKey]], Any]) -> Callable[[list[FullKey]], Any]:
     async def computed(keys: list[FullKey]) -> Any:
-        values = compute(keys)
-        return await values if inspect.isawaitable(values) else values
+        values = None
+        try:
+            values = compute(keys)
+            return await values if inspect.isawaitable(values) else values
+        except BaseException:
+            close_unawaited(values)
+            raise
 
     return computed
 

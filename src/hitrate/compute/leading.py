@@ -57,6 +57,7 @@ class Work:
     async def arun(self, flights: Sequence[Flight]) -> Computed | BaseException:
         """Compute in this task; return the values, or what was raised."""
         before = led.set((*led.get(), *flights))
+        computed: Any = None
         try:
             computed = self._function([flight.key for flight in flights])
             if inspect.isawaitable(computed):
@@ -64,6 +65,7 @@ class Work:
         except GeneratorExit:  # the loop was closed: nothing can be awaited any more
             raise
         except BaseException as error:
+            close_unawaited(computed)
             return error
         finally:
             try:
@@ -71,6 +73,15 @@ class Work:
             except ValueError:  # the loop was closed, and the coroutine is collected in another context
                 pass
         return computed  # type: ignore[no-any-return]
+
+
+def close_unawaited(made: Any) -> None:
+    """Close a coroutine that an interrupt came before the await of; one that was awaited is closed already.
+
+    Else the collector tells of it, wherever that comes upon it.
+    """
+    if isinstance(made, CoroutineType):
+        made.close()
 
 
 class _Pause:

@@ -5,6 +5,9 @@ exchanges what is held and takes the room in one line without a call. CPython sw
 backward jumps, and a tracer (a debugger, coverage) only between lines: nobody else comes in between, and an exception
 of a signal handler does not either. Whoever needs a namespace to stand still holds the lock and takes all of its room.
 On an interpreter without the global lock no room is granted.
+
+What changes several entries as one holds the lock, and notes it in ``Batches``. A reader of several entries looks there
+before and after: if one was under way, some may be of before and others of after, and they are read again.
 """
 
 from __future__ import annotations
@@ -12,7 +15,6 @@ from __future__ import annotations
 import sys
 from collections import deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from itertools import islice
 from typing import Any, TypeVar, cast
 
 from hitrate import forking
@@ -23,13 +25,13 @@ from hitrate.failsafe import log
 from hitrate.keys import EncodedKey
 from hitrate.sieve import sweep
 from hitrate.stats import Counters
-from hitrate.stores import upkeep
+from hitrate.stores import dividing, upkeep
 from hitrate.stores.arrivals import Arrivals, Compaction
 from hitrate.stores.base import Capability, Evict, Found, Page, Usage, check_evict, check_limit
 from hitrate.stores.due import NEVER, Due
 from hitrate.stores.paired import ImmediateStore
 from hitrate.stores.ranks import Ranks
-from hitrate.stores.space import EXPIRY, SIZE, VISITED, Held, Space, size_of
+from hitrate.stores.space import EXPIRY, SIZE, VISITED, Held, LargeSpace, Space, size_of
 
 T = TypeVar("T")
 
@@ -40,15 +42,30 @@ _NOTED_AT_ONCE = 1_000
 _FEW = 16  # namespaces that a write may look at for what came before it
 _FREED_AT_ONCE = 5_000
 _FREED_PER_STEP = 1_000
+_MOVED_PER_STEP = 1_000
 _ROOM_AT_MOST = 1 << 20
 _ROOM_AT_LEAST = 1 << 12
 _SLACK = 256  # of what may be held, one part in so many is freed at once
+_SLACK_AT_MOST = 1 << 18  # bytes: of small entries some 800, which takes 3 ms
 _GIL: bool = getattr(sys, "_is_gil_enabled", lambda: True)()
 
 _NOTHING: dict[Any, Held] = {}
 
 ABSENT: Held = (None, None, -1.0, 0.0, False, 0.0, 0)
 """Stands for what a new entry replaces: it takes no bytes, and has been noted as due already."""
+
+
+class Batches:
+    """Changes of several entries as one.
+
+    Attributes:
+        latest: another object after each; None during one.
+    """
+
+    __slots__ = ("latest",)
+
+    def __init__(self) -> None:
+        self.latest: object = object()
 
 
 class MemoryStore(ImmediateStore):
@@ -63,6 +80,7 @@ class MemoryStore(ImmediateStore):
     Attributes:
         spaces: the entries by namespace.
         counters: what is counted of each namespace; those of the cache, once that is there.
+        batches: tells readers of several entries whether several were changed as one meanwhile.
     """
 
     offers: frozenset[Capability] = frozenset({"bounds", "forks under load"})
@@ -81,6 +99,7 @@ class MemoryStore(ImmediateStore):
         check_evict(evict)
         self.spaces: dict[Any, Space] = {}
         self.counters = Counters()
+        self.batches = Batches()
         # Guards what leaves, the order of arrival and what is due; never held while values are encoded or decoded.
         self._exclusive = Exclusive()
         self.lock = self._exclusive.lock
@@ -101,14 +120,14 @@ class MemoryStore(ImmediateStore):
         self._due_before: Due | None = None  # while what is due is noted anew
         self._awaited = NEVER
         self._garbage: deque[Any] = deque()
+        self._divided: deque[Space] = deque()  # whose entries are still to be moved to the parts
         _stores.add(self)
 
     def get(self, keys: Sequence[EncodedKey]) -> Sequence[Found]:
         found: list[Found] = []
+        seen = self.look(keys)
         now = self._clock()
-        for name, key in keys:
-            space = self.spaces.get(name)
-            held = None if space is None else space.get(key)
+        for (_, key), (space, held) in zip(keys, seen, strict=True):
             if space is None or held is None:
                 found.append(None)
                 continue
@@ -119,6 +138,27 @@ class MemoryStore(ImmediateStore):
                 self.visit(space, key, held)
                 found.append(cast(Entry, held[:VISITED]))
         return found
+
+    def look(self, keys: Sequence[tuple[Any, Any]]) -> list[tuple[Space | None, Held | None]]:
+        """Return for each key its namespace and what is held for it, all of them of one state.
+
+        Within a change, a finaliser cannot wait for one of several entries; it finds nothing then.
+        """
+        latest = self.batches.latest
+        seen = self._look(keys)
+        if len(keys) == 1 or (latest is not None and self.batches.latest is latest):
+            return seen
+        exclusive = self._exclusive
+        if exclusive.busy and exclusive.must_not_wait():
+            return [(None, None)] * len(keys)
+        return exclusive.run(self._look_alone, keys)
+
+    def _look(self, keys: Sequence[tuple[Any, Any]]) -> list[tuple[Space | None, Held | None]]:
+        seen: list[tuple[Space | None, Held | None]] = []
+        for name, key in keys:
+            space = self.spaces.get(name)
+            seen.append((space, None if space is None else space.get(key)))
+        return seen
 
     def expired(self, keys: Sequence[EncodedKey]) -> Sequence[bool]:
         now = self._clock()
@@ -149,6 +189,22 @@ class MemoryStore(ImmediateStore):
         finally:
             if exclusive.waiting:
                 exclusive.catch_up()
+
+    def put_in_part(self, space: LargeSpace, key: Any, held: Held, now: float, latest: float) -> bool:
+        """Store an entry of a large namespace without the lock, if that has the room; tell whether it did.
+
+        Args:
+            space: the entries of the namespace.
+            key: the key.
+            held: what to hold.
+            now: the time.
+            latest: when it expires, infinity for never.
+        """
+        size, first, part = held[SIZE], space.first, space.part_of(key)
+        # Each one line, as in ``InMemoryCache.set``. A key that was in the first of the parts may have left it.
+        if space.room >= size and now < self.due.soonest and self.due.begins <= latest and key in part and ((old := part[key])[2] or NEVER) <= latest: part[key] = held; space.room += old[6] - size; return True  # fmt: skip  # noqa: E501, E701, E702
+        if space.room >= size and now < self.due.soonest and self.due.begins <= latest and key not in part and part is not first: part[key] = held; space.room -= size; space.count += 1; space.latest[key] = None; return True  # fmt: skip  # noqa: E501, E701, E702
+        return False
 
     def put_alike(self, space: Space, batch: Sequence[tuple[Any, Held]], latest: float) -> int:
         """Store a batch of one namespace and one TTL: without settling the namespace, where that has the room.
@@ -263,6 +319,10 @@ class MemoryStore(ImmediateStore):
             yield from _taken_apart(self._garbage.popleft())
         while self._change(self._purge, _PURGED_PER_STEP):
             yield
+        while self._divided:
+            while self._change(self._move, self._divided[0]):
+                yield
+            self._divided.popleft()
         compaction = self._change(self._begin_compaction)
         if compaction is not None:
             yield from compaction.steps()
@@ -294,14 +354,13 @@ class MemoryStore(ImmediateStore):
 
     def _let_go(self, spaces: list[Space], rest: list[Any]) -> None:
         """Let go of what was cleared: a little of it here, much of it in steps beside the caller."""
+        parts = [part for space in spaces for each in (space, space.ranks) for part in each.dicts()]
         if sum(map(len, spaces)) + len(rest) > _FREED_AT_ONCE:
-            self._garbage += [part for space in spaces for part in (space, space.ranks)]
-            self._garbage.append(rest)
+            self._garbage += [*parts, rest]
             when_free(upkeep.request, self)
             return
-        for space in spaces:  # the order of arrival refers to them until it is compacted
-            space.clear()
-            space.ranks.clear()
+        for part in parts:  # the order of arrival refers to their namespaces until it is compacted
+            part.clear()
 
     def _change(self, do: Callable[..., T], *args: Any) -> T | None:
         """Carry out a change, alone and whole; within another one of this thread, after that.
@@ -317,6 +376,11 @@ class MemoryStore(ImmediateStore):
         return result
 
     # All below: the lock is held.
+
+    def _look_alone(self, keys: Sequence[tuple[Any, Any]]) -> list[tuple[Space | None, Held | None]]:
+        if self.batches.latest is None:  # one was left half done, by two exceptions in a row
+            self.batches.latest = object()
+        return self._look(keys)
 
     def _whole(self, do: Callable[..., T], *args: Any) -> T:
         """Carry out a change; if an exception comes in between, count anew and carry it out all the same."""
@@ -350,6 +414,8 @@ class MemoryStore(ImmediateStore):
                 self._place_others(batch)
             stored = removed = 0
             touched: dict[Any, Space] = {}
+            if len(batch) > 1:
+                self.batches.latest = None
             for name, key, held in batch:
                 space = touched.get(name) or self.spaces.get(name)
                 if space is not None and name not in touched:
@@ -357,7 +423,7 @@ class MemoryStore(ImmediateStore):
                     touched[name] = space
                 if held is None:
                     if space is not None and key in space:
-                        self._drop(space, key)
+                        self._remove(space, key)
                         removed += 1
                     continue
                 size = held[SIZE]
@@ -372,9 +438,13 @@ class MemoryStore(ImmediateStore):
                 stored += 1
                 if held[EXPIRY] is not None and (old[EXPIRY] or NEVER) > held[EXPIRY]:
                     self.due.add(held[EXPIRY], name, key)
+            if len(batch) > 1:
+                self.batches.latest = object()
             for space in touched.values():
                 if space.live:
                     self._settle(space)
+                    if space.queued > dividing.LARGE and space.parts is None:
+                        self._divide(space)
             if self.due.soonest != NEVER:
                 self._purge(_PURGED_PER_WRITE)
                 self._await()
@@ -403,14 +473,19 @@ class MemoryStore(ImmediateStore):
             if room < taken:
                 space.room += room
                 return 0
+            whole = space.parts is None
+            self.batches.latest = None
             for key, held in batch:
-                old = space[key] if key in space else ABSENT  # noqa: SIM401 - a call costs as much as the rest
-                space[key] = held
-                if old is ABSENT:
+                part = space if whole else space.part_of(key)
+                if key not in part:
+                    space[key] = held
                     continue
+                old = part[key]
+                part[key] = held
                 taken -= old[SIZE]
                 if (old[EXPIRY] or NEVER) > latest:  # noted as due too late, or not at all
                     self.due.add(latest, space.name, key)
+            self.batches.latest = object()
             space.room += room - taken
             return len(batch)
         except BaseException:
@@ -460,7 +535,8 @@ class MemoryStore(ImmediateStore):
             space.room = 0
             space.granted = sum(held[SIZE] for held in space.values())
             space.queued = len(space)
-            space.ranks = {}
+            space.latest = {}
+            space.ranks.clear()
             if self._by_worth:
                 self._ranks.place(space, [*space])
         self.due = self._noted_anew()
@@ -506,7 +582,7 @@ class MemoryStore(ImmediateStore):
         """
         arrived = len(space) - space.queued
         if arrived > 0:
-            keys = [*islice(reversed(space), arrived)][::-1]
+            keys = space.arrived(arrived)
             for key in keys:
                 expiry = space[key][EXPIRY]
                 if expiry is not None:
@@ -520,18 +596,29 @@ class MemoryStore(ImmediateStore):
                 if self._by_worth:
                     self._ranks.place(space, keys)
 
+    def _divide(self, space: Space) -> None:
+        """Have a settled namespace, which has become large, lie in parts."""
+        self._divided.append(space)
+        space.divide()
+        when_free(upkeep.request, self)
+
+    def _move(self, space: Space) -> bool:
+        return isinstance(space, LargeSpace) and space.live and space.move(_MOVED_PER_STEP)
+
     def _settle_all(self) -> None:
         for space in [*self._roomy]:
             self._settle(space)
 
     def _take_out(self, names: Sequence[Any], taken: list[Space]) -> None:
         """Take out namespaces, with all that is in them."""
+        self.batches.latest = None
         for name in names:
             space = self.spaces.get(name)
             if space is not None:
                 taken.append(space)
                 self._bury(space)
                 self.spaces.pop(name, None)
+        self.batches.latest = object()
 
     def _bury(self, space: Space) -> None:
         """Let nothing more into a namespace; its bytes go with it."""
@@ -549,9 +636,15 @@ class MemoryStore(ImmediateStore):
         space.queued -= 1
         self._entries -= 1
         self._arrivals.dead += 1
-        if not space:
+        if not space.queued:
             self._bury(space)
             del self.spaces[space.name]
+
+    def _remove(self, space: Space, key: Any) -> None:
+        """Drop an entry that may have come with the same batch."""
+        if len(space) > space.queued:
+            self._settle(space)
+        self._drop(space, key)
 
     def _purge(self, most: int) -> bool:
         """Remove a bounded number of the entries whose TTL has passed; tell whether there are more."""
@@ -633,7 +726,7 @@ class MemoryStore(ImmediateStore):
                 *(self._entries, self._granted, _limit(self._max_entries), _limit(self._max_bytes)),
             )
         # Some more at once, so that the next writes need not make room each, and can do without the lock.
-        slack = self._max_bytes // _SLACK if self._granted > self._max_bytes else 0
+        slack = min(self._max_bytes // _SLACK, _SLACK_AT_MOST) if self._granted > self._max_bytes else 0
         spared = {(space, key) for name, key in fresh if (space := self.spaces.get(name)) is not None}
         for spare, more in ((spared, slack), (set[tuple[Space, Any]](), 0)):
             if self._by_worth:  # the hand below takes what is left to evict after a bounded search: usually nothing
@@ -644,6 +737,8 @@ class MemoryStore(ImmediateStore):
                 self._drop_for_room(space, key)
             for space, key in decided.cleared:
                 self._clear_visited(space, key)
+            if self._granted <= self._max_bytes and self._entries <= self._max_entries:
+                return
 
     def _evict_by_worth(self, spare: set[tuple[Space, Any]], more: int) -> None:
         excess_bytes, excess_entries = self._granted + more - self._max_bytes, self._entries - self._max_entries
@@ -676,7 +771,7 @@ class MemoryStore(ImmediateStore):
             self.told(name, key, "too large")
         space = self.spaces.get(name)
         if space is not None and key in space:
-            self._drop(space, key)
+            self._remove(space, key)
 
 
 def _state(space: Space, key: Any) -> tuple[bool, int] | None:

@@ -10,7 +10,8 @@ from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
-from hitrate.stores.space import SECONDS, SIZE, VISITED, Space
+from hitrate.stores.dividing import Divisible
+from hitrate.stores.space import SECONDS, SIZE, UNRANKED, VISITED, Space
 from hitrate.worth import State, Worth
 
 _PLACES_PER_STEP = 2_000
@@ -26,6 +27,8 @@ class Ranks:
 
     def place(self, space: Space, keys: Sequence[Any]) -> None:
         """Give entries their places."""
+        if space.ranks is UNRANKED:
+            space.ranks = Divisible()
         add, ranks = self.worth.add, space.ranks
         for key in keys:
             held = space[key]

@@ -9,10 +9,11 @@ from __future__ import annotations
 import gc
 import sys
 import types
-from collections.abc import Hashable
+from itertools import islice
 from typing import Any
 
 from hitrate.stats import Counts
+from hitrate.stores.dividing import Divided, Divisible
 
 Held = tuple[Any, ...]
 """What is held for a key: (encoding, payload, expiry, seconds, visited, created, size).
@@ -29,11 +30,14 @@ ENTRY_OVERHEAD = 280
 """Bytes that an entry takes beyond its key and payload: its tuple and the numbers in it, its slot in the dict, its
 place in the order of arrival and object headers."""
 
+UNRANKED: Divisible[Any, int] = Divisible()
+"""Stands for the ranks of a namespace none of whose entries has one."""
+
 _BURIED = -(1 << 62)
 _CODE = (type, types.FunctionType, types.BuiltinFunctionType, types.ModuleType)
 
 
-class Space(dict[Hashable, Held]):
+class Space(Divisible[Any, Held]):
     """The entries of one namespace.
 
     Attributes:
@@ -44,19 +48,22 @@ class Space(dict[Hashable, Held]):
             what is put in it would be lost.
         queued: how many of its entries, the first in its order, have their place in the order of arrival.
         ranks: the number of each entry's place in the order of worth, where that decides what is evicted.
+        latest: of a large namespace, the keys that have no place in the order of arrival yet, in their order.
         decoded: whether an entry was found to be served best by decoding it for each hit; others here are alike.
     """
 
-    __slots__ = ("counts", "decoded", "granted", "name", "queued", "ranks", "room")
+    __slots__ = ("counts", "decoded", "granted", "latest", "name", "queued", "ranks", "room")
+
+    latest: dict[Any, None]
 
     def __init__(self, name: Any, counts: Counts) -> None:
-        super().__init__()
+        self.parts = None  # all that the inherited one does: namespaces come and go
         self.name = name
         self.counts = counts
         self.granted = 0
         self.room = 0
         self.queued = 0
-        self.ranks: dict[Any, int] = {}
+        self.ranks = UNRANKED
         self.decoded = False
 
     @property
@@ -80,14 +87,58 @@ class Space(dict[Hashable, Held]):
 
     def exchange(self, key: Any, held: Held, other: Held) -> bool:
         """Hold another form of an entry if it is still this one that is held; tell whether it was."""
-        # One line, as above.
-        if key in self and self[key] is held: self[key] = other; return True  # fmt: skip  # noqa: E701, E702
+        # One line, as above. It may have been divided since this was called.
+        if self.parts is None and key in self and self[key] is held: self[key] = other; return True  # fmt: skip  # noqa: E701, E702
         return False
+
+    def arrived(self, count: int) -> list[Any]:
+        """Return the keys that came last, in their order; they are about to get their place in that of arrival.
+
+        Args:
+            count: how many these are.
+        """
+        return [*islice(reversed(self), count)][::-1]
+
+    def divide(self) -> None:
+        """Go on in parts. It has no room meanwhile."""
+        if self.ranks and self.ranks.parts is None:
+            self.ranks.divide()
+        self.latest = {}
+        super().divide()
 
     __hash__ = object.__hash__  # type: ignore[assignment]  # told apart by identity in the order of arrival
 
     def __eq__(self, other: object) -> bool:
         return self is other
+
+
+class LargeSpace(Divided[Any, Held], Space):
+    """The entries of a namespace that has so many that they lie in parts."""
+
+    __slots__ = ()
+
+    def __setitem__(self, key: Any, held: Held) -> None:
+        part = self.part_of(key)
+        if key in part:
+            part[key] = held
+        else:
+            # One line, as above.
+            part[key] = held; self.count += 1; self.latest[key] = None  # fmt: skip  # noqa: E702
+
+    def exchange(self, key: Any, held: Held, other: Held) -> bool:
+        """Hold another form of an entry if it is still this one that is held; tell whether it was."""
+        part = self.part_of(key)
+        # One line, as above.
+        if key in part and part[key] is held: part[key] = other; return True  # fmt: skip  # noqa: E701, E702
+        return False
+
+    def arrived(self, count: int) -> list[Any]:
+        keys = [*self.latest][-count:]
+        self.latest = {}
+        return keys
+
+
+Space.divided = LargeSpace
 
 
 def size_of(key: Any, payload: Any) -> int:
