@@ -52,12 +52,13 @@ def main(arguments: list[str] | None = None) -> int:
             shown.end("\n    ".join(line(name, cell) for name, cell in measured.items()))
     if not options.no_plot:
         from bench.plot import draw, draw_early
-        from bench.plot_sections import draw_eviction, draw_tails
+        from bench.plot_sections import draw_eviction, draw_tails, draw_worth
 
         draw(results, options.out / "results.svg")
         draw_early(results, options.out / "early.svg")
         draw_tails(results, options.out / "tails.svg")
         draw_eviction(results, options.out / "eviction.svg")
+        draw_worth(results, options.out / "worth.svg")
     print(f"written: {options.out / 'results.md'}")
     return 0
 
