@@ -16,15 +16,18 @@ from typing import Any
 from hitrate.stores.sqlite.rows import ROW_OVERHEAD
 from hitrate.stores.sqlite.schema import SLOTS
 
-_COUNTED = 4096  # rows of a side; so many are counted
-_SIZED = 200  # rows; about so many are read for their sizes
+_COUNTED = 2048  # rows of a side; so many are counted
+_SIZED = 128  # rows; about so many are read for their sizes
 _RANGES = 512
 """Ranges of slots in which rows are looked for: where there are more, these stand for all of them."""
 
 _CLEARED, _LIVE = "hitrate_cleared", "hitrate_namespaces"
 _RANGES_OF = {
-    # Rows are removed from the lowest slot on: those that wait are spread evenly over what is above.
-    _CLEARED: f"""SELECT (SELECT min(slot) FROM hitrate_entries WHERE slot BETWEEN c.first AND c.last) AS first, last
+    # Rows are removed from the lowest slot on: those of the first range that still wait are spread over what is above.
+    _CLEARED: f"""SELECT CASE c.first
+            WHEN (SELECT min(first) FROM hitrate_cleared)
+            THEN (SELECT min(slot) FROM hitrate_entries WHERE slot BETWEEN c.first AND c.last)
+            ELSE c.first END AS first, last
         FROM hitrate_cleared AS c LIMIT {_RANGES}""",
     _LIVE: f"SELECT base AS first, base + {SLOTS - 1} AS last FROM hitrate_namespaces LIMIT {_RANGES}",
 }
