@@ -65,7 +65,9 @@ def main(arguments: list[str] | None = None) -> int:
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m bench", description="Measure hitrate against other caches.")
-    parser.add_argument("cells", nargs="*", metavar="CELL", help="only cells with this in their name or title")
+    parser.add_argument(
+        "cells", nargs="*", metavar="CELL", help="only the cell of this name, or all with this in their name or title"
+    )
     parser.add_argument(
         "--quick", action="store_true", help="fewer rounds, a tenth of the entries where there are many"
     )

@@ -262,3 +262,11 @@ def test_growth_is_measured_a_size_after_the_other_and_merged_into_the_report(tm
     report = (tmp_path / "growth.md").read_text(encoding="utf-8")
     assert "| | 1,000 rows | 2,000 rows |" in report
     assert str(tmp_path) not in report
+
+
+def test_a_cell_is_chosen_by_its_name_and_many_by_a_part_of_it():
+    from bench.cells import choose
+
+    assert [cell.name for cell in choose(["memory.hit.D"])] == ["memory.hit.D"]
+    assert {cell.name for cell in choose(["hit.D.1000"])} > {"memory.hit.D.1000", "memory.hit.D.1000.ttl"}
+    assert {cell.name.split(".")[0] for cell in choose(["memory."])} == {"memory"}
