@@ -52,19 +52,22 @@ def main(arguments: list[str] | None = None) -> int:
             shown.end("\n    ".join(line(name, cell) for name, cell in measured.items()))
     if not options.no_plot:
         from bench.plot import draw, draw_early
-        from bench.plot_sections import draw_eviction, draw_tails
+        from bench.plot_sections import draw_eviction, draw_tails, draw_worth
 
         draw(results, options.out / "results.svg")
         draw_early(results, options.out / "early.svg")
         draw_tails(results, options.out / "tails.svg")
         draw_eviction(results, options.out / "eviction.svg")
+        draw_worth(results, options.out / "worth.svg")
     print(f"written: {options.out / 'results.md'}")
     return 0
 
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m bench", description="Measure hitrate against other caches.")
-    parser.add_argument("cells", nargs="*", metavar="CELL", help="only cells with this in their name or title")
+    parser.add_argument(
+        "cells", nargs="*", metavar="CELL", help="only the cell of this name, or all with this in their name or title"
+    )
     parser.add_argument(
         "--quick", action="store_true", help="fewer rounds, a tenth of the entries where there are many"
     )

@@ -1,4 +1,4 @@
-"""The plots of sections: percentile curves of the tails, and hits on the traces of eviction."""
+"""The plots of sections: percentile curves of the tails, and what eviction keeps of each trace."""
 
 from __future__ import annotations
 
@@ -21,7 +21,9 @@ _COLOURS = {
     "LangGraph": "#c0392b",
     "diskcache": "#8250df",
     "cachetools LRUCache": "#bf8700",
+    "hitrate by default": "#8ab4e8",
     "LRU": "#6e7781",
+    "GDSF": "#c0392b",
     "S3-FIFO": "#1a7f37",
     "theine": "#bf8700",
     "moka-py": "#8250df",
@@ -57,7 +59,16 @@ def draw_tails(results: dict[str, Any], path: Path) -> None:
 
 def draw_eviction(results: dict[str, Any], path: Path) -> None:
     """Draw, if they were measured, the hits of each trace: ours, the peers', and what is asked."""
-    cells = [results["cells"][name] for name in CELLS if name in results["cells"] and name.startswith("eviction.")]
+    _draw_shares(results, "Eviction", "Hits in percent of all reads, room for 1,000 (right is better)", path)
+
+
+def draw_worth(results: dict[str, Any], path: Path) -> None:
+    """Draw, if they were measured, the seconds saved on each trace: ours by worth and by default, and the peers'."""
+    _draw_shares(results, "Eviction by worth", "Seconds saved in percent (right is better)", path)
+
+
+def _draw_shares(results: dict[str, Any], group: str, title: str, path: Path) -> None:
+    cells = [results["cells"][name] for name, cell in CELLS.items() if name in results["cells"] and cell.group == group]
     if not cells:
         return
     with mpl.rc_context(STYLE):
@@ -71,7 +82,7 @@ def draw_eviction(results: dict[str, Any], path: Path) -> None:
                 )
             if cell["asked"] is not None:
                 ax.plot(cell["asked"], y, "|", color=INK, markersize=13, markeredgewidth=1.8, zorder=5)
-        ax.set_title("Hits in percent of all reads, room for 1,000 (right is better)", loc="left", fontsize=10.5)
+        ax.set_title(title, loc="left", fontsize=10.5)
         ax.set_yticks(range(len(cells)), [cell["title"] + " (quick)" * cell["quick"] for cell in cells], color=INK)
         ax.set_ylim(len(cells) - 0.4, -0.6)
         ax.set_xlim(-2, 100)

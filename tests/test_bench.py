@@ -57,6 +57,17 @@ def test_a_trace_is_read_through_a_cache_that_evicts(tmp_path, where):
     assert "S3-FIFO" in (tmp_path / "results.md").read_text(encoding="utf-8")
 
 
+@pytest.mark.parametrize("where", ["memory", "file"])
+def test_seconds_saved_are_summed_up_by_worth(tmp_path, where):
+    from bench.experiments import worth
+
+    samples = worth.measure(conditions(tmp_path), where=where, trace="zipf-1.0", reads=30_000)["saved"]
+    shares = {name: share for name, [share] in samples.items()}
+    assert list(shares) == ["hitrate", "hitrate by default", "LRU", "GDSF"]
+    assert shares["GDSF"] - 2 < shares["hitrate"] < shares["GDSF"] + 2
+    assert 0 < shares["LRU"] < shares["GDSF"]
+
+
 def test_percentiles_of_single_calls_are_reported(tmp_path):
     done = bench("--quick", "--allow-missing", "--no-plot", "--out", tmp_path, "tails.memory.steady.")
     assert done.returncode == 0, done.stderr
@@ -251,3 +262,11 @@ def test_growth_is_measured_a_size_after_the_other_and_merged_into_the_report(tm
     report = (tmp_path / "growth.md").read_text(encoding="utf-8")
     assert "| | 1,000 rows | 2,000 rows |" in report
     assert str(tmp_path) not in report
+
+
+def test_a_cell_is_chosen_by_its_name_and_many_by_a_part_of_it():
+    from bench.cells import choose
+
+    assert [cell.name for cell in choose(["memory.hit.D"])] == ["memory.hit.D"]
+    assert {cell.name for cell in choose(["hit.D.1000"])} > {"memory.hit.D.1000", "memory.hit.D.1000.ttl"}
+    assert {cell.name.split(".")[0] for cell in choose(["memory."])} == {"memory"}

@@ -18,7 +18,7 @@ CELLS = {
 
 
 def choose(words: list[str]) -> list[Cell]:
-    """Return the cells whose name or title has one of the words in it, all of them if there are none.
+    """Return the cells of these names, and those whose name or title has one of the other words in it; all for none.
 
     Raises:
         ValueError: a word fits no cell.
@@ -30,6 +30,8 @@ def choose(words: list[str]) -> list[Cell]:
 
 
 def _fits(word: str, cell: Cell) -> bool:
+    if word in CELLS:
+        return cell.name == word  # "memory.hit.D" is not its twins, too
     if word.endswith("."):
         return cell.name.startswith(word.lower())  # a section: "memory." is not "tails.memory."
     return word.lower() in cell.name.lower() or word.lower() in cell.title.lower()

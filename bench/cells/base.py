@@ -57,6 +57,7 @@ class Cell:
             "keys": "Keys",
             "tails": "Tails",
             "eviction": "Eviction",
+            "worth": "Eviction by worth",
         }
         return groups[self.name.split(".")[0]]
 

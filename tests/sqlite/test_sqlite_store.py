@@ -182,6 +182,37 @@ def test_what_is_live_is_counted_without_a_look_at_all_that_was_cleared(path, ke
             assert abs(stats.bytes - exactly) <= before / 20
 
 
+@pytest.mark.parametrize(
+    ("kept", "cleared", "namespaces", "all_at_once"),
+    [
+        (24_000, 9_000, 1, False),
+        (9_000, 24_000, 3, False),
+        (12_000, 12_000, 7, True),
+        (12_000, 12_000, 600, False),
+        (20_000, 6_000, 600, True),
+    ],
+)
+def test_where_many_are_live_and_many_were_cleared_the_shorter_side_is_estimated(
+    path, kept, cleared, namespaces, all_at_once
+):
+    with SqliteCache(path=path) as cache:
+        cache._store._keeper.request = lambda: None
+        cache.set({(("gone", str(n % namespaces)), str(n)): ("x" * (n % 100), None) for n in range(cleared)})
+        if all_at_once:
+            cache.clear()
+        before = cache.stats().bytes
+        cache.set({(("kept", str(n % namespaces)), str(n)): ("y" * 30, None) for n in range(kept)})
+        kept_bytes = cache.stats().bytes - before
+        cache.clear([("gone", str(n)) for n in range(namespaces)])
+        for _ in range(2):
+            stats, hundreds = steps_of(cache, cache.stats)
+            assert hundreds < 2_000, "as many steps as there are rows"
+            assert abs(stats.entries - kept) <= 0.1 * min(kept, cleared)
+            assert abs(stats.bytes - kept_bytes) <= 0.05 * kept_bytes
+            for _ in range(20):  # what waits is as much again once the first of it is gone
+                cache._store._transact(lambda transaction: transaction.remove_cleared(256))
+
+
 def size_of(path, namespace):
     """The bytes of the rows whose payloads are those of one kind in the test."""
     letter = {"gone": b"x", "kept": b"y"}[namespace]

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from hitrate.base import TTL, FullKey, Namespace, ValueT
 from hitrate.cache import Cache, _listed
+from hitrate.exclusive import a_few_lines
 from hitrate.keys import plain_keys
 
 if TYPE_CHECKING:
@@ -146,11 +147,13 @@ class ComputingCache(Cache[ValueT]):
     @property
     def _computing(self) -> Computing:
         """What computes, made when first used."""
-        if self._computes is None:
+        computing = self._computes
+        if computing is None:
             from hitrate.compute.computing import Computing
 
-            vars(self).setdefault("_computes", Computing(self))  # atomic: all threads get the same one
-        computing: Computing = self.__dict__["_computes"]
+            made = Computing(self)
+            with a_few_lines:  # not `vars(self)`, which makes all that is read of this object slower (3.11)
+                computing = self._computes = self._computes or made
         return computing
 
     # Removals: what was being computed when a key was removed must not be stored

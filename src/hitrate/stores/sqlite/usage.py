@@ -1,13 +1,16 @@
 """How much is held while cleared rows still wait to be removed: counted from the index of slots, on the shorter side.
 
 The totals that the newest row carries count the rows that were cleared, too. A clear leaves few rows that are live, or
-clears few of many; so both sides are counted, up to the same number of rows, until one of them turns out to be less.
-The index has no sizes. Of a few rows the sizes are added up, of many they are estimated from a sample of each side.
+clears few of many. Few rows are counted; where both sides are many, the shorter is estimated. A slot is the hash of a
+key, so the first thousandth of a namespace's slots holds a thousandth of its rows, as good as drawn by lot: counted is
+such a share of each namespace, so that millions of rows take no longer than thousands.
+
+The index has no sizes. Of a few rows the sizes are added up, of many they are estimated in the same way.
 """
 
 from __future__ import annotations
 
-import sys
+from collections.abc import Sequence
 from typing import Any
 
 from hitrate.stores.sqlite.handle import Handle
@@ -15,12 +18,23 @@ from hitrate.stores.sqlite.rows import ROW_OVERHEAD
 from hitrate.stores.sqlite.schema import SLOTS
 from hitrate.stores.sqlite.totals import read_totals
 
-_SAMPLE = 256  # rows; so many are read for their sizes
-_FURTHER = 16  # times, when neither side was less
+_COUNTED = 2048  # rows of a side; so many are counted
+_SIZED = 128  # rows; about so many are read for their sizes
+_RANGES = 512
+"""Ranges of slots in which rows are looked for: where there are more, these stand for all of them."""
 
-_CLEARED = "SELECT first, last FROM hitrate_cleared LIMIT ?1"
-_LIVE = f"SELECT base AS first, base + {SLOTS - 1} AS last FROM hitrate_namespaces LIMIT ?1"
-_ROWS = "({}) CROSS JOIN hitrate_entries INDEXED BY hitrate_slots ON slot BETWEEN first AND last LIMIT ?1"
+_CLEARED, _LIVE = "hitrate_cleared", "hitrate_namespaces"
+_RANGES_OF = {
+    # Rows are removed from the lowest slot on: those of the first range that still wait are spread over what is above.
+    _CLEARED: f"""SELECT CASE c.first
+            WHEN (SELECT min(first) FROM hitrate_cleared)
+            THEN (SELECT min(slot) FROM hitrate_entries WHERE slot BETWEEN c.first AND c.last)
+            ELSE c.first END AS first, last
+        FROM hitrate_cleared AS c LIMIT {_RANGES}""",
+    _LIVE: f"SELECT base AS first, base + {SLOTS - 1} AS last FROM hitrate_namespaces LIMIT {_RANGES}",
+}
+_ROWS = """({}) CROSS JOIN hitrate_entries INDEXED BY hitrate_slots
+    ON slot BETWEEN first AND first + (last - first) / ?1 LIMIT ?2"""
 _SIZES = f"""SELECT count(*), total(size)
     FROM (SELECT length(key) + length(payload) + {ROW_OVERHEAD} AS size FROM {_ROWS})"""
 
@@ -44,22 +58,17 @@ def live_usage(execute: Any, entries: int, size: int) -> tuple[int, int]:
         entries: rows in the file, with those that were cleared.
         size: their bytes.
     """
-    if _count(execute, _CLEARED, _SAMPLE) is not None:
-        cleared, cleared_size = _read(execute, _CLEARED)
-        return entries - cleared, size - cleared_size
-    if _count(execute, _LIVE, _SAMPLE) is not None:
-        return _read(execute, _LIVE)
-    most = _SAMPLE
-    live = None
-    while live is None:
-        most = min(most * _FURTHER, sys.maxsize)
-        live = _count(execute, _LIVE, most)
-        if live is None and (cleared_rows := _count(execute, _CLEARED, most)) is not None:
-            live = entries - cleared_rows
-    average = size / entries
-    live_share = live * _mean_size(execute, _LIVE, average)
-    cleared_share = (entries - live) * _mean_size(execute, _CLEARED, average)
-    return live, int(size * live_share / (live_share + cleared_share))
+    lowest = execute("SELECT last - first FROM hitrate_cleared ORDER BY first LIMIT 1").fetchall()
+    if not lowest:
+        return entries, size
+    counted = [(rows, side) for side in (_CLEARED, _LIVE) if (rows := _count_all(execute, side)) is not None]
+    if counted:
+        rows, side = min(counted)
+    else:
+        # All that was cleared at once is one range from the lowest slot on, of many namespaces: not an even one.
+        rows, side = _estimate(execute, (_LIVE,) if lowest[0][0] >= SLOTS else (_CLEARED, _LIVE), entries)
+    its_size = min(size, _size(execute, side, rows))
+    return (entries - rows, size - its_size) if side is _CLEARED else (rows, its_size)
 
 
 def count_expired(handle: Handle, now: float) -> int:
@@ -68,21 +77,49 @@ def count_expired(handle: Handle, now: float) -> int:
     return int(rows)
 
 
-def _read(execute: Any, ranges: str) -> tuple[int, int]:
-    """Return how many rows there are in the first of some ranges of slots, and their bytes."""
-    ((rows, size),) = execute(_SIZES.format(ranges), (_SAMPLE,)).fetchall()
-    return rows, int(size)
+def _count_all(execute: Any, side: str) -> int | None:
+    """Return how many rows a side has; None if they, or its ranges, are too many to be counted."""
+    if _number_of_ranges(execute, side) > _RANGES:
+        return None
+    rows = _count(execute, side, 1, _COUNTED + 1)
+    return rows if rows <= _COUNTED else None
 
 
-def _mean_size(execute: Any, ranges: str, otherwise: float) -> float:
-    rows, size = _read(execute, ranges)
-    return size / rows if rows else otherwise
+def _estimate(execute: Any, sides: Sequence[str], entries: int) -> tuple[int, str]:
+    """Return about how many rows the shorter of some sides has, and which that is.
+
+    Args:
+        execute: runs a statement.
+        sides: which to choose from.
+        entries: rows in the file, of both sides.
+    """
+    part = max(1, entries // _COUNTED)
+    found, side = min((_count(execute, side, part, 2 * _COUNTED) * _unseen(execute, side), side) for side in sides)
+    if part * found < entries // 2:  # few in so small a part: looked for in a larger one
+        part = max(1, int(part * found) // _COUNTED)
+        found = _count(execute, side, part, 2 * _COUNTED) * _unseen(execute, side)
+    return min(entries, int(found * part)), side
 
 
-def _count(execute: Any, ranges: str, most: int) -> int | None:
-    """Return how many rows some ranges of slots have; None if they, or the ranges, are as many as ``most``."""
-    for found in (f"({ranges})", _ROWS.format(ranges)):
-        ((many,),) = execute(f"SELECT count(*) FROM (SELECT 1 FROM {found})", (most,)).fetchall()
-        if many >= most:
-            return None
-    return int(many)
+def _unseen(execute: Any, side: str) -> float:
+    """Return how many ranges a side has for each of those in which rows are looked for."""
+    return max(1.0, _number_of_ranges(execute, side) / _RANGES)
+
+
+def _size(execute: Any, side: str, rows: int) -> int:
+    """Return the bytes of all rows of a side: exact for a few, by those of a part for many."""
+    part = max(1, rows // _SIZED)
+    ((seen, size),) = execute(_SIZES.format(_RANGES_OF[side]), (part, 2 * _SIZED)).fetchall()
+    return int(size * rows / seen) if seen else 0
+
+
+def _number_of_ranges(execute: Any, side: str) -> int:
+    ((ranges,),) = execute(f"SELECT count(*) FROM {side}").fetchall()
+    return int(ranges)
+
+
+def _count(execute: Any, side: str, part: int, most: int) -> int:
+    """Return how many rows lie in the first such part of each range of a side, 1 for the whole; so many at most."""
+    among = _ROWS.format(_RANGES_OF[side])
+    ((rows,),) = execute(f"SELECT count(*) FROM (SELECT 1 FROM {among})", (part, most)).fetchall()
+    return int(rows)
