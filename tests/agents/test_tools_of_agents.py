@@ -264,7 +264,8 @@ def test_a_call_that_asks_a_person_is_asked_again(cache: Any, calls: Calls, run:
     assert calls["pay"] == 4
 
 
-def test_an_agent_within_a_tool_that_asks_a_person_is_asked_again(in_memory: Any, calls: Calls) -> None:
+@pytest.mark.parametrize("by_id", [False, True])
+def test_an_agent_within_a_tool_that_asks_a_person_is_asked_again(in_memory: Any, calls: Calls, by_id: bool) -> None:
     @tool
     def pay(to: str) -> str:
         """Pay."""
@@ -292,8 +293,9 @@ def test_an_agent_within_a_tool_that_asks_a_person_is_asked_again(in_memory: Any
         [ask_clerk], lambda: [call_of("ask_clerk", q="x")], in_memory, tools=["ask_clerk"], checkpointer=InMemorySaver()
     )
     for name, said in (("1", "yes"), ("2", "no")):
-        assert "__interrupt__" in agent.invoke(asking("x"), thread(name))
-        (result,) = results(agent.invoke(Command(resume=said), thread(name)))
+        (asked,) = agent.invoke(asking("x"), thread(name))["__interrupt__"]
+        answer: Any = {asked.id: said} if by_id else said
+        (result,) = results(agent.invoke(Command(resume=answer), thread(name)))
         assert result.content == f"{said} Eve"
 
 

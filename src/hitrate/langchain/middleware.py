@@ -15,6 +15,7 @@ from langgraph.types import Command
 
 from hitrate.base import FullKey
 from hitrate.compute.cache import ComputingCache
+from hitrate.compute.control_flow import holds_answers
 from hitrate.compute.terms import Terms, agreed
 from hitrate.content.calls import key_of
 from hitrate.content.options import PLAIN
@@ -22,7 +23,7 @@ from hitrate.content.walking import ADVICE
 from hitrate.langchain.model_calls import kept_of_response, key_of_model_call, response_of
 from hitrate.langchain.saved import Prices, Savings, checked, savings
 from hitrate.langchain.spared import Once, SparedCall
-from hitrate.langchain.tool_calls import ToolResults, key_of_tool_call, was_interrupted
+from hitrate.langchain.tool_calls import ToolResults, key_of_tool_call
 
 Seconds = float | timedelta | None
 
@@ -145,7 +146,7 @@ class CacheMiddleware(AgentMiddleware[Any, Any, Any]):
         if not self._models:
             return None
         try:
-            if was_interrupted(var_child_runnable_config.get()):
+            if holds_answers(var_child_runnable_config.get()):
                 return None
             full_key = key_of_model_call(request, self._scope_of(request))
         except Exception as error:
@@ -178,7 +179,7 @@ class CacheMiddleware(AgentMiddleware[Any, Any, Any]):
         started = perf_counter()
         try:
             terms = self._terms_of(request)
-            if terms is None or was_interrupted(request.runtime.config if request.runtime else None):
+            if terms is None or holds_answers(request.runtime.config if request.runtime else None):
                 return None
             full_key = key_of_tool_call(request, self._scope_of(request), self._key)
         except Exception as error:
