@@ -17,7 +17,7 @@ PAGES = {
     "docs/compute-once.md": 10,
     "docs/inspector.md": 1,
     "docs/langchain.md": 6,
-    "docs/langgraph.md": 4,
+    "docs/langgraph.md": 5,
     "docs/moving/cashews.md": 2,
     "docs/moving/diskcache.md": 2,
     "docs/moving/joblib.md": 2,

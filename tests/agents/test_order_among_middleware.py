@@ -107,6 +107,16 @@ def test_a_person_is_asked_on_a_hit_too(cache: Any, calls: Calls, run: Run) -> N
     assert calls["look"] == 1
 
 
+def test_what_follows_an_answer_by_id_is_cached(cache: Any, calls: Calls, run: Run) -> None:
+    approval: Any = HumanInTheLoopMiddleware(interrupt_on={"look": True})
+    agent = agent_that_looks(calls, [approval, CacheMiddleware(cache, tools=["look"])], checkpointer=InMemorySaver())
+    for name in ("1", "2"):
+        (asked,) = run(agent, asking("x"), thread(name))["__interrupt__"]
+        command: Any = Command(resume={asked.id: {"decisions": [{"type": "approve"}]}})
+        assert run(agent, command, thread(name))["messages"][-1].text == "It is X."
+    assert calls == {"model": 2, "look": 1}
+
+
 def test_edited_arguments_are_what_counts(in_memory: Any, calls: Calls, run: Run) -> None:
     approval: Any = HumanInTheLoopMiddleware(interrupt_on={"look": True})
     agent = agent_that_looks(

@@ -264,7 +264,29 @@ def test_a_call_that_asks_a_person_is_asked_again(cache: Any, calls: Calls, run:
     assert calls["pay"] == 4
 
 
-def test_an_agent_within_a_tool_that_asks_a_person_is_asked_again(in_memory: Any, calls: Calls) -> None:
+@pytest.mark.parametrize("models", [True, False])
+def test_a_misspelt_name_of_a_tool_is_logged(in_memory: Any, calls: Calls, run: Run, caplog: Any, models: bool) -> None:
+    caching = CacheMiddleware(in_memory, models=models, tools=["lok", "of_another_agent"])
+    agent = agent_that_looks(calls, [caching])
+    for _ in range(2):
+        run(agent, asking("x"))
+    assert calls["look"] == 2
+    (line,) = [each.getMessage() for each in caplog.records]
+    assert line == (
+        "CacheMiddleware caches the tool 'lok', which the agent does not have (logged once): did you mean 'look'?"
+    )
+
+
+@pytest.mark.parametrize("tools", [["look"], ["look", "looks"], ["of_another_agent"]])
+def test_names_of_tools_that_may_be_meant_are_not_logged(
+    in_memory: Any, calls: Calls, caplog: Any, tools: list[str]
+) -> None:
+    agent_that_looks(calls, [CacheMiddleware(in_memory, tools=tools)]).invoke(asking("x"))
+    assert not caplog.records
+
+
+@pytest.mark.parametrize("by_id", [False, True])
+def test_an_agent_within_a_tool_that_asks_a_person_is_asked_again(in_memory: Any, calls: Calls, by_id: bool) -> None:
     @tool
     def pay(to: str) -> str:
         """Pay."""
@@ -292,8 +314,9 @@ def test_an_agent_within_a_tool_that_asks_a_person_is_asked_again(in_memory: Any
         [ask_clerk], lambda: [call_of("ask_clerk", q="x")], in_memory, tools=["ask_clerk"], checkpointer=InMemorySaver()
     )
     for name, said in (("1", "yes"), ("2", "no")):
-        assert "__interrupt__" in agent.invoke(asking("x"), thread(name))
-        (result,) = results(agent.invoke(Command(resume=said), thread(name)))
+        (asked,) = agent.invoke(asking("x"), thread(name))["__interrupt__"]
+        answer: Any = {asked.id: said} if by_id else said
+        (result,) = results(agent.invoke(Command(resume=answer), thread(name)))
         assert result.content == f"{said} Eve"
 
 

@@ -139,6 +139,15 @@ def test_validate_call_over_and_under_it(memory: Any) -> None:
         over("x")  # type: ignore[arg-type]
 
 
+def test_a_tool_is_no_function(memory: Any) -> None:
+    def add(a: int) -> int:
+        """Add."""
+        return a
+
+    with pytest.raises(TypeError, match=r"of type StructuredTool: write @tool, or what else makes it, above @cached"):
+        cached(memory)(tool(add))  # type: ignore[type-var]
+
+
 def test_tools(memory: Any) -> None:
     @tool(parse_docstring=True)
     @cached(memory)

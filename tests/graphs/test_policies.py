@@ -181,6 +181,51 @@ def test_a_task_by_position_and_by_name(cache: Any, calls: Counter[str]) -> None
     assert cache.stats().entries == 1
 
 
+class TestTasksOfAPolicyWithoutFunction:
+    """The names of their parameters are not known."""
+
+    @pytest.fixture
+    def in_second_run(self, cache: Any, calls: Counter[str]) -> Any:
+        """Runs a flow twice, and returns what the second run returned and how many tasks it had to run."""
+
+        def in_second_run(how: Any, **options: Any) -> tuple[list[str], int]:
+            cache.clear()
+
+            @task(cache_policy=policy(**options))
+            def fetch(url: str, trace: int = 0) -> str:
+                calls["fetch"] += 1
+                return url
+
+            @entrypoint(cache=cache)
+            def flow(trace: int) -> list[str]:
+                return [how(fetch, url, trace).result() for url in ("a", "b")]
+
+            flow.invoke(1)
+            calls.clear()
+            return flow.invoke(2), calls["fetch"]
+
+        return in_second_run
+
+    @pytest.mark.parametrize("only", ["url", ("url", "trace")])
+    def test_by_position_only_some_is_not_cached_and_this_is_told(
+        self, in_second_run: Any, caplog: Any, only: Any
+    ) -> None:
+        assert in_second_run(lambda fetch, url, trace: fetch(url, trace=0), only=only) == (["a", "b"], 2)
+        (line,) = [each.getMessage() for each in caplog.records]
+        assert line.startswith("a node or task runs uncached (logged once): only= names 'url', and arguments were")
+        assert "policy(func, only=...)" in line
+
+    def test_by_position_all_but_some_is_told_to_be_all(self, in_second_run: Any, caplog: Any) -> None:
+        assert in_second_run(lambda fetch, url, trace: fetch(url, trace), ignore="trace") == (["a", "b"], 2)
+        (line,) = [each.getMessage() for each in caplog.records]
+        assert line.startswith("a node or task is cached by all of its arguments (logged once): ignore= names 'trace'")
+
+    @pytest.mark.parametrize("options", [{"only": "url"}, {"ignore": "trace"}])
+    def test_by_name_they_are_known(self, in_second_run: Any, caplog: Any, options: Any) -> None:
+        assert in_second_run(lambda fetch, url, trace: fetch(url=url, trace=trace), **options) == (["a", "b"], 0)
+        assert not caplog.records
+
+
 @pytest.mark.parametrize("messages", [0, -1, True, "2"])
 def test_a_wrong_number_of_messages_is_refused(messages: Any) -> None:
     with pytest.raises(ValueError, match="messages"):

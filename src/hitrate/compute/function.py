@@ -287,7 +287,8 @@ def _check_function(function: Any) -> None:
             f"function"
         )
     if not callable(function):
-        raise TypeError(f"cached decorates a function, not {function!r} of type {type(function).__name__}")
+        advice = ": write @tool, or what else makes it, above @cached(...)" if hasattr(function, "invoke") else ""
+        raise TypeError(f"cached decorates a function, not {function!r} of type {type(function).__name__}{advice}")
     if _calls(function, inspect.isgeneratorfunction) or _calls(function, inspect.isasyncgenfunction):
         name = ".".join(name_of(function)) if hasattr(function, "__qualname__") else repr(function)
         raise TypeError(

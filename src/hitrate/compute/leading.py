@@ -12,7 +12,7 @@ from types import AsyncGeneratorType, CoroutineType, GeneratorType
 from typing import TYPE_CHECKING, Any
 
 from hitrate.base import FullKey
-from hitrate.compute.control_flow import is_control_flow
+from hitrate.compute.control_flow import is_control_flow, watched_answers
 from hitrate.compute.exceptions import described
 from hitrate.compute.flights import AGAIN, APART, LEFT_OUT, Flight, Outcome, led
 from hitrate.compute.looking import Look, look
@@ -38,26 +38,34 @@ class Work:
 
     Args:
         function: takes the keys and returns a value for each, or an awaitable of that.
+
+    Attributes:
+        took_answer: whether it may have taken a person's answer, which is for this run alone.
     """
 
     def __init__(self, function: Callable[[list[FullKey]], Any]) -> None:
         self._function = function
+        self.took_answer = False
 
     def run(self, flights: Sequence[Flight]) -> Computed | BaseException:
         """Compute on this thread; return the values, or what was raised."""
         before = led.set((*led.get(), *flights))
+        answers = watched_answers()
         try:
             computed: Computed = self._function([flight.key for flight in flights])
         except BaseException as error:
             return error
         finally:
             led.reset(before)
+            if answers is not None:
+                self.took_answer = answers.may_be_taken()
         return computed
 
     async def arun(self, flights: Sequence[Flight]) -> Computed | BaseException:
         """Compute in this task; return the values, or what was raised."""
         before = led.set((*led.get(), *flights))
         computed: Any = None
+        answers = watched_answers()
         try:
             computed = self._function([flight.key for flight in flights])
             if inspect.isawaitable(computed):
@@ -68,6 +76,8 @@ class Work:
             close_unawaited(computed)
             return error
         finally:
+            if answers is not None:
+                self.took_answer = answers.may_be_taken()
             try:
                 led.reset(before)
             except ValueError:  # the loop was closed, and the coroutine is collected in another context
@@ -337,10 +347,12 @@ class Run:
         for key in keys:
             entry = None
             if isinstance(computed, Exception):
-                if isinstance(computed, terms.cache_errors):
+                if isinstance(computed, terms.cache_errors) and not self._work.took_answer:
                     entry = self._entry(key, described(computed), now, seconds, error=True)
             elif key in computed:
                 _refuse_what_is_used_up(key, computed[key])
+                if self._work.took_answer:
+                    continue
                 if terms.cache_if is None or terms.cache_if(computed[key]):
                     entry = self._entry(key, computed[key], now, seconds)
             if entry is not None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import difflib
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from datetime import timedelta
 from time import perf_counter
@@ -15,14 +16,16 @@ from langgraph.types import Command
 
 from hitrate.base import FullKey
 from hitrate.compute.cache import ComputingCache
+from hitrate.compute.control_flow import holds_answers
 from hitrate.compute.terms import Terms, agreed
 from hitrate.content.calls import key_of
 from hitrate.content.options import PLAIN
 from hitrate.content.walking import ADVICE
+from hitrate.failsafe import log
 from hitrate.langchain.model_calls import kept_of_response, key_of_model_call, response_of
 from hitrate.langchain.saved import Prices, Savings, checked, savings
 from hitrate.langchain.spared import LoggedOnce, SparedCall
-from hitrate.langchain.tool_calls import ToolResults, key_of_tool_call, was_interrupted
+from hitrate.langchain.tool_calls import ToolResults, key_of_tool_call
 
 Seconds = float | timedelta | None
 
@@ -104,6 +107,7 @@ class CacheMiddleware(AgentMiddleware[Any, Any, Any]):
             raise TypeError(f"the name of a middleware is a str, not {name!r} of type {type(name).__name__}")
         self._scope = scope if callable(scope) or scope is None else key_of(("scope",), (scope,), {}, PLAIN, run="")
         self._key = key
+        self._compares = bool(self._of_tool)  # the names of tools with those of the first request
         self._results = ToolResults(errors=keep_errors, commands=keep_commands)
         self._prices = checked(prices)
         self._name = name
@@ -142,10 +146,13 @@ class CacheMiddleware(AgentMiddleware[Any, Any, Any]):
     def _model_call(self, request: ModelRequest[Any], handler: Callable[[Any], Any]) -> SparedCall | None:
         """Return a call of a model that is cached; None if it is not."""
         started = perf_counter()
+        if self._compares:
+            self._compares = False
+            _log_misspelt(self._of_tool, request.tools or ())
         if not self._models:
             return None
         try:
-            if was_interrupted(var_child_runnable_config.get()):
+            if holds_answers(var_child_runnable_config.get()):
                 return None
             full_key = key_of_model_call(request, self._scope_of(request))
         except Exception as error:
@@ -178,7 +185,7 @@ class CacheMiddleware(AgentMiddleware[Any, Any, Any]):
         started = perf_counter()
         try:
             terms = self._terms_of(request)
-            if terms is None or was_interrupted(request.runtime.config if request.runtime else None):
+            if terms is None or holds_answers(request.runtime.config if request.runtime else None):
                 return None
             full_key = key_of_tool_call(request, self._scope_of(request), self._key)
         except Exception as error:
@@ -242,3 +249,16 @@ def _named(tools: Any) -> dict[str, Any]:
             raise TypeError(f"a tool is given by its name, or is one; {each!r} is of type {type(each).__name__}")
         named[name] = tools[each] if isinstance(tools, Mapping) else None
     return named
+
+
+def _log_misspelt(named: Iterable[str], tools: Iterable[Any]) -> None:
+    """Log the names that no tool of an agent has, if one is called nearly so: another agent may have the others."""
+    there = {each.name for each in tools if isinstance(each, BaseTool)}
+    for name in named if there else ():
+        near = [] if name in there else difflib.get_close_matches(name, there.difference(named), 1)
+        if near:
+            log.warning(
+                "CacheMiddleware caches the tool %r, which the agent does not have (logged once): did you mean %r?",
+                name,
+                near[0],
+            )

@@ -63,18 +63,6 @@ def _find_identity_of(tool: BaseTool) -> str:
 _identity_of = Remembered(_find_identity_of)
 
 
-def was_interrupted(config: Any) -> bool:
-    """Tell whether the task that runs was interrupted before, or may be given the answer of a person.
-
-    Such an answer is for this call alone.
-    """
-    inner = config.get("configurable") if config else None
-    pad = inner.get("__pregel_scratchpad") if inner else None
-    if pad is None or inner is None:
-        return False
-    return bool(pad.resume or inner.get("__pregel_resume_map") or pad.get_null_resume(False) is not None)
-
-
 class ToolResults:
     """Which results of tools are kept, and how they are made new.
 

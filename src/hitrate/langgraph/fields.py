@@ -65,13 +65,33 @@ class FieldNames:
             return value
         return {name: getattr(value, name) for name in self._only & fields if hasattr(value, name)}
 
+    def unknown(self, args: tuple[Any, ...], kwargs: _Named) -> tuple[str, str] | None:
+        """Return a name that may be that of an argument without one: a task was given it by position, and no function.
+
+        Returns:
+            The option that has the name, and what to log; None if there is no such name.
+        """
+        if not self._unchecked or not self._are_unknown(args):
+            return None
+        there = {*kwargs}.union(*map(_fields_of, (*args, *kwargs.values())))
+        for option, name in self._unchecked:
+            if name not in there and (option == "only" or len(args) > 1):
+                return option, (
+                    f"{option}= names {name!r}, and arguments were given by position: which has that name is known "
+                    f"if the policy is given the function, as policy(func, {option}=...)"
+                )
+        return None
+
+    def _are_unknown(self, args: tuple[Any, ...]) -> bool:
+        return self._signature is None and any(not isinstance(each, dict) and not _fields_of(each) for each in args)
+
     def check(self, args: tuple[Any, ...], kwargs: _Named) -> None:
         """Check the names of the options, once, against what is there and what is declared.
 
         Raises:
             ValueError: one of them is none.
         """
-        if not self._unchecked:
+        if not self._unchecked or self._are_unknown(args):
             return
         there = {*self.positional, *kwargs}
         for value in (*args, *kwargs.values()):

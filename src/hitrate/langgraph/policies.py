@@ -101,6 +101,12 @@ def policy(
             return unkeyed()
         positional, keywords = names.bound(args, kwargs)
         names.check(positional, keywords)
+        if unknown := names.unknown(positional, keywords):
+            option, why = unknown
+            if option == "only":  # else what it does not find would not count
+                _log_once(logged, names.of_function, why)
+                return unkeyed()
+            _log_once(logged, names.of_function, why, "is cached by all of its arguments")
         positional = tuple(map(names.selected, positional))
         if messages is not None:
             positional = tuple(last_messages(each, messages) for each in positional)
@@ -126,7 +132,7 @@ def _check(func: object, version: object) -> None:
         raise TypeError(f"version is a str, an int or None, not {version!r} of type {type(version).__name__}")
 
 
-def _log_once(logged: set[str], function: str, why: str) -> None:
+def _log_once(logged: set[str], function: str, why: str, what: str = "runs uncached") -> None:
     if why not in logged and len(logged) < _LOGGED:
         logged.add(why)
-        log.warning("%s runs uncached (logged once): %s", function, why)
+        log.warning("%s %s (logged once): %s", function, what, why)
