@@ -94,9 +94,9 @@ def open_from(home: ModuleType, url: str | Sequence[str], options: dict[str, Any
         options: further arguments.
     """
     if isinstance(url, str):
-        urls = _JOINT.split(url)
+        urls = urls_of(url)
     elif isinstance(url, Sequence) and all(isinstance(each, str) for each in url):
-        urls = [part for each in url for part in _JOINT.split(each)]
+        urls = [part for each in url for part in urls_of(each)]
     else:
         raise TypeError(
             f"a cache is opened by a URL or a sequence of them, all str, not by one of type {type(url).__name__}"
@@ -125,6 +125,11 @@ def open_from(home: ModuleType, url: str | Sequence[str], options: dict[str, Any
             tier.close()
         raise
     return cache
+
+
+def urls_of(url: str) -> list[str]:
+    """Return the URLs of the tiers, near to far, or the one of a cache without tiers."""
+    return _JOINT.split(url)
 
 
 def _plan(home: ModuleType, url: str) -> tuple[Any, dict[str, Any], dict[str, Any]]:

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import os
 import sqlite3
+import subprocess
+import sys
 from pathlib import Path
 
 import apsw
 import pytest
 
 from cli.conftest import Command
+from hitrate import SqliteCache
 
 READS = [["stats"], ["ls"], ["keys", "a"], ["show", "a", "k"]]
 CHANGES = [["clear", "--all", "--yes"], ["check"], ["check", "--repair"], ["compact"], ["export", "x.export"]]
@@ -75,6 +78,12 @@ def test_a_locked_file_gets_a_sentence(hitrate: Command, filled: str) -> None:
         ["stats", "sqlite:///c.db?max_bytes=many"],
         ["stats", "sqlite:///c.db?nosuch=1"],
         ["keys", "sqlite:///c.db", '["a"'],
+        ["keys", "sqlite:///c.db", ""],
+        ["keys", "sqlite:///c.db", "a/"],
+        ["ls", "sqlite:///c.db", "/a"],
+        ["export", "sqlite:///c.db", "x.export", "--under", "a//b"],
+        ["clear", "sqlite:///c.db", "--yes", "--under", ""],  # the variable of a script that is not set
+        ["clear", "sqlite:///c.db", "--yes", "--namespace", ""],
         ["keys", "sqlite:///c.db", "[1]"],
         ["keys", "sqlite:///c.db", "[" * 100_000],
         ["keys", "sqlite:///c.db", "a", "--limit", "-1"],
@@ -101,3 +110,30 @@ def test_a_server_that_is_down_gets_a_sentence_without_the_password(hitrate: Com
     assert answer.code == 3
     assert "nothing listens there" in answer.err
     assert "secret" not in answer.err
+
+
+@pytest.mark.parametrize("url", ["sqlite:///c.db+memory:", "memory:+memory:"])
+def test_tiers_that_end_in_memory_are_told_from_an_empty_cache(hitrate: Command, filled: str, url: str) -> None:
+    answer = hitrate("stats", url)
+    assert (answer.code, answer.out) == (2, "")
+    assert "within the process of its program" in answer.err
+
+
+@pytest.mark.parametrize("arguments", [["stats"], ["ls"], ["keys", "a", "--json"], ["check"], ["show", "a/0", "k2"]])
+def test_output_that_cannot_be_written_gets_a_sentence(filled: str, arguments: list[str]) -> None:
+    command = [sys.executable, "-m", "hitrate", arguments[0], filled, *arguments[1:]]
+    with open("/dev/full", "w") as full:
+        done = subprocess.run(command, stdout=full, stderr=subprocess.PIPE, text=True, timeout=100, check=False)
+    assert done.returncode == 3
+    assert "No space left on device" in done.stderr
+    assert len(done.stderr.splitlines()) == 1
+
+
+def test_output_that_is_closed_is_no_failure(filled: str) -> None:
+    command = 'exec "$0" -m hitrate clear sqlite:///c.db --all --yes >&-'
+    done = subprocess.run(
+        ["sh", "-c", command, sys.executable], capture_output=True, text=True, timeout=100, check=False
+    )
+    assert (done.returncode, done.stderr) == (0, "")
+    with SqliteCache("c.db") as cache:
+        assert cache.stats().entries == 0

@@ -160,6 +160,20 @@ def test_a_window_of_40_columns_is_kept_to(filled: str, no_rich: str, arguments:
         assert max(map(len, lines)) <= 40, one.text
 
 
+@pytest.mark.parametrize("rich", [True, False])
+def test_names_can_be_read_in_a_narrow_window(no_rich: str, rich: bool) -> None:
+    with SqliteCache("c.db") as cache:
+        cache.set({(("answers", "a name of more than forty characters, all of which is wanted"), "k"): (1, None)})
+    with terminal("-m", "hitrate", "ls", URL, columns=30, **({} if rich else {"PYTHONPATH": no_rich})) as window:
+        assert window.end() == 0
+    lines = re.sub(r"\x1b\[[0-9;?]*[a-zA-Z]", "", window.text).splitlines()
+    assert [line.split() for line in lines[:2]] == [["namespace", "entries"], ["answers", "1"]]
+    name = "".join(line[:21].strip() for line in lines[2:-1])
+    assert name.replace(" ", "") == "anameofmorethanfortycharacters,allofwhichiswanted"
+    assert len(lines) == 6
+    assert lines[-1] == "no room for bytes, age, hits, saved"
+
+
 LONG_WORK = """if True:
     import sys
     from hitrate.cli import progress

@@ -51,7 +51,8 @@ SECRET = "pa55word"
 @pytest.mark.parametrize(
     ("url", "where"),
     [
-        (f"redis://user:{SECRET}@127.0.0.1:1/3", "127.0.0.1:1"),
+        (f"redis://user:{SECRET}@127.0.0.1:1/3", "127.0.0.1:1, database 3"),
+        (f"redis://user:{SECRET}@127.0.0.1:1/0", "127.0.0.1:1"),
         (f"rediss://:{SECRET}@127.0.0.1:1", "127.0.0.1:1"),
         (f"unix://user:{SECRET}@/nowhere/redis.sock", "/nowhere/redis.sock"),
         (f"redis://127.0.0.1:1?password={SECRET}", "127.0.0.1:1"),

@@ -183,6 +183,15 @@ def test_what_is_no_url_is_a_value_error(url: str) -> None:
         RedisCache(url)
 
 
+@pytest.mark.parametrize("path", ["production", "/1/2", "1/2", "-1", "1a", "0#1"])
+def test_a_database_that_is_no_number_is_not_taken_for_the_first(path: str) -> None:
+    with pytest.raises(ValueError, match="the number of a database") as caught:
+        RedisCache(f"redis://:secret@localhost/{path}")
+    assert "secret" not in str(caught.value)
+    for right in ("", "/", "/0", "/15", "/3/", "/3?client_name=a/b"):
+        RedisCache(f"redis://:secret@localhost{right}").close()
+
+
 def test_a_password_in_a_wrong_url_is_not_told() -> None:
     with pytest.raises(ValueError, match="a URL begins") as caught:
         RedisCache("rdis://:secret@localhost")

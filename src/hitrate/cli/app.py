@@ -10,7 +10,7 @@ from typing import Any
 
 import click
 
-from hitrate.cli.exits import DONE, INTERRUPTED, NOT_SO, PIPE_CLOSED
+from hitrate.cli.exits import DONE, INTERRUPTED, NOT_SO, PIPE_CLOSED, Failure
 
 _COMMANDS = {
     "stats": ("looking", "How many entries and bytes a cache holds."),
@@ -83,14 +83,19 @@ def run(arguments: list[str] | None = None) -> int:
     Returns:
         The exit code.
     """
-    for stream in (sys.stdout, sys.stderr):
-        _write_anything(stream)
+    for name in ("stdout", "stderr"):
+        if getattr(sys, name) is None:  # it was closed, as by >&-: what is printed goes nowhere
+            setattr(sys, name, open(os.devnull, "w", encoding="utf-8"))  # noqa: SIM115 - to the end
+        _write_anything(getattr(sys, name))
     try:
         try:
             code = hitrate.main(arguments, prog_name="hitrate", standalone_mode=False, terminal_width=_width_of_help())
             sys.stdout.flush()
         except BrokenPipeError:
             return _pipe_closed()
+        except OSError as error:  # what the cache raises is told by the commands
+            _drop_output()
+            raise Failure(f"what was to be printed cannot be written: {error.strerror or error}") from error
     except click.ClickException as error:
         error.show()
         return error.exit_code
@@ -108,9 +113,13 @@ def _width_of_help() -> int | None:
 
 
 def _pipe_closed() -> int:
-    # What is still buffered would fail once more when Python exits.
-    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    _drop_output()
     return PIPE_CLOSED
+
+
+def _drop_output() -> None:
+    """Drop what is still buffered: it would fail once more when Python exits."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def _write_anything(stream: Any) -> None:

@@ -17,11 +17,14 @@ _BYTES = {"": 1, "b": 1, "kb": 10**3, "mb": 10**6, "gb": 10**9, "kib": 2**10, "m
 
 
 def namespace_of(text: str | Namespace) -> Namespace:
-    """Return the namespace that is meant: a JSON array of strings, or parts joined by ``/``."""
+    """Return the namespace that is meant: a JSON array of strings, or parts joined by ``/``, none of them empty."""
     if isinstance(text, tuple):
         return text
     if not text.startswith("["):
-        return tuple(text.split("/")) if text else ()
+        # An empty text is a shell's variable that is not set more often than the namespace without parts, which is all.
+        if not all(parts := text.split("/")):
+            raise click.BadParameter(f"{text[:80]!r} has an empty part; if that is meant, write {json.dumps(parts)}")
+        return tuple(parts)
     try:
         parts = json.loads(text)
     except (ValueError, RecursionError):

@@ -15,16 +15,23 @@ from hitrate.errors import StoreError
 
 Cache = ComputingCache[Any]
 
-_OF_A_FILE = re.compile(r"(?:^|\+)sqlite:")
-_OF_MEMORY_ALONE = re.compile(r"memory:(?![^?]*\+)")
+_OF_A_FILE = re.compile(r"sqlite:")
+_OF_A_DATABASE = re.compile(r"postgres(?:ql)?:")
 _GIVEN_BOUND = re.compile(r"[?&]max_bytes=")
 
 
 @contextmanager
 def reading(url: str) -> Iterator[Cache]:
-    """Open a cache to look into; a file is not written to, and not made."""
-    options = {"read_only": True} if _OF_A_FILE.search(url) else {}
+    """Open a cache to look into, of tiers the farthest, in which all is; nothing is written, and nothing made."""
+    from hitrate.opening import urls_of
+
+    url = urls_of(url)[-1]
+    options = {"read_only": True} if _OF_A_FILE.match(url) else _without_limit(url)
     with failures_told(), _opened(url, **options) as cache:
+        store = cache._open_store()
+        store.make_nothing()
+        if _OF_A_DATABASE.match(url):
+            store.usage()  # a file is opened at once, a database when it is first asked
         yield cache
 
 
@@ -34,25 +41,33 @@ def changing(url: str, *, make: bool = False) -> Iterator[Cache]:
 
     Args:
         url: the cache.
-        make: whether a file that is not there is made.
+        make: whether a file or tables that are not there are made.
     """
-    options: dict[str, Any] = {}
-    if _OF_A_FILE.search(url):
-        if not make:
-            with reading(url):  # which raises for what is no cache of ours, and makes nothing
-                pass
-        if not _GIVEN_BOUND.search(url):
-            options["max_bytes"] = None  # the program's limit is not known here: nothing is evicted by another one
-    with failures_told(), _opened(url, **options) as cache:
+    if not make:
+        with reading(url):  # which raises for what is no cache of ours, and makes nothing
+            pass
+    with failures_told(), _opened(url, **_without_limit(url)) as cache:
         yield cache
+
+
+def _without_limit(url: str) -> dict[str, Any]:
+    """Return the options of a cache that evicts nothing, unless its URL says otherwise: the program's limit is unknown.
+
+    Of several tiers each has what its own URL says before what is given for all.
+    """
+    from hitrate.opening import urls_of
+
+    urls = urls_of(url)
+    has_limit = any(_OF_A_FILE.match(each) or _OF_A_DATABASE.match(each) for each in urls)
+    return {"max_bytes": None} if has_limit and (len(urls) > 1 or not _GIVEN_BOUND.search(url)) else {}
 
 
 @contextmanager
 def _opened(url: str, **options: Any) -> Iterator[Cache]:
     from hitrate.open_cache import without_hint_for_graphs
-    from hitrate.opening import open
+    from hitrate.opening import open, urls_of
 
-    if _OF_MEMORY_ALONE.match(url):
+    if urls_of(url)[-1].startswith("memory:"):
         raise Failure("memory: is a cache within the process of its program; a command cannot look into it", MISUSE)
     try:
         cache = open(url, on_error="raise", **options)

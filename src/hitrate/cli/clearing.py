@@ -51,6 +51,10 @@ class Choice(NamedTuple):
 
         return is_meant
 
+    def is_undecided(self, info: EntryInfo) -> bool:
+        """Tell whether nobody knows if an entry is meant: its age is not known."""
+        return info.created is None and self.older_than is not None and self._replace(older_than=None).test(0)(info)
+
     def described(self) -> str:
         """Return what is meant, in words."""
         where = "of the whole cache"
@@ -111,12 +115,16 @@ def clear_command(
 def _count(cache: Cache, choice: Choice) -> tuple[int, int]:
     """Return how many entries are meant, and their bytes."""
     is_meant = choice.test(time.time())
-    entries = taken = 0
+    entries = taken = undecided = 0
     with progress("looking", _total(cache, choice)) as shown:
         for info in shown.along(cache.entries(choice.under or ())):
             if is_meant(info):
                 entries += 1
                 taken += info.bytes
+            elif choice.is_undecided(info):
+                undecided += 1
+    if undecided:
+        click.echo(f"{undecided} entries stay: nothing here tells when they were stored", err=True)
     return entries, taken
 
 

@@ -17,7 +17,8 @@ NOT_SO = 1
 MISUSE = 2
 """The arguments are wrong; nothing was looked at."""
 UNUSABLE = 3
-"""The cache or a file cannot be used: not there, no cache, of a newer version, locked, damaged; its server is down."""
+"""The cache or a file cannot be used: not there, no cache, of a newer version, locked, damaged; its server is down.
+So it is where what is printed cannot be written."""
 INTERRUPTED = 130
 PIPE_CLOSED = 141
 
@@ -48,5 +49,8 @@ def failures_told() -> Iterator[None]:
         raise
     except ModuleNotFoundError as error:
         raise Failure(words_of(error), MISUSE) from error
-    except (HitrateError, OSError) as error:
+    except OSError as error:
+        where = f"{error.filename}: " if error.filename else ""
+        raise Failure(f"{where}{error.strerror}" if error.strerror else words_of(error)) from error
+    except HitrateError as error:
         raise Failure(words_of(error) or type(error).__name__) from error

@@ -20,6 +20,8 @@ from hitrate.entry_info import EntryInfo
 from hitrate.stats import NamespaceStats
 
 _SHOWN_CHARACTERS = 10_000
+_SPELLED_WHOLE = 1 << 20
+"""Bytes of a payload from which on no more of a value is spelled than is shown: it would take seconds."""
 
 _OF_NAMESPACE = ("hits", "misses", "sets", "deletes", "evictions", "seconds_saved", "tokens_saved")
 _LIFETIME = (*_OF_NAMESPACE, "expirations", "errors")
@@ -83,6 +85,8 @@ def ls_command(url: str, under: Namespace, sort: str, json_: bool) -> None:
             for info in own
         )
         return
+    if not rows:
+        click.echo("there are no entries" + (f" under {name_of(under)}" if under else ""), err=True)
     now = time.time()
     print_table(
         ["namespace", "entries", "bytes", "age", "hits", "saved"],
@@ -114,6 +118,8 @@ def keys_command(url: str, namespace: Namespace, limit: int, json_: bool) -> Non
             return
         found = list(islice(infos, min(limit, sys.maxsize) or None))
         more = limit and next(infos, None) is not None
+    if not found:
+        click.echo(f"there are no entries in exactly the namespace {name_of(namespace)}", err=True)
     now = time.time()
     print_table(
         ["key", "bytes", "age", "expires in"],
@@ -143,6 +149,7 @@ def show_command(url: str, namespace: Namespace, key: str, full: bool, json_: bo
     Nothing of the program is imported. What cannot be decoded here is shown by the names and fields that are stored.
     """
     from hitrate.cli.values import decoded, plainly, spelled
+    from hitrate.inspect.preview import preview
     from hitrate.records import read_record
 
     with reading(url) as cache:
@@ -166,10 +173,15 @@ def show_command(url: str, namespace: Namespace, key: str, full: bool, json_: bo
         return
     if not exact:
         click.echo("it cannot be decoded without the program; this is its structure", err=True)
-    text = spelled(value)
+    if full or isinstance(value, str) or len(record.payload) < _SPELLED_WHOLE:
+        text = spelled(value)
+        more = f"{len(text) - _SHOWN_CHARACTERS} more characters" if len(text) > _SHOWN_CHARACTERS else ""
+    else:
+        text, is_whole = preview(value, _SHOWN_CHARACTERS)
+        more = "" if is_whole else "there is more"
     click.echo(shown(text if full else text[:_SHOWN_CHARACTERS]))
-    if len(text) > _SHOWN_CHARACTERS and not full:
-        click.echo(f"{len(text) - _SHOWN_CHARACTERS} more characters; --full for all", err=True)
+    if more and not full:
+        click.echo(f"{more}; --full for all", err=True)
 
 
 def entries_of(cache: Cache, namespace: Namespace) -> Iterator[EntryInfo]:

@@ -41,6 +41,8 @@ def export_command(
 
     FILE appears when it is whole. Damaged entries are left out and told, and make the exit code 1.
     """
+    if str(file) == "-":
+        raise click.UsageError("an export goes to a file, which appears when it is whole; one of that name is ./-")
     damaged: list[Damaged] = []
     with (
         reading(url) as cache,
@@ -80,14 +82,27 @@ def _appearing(path: Path, *, force: bool) -> Iterator[IO[bytes]]:
             raise Failure(f"{path} is no file: a folder or a device is not replaced", MISUSE)
         if path.exists() and not force:
             raise Failure(f"{path} is there already; --force replaces it")
+        if path.exists() and _is_of_a_database(path):
+            raise Failure(f"{path} is of a database, perhaps of this cache, and is not replaced; give another", MISUSE)
         part = path.with_name(f"{path.name}.part-{os.getpid()}")
         try:
             with open(part, "xb", opener=_for_the_owner) as file:
                 yield file
             part.replace(path)
+        except OSError as error:
+            raise Failure(f"{path} cannot be written: {error.strerror or error}") from error
         finally:
             with suppress(FileNotFoundError):
                 part.unlink()
+
+
+_DATABASE = (b"SQLite format 3\0", b"\x37\x7f\x06\x82", b"\x37\x7f\x06\x83")
+"""How a file of SQLite begins, and the ``-wal`` beside one."""
+
+
+def _is_of_a_database(path: Path) -> bool:
+    with path.open("rb") as file:
+        return file.read(16).startswith(_DATABASE)
 
 
 def _for_the_owner(path: str, flags: int) -> int:

@@ -11,6 +11,10 @@ from typing import Any
 import click
 
 _UNITS = ["bytes", "kB", "MB", "GB", "TB"]
+_BETWEEN = 2
+"""Spaces between two columns."""
+_NARROWEST = 12
+"""Characters of the first column for which other columns are left out."""
 _SPANS = [(86400, "d"), (3600, "h"), (60, "min"), (1, "s")]
 
 
@@ -68,24 +72,44 @@ def span(seconds: float | None) -> str:
 def print_table(columns: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
     """Print a table: by rich on a terminal, where it is installed, and otherwise as plain text.
 
+    In a narrow window the first column goes over several lines, and the last columns are left out.
+
     Args:
         columns: their titles; the first is text, those after it are aligned to the right.
         rows: the cells.
     """
     rows = [[one_line(cell) for cell in row] for row in rows]
-    if sys.stdout.isatty() and _rich_table(columns, rows):
-        return
     widths = [max(map(len, column)) for column in zip(columns, *rows, strict=True)]
+    left_out: Sequence[str] = ()
     if sys.stdout.isatty():
-        while len(widths) > 1 and 8 + sum(widths[1:]) + 2 * (len(widths) - 1) > shutil.get_terminal_size().columns:
-            widths.pop()  # the last columns are the least: a narrow window goes without
-        columns, rows = columns[: len(widths)], [row[: len(widths)] for row in rows]
-        room = shutil.get_terminal_size().columns - sum(widths[1:]) - 2 * (len(columns) - 1)
-        widths[0] = max(8, min(widths[0], room))
-    for row in [columns, *rows]:
-        first = row[0] if len(row[0]) <= widths[0] else row[0][: widths[0] - 1] + "…"
-        rest = "".join(f"  {cell:>{width}}" for cell, width in zip(row[1:], widths[1:], strict=True))
-        click.echo(f"{first:<{widths[0]}}{rest}".rstrip())
+        kept, widths[0] = _fitting(widths, shutil.get_terminal_size().columns)
+        left_out = columns[kept:]
+        columns, rows, widths = columns[:kept], [row[:kept] for row in rows], widths[:kept]
+    if not (sys.stdout.isatty() and _rich_table(columns, rows)):
+        _plain_table(columns, rows, widths)
+    if left_out:
+        click.echo(f"no room for {', '.join(left_out)}", err=True)
+
+
+def _fitting(widths: Sequence[int], room: int) -> tuple[int, int]:
+    """Return how many columns there is room for, and how wide the first one may be."""
+    kept = len(widths)
+    while kept > 1 and _room_for_first(widths[:kept], room) < min(widths[0], _NARROWEST):
+        kept -= 1
+    return kept, max(1, min(widths[0], _room_for_first(widths[:kept], room)))
+
+
+def _room_for_first(widths: Sequence[int], room: int) -> int:
+    return room - sum(_BETWEEN + width for width in widths[1:])
+
+
+def _plain_table(columns: Sequence[str], rows: Iterable[Sequence[str]], widths: Sequence[int]) -> None:
+    for first, *others in [columns, *rows]:
+        rest = "".join(f"{cell:>{width + _BETWEEN}}" for cell, width in zip(others, widths[1:], strict=True))
+        lines = [first[start : start + widths[0]] for start in range(0, len(first), widths[0])] or [""]
+        click.echo(f"{lines[0]:<{widths[0]}}{rest}".rstrip())
+        for line in lines[1:]:
+            click.echo(line)
 
 
 def _rich_table(columns: Sequence[str], rows: Iterable[Sequence[str]]) -> bool:

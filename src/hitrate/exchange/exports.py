@@ -23,6 +23,7 @@ _LENGTH, _CHECKSUM = 4, 8
 _READ_AT_ONCE = 1 << 20
 _ZSTD_MAGIC = b"\x28\xb5\x2f\xfd"
 _LONGEST_SECONDS = 1e9
+_ENDS = "it ends in the middle"
 
 
 class NoExport(ValueError):
@@ -30,7 +31,7 @@ class NoExport(ValueError):
 
 
 class CutShort(ValueError):
-    """The file ends before the export does, or cannot be read on."""
+    """The file ends before the export does or after it, or cannot be read on."""
 
 
 def write_export(file: IO[bytes], records: Iterable[Record], *, version: str) -> int:
@@ -56,7 +57,7 @@ def read_export(file: IO[bytes]) -> Iterator[Record | Damaged]:
 
     Raises:
         NoExport: it is none, or of a newer version.
-        CutShort: the file ends too early, or has another number of records than it says.
+        CutShort: the file ends too early or goes on too long, or has another number of records than it says.
     """
     try:
         start = _read(file, len(MAGIC))
@@ -73,6 +74,8 @@ def read_export(file: IO[bytes]) -> Iterator[Record | Damaged]:
         yield record or Damaged((), "", f"record {count} of the file does not match its checksum")
     if int.from_bytes(_read(file, _CHECKSUM), "big") != count:
         raise CutShort(f"it does not have as many records as it says, but {count}")
+    if _goes_on(file):
+        raise CutShort("more follows its end, such as another export, which is to be a file of its own")
 
 
 def compressed(file: IO[bytes]) -> Any:
@@ -122,7 +125,7 @@ def _read(file: IO[bytes], length: int) -> bytes:
         while length:
             part = file.read(min(length, _READ_AT_ONCE))
             if not part:
-                raise CutShort("it ends in the middle")
+                raise CutShort(_ENDS)
             parts.append(part)
             length -= len(part)
     except CutShort:
@@ -132,6 +135,13 @@ def _read(file: IO[bytes], length: int) -> bytes:
     except Exception as error:  # zstd raises a class of its own, which may not be installed
         raise CutShort(f"it cannot be decompressed: {error}") from error
     return b"".join(parts)
+
+
+def _goes_on(file: IO[bytes]) -> bool:
+    try:
+        return bool(_read(file, 1))
+    except CutShort as error:
+        return str(error) != _ENDS
 
 
 def _record(body: bytes) -> Record | None:

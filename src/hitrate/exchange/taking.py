@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable
-from itertools import islice
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 from hitrate.cache import Cache
+from hitrate.exchange.exports import CutShort
 from hitrate.records import AT_ONCE, Damaged, Record
 
 
@@ -41,9 +41,9 @@ def take(cache: Cache[Any], records: Iterable[Record | Damaged], taken: Taken, *
 
     Raises:
         StoreError: the store failed; the batches before are stored.
+        CutShort: there are no more records where there should be; those before are stored.
     """
-    rest = iter(records)
-    while chunk := list(islice(rest, AT_ONCE)):
+    for chunk in _batches(records):
         now = cache._clock()
         fresh: dict[tuple[tuple[str, ...], str], Record] = {}
         expired = 0
@@ -71,3 +71,19 @@ def take(cache: Cache[Any], records: Iterable[Record | Damaged], taken: Taken, *
         taken.there += there
         taken.expired += expired
         taken.left += left
+
+
+def _batches(records: Iterable[Record | Damaged]) -> Iterator[list[Record | Damaged]]:
+    batch: list[Record | Damaged] = []
+    try:
+        for each in records:
+            batch.append(each)
+            if len(batch) == AT_ONCE:
+                yield batch
+                batch = []
+    except CutShort:
+        if batch:
+            yield batch
+        raise
+    if batch:
+        yield batch

@@ -307,6 +307,9 @@ class Store(ABC):
         """Give room on the disk back as far as that goes; False for a store that has none to give."""
         return False
 
+    def make_nothing(self) -> None:  # noqa: B027 - most make nothing before they are written to
+        """Raise a ``StoreError`` from now on where tables are not there, or are of an older format, and change none."""
+
     def described(self) -> str:
         """Return what and where it is, as the arguments in its cache's repr: no secret, without waiting or failing."""
         return ""

@@ -151,18 +151,35 @@ def prepare(names: Names, durability: Durability) -> Conversation[bool]:
     return (yield from _add_listing_columns(names))
 
 
+def look_at(names: Names, durability: Durability) -> Conversation[bool]:
+    """See that the tables are there, and change nothing; return what ``prepare`` does.
+
+    Raises:
+        NewerTable: a newer hitrate made them.
+        StoreError: they are not there, not ours, or of an older format.
+    """
+    found, _ = yield from _found(names, durability)
+    if found is None:
+        raise StoreError(f"there is no table {names.entries} in this database, and to look at a cache makes none")
+    if found < FORMAT:
+        raise StoreError(f"{names.entries} has format {found}; a cache that is opened to be used makes {FORMAT} of it")
+    return (yield from _has_listing_columns(names))
+
+
+def _has_listing_columns(names: Names) -> Conversation[bool]:
+    (result,) = yield (Query(Statement(_HAS_LISTING_COLUMNS), (names.entries.encode(),)),)
+    return bool(result.get_value(0, 0) == b"\x01")
+
+
 def _add_listing_columns(names: Names) -> Conversation[bool]:
     """Add the columns of a listing to tables that lack them; tell whether they are there."""
-    look = Query(Statement(_HAS_LISTING_COLUMNS), (names.entries.encode(),))
-    (result,) = yield (look,)
-    if result.get_value(0, 0) == b"\x01":
+    if (yield from _has_listing_columns(names)):
         return True
     columns = ", ".join(f"ADD COLUMN IF NOT EXISTS {column}" for column in _LISTING_COLUMNS)
     text = _ADD_LISTING_COLUMNS.format(entries=names.entries, columns=columns)
     literal = text.replace("\\", "\\\\").replace("'", "''")  # of an E string, which no setting changes
     yield (Query(BEGIN), Query(plain(f"DO E'{literal}'")), Query(COMMIT))
-    (result,) = yield (look,)
-    return result.get_value(0, 0) == b"\x01"
+    return (yield from _has_listing_columns(names))
 
 
 def _found(names: Names, durability: Durability) -> Conversation[tuple[int | None, bool]]:

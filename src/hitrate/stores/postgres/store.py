@@ -121,6 +121,7 @@ class PostgresStore(Store):
             prepare=prepare and may_prepare(conninfo_or_pool),
         )
         self._closed = False
+        self._makes_tables = True
         self._keeper = Keeper(self._keep)
         self._queues = PerLoop(self._make_queues, _Queues.drop)
         forking.begin_anew(self)
@@ -251,6 +252,9 @@ class PostgresStore(Store):
             removed += purged
         return removed
 
+    def make_nothing(self) -> None:
+        self._makes_tables = False
+
     def described(self) -> str:
         return described(self._conninfo, self._names.entries)
 
@@ -271,7 +275,8 @@ class PostgresStore(Store):
     # Housekeeping
 
     def _make_tables(self) -> Conversation[None]:
-        lists = yield from schema.prepare(self._names, self._durability)
+        prepare = schema.prepare if self._makes_tables else schema.look_at
+        lists = yield from prepare(self._names, self._durability)
         if lists != self.statements.lists:
             self.statements.suit(lists=lists)
 

@@ -7,6 +7,7 @@ Sentinel. What a client was told about decoding, retries and the version of the 
 from __future__ import annotations
 
 import inspect
+import re
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from importlib import import_module
@@ -100,6 +101,10 @@ def _from_url(url: str) -> Any:
         # Nothing of the URL itself, here and below: it may be a password.
         raise ValueError("a URL begins with redis://, rediss://, valkey://, valkeys:// or unix://, not as this one")
     kind = import_driver("redis").Redis
+    database = rest.partition("?")[0].partition("/")[2]
+    if scheme != "unix" and "@" not in rest.partition("/")[2] and database and not _DATABASE.fullmatch(database):
+        # The driver would take database 0 in its place, or read /1/2 as 12.
+        raise ValueError("what follows the host in a Redis URL is the number of a database: redis://localhost:6379/0")
     try:
         parts = urlsplit(f"{scheme}://{rest}")
         client = None if _may_be_cut(parts) else kind.from_url(f"{scheme}://{rest}")
@@ -111,6 +116,9 @@ def _from_url(url: str) -> Any:
             "% / ? # @ : is written as a per cent sign and its code, as urllib.parse.quote(password, safe='') does"
         )
     return client
+
+
+_DATABASE = re.compile("[0-9]{1,9}/?")
 
 
 def _may_be_cut(parts: SplitResult) -> bool:
@@ -180,11 +188,19 @@ def _server_of(
         # The pool asks the sentinels for the primary each time a connection is opened.
         settings = _settings(pool.connection_class, pool.connection_kwargs, overrides)
         connect = _opener(pool.connection_class, settings, errors)
-        return Target(f"the Redis server {pool.service_name!r}", errors, connect=_holding(pool, connect))
+        name = f"the Redis server {pool.service_name!r}{_database(settings)}"
+        return Target(name, errors, connect=_holding(pool, connect))
     kind = _sync_kind(driver, pool.connection_class)
     settings = _settings(kind, pool.connection_kwargs, overrides)
     address = settings.get("path") or f"{settings.get('host', 'localhost')}:{settings.get('port', 6379)}"
-    return Target(f"the Redis server at {address}", errors, connect=_opener(kind, settings, errors))
+    name = f"the Redis server at {address}{_database(settings)}"
+    return Target(name, errors, connect=_opener(kind, settings, errors))
+
+
+def _database(settings: dict[str, Any]) -> str:
+    """Return what is said of the database, if it is not the first."""
+    number = settings.get("db")
+    return f", database {number}" if number else ""
 
 
 def _holding(pool: Any, connect: Connect) -> Connect:

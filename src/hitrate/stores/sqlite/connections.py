@@ -272,7 +272,7 @@ class Connections:
             StoreError: repairing is not wanted, or not possible.
         """
         if not self._repair or self.in_memory:
-            raise StoreError(f"{self.path} is damaged: {error}") from error
+            raise StoreError(f"{self.path} is damaged, or no cache: {error}") from error
         seen = handle.files[0] if handle is not None else inode_of(self.path)
         self._replace_idle([])
         try:
