@@ -13,7 +13,8 @@ from hypothesis import strategies as st
 from hitrate import SerializationError, SqliteCache
 from hitrate.entry import fingerprint
 from hitrate.keys import encode_namespace
-from hitrate.stores.sqlite import schema
+from hitrate.stores.sqlite import schema, usage
+from hitrate.stores.sqlite.clearing import remove_cleared
 from hitrate.stores.sqlite.rows import pack_key, slot_of
 from hitrate.testing import Clock
 
@@ -193,10 +194,11 @@ def test_what_is_live_is_counted_without_a_look_at_all_that_was_cleared(path, ke
     ],
 )
 def test_where_many_are_live_and_many_were_cleared_the_shorter_side_is_estimated(
-    path, kept, cleared, namespaces, all_at_once
+    path, kept, cleared, namespaces, all_at_once, monkeypatch
 ):
+    monkeypatch.setattr(usage, "_COUNTED_AT_MOST", 2048)
     with SqliteCache(path=path) as cache:
-        cache._store._keeper.request = lambda: None
+        cache._store._housekeeper._keeper.request = lambda: None
         cache.set({(("gone", str(n % namespaces)), str(n)): ("x" * (n % 100), None) for n in range(cleared)})
         if all_at_once:
             cache.clear()
@@ -210,7 +212,18 @@ def test_where_many_are_live_and_many_were_cleared_the_shorter_side_is_estimated
             assert abs(stats.entries - kept) <= 0.1 * min(kept, cleared)
             assert abs(stats.bytes - kept_bytes) <= 0.05 * kept_bytes
             for _ in range(20):  # what waits is as much again once the first of it is gone
-                cache._store._transact(lambda transaction: transaction.remove_cleared(256))
+                cache._store._database.transact(lambda transaction: remove_cleared(transaction, 256))
+
+
+@pytest.mark.parametrize(("kept", "cleared"), [(24_000, 9_000), (9_000, 24_000), (12_000, 12_000)])
+def test_thousands_that_are_live_while_thousands_wait_are_counted_exactly(path, kept, cleared, monkeypatch):
+    monkeypatch.setattr(usage, "_PATIENCE", 60)
+    with SqliteCache(path=path) as cache:
+        cache._store._housekeeper._keeper.request = lambda: None
+        cache.set({(("gone",), str(n)): (n, None) for n in range(cleared)})
+        cache.set({(("kept",), str(n)): (n, None) for n in range(kept)})
+        cache.clear([("gone",)])
+        assert cache.stats().entries == kept
 
 
 def size_of(path, namespace):

@@ -14,7 +14,9 @@ def main() -> None:
         try:
             import click as click
         except ModuleNotFoundError:
-            sys.exit(_misuse("the command needs click, which is not installed: pip install '.[cli]' in hitrate's folder"))
+            sys.exit(
+                _misuse("the command needs click, which is not installed: pip install '.[cli]' in hitrate's folder")
+            )
         from hitrate.cli.app import run
     except KeyboardInterrupt:  # ``run`` sees to those that come later
         sys.exit(130)

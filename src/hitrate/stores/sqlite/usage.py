@@ -1,15 +1,16 @@
 """How much is held while cleared rows still wait to be removed: counted from the index of slots, on the shorter side.
 
 The totals that the newest row carries count the rows that were cleared, too. A clear leaves few rows that are live, or
-clears few of many. Few rows are counted; where both sides are many, the shorter is estimated. A slot is the hash of a
-key, so the first thousandth of a namespace's slots holds a thousandth of its rows, as good as drawn by lot: counted is
-such a share of each namespace, so that millions of rows take no longer than thousands.
+clears few of many. Rows are counted as far as that takes a moment; if both sides have more, the shorter is estimated.
+A slot is the hash of a key, so the first thousandth of a namespace's slots holds a thousandth of its rows, as good as
+drawn by lot: counted is such a share of each namespace, so that millions of rows take no longer than thousands.
 
 The index has no sizes. Of a few rows the sizes are added up, of many they are estimated in the same way.
 """
 
 from __future__ import annotations
 
+import time
 from collections.abc import Sequence
 from typing import Any
 
@@ -18,7 +19,9 @@ from hitrate.stores.sqlite.rows import ROW_OVERHEAD
 from hitrate.stores.sqlite.schema import SLOTS
 from hitrate.stores.sqlite.totals import read_totals
 
-_COUNTED = 2048  # rows of a side; so many are counted
+_COUNTED = 2048  # rows of a side; so many are counted in any case
+_COUNTED_AT_MOST = 1 << 17  # rows; so many within a millisecond or two, if no page must be fetched for it
+_PATIENCE = 0.001  # seconds
 _SIZED = 128  # rows; about so many are read for their sizes
 _RANGES = 512
 """Ranges of slots in which rows are looked for: where there are more, these stand for all of them."""
@@ -61,12 +64,12 @@ def live_usage(execute: Any, entries: int, size: int) -> tuple[int, int]:
     lowest = execute("SELECT last - first FROM hitrate_cleared ORDER BY first LIMIT 1").fetchall()
     if not lowest:
         return entries, size
-    counted = [(rows, side) for side in (_CLEARED, _LIVE) if (rows := _count_all(execute, side)) is not None]
-    if counted:
-        rows, side = min(counted)
-    else:
+    rows, side = _count_shorter(execute) or _estimate(
+        execute,
         # All that was cleared at once is one range from the lowest slot on, of many namespaces: not an even one.
-        rows, side = _estimate(execute, (_LIVE,) if lowest[0][0] >= SLOTS else (_CLEARED, _LIVE), entries)
+        (_LIVE,) if lowest[0][0] >= SLOTS else (_CLEARED, _LIVE),
+        entries,
+    )
     its_size = min(size, _size(execute, side, rows))
     return (entries - rows, size - its_size) if side is _CLEARED else (rows, its_size)
 
@@ -77,12 +80,18 @@ def count_expired(handle: Handle, now: float) -> int:
     return int(rows)
 
 
-def _count_all(execute: Any, side: str) -> int | None:
-    """Return how many rows a side has; None if they, or its ranges, are too many to be counted."""
-    if _number_of_ranges(execute, side) > _RANGES:
-        return None
-    rows = _count(execute, side, 1, _COUNTED + 1)
-    return rows if rows <= _COUNTED else None
+def _count_shorter(execute: Any) -> tuple[int, str] | None:
+    """Return how many rows the shorter side has, and which that is; None if both have too many to be counted."""
+    sides = [side for side in (_CLEARED, _LIVE) if _number_of_ranges(execute, side) <= _RANGES]
+    began = time.perf_counter()
+    most = _COUNTED
+    while True:
+        counted = [(rows, side) for side in sides if (rows := _count(execute, side, 1, most + 1)) <= most]
+        if counted:
+            return min(counted)
+        if most >= _COUNTED_AT_MOST or time.perf_counter() - began > _PATIENCE:
+            return None
+        most *= 8
 
 
 def _estimate(execute: Any, sides: Sequence[str], entries: int) -> tuple[int, str]:

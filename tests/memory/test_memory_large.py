@@ -11,12 +11,12 @@ from random import Random
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from test_memory_races import race, trace_lines
 
 from hitrate import InMemoryCache
 from hitrate.stores import dividing, upkeep
 from hitrate.stores.space import SIZE, LargeSpace
 from hitrate.testing import Clock
-from test_memory_races import race, trace_lines
 
 NAMESPACE = ("ns", "large")
 
