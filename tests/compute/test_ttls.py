@@ -99,8 +99,8 @@ def test_errors_and_what_is_stale(cache: Any, clock: Clock, ttl: Any) -> None:
 @span
 def test_staleness(path: Path, ttl: Any) -> None:
     with TieredCache(InMemoryCache(), SqliteCache(path=path), staleness=ttl) as cache:
-        assert cache._store._staleness == 10.0
-        assert type(cache._store._staleness) is float
+        assert cache._store._tiers.staleness == 10.0
+        assert type(cache._store._tiers.staleness) is float
 
 
 @span
