@@ -13,10 +13,7 @@ def main() -> None:
     try:
         import click as click
     except ModuleNotFoundError:
-        print(
-            "hitrate: the command needs click, which is not installed: pip install '.[cli]' in hitrate's folder",
-            file=sys.stderr,
-        )
+        print("hitrate: the command needs click, which is not installed: pip install 'hitrate[cli]'", file=sys.stderr)
         sys.exit(2)
     from hitrate.cli.app import run
 

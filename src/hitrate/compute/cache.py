@@ -149,7 +149,7 @@ class ComputingCache(Cache[ValueT]):
         if self._computes is None:
             from hitrate.compute.computing import Computing
 
-            vars(self).setdefault("_computes", Computing(self))  # atomic: all threads get the same one
+            vars(self).setdefault("_computes", Computing(self))  # one step: all threads have the same
         computing: Computing = self.__dict__["_computes"]
         return computing
 

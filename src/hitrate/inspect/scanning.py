@@ -77,7 +77,7 @@ class Index:
         """
         if self.latest is not None:
             self.latest.forget(selection, key, self._clock() if expired else None)
-        self._stale_from = 0.0  # a new list is made soon: the cache may have had entries that the list had not
+        self._stale_from = 0.0  # and a new one is made soon: there may have been more in the cache
 
     @property
     def progress(self) -> int | None:
