@@ -41,7 +41,10 @@ def drawn(page: str) -> str:
     Raises:
         ValueError: a diagram has a line that is none of the few that are understood here.
     """
-    return _FENCE.sub(lambda fence: _svg(_read(fence[1])), page)
+    page = _FENCE.sub(lambda fence: _svg(_read(fence[1])), page)
+    if "```mermaid" in page:
+        raise ValueError("a diagram stands at the beginning of a line: elsewhere the theme would load mermaid")
+    return page
 
 
 def _read(text: str) -> list[_Layer]:
