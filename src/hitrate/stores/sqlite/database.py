@@ -152,6 +152,7 @@ class Database:
             raise error
         if isinstance(error, (apsw.BusyError, apsw.LockedError)):
             self.connections.waited_in_vain()
+            # Not `timed_out`: a locked file is read all the same, and so tells which old values are to be withheld.
             raise StoreError(f"{self.path} is locked by another process: {error}") from error
         if isinstance(error, (apsw.Error, OSError, HitrateError)):
             raise StoreError(f"{self.path}: {error}") from error
