@@ -21,6 +21,8 @@
 ``housekeeping.py``  what need not be done by a caller; ``checkpoints.py`` folds the -wal file into the database
 ``checking.py``      whether a file is as it should be
 ===================  ===================================================================================================
+
+Why it is so, with figures: ``docs/design/sqlite.md``.
 """
 
 from hitrate.stores.sqlite.store import SqliteStore

@@ -18,6 +18,8 @@ others (the ``Channel`` of each farther store tells), or by a write that a tier 
 
 Each operation is a plan: a generator that says which store to call and is sent what it answered, or how it failed. The
 sync and the async methods differ in how they carry a plan out. The lock is held between the calls, never over one.
+
+Why it is so, with figures: ``docs/design/tiers.md``.
 """
 
 from hitrate.stores.tiered.store import TieredStore
