@@ -34,6 +34,11 @@ def current_scope() -> str:
     return _open.get().scope
 
 
+def is_told_apart() -> bool:
+    """Tell whether a scope is open that has a part: ``scope(None)`` is what all share whose tenant is not known."""
+    return any(block._tells_apart for block in _open.get().blocks)
+
+
 def current_mode() -> int:
     """Return whether this run uses the cache (``USE``), passes it by (``BYPASS``) or only writes (``REFRESH``)."""
     return _open.get().mode
@@ -53,6 +58,7 @@ class Block:
     """
 
     _scope: str = ""
+    _tells_apart: bool = False
     _mode: int | None = None
 
     def __enter__(self) -> None:

@@ -17,6 +17,8 @@ class scope(Block):
 
     Args:
         parts: a tenant, a user, a locale or whatever else results depend on; anything with a stable key.
+            A policy that demands a scope takes None for no part: else all whose tenant is not known would share
+            their results.
 
     Raises:
         TypeError: a part cannot be part of a key.
@@ -24,3 +26,4 @@ class scope(Block):
 
     def __init__(self, *parts: Any) -> None:
         self._scope = content_key(*parts)
+        self._tells_apart = any(part is not None for part in parts)

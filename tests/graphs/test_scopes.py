@@ -138,8 +138,19 @@ def test_a_policy_can_demand_a_scope(
     assert [run(graph, {"number": 1})["items"] for _ in range(2)] == [[1], [2]]
     assert cache.stats().sets == 0
     assert [record for record in caplog.records if "no hitrate.scope is open" in record.getMessage()]
-    with hitrate.scope("acme"):
+    with hitrate.scope("acme"), hitrate.scope(None):
         assert [run(graph, {"number": 1})["items"] for _ in range(2)] == [[3], [3]]
+
+
+@pytest.mark.parametrize("parts", [(), (None,), (None, None)])
+def test_a_scope_of_nobody_is_not_what_a_policy_demands(
+    cache: Any, run: Run, calls: Counter[str], parts: tuple[None, ...]
+) -> None:
+    node = counting(calls)
+    graph = one_node(node, cache, key_func=policy(node, require_scope=True).key_func)
+    with hitrate.scope(*parts):
+        assert [run(graph, {"number": 1})["items"] for _ in range(2)] == [[1], [2]]
+    assert cache.stats().sets == 0
 
 
 class TestBypassAndRefresh:

@@ -21,7 +21,7 @@ from hitrate.entry import expiry_of
 from hitrate.failsafe import log
 from hitrate.langgraph.fields import FieldNames, last_messages
 from hitrate.langgraph.unkeyed import unkeyed
-from hitrate.runs import current_scope
+from hitrate.runs import is_told_apart
 
 _LOGGED = 100
 """Reasons that one policy logs, at most."""
@@ -96,8 +96,8 @@ def policy(
         return options
 
     def key(*args: Any, **kwargs: Any) -> str:
-        if require_scope and not current_scope():
-            _log_once(logged, names.of_function, "no hitrate.scope is open, and this policy demands one")
+        if require_scope and not is_told_apart():
+            _log_once(logged, names.of_function, "no hitrate.scope is open with a part, and this policy demands it")
             return unkeyed()
         positional, keywords = names.bound(args, kwargs)
         names.check(positional, keywords)
