@@ -168,6 +168,7 @@ def check_order(cache: Any) -> None:
     if isinstance(cache, TieredCache):
         assert not cache._store.flights._by_key
         assert not cache._store.flights._clears
+        assert not cache._store.flights.writing
         assert not cache._store.own
         for tier in cache._store._tiers:
             assert not tier.debts._under_way

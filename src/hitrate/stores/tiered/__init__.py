@@ -122,8 +122,12 @@ class TieredStore(Store):
 
         To drop what is dropped already does no harm, and what is being changed is spoiled for whoever changes it.
         """
-        held(self.lock, change, what)
+        held(self.lock, self._heard, change, what)
         self._exclusive.catch_up()
+
+    def _heard(self, change: Callable[[Any], None], what: Any) -> None:
+        change(what)
+        self.flights.passed_on()
 
     def emptied(self) -> None:
         """All copies were dropped, for a tier cannot tell what changed in it. The lock is held."""
@@ -174,8 +178,9 @@ class TieredStore(Store):
 
     def get(self, keys: Sequence[EncodedKey], start: int | None = None) -> Sequence[Found]:
         if self._exclusive.must_not_wait():  # a finaliser asks: it is told, and leaves no copies
-            doubts = self._far.debts.doubts
-            return [None if doubts(key) else self._far.store.get([key])[0] for key in keys]
+            asked = [key for key in keys if not self._far.debts.doubts(key)]
+            there = dict(zip(asked, self._far.store.get(asked) if asked else (), strict=True))
+            return [there.get(key) for key in keys]
         if self._passes(keys):
             try:
                 return self._far.store.get(keys)
@@ -207,6 +212,27 @@ class TieredStore(Store):
         """Do ``look`` without blocking the event loop."""
         return await self.aget(keys, 0)
 
+    def state(self) -> int | None:
+        """Return what ``stands`` is to be asked of after a look at the copies; None while anything is being changed."""
+        return self.flights.state()
+
+    def stands(self, state: int | None) -> bool:
+        """Tell whether nothing was changed since ``state()`` was this.
+
+        Then what a nearer tier held since, and what a farther one holds, is of one state.
+        """
+        if state is None or self._exclusive.must_not_wait():
+            return False
+        try:
+            return held(self.lock, self._stands, state)
+        finally:
+            self._exclusive.catch_up()
+
+    def _stands(self, state: int) -> bool:
+        if not self.in_step():
+            self._catch_up()
+        return self.flights.state() == state
+
     def _reading(self, keys: Sequence[EncodedKey], flight: Flight, start: int | None) -> Plan[Sequence[Found]]:
         """Look in one tier after the other for what is still missing, and leave copies in the nearer ones."""
         missing = list(flight.keys)
@@ -218,6 +244,8 @@ class TieredStore(Store):
                 self._catch_up()
                 self._expect(missing)
                 self.flights.begin(flight)
+                state = self.flights.state()
+            levels = set()
             for tier in self._tiers[self._start if start is None else start :]:
                 if tier.debts and time.monotonic() >= self._settle_at:
                     self._keeper.request()  # a read does not wait for it
@@ -233,6 +261,7 @@ class TieredStore(Store):
                         if tier.level:
                             copies.setdefault(tier.level, {})[key] = answer
                         found[key] = answer
+                        levels.add(tier.level)
                     elif answer is not None:
                         found[key] = answer
                 left = [key for key in missing if type(found.get(key)) is not tuple]
@@ -240,12 +269,29 @@ class TieredStore(Store):
                 missing = left
                 if not missing:
                     break
+            nearer = bool(levels - {self._far.level})
+            # What was found nearer may be of before a change, and what was looked for farther of after it.
+            if nearer and (missing or len(levels) > 1) and not self.stands(state):
+                copies.clear()
+                found = yield from self._reading_far(keys, failed)
             yield from self._filling(flight, copies, failed)
         finally:
             self._end_read(flight, copies)
         for failure in failed:
             self._report("read", failure)
         return [found.get(key) for key in keys]
+
+    def _reading_far(self, keys: Sequence[EncodedKey], failed: list[StoreError]) -> Plan[dict[EncodedKey, Found]]:
+        """Look in the farthest tier alone, in one step."""
+        with self.lock:
+            asked = [key for key in dict.fromkeys(keys) if not self._far.debts.doubts(key)]
+        try:
+            answers: Sequence[Found] = (yield self._far.store, "get", asked) if asked else ()
+        except StoreError as error:
+            failed.append(error)
+            return {}
+        self._note_tier(self._far.level, asked)
+        return dict(zip(asked, answers, strict=True))
 
     @staticmethod
     def _note_tier(level: int, found: Collection[EncodedKey]) -> None:
@@ -414,6 +460,7 @@ class TieredStore(Store):
                 if spoiled:
                     copies = {**copies, **dict.fromkeys(spoiled)}
                 removed = tier.store.write(copies)
+            self.flights.passed_on(flight)
         return removed
 
     def clear(self, namespaces: Sequence[bytes] | None) -> None:
@@ -472,6 +519,7 @@ class TieredStore(Store):
             with self.lock:
                 self._regain()
                 self.flights.end(flight)
+                self.flights.passed_on(flight)
         for failure in failed:
             self._report("clear", failure)
 
@@ -621,6 +669,7 @@ class TieredStore(Store):
             else:
                 self.drop_namespaces(flight.names if flight.names is None else list(flight.names), level)
         self.flights.end(flight)
+        self.flights.passed_on(flight)
 
     def _put_off(self, do: Callable[[Any], object], what: Any) -> None:
         self._exclusive.put_off(partial(do, what))

@@ -50,11 +50,18 @@ class Flight:
 
 
 class Flights:
-    """The reads and writes that are under way."""
+    """The reads and writes that are under way.
+
+    Attributes:
+        changes: how often anything began or ended to change.
+        writing: the writes and clears that are under way, until the nearer tiers hold what they changed.
+    """
 
     def __init__(self) -> None:
         self._by_key: dict[EncodedKey, list[Flight]] = {}
         self._clears: list[Flight] = []
+        self.changes = 0
+        self.writing: set[Flight] = set()
 
     def begin_read(self, keys: Collection[EncodedKey]) -> Flight:
         """Note a read; what is being written already, it may not keep."""
@@ -75,6 +82,7 @@ class Flights:
     def begin(self, flight: Flight) -> Flight:
         """Note a flight, and spoil what it overlaps."""
         if flight.writes:
+            self.writing.add(flight)
             self.spoil_what_is_written(flight)
             if not flight.keys:
                 self._clears.append(flight)
@@ -96,6 +104,7 @@ class Flights:
 
     def spoil(self, keys: Iterable[EncodedKey]) -> None:
         """Some keys were changed: what is under way for them is not to be kept."""
+        self.changes += 1
         for key in keys:
             for flight in self._by_key.get(key, ()):
                 flight.spoiled.add(key)
@@ -103,6 +112,7 @@ class Flights:
     def spoil_namespaces(self, names: Collection[bytes] | None) -> None:
         """Namespaces were changed, or all for None."""
         if names is None:
+            self.changes += 1
             for flights in self._by_key.values():
                 for flight in flights:
                     flight.wholly = True
@@ -128,6 +138,16 @@ class Flights:
         elif flight in self._clears:
             self._clears.remove(flight)
         return self.clean(flight)
+
+    def passed_on(self, flight: Flight | None = None) -> None:
+        """The nearer tiers hold nothing any more that a flight, or somebody else, has changed."""
+        self.changes += 1
+        if flight is not None:
+            self.writing.discard(flight)
+
+    def state(self) -> int | None:
+        """Return a number that is the same until anything is changed; None while anything is being changed."""
+        return None if self.writing else self.changes
 
     @staticmethod
     def clean(flight: Flight) -> list[EncodedKey]:
