@@ -15,10 +15,11 @@ from hitrate.compute.cache import ComputingCache
 from hitrate.entry import seconds_of
 from hitrate.errors import ClosedError, DecodeError, StoreError
 from hitrate.failsafe import OnError
+from hitrate.keys import EncodedKey
 from hitrate.memory import InMemoryCache
 from hitrate.memory_codec import TieredCodec
 from hitrate.stats import COUNTED, NO_COUNTS, CacheStats, Counts, NamespaceStats, added
-from hitrate.stores.base import Usage
+from hitrate.stores.base import Found, Usage
 from hitrate.stores.tiered import TieredStore
 
 
@@ -84,7 +85,7 @@ class TieredCache(ComputingCache[ValueT]):
             codec=Codec if self._near is None else partial(TieredCodec, self._near._codec),
         )
         self._read_call = (store, "look")
-        self._in_step = store.in_step
+        self._in_step, self._state, self._stands = store.in_step, store.state, store.stands
         self._near_get: Callable[[Sequence[FullKey]], dict[FullKey, Any]] = _nothing if self._near is None else near.get
         self._near_hit: Callable[[FullKey], Any] = _missed if self._near is None else self._near._fast_path()
         self._before = {} if self._near is None else self._near._counters.by_name()
@@ -111,6 +112,7 @@ class TieredCache(ComputingCache[ValueT]):
                     return {key: value}
             except (LookupError, TypeError, ValueError, ClosedError):  # the usual path below raises what is wrong
                 pass
+        state = self._state()
         try:
             values: dict[FullKey, ValueT] = self._near_get(keys)
         except (DecodeError, ClosedError):  # a farther tier may do better, and tells if it does not
@@ -118,17 +120,60 @@ class TieredCache(ComputingCache[ValueT]):
         if len(values) == len(keys) and values:
             return values
         missing = [key for key in keys if key not in values]
-        return _merged(keys, values, super().get(missing)) if missing or not keys else values
+        if not missing and keys:
+            return values
+        far = super().get(missing)
+        if not values or self._stands(state):
+            return _merged(keys, values, far)
+        encoded = self._encode_keys(keys)
+        try:
+            found = self._store.get(encoded)
+        except StoreError as error:
+            found = self._read_failed(error, len(encoded))
+        return self._found_later(keys, encoded, found, {*values, *far})
 
     async def aget(self, keys: Sequence[FullKey]) -> dict[FullKey, ValueT]:
         """Asynchronously get the cached values for the given keys; as ``get``."""
         if type(keys) is not list:
             keys = _listed(keys)
+        state = self._state()
         values = self._near_values(keys)
         if len(values) == len(keys) and values:
             return values
         missing = [key for key in keys if key not in values]
-        return _merged(keys, values, await super().aget(missing)) if missing or not keys else values
+        if not missing and keys:
+            return values
+        far = await super().aget(missing)
+        if not values or self._stands(state):
+            return _merged(keys, values, far)
+        encoded = self._encode_keys(keys)
+        try:
+            found = await self._store.aget(encoded)
+        except StoreError as error:
+            found = self._read_failed(error, len(encoded))
+        return self._found_later(keys, encoded, found, {*values, *far})
+
+    def _found_later(
+        self, keys: Sequence[FullKey], encoded: Sequence[EncodedKey], found: Sequence[Found], before: set[FullKey]
+    ) -> dict[FullKey, ValueT]:
+        """Return the values of a read that had to be made again: of a batch, half might have been found near.
+
+        Args:
+            keys: full keys.
+            encoded: the same, encoded.
+            found: what was found for each now.
+            before: those that were found at first, which was counted; what differs is counted here.
+        """
+        values: dict[FullKey, ValueT] = {}
+        for full_key, encoded_key, entry in zip(keys, encoded, found, strict=True):
+            if type(entry) is tuple and (value := self._unwrapped(full_key, encoded_key, entry)) is not _MISS:
+                values[full_key] = value
+            more = (full_key in values) - (full_key in before)
+            if more:
+                counts = self._counters[encoded_key[0]]
+                counts.hits += more
+                counts.misses -= more
+        return values
 
     def _near_values(self, keys: Sequence[FullKey]) -> dict[FullKey, ValueT]:
         """Return what the nearest tier has in memory, in the form that serves hits best."""

@@ -168,6 +168,7 @@ def check_order(cache: Any) -> None:
     if isinstance(cache, TieredCache):
         assert not cache._store._tiers.under_way._by_key
         assert not cache._store._tiers.under_way._clears
+        assert not cache._store._tiers.under_way.writing
         assert not cache._store._tiers.own
         for tier in cache._store._tiers.all:
             assert not tier.debts._under_way

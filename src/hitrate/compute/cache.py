@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING, Any
 
 from hitrate.base import TTL, FullKey, Namespace, ValueT
 from hitrate.cache import Cache, _listed
-from hitrate.exclusive import a_few_lines
 from hitrate.keys import plain_keys
 
 if TYPE_CHECKING:
@@ -152,8 +151,9 @@ class ComputingCache(Cache[ValueT]):
             from hitrate.compute.computing import Computing
 
             made = Computing(self)
-            with a_few_lines:  # not `vars(self)`, which makes all that is read of this object slower (3.11)
-                computing = self._computes = self._computes or made
+            # One line without a call, see the head of stores/memory.py: all threads get the same one. Not `vars(self)`,
+            # which makes all that is read of this object slower (3.11).
+            computing = self._computes = self._computes or made
         return computing
 
     # Removals: what was being computed when a key was removed must not be stored

@@ -47,5 +47,6 @@ def _clearing_all(tiers: Tiers, access: Access, do: str, what: Any, owe: Callabl
         with tiers.lock:
             tiers.regain()
             tiers.under_way.end(access)
+            tiers.under_way.passed_on(access)
     for failure in failed:
         tiers.report("clear", failure)

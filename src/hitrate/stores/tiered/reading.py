@@ -27,6 +27,8 @@ def reading(tiers: Tiers, keys: Sequence[EncodedKey], access: Access, start: int
             tiers.catch_up_all()
             tiers.expect(missing)
             tiers.under_way.begin(access)
+            state = tiers.under_way.state()
+        levels = set()
         for tier in tiers.all[tiers.start if start is None else start :]:
             if tier.debts and time.monotonic() >= tiers.pay_at:
                 tiers.keeper.request()  # a read does not wait for it
@@ -42,6 +44,7 @@ def reading(tiers: Tiers, keys: Sequence[EncodedKey], access: Access, start: int
                     if tier.level:
                         copies.setdefault(tier.level, {})[key] = answer
                     found[key] = answer
+                    levels.add(tier.level)
                 elif answer is not None:
                     found[key] = answer
             left = [key for key in missing if type(found.get(key)) is not tuple]
@@ -49,12 +52,32 @@ def reading(tiers: Tiers, keys: Sequence[EncodedKey], access: Access, start: int
             missing = left
             if not missing:
                 break
+        nearer = bool(levels - {tiers.far.level})
+        # What was found nearer may be of before a change, and what was looked for farther of after it.
+        if nearer and (missing or len(levels) > 1) and not tiers.stands(state):
+            copies.clear()
+            found = yield from _reading_far(tiers, keys, failed)
         yield from _filling(tiers, access, copies, failed)
     finally:
         _end_read(tiers, access, copies)
     for failure in failed:
         tiers.report("read", failure)
     return [found.get(key) for key in keys]
+
+
+def _reading_far(
+    tiers: Tiers, keys: Sequence[EncodedKey], failed: list[StoreError]
+) -> Plan[dict[EncodedKey, Found]]:
+    """Look in the farthest tier alone, in one step."""
+    with tiers.lock:
+        asked = [key for key in dict.fromkeys(keys) if not tiers.far.debts.doubts(key)]
+    try:
+        answers: Sequence[Found] = (yield tiers.far.store, "get", asked) if asked else ()
+    except StoreError as error:
+        failed.append(error)
+        return {}
+    _note_tier(tiers.far.level, asked)
+    return dict(zip(asked, answers, strict=True))
 
 
 def _note_tier(level: int, found: Collection[EncodedKey]) -> None:

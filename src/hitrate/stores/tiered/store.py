@@ -41,6 +41,7 @@ class TieredStore(Store):
         lock: guards what the operations share.
         in_step: tells whether everything that changed was told.
         catch_up: see ``Tiers.catch_up``.
+        stands: see ``Tiers.stands``.
     """
 
     def __init__(
@@ -62,14 +63,16 @@ class TieredStore(Store):
         self.lock = tiers.lock
         self.in_step = tiers.in_step
         self.catch_up = tiers.catch_up
+        self.stands = tiers.stands
         _stores.add(self)
 
     # Reading
 
     def get(self, keys: Sequence[EncodedKey], start: int | None = None) -> Sequence[Found]:
         if self._exclusive.must_not_wait():  # a finaliser asks: it is told, and leaves no copies
-            doubts = self._far.debts.doubts
-            return [None if doubts(key) else self._far.store.get([key])[0] for key in keys]
+            asked = [key for key in keys if not self._far.debts.doubts(key)]
+            there = dict(zip(asked, self._far.store.get(asked) if asked else (), strict=True))
+            return [there.get(key) for key in keys]
         if self._passes(keys):
             try:
                 return self._far.store.get(keys)
@@ -100,6 +103,10 @@ class TieredStore(Store):
     async def alook(self, keys: Sequence[EncodedKey]) -> Sequence[Found]:
         """Do ``look`` without blocking the event loop."""
         return await self.aget(keys, 0)
+
+    def state(self) -> int | None:
+        """Return what ``stands`` is to be asked of after a look at the copies; None while anything is being changed."""
+        return self._tiers.under_way.state()
 
     # Writing
 

@@ -97,6 +97,7 @@ class Tiers:
             else:
                 self.drop_namespaces(access.names if access.names is None else list(access.names), level)
         self.under_way.end(access)
+        self.under_way.passed_on(access)
 
     # What others changed
 
@@ -126,8 +127,29 @@ class Tiers:
 
         To drop what is dropped already does no harm, and what is being changed is spoiled for whoever changes it.
         """
-        held(self.lock, change, what)
+        held(self.lock, self._heard, change, what)
         self.exclusive.catch_up()
+
+    def _heard(self, change: Callable[[Any], None], what: Any) -> None:
+        change(what)
+        self.under_way.passed_on()
+
+    def stands(self, state: int | None) -> bool:
+        """Tell whether nothing was changed since ``under_way.state()`` was this.
+
+        Then what a nearer tier held since, and what a farther one holds, is of one state.
+        """
+        if state is None or self.exclusive.must_not_wait():
+            return False
+        try:
+            return held(self.lock, self._stands, state)
+        finally:
+            self.exclusive.catch_up()
+
+    def _stands(self, state: int) -> bool:
+        if not self.in_step():
+            self.catch_up_all()
+        return self.under_way.state() == state
 
     def emptied(self) -> None:
         """All copies were dropped, for a tier cannot tell what changed in it. The lock is held."""

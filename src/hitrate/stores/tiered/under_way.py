@@ -50,15 +50,23 @@ class Access:
 
 
 class UnderWay:
-    """The reads and writes that are under way."""
+    """The reads and writes that are under way.
+
+    Attributes:
+        changes: how often anything began or ended to change.
+        writing: the writes and clears that are under way, until the nearer tiers hold what they changed.
+    """
 
     def __init__(self) -> None:
         self._by_key: dict[EncodedKey, list[Access]] = {}
         self._clears: list[Access] = []
+        self.changes = 0
+        self.writing: set[Access] = set()
 
     def begin(self, access: Access) -> Access:
         """Note an access, and spoil what it overlaps."""
         if access.writes:
+            self.writing.add(access)
             self.spoil_what_is_written(access)
             if not access.keys:
                 self._clears.append(access)
@@ -80,6 +88,7 @@ class UnderWay:
 
     def spoil(self, keys: Iterable[EncodedKey]) -> None:
         """Some keys were changed: what is under way for them is not to be kept."""
+        self.changes += 1
         for key in keys:
             for access in self._by_key.get(key, ()):
                 access.spoiled.add(key)
@@ -87,6 +96,7 @@ class UnderWay:
     def spoil_namespaces(self, names: Collection[bytes] | None) -> None:
         """Namespaces were changed, or all for None."""
         if names is None:
+            self.changes += 1
             for under_way in self._by_key.values():
                 for access in under_way:
                     access.wholly = True
@@ -112,6 +122,16 @@ class UnderWay:
         elif access in self._clears:
             self._clears.remove(access)
         return self.clean(access)
+
+    def passed_on(self, access: Access | None = None) -> None:
+        """The nearer tiers hold nothing any more that an access, or somebody else, has changed."""
+        self.changes += 1
+        if access is not None:
+            self.writing.discard(access)
+
+    def state(self) -> int | None:
+        """Return a number that is the same until anything is changed; None while anything is being changed."""
+        return None if self.writing else self.changes
 
     @staticmethod
     def clean(access: Access) -> list[EncodedKey]:

@@ -84,4 +84,5 @@ def end_write(tiers: Tiers, access: Access, changes: Changes, *, taken: bool) ->
             if spoiled:
                 copies = {**copies, **dict.fromkeys(spoiled)}
             removed = tier.store.write(copies)
+        tiers.under_way.passed_on(access)
     return removed
