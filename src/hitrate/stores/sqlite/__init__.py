@@ -1,7 +1,7 @@
 """Entries in an SQLite file, or in memory, shared by threads and processes.
 
 ===================  ===================================================================================================
-``store.py``         ``SqliteStore``: what a cache calls. A read goes a shorter way here.
+``store.py``         ``SqliteStore``: what a cache calls. Fast path of a read.
 ``read_only.py``     the store of a file that is only read
 ``connections``      ``connections.py`` (opens, keeps and closes them), ``handle.py`` (one of them), ``idle.py`` (what
                      stands for those that nobody uses), ``snapshots.py`` (a read transaction that outlives a read),
