@@ -47,9 +47,10 @@ class Event:
             what the backend did not take; ``"removed"``, whether there was something or not; ``"cleared"``.
         seconds: that the call took, for all its keys together; of ``"compute"`` those that computing took.
         why: of a miss, as far as this process knows: ``"never there"``; ``"expired"``; ``"evicted"`` for room, which
-            caches in memory know; ``"removed"`` by this process; ``"gone"`` if this process saw it and another, or the
-            backend, removed it; ``"refused"`` when it was to be stored; ``"damaged"``; ``"failed"`` if the backend
-            could not be asked. Of what was refused ``"too large"``, or empty if it cannot be kept exactly. Else empty.
+            caches in memory know, and on SQLite the process that did it; ``"removed"`` by this process; ``"gone"`` if
+            this process saw it and another, or the backend, removed it; ``"refused"`` when it was to be stored;
+            ``"damaged"``; ``"failed"`` if the backend could not be asked. Of what was refused ``"too large"``, or empty
+            if it cannot be kept exactly. Else empty.
         detail: the error, where there is one; else empty.
         tier: in a ``TieredCache`` the place of the tier that a hit came from, 0 for the nearest; else None.
     """

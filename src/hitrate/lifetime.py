@@ -1,8 +1,10 @@
 """Counters that outlive the process: what a cache counted is added to those in its backend every few seconds.
 
 One thread does it for all caches of the process, and closing a cache and the end of the program do the rest; no hit
-waits for it. What a backend did not take is added with the next step, since a step adds everything that was not added
-yet. Of a process that is killed the last seconds are lost.
+waits for it. A cache that nobody has any more and that was not closed lives on until the thread has told what it
+counted, for a finaliser may not wait for a backend; one in a circle of references does not. What a backend did not take
+is added with the next step, since a step adds everything that was not added yet. Of a process that is killed the last
+seconds are lost.
 """
 
 from __future__ import annotations
@@ -11,7 +13,8 @@ import atexit
 import math
 import threading
 import weakref
-from collections.abc import Mapping
+from collections import deque
+from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
 from hitrate import forking
@@ -41,19 +44,37 @@ class Lifetime:
     """
 
     def __init__(self, cache: OpenCache[Any]) -> None:
-        self._cache = weakref.ref(cache)
+        self._cache: Callable[[], OpenCache[Any] | None] = weakref.ref(cache)
         self._told: dict[tuple[bytes, str], float] = {}
         self._telling = threading.Lock()
         self._is_logged = False
+        self._has_begun = False
         forking.begin_anew(self, forking.Turn.CACHES)
 
     def begin(self) -> None:
         """Have what is counted be told from now on."""
         _told_of.add(self)
+        self._has_begun = True
+        _start_thread()
+
+    def outlive(self, cache: OpenCache[Any]) -> None:
+        """Have the thread tell the rest soon: nobody has the cache any more, and it was not closed.
+
+        A finaliser asks, so nothing is waited for. One that is found in a circle by the collector is let go of: what
+        its store stands on may have been given up already, as weak references to it have.
+        """
+        if self._has_begun and self._cache() is cache:
+            self._cache = lambda: cache
+            _collected.append(self)
+            _stopped.set()
+            _start_thread()
+
+    def tell_last(self) -> None:
+        """Tell the rest, and let the collected cache go."""
         try:
-            _thread.start()
-        except RuntimeError as error:  # the system has no thread to spare, or the interpreter is about to exit
-            log.debug("counters are told later: %s", error)
+            self.tell()
+        finally:
+            self._cache = _nobody
 
     def tell(self) -> None:
         """Add to the backend's counters what they were not told yet."""
@@ -66,6 +87,7 @@ class Lifetime:
                 if cache._store.add_counts(owed):
                     self._note_told(owed)
                 else:  # its backend keeps no counters: they are those of this process
+                    self._has_begun = False
                     _told_of.discard(self)
         except (StoreError, ClosedError) as error:
             level = log.debug if self._is_logged else log.info
@@ -100,7 +122,8 @@ class Lifetime:
 
     def end(self) -> None:
         """Tell the rest; the cache is being closed."""
-        if self in _told_of:
+        if self._has_begun:
+            self._has_begun = False
             _told_of.discard(self)
             self.tell()
 
@@ -109,7 +132,7 @@ class Lifetime:
         self._telling = threading.Lock()
         self._told = {}
         cache = self._cache()
-        if cache is not None and self in _told_of:
+        if cache is not None and self._has_begun:
             self._note_told(amounts_of(cache))
             self.begin()
 
@@ -187,18 +210,30 @@ def _namespace(name: bytes) -> Namespace | None:
 # The thread
 
 _told_of: weakref.WeakSet[Lifetime] = weakref.WeakSet()
+_collected: deque[Lifetime] = deque()
+"""Those whose cache was collected unclosed."""
 _stopped = Signal()
+
+
+def _nobody() -> None:
+    return None
 
 
 def _run() -> None:
     while True:
         _stopped.wait(SECONDS_BETWEEN_STEPS)
+        _stopped.clear()
         _tell_all()
-        if _thread.ended(lambda: _told_of):
+        if _thread.ended(lambda: _told_of or _collected):
             return
 
 
 def _tell_all() -> None:
+    while _collected:
+        try:
+            _collected.popleft().tell_last()
+        except Exception as error:  # nobody is left to tell it; or another thread was faster
+            log.debug("counters of a cache that was collected were not told to its backend: %r", error)
     for lifetime in list(_told_of):
         try:
             lifetime.tell()
@@ -209,5 +244,17 @@ def _tell_all() -> None:
 _thread = Background("hitrate-counters", _run)
 
 
+def _start_thread() -> None:
+    try:
+        _thread.start()
+    except RuntimeError as error:  # the system has no thread to spare, or the interpreter is about to exit
+        log.debug("counters are told later: %s", error)
+
+
+def _after_fork_in_child() -> None:
+    _collected.clear()  # they are the parent's to tell
+    _thread.after_fork_in_child()
+
+
 atexit.register(_tell_all)
-forking.at_fork(forking.Turn.STORES, after_in_child=_thread.after_fork_in_child)
+forking.at_fork(forking.Turn.STORES, after_in_child=_after_fork_in_child)

@@ -274,6 +274,11 @@ class OpenCache(BaseCache[ValueT]):
                 self._lifetime.end()
             self._store.close()
 
+    def __del__(self) -> None:
+        lifetime = getattr(self, "_its_lifetime", None)  # which it has not if its constructor raised
+        if lifetime is not None and not self._closed:
+            lifetime.outlive(self)
+
     async def aclose(self) -> None:
         """Asynchronously close the cache; as ``close``."""
         if not self._closed:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import weakref
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from functools import partial
@@ -72,7 +73,7 @@ class TieredCache(ComputingCache[ValueT]):
             [tier._store for tier in tiers],
             staleness=_seconds(staleness),
             start=0 if self._near is None else 1,
-            report=self._tier_failed,
+            report=partial(_tier_failed, weakref.ref(self)),  # no circle: a cache that nobody has goes at once
             clock=clock,
             near_hits=lambda: near._counters.total().hits,
         )
@@ -233,8 +234,8 @@ class TieredCache(ComputingCache[ValueT]):
         if self._closed:
             yield "closed"
 
-    def _tier_failed(self, doing: str, error: StoreError) -> None:
-        self._failsafe.failed(doing, error)
+    def _watch_store(self, told: Callable[[Any, Any, Any], None] | None) -> None:
+        self._tiers[-1]._watch_store(told)  # what leaves a nearer tier is no miss
 
     def close(self) -> None:
         """Close the cache and its tiers. Calling it again does nothing."""
@@ -291,3 +292,9 @@ def _seconds(staleness: Any) -> float:
     if not seconds >= 0:
         raise ValueError(f"staleness is 0 seconds or more, or None, not {staleness!r}")
     return float(seconds)
+
+
+def _tier_failed(ref: weakref.ref[TieredCache[Any]], doing: str, error: StoreError) -> None:
+    cache = ref()
+    if cache is not None:
+        cache._failsafe.failed(doing, error)

@@ -176,3 +176,13 @@ def test_a_number_longer_than_python_writes_is_shown(hitrate: Command, value: ob
         cache.set({(("a",), "k"): (value, None)})
     assert "0x10000" in hitrate("show", "sqlite:///c.db", "a", "k").out
     assert "0x10000" in json.dumps(hitrate("show", "sqlite:///c.db", "a", "k", "--json").json)
+
+
+def test_of_a_huge_value_no_more_is_spelled_than_is_shown(hitrate: Command, monkeypatch: pytest.MonkeyPatch) -> None:
+    with SqliteCache("c.db") as cache:
+        cache.set({(("a",), "k"): ({"raw": b"\x01" * 2_000_000, "rest": list(range(100))}, None)})
+    monkeypatch.setattr("hitrate.cli.values.pformat", lambda *args, **options: pytest.fail("all of it is spelled"))
+    answer = hitrate("show", "sqlite:///c.db", "a", "k")
+    assert answer.out.startswith("{\n  'raw': b'\\x01\\x01")
+    assert len(answer.out) == 10_001
+    assert answer.err == "there is more; --full for all\n"

@@ -113,3 +113,21 @@ def test_a_name_is_given_once_and_a_closed_cache_is_told_of_no_more() -> None:
     opentelemetry(two, name="c", meter_provider=telemetry.provider)
     assert telemetry.values()["hitrate.entries", "c"] == 0
     telemetry.provider.shutdown()
+
+
+def test_namespaces_are_told_apart_where_that_is_asked_for() -> None:
+    telemetry = Telemetry()
+    caches = [InMemoryCache(), InMemoryCache()]
+    opentelemetry(caches[0], name="answers", meter_provider=telemetry.provider, namespaces=True)
+    opentelemetry(caches[1], name="quiet", meter_provider=telemetry.provider)
+    for cache in caches:
+        cache.set({KEY: (1, None)})
+        cache.get([KEY, OTHER])
+    told = {key: value for key, value in telemetry.values().items() if key[0].startswith("hitrate.namespace")}
+    assert told == {
+        ("hitrate.namespace_lookups", "answers", '["a"]', "hit"): 1,
+        ("hitrate.namespace_lookups", "answers", '["a"]', "miss"): 1,
+        ("hitrate.namespace_sets", "answers", '["a"]'): 1,
+        ("hitrate.namespace_seconds_saved", "answers", '["a"]'): 0,
+    }
+    telemetry.provider.shutdown()

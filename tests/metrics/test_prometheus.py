@@ -185,3 +185,40 @@ def test_each_of_several_processes_is_scraped_at_a_port_of_its_own(tmp_path: Pat
         worker.communicate()
         assert worker.returncode == 0
     assert told == 5
+
+
+def test_namespaces_are_told_apart_where_that_is_asked_for() -> None:
+    registry = CollectorRegistry()
+    cache, quiet = InMemoryCache(), InMemoryCache()
+    prometheus(cache, name="answers", registry=registry, namespaces=True)
+    prometheus(quiet, name="quiet", registry=registry)
+    for each in (cache, quiet):
+        each.get([KEY])
+        each.set({KEY: (1, None), (("\ud800", ""), "k"): (2, None)})
+        each.get([KEY, KEY, OTHER])
+    told = {key: value for key, value in scraped(registry).items() if "namespace" in key[0] and "created" not in key[0]}
+    strange = '["\\ud800", ""]'
+    assert told == {
+        ("hitrate_namespace_lookups_total", "answers", '["a"]', "hit"): 2,
+        ("hitrate_namespace_lookups_total", "answers", '["a"]', "miss"): 2,
+        ("hitrate_namespace_lookups_total", "answers", strange, "hit"): 0,
+        ("hitrate_namespace_lookups_total", "answers", strange, "miss"): 0,
+        ("hitrate_namespace_sets_total", "answers", '["a"]'): 1,
+        ("hitrate_namespace_sets_total", "answers", strange): 1,
+        ("hitrate_namespace_seconds_saved_total", "answers", '["a"]'): pytest.approx(0, abs=1),
+        ("hitrate_namespace_seconds_saved_total", "answers", strange): 0,
+    }
+    with pytest.raises(TypeError, match="namespaces is True or False"):
+        prometheus(cache, name="other", registry=registry, namespaces=1)  # type: ignore[arg-type]
+
+
+def test_no_more_than_200_namespaces_are_told_apart_and_none_changes_its_place() -> None:
+    registry, cache = CollectorRegistry(), InMemoryCache()
+    prometheus(cache, name="answers", registry=registry, namespaces=True)
+    for count in (150, 400, 400):
+        cache.set({((f"n{number}",), "k"): (number, None) for number in range(count)})
+        sets = {key[2]: value for key, value in scraped(registry).items() if key[0] == "hitrate_namespace_sets_total"}
+    assert len(sets) == 201
+    assert sum(sets.values()) == 950
+    assert sets['["n0"]'] == 3
+    assert sets["others"] == 400

@@ -118,8 +118,18 @@ def test_what_expired_is_told(kind: str, face: str, tmp_path: Path) -> None:
         assert [each[3] for each in watched.told.take()] == ["expired", "expired", "expired"]
 
 
-def test_what_was_evicted_is_told() -> None:
-    cache: InMemoryCache[Any] = InMemoryCache(max_entries=10)
+@pytest.mark.parametrize(
+    "url",
+    [
+        "memory:?max_entries=10",
+        "memory:?max_entries=10&evict=cost",
+        "sqlite:///{}/c.db?max_entries=10",
+        "sqlite:///{}/c.db?max_entries=10&evict=cost",
+        "memory:?max_entries=1+sqlite:///{}/c.db?max_entries=10",
+    ],
+)
+def test_what_was_evicted_is_told(url: str, tmp_path: Path) -> None:
+    cache: Any = hitrate.open(url.format(tmp_path))
     watched = Watched(cache, "sync")
     for number in range(30):
         cache.set({(A, str(number)): (number, None)})
@@ -128,6 +138,7 @@ def test_what_was_evicted_is_told() -> None:
     why = [each.why for each in watched.told if each.result == "miss"]
     assert set(why) == {"evicted"}
     assert len(why) == cache.stats().evictions
+    cache.close()
 
 
 def test_what_another_removed_is_gone(tmp_path: Path) -> None:

@@ -8,6 +8,8 @@ import os
 import signal
 import subprocess
 import sys
+import time
+import weakref
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +17,7 @@ import apsw
 import pytest
 
 import hitrate
-from hitrate import CacheStats, InMemoryCache, NamespaceStats, SqliteCache, TieredCache
+from hitrate import CacheStats, InMemoryCache, NamespaceStats, SqliteCache, TieredCache, lifetime
 from hitrate.testing import Clock
 
 A, B = ("a",), ("b", "é\ud800")
@@ -204,6 +206,61 @@ def test_a_process_that_closes_nothing_has_told(program: str, code: int, tmp_pat
 def _in_child(cache: Any) -> None:
     cache.get([KEY])
     cache.close()
+
+
+def told_until(path: str, hits: int) -> None:
+    """Wait until a file was told of so many hits."""
+    with SqliteCache(path, read_only=True) as reader:
+        deadline = time.monotonic() + 60
+        while (told := reader.stats(lifetime=True).hits) < hits:
+            assert time.monotonic() < deadline, told
+            time.sleep(0.01)  # between two looks at another thread's work
+        assert told == hits
+
+
+@pytest.mark.parametrize("near", ["", "memory:+"])
+def test_what_a_cache_counted_that_was_collected_unclosed_is_told_at_once(near: str, tmp_path: Path) -> None:
+    for times in (1, 2, 3):
+        cache = hitrate.open(f"{near}sqlite:///{tmp_path}/c.db")
+        use(cache)
+        ref = weakref.ref(cache)
+        del cache
+        told_until(f"{tmp_path}/c.db", 4 * times - 1)  # the first lookup of the first was a miss
+        assert ref() is None
+
+
+def test_a_cache_in_a_circle_is_collected_unclosed_without_harm(tmp_path: Path) -> None:
+    """What its store stands on may be given up before: it is not used any more."""
+    program = f"""if True:
+        import gc, hitrate
+        for number in range(20):
+            cache = hitrate.open({f"sqlite:///{tmp_path}/c.db"!r})
+            cache.me = cache
+            cache.set({{(("a",), "k"): ("v", None)}})
+            cache.get([(("a",), "k")])
+            del cache
+            gc.collect()
+        print("whole")
+    """
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=100, check=False)
+    assert (done.returncode, done.stdout, done.stderr) == (0, "whole\n", "")
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="nothing forks here")
+@pytest.mark.filterwarnings("ignore:.*fork.*:DeprecationWarning")
+def test_a_child_does_not_tell_of_what_its_parent_collected(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(lifetime, "_start_thread", lambda: None)
+    cache = SqliteCache(tmp_path / "c.db")
+    use(cache)
+    del cache
+    assert len(lifetime._collected) == 1
+    child = os.fork()
+    if child == 0:
+        os._exit(len(lifetime._collected))
+    assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
+    lifetime._tell_all()
+    assert not lifetime._collected
+    told_until(f"{tmp_path}/c.db", 3)
 
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="nothing forks here")

@@ -5,10 +5,12 @@ from __future__ import annotations
 import weakref
 from collections.abc import Iterator
 from contextlib import suppress
+from json import dumps
 from typing import Any, NamedTuple
 
 from hitrate.compute.cache import ComputingCache
 from hitrate.errors import ClosedError, StoreError
+from hitrate.stats import NamespaceStats
 from hitrate.stores.base import Usage
 
 SECONDS = (0.005, 0.025, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 120.0)
@@ -51,6 +53,16 @@ METRICS = [
 
 COMPUTE = Metric("compute_seconds", "Seconds that computations took.", unit="s")
 
+NAMESPACES = [
+    Metric("namespace_lookups", "Keys asked for in a namespace, by what came of it.", unit="{lookup}"),
+    Metric("namespace_sets", "Entries stored in a namespace."),
+    Metric("namespace_seconds_saved", "Seconds that hits in a namespace spared.", unit="s"),
+]
+"""What is told of each namespace where a program asks for it."""
+
+_NAMESPACES_AT_MOST = 200
+_OTHERS = "others"
+
 Figure = tuple[str, dict[str, str], float]
 """The name of a metric, its labels beside the cache's name, and its value."""
 
@@ -61,14 +73,19 @@ class WatchedCache:
     Args:
         cache: the cache.
         name: what its figures are labelled with.
+        namespaces: whether the namespaces are told apart, which then are labels.
     """
 
-    def __init__(self, cache: ComputingCache[Any], name: str) -> None:
+    def __init__(self, cache: ComputingCache[Any], name: str, *, namespaces: bool = False) -> None:
         if not isinstance(cache, ComputingCache):
             raise TypeError(f"cache is a cache of hitrate, not one of type {type(cache).__name__}")
         if not isinstance(name, str) or not name:
             raise TypeError(f"name is a str that is not empty, not {name!r}")
+        if not isinstance(namespaces, bool):
+            raise TypeError(f"namespaces is True or False, not {namespaces!r}")
         self.name = name
+        self._tells_namespaces = namespaces
+        self._told_apart: set[str] = set()
         self._cache = weakref.ref(cache)
 
     @property
@@ -107,7 +124,38 @@ class WatchedCache:
         for name, limit in zip(("limit_entries", "limit_bytes"), store.limits, strict=True):
             if limit is not None:
                 yield name, {}, limit
+        if self._tells_namespaces:
+            yield from self._figures_of_namespaces(cache)
+
+    def _figures_of_namespaces(self, cache: ComputingCache[Any]) -> Iterator[Figure]:
+        """Yield what was done in each namespace: the first 200 by their names, as JSON, and all others together."""
+        sums: dict[str, NamespaceStats] = {}
+        for namespace, did in cache.stats(by="namespace").items():
+            label = _OTHERS if namespace is None else dumps(list(namespace))  # ASCII: a part may have a lone surrogate
+            if label not in self._told_apart:
+                if len(self._told_apart) < _NAMESPACES_AT_MOST:
+                    self._told_apart.add(label)
+                else:
+                    label = _OTHERS
+            before = sums.get(label, NamespaceStats())
+            sums[label] = NamespaceStats(
+                hits=before.hits + did.hits,
+                misses=before.misses + did.misses,
+                sets=before.sets + did.sets,
+                seconds_saved=before.seconds_saved + did.seconds_saved,
+            )
+        for label, did in sums.items():
+            yield "namespace_lookups", {"namespace": label, "result": "hit"}, did.hits
+            yield "namespace_lookups", {"namespace": label, "result": "miss"}, did.misses
+            yield "namespace_sets", {"namespace": label}, did.sets
+            yield "namespace_seconds_saved", {"namespace": label}, did.seconds_saved
 
 
-LABELS = {"lookups": ("result", "tier"), "tokens_saved": ("model", "kind")}
+LABELS = {
+    "lookups": ("result", "tier"),
+    "tokens_saved": ("model", "kind"),
+    "namespace_lookups": ("namespace", "result"),
+    "namespace_sets": ("namespace",),
+    "namespace_seconds_saved": ("namespace",),
+}
 """The labels of the metrics that have some beside the cache's name."""

@@ -10,7 +10,7 @@ import weakref
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
-from hitrate.metrics.figures import COMPUTE, METRICS, SECONDS, Figure, Metric, WatchedCache
+from hitrate.metrics.figures import COMPUTE, METRICS, NAMESPACES, SECONDS, Figure, Metric, WatchedCache
 
 try:
     from opentelemetry.metrics import CallbackOptions, MeterProvider, Observation, get_meter_provider
@@ -36,6 +36,7 @@ def opentelemetry(
     meter_provider: MeterProvider | None = None,
     tracer: Tracer | None = None,
     span_keys: bool = False,
+    namespaces: bool = False,
 ) -> None:
     """Have OpenTelemetry told what a cache does: ``hitrate.lookups`` and others, with its name as ``cache``.
 
@@ -50,13 +51,16 @@ def opentelemetry(
             asks its backend for: ``hitrate.get`` unless everything was found, ``hitrate.write``, ``hitrate.lease``,
             ``hitrate.settle``, ``hitrate.clear`` and others. A hit is none. None for no spans.
         span_keys: whether spans have the attributes ``hitrate.namespaces`` and ``hitrate.key_names``, of up to 16 keys.
+        namespaces: whether lookups, sets and seconds saved are told by namespace, too, as in
+            ``hitrate.namespace_lookups``, with the namespace as a JSON array in the attribute ``namespace``. The first
+            200 are told apart.
 
     Raises:
         TypeError: that is no cache, or no name.
         ValueError: another cache of that name tells this provider.
         ModuleNotFoundError: opentelemetry-api is not installed (the extra ``opentelemetry``).
     """
-    watched = WatchedCache(cache, name)
+    watched = WatchedCache(cache, name, namespaces=namespaces)
     provider = get_meter_provider() if meter_provider is None else meter_provider
     instruments = _instruments.get(provider)
     if instruments is None:
@@ -91,7 +95,7 @@ class _Instruments:
         self._lock = threading.Lock()
         self._reading: list[Figure] = []
         self._waiting: dict[str, bool] = {}
-        for metric in METRICS:
+        for metric in (*METRICS, *NAMESPACES):
             make = meter.create_observable_counter if metric.total else meter.create_observable_up_down_counter
             make(
                 f"hitrate.{metric.name}",
@@ -129,7 +133,7 @@ class _Instruments:
             for name, watched in self._watched.items()
             for metric, labels, value in watched.figures()
         ]
-        self._waiting = {metric.name: True for metric in METRICS}
+        self._waiting = {metric.name: True for metric in (*METRICS, *NAMESPACES)}
 
 
 class _Reading:

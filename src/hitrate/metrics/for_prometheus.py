@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from itertools import accumulate
 from typing import TYPE_CHECKING, Any
 
-from hitrate.metrics.figures import COMPUTE, LABELS, METRICS, SECONDS, WatchedCache
+from hitrate.metrics.figures import COMPUTE, LABELS, METRICS, NAMESPACES, SECONDS, WatchedCache
 
 try:
     from prometheus_client import REGISTRY
@@ -27,7 +27,9 @@ if TYPE_CHECKING:
     from hitrate.compute.cache import ComputingCache
 
 
-def prometheus(cache: ComputingCache[Any], *, name: str, registry: CollectorRegistry | None = None) -> None:
+def prometheus(
+    cache: ComputingCache[Any], *, name: str, registry: CollectorRegistry | None = None, namespaces: bool = False
+) -> None:
     """Have Prometheus told what a cache does: ``hitrate_lookups_total`` and others, labelled with its name.
 
     The figures are read when the registry is collected, which asks the cache's backend how much it holds; a hit costs
@@ -37,13 +39,16 @@ def prometheus(cache: ComputingCache[Any], *, name: str, registry: CollectorRegi
         cache: any cache of hitrate.
         name: the label ``cache``.
         registry: where they are collected; Prometheus's default registry if not given.
+        namespaces: whether lookups, sets and seconds saved are told by namespace, too, as in
+            ``hitrate_namespace_lookups_total``, with the namespace as a JSON array in the label ``namespace``. The
+            first 200 are told apart.
 
     Raises:
         TypeError: that is no cache, or no name.
         ValueError: another cache of that name is in the registry.
         ModuleNotFoundError: prometheus_client is not installed (the extra ``prometheus``).
     """
-    watched = _Computations(cache, name)
+    watched = _Computations(cache, name, namespaces=namespaces)
     registry = REGISTRY if registry is None else registry
     with _lock:
         collector = _collectors.get(registry)
@@ -62,8 +67,8 @@ _collectors: weakref.WeakKeyDictionary[CollectorRegistry, _Collector] = weakref.
 class _Computations(WatchedCache):
     """A cache, and how long its computations took."""
 
-    def __init__(self, cache: ComputingCache[Any], name: str) -> None:
-        super().__init__(cache, name)
+    def __init__(self, cache: ComputingCache[Any], name: str, *, namespaces: bool) -> None:
+        super().__init__(cache, name, namespaces=namespaces)
         self._counts = [0] * (len(SECONDS) + 1)
         self._sum = 0.0
         self._lock = threading.Lock()
@@ -105,7 +110,7 @@ class _Collector:
     def collect(self) -> Iterator[Metric]:
         """Yield the metrics."""
         families: dict[str, Any] = {}
-        for metric in METRICS:
+        for metric in (*METRICS, *NAMESPACES):
             family = CounterMetricFamily if metric.total else GaugeMetricFamily
             names = ["cache", *LABELS.get(metric.name, ())]
             families[metric.name] = family(f"hitrate_{metric.name}", metric.help, labels=names)
@@ -117,5 +122,6 @@ class _Collector:
                 families[metric_name].add_metric([name, *labels.values()], value)
             buckets, total = watched.histogram()
             computed.add_metric([name], buckets=buckets, sum_value=total)
-        yield from families.values()
+        asked_for = {metric.name for metric in NAMESPACES}
+        yield from (each for name, each in families.items() if each.samples or name not in asked_for)
         yield computed

@@ -85,7 +85,7 @@ def make_room(
         rows = transaction.ranks.evict(
             transaction.execute, excess_bytes + spare_bytes, excess_entries + spare_entries, seen, replaced
         )
-        transaction.remove(rows)
+        transaction.evict(rows)
         evicted = len(rows)
     # By worth a bounded search is made, which usually finds enough.
     if transaction.ranks is None or max(lacking()) > 0:
@@ -93,10 +93,10 @@ def make_room(
             transaction.execute, transaction.state("hand", 0), transaction.last, transaction.entries, seen, replaced
         )
         rows = hand.evict(*lacking())
-        transaction.remove(rows)
+        transaction.evict(rows)
         excess_bytes, excess_entries = lacking()
         spare = hand.evict(excess_bytes + spare_bytes, excess_entries + spare_entries, _LOOKED_AT_TO_SPARE)
-        transaction.remove(spare)
+        transaction.evict(spare)
         transaction.set_state("hand", hand.place)
         evicted += len(rows) + len(spare)
     mark(transaction.execute, seen, _MARKED_PER_WRITE)

@@ -116,7 +116,7 @@ class SqliteStore(Store):
             seen=self._seen,
             clock=clock,
             get=self.get,
-            too_large=self._too_large,
+            told=lambda: self.told,
         )
         self._worker = Worker(self.get, self._write_together)
         with explained(self.path):
@@ -245,10 +245,6 @@ class SqliteStore(Store):
 
     def _write_together(self, batches: list[Changes]) -> list[int]:
         return self._writer.write_together(batches)
-
-    def _too_large(self, encoded: EncodedKey) -> None:
-        if self.told is not None:
-            self.told(*encoded, "too large")
 
     def clear(self, namespaces: Sequence[bytes] | None) -> None:
         self._writer.clear(namespaces)

@@ -14,8 +14,8 @@ from hitrate.errors import StoreError
 from hitrate.keys import EncodedKey
 from hitrate.stores.sqlite import leasing
 from hitrate.stores.sqlite.handle import Handle
-from hitrate.stores.sqlite.rows import ROW_OVERHEAD, pack_key, slot_of
-from hitrate.stores.sqlite.schema import BASES, SLOTS
+from hitrate.stores.sqlite.rows import ROW_OVERHEAD, pack_key, slot_of, unpack_key
+from hitrate.stores.sqlite.schema import BASES, SLOT_BITS, SLOTS
 from hitrate.stores.sqlite.statements import AT_SLOT, BASE, SET_TOTALS
 from hitrate.stores.sqlite.totals import read_counts, read_totals
 
@@ -26,6 +26,10 @@ _AT_SLOTS = f"""SELECT e.slot, e.id, e.key, length(e.key) + length(e.payload) + 
     FROM carray(?1) AS wanted CROSS JOIN hitrate_entries AS e ON e.slot = wanted.value"""
 _DELETE = "DELETE FROM hitrate_entries WHERE id = ?"
 _DELETE_MANY = "DELETE FROM hitrate_entries WHERE id IN carray(?)"
+
+_KEYS = f"""SELECT CAST(n.name AS BLOB), CAST(e.key AS BLOB)
+    FROM carray(?1) AS wanted CROSS JOIN hitrate_entries AS e ON e.id = wanted.value
+    CROSS JOIN hitrate_namespaces AS n ON n.base = e.slot >> {SLOT_BITS} << {SLOT_BITS}"""
 
 
 class Transaction:
@@ -42,6 +46,7 @@ class Transaction:
         changed: the keys that were stored or removed.
         removed: the ids of the rows that were removed.
         cleared: whether namespaces were.
+        evicted_keys: the keys that are evicted are added to it; None if nobody asks for them.
     """
 
     def __init__(self, handle: Handle, ranks: Ranks | None = None) -> None:
@@ -55,6 +60,7 @@ class Transaction:
         self.changed: list[EncodedKey] = []
         self.removed: list[int] = []
         self.cleared = False
+        self.evicted_keys: list[EncodedKey] | None = None
         self._written = (0, 0, 0)
         self._bases: dict[bytes, int | None] = {}
 
@@ -109,6 +115,13 @@ class Transaction:
             return {(slots[0], key): (row, size) for row, key, size in rows}
         found = self.execute(_AT_SLOTS, (apsw.carray(array("q", slots)),)) if slots else ()
         return {(slot, key): (row, size) for slot, row, key, size in found}
+
+    def evict(self, rows: Sequence[tuple[int, int]]) -> None:
+        """Delete rows, given as (id, size), to make room."""
+        if self.evicted_keys is not None and rows:
+            found = self.execute(_KEYS, (apsw.carray(array("q", [row for row, _ in rows])),))
+            self.evicted_keys += [(name, unpack_key(key)) for name, key in found]
+        self.remove(rows)
 
     def remove(self, rows: Sequence[tuple[int, int]]) -> None:
         """Delete rows, given as (id, size)."""

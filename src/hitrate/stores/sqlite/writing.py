@@ -34,7 +34,7 @@ class Writer:
         seen: the ids of rows that this process has read.
         clock: returns the seconds since the epoch.
         get: reads keys.
-        too_large: is told of a key whose value is larger than the limits.
+        told: returns the store's ``told``, which is called with what is evicted or too large; None if nobody asks.
 
     Attributes:
         evictions: entries that were evicted.
@@ -49,7 +49,7 @@ class Writer:
         seen: set[int],
         clock: Callable[[], float],
         get: Callable[[Sequence[EncodedKey]], Sequence[Found]],
-        too_large: Callable[[EncodedKey], None],
+        told: Callable[[], Callable[[Any, Any, Any], None] | None],
     ) -> None:
         self.evictions = 0
         self._database = database
@@ -61,7 +61,7 @@ class Writer:
         self._seen = seen
         self._clock = clock
         self._get = get
-        self._too_large = too_large
+        self._told = told
         self._writes = 0
         self._soonest = _NEVER  # expiry that is known
 
@@ -139,7 +139,13 @@ class Writer:
         purging = (self._writes % _PURGE_EVERY == 0 or self._soonest <= now) and not full
         self._writes += 1
 
+        told = self._told()
+        evicted: list[EncodedKey] = []
+
         def do(transaction: Transaction) -> tuple[list[Changes], list[Written]]:
+            if told is not None:
+                evicted.clear()  # by an attempt before this
+                transaction.evicted_keys = evicted
             purged = 0
             if purging:
                 purged = purge(transaction, now)
@@ -166,11 +172,15 @@ class Writer:
             self._soonest = _NEVER
         self._soonest = min(self._soonest, soonest, now if expired == PURGED_PER_WRITE else soonest)
         self._housekeeper.note(expired=expired, removed=sum(each.removed for each in written))
+        if told is not None:
+            for encoded in evicted:
+                told(*encoded, "evicted")
         for each in written:
             if each.evicted:
                 self._count_evictions(each.evicted)
             for encoded, size in each.too_large:
-                self._too_large(encoded)
+                if told is not None:
+                    told(*encoded, "too large")
                 log.warning(
                     "the value of %s takes %s bytes, more than max_bytes=%s; not stored",
                     *(spelled(*encoded), size, self._limits.bytes),
