@@ -65,9 +65,7 @@ def reading(tiers: Tiers, keys: Sequence[EncodedKey], access: Access, start: int
     return [found.get(key) for key in keys]
 
 
-def _reading_far(
-    tiers: Tiers, keys: Sequence[EncodedKey], failed: list[StoreError]
-) -> Plan[dict[EncodedKey, Found]]:
+def _reading_far(tiers: Tiers, keys: Sequence[EncodedKey], failed: list[StoreError]) -> Plan[dict[EncodedKey, Found]]:
     """Look in the farthest tier alone, in one step."""
     with tiers.lock:
         asked = [key for key in dict.fromkeys(keys) if not tiers.far.debts.doubts(key)]
