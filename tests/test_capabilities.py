@@ -13,7 +13,7 @@ from hitrate.stores.postgres import PostgresStore
 from hitrate.stores.redis import RedisStore
 from hitrate.testing.subject import Subject
 from hitrate.testing.trials import try_out
-from hitrate.testing.verdicts import Outcome, Verdict
+from hitrate.testing.verdicts import TrialOutcome, Verdict
 
 ALL = {"bounds", "forks under load"}
 ABOUT_BOUNDS = "Bounds and eviction"
@@ -43,11 +43,11 @@ class Boastful(ComputingCache[Any]):
         super().__init__(BoastfulStore(clock), clock=clock, **options)
 
 
-def tried(cls: type) -> list[Outcome]:
+def tried(cls: type) -> list[TrialOutcome]:
     return try_out(Subject(f"{__name__}:{cls.__name__}"), seconds=60)
 
 
-def verdicts(outcomes: list[Outcome], group: str) -> set[Verdict]:
+def verdicts(outcomes: list[TrialOutcome], group: str) -> set[Verdict]:
     return {outcome.verdict for outcome in outcomes if outcome.trial.group == group}
 
 

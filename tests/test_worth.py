@@ -11,8 +11,8 @@ import pytest
 
 import hitrate
 from hitrate import InMemoryCache
-from hitrate.stores import upkeep
-from hitrate.stores.space import SIZE, size_of
+from hitrate.stores.memory import upkeep
+from hitrate.stores.memory.space import SIZE, size_of
 from hitrate.testing import Clock
 from hitrate.worth import Worth
 

@@ -27,9 +27,9 @@ from hitrate.memory_codec import FLOATS, MemoryCodec
 from hitrate.serde import SerializerProtocol, copier, is_immutable
 from hitrate.stats import REMEMBERED_MISSES, Counts
 from hitrate.stores.base import Evict
-from hitrate.stores.due import NEVER
-from hitrate.stores.memory import ABSENT, MemoryStore
-from hitrate.stores.space import ENTRY_OVERHEAD, SECONDS, Held, LargeSpace, Space, footprint
+from hitrate.stores.memory.due import NEVER
+from hitrate.stores.memory.space import ENTRY_OVERHEAD, SECONDS, Held, LargeSpace, Space, footprint
+from hitrate.stores.memory.store import ABSENT, MemoryStore
 
 _FLOAT_SIZE = sys.getsizeof(1.0)
 
@@ -349,7 +349,7 @@ class InMemoryCache(ComputingCache[ValueT]):
             ClosedError: the cache is closed.
         """
         if self._plain:
-            # Fast path: into a namespace that is there and has room (see the head of stores/memory.py).
+            # Fast path: into a namespace that is there and has room (see the head of stores/memory/store.py).
             held: Held | None = None
             try:
                 if len(keys) != 1:

@@ -13,7 +13,7 @@ from hitrate.errors import DecodeError
 from hitrate.keys import check_namespace, encode_text, plain_keys
 from hitrate.serde import MsgpackSerializer, SerializerProtocol
 from hitrate.serde.packing import is_packed_floats, pack_floats
-from hitrate.stores.space import ENTRY_OVERHEAD, Held
+from hitrate.stores.memory.space import ENTRY_OVERHEAD, Held
 
 FLOATS = "floats"
 """The encoding of a payload that is as long as a list of floats; it is never used outside memory."""

@@ -17,7 +17,7 @@ import pytest
 import hitrate
 from hitrate import InMemoryCache, SqliteCache, TieredCache
 from hitrate.exclusive import Exclusive
-from hitrate.stores import dividing
+from hitrate.stores.memory import dividing
 
 HITRATE = str(Path(hitrate.__file__).parent)
 A, B, C = (("a",), "1"), (("a",), "2"), (("b",), "1")
@@ -137,7 +137,7 @@ def check_counts(cache: Any) -> None:
         for tier in cache.tiers:
             check_counts(tier)
     elif isinstance(cache, InMemoryCache):
-        from hitrate.stores.space import SIZE
+        from hitrate.stores.memory.space import SIZE
 
         stats = cache.stats()
         spaces = cache._store.spaces.values()

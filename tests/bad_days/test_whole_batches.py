@@ -15,7 +15,7 @@ from bad_day_children import MEMBERS
 
 import hitrate
 from hitrate import InMemoryCache, SqliteCache, TieredCache
-from hitrate.stores import dividing
+from hitrate.stores.memory import dividing
 
 HITRATE = str(Path(hitrate.__file__).parent)
 COUNTED = (f"{HITRATE}/stores/", f"{HITRATE}/memory.py", f"{HITRATE}/tiered.py")

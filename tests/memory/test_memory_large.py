@@ -15,8 +15,8 @@ from hypothesis import strategies as st
 from test_memory_races import STEPS_END, race, trace_lines
 
 from hitrate import InMemoryCache
-from hitrate.stores import dividing, upkeep
-from hitrate.stores.space import SIZE, LargeSpace
+from hitrate.stores.memory import dividing, upkeep
+from hitrate.stores.memory.space import SIZE, LargeSpace
 from hitrate.testing import Clock
 
 NAMESPACE = ("ns", "large")

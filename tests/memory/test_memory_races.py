@@ -13,9 +13,9 @@ import pytest
 
 import hitrate
 from hitrate import InMemoryCache
-from hitrate.stores.dividing import Divided
 from hitrate.stores.memory import MemoryStore
-from hitrate.stores.space import SIZE, LargeSpace, Space
+from hitrate.stores.memory.dividing import Divided
+from hitrate.stores.memory.space import SIZE, LargeSpace, Space
 
 # At these CPython looks whether another thread is to run, or a signal has come; and within the last, the collector may.
 STEPS_END = ("CALL", "PRECALL", "JUMP_BACKWARD", "RESUME", "FOR_ITER", "SEND", "YIELD", "AWAIT", "WITH", "BUILD_")

@@ -13,10 +13,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from hitrate import DecodeError, InMemoryCache, SerializationError
-from hitrate.stores import memory as memory_store
-from hitrate.stores import upkeep
-from hitrate.stores.arrivals import Compaction
-from hitrate.stores.space import ENTRY_OVERHEAD, VISITED, footprint
+from hitrate.stores.memory import store as memory_store
+from hitrate.stores.memory import upkeep
+from hitrate.stores.memory.arrivals import Compaction
+from hitrate.stores.memory.space import ENTRY_OVERHEAD, VISITED, footprint
 from hitrate.testing import Clock
 
 KEY = (("ns",), "key")

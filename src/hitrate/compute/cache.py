@@ -151,7 +151,7 @@ class ComputingCache(Cache[ValueT]):
             from hitrate.compute.computing import Computing
 
             made = Computing(self)
-            # One line without a call, see the head of stores/memory.py: all threads get the same one. Not `vars(self)`,
+            # One line without a call, see stores/memory/store.py: all threads get the same one. Not `vars(self)`,
             # which makes all that is read of this object slower (3.11).
             computing = self._computes = self._computes or made
         return computing

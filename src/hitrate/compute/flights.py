@@ -370,7 +370,7 @@ class Flights:
         if flight.loop is not None or self._alone:
             held(a_few_lines, self._forget, flight)
         elif _GIL:
-            # No thread switch can happen in this line; see the head of stores/memory.py.
+            # No thread switch can happen in this line; see the head of stores/memory/store.py.
             if key in flights and flights[key] is flight: del flights[key]  # fmt: skip  # noqa: E701
         elif flights.get(key) is flight:
             held(a_few_lines, self._forget, flight)

@@ -10,8 +10,8 @@ from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
-from hitrate.stores.dividing import Divisible
-from hitrate.stores.space import SECONDS, SIZE, UNRANKED, VISITED, Space
+from hitrate.stores.memory.dividing import Divisible
+from hitrate.stores.memory.space import SECONDS, SIZE, UNRANKED, VISITED, Space
 from hitrate.worth import State, Worth
 
 _PLACES_PER_STEP = 2_000

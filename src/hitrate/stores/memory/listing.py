@@ -8,9 +8,9 @@ from __future__ import annotations
 from typing import Any
 
 from hitrate.stores.base import Listed, Page
-from hitrate.stores.memory import MemoryStore
+from hitrate.stores.memory.space import CREATED, EXPIRY, SECONDS, SIZE, Space
+from hitrate.stores.memory.store import MemoryStore
 from hitrate.stores.oldest_first import OldestFirst
-from hitrate.stores.space import CREATED, EXPIRY, SECONDS, SIZE, Space
 
 _SETTLED_AT_ONCE = 256
 _GATHERED_AT_ONCE = 1024
@@ -48,7 +48,7 @@ def begin(store: MemoryStore) -> Place:
 def _in_spaces(store: MemoryStore) -> list[Any]:
     places: list[Any] = []
     for space in list(store.spaces.values()):
-        keys = list(space)  # no thread switch can happen in it: see the head of stores/memory.py
+        keys = list(space)  # no thread switch can happen in it: see the head of stores/memory/store.py
         pairs: list[Any] = [space] * (2 * len(keys))
         pairs[1::2] = keys
         places += pairs

@@ -15,7 +15,7 @@ from hitrate.failsafe import log
 from hitrate.stores.background import Background
 
 if TYPE_CHECKING:
-    from hitrate.stores.memory import MemoryStore
+    from hitrate.stores.memory.store import MemoryStore
 
 _LINGER_SECONDS = 1.0
 _AT_MOST_SECONDS = 60.0

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 from hitrate.sieve import rounds
 
 if TYPE_CHECKING:
-    from hitrate.stores.space import Space
+    from hitrate.stores.memory.space import Space
 
 _DEAD_AT_LEAST = 1024
 _AT_ONCE = 4096

@@ -51,7 +51,7 @@ class Divisible(dict[K, V]):
         self.first = _Part(self)
         self.count = len(self)
         parts: list[dict[K, V]] = [_Part() for _ in range(_PARTS)]
-        # One line, see the head of stores/memory.py: nobody finds it half divided.
+        # One line, see the head of stores/memory/store.py: nobody finds it half divided.
         self.parts = parts; self.__class__ = self.divided; dict.clear(self)  # fmt: skip  # noqa: E702
 
     def part_of(self, key: K) -> dict[K, V]:

@@ -25,13 +25,13 @@ from hitrate.failsafe import log
 from hitrate.keys import EncodedKey
 from hitrate.sieve import sweep
 from hitrate.stats import Counters
-from hitrate.stores import dividing, upkeep
-from hitrate.stores.arrivals import Arrivals, Compaction
 from hitrate.stores.base import Capability, Evict, Found, Page, Usage, check_evict, check_limit
-from hitrate.stores.due import NEVER, Due
+from hitrate.stores.memory import dividing, upkeep
+from hitrate.stores.memory.arrivals import Arrivals, Compaction
+from hitrate.stores.memory.due import NEVER, Due
+from hitrate.stores.memory.ranks import Ranks
+from hitrate.stores.memory.space import EXPIRY, SIZE, VISITED, Held, LargeSpace, Space, size_of
 from hitrate.stores.paired import ImmediateStore
-from hitrate.stores.ranks import Ranks
-from hitrate.stores.space import EXPIRY, SIZE, VISITED, Held, LargeSpace, Space, size_of
 
 T = TypeVar("T")
 
@@ -262,7 +262,7 @@ class MemoryStore(ImmediateStore):
         self._let_go(garbage, [])
 
     def list_page(self, under: Any, after: Any, limit: int) -> Page:
-        from hitrate.stores.memory_listing import begin, page_of
+        from hitrate.stores.memory.listing import begin, page_of
 
         return page_of(begin(self) if after is None else after, under, limit, self._clock())
 

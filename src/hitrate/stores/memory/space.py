@@ -13,7 +13,7 @@ from itertools import islice
 from typing import Any
 
 from hitrate.stats import Counts
-from hitrate.stores.dividing import Divided, Divisible
+from hitrate.stores.memory.dividing import Divided, Divisible
 
 Held = tuple[Any, ...]
 """What is held for a key: (encoding, payload, expiry, seconds, visited, created, size).
@@ -82,7 +82,7 @@ class Space(Divisible[Any, Held]):
 
     def take_room(self) -> int:
         """Take all of its room, so that nobody writes to it without the lock; return how much it was."""
-        # One line, within which nobody can spend of it: see the head of stores/memory.py.
+        # One line, within which nobody can spend of it: see the head of stores/memory/store.py.
         room = self.room; self.room = 0; return room  # fmt: skip  # noqa: E702
 
     def exchange(self, key: Any, held: Held, other: Held) -> bool:

@@ -1,0 +1,18 @@
+"""Entries in this process: a dict a namespace.
+
+================  ======================================================================================================
+``store.py``      ``MemoryStore``: what a cache calls; reading, writing, clearing and limits. Reads take no lock.
+``space.py``      the entries of one namespace, and the forms in which a value is held
+``dividing.py``   a namespace with very many keys goes on in parts
+``arrivals.py``   the order of arrival, by which SIEVE evicts; ``ranks.py`` that of worth
+``due.py``        what expires when
+``listing.py``    pages of entries
+``upkeep.py``     housekeeping, on a thread beside the callers
+================  ======================================================================================================
+
+Why it is so, with figures: ``docs/design/memory.md``.
+"""
+
+from hitrate.stores.memory.store import MemoryStore
+
+__all__ = ["MemoryStore"]
