@@ -154,10 +154,10 @@ def what_there_is() -> tuple[Counter[str], int, int]:
     return kinds, threading.active_count(), len(os.listdir("/proc/self/fd"))
 
 
-def until(holds: Callable[[], Any]) -> None:
+def until(holds: Callable[[], Any], told: Any = None) -> None:
     deadline = time.monotonic() + SECONDS
     while not holds():
-        assert time.monotonic() < deadline, holds
+        assert time.monotonic() < deadline, (holds, told)
         time.sleep(0.01)  # threads that connect or cancel end by themselves
 
 
@@ -171,14 +171,15 @@ def test_everything_is_as_before(cache: Any) -> None:
     gc.collect()
     use(cache)  # and end what of the last loops the collector has found
 
-    def as_before() -> bool:
-        _, threads_now, descriptors_now = what_there_is()
-        return threads_now <= threads + 1 and descriptors_now <= descriptors + 6
+    more: dict[str, int] = {}
 
-    until(as_before)
-    after = what_there_is()[0]
-    more = {kind: count - before[kind] for kind, count in after.items() if count > before[kind] + 30}
-    assert not more, more
+    def as_before() -> bool:  # once the threads have done what the loops had asked for
+        after, threads_now, descriptors_now = what_there_is()
+        more.clear()
+        more.update({kind: count - before[kind] for kind, count in after.items() if count > before[kind] + 30})
+        return threads_now <= threads + 1 and descriptors_now <= descriptors + 6 and not more
+
+    until(as_before, more)
 
 
 def test_both_faces_are_at_full_speed_at_once(cache: Any) -> None:

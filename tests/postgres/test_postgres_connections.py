@@ -187,11 +187,11 @@ async def _use(cache: PostgresCache[Any]) -> None:
 def test_a_cache_that_is_not_closed_lets_go_of_its_connections(postgres_url: str, table: str) -> None:
     cache = PostgresCache[Any](postgres_url, table=table)
     cache.set({KEY: ("value", None)})
-    (pid,) = backends(cache)
+    assert len(backends(cache)) == 1
     pgconn = cache._store._connections.own._idle[0].pgconn  # type: ignore[attr-defined]
     del cache
-    gc.collect()
-    assert pgconn.status != 0, f"backend {pid} still serves it"
+    # What it counted is told by a thread first, which then lets go of it.
+    eventually(lambda: gc.collect() >= 0 and pgconn.status != 0)
 
 
 def test_statements_of_a_pool_that_is_reset_are_prepared_again(postgres_url: str, table: str) -> None:

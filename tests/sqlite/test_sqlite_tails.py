@@ -9,6 +9,7 @@ import apsw
 import pytest
 
 from hitrate import SqliteCache, StoreError
+from hitrate.stores.sqlite import clearing
 from hitrate.stores.sqlite.checkpoints import fold_bulk
 from hitrate.stores.sqlite.clearing import remove_cleared
 from hitrate.stores.sqlite.connections import CHECKPOINT_PAGES
@@ -202,7 +203,8 @@ def test_a_checkpoint_that_a_reader_is_in_the_way_of_ends(path: Path) -> None:
         assert len(rounds) <= 2
 
 
-def test_a_step_removes_the_rows_of_many_small_namespaces(tmp_path: Path) -> None:
+def test_a_step_removes_the_rows_of_many_small_namespaces(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(clearing, "STEP_SECONDS", 60)
     with SqliteCache[Any](path=tmp_path / "cache.db") as cache:
         store: Any = cache._store
         store._housekeeper.step = lambda: False

@@ -103,6 +103,8 @@ def run(arguments: list[str] | None = None) -> int:
         return INTERRUPTED if isinstance(error.__cause__, KeyboardInterrupt) else NOT_SO
     except KeyboardInterrupt:
         return INTERRUPTED
+    finally:
+        _flush_or_drop()
     return code if isinstance(code, int) else DONE
 
 
@@ -115,6 +117,14 @@ def _width_of_help() -> int | None:
 def _pipe_closed() -> int:
     _drop_output()
     return PIPE_CLOSED
+
+
+def _flush_or_drop() -> None:
+    """Print what is still buffered; where that fails, what went wrong was told, and the exit code is to stay."""
+    try:
+        sys.stdout.flush()
+    except OSError:
+        _drop_output()
 
 
 def _drop_output() -> None:
