@@ -151,16 +151,19 @@ class Cache(OpenCache[ValueT]):
         return {full_key: value}
 
     def _unwrapped(self, full_key: FullKey, encoded_key: Any, entry: Any) -> Any:
-        """Return the value of an entry in an envelope; ``_MISS`` if it is stale, or is an exception."""
+        """Return the value of an entry in an envelope; ``_MISS`` if it is stale, is an exception, or is damaged."""
         try:
-            envelope, encoding = opened(entry[0])
-            until = [instant for instant in (envelope.fresh_until, envelope.expires) if instant is not None]
-            if envelope.error or (until and min(until) <= self._clock()):
-                return _MISS
-            return self._codec.value((encoding, *entry[1:]), encoded_key, envelope.mark)
+            return self._opened(encoded_key, entry)
         except DecodeError as error:
             self._entry_failed(full_key, error)
             return _MISS
+
+    def _opened(self, encoded_key: Any, entry: Any) -> Any:
+        envelope, encoding = opened(entry[0])
+        until = [instant for instant in (envelope.fresh_until, envelope.expires) if instant is not None]
+        if envelope.error or (until and min(until) <= self._clock()):
+            return _MISS
+        return self._codec.value((encoding, *entry[1:]), encoded_key, envelope.mark)
 
     def _entry_failed(self, full_key: FullKey, error: HitrateError) -> None:
         namespace, key = full_key

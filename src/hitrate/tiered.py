@@ -167,7 +167,13 @@ class TieredCache(ComputingCache[ValueT]):
         """
         values: dict[FullKey, ValueT] = {}
         for full_key, encoded_key, entry in zip(keys, encoded, found, strict=True):
-            if type(entry) is tuple and (value := self._unwrapped(full_key, encoded_key, entry)) is not _MISS:
+            try:
+                value = self._opened(encoded_key, entry) if type(entry) is tuple else _MISS
+            except DecodeError as error:
+                value = _MISS
+                if full_key in before:  # else it was told of at first
+                    self._entry_failed(full_key, error)
+            if value is not _MISS:
                 values[full_key] = value
             more = (full_key in values) - (full_key in before)
             if more:

@@ -16,6 +16,7 @@ from bad_day_children import MEMBERS
 import hitrate
 from hitrate import InMemoryCache, SqliteCache, TieredCache
 from hitrate.stores.memory import dividing
+from hitrate.testing.serializers import UndecodableSerializer
 
 HITRATE = str(Path(hitrate.__file__).parent)
 COUNTED = (f"{HITRATE}/stores/", f"{HITRATE}/memory.py", f"{HITRATE}/tiered.py")
@@ -184,3 +185,19 @@ def test_a_signal_handler_reads_a_batch_at_any_line_of_its_change(cache: Any, ch
         whole += bool(seen and seen[0])
         assert cache.get(MEMBERS) == after
     assert whole > 5
+
+
+@pytest.mark.parametrize("read", ["get", "aget"])
+def test_an_entry_that_is_damaged_is_told_once_though_tiers_are_read_again(tmp_path: Path, read: str) -> None:
+    serde = UndecodableSerializer()
+    near, far = InMemoryCache[Any](serde=serde), SqliteCache[Any](path=tmp_path / "cache.db", serde=serde)
+    with TieredCache(near, far) as cache:
+        good, damaged = MEMBERS[:2]
+        cache.set({good: ("good", None), damaged: ("undecodable", None)})
+        near.delete([damaged])
+        before = cache.stats()
+        cache._stands = lambda state: False  # type: ignore[method-assign]  # something has changed meanwhile
+        found = cache.get([good, damaged]) if read == "get" else asyncio.run(cache.aget([good, damaged]))
+        assert found == {good: "good"}
+        after = cache.stats()
+        assert [getattr(after, name) - getattr(before, name) for name in ("hits", "misses", "errors")] == [1, 1, 1]
