@@ -10,7 +10,7 @@ import pytest
 
 from hitrate import SqliteCache, StoreError
 from hitrate.stores.sqlite import clearing
-from hitrate.stores.sqlite.checkpoints import fold_bulk
+from hitrate.stores.sqlite.checkpoints import begin_anew, fold_bulk
 from hitrate.stores.sqlite.clearing import remove_cleared
 from hitrate.stores.sqlite.connections import CHECKPOINT_PAGES
 
@@ -307,6 +307,27 @@ def test_a_reader_that_stays_does_not_have_the_wal_grow_without_end(path: Path) 
         cache.set({key(1): (1, None)})
         assert cache.get([key(1)]) == {key(1): 1}
         assert wal_pages(cache) < 100
+
+
+@pytest.mark.usefixtures("short_wal")
+def test_who_is_in_the_way_for_a_moment_each_time_is_no_reason_to_store_nothing(
+    path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("hitrate.stores.sqlite.checkpoints._WAL_BYTES_AT_LEAST", 180 * 4096)
+    monkeypatch.setattr("hitrate.stores.sqlite.housekeeping._PATIENCE_SECONDS", 0.5)
+
+    def begin(handle: Any, patience: float, usual_wait: Any) -> bool:
+        return patience >= 0.5 and begin_anew(handle, patience, usual_wait)
+
+    monkeypatch.setattr("hitrate.stores.sqlite.housekeeping.fold_bulk", lambda handle, end_snapshots: None)
+    monkeypatch.setattr("hitrate.stores.sqlite.housekeeping.begin_anew", begin)
+    with opened(path, max_bytes=500_000) as cache:
+        store: Any = cache._store
+        for number in range(150):
+            cache.set({key(number): ("x" * 3_000, None)})
+            store._housekeeper.step()
+            assert wal_pages(cache) < 400
+        assert cache.get([key(149)]) == {key(149): "x" * 3_000}
 
 
 @pytest.mark.usefixtures("short_wal")

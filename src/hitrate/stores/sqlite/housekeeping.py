@@ -169,13 +169,14 @@ class Housekeeper:
         if connections.in_memory or (exclusive.busy and exclusive.must_not_wait()):
             return
         pages = connections.checkpoint_pages
-        patience = _PATIENCE_SECONDS if connections.wal_pages > _LONG * pages else _MOMENT_SECONDS
+        is_long = connections.wal_pages > min(_LONG * pages, self.longest_wal - pages)
+        patience = _PATIENCE_SECONDS if is_long else _MOMENT_SECONDS
         try:
             self._database.use(fold_bulk, connections.end_snapshots)
             connections.end_snapshots()
             if exclusive.run(self._database.use, begin_anew, patience, connections.wait):
                 connections.folded_in_vain = 0
-            else:
+            elif is_long:  # a busy program is in the way for a moment now and then, and not to be told that it is
                 connections.folded_in_vain += 1
         finally:
             # Where it could not, the next checkpoint waits for as many more pages.
