@@ -113,7 +113,7 @@ def test_a_server_that_evicts_what_has_a_ttl_keeps_what_has_none(
         with RedisCache[Any](small.unix_url) as other:
             other.set({kept: (VALUE, None)})
         fill(cache)
-        # The token of a namespace has a TTL if all its entries have: where the server evicts that, all of them are misses.
+        # The token of a namespace has a TTL if all its entries have: if the server evicts that, all of them are misses.
         assert len(cache.get(KEYS)) < len(KEYS)
         assert cache.get([kept]) == {kept: VALUE}
         assert cache.raw.stats().errors == 0
