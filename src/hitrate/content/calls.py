@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from hashlib import blake2b
 from typing import Any
 
@@ -64,6 +64,7 @@ def key_of(
     kwargs: Mapping[str, Any],
     options: KeyOptions,
     run: str | None = None,
+    told: Callable[[], Mapping[str, Any]] | None = None,
 ) -> str:
     """Return the key of a call.
 
@@ -74,6 +75,7 @@ def key_of(
         kwargs: the keyword arguments.
         options: what counts.
         run: the scope of the run, that which is open when not given.
+        told: returns what the key is made of as ``explain`` is to tell it, by names; the arguments when not given.
 
     Returns:
         32 hexadecimal digits.
@@ -103,7 +105,7 @@ def key_of(
     header = options.header + packb(run) if run else options.header
     key = blake2b(header + packed, digest_size=_DIGEST_SIZE).hexdigest()
     if noting.is_used:
-        noting.note(key, parts, encode, function=options.function, scope=options.scope, run=run)
+        noting.note(key, parts, encode, told=told, function=options.function, scope=options.scope, run=run)
     return key
 
 

@@ -29,8 +29,9 @@ class Part(NamedTuple):
 
     Attributes:
         name: of the argument; ``"*0"`` for the first that has none; ``"state.question"`` for an item of one that is a
-            dict. ``"function"``, ``"scope"`` and ``"run"`` stand for what is no argument: what the function is made
-            of, the ``scope=`` of what makes the key, and the ``hitrate.scope`` that was open.
+            dict; ``"messages.0"``, ``"tools"`` and so on for what a model is asked. ``"function"``, ``"scope"`` and
+            ``"run"`` stand for what is no argument: what the function is made of, the ``scope=`` of what makes the key,
+            and the ``hitrate.scope`` that was open.
         digest: 16 hexadecimal digits, equal for equal parts.
         shown: the beginning of its repr, for people.
     """
@@ -123,6 +124,7 @@ def note(
     counting: Sequence[Any],
     encode: Callable[[Any, str], bytes],
     *,
+    told: Callable[[], Mapping[str, Any]] | None,
     function: bytes,
     scope: tuple[bytes, Any] | None,
     run: str,
@@ -133,6 +135,7 @@ def note(
         key: the key.
         counting: a list of the arguments that have no name, and dicts of those that do, as far as they count.
         encode: returns the bytes that an argument counts as.
+        told: returns what is noted in place of the arguments, by names; None for the arguments.
         function: what tells the function from others; empty if there is none.
         scope: the scope as it counts, and as it was given; None for none.
         run: the scope of the run, empty for none.
@@ -141,7 +144,7 @@ def note(
     if here is None and not _log.most:
         return
     try:
-        positional, *named = counting
+        positional, *named = counting if told is None else ([], told())
         arguments = _named(positional, named)
         parts = [_part(*item, encode) for argument in arguments for item in _items(*argument)]
         if function:

@@ -34,6 +34,11 @@ def told(messages: Iterable[BaseMessage]) -> list[Any]:
     return [_told(message, names) for message in messages]
 
 
+def numbered(messages: Iterable[list[Any]]) -> dict[str, Any]:
+    """Return what messages say by their numbers, as ``explain`` tells each: who says it, and what."""
+    return {str(number): [who, said, *filter(None, more)] for number, (who, said, *more) in enumerate(messages)}
+
+
 def _told(message: BaseMessage, names: dict[str, str]) -> list[Any]:
     attributes = message.__dict__
     content = attributes["content"]

@@ -16,7 +16,7 @@ from hitrate.compute.cache import ComputingCache
 from hitrate.content.calls import key_of
 from hitrate.content.options import PLAIN
 from hitrate.langchain.answers import is_whole, tokens_of
-from hitrate.langchain.prompts import NoContent, model_of, prompt_of
+from hitrate.langchain.prompts import NoContent, model_of, prompt_of, told_prompt
 from hitrate.langchain.saved import Prices, Savings, checked, savings
 from hitrate.langchain.spared import LoggedOnce
 from hitrate.langgraph.messages import with_new_item_ids
@@ -195,7 +195,8 @@ def key_of_call(prompt: str, llm_string: str) -> FullKey:
         NoContent: a setting of the model is told by its memory address alone.
     """
     name, model = model_of(llm_string)
-    return (*NAMESPACE, name), key_of((), (prompt_of(prompt), model), {}, PLAIN)
+    said = prompt_of(prompt)
+    return (*NAMESPACE, name), key_of((), (said, model), {}, PLAIN, told=lambda: {"model": model, **told_prompt(said)})
 
 
 def stored_form(generations: Sequence[Generation], seconds: float) -> list[Any] | None:

@@ -12,8 +12,8 @@ from langchain_core.runnables.config import var_child_runnable_config
 from hitrate.base import FullKey, Namespace
 from hitrate.content.calls import content_key
 from hitrate.langchain.answers import is_whole, make_new, tokens_of
-from hitrate.langchain.history import told
-from hitrate.langchain.models import identity_of, name_of_model, picks_format_by
+from hitrate.langchain.history import numbered, told
+from hitrate.langchain.models import identity_of, name_of_model, picks_format_by, told_of
 from hitrate.langchain.remembered import Remembered
 from hitrate.langchain.settings import class_schema, key_of_parts, name_of_class, settings, tool_schema
 from hitrate.langchain.spared import StoredResult
@@ -52,7 +52,25 @@ def key_of_model_call(request: ModelRequest[Any], scope: Any) -> FullKey:
         settings(request.tool_choice),
         None if format_ is None else [_schema_of_format(format_), picks_format_by(model)],
     )
-    return (*NAMESPACE, name_of_model(model)), key_of_parts(_PARTS, parts)
+    return (*NAMESPACE, name_of_model(model)), key_of_parts(_PARTS, parts, lambda: _told(request, parts))
+
+
+def _told(request: ModelRequest[Any], parts: tuple[Any, ...]) -> dict[str, Any]:
+    """Return the parts of a key as ``explain`` tells them: each setting, message and tool by itself."""
+    given = dict(zip(_PARTS, parts, strict=True))
+    messages, tools = given["messages"], [_name_of_tool(each) for each in request.tools]
+    if given.pop("has_system_message"):
+        system, *messages = messages
+        given["system_prompt"] = system[1:]
+    given |= {"model": told_of(request.model), "messages": numbered(messages), "tools": tools}
+    given |= {f"tools.{name}": schema for name, schema in zip(tools, parts[_PARTS.index("tools")], strict=True)}
+    return {name: value for name, value in given.items() if value is not None}
+
+
+def _name_of_tool(tool: Any) -> str:
+    if isinstance(tool, dict):
+        return str(tool.get("name") or tool.get("function", {}).get("name") or tool.get("type"))
+    return str(getattr(tool, "name", None) or getattr(tool, "__name__", type(tool).__name__))
 
 
 def _name_of_agent() -> str | None:

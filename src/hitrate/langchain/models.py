@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from typing import Any
+from typing import Any, NamedTuple
 
 from langchain_core.language_models import BaseChatModel, BaseLanguageModel
 from langchain_core.runnables import RunnableBinding
@@ -12,7 +12,7 @@ from langchain_core.runnables.configurable import DynamicRunnable
 
 from hitrate.content.calls import content_key
 from hitrate.langchain.remembered import Remembered
-from hitrate.langchain.settings import HOW_IT_IS_ASKED, fields_set, name_of_class, settings
+from hitrate.langchain.settings import HOW_IT_IS_ASKED, PLAIN_TYPES, fields_set, name_of_class, settings
 
 _ANSWERS_ALIKE = frozenset({"ls_integration"})
 
@@ -28,7 +28,7 @@ def identity_of(model: Any) -> Any:
     """
     if isinstance(model, BaseLanguageModel):
         return [
-            _fields_of(model),
+            _fields_of(model).key,
             getattr(model, "_llm_type", ""),
             settings(_answering(model._identifying_params)),
             {name: value for name, value in _params(model).items() if name not in _ANSWERS_ALIKE},
@@ -44,6 +44,18 @@ def identity_of(model: Any) -> Any:
         operations = list(model._queued_declarative_operations)
         return [name_of_class(type(model)), settings(_chosen(model)), settings(operations)]
     raise TypeError(f"a {name_of_class(type(model))} does not tell what model it is")
+
+
+def told_of(model: Any) -> dict[str, Any]:
+    """Return what ``identity_of`` goes by with a name for each setting, for ``explain``."""
+    if isinstance(model, RunnableBinding):
+        return {**told_of(model.bound), **settings(model.kwargs), **settings(model.config.get("configurable") or {})}
+    if isinstance(model, DynamicRunnable):
+        return told_of(model.prepare(ensure_config())[0])
+    if isinstance(model, BaseLanguageModel):
+        says = {**_params(model), **settings(_answering(model._identifying_params))}
+        return {**_fields_of(model).told, **says}
+    return {"class": name_of_class(type(model)), **settings(_chosen(model))}
 
 
 def name_of_model(model: Any) -> str:
@@ -86,12 +98,25 @@ def _params(model: BaseLanguageModel[Any]) -> Mapping[str, Any]:
     return model._get_ls_params()
 
 
-def _find_fields_of(model: BaseLanguageModel[Any]) -> str:
+class _Fields(NamedTuple):
+    """The fields of a model.
+
+    Attributes:
+        key: of all of them and the class.
+        told: for people, by name: a plain value, or a key of one that is not.
+    """
+
+    key: str
+    told: dict[str, Any]
+
+
+def _find_fields_of(model: BaseLanguageModel[Any]) -> _Fields:
     cls = type(model)
     tells = cls._identifying_params is not BaseLanguageModel._identifying_params
     counting = dict(_counting(model, tells))
+    plain = {name: value for name in counting if type(value := getattr(model, name)) in PLAIN_TYPES}
     # An address does not tell two settings apart in other processes; what they say of themselves counts.
-    return content_key(name_of_class(cls), counting)
+    return _Fields(content_key(name_of_class(cls), counting), {"class": name_of_class(cls), **counting, **plain})
 
 
 def _counting(model: BaseLanguageModel[Any], tells: bool) -> Iterator[tuple[str, Any]]:

@@ -14,7 +14,7 @@ from functools import lru_cache
 from typing import Any
 
 from hitrate.content.calls import content_key
-from hitrate.langchain.history import told
+from hitrate.langchain.history import numbered, told
 from hitrate.langchain.settings import CACHE_CONTROL, HOW_IT_IS_ASKED
 
 _LITERAL = re.compile(r"'(?:[^'\\]|\\.)*'|\"(?:[^\"\\]|\\.)*\"", re.DOTALL)
@@ -38,6 +38,11 @@ def prompt_of(text: str) -> Any:
         return text
     messages = [_message(each) for each in given]
     return text if None in messages else ["messages", told(messages)]  # type: ignore[arg-type]  # none is None
+
+
+def told_prompt(prompt: Any) -> dict[str, Any]:
+    """Return what ``prompt_of`` returned as ``explain`` tells it: each message by itself."""
+    return {"prompt": prompt} if isinstance(prompt, str) else {"messages": numbered(prompt[1])}
 
 
 class _Message:

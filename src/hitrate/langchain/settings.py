@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
 from typing import Any, Final
 
@@ -34,14 +34,21 @@ HOW_IT_IS_ASKED: Final = frozenset(
 """Settings of a model that say how it is asked, and not what it answers."""
 
 
-def key_of_parts(names: tuple[str, ...], parts: tuple[Any, ...]) -> str:
+def key_of_parts(
+    names: tuple[str, ...], parts: tuple[Any, ...], told: Callable[[], Mapping[str, Any]] | None = None
+) -> str:
     """Return the key of the parts of a request.
+
+    Args:
+        names: of the parts, for errors and for ``explain``.
+        parts: what counts, each of them.
+        told: returns what ``explain`` tells in their place, by names; the parts when not given.
 
     Raises:
         TypeError: one has no content; the message says which, by its name.
     """
     try:
-        return key_of((), parts, {}, PLAIN)
+        return key_of((), parts, {}, PLAIN, told=told or (lambda: dict(zip(names, parts, strict=True))))
     except TypeError:
         return key_of(names, parts, {}, PLAIN)  # takes twice as long, and its error has the name
 
@@ -52,7 +59,7 @@ def settings(value: Any) -> Any:
     What has no content is left in its place, and refused when the key is made.
     """
     kind = type(value)
-    if kind in _PLAIN:
+    if kind in PLAIN_TYPES:
         return value
     if isinstance(value, dict):
         return {
@@ -75,7 +82,7 @@ def settings(value: Any) -> Any:
     return value
 
 
-_PLAIN = frozenset({str, int, float, bool, bytes, type(None)})
+PLAIN_TYPES: Final = frozenset({str, int, float, bool, bytes, type(None)})
 
 
 def name_of_class(cls: type) -> str:
@@ -135,6 +142,6 @@ def fields_set(instance: BaseModel, base: type[BaseModel]) -> Iterator[tuple[str
         if value is None or isinstance(value, (SecretStr, SecretBytes)):
             continue
         default = field.default
-        if default is not PydanticUndefined and (value is default or (type(value) in _PLAIN and value == default)):
+        if default is not PydanticUndefined and (value is default or (type(value) in PLAIN_TYPES and value == default)):
             continue
         yield name, value
