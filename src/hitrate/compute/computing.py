@@ -12,7 +12,7 @@ from hitrate import forking, runs
 from hitrate.base import FullKey
 from hitrate.compute.control_flow import is_resumed
 from hitrate.compute.flights import AGAIN, APART, LEFT_OUT, Boarding, Flight, Flights, Outcome, led
-from hitrate.compute.leading import Run, Work, close_unawaited
+from hitrate.compute.leading import Leading, Work, close_unawaited
 from hitrate.compute.looking import Look, look
 from hitrate.compute.refreshing import Refresher
 from hitrate.compute.terms import Terms, refresh_is_due
@@ -108,7 +108,7 @@ class Computing:
                 return _value(boarding.others[0].wait())
             work = Work(lambda keys: {full_key: compute()})
             nested = boarding.nested or (terms.lease is not None and within_change())
-            run = Run(self, boarding.mine, work, terms, seen=seen, anew=anew, nested=nested)
+            run = Leading(self, boarding.mine, work, terms, seen=seen, anew=anew, nested=nested)
             carry_out(run.plan())
             return _value(run.outcomes[full_key], leads=True)
         finally:
@@ -165,13 +165,13 @@ class Computing:
             self.flights.board(boarding, keys, anew=anew, alone=keys if alone or is_resumed() else ())
             if not boarding.mine:
                 return _value(await boarding.others[0].await_())
-            run = Run(self, boarding.mine, Work(_one_awaited(full_key, compute)), terms, seen=seen, anew=anew)
+            run = Leading(self, boarding.mine, Work(_one_awaited(full_key, compute)), terms, seen=seen, anew=anew)
             await self._await_own(run, boarding.mine)
             return _value(run.outcomes[full_key], leads=True)
         finally:
             self.flights.leave(boarding)
 
-    async def _await_own(self, run: Run, flights: list[Flight]) -> None:
+    async def _await_own(self, run: Leading, flights: list[Flight]) -> None:
         """Have a task carry out flights: the caller may be cancelled, and the work goes on while anyone waits."""
         task = asyncio.get_running_loop().create_task(_carried(run.plan()), name="hitrate-flight")
         task.add_done_callback(lambda task: run.abandon())  # it may be cancelled before its first step
@@ -210,7 +210,7 @@ class Computing:
             try:
                 self.flights.board(boarding, missing, anew=anew, alone=alone)
                 nested = boarding.nested or (terms.lease is not None and within_change())
-                run = Run(self, boarding.mine, Work(compute), terms, seen=seen, anew=anew, nested=nested)
+                run = Leading(self, boarding.mine, Work(compute), terms, seen=seen, anew=anew, nested=nested)
                 if boarding.mine:
                     carry_out(run.plan())
                 others = {flight.key: flight.wait() for flight in boarding.others}
@@ -240,7 +240,7 @@ class Computing:
             boarding = Boarding(asyncio.get_running_loop())
             try:
                 self.flights.board(boarding, missing, anew=anew, alone=alone)
-                run = Run(self, boarding.mine, Work(_many_awaited(compute)), terms, seen=seen, anew=anew)
+                run = Leading(self, boarding.mine, Work(_many_awaited(compute)), terms, seen=seen, anew=anew)
                 if boarding.mine:
                     await self._await_own(run, boarding.mine)
                 others = {flight.key: await flight.await_() for flight in boarding.others}
@@ -291,9 +291,9 @@ class Computing:
             self.cache._clock(), found.fresh_until, found.seconds, terms.early, terms.chance() if terms.early else 0.0
         )
 
-    def _refreshing(self, found: Look, full_key: FullKey, flights: list[Flight], work: Work, terms: Terms) -> Run:
+    def _refreshing(self, found: Look, full_key: FullKey, flights: list[Flight], work: Work, terms: Terms) -> Leading:
         terms = terms._replace(cache_errors=())  # if it fails, the old value is served on, and not the exception
-        return Run(self, flights, work, terms, newer_than=found.fresh_until, patient=False)
+        return Leading(self, flights, work, terms, newer_than=found.fresh_until, patient=False)
 
     def _refresh(self, found: Look, full_key: FullKey, compute: Callable[[], Any], terms: Terms) -> None:
         """Replace an old value, unless a flight for its key is under way."""

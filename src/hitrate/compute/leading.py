@@ -105,8 +105,8 @@ class _Pause:
 _PAUSE = _Pause()
 
 
-class Run:
-    """One run for the flights that a caller leads.
+class Leading:
+    """What is done once for the flights that a caller leads.
 
     Args:
         computing: whose flights they are.

@@ -12,7 +12,7 @@ from hitrate.stats import CacheStats, NamespaceStats
 Cache = ComputingCache[Any]
 
 
-class Counts(NamedTuple):
+class PricedStats(NamedTuple):
     """What a cache did, and what it holds.
 
     Attributes:
@@ -24,7 +24,7 @@ class Counts(NamedTuple):
     dollars: float | None
 
 
-def counts_of(cache: Cache, prices: Prices) -> Counts:
+def counts_of(cache: Cache, prices: Prices) -> PricedStats:
     """Return what a cache did.
 
     Raises:
@@ -33,7 +33,7 @@ def counts_of(cache: Cache, prices: Prices) -> Counts:
     """
     cache._open_store().usage()  # raises if the store fails; stats() would say 0 entries
     stats = cache.stats(lifetime=True)
-    return Counts(stats, _cost(stats, prices))
+    return PricedStats(stats, _cost(stats, prices))
 
 
 def counts_by_namespace(cache: Cache) -> dict[Namespace, NamespaceStats]:

@@ -15,7 +15,7 @@ from itertools import pairwise
 from typing import Any, NamedTuple
 
 from hitrate.errors import HitrateError
-from hitrate.inspect.counts import Cache, Counts, counts_of
+from hitrate.inspect.counts import Cache, PricedStats, counts_of
 from hitrate.langchain.saved import Prices
 
 SPANS = {"minute": (1, 60), "hour": (60, 60), "days": (3600, 48)}
@@ -134,7 +134,7 @@ class History:
             pass  # a gap, as long as the store cannot be asked
         return not cache._closed
 
-    def note(self, counts: Counts) -> None:
+    def note(self, counts: PricedStats) -> None:
         """Note totals."""
         stats = counts.stats
         tokens = sum(sum(each.values()) for each in stats.tokens_saved.values())

@@ -20,7 +20,7 @@ _COMMENT = "hitrate counters"
 _LOOK = Statement(b"SELECT obj_description(to_regclass($1::text), 'pg_class'), to_regclass($1::text) IS NOT NULL")
 
 
-class Counts:
+class LifetimeCounts:
     """The counters of a cache.
 
     Args:

@@ -24,7 +24,7 @@ from hitrate.stores.postgres.changes import Notifications
 from hitrate.stores.postgres.clearing import clear, clear_under
 from hitrate.stores.postgres.conninfo import check_seconds, connections_of, described, may_prepare
 from hitrate.stores.postgres.conversation import Conversation
-from hitrate.stores.postgres.counts import Counts
+from hitrate.stores.postgres.counts import LifetimeCounts
 from hitrate.stores.postgres.database import Database
 from hitrate.stores.postgres.gathering import Queue
 from hitrate.stores.postgres.leasing import Leaser, Settlement, Take
@@ -110,7 +110,7 @@ class PostgresStore(Store):
         self._reader = Reader(self.statements, clock, own_clock, self._see if self._room.is_bounded else _ignore)
         self._writer = Writer(self.statements, clock, own_clock, self._room)
         self._leaser = Leaser(self.statements, self._writer, self._room)
-        self._counts = Counts(names.quote_lifetime(table))
+        self._counts = LifetimeCounts(names.quote_lifetime(table))
         self._lister = Lister(self.statements, clock, own_clock)
         self._database = Database(
             self._connections,

@@ -18,7 +18,7 @@ _BUCKET = 0
 _LENGTH_BYTES = 4
 
 
-class Counts:
+class LifetimeCounts:
     """The counters of a cache.
 
     Args:

@@ -20,7 +20,7 @@ from hitrate.stores.redis.batches import Batch, batches_for
 from hitrate.stores.redis.expiry import Clock
 from hitrate.stores.redis.format import pack
 from hitrate.stores.redis.names import Bucket, Names
-from hitrate.stores.redis.reading import Part, parts_of
+from hitrate.stores.redis.reading import BucketKeys, parts_of
 from hitrate.stores.redis.register import Register
 from hitrate.stores.redis.servers import Servers, Steps
 from hitrate.stores.redis.wire import ScriptCall
@@ -102,7 +102,7 @@ class Leaser:
         return lost, again
 
 
-def _lease_call(bucket: Bucket, part: Part, token: bytes, life: int) -> ScriptCall:
+def _lease_call(bucket: Bucket, part: BucketKeys, token: bytes, life: int) -> ScriptCall:
     """Return the call that takes the leases of a part.
 
     Args:
@@ -121,7 +121,7 @@ def _lease_call(bucket: Bucket, part: Part, token: bytes, life: int) -> ScriptCa
     return ScriptCall(part.bucket, keys, arguments)
 
 
-def _note_leases(part: Part, result: Sequence[Any], left: list[float]) -> list[int]:
+def _note_leases(part: BucketKeys, result: Sequence[Any], left: list[float]) -> list[int]:
     """Note what a call returned.
 
     Args:

@@ -16,8 +16,8 @@ from hitrate.stores.redis.wire import Request, refuse_error
 KEYS_AT_ONCE = 5_000
 
 
-class Part(NamedTuple):
-    """What is read by one command.
+class BucketKeys(NamedTuple):
+    """The keys of one bucket, for one command.
 
     Attributes:
         bucket: the number of its bucket.
@@ -32,30 +32,30 @@ class Part(NamedTuple):
     digits: list[list[str]]
 
 
-def parts_of(names: Names, keys: Sequence[EncodedKey]) -> Iterator[Part]:
+def parts_of(names: Names, keys: Sequence[EncodedKey]) -> Iterator[BucketKeys]:
     """Divide what is to be read into commands: by bucket, and a bounded number of keys in each."""
     for start in range(0, len(keys), KEYS_AT_ONCE):
         yield from _parts_of(names, keys[start : start + KEYS_AT_ONCE], start)
 
 
-def _parts_of(names: Names, keys: Sequence[EncodedKey], start: int) -> Iterator[Part]:
+def _parts_of(names: Names, keys: Sequence[EncodedKey], start: int) -> Iterator[BucketKeys]:
     one_bucket = len(names.buckets) == 1
     by_name: dict[bytes, list[int]] = {}
     for place, (name, _) in enumerate(keys):
         by_name.setdefault(name, []).append(place)
-    parts: dict[int, Part] = {}
+    parts: dict[int, BucketKeys] = {}
     for name, places in by_name.items():
         space = names[name]
         digits = [space.digits(keys[place][1]) for place in places]
         if one_bucket:
-            part = parts.setdefault(0, Part(0, [], [], []))
+            part = parts.setdefault(0, BucketKeys(0, [], [], []))
             part.spaces.append(space)
             part.places.append([start + place for place in places] if start else places)
             part.digits.append(digits)
             continue
         for place, each in zip(places, digits, strict=True):
             bucket = names.bucket_of(each)
-            part = parts.setdefault(bucket, Part(bucket, [], [], []))
+            part = parts.setdefault(bucket, BucketKeys(bucket, [], [], []))
             if not part.spaces or part.spaces[-1] is not space:
                 part.spaces.append(space)
                 part.places.append([])
@@ -65,7 +65,7 @@ def _parts_of(names: Names, keys: Sequence[EncodedKey], start: int) -> Iterator[
     yield from parts.values()
 
 
-def request_for(names: Names, part: Part, *, time_left: bool = False) -> Request:
+def request_for(names: Names, part: BucketKeys, *, time_left: bool = False) -> Request:
     """Return the command that reads a part; if asked for with others that bring the time left for each key."""
     bucket = names.buckets[part.bucket]
     work = sum(map(len, part.digits))
@@ -80,7 +80,7 @@ def request_for(names: Names, part: Part, *, time_left: bool = False) -> Request
     return Request(part.bucket, reading + "".join(asking).encode("latin-1"), 1 + work, 2 * work)
 
 
-def found_in(part: Part, answer: Answer, keys: Sequence[EncodedKey], found: list[Found]) -> None:
+def found_in(part: BucketKeys, answer: Answer, keys: Sequence[EncodedKey], found: list[Found]) -> None:
     """Put what a part found in the places of its keys.
 
     Raises:
@@ -104,7 +104,7 @@ def found_in(part: Part, answer: Answer, keys: Sequence[EncodedKey], found: list
         at += len(places)
 
 
-def tell_time_left(part: Part, left: Sequence[Any], now: float, found: list[Found]) -> None:
+def tell_time_left(part: BucketKeys, left: Sequence[Any], now: float, found: list[Found]) -> None:
     """Put the expiry, by our clock, in the place of the writer's in what a part found.
 
     Args:

@@ -18,7 +18,7 @@ from hitrate.stores.redis.clearing import Clearer
 from hitrate.stores.redis.clients import target_of
 from hitrate.stores.redis.cluster import Cluster
 from hitrate.stores.redis.commands import write_one
-from hitrate.stores.redis.counts import Counts
+from hitrate.stores.redis.counts import LifetimeCounts
 from hitrate.stores.redis.expiry import Clock, expired_in, remove_expired
 from hitrate.stores.redis.format import unpack
 from hitrate.stores.redis.gathering import Gathering
@@ -85,7 +85,7 @@ class RedisStore(PlannedStore):
         self._leaser = Leaser(self._servers, self._names, register, self._clock)
         self._clearer = Clearer(self._servers, self._names, register, self._sweeper.request)
         self._lister = Lister(self._servers, self._names, register)
-        self._counts = Counts(self._servers, self._names)
+        self._counts = LifetimeCounts(self._servers, self._names)
         self._expirations = 0
         self._time_left = time_left
         self._only: Node | None = None
