@@ -24,7 +24,7 @@ from serde_equality import same
 
 from hitrate import InMemoryCache, SqliteCache, stable_key
 from hitrate.errors import DecodeError, SerializationError
-from hitrate.serde import MsgpackSerializer, copier, generics, is_immutable
+from hitrate.serde import MsgpackSerializer, copier, is_immutable, references
 
 serde = MsgpackSerializer()
 
@@ -203,18 +203,18 @@ def test_a_generic_model_with_hooks_is_restored_only_once_the_program_has_made_i
 
 
 def test_no_more_than_some_generic_models_are_made_to_restore_values(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(generics, "_made", [])
+    monkeypatch.setattr(references, "_made", [])
     template = serde.dumps_typed(p.Page[list[int]](x=[]))[1]
     refused = 0
     started = time.process_time()
-    for i in range(2 * generics._MOST_MADE):
+    for i in range(2 * references._MOST_MADE):
         payload = template.replace(b'["alias","builtins:list","builtins:int"]', b'["literal",%d]' % (10**27 + i))
         assert len(payload) == len(template)
         try:
             serde.loads_typed(("msgpack", payload))
         except DecodeError:
             refused += 1
-    assert refused >= generics._MOST_MADE
+    assert refused >= references._MOST_MADE
     assert time.process_time() - started < 20
 
 

@@ -11,7 +11,7 @@ from typing import Any, Final
 
 from hitrate.base import Namespace
 from hitrate.compute.wrapper import BoundMethod
-from hitrate.content.describing import Description, NoContent, Options, Part, Said, register
+from hitrate.content.describing import Description, NoContent, Options, Piece, Said, register
 from hitrate.keys import check_namespace
 from hitrate.modules import canonical_name
 
@@ -106,7 +106,7 @@ class Identity:
         self.options: Final = options
         self._name = name
         description = Description(options)
-        self._digest = description.run(self._encoded, description, Part("function", function, "is"))
+        self._digest = description.run(self._encoded, description, Piece("function", function, "is"))
         self._later = description.later
         self._complete = None if self._later else self._digest
         self.without_content: Final = description.without_content
@@ -129,7 +129,7 @@ class Identity:
         for owner, name, cell, options in self._later:
             description = Description(options)
             try:
-                part = Part(name, cell.cell_contents, "closes over")
+                part = Piece(name, cell.cell_contents, "closes over")
             except ValueError:
                 hasher.update(b"\xc0")
                 is_complete = False
@@ -140,7 +140,7 @@ class Identity:
             self._complete = hasher.digest()
         return hasher.digest()
 
-    def _encoded(self, description: Description, part: Part, owner: str = "") -> bytes:
+    def _encoded(self, description: Description, part: Piece, owner: str = "") -> bytes:
         try:
             return description.encode(part, owner or self._name) or b"\xc0"
         except NoContent as exc:
@@ -175,7 +175,7 @@ def register_cached(*kinds: type[Any]) -> None:
 def _cached(cached: Any, description: Description) -> Said:
     function, keys = cached._function, cached._keys
     options = Options() if keys.identity is None else keys.identity.options
-    part = Part("function", function, "caches", options)
+    part = Piece("function", function, "caches", options)
     return ["cached", list(cached.namespace), keys.options.header], f"the cached {cached.__qualname__}", [part]
 
 
@@ -187,9 +187,9 @@ def _bound(method: Any, description: Description) -> Said:
     options = Options() if keys.identity is None else keys.identity.options
     left_out = options.left_out | options.arguments_left_out
     name = "cls" if isinstance(of, type) else "self"
-    parts = [Part("__func__", method.__func__, "wraps")]
+    parts = [Piece("__func__", method.__func__, "wraps")]
     if name not in left_out:
-        parts.append(Part(name, bound_object(of), "is bound to"))
+        parts.append(Piece(name, bound_object(of), "is bound to"))
     return ["cached method"], f"the cached {method.__func__.__qualname__}", parts
 
 

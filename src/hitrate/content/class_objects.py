@@ -11,11 +11,12 @@ from operator import itemgetter
 from typing import Any
 
 from hitrate.content.class_fields import LAYOUT, fields_of, is_of_python
-from hitrate.content.describing import Description, Part, Said, named, register, tree_of
+from hitrate.content.describing import Description, Piece, Said, named, register, tree_of
 from hitrate.content.installed import is_installed, is_installed_module, public_module
 from hitrate.content.rules import TREES
 from hitrate.modules import canonical_name
-from hitrate.serde.classes import find_class, name_of_class
+from hitrate.serde.classes import name_of_class
+from hitrate.serde.references import find_class
 from hitrate.serde.registry import Pack, Refused
 
 _HEAP_TYPE = 1 << 9
@@ -55,25 +56,25 @@ def _class(cls: type, description: Description) -> Said:
     return ["own class", name], name.replace(":", "."), _parts(cls, description)
 
 
-def _parts(cls: type, description: Description) -> Iterator[Part]:
+def _parts(cls: type, description: Description) -> Iterator[Piece]:
     for i, base in enumerate(cls.__bases__):
         if base is not object:
-            yield Part(f"base {i}", base, "has as a")
+            yield Piece(f"base {i}", base, "has as a")
     if is_own_class(type(cls)):
-        yield Part("metaclass", type(cls), "has as its")
+        yield Piece("metaclass", type(cls), "has as its")
     # A name that leads to the class tells it from others; a class made within a function is told apart by its parts
     # alone.
     has_name = find_class(name_of_class(cls)) is cls
     options = description.options._replace(is_lenient=True) if has_name else None
     for name, value in sorted((*_members(cls), *fields_of(cls)), key=itemgetter(0)):
-        yield Part(f".{name}", value, _DEFINES, options)
+        yield Piece(f".{name}", value, _DEFINES, options)
     if has_name:
         return
     # Special attributes that Python does not define may be a library's own, and have no content.
     lenient = description.options._replace(is_lenient=True)
     for name, value in sorted(vars(cls).items()):
         if _is_special(name) and not isinstance(value, _FUNCTIONS) and not is_of_python(name):
-            yield Part(f".{name}", value, _DEFINES, lenient)
+            yield Piece(f".{name}", value, _DEFINES, lenient)
 
 
 def _members(cls: type) -> Iterator[tuple[str, Any]]:

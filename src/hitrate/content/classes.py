@@ -12,10 +12,10 @@ import types
 from collections.abc import Callable
 from typing import Any
 
-from ormsgpack import Ext
-
-from hitrate.serde.classes import CLASS, ancestry
-from hitrate.serde.registry import Form, form_of
+from hitrate.content.instances import class_mark
+from hitrate.serde.classes import ancestry
+from hitrate.serde.forms import Form
+from hitrate.serde.registry import form_of
 
 State = Callable[[Any, Any], list[Any]]
 """Returns an extension with the name of an instance's class, then its content; dicts in the list are its fields.
@@ -40,11 +40,6 @@ def state_of(cls: type) -> State:
             state = _message_state(cls) or _state(cls, form)
         _states[cls] = state
     return state
-
-
-def class_mark(name: str) -> Ext:
-    """Return what an instance of the class of a name begins with."""
-    return Ext(CLASS, name.encode("utf-8", "surrogatepass"))
 
 
 def _state(cls: type, form: Form) -> State:

@@ -39,7 +39,7 @@ class NoContent(Refused):
         is_needed: whether one of them cannot be left out by ``Options.is_lax``.
     """
 
-    def __init__(self, message: str, path: tuple[tuple[str, Part], ...], *, is_needed: bool = False) -> None:
+    def __init__(self, message: str, path: tuple[tuple[str, Piece], ...], *, is_needed: bool = False) -> None:
         super().__init__(message)
         self.path = path
         self.is_needed = is_needed
@@ -63,8 +63,8 @@ class Options(NamedTuple):
     is_lax: bool = False
 
 
-class Part(NamedTuple):
-    """A part of what is described.
+class Piece(NamedTuple):
+    """A part of what is described, as a default of a function.
 
     Args:
         name: what ``ignore=`` goes by; it counts.
@@ -189,7 +189,7 @@ class Description:
         while len(self._open) > at:
             self._open.popitem()
 
-    def encode(self, part: Part, owner: str) -> bytes | None:
+    def encode(self, part: Piece, owner: str) -> bytes | None:
         """Return the encoding of a part; None if it is left out.
 
         Raises:
@@ -219,7 +219,7 @@ class Description:
         finally:
             self.options = before
 
-    def _encode_slowly(self, part: Part, owner: str) -> bytes:
+    def _encode_slowly(self, part: Piece, owner: str) -> bytes:
         walk = KeyWalk(OPTION, part.name)
         try:
             return walk.part(part.value)
@@ -231,7 +231,7 @@ class Description:
                 f"{owner} {part.role} {part.name!r}{inside} is of type {exc.type_name}: {walk.why}", ()
             ) from exc
 
-    def _digest(self, head: list[Any], owner: str, parts: Iterable[Part]) -> bytes:
+    def _digest(self, head: list[Any], owner: str, parts: Iterable[Piece]) -> bytes:
         encoded = [(part.name, code) for part in parts if (code := self.encode(part, owner)) is not None]
         hasher = blake2b(packb([*head, [name for name, _ in encoded]], None, OPTION), digest_size=_DIGEST_SIZE)
         for _, code in encoded:
@@ -239,7 +239,7 @@ class Description:
         return hasher.digest()
 
 
-Said = tuple[list[Any], str, Iterable[Part]]
+Said = tuple[list[Any], str, Iterable[Piece]]
 """The plain words of a description, the name of the whole for messages, and the parts."""
 
 

@@ -17,8 +17,9 @@ from typing import Any
 
 from hitrate.content.class_objects import is_own_class
 from hitrate.content.classes import state_of
-from hitrate.content.describing import EMPTY, Description, Options, Part, Said, register, tree_of
+from hitrate.content.describing import EMPTY, Description, Options, Piece, Said, register, tree_of
 from hitrate.content.installed import found_in, is_installed, is_installed_module, public_module, public_name
+from hitrate.content.instances import attributes_of
 from hitrate.content.rules import tree_for
 from hitrate.content.sources import code_digest, count_of_name
 from hitrate.modules import canonical_name
@@ -84,7 +85,7 @@ def _called(function: Any) -> str:
     return name_of_function(function).replace(":", ".")
 
 
-def _parts(function: types.FunctionType, code: CodeType, description: Description) -> Iterator[Part]:
+def _parts(function: types.FunctionType, code: CodeType, description: Description) -> Iterator[Piece]:
     package = str(function.__globals__.get("__name__")).partition(".")[0] if is_installed(code.co_filename) else None
     strict = _strict(description.options)
     for name, cell in zip(code.co_freevars, function.__closure__ or (), strict=True):
@@ -93,7 +94,7 @@ def _parts(function: types.FunctionType, code: CodeType, description: Descriptio
         except ValueError:
             description.later.append((_called(function), name, cell, description.options))
             value = EMPTY
-        yield Part(name, _own_of(value, package), _CLOSES_OVER, strict)
+        yield Piece(name, _own_of(value, package), _CLOSES_OVER, strict)
     defaults = function.__defaults__ or ()
     positional = zip(code.co_varnames[code.co_argcount - len(defaults) : code.co_argcount], defaults, strict=True)
     lenient = description.options._replace(is_lenient=True)
@@ -101,22 +102,22 @@ def _parts(function: types.FunctionType, code: CodeType, description: Descriptio
     is_fixed = package is not None and "<locals>" not in code.co_qualname
     for name, value in (*positional, *sorted((function.__kwdefaults__ or {}).items())):
         options = lenient if is_fixed or type(value) is object else strict
-        yield Part(name, _own_of(value, package), _DEFAULT, options, is_argument=True)
+        yield Piece(name, _own_of(value, package), _DEFAULT, options, is_argument=True)
     wrapped = vars(function).get("__wrapped__")
     if wrapped is not None:
-        yield Part("__wrapped__", wrapped, _WRAPS, strict)
+        yield Piece("__wrapped__", wrapped, _WRAPS, strict)
     if package is None:
         yield from _own_attributes(function, description.options)
 
 
-def _own_attributes(function: types.FunctionType, options: Options) -> Iterator[Part]:
+def _own_attributes(function: types.FunctionType, options: Options) -> Iterator[Piece]:
     """Yield the attributes of a function of the program, and the annotations, which many a library goes by."""
     for name, value in sorted(vars(function).items()):
         if name != "__wrapped__":
-            yield Part(f".{name}", value, "has as an attribute", options._replace(is_lax=True))
+            yield Piece(f".{name}", value, "has as an attribute", options._replace(is_lax=True))
     for name, annotation in sorted(function.__annotations__.items()):
         if not isinstance(annotation, str):  # else the code says it
-            yield Part(f"{name}:", annotation, "is annotated by", options._replace(is_pinned=True, is_lenient=True))
+            yield Piece(f"{name}:", annotation, "is annotated by", options._replace(is_pinned=True, is_lenient=True))
 
 
 def _is_singledispatch(code: CodeType) -> bool:
@@ -125,7 +126,7 @@ def _is_singledispatch(code: CodeType) -> bool:
 
 def _singledispatch(function: Any) -> Said:
     registry = sorted(function.registry.items(), key=lambda pair: f"{pair[0].__module__}:{pair[0].__qualname__}")
-    parts = [Part(each.__qualname__, [each, implementation], _HOLDS) for each, implementation in registry]
+    parts = [Piece(each.__qualname__, [each, implementation], _HOLDS) for each, implementation in registry]
     return ["singledispatch", name_of_function(function)], _called(function), parts
 
 
@@ -133,7 +134,7 @@ def _method(method: types.MethodType, description: Description) -> Said:
     of = method.__self__
     name = "cls" if isinstance(of, type) else "self"
     strict = _strict(description.options)
-    parts = [Part("__func__", method.__func__, _WRAPS, strict), Part(name, bound_object(of), _BOUND, strict)]
+    parts = [Piece("__func__", method.__func__, _WRAPS, strict), Piece(name, bound_object(of), _BOUND, strict)]
     return ["method"], _called(method), parts
 
 
@@ -163,21 +164,21 @@ def _builtin(function: Any, description: Description) -> Said:
     if of is None or isinstance(of, types.ModuleType):
         module = public_module(function.__module__ or getattr(of, "__name__", ""), function.__qualname__, function)
         return ["builtin", f"{module}:{function.__qualname__}"], function.__name__, ()
-    return ["builtin method", function.__name__], function.__name__, [Part("self", bound_object(of), _BOUND)]
+    return ["builtin method", function.__name__], function.__name__, [Piece("self", bound_object(of), _BOUND)]
 
 
 def _member(member: Any, description: Description) -> Said:
-    return ["member", member.__name__], member.__name__, [Part("of", member.__objclass__, _BOUND)]
+    return ["member", member.__name__], member.__name__, [Piece("of", member.__objclass__, _BOUND)]
 
 
 def _partial(obj: functools.partial[Any], description: Description) -> Said:
     strict = _strict(description.options)
-    of = Part("func", obj.func, _WRAPS, strict)
+    of = Piece("func", obj.func, _WRAPS, strict)
     names = _names_of_arguments(obj.func)
     names += [f"args[{i}]" for i in range(len(names), len(obj.args))]
     given = [*zip(names, obj.args, strict=False), *sorted(obj.keywords.items())]
-    arguments = [Part(name, value, _HOLDS, strict, is_argument=True) for name, value in given]
-    others = [Part("__dict__", vars(obj), _HOLDS)] if vars(obj) else []
+    arguments = [Piece(name, value, _HOLDS, strict, is_argument=True) for name, value in given]
+    others = [Piece("__dict__", vars(obj), _HOLDS)] if vars(obj) else []
     # The number tells what was given by position from what was given by name.
     head = ["partial", None if type(obj) is functools.partial else name_of_function(type(obj)), len(obj.args)]
     return head, "a partial object", [of, *arguments, *others]
@@ -198,7 +199,7 @@ def _wrapper(kind: str, *names: str) -> Callable[[Any, Description], Said]:
 
     def said(obj: Any, description: Description) -> Said:
         values = [(name, getattr(obj, name)) for name in names]
-        parts = [Part(name, value, _WRAPS) for name, value in values if value is not None]
+        parts = [Piece(name, value, _WRAPS) for name, value in values if value is not None]
         return [kind, [name for name, value in values if value is None]], f"a {kind}", parts
 
     return said
@@ -206,16 +207,16 @@ def _wrapper(kind: str, *names: str) -> Callable[[Any, Description], Said]:
 
 def _partialmethod(obj: Any, description: Description) -> Said:
     parts = [
-        Part("func", obj.func, _WRAPS),
-        Part("args", obj.args, _HOLDS),
-        Part("keywords", dict(obj.keywords), _HOLDS),
+        Piece("func", obj.func, _WRAPS),
+        Piece("args", obj.args, _HOLDS),
+        Piece("keywords", dict(obj.keywords), _HOLDS),
     ]
     return ["partialmethod"], "a partial method", parts
 
 
 def _getter(obj: Any, description: Description) -> Said:
     reduced: Any = obj.__reduce__()  # of a class of Python's own, that cannot be derived from
-    parts = [Part("func", reduced[0], _HOLDS), Part("args", reduced[1], _HOLDS)]
+    parts = [Piece("func", reduced[0], _HOLDS), Piece("args", reduced[1], _HOLDS)]
     return ["operator", type(obj).__name__], f"an operator.{type(obj).__name__}", parts
 
 
@@ -251,18 +252,18 @@ class _Machinery:
 
 def _plain_object(plain: PlainObject, description: Description) -> Said:
     obj = plain.obj
-    parts = [Part("__class__", type(obj), "is of the class")]
+    parts = [Piece("__class__", type(obj), "is of the class")]
     options = _strict(description.options) if is_own_class(type(obj)) else None
-    parts += [Part(name, value, _HOLDS, options) for name, value in sorted(attributes_of(obj).items())]
+    parts += [Piece(name, value, _HOLDS, options) for name, value in sorted(attributes_of(obj).items())]
     return ["object"], f"the {name_of_function(type(obj)).replace(':', '.')} object", parts
 
 
 def _machinery(machinery: _Machinery, description: Description) -> Said:
     obj, package = machinery.obj, machinery.package
     options = description.options._replace(is_lax=True)
-    parts = [Part("__class__", type(obj), "is of the class")]
+    parts = [Piece("__class__", type(obj), "is of the class")]
     for name, value in sorted(attributes_of(obj).items()):
-        parts.append(Part(name, _own_of(value, package), _HOLDS, options))
+        parts.append(Piece(name, _own_of(value, package), _HOLDS, options))
     return ["machinery"], f"the {type(obj).__qualname__} object", parts
 
 
@@ -292,23 +293,6 @@ def _is_of_extension(cls: type) -> bool:
         for name, member in vars(cls).items()
         if isinstance(member, _IN_C)
     ) or isinstance(vars(cls).get("__new__"), types.BuiltinFunctionType)
-
-
-def attributes_of(obj: Any) -> dict[str, Any]:
-    """Return the attributes of an object, those in slots too."""
-    found: dict[str, Any] = {}
-    for base in ancestry(type(obj))[:-1]:
-        for name, member in vars(base).items():
-            if type(member) is types.MemberDescriptorType:
-                try:
-                    found.setdefault(name, member.__get__(obj))
-                except AttributeError:
-                    pass
-    try:
-        found.update(object.__getattribute__(obj, "__dict__"))
-    except AttributeError:
-        pass
-    return found
 
 
 def rule_for(cls: type) -> Callable[[Any, Pack], Any] | None:
@@ -372,7 +356,7 @@ register(
     lambda obj, description: (
         ["builtin method", obj.__name__],
         obj.__name__,
-        [Part("self", bound_object(obj.__self__), _BOUND)],
+        [Piece("self", bound_object(obj.__self__), _BOUND)],
     ),
 )
 for _type in (types.WrapperDescriptorType, types.MethodDescriptorType, types.ClassMethodDescriptorType):

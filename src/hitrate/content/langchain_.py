@@ -15,9 +15,8 @@ from langchain_core.load.serializable import Serializable
 from langchain_core.runnables import Runnable, RunnableGenerator, RunnableLambda
 from pydantic import BaseModel, SecretBytes, SecretStr
 
-from hitrate.content.classes import class_mark
-from hitrate.content.functions import attributes_of
 from hitrate.content.installed import is_installed_module
+from hitrate.content.instances import attributes_of, class_mark
 from hitrate.serde.classes import name_of_class
 
 _OF_THE_RUN = frozenset({"callbacks", "callback_manager", "tags", "metadata", "run_id", "run_name", "max_concurrency"})

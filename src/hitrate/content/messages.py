@@ -8,7 +8,7 @@ from typing import Any
 
 from langchain_core.messages import LC_AUTO_PREFIX, BaseMessage, RemoveMessage
 
-from hitrate.content.classes import class_mark
+from hitrate.content.instances import class_mark
 
 _OF_THE_RUN = frozenset({"id", "response_metadata", "usage_metadata"})
 _MOSTLY_EMPTY: dict[str, Any] = {"additional_kwargs": {}, "name": None, "tool_calls": [], "invalid_tool_calls": []}

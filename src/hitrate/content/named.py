@@ -12,7 +12,7 @@ import weakref
 from collections.abc import Callable
 from typing import Any
 
-from hitrate.content.describing import Description, Part, Said, named, register, tree_of
+from hitrate.content.describing import Description, Piece, Said, named, register, tree_of
 from hitrate.content.functions import metadata
 from hitrate.content.rules import TREES
 from hitrate.modules import canonical_name
@@ -40,7 +40,7 @@ def _logger(logger: Any, pack: Pack) -> Any:
 def _context_variable(variable: contextvars.ContextVar[Any], description: Description) -> Said:
     lenient = description.options._replace(is_lenient=True)
     try:
-        parts = [Part("default", contextvars.Context().run(variable.get), "has as a", lenient)]
+        parts = [Piece("default", contextvars.Context().run(variable.get), "has as a", lenient)]
     except LookupError:
         parts = []
     return ["context variable", variable.name], f"the context variable {variable.name}", parts
@@ -48,7 +48,7 @@ def _context_variable(variable: contextvars.ContextVar[Any], description: Descri
 
 def _type_variable(variable: Any, description: Description) -> Said:
     values = [(name, getattr(variable, name, None)) for name in ("__bound__", "__constraints__", "__default__")]
-    given = [Part(name, value, "has as its") for name, value in values if value and not _is_no_default(value)]
+    given = [Piece(name, value, "has as its") for name, value in values if value and not _is_no_default(value)]
     return ["type variable", variable.__name__], f"the type variable {variable.__name__}", given
 
 
@@ -57,7 +57,7 @@ def _is_no_default(value: Any) -> bool:
 
 
 def _type_alias(alias: Any, description: Description) -> Said:
-    return ["type alias", alias.__name__], f"the type {alias.__name__}", [Part("of", alias.__value__, "is made")]
+    return ["type alias", alias.__name__], f"the type {alias.__name__}", [Piece("of", alias.__value__, "is made")]
 
 
 def _special_form(form: Any, pack: Pack) -> Any:
@@ -70,7 +70,7 @@ def _forward_reference(reference: typing.ForwardRef, pack: Pack) -> Any:
 
 def _new_type(obj: Any, description: Description) -> Said:
     name = f"{canonical_name(obj.__module__)}:{obj.__qualname__}"
-    return ["new type", name], name, [Part("of", obj.__supertype__, "is made")]
+    return ["new type", name], name, [Piece("of", obj.__supertype__, "is made")]
 
 
 def _alias(alias: Any, description: Description) -> Said:
@@ -80,25 +80,25 @@ def _alias(alias: Any, description: Description) -> Said:
     # What is a class of `typing` in one version of Python is none in another.
     is_special = origin is not None and origin.__module__ == "typing"
     name = str(origin).replace("<class '", "").replace("'>", "") if is_special else None
-    parts = [] if is_special else [Part("origin", origin, "has as its")]
+    parts = [] if is_special else [Piece("origin", origin, "has as its")]
     args = [*typing.get_args(alias)]
     if origin is typing.Annotated:
         args[1:] = map(metadata, args[1:])
-    return ["annotation", name], "the annotation", [*parts, Part("args", args, "has as its")]
+    return ["annotation", name], "the annotation", [*parts, Piece("args", args, "has as its")]
 
 
 def _signature(signature: inspect.Signature, description: Description) -> Said:
     """Which decorators close over, to bind arguments by it."""
     parameters = [*signature.parameters.values()]
     lenient = description.options._replace(is_pinned=True, is_lenient=True)
-    parts = [Part(each.name, each.default, "has as a default", is_argument=True) for each in parameters]
-    parts += [Part(f"{each.name}:", each.annotation, "is annotated by", lenient) for each in parameters]
-    parts.append(Part("return:", signature.return_annotation, "is annotated by", lenient))
+    parts = [Piece(each.name, each.default, "has as a default", is_argument=True) for each in parameters]
+    parts += [Piece(f"{each.name}:", each.annotation, "is annotated by", lenient) for each in parameters]
+    parts.append(Piece("return:", signature.return_annotation, "is annotated by", lenient))
     return ["signature", [each.kind.name for each in parameters]], "the signature", parts
 
 
 def _type_adapter(adapter: Any, description: Description) -> Said:
-    parts = [Part("type", adapter._type, "is made"), Part("config", adapter._config, "has as its")]
+    parts = [Piece("type", adapter._type, "is made"), Piece("config", adapter._config, "has as its")]
     return ["type adapter"], "the TypeAdapter", parts
 
 
@@ -110,7 +110,7 @@ def _reference(reference: Any, description: Description) -> Said:
     target = reference()
     if target is None:
         raise Refused("the object that it referred to is gone")
-    return ["weak reference"], "a weak reference", [Part("object", target, "refers to an")]
+    return ["weak reference"], "a weak reference", [Piece("object", target, "refers to an")]
 
 
 register(contextvars.ContextVar, _context_variable)

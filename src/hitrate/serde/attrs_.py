@@ -9,7 +9,8 @@ import attr
 
 from hitrate.errors import DecodeError
 from hitrate.serde.classes import ancestry, attribute, describe
-from hitrate.serde.registry import Form, Refused, register_classes
+from hitrate.serde.forms import Form
+from hitrate.serde.registry import Refused, register_classes
 from hitrate.serde.set_by_init import always_set
 
 _CACHED_HASH = "_attrs_cached_hash"

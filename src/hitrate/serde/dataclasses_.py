@@ -10,7 +10,8 @@ from typing import Any
 from hitrate.errors import DecodeError
 from hitrate.serde.attributes import Attributes, Declared, dataclass_fields, described_fields
 from hitrate.serde.classes import attribute
-from hitrate.serde.registry import Form, Refused, register_classes
+from hitrate.serde.forms import Form
+from hitrate.serde.registry import Refused, register_classes
 from hitrate.serde.set_by_init import always_set
 
 _FIELD: Any = dataclasses._FIELD  # type: ignore[attr-defined]

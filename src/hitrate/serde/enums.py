@@ -7,7 +7,8 @@ from typing import Any
 
 from hitrate.errors import DecodeError
 from hitrate.serde.classes import ancestry
-from hitrate.serde.registry import Form, Refused, register_classes
+from hitrate.serde.forms import Form
+from hitrate.serde.registry import Refused, register_classes
 
 _PLAIN = (str, bytes, int, float, bool, type(None))
 

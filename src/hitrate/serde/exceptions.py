@@ -14,7 +14,8 @@ from typing import Any
 from hitrate.errors import DecodeError
 from hitrate.serde.attributes import Attributes, Declared, base_of, check_names, declared_names, described_fields
 from hitrate.serde.classes import ancestry
-from hitrate.serde.registry import Form, Refused, register_classes
+from hitrate.serde.forms import Form
+from hitrate.serde.registry import Refused, register_classes
 from hitrate.serde.set_by_init import always_set
 
 _args: Any = vars(BaseException)["args"]

@@ -1,33 +1,17 @@
-"""Generic pydantic models with arguments, as ``Page[int]``: found again by the generic model and the arguments.
-
-pydantic makes such a class when it is asked for and keeps it only as long as someone uses it; no module has it under a
-name. It is looked for among the classes that there are. One that this process has not made yet is made by pydantic as
-the program would, provided that no code of the program's classes takes part in it, and only so many times.
-"""
+"""Which generic pydantic models pydantic gives arguments without calling code of the program's classes."""
 
 from __future__ import annotations
 
 import enum
-import json
 import sys
-import threading
 import types
 import typing
 from typing import Any
-from weakref import WeakValueDictionary
 
-from hitrate.errors import DecodeError
-from hitrate.serde.aliases import spec_of, text_of, type_of
 from hitrate.serde.attributes import dataclass_fields
-from hitrate.serde.classes import ancestry, attribute, find_class, generic_arguments, reference_to
-from hitrate.serde.registry import ENCODERS, Refused
+from hitrate.serde.classes import ancestry, attribute
+from hitrate.serde.registry import ENCODERS
 
-_MOST_MADE = 256
-
-_found: WeakValueDictionary[tuple[type, str], type] = WeakValueDictionary()
-_made: list[type] = []
-_lock = threading.Lock()
-_subclasses: Any = vars(type)["__subclasses__"]
 _PYTHONS_OWN = (
     *(object, typing.Generic, str, int),
     *(enum.Enum, enum.IntEnum, enum.StrEnum, enum.Flag, enum.IntFlag, enum.ReprEnum),
@@ -38,68 +22,19 @@ _HOOKS = (
 )
 
 
-def reference_to_model(cls: type, origin: type, arguments: tuple[Any, ...]) -> str:
-    """Return the reference to a class that is a generic model with its arguments.
+def is_made_without_code(origin: Any, arguments: tuple[Any, ...]) -> bool:
+    """Tell that pydantic makes the class of a generic model and its arguments without calling code of the program's.
 
-    Raises:
-        Refused: it, or a type among the arguments, does not lead back to the class.
+    Args:
+        origin: the generic model.
+        arguments: the types that it is to be given.
     """
-    text = text_of([spec_of(each) for each in arguments])
-    ref = f"{reference_to(origin)}{text}"
-    # Page[K][int] is another class than Page[int], of the same name.
-    if _found.get((origin, text)) is not cls and find_model(ref) is not cls:
-        raise Refused("there is another class of the same generic model and arguments")
-    return ref
-
-
-def find_model(ref: str) -> type | None:
-    """Return the class of such a reference, None if it is not there and cannot be made."""
-    origin_ref, bracket, rest = ref.partition("[")
-    origin = find_class(origin_ref)
-    if origin is None or type(attribute(origin, "__pydantic_generic_metadata__")) is not dict:
-        return None
-    text = bracket + rest
-    found = _found.get((origin, text))
-    if found is None:
-        found = _existing(origin, text) or _new(origin, text)
-        if found is not None:
-            _found[origin, text] = found
-    return found
-
-
-def _existing(origin: type, text: str) -> type | None:
-    for each in _subclasses(origin):
-        its_origin, arguments = generic_arguments(each)
-        if its_origin is origin:
-            try:
-                if text_of([spec_of(argument) for argument in arguments]) == text:
-                    return typing.cast("type", each)
-            except Refused:
-                continue
-    return None
-
-
-def _new(origin: Any, text: str) -> type | None:
     # With defer_build, as OpenAI's models have it, pydantic makes the class and looks into no type of its fields.
     deferred = getattr(origin, "model_config", {}).get("defer_build") is True
-    if len(_made) >= _MOST_MADE or not _is_plain(origin, deferred):
-        return None
-    try:
-        arguments = tuple(map(type_of, json.loads(text)))
-    except (DecodeError, ValueError, TypeError, RecursionError):
-        return None
+    if not _is_plain(origin, deferred):
+        return False
     annotations = [info.annotation for info in origin.__pydantic_fields__.values()]
-    if not all(_is_plain_type(each, deferred) for each in (*annotations, *arguments)):
-        return None
-    with _lock:
-        try:
-            made = origin[arguments]
-            if text_of([spec_of(each) for each in generic_arguments(made)[1]]) != text:
-                return None
-        except Exception:  # not as many arguments as it has parameters, or not of their bounds
-            return None
-        _made.append(made)
-    return typing.cast("type", made)
+    return all(_is_plain_type(each, deferred) for each in (*annotations, *arguments))
 
 
 def _is_plain(cls: Any, deferred: bool) -> bool:

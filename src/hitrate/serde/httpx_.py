@@ -7,7 +7,8 @@ from typing import Any
 from httpx import Headers
 
 from hitrate.errors import DecodeError
-from hitrate.serde.registry import Form, Refused, register_classes
+from hitrate.serde.forms import Form
+from hitrate.serde.registry import Refused, register_classes
 
 # The encodings that httpx finds by itself. Any other could import a codec because stored data names it.
 _ENCODINGS = frozenset({"ascii", "us-ascii", "utf-8", "utf8", "iso-8859-1", "latin-1", "latin1"})

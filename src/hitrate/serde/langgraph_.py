@@ -5,7 +5,8 @@ from __future__ import annotations
 from langgraph.types import Send
 
 from hitrate.serde.dataclasses_ import plain_form
-from hitrate.serde.registry import Form, register_classes
+from hitrate.serde.forms import Form
+from hitrate.serde.registry import register_classes
 
 
 def _form(cls: type) -> Form | None:

@@ -9,7 +9,7 @@ from typing import Any
 from ormsgpack import packb, unpackb
 
 from hitrate.errors import DecodeError
-from hitrate.serde.classes import CLASS, Classes
+from hitrate.serde.instances import CLASS, Classes
 from hitrate.serde.packing import decode_error, packer, unpacker
 from hitrate.serde.registry import DECODERS, ENCODERS, Decode, Refused, Rule, discover, load_core, rule_of
 from hitrate.serde.rewriting import rewrite

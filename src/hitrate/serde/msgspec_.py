@@ -9,7 +9,8 @@ import msgspec
 
 from hitrate.errors import DecodeError
 from hitrate.serde.classes import ancestry, attribute, describe
-from hitrate.serde.registry import Form, Hook, Pack, Refused, register, register_classes
+from hitrate.serde.forms import Form
+from hitrate.serde.registry import Hook, Pack, Refused, register, register_classes
 
 MSGSPEC = 68
 

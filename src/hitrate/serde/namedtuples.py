@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 from hitrate.serde.classes import ancestry, attribute
-from hitrate.serde.registry import Form, Refused, listed, register_classes
+from hitrate.serde.forms import Form
+from hitrate.serde.registry import Refused, listed, register_classes
 
 
 def _form(cls: type) -> Form | None:

@@ -17,8 +17,8 @@ import ormsgpack
 from ormsgpack import Ext, packb, unpackb
 
 from hitrate.errors import DecodeError
-from hitrate.serde.classes import CLASS, Classes
 from hitrate.serde.depth import DOCUMENTS, FREE, LARGE, SMALL, is_shallow
+from hitrate.serde.instances import CLASS, Classes
 from hitrate.serde.registry import Decode, Hook, Pack, Refused, Rule
 
 OPTION = (

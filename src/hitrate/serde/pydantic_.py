@@ -12,7 +12,8 @@ from hitrate.errors import DecodeError
 from hitrate.serde.attributes import Declared, check_names
 from hitrate.serde.classes import ancestry, describe
 from hitrate.serde.dataclasses_ import plain_form
-from hitrate.serde.registry import Form, Refused, listed, register_classes
+from hitrate.serde.forms import Form
+from hitrate.serde.registry import Refused, listed, register_classes
 
 _STATE = vars(BaseModel)
 _SLOTS = ("__pydantic_fields_set__", "__pydantic_extra__", "__pydantic_private__")

@@ -11,9 +11,12 @@ import logging
 import sys
 from collections.abc import Callable, Iterable
 from importlib import import_module
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 from hitrate.errors import DecodeError
+
+if TYPE_CHECKING:
+    from hitrate.serde.forms import Form
 
 UNKNOWN = "no exact encoding is known for it (hitrate.serde.register teaches one for a class of your own)"
 
@@ -38,44 +41,6 @@ Rule = tuple[int, Encode]
 
 class Refused(Exception):
     """An encoder cannot store this object exactly; the slow path turns it into a ``SerializationError`` with a path."""
-
-
-class Form:
-    """How instances of one user class are written and restored.
-
-    Args:
-        cls: the class.
-        fields: its family, the names of its fields and what is known of their types; a stored entry with another list
-            is not restored.
-        dump: returns the state of an instance as a list that begins with the class's mark.
-        restore: makes an instance of the state without running any code of the class.
-        again: as ``restore``, for a state of ``dump`` in this process, which need not be checked.
-        open: whether ``types=`` leaves it alone, because it is no user's class.
-    """
-
-    __slots__ = ("again", "cls", "dump", "family", "mark", "open", "restore")
-
-    def __init__(
-        self,
-        cls: type,
-        fields: list[str],
-        dump: Callable[[Any, str], list[Any]],
-        restore: Callable[[list[Any]], Any],
-        *,
-        again: Callable[[list[Any]], Any] | None = None,
-        open: bool = False,
-    ) -> None:
-        from hitrate.serde.classes import attribute, fingerprint_of, reference_to
-
-        if attribute(cls, "__del__") is not None:
-            raise Refused("its __del__ would run for whatever was stored in its name")
-        self.cls = cls
-        self.family = fields[0]
-        self.mark = f"{reference_to(cls)}#{fingerprint_of(fields)}"
-        self.dump = dump
-        self.restore = restore
-        self.again = again or restore
-        self.open = open
 
 
 ENCODERS: dict[type, Rule] = {}

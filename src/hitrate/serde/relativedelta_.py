@@ -9,7 +9,8 @@ from dateutil import relativedelta as module
 
 from hitrate.serde.classes import ancestry
 from hitrate.serde.dataclasses_ import checked, plain_form
-from hitrate.serde.registry import Form, register_classes
+from hitrate.serde.forms import Form
+from hitrate.serde.registry import register_classes
 
 _Weekday: Any = module.weekday
 _RELATIVE = ("years", "months", "days", "leapdays", "hours", "minutes", "seconds", "microseconds")

@@ -9,7 +9,8 @@ from langgraph.store.base import Item
 
 from hitrate.serde.classes import ancestry
 from hitrate.serde.dataclasses_ import checked, plain_form
-from hitrate.serde.registry import Form, register_classes
+from hitrate.serde.forms import Form
+from hitrate.serde.registry import register_classes
 
 
 def _form(cls: type) -> Form | None:

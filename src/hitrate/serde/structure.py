@@ -10,8 +10,8 @@ from typing import Any
 from ormsgpack import unpackb
 
 from hitrate.errors import DecodeError
-from hitrate.serde.classes import CLASS
 from hitrate.serde.depth import is_shallow
+from hitrate.serde.instances import CLASS
 from hitrate.serde.registry import DECODERS, Hook, load_core
 from hitrate.serde.taught import TAUGHT
 

@@ -19,7 +19,8 @@ from uuid import UUID
 from hitrate.errors import DecodeError
 from hitrate.serde.attributes import Attributes, Declared, base_of, declared_names, described_fields
 from hitrate.serde.classes import ancestry
-from hitrate.serde.registry import Form, register_classes
+from hitrate.serde.forms import Form
+from hitrate.serde.registry import register_classes
 from hitrate.serde.set_by_init import always_set
 
 Make = Callable[[type, Any], Any]

@@ -14,7 +14,8 @@ from pydantic_core import MultiHostUrl, TzInfo, Url
 from hitrate.errors import DecodeError
 from hitrate.serde.attributes import Attributes
 from hitrate.serde.classes import ancestry, attribute
-from hitrate.serde.registry import Form, Hook, Pack, Refused, register, register_classes
+from hitrate.serde.forms import Form
+from hitrate.serde.registry import Hook, Pack, Refused, register, register_classes
 
 ZONE = 46
 URL = 47

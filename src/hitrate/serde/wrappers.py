@@ -16,7 +16,8 @@ from hitrate.errors import DecodeError
 from hitrate.serde.attributes import check_names
 from hitrate.serde.classes import ancestry
 from hitrate.serde.dataclasses_ import checked, plain_form
-from hitrate.serde.registry import INNER, Form, Hook, Pack, Refused, listed, register, register_classes
+from hitrate.serde.forms import Form
+from hitrate.serde.registry import INNER, Hook, Pack, Refused, listed, register, register_classes
 
 PROXY = 11
 MACHINE_ARRAY = 12

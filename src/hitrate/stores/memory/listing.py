@@ -5,12 +5,14 @@ A place is a namespace's dict and a key. To copy those of 100,000 entries takes 
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from hitrate.stores.base import Listed, Page
 from hitrate.stores.memory.space import CREATED, EXPIRY, SECONDS, SIZE, Space
-from hitrate.stores.memory.store import MemoryStore
 from hitrate.stores.oldest_first import OldestFirst
+
+if TYPE_CHECKING:
+    from hitrate.stores.memory.store import MemoryStore
 
 _SETTLED_AT_ONCE = 256
 _GATHERED_AT_ONCE = 1024
