@@ -143,7 +143,33 @@ class Watch:
             return "expired"
         return "never there" if fate is None else "gone"
 
-    # Reads
+    # Calls
+
+    def called(
+        self, method: str, given: Any, result: Any, notes: Notes, seconds: float, error: Exception | None
+    ) -> Plan[None]:
+        """Tell of a call of a method, as a plan.
+
+        Args:
+            method: its name.
+            given: its argument.
+            result: what it returned.
+            notes: what became known meanwhile.
+            seconds: how long it took.
+            error: what it raised. Told is only what a ``set`` came upon, and not that it was called wrongly.
+        """
+        if method == "set" and (error is None or notes.problems or isinstance(error, StoreError)):
+            self.wrote(given, notes, seconds, error)
+        elif error is not None:
+            return
+        elif method == "get":
+            yield from self.read(given, result, notes, seconds)
+        elif method == "delete":
+            self.deleted(given, notes, seconds)
+        elif method == "clear":
+            self.cleared(given, notes, seconds)
+        elif method == "clear_under":
+            self.cleared_under(given, notes, seconds)
 
     def read(self, keys: Sequence[FullKey], found: Collection[FullKey], notes: Notes, seconds: float) -> Plan[None]:
         """Tell of a read, as a plan: whether what was missed had expired is asked of the store."""
@@ -263,6 +289,9 @@ class Watch:
 # The methods that tell
 
 
+_METHODS = ("get", "set", "delete", "clear", "clear_under")
+
+
 def watch(cache: Any, hook: Hook | None) -> None:
     """Have a cache call a hook with its events; None for no hook.
 
@@ -272,8 +301,9 @@ def watch(cache: Any, hook: Hook | None) -> None:
     if hook is not None and not callable(hook):
         raise TypeError(f"events is a function that takes an Event, or None, not {hook!r}")
     own = vars(cache)
+    methods = [(name, method, waits) for method in _METHODS for name, waits in ((method, False), (f"a{method}", True))]
     if "_watch" in own:
-        for name in (*_METHODS, "_cannot_store", "_entry_failed"):
+        for name in (*(name for name, _, _ in methods), "_cannot_store", "_entry_failed"):
             own.pop(name, None)
         vars(cache._failsafe).pop("failed", None)
         cache._watch_store(None)
@@ -282,8 +312,8 @@ def watch(cache: Any, hook: Hook | None) -> None:
         return
     its_watch = Watch(cache, hook)
     own["_watch"] = its_watch
-    for name, wrap in _METHODS.items():
-        own[name] = wrap(its_watch, getattr(cache, name))
+    for name, method, waits in methods:
+        own[name] = _telling(its_watch, method, getattr(cache, name), waits=waits)
     for name in ("_cannot_store", "_entry_failed"):
         own[name] = _noting_problems(getattr(cache, name))
     vars(cache._failsafe)["failed"] = _noting_failures(cache._failsafe.failed)
@@ -347,111 +377,38 @@ def _listed(keys: Any) -> Any:
     return list(keys) if isinstance(keys, Iterable) and not isinstance(keys, (str, bytes, tuple, list)) else keys
 
 
-def _get(its_watch: Watch, original: Callable[..., Any]) -> Callable[..., Any]:
+def _telling(its_watch: Watch, method: str, original: Callable[..., Any], *, waits: bool) -> Callable[..., Any]:
+    """Return a method of the cache that tells of its calls.
+
+    Args:
+        its_watch: tells of them.
+        method: the name of the method, of an async one that of the sync one.
+        original: the method itself.
+        waits: whether it is an async one. What it does when it is called, and not when it is awaited, is done then.
+    """
+
     @wraps(original)
-    def get(*args: Any, **kwargs: Any) -> Any:
-        keys = _listed(_argument(original, args, kwargs))
+    def call(*args: Any, **kwargs: Any) -> Any:
+        given = _argument(original, args, kwargs)
+        given = given if method == "set" else _listed(given)
         notes, began = Notes(), perf_counter()
-        found = _within(notes, original, keys)
-        carry_out(its_watch.read(keys, found, notes, perf_counter() - began))
-        return found
-
-    return get
-
-
-def _aget(its_watch: Watch, original: Callable[..., Any]) -> Callable[..., Any]:
-    @wraps(original)
-    def aget(*args: Any, **kwargs: Any) -> Any:
-        keys = _listed(_argument(original, args, kwargs))
-        notes, began = Notes(), perf_counter()
-        return finish(keys, _within(notes, original, keys), notes, began)
-
-    async def finish(keys: Any, coroutine: Any, notes: Notes, began: float) -> Any:
-        found = await _awaited(notes, coroutine)
-        await acarry_out(its_watch.read(keys, found, notes, perf_counter() - began))
-        return found
-
-    return aget
-
-
-def _set(its_watch: Watch, original: Callable[..., Any]) -> Callable[..., Any]:
-    @wraps(original)
-    def set(*args: Any, **kwargs: Any) -> None:
-        pairs = _argument(original, args, kwargs)
-        notes, began = Notes(), perf_counter()
+        if waits:
+            return finish(given, _within(notes, original, given), notes, began)
         try:
-            _within(notes, original, pairs)
+            result = _within(notes, original, given)
         except Exception as error:
-            if notes.problems or isinstance(error, StoreError):
-                its_watch.wrote(pairs, notes, perf_counter() - began, error)
+            carry_out(its_watch.called(method, given, None, notes, perf_counter() - began, error))
             raise
-        its_watch.wrote(pairs, notes, perf_counter() - began, None)
+        carry_out(its_watch.called(method, given, result, notes, perf_counter() - began, None))
+        return result
 
-    return set
-
-
-def _aset(its_watch: Watch, original: Callable[..., Any]) -> Callable[..., Any]:
-    @wraps(original)
-    def aset(*args: Any, **kwargs: Any) -> Any:
-        pairs = _argument(original, args, kwargs)
-        notes, began = Notes(), perf_counter()
-        return finish(pairs, _within(notes, original, pairs), notes, began)
-
-    async def finish(pairs: Any, coroutine: Any, notes: Notes, began: float) -> None:
+    async def finish(given: Any, coroutine: Awaitable[Any], notes: Notes, began: float) -> Any:
         try:
-            await _awaited(notes, coroutine)
+            result = await _awaited(notes, coroutine)
         except Exception as error:
-            if notes.problems or isinstance(error, StoreError):
-                its_watch.wrote(pairs, notes, perf_counter() - began, error)
+            await acarry_out(its_watch.called(method, given, None, notes, perf_counter() - began, error))
             raise
-        its_watch.wrote(pairs, notes, perf_counter() - began, None)
+        await acarry_out(its_watch.called(method, given, result, notes, perf_counter() - began, None))
+        return result
 
-    return aset
-
-
-def _changing(tell: Callable[[Watch, Any, Notes, float], None]) -> Callable[..., Any]:
-    """Return what makes a method that removes tell of it."""
-
-    def wrap(its_watch: Watch, original: Callable[..., Any]) -> Callable[..., Any]:
-        @wraps(original)
-        def change(*args: Any, **kwargs: Any) -> Any:
-            what = _listed(_argument(original, args, kwargs))
-            notes, began = Notes(), perf_counter()
-            removed = _within(notes, original, what)
-            tell(its_watch, what, notes, perf_counter() - began)
-            return removed
-
-        return change
-
-    return wrap
-
-
-def _achanging(tell: Callable[[Watch, Any, Notes, float], None]) -> Callable[..., Any]:
-    """Return what makes a coroutine function that removes tell of it."""
-
-    def wrap(its_watch: Watch, original: Callable[..., Any]) -> Callable[..., Any]:
-        @wraps(original)
-        async def change(*args: Any, **kwargs: Any) -> Any:
-            what = _listed(_argument(original, args, kwargs))
-            notes, began = Notes(), perf_counter()
-            removed = await _awaited(notes, original(what))
-            tell(its_watch, what, notes, perf_counter() - began)
-            return removed
-
-        return change
-
-    return wrap
-
-
-_METHODS: dict[str, Callable[[Watch, Callable[..., Any]], Callable[..., Any]]] = {
-    "get": _get,
-    "aget": _aget,
-    "set": _set,
-    "aset": _aset,
-    "delete": _changing(Watch.deleted),
-    "adelete": _achanging(Watch.deleted),
-    "clear": _changing(Watch.cleared),
-    "aclear": _achanging(Watch.cleared),
-    "clear_under": _changing(Watch.cleared_under),
-    "aclear_under": _achanging(Watch.cleared_under),
-}
+    return call

@@ -17,6 +17,15 @@ from typing import Any
 _OWN_CALLS = ("cache_info", "clear", "get", "invalidate", "key_for", "refresh")
 
 
+def _of_function(name: str) -> Any:
+    return property(lambda wrapper: getattr(wrapper._as_function, name))
+
+
+def _with_object(name: str) -> Any:
+    """Return a method that calls that of the function, with the object that it is bound to."""
+    return lambda method, /, *args, **kwargs: getattr(method.__func__, name)(method.__self__, *args, **kwargs)
+
+
 class FunctionWrapper:
     """Passes for the function that it wraps: for ``inspect``, ``help`` and hosts that ask what they were given.
 
@@ -54,30 +63,12 @@ class FunctionWrapper:
         raise TypeError("the class of a cached function cannot be set")
 
     # What a function has. An object that can be called lacks it; its place is taken by what our __call__ has.
-
-    @property
-    def __code__(self) -> Any:
-        return self._as_function.__code__
-
-    @property
-    def __globals__(self) -> Any:
-        return self._as_function.__globals__
-
-    @property
-    def __builtins__(self) -> Any:
-        return self._as_function.__builtins__
-
-    @property
-    def __closure__(self) -> Any:
-        return self._as_function.__closure__
-
-    @property
-    def __defaults__(self) -> Any:
-        return self._as_function.__defaults__
-
-    @property
-    def __kwdefaults__(self) -> Any:
-        return self._as_function.__kwdefaults__
+    __code__ = _of_function("__code__")
+    __globals__ = _of_function("__globals__")
+    __builtins__ = _of_function("__builtins__")
+    __closure__ = _of_function("__closure__")
+    __defaults__ = _of_function("__defaults__")
+    __kwdefaults__ = _of_function("__kwdefaults__")
 
     @property
     def _as_function(self) -> Any:
@@ -145,17 +136,10 @@ class BoundMethod:  # without a docstring here: it shows that of its function
     def __call__(self, *args, **kwargs):  # type: ignore[no-untyped-def]  # as above
         return self.__func__(self.__self__, *args, **kwargs)
 
-    def get(self, *args: Any, **kwargs: Any) -> Any:
-        return self.__func__.get(self.__self__, *args, **kwargs)
-
-    def refresh(self, *args: Any, **kwargs: Any) -> Any:
-        return self.__func__.refresh(self.__self__, *args, **kwargs)
-
-    def invalidate(self, *args: Any, **kwargs: Any) -> Any:
-        return self.__func__.invalidate(self.__self__, *args, **kwargs)
-
-    def key_for(self, *args: Any, **kwargs: Any) -> Any:
-        return self.__func__.key_for(self.__self__, *args, **kwargs)
+    get = _with_object("get")
+    refresh = _with_object("refresh")
+    invalidate = _with_object("invalidate")
+    key_for = _with_object("key_for")
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self.__func__, name)

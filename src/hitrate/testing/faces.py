@@ -3,130 +3,89 @@
 from __future__ import annotations
 
 import asyncio
+from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from typing import Any, Protocol
+from typing import Any
 
 from hitrate.base import FullKey, Namespace
 
 Pairs = Mapping[FullKey, tuple[Any, float | None]]
 
 
-class Driver(Protocol):
-    """A cache driven through one of its faces. ``raw`` is the cache itself."""
+class Driver(ABC):
+    """A cache driven through one of its faces.
 
-    raw: Any
-
-    def get(self, keys: Sequence[FullKey]) -> dict[FullKey, Any]:
-        """Call ``get`` or ``aget``."""
-        ...
-
-    def set(self, pairs: Pairs) -> None:
-        """Call ``set`` or ``aset``."""
-        ...
-
-    def clear(self, namespaces: Sequence[Namespace] | None = None) -> None:
-        """Call ``clear`` or ``aclear``."""
-        ...
-
-    def clear_under(self, prefix: Namespace) -> None:
-        """Call ``clear_under`` or ``aclear_under``."""
-        ...
-
-    def delete(self, keys: Sequence[FullKey]) -> int | None:
-        """Call ``delete`` or ``adelete``."""
-        ...
-
-    def entries(self, under: Namespace = ()) -> list[Any]:
-        """All that ``entries`` or ``aentries`` yields."""
-        ...
-
-    def namespaces(self, under: Namespace = ()) -> list[Any]:
-        """All that ``namespaces`` or ``anamespaces`` yields."""
-        ...
-
-    def close(self) -> None:
-        """Call ``close`` or ``aclose``."""
-        ...
-
-
-class SyncDriver:
-    """A cache driven through its plain methods."""
+    Args:
+        raw: the cache itself.
+    """
 
     def __init__(self, raw: Any) -> None:
         self.raw = raw
 
+    @abstractmethod
+    def _call(self, method: str, *arguments: object) -> Any:
+        """Call a method of this face, by the name of the sync one."""
+
+    @abstractmethod
+    def _all(self, method: str, under: Namespace) -> list[Any]:
+        """All that a method of this face yields."""
+
     def get(self, keys: Sequence[FullKey]) -> dict[FullKey, Any]:
-        found: dict[FullKey, Any] = self.raw.get(keys)
+        found: dict[FullKey, Any] = self._call("get", keys)
         return found
 
     def set(self, pairs: Pairs) -> None:
-        self.raw.set(pairs)
+        self._call("set", pairs)
 
     def clear(self, namespaces: Sequence[Namespace] | None = None) -> None:
-        self.raw.clear(namespaces)
+        self._call("clear", namespaces)
 
     def clear_under(self, prefix: Namespace) -> None:
-        self.raw.clear_under(prefix)
+        self._call("clear_under", prefix)
 
     def delete(self, keys: Sequence[FullKey]) -> int | None:
-        removed: int | None = self.raw.delete(keys)
+        removed: int | None = self._call("delete", keys)
         return removed
 
     def entries(self, under: Namespace = ()) -> list[Any]:
-        return list(self.raw.entries(under))
+        return self._all("entries", under)
 
     def namespaces(self, under: Namespace = ()) -> list[Any]:
-        return list(self.raw.namespaces(under))
+        return self._all("namespaces", under)
 
     def close(self) -> None:
-        self.raw.close()
+        self._call("close")
 
 
-class AsyncDriver:
+class SyncDriver(Driver):
+    """A cache driven through its plain methods."""
+
+    def _call(self, method: str, *arguments: object) -> Any:
+        return getattr(self.raw, method)(*arguments)
+
+    def _all(self, method: str, under: Namespace) -> list[Any]:
+        return list(self._call(method, under))
+
+
+class AsyncDriver(Driver):
     """A cache driven through its ``async`` methods, all on the event loop of one runner."""
 
     def __init__(self, raw: Any, runner: asyncio.Runner) -> None:
-        self.raw = raw
+        super().__init__(raw)
         self._runner = runner
 
     def _call(self, method: str, *arguments: object) -> Any:
         async def call() -> Any:
-            return await getattr(self.raw, method)(*arguments)
+            return await getattr(self.raw, f"a{method}")(*arguments)
 
         return self._runner.run(call())
 
-    def get(self, keys: Sequence[FullKey]) -> dict[FullKey, Any]:
-        found: dict[FullKey, Any] = self._call("aget", keys)
-        return found
-
-    def set(self, pairs: Pairs) -> None:
-        self._call("aset", pairs)
-
-    def clear(self, namespaces: Sequence[Namespace] | None = None) -> None:
-        self._call("aclear", namespaces)
-
-    def clear_under(self, prefix: Namespace) -> None:
-        self._call("aclear_under", prefix)
-
-    def delete(self, keys: Sequence[FullKey]) -> int | None:
-        removed: int | None = self._call("adelete", keys)
-        return removed
-
     def _all(self, method: str, under: Namespace) -> list[Any]:
         async def listed() -> list[Any]:
-            return [each async for each in getattr(self.raw, method)(under)]
+            return [each async for each in getattr(self.raw, f"a{method}")(under)]
 
         return self._runner.run(listed())
-
-    def entries(self, under: Namespace = ()) -> list[Any]:
-        return self._all("aentries", under)
-
-    def namespaces(self, under: Namespace = ()) -> list[Any]:
-        return self._all("anamespaces", under)
-
-    def close(self) -> None:
-        self._call("aclose")
 
 
 class Face:
