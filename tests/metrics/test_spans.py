@@ -201,3 +201,14 @@ def test_a_cache_that_withholds_is_traced_and_serves_again(
     assert cache.get([KEY]) == {KEY: 2}
     assert "write" in tracing.names()
     cache.close()
+
+
+def test_the_store_behind_spans_tells_events_what_it_evicted(tracing: Tracing, tmp_path: Path) -> None:
+    told: list[Any] = []
+    with SqliteCache[Any](tmp_path / "c.db", max_entries=1) as cache:
+        tracing.watch(cache)
+        cache.events = told.append
+        cache.set({KEY: (1, None)})
+        cache.set({OTHER: (2, None)})
+        cache.get([KEY])
+    assert (told[-1].result, told[-1].why) == ("miss", "evicted")

@@ -7,7 +7,7 @@ the backend gets its span when it has returned, for only then is it known whethe
 from __future__ import annotations
 
 import time
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from itertools import islice
 from typing import TYPE_CHECKING, Any
 
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
     from hitrate.compute.flights import Flight
     from hitrate.compute.leading import Computed, Work
-    from hitrate.stores.base import Changes, Found, Page, Store
+    from hitrate.stores.base import Found, Store
 
 _KEYS_TOLD = 16
 """Keys that one span tells of at most, where they are asked for."""
@@ -157,71 +157,50 @@ class BackendCall:
         return waits
 
 
+def _traced(
+    what: str, *, has_keys: bool = True, note: Callable[[BackendCall, Any], Any] = lambda call, result: result
+) -> tuple[Any, Any]:
+    """Return the sync and the async method of an operation, each call of which is a span.
+
+    Args:
+        what: the operation.
+        has_keys: whether its first argument is keys, or a dict by them.
+        note: notes in the span what it returned, and returns that.
+    """
+
+    def call(self: TracedStore, *arguments: Any) -> Any:
+        with self._spans.call(what, arguments[0] if has_keys else ()) as span:
+            return note(span, getattr(self._store, what)(*arguments))
+
+    async def acall(self: TracedStore, *arguments: Any) -> Any:
+        with self._spans.call(what, arguments[0] if has_keys else ()) as span:
+            return note(span, await getattr(self._store, f"a{what}")(*arguments))
+
+    return call, acall
+
+
 class TracedStore:
     """A store whose calls are spans, reads that find everything excepted. All else is the store's own."""
 
+    _store: Store
+    _spans: Spans
+
     def __init__(self, store: Store, spans: Spans) -> None:
-        self._store = store
-        self._spans = spans
+        vars(self).update(_store=store, _spans=spans)
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._store, name)
 
-    def get(self, keys: Sequence[EncodedKey]) -> Sequence[Found]:
-        with self._spans.call("get", keys) as call:
-            return call.found(self._store.get(keys))
+    def __setattr__(self, name: str, value: Any) -> None:
+        setattr(self._store, name, value)
 
-    async def aget(self, keys: Sequence[EncodedKey]) -> Sequence[Found]:
-        with self._spans.call("get", keys) as call:
-            return call.found(await self._store.aget(keys))
-
-    def write(self, changes: Changes) -> int:
-        with self._spans.call("write", changes):
-            return self._store.write(changes)
-
-    async def awrite(self, changes: Changes) -> int:
-        with self._spans.call("write", changes):
-            return await self._store.awrite(changes)
-
-    def clear(self, namespaces: Sequence[bytes] | None) -> None:
-        with self._spans.call("clear"):
-            self._store.clear(namespaces)
-
-    async def aclear(self, namespaces: Sequence[bytes] | None) -> None:
-        with self._spans.call("clear"):
-            await self._store.aclear(namespaces)
-
-    def clear_under(self, prefix: bytes) -> None:
-        with self._spans.call("clear_under"):
-            self._store.clear_under(prefix)
-
-    async def aclear_under(self, prefix: bytes) -> None:
-        with self._spans.call("clear_under"):
-            await self._store.aclear_under(prefix)
-
-    def lease(self, keys: Sequence[EncodedKey], token: bytes, seconds: float) -> Sequence[float]:
-        with self._spans.call("lease", keys) as call:
-            return call.granted(self._store.lease(keys, token, seconds))
-
-    async def alease(self, keys: Sequence[EncodedKey], token: bytes, seconds: float) -> Sequence[float]:
-        with self._spans.call("lease", keys) as call:
-            return call.granted(await self._store.alease(keys, token, seconds))
-
-    def settle(self, results: Changes, token: bytes) -> Collection[EncodedKey]:
-        with self._spans.call("settle", results):
-            return self._store.settle(results, token)
-
-    async def asettle(self, results: Changes, token: bytes) -> Collection[EncodedKey]:
-        with self._spans.call("settle", results):
-            return await self._store.asettle(results, token)
-
-    def list_page(self, under: bytes, after: Any, limit: int) -> Page:
-        with self._spans.call("list_page"):
-            return self._store.list_page(under, after, limit)
-
-    async def alist_page(self, under: bytes, after: Any, limit: int) -> Page:
-        with self._spans.call("list_page"):
-            return await self._store.alist_page(under, after, limit)
+    get, aget = _traced("get", note=BackendCall.found)
+    write, awrite = _traced("write")
+    clear, aclear = _traced("clear", has_keys=False)
+    clear_under, aclear_under = _traced("clear_under", has_keys=False)
+    lease, alease = _traced("lease", note=BackendCall.granted)
+    settle, asettle = _traced("settle")
+    list_page, alist_page = _traced("list_page", has_keys=False)
 
 
 def _decoded(key: EncodedKey) -> FullKey:
