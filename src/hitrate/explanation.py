@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, fields, is_dataclass
 from typing import Any, Literal
 
 from hitrate.base import FullKey, Namespace
@@ -103,37 +103,7 @@ class Explanation:
 
     def to_dict(self) -> dict[str, Any]:
         """Return all of it as dicts, lists and texts, for ``json.dumps``."""
-        return {
-            "cache": self.cache,
-            "function": self.function,
-            "namespace": list(self.namespace),
-            "key": self.key,
-            "is_hit": self.is_hit,
-            "state": self.state,
-            "detail": self.detail,
-            "tier": self.tier,
-            "entry": None if self.entry is None else {**self.entry._asdict(), "namespace": list(self.namespace)},
-            "parts": [each._asdict() for each in self.parts],
-            "nearest": [
-                {
-                    "namespace": list(near.namespace),
-                    "key": near.key,
-                    "differences": [
-                        {
-                            "name": each.name,
-                            "here": None if each.here is None else each.here._asdict(),
-                            "there": None if each.there is None else each.there._asdict(),
-                        }
-                        for each in near.differences
-                    ],
-                }
-                for near in self.nearest
-            ],
-            "entries": self.entries,
-            "unknown": self.unknown,
-            "is_complete": self.is_complete,
-            "notes": list(self.notes),
-        }
+        return {**_as_json(self), "is_hit": self.is_hit}
 
     def __str__(self) -> str:
         return "\n".join(self._lines())
@@ -160,6 +130,14 @@ class Explanation:
             for difference in near.differences:
                 yield f"    {_told(difference)}"
         yield from self.notes
+
+
+def _as_json(value: Any) -> Any:
+    if is_dataclass(value):
+        return {each.name: _as_json(getattr(value, each.name)) for each in fields(value)}
+    if isinstance(value, (Part, EntryInfo)):
+        return {name: _as_json(each) for name, each in value._asdict().items()}
+    return [_as_json(each) for each in value] if isinstance(value, tuple) else value
 
 
 def _told(difference: Difference) -> str:

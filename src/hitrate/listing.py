@@ -11,6 +11,7 @@ from typing import Any
 from hitrate.base import FullKey, Namespace
 from hitrate.entry_info import EntryInfo, NamespaceInfo
 from hitrate.errors import StoreError
+from hitrate.plans import Plan, acarry_out, carry_out
 from hitrate.stores.base import Page, Store
 
 _PAGE = 500
@@ -44,19 +45,19 @@ class Listing:
 
     def entries(self) -> Iterator[EntryInfo]:
         """Yield the entries."""
-        while (page := self._next()) is not None:
+        while (page := carry_out(self._next())) is not None:
             yield from self._infos(page)
 
     async def aentries(self) -> AsyncIterator[EntryInfo]:
         """Yield the entries without blocking the event loop."""
-        while (page := await self._anext()) is not None:
+        while (page := await acarry_out(self._next())) is not None:
             for info in self._infos(page):
                 yield info
 
     def namespaces(self) -> Iterator[NamespaceInfo]:
         """Yield the namespaces that hold something, by their first entry, when all entries have been looked at."""
         found: dict[Namespace, _Sums] = {}
-        while (page := self._next()) is not None:
+        while (page := carry_out(self._next())) is not None:
             self._count(page, found)
         for namespace, sums in found.items():
             yield sums.info(namespace)
@@ -64,28 +65,17 @@ class Listing:
     async def anamespaces(self) -> AsyncIterator[NamespaceInfo]:
         """Yield the namespaces that hold something without blocking the event loop."""
         found: dict[Namespace, _Sums] = {}
-        while (page := await self._anext()) is not None:
+        while (page := await acarry_out(self._next())) is not None:
             self._count(page, found)
         for namespace, sums in found.items():
             yield sums.info(namespace)
 
-    def _next(self) -> Page | None:
+    def _next(self) -> Plan[Page | None]:
         """Return the next page; None if there is none."""
         if self._after is None:
             return None
         try:
-            page = self._store().list_page(self._under, self._place, _PAGE)
-        except StoreError as error:
-            self._failed("listing", error)
-            return None
-        self._after = page.after
-        return page
-
-    async def _anext(self) -> Page | None:
-        if self._after is None:
-            return None
-        try:
-            page = await self._store().alist_page(self._under, self._place, _PAGE)
+            page: Page = yield self._store(), "list_page", self._under, self._place, _PAGE
         except StoreError as error:
             self._failed("listing", error)
             return None

@@ -16,7 +16,6 @@ from hitrate.cli.exits import MISUSE, NOT_SO, Failure
 from hitrate.cli.printing import print_json, size
 from hitrate.cli.progress import progress
 from hitrate.entry_info import EntryInfo
-from hitrate.tidying import count_expired, remove_expired
 
 
 class Choice(NamedTuple):
@@ -100,7 +99,7 @@ def clear_command(
     choice = Choice(namespace if under is None else under, namespace is not None, older_than, larger_than)
     with reading(url) as cache:
         where = named(cache)
-        entries, taken = (count_expired(cache), 0) if expired else _count(cache, choice)
+        entries, taken = (cache._open_store().count_expired(), 0) if expired else _count(cache, choice)
     what = f"{entries} entries that have expired" if expired else f"{entries} entries {choice.described()}"
     if dry_run:
         _tell(json_, f"would remove {what}" + ("" if expired else f" ({size(taken)})"), entries, dry_run=True)
@@ -136,7 +135,7 @@ def _total(cache: Cache, choice: Choice) -> int | None:
 def _remove_expired(cache: Cache) -> int:
     with progress("removing") as shown:
         shown.show()
-        return remove_expired(cache)
+        return cache._open_store().remove_expired()
 
 
 def _clear(cache: Cache, choice: Choice, counted: int) -> int:

@@ -12,7 +12,6 @@ from hitrate.cli.caches import changing, reading
 from hitrate.cli.exits import NOT_SO, Failure
 from hitrate.cli.printing import one_line, print_json, size
 from hitrate.cli.progress import progress
-from hitrate.tidying import compact
 
 
 @click.command("check")
@@ -52,7 +51,7 @@ def compact_command(url: str, json_: bool) -> None:
         before = cache.stats().disk_bytes
         with progress("compacting") as shown:
             shown.show()
-            compacted = compact(cache)
+            compacted = cache._open_store().compact()
         if not compacted:
             raise Failure("only a cache in a file has room to give back; a server does that by itself", NOT_SO)
     with reading(url) as cache:

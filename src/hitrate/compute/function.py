@@ -10,9 +10,8 @@ from typing import TYPE_CHECKING, Any
 from hitrate import runs
 from hitrate.base import TTL, FullKey, Namespace
 from hitrate.cache import _MISS
-from hitrate.compute.bound_classes import BoundClasses
 from hitrate.compute.cache import ComputingCache
-from hitrate.compute.call_keys import ContentKeys, OwnKeys
+from hitrate.compute.call_keys import BoundClasses, ContentKeys, OwnKeys
 from hitrate.compute.identity import identity_of, name_of, namespace_of, register_cached
 from hitrate.compute.terms import Terms, agreed
 from hitrate.compute.wrapper import FunctionWrapper

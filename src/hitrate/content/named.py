@@ -25,16 +25,12 @@ _HOMES_OF_ALIASES = ("types", "typing", "collections.abc", "_collections_abc")
 def rule_for(cls: type) -> Callable[[Any, Pack], Any] | None:
     """Return how the instances of a class are written if they count by their name."""
     if issubclass(cls, (logging.Logger, logging.LoggerAdapter)):
-        return _logger
+        return lambda logger, pack: named("logger", logger.name)
     if cls is types.UnionType or (cls.__module__ in _HOMES_OF_ALIASES and cls.__name__.endswith(_ALIASES)):
         return tree_of(_alias)
     if (cls.__module__, cls.__qualname__) == ("pydantic.type_adapter", "TypeAdapter"):
         return tree_of(_type_adapter)
     return None
-
-
-def _logger(logger: Any, pack: Pack) -> Any:
-    return named("logger", logger.name)
 
 
 def _context_variable(variable: contextvars.ContextVar[Any], description: Description) -> Said:
@@ -48,24 +44,10 @@ def _context_variable(variable: contextvars.ContextVar[Any], description: Descri
 
 def _type_variable(variable: Any, description: Description) -> Said:
     values = [(name, getattr(variable, name, None)) for name in ("__bound__", "__constraints__", "__default__")]
-    given = [Piece(name, value, "has as its") for name, value in values if value and not _is_no_default(value)]
+    given = [
+        Piece(name, value, "has as its") for name, value in values if value and type(value).__name__ != "NoDefaultType"
+    ]
     return ["type variable", variable.__name__], f"the type variable {variable.__name__}", given
-
-
-def _is_no_default(value: Any) -> bool:
-    return type(value).__name__ == "NoDefaultType"
-
-
-def _type_alias(alias: Any, description: Description) -> Said:
-    return ["type alias", alias.__name__], f"the type {alias.__name__}", [Piece("of", alias.__value__, "is made")]
-
-
-def _special_form(form: Any, pack: Pack) -> Any:
-    return named("annotation", repr(form))
-
-
-def _forward_reference(reference: typing.ForwardRef, pack: Pack) -> Any:
-    return named("forward reference", reference.__forward_arg__)
 
 
 def _new_type(obj: Any, description: Description) -> Said:
@@ -102,10 +84,6 @@ def _type_adapter(adapter: Any, description: Description) -> Said:
     return ["type adapter"], "the TypeAdapter", parts
 
 
-def _struct(struct_: struct.Struct, description: Description) -> Said:
-    return ["struct", struct_.format], "the Struct", ()
-
-
 def _reference(reference: Any, description: Description) -> Said:
     target = reference()
     if target is None:
@@ -117,12 +95,19 @@ register(contextvars.ContextVar, _context_variable)
 for _type in (typing.TypeVar, typing.ParamSpec, typing.TypeVarTuple):
     register(_type, _type_variable)
 for _form in (typing.Union, typing.Literal, typing.Callable, typing.Tuple, typing.List):  # noqa: UP006 - as they are
-    TREES[type(_form)] = _special_form
-TREES[typing.ForwardRef] = _forward_reference
+    TREES[type(_form)] = lambda form, pack: named("annotation", repr(form))
+TREES[typing.ForwardRef] = lambda reference, pack: named("forward reference", reference.__forward_arg__)
 register(typing.NewType, _new_type)
 register(weakref.ref, _reference)
 register(inspect.Signature, _signature)
-register(struct.Struct, _struct)
+register(struct.Struct, lambda struct_, description: (["struct", struct_.format], "the Struct", ()))
 TREES[type(NotImplemented)] = lambda obj, pack: named("constant", "NotImplemented")
 if hasattr(typing, "TypeAliasType"):  # from Python 3.12
-    register(typing.TypeAliasType, _type_alias)
+    register(
+        typing.TypeAliasType,
+        lambda alias, description: (
+            ["type alias", alias.__name__],
+            f"the type {alias.__name__}",
+            [Piece("of", alias.__value__, "is made")],
+        ),
+    )

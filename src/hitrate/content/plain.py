@@ -26,34 +26,18 @@ def _encode_ordered_dict(obj: OrderedDict[Any, Any], pack: Pack) -> bytes:
     return pack([*chain.from_iterable(obj.items())])
 
 
-def _encode_complex(obj: complex, pack: Pack) -> bytes:
-    return _TWO_DOUBLES.pack(*(NAN if part != part else part for part in (obj.real, obj.imag)))
-
-
 def _encode_decimal(obj: Decimal, pack: Pack) -> bytes:
     if obj.is_nan():
         return b"sNaN" if obj.is_snan() else b"NaN"
     return str(obj).encode()
 
 
-def _encode_uuid(obj: UUID, pack: Pack) -> bytes:
-    # Without is_safe, which tells how the UUID was made.
-    return obj.bytes
-
-
-def _encode_pattern(obj: re.Pattern[Any], pack: Pack) -> bytes:
-    # Without the bytes that say how long the pattern may take to compile.
-    return pack([obj.pattern, obj.flags], INNER)
-
-
-OVERRIDES.update(
-    {
-        set: _encode_set,
-        frozenset: _encode_set,
-        OrderedDict: _encode_ordered_dict,
-        complex: _encode_complex,
-        Decimal: _encode_decimal,
-        UUID: _encode_uuid,
-        re.Pattern: _encode_pattern,
-    }
+OVERRIDES[set] = OVERRIDES[frozenset] = _encode_set
+OVERRIDES[OrderedDict] = _encode_ordered_dict
+OVERRIDES[complex] = lambda obj, pack: _TWO_DOUBLES.pack(
+    *(NAN if part != part else part for part in (obj.real, obj.imag))
 )
+OVERRIDES[Decimal] = _encode_decimal
+OVERRIDES[UUID] = lambda obj, pack: obj.bytes  # without is_safe, which tells how the UUID was made
+# Without the bytes that say how long the pattern may take to compile.
+OVERRIDES[re.Pattern] = lambda obj, pack: pack([obj.pattern, obj.flags], INNER)

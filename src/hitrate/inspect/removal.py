@@ -9,7 +9,6 @@ from hitrate.inspect.asking import Query, WrongRequestError
 from hitrate.inspect.counts import Cache
 from hitrate.inspect.pages import Inspector, Page
 from hitrate.inspect.snapshot import Selection
-from hitrate.tidying import count_expired, remove_expired
 
 
 class Choice(NamedTuple):
@@ -58,7 +57,7 @@ def preview(inspector: Inspector, query: Query) -> Page:
         "listed": None,
     }
     if choice.expired:
-        return page | {"entries": count_expired(inspector.cache), "bytes": None}
+        return page | {"entries": inspector.cache._open_store().count_expired(), "bytes": None}
     if choice.key is not None:
         return page | {"entries": 1, "bytes": None}
     snapshot = inspector.index.look()
@@ -83,7 +82,7 @@ def remove(inspector: Inspector, cache: Cache, query: Query) -> Page:
     page = {"cache": inspector.name, "now": inspector.clock()}
     removed: int | None = None
     if choice.expired:
-        removed = remove_expired(cache)
+        removed = cache._open_store().remove_expired()
     elif choice.key is not None:
         removed = cache.delete([(under, choice.key)])
     else:
