@@ -10,8 +10,7 @@ import pandas as pd
 from hitrate.content.arrays import digest
 from hitrate.content.rules import OVERRIDES
 from hitrate.serde.pandas_ import INDEXES, encode_frame, encode_index, encode_series
-from hitrate.serde.pandas_columns import ARRAYS, encode_array
-from hitrate.serde.pandas_dtypes import DTYPES, encode_dtype
+from hitrate.serde.pandas_columns import ARRAYS, DTYPES, encode_array, encode_dtype
 
 
 def _labels_by_level(index: pd.MultiIndex) -> dict[str, Any]:

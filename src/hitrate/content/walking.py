@@ -16,7 +16,8 @@ from hitrate.content.rules import NAN, TREES, tree_for
 from hitrate.errors import SerializationError
 from hitrate.serde.containers import ODD_DICT
 from hitrate.serde.registry import INNER, ITEMS, PAIRS
-from hitrate.serde.rewriting import Walk, brief, is_text, why
+from hitrate.serde.rewriting import Walk, brief, why
+from hitrate.serde.texts import is_text
 
 ADVICE = "Leave it out with ignore=, say with only= what counts, or use a key function of your own"
 """The end of a refusal: what those can do who choose the arguments."""

@@ -17,6 +17,7 @@ from typing import Any
 from hitrate.errors import DecodeError
 from hitrate.serde.classes import ancestry, attribute, describe
 from hitrate.serde.registry import Refused
+from hitrate.serde.set_by_init import always_set
 
 _FIELD: Any = dataclasses._FIELD  # type: ignore[attr-defined]
 _HEAP_TYPE = 1 << 9
@@ -189,7 +190,7 @@ def described_fields(cls: type) -> list[str] | None:
     return [f"{name}:{field._field_type.name}:{describe(field.type)}" for name, field in fields.items()]
 
 
-def declared_names(cls: type) -> list[str]:
+def _declared_names(cls: type) -> list[str]:
     """Return the fields that instances of a dataclass or an attrs class hold themselves; none if it is neither.
 
     It is asked for classes that derive from a built-in type or an exception; the others have a family of their own.
@@ -201,6 +202,22 @@ def declared_names(cls: type) -> list[str]:
         fields += [each.name for each in of_attrs if type(each) is attr.Attribute]
     # A default that the class has is seen where the instance has none.
     return [name for name in fields if type(attribute(cls, name)) in (types.NoneType, types.MemberDescriptorType)]
+
+
+def described_and_declared(cls: type, slots: Collection[str]) -> tuple[list[str], Declared, Declared]:
+    """Return what describes the fields of a class that derives from a built-in type, and what its instances must have.
+
+    Args:
+        cls: the class.
+        slots: the names of its slots.
+
+    Returns:
+        The description; the names that are in slots, and those that are in a dict.
+    """
+    declared = _declared_names(cls)
+    names = [*dict.fromkeys([*declared, *always_set(cls)])]
+    in_slots, in_dict = (Declared([each for each in names if (each in slots) == there]) for there in (True, False))
+    return described_fields(cls) or declared, in_slots, in_dict
 
 
 def _holds_no_more_than(cls: type, base: type) -> bool:

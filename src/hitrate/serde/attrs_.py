@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
-import types
 from typing import Any
 
 import attr
 
 from hitrate.errors import DecodeError
+from hitrate.serde.attributes import Attributes, check_names
 from hitrate.serde.classes import ancestry, attribute, describe
 from hitrate.serde.forms import Form
 from hitrate.serde.registry import Refused, register_classes
 from hitrate.serde.set_by_init import always_set
 
 _CACHED_HASH = "_attrs_cached_hash"
-_HEAP_TYPE = 1 << 9
 
 
 def _form(cls: type) -> Form | None:
@@ -23,20 +22,16 @@ def _form(cls: type) -> Form | None:
         return None
     if type in ancestry(cls):
         return None
-    slots, has_dict = _slots(cls), cls.__dictoffset__ != 0
+    attributes = Attributes(cls)
+    slots, has_dict = attributes.slots, attributes.has_dict
     # An attribute that was never set is refused, because it cannot be told from one that the stored bytes lack.
     required: list[str] = [*dict.fromkeys([*(field.name for field in fields), *always_set(cls)])]
     if _caches_hash(cls):
         required.append(_CACHED_HASH)
-    new, set_attribute, get_attribute = object.__new__, object.__setattr__, object.__getattribute__
+    new, get_attribute = object.__new__, object.__getattribute__
 
     def dump(obj: Any, mark: str) -> list[Any]:
-        filled = {}
-        for name, member in slots.items():
-            try:
-                filled[name] = member.__get__(obj)
-            except AttributeError:
-                pass  # a cached property that was not computed yet
+        filled = attributes.filled(obj)  # without cached properties that were not computed yet
         others = get_attribute(obj, "__dict__") if has_dict else None
         missing = _missing(filled, others)
         if missing is not None:
@@ -51,7 +46,9 @@ def _form(cls: type) -> Form | None:
     def restore(state: list[Any]) -> Any:
         _, *parts = state
         filled, others = parts if slots else ({}, *parts)
-        if type(filled) is not dict or type(others) is not (dict if has_dict else type(None)):
+        if has_dict:
+            check_names(others)
+        elif others is not None:
             raise DecodeError("stored attributes are none")
         missing = _missing(filled, others)
         if missing is not None:
@@ -59,12 +56,8 @@ def _form(cls: type) -> Form | None:
         if filled.get(_CACHED_HASH) is not None or (others and others.get(_CACHED_HASH) is not None):
             raise DecodeError("a stored hash is that of another process")
         made: Any = new(cls)
-        for name, value in filled.items():
-            slots[name].__set__(made, value)
-        if others is not None:
-            if not all(type(name) is str for name in others):
-                raise DecodeError("a stored attribute has no name")
-            set_attribute(made, "__dict__", others)
+        attributes.fill(made, filled)
+        attributes.put_dict(made, others)
         return made
 
     def _missing(filled: dict[str, Any], others: dict[str, Any] | None) -> str | None:
@@ -75,19 +68,6 @@ def _form(cls: type) -> Form | None:
 
     known = [f"{field.name}:{describe(field.type)}" for field in fields]
     return Form(cls, ["attrs", *known, *(["slots", *slots] if slots else [])], dump, restore)
-
-
-def _slots(cls: type) -> dict[str, Any]:
-    slots: dict[str, Any] = {}
-    for base in ancestry(cls)[:-1]:
-        if not base.__flags__ & _HEAP_TYPE:
-            raise Refused("it inherits from a built-in type whose content is not in its attributes")
-        for name, member in vars(base).items():
-            if type(member) is types.MemberDescriptorType:
-                if name in slots:
-                    raise Refused(f"its slot {name!r} is defined twice")
-                slots[name] = member
-    return slots
 
 
 def _caches_hash(cls: type) -> bool:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter, OrderedDict, defaultdict, deque
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 from ormsgpack import unpackb
@@ -72,16 +73,14 @@ def _are_texts(items: list[Any]) -> bool:
     return True
 
 
-def _unpack_elements(data: bytes, hook: Hook) -> list[Any]:
-    """Return the elements of a stored set.
-
-    Raises:
-        DecodeError: too many share one hash.
-    """
+def _decode_set(kind: Any, data: bytes, hook: Hook) -> Any:
     items, fractions = unpack_noting(data, hook)
     if are_alike(fractions) or is_crowded(listed(items)):
         raise DecodeError("too many elements of a stored set share one hash")
-    return items  # type: ignore[no-any-return]
+    made = kind(items)
+    if len(made) != len(items):
+        raise DecodeError("a stored set has the same element twice")
+    return made
 
 
 def pack_pairs(flat: list[Any], packed: Callable[[], bytes]) -> bytes:
@@ -103,10 +102,6 @@ def pack_pairs(flat: list[Any], packed: Callable[[], bytes]) -> bytes:
     return data
 
 
-def _encode_items(obj: Any, pack: Pack) -> bytes:
-    return pack([*obj])
-
-
 def _encode_set(obj: Any, pack: Pack) -> bytes:
     items = [*obj]
     if is_crowded(items):
@@ -115,10 +110,6 @@ def _encode_set(obj: Any, pack: Pack) -> bytes:
     if are_alike(fractions):
         raise Refused("too many fractions in it share one hash")
     return data
-
-
-def _decode_tuple(data: bytes, hook: Hook) -> Any:
-    return tuple(listed(unpackb(data, ext_hook=hook)))
 
 
 def _decode_odd_dict(data: bytes, hook: Hook) -> Any:
@@ -130,22 +121,6 @@ def _decode_odd_dict(data: bytes, hook: Hook) -> Any:
     made = dict(zip(parts, parts, strict=True))
     if len(made) * 2 != len(flat):
         raise DecodeError("a stored dict has the same key twice")
-    return made
-
-
-def _decode_set(data: bytes, hook: Hook) -> Any:
-    items = _unpack_elements(data, hook)
-    return _all_different(set(items), items)
-
-
-def _decode_frozenset(data: bytes, hook: Hook) -> Any:
-    items = _unpack_elements(data, hook)
-    return _all_different(frozenset(items), items)
-
-
-def _all_different(made: Any, items: list[Any]) -> Any:
-    if len(made) != len(items):
-        raise DecodeError("a stored set has the same element twice")
     return made
 
 
@@ -164,13 +139,9 @@ def _decode_deque(data: bytes, hook: Hook) -> Any:
     return deque(items, maxlen)
 
 
-def _refuse_attributes(obj: Any) -> None:
+def _encode_mapping(obj: OrderedDict[Any, Any] | Counter[Any], pack: Pack) -> bytes:
     if vars(obj):
         raise Refused("it has attributes of its own besides its items")
-
-
-def _encode_ordered_dict(obj: OrderedDict[Any, Any], pack: Pack) -> bytes:
-    _refuse_attributes(obj)
     return pack(dict(obj))
 
 
@@ -179,15 +150,6 @@ def _decode_mapping(data: bytes, hook: Hook) -> dict[Any, Any]:
     if type(items) is not dict:
         raise DecodeError("a stored mapping is none")
     return items
-
-
-def _decode_ordered_dict(data: bytes, hook: Hook) -> Any:
-    return OrderedDict(_decode_mapping(data, hook))
-
-
-def _encode_counter(obj: Counter[Any], pack: Pack) -> bytes:
-    _refuse_attributes(obj)
-    return pack(dict(obj))
 
 
 def _decode_counter(data: bytes, hook: Hook) -> Any:
@@ -208,15 +170,21 @@ def _decode_default_dict(data: bytes, hook: Hook) -> Any:
     return defaultdict(_FACTORIES[data[0]], _decode_mapping(data[1:], hook))
 
 
-def _register() -> None:
-    register(TUPLE, _decode_tuple, types=[tuple], encode=_encode_items)
-    register(ODD_DICT, _decode_odd_dict)
-    register(SET, _decode_set, types=[set], encode=_encode_set)
-    register(FROZENSET, _decode_frozenset, types=[frozenset], encode=_encode_set)
-    register(ORDERED_DICT, _decode_ordered_dict, types=[OrderedDict], encode=_encode_ordered_dict)
-    register(COUNTER, _decode_counter, types=[Counter], encode=_encode_counter)
-    register(DEFAULT_DICT, _decode_default_dict, types=[defaultdict], encode=_encode_default_dict)
-    register(DEQUE, _decode_deque, types=[deque], encode=_encode_deque)
-
-
-_register()
+register(
+    TUPLE,
+    lambda data, hook: tuple(listed(unpackb(data, ext_hook=hook))),
+    types=[tuple],
+    encode=lambda obj, pack: pack([*obj]),
+)
+register(ODD_DICT, _decode_odd_dict)
+register(SET, partial(_decode_set, set), types=[set], encode=_encode_set)
+register(FROZENSET, partial(_decode_set, frozenset), types=[frozenset], encode=_encode_set)
+register(
+    ORDERED_DICT,
+    lambda data, hook: OrderedDict(_decode_mapping(data, hook)),
+    types=[OrderedDict],
+    encode=_encode_mapping,
+)
+register(COUNTER, _decode_counter, types=[Counter], encode=_encode_mapping)
+register(DEFAULT_DICT, _decode_default_dict, types=[defaultdict], encode=_encode_default_dict)
+register(DEQUE, _decode_deque, types=[deque], encode=_encode_deque)

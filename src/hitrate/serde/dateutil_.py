@@ -10,7 +10,7 @@ from dateutil import tz
 from ormsgpack import unpackb
 
 from hitrate.errors import DecodeError
-from hitrate.serde.registry import INNER, Hook, Pack, Refused, listed, register
+from hitrate.serde.registry import INNER, Pack, Refused, listed, register
 from hitrate.serde.times import is_zone_key
 
 DATEUTIL = 67
@@ -75,8 +75,9 @@ def _zone_of(state: list[Any]) -> Any:
     raise DecodeError("a stored time zone of dateutil is none")
 
 
-def _decode(data: bytes, hook: Hook) -> Any:
-    return _zone_of(listed(unpackb(data, ext_hook=hook)))
-
-
-register(DATEUTIL, _decode, types=[tz.tzutc, tz.tzoffset, tz.tzlocal, tz.tzfile], encode=_encode)
+register(
+    DATEUTIL,
+    lambda data, hook: _zone_of(listed(unpackb(data, ext_hook=hook))),
+    types=[tz.tzutc, tz.tzoffset, tz.tzlocal, tz.tzfile],
+    encode=_encode,
+)

@@ -12,11 +12,11 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 from hitrate.errors import DecodeError
-from hitrate.serde.attributes import Attributes, Declared, base_of, check_names, declared_names, described_fields
+from hitrate.serde.attributes import Attributes, base_of, described_and_declared
 from hitrate.serde.classes import ancestry
 from hitrate.serde.forms import Form
 from hitrate.serde.registry import Refused, register_classes
-from hitrate.serde.set_by_init import always_set
+from hitrate.serde.texts import is_text
 
 _args: Any = vars(BaseException)["args"]
 _OF_THE_RAISE = frozenset({"__traceback__", "__context__", "__cause__", "__suppress_context__", "__dict__", "args"})
@@ -33,15 +33,6 @@ _PRINTED: dict[type, dict[str, type]] = {
     AttributeError: {"name": str},
     ImportError: {"name": str, "name_from": str},
 }
-
-
-def is_encodable(text: Any) -> bool:
-    """Tell whether a text has no half of a surrogate pair."""
-    try:
-        text.encode()
-    except UnicodeEncodeError:
-        return False
-    return True
 
 
 def native_base(cls: type) -> Any:
@@ -75,12 +66,7 @@ def exception_state(cls: type) -> tuple[list[str], Callable[[Any, str], list[Any
     base = native_base(cls)
     attributes = Attributes(cls, base)
     members = dict(_native_fields(base))
-    declared = declared_names(cls)
-    names = [*dict.fromkeys([*declared, *always_set(cls)])]
-    in_slots, in_dict = (
-        Declared([each for each in names if (each in attributes.slots) == there]) for there in (True, False)
-    )
-    fields = described_fields(cls) or declared
+    fields, in_slots, in_dict = described_and_declared(cls, attributes.slots)
     make = _maker(cls, base)
     kinds = next((_PRINTED[each] for each in ancestry(base) if each in _PRINTED), {})
 
@@ -103,7 +89,7 @@ def exception_state(cls: type) -> tuple[list[str], Callable[[Any, str], list[Any
             return False
         # From Python 3.13 on, printing an error of a name that cannot be encoded fails.
         return all(
-            type(value) is kinds.get(name, type(value)) and (kinds.get(name) is not str or is_encodable(value))
+            type(value) is kinds.get(name, type(value)) and (kinds.get(name) is not str or is_text(value))
             for name, value in besides.items()
         )
 
@@ -122,10 +108,8 @@ def exception_state(cls: type) -> tuple[list[str], Callable[[Any, str], list[Any
         besides, filled = more or ({}, {})
         if type(args) is not list or type(besides) is not dict:
             raise DecodeError("the stored state of an exception is none")
-        check_names(others)
-        if names:
-            in_slots.check(filled)
-            in_dict.check(others)
+        in_slots.check(filled)
+        in_dict.check(others)
         if besides and not may_be(besides):
             raise DecodeError("the stored fields of an exception are none")
         made = make(tuple(args))

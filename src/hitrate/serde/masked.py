@@ -64,10 +64,6 @@ def _decode(data: bytes, hook: Hook) -> Any:
     return made
 
 
-def _encode_masked(obj: Any, pack: Pack) -> bytes:
-    return b""
-
-
 def _decode_masked(data: bytes, hook: Hook) -> Any:
     if data:
         raise DecodeError("a stored masked element has content")
@@ -75,4 +71,4 @@ def _decode_masked(data: bytes, hook: Hook) -> Any:
 
 
 register(MASKED_ARRAY, _decode, types=[np.ma.MaskedArray], encode=_encode)
-register(MASKED, _decode_masked, types=[type(np.ma.masked)], encode=_encode_masked)
+register(MASKED, _decode_masked, types=[type(np.ma.masked)], encode=lambda obj, pack: b"")

@@ -10,7 +10,7 @@ import msgspec
 from hitrate.errors import DecodeError
 from hitrate.serde.classes import ancestry, attribute, describe
 from hitrate.serde.forms import Form
-from hitrate.serde.registry import Hook, Pack, Refused, register, register_classes
+from hitrate.serde.registry import Hook, Refused, register, register_classes
 
 MSGSPEC = 68
 
@@ -76,15 +76,16 @@ def _annotation(cls: type, name: str) -> Any:
     return None
 
 
-def _encode(obj: Any, pack: Pack) -> bytes:
-    return b"" if obj is msgspec.UNSET else b"\1" + bytes(obj)
-
-
 def _decode(data: bytes, hook: Hook) -> Any:
     if data[:1] not in (b"", b"\1"):
         raise DecodeError("a stored value of msgspec is none")
     return msgspec.Raw(data[1:]) if data else msgspec.UNSET
 
 
-register(MSGSPEC, _decode, types=[type(msgspec.UNSET), msgspec.Raw], encode=_encode)
+register(
+    MSGSPEC,
+    _decode,
+    types=[type(msgspec.UNSET), msgspec.Raw],
+    encode=lambda obj, pack: b"" if obj is msgspec.UNSET else b"\1" + bytes(obj),
+)
 register_classes(_form)

@@ -10,7 +10,6 @@ import pandas as pd
 from ormsgpack import unpackb
 
 from hitrate.errors import DecodeError
-from hitrate.serde import pandas_dtypes  # noqa: F401 - they are stored, too
 from hitrate.serde.buffers import Buffer, stored
 from hitrate.serde.pandas_columns import column_of, state_of
 from hitrate.serde.pandas_scalars import frequency_of, text_of

@@ -1,7 +1,7 @@
-"""The columns of pandas, and its extension arrays: each dtype of a closed list as buffers or a list of our own.
+"""The columns of pandas, its extension arrays and dtypes: each dtype of a closed list as buffers or a list of our own.
 
 Nothing of Arrow's own formats is stored, and no dtype is made from its name: a column says by a kind of ours how it is
-read. A column is NumPy's array or one of pandas' extension arrays.
+read. A column is NumPy's array or one of pandas' extension arrays; a dtype by itself is stored as an empty column.
 """
 
 from __future__ import annotations
@@ -21,6 +21,7 @@ from hitrate.serde.registry import FIELDS, Hook, Pack, Refused, listed, register
 from hitrate.serde.times import is_zone
 
 PANDAS_ARRAY = 94
+PANDAS_DTYPE = 95
 
 _MASKED = (pd.arrays.IntegerArray, pd.arrays.FloatingArray, pd.arrays.BooleanArray)
 
@@ -226,3 +227,50 @@ def _decode_array(data: bytes, hook: Hook) -> Any:
 ARRAYS: list[type] = [*_WRITERS, pd.arrays.NumpyExtensionArray]
 
 register(PANDAS_ARRAY, _decode_array, types=ARRAYS, encode=encode_array)
+
+
+# Dtypes by themselves
+
+DTYPES: list[type] = [
+    *(pd.CategoricalDtype, pd.DatetimeTZDtype, pd.PeriodDtype, pd.IntervalDtype, pd.StringDtype, pd.ArrowDtype),
+    *(pd.Int8Dtype, pd.Int16Dtype, pd.Int32Dtype, pd.Int64Dtype, pd.UInt8Dtype, pd.UInt16Dtype, pd.UInt32Dtype),
+    *(pd.UInt64Dtype, pd.Float32Dtype, pd.Float64Dtype, pd.BooleanDtype),
+]
+
+
+def encode_dtype(obj: Any, pack: Pack, buffer: Buffer = stored) -> bytes:
+    """Return the bytes of a dtype."""
+    state = _state_of_dtype(obj, buffer)
+    if not _is_same(_dtype_of(_state_of_dtype(obj, stored)), obj):
+        raise Refused(f"an empty column does not give back the dtype {obj}")
+    return pack([state], FIELDS)
+
+
+def _state_of_dtype(dtype: Any, buffer: Buffer) -> Any:
+    if type(dtype) is pd.CategoricalDtype and dtype.categories is None:
+        return {"kind": "any categories", "ordered": dtype.ordered}
+    return state_of(pd.Series([], dtype=dtype).array, buffer)
+
+
+def _dtype_of(state: Any) -> Any:
+    if type(state) is dict and state.get("kind") == "any categories":
+        ordered = state["ordered"]
+        if ordered is not None and type(ordered) is not bool:
+            raise DecodeError("a stored dtype is none")
+        return pd.CategoricalDtype(ordered=ordered)
+    column = column_of(state)
+    if len(column) or type(column.dtype) not in DTYPES:
+        raise DecodeError("a stored dtype is none")
+    return column.dtype
+
+
+def _is_same(made: Any, dtype: Any) -> bool:
+    return type(made) is type(dtype) and made == dtype and repr(made) == repr(dtype)
+
+
+def _decode_dtype(data: bytes, hook: Hook) -> Any:
+    (state,) = listed(unpackb(data, ext_hook=hook))
+    return _dtype_of(state)
+
+
+register(PANDAS_DTYPE, _decode_dtype, types=DTYPES, encode=encode_dtype)

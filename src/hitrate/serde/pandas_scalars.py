@@ -88,25 +88,9 @@ def _scalar_of(kind: str, unit: Any, number: Any) -> Any:
     return np.int64(number).view(f"{kind}[{unit}]")
 
 
-def _decode_timestamp(data: bytes, hook: Hook) -> Any:
-    return _timestamp_of(*listed(unpackb(data, ext_hook=hook)))
-
-
-def _encode_timedelta(obj: pd.Timedelta, pack: Pack) -> bytes:
-    return pack([obj.unit, _number_of(obj.asm8)], INNER)
-
-
 def _decode_timedelta(data: bytes, hook: Hook) -> Any:
     unit, number = listed(unpackb(data, ext_hook=hook))
     return pd.Timedelta(_scalar_of("timedelta64", unit, number))
-
-
-def _encode_missing(obj: Any, pack: Pack) -> bytes:
-    return b"t" if obj is pd.NaT else b"a"
-
-
-def _decode_missing(data: bytes, hook: Hook) -> Any:
-    return _MISSING[data]
 
 
 def frequency_of(text: Any) -> Any:
@@ -168,35 +152,45 @@ def period_name(of: Any) -> str:
     return text
 
 
-def _encode_period(obj: pd.Period, pack: Pack) -> bytes:
-    return _INT64.pack(obj.ordinal) + period_name(obj).encode()
-
-
 def _decode_period(data: bytes, hook: Hook) -> Any:
     return pd.Period(ordinal=_INT64.unpack_from(data)[0], freq=period_dtype_of(data[8:].decode("ascii")).freq)
 
 
-def _encode_interval(obj: pd.Interval, pack: Pack) -> bytes:
-    return pack([obj.left, obj.right, obj.closed], INNER)
-
-
-def _decode_interval(data: bytes, hook: Hook) -> Any:
-    return pd.Interval(*listed(unpackb(data, ext_hook=hook)))
-
-
-def _encode_offset(obj: Any, pack: Pack) -> bytes:
-    return text_of(obj).encode()
-
-
-def _decode_offset(data: bytes, hook: Hook) -> Any:
-    return frequency_of(data.decode("ascii"))
-
-
 OFFSETS = {getattr(pd.offsets, name) for name in pd.offsets.__all__}
 
-register(TIMESTAMP, _decode_timestamp, types=[pd.Timestamp], encode=_encode_timestamp)
-register(TIMEDELTA, _decode_timedelta, types=[pd.Timedelta], encode=_encode_timedelta)
-register(MISSING, _decode_missing, types=[type(pd.NaT), type(pd.NA)], encode=_encode_missing)
-register(PERIOD, _decode_period, types=[pd.Period], encode=_encode_period)
-register(INTERVAL, _decode_interval, types=[pd.Interval], encode=_encode_interval)
-register(OFFSET, _decode_offset, types=OFFSETS, encode=_encode_offset)
+register(
+    TIMESTAMP,
+    lambda data, hook: _timestamp_of(*listed(unpackb(data, ext_hook=hook))),
+    types=[pd.Timestamp],
+    encode=_encode_timestamp,
+)
+register(
+    TIMEDELTA,
+    _decode_timedelta,
+    types=[pd.Timedelta],
+    encode=lambda obj, pack: pack([obj.unit, _number_of(obj.asm8)], INNER),
+)
+register(
+    MISSING,
+    lambda data, hook: _MISSING[data],
+    types=[type(pd.NaT), type(pd.NA)],
+    encode=lambda obj, pack: b"t" if obj is pd.NaT else b"a",
+)
+register(
+    PERIOD,
+    _decode_period,
+    types=[pd.Period],
+    encode=lambda obj, pack: _INT64.pack(obj.ordinal) + period_name(obj).encode(),
+)
+register(
+    INTERVAL,
+    lambda data, hook: pd.Interval(*listed(unpackb(data, ext_hook=hook))),
+    types=[pd.Interval],
+    encode=lambda obj, pack: pack([obj.left, obj.right, obj.closed], INNER),
+)
+register(
+    OFFSET,
+    lambda data, hook: frequency_of(data.decode("ascii")),
+    types=OFFSETS,
+    encode=lambda obj, pack: text_of(obj).encode(),
+)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Any
 
 import polars as pl
@@ -86,61 +85,25 @@ def type_of(spec: Any, nesting: int = 0) -> Any:
         raise DecodeError("a stored dtype is nested too deeply")
     if type(spec) is str and spec in _SIMPLE:
         return _SIMPLE[spec]
-    kind, *parts = listed(spec)
-    read = _READERS.get(kind) if type(kind) is str else None
-    made = None if read is None else read(*parts, nesting + 1)
-    if made is None:
-        raise DecodeError("a stored dtype is none")
-    return made
-
-
-def _datetime(unit: Any, zone: Any, nesting: int) -> Any:
-    is_known = zone is None or (type(zone) is str and is_zone_key(zone))
-    return pl.Datetime(unit, zone) if unit in _UNITS and is_known else None
-
-
-def _duration(unit: Any, nesting: int) -> Any:
-    return pl.Duration(unit) if unit in _UNITS else None
-
-
-def _decimal(precision: Any, scale: Any, nesting: int) -> Any:
-    is_one = type(precision) is int and type(scale) is int and 0 <= scale <= precision <= 38
-    return pl.Decimal(precision, scale) if is_one else None
-
-
-def _enum(categories: Any, nesting: int) -> Any:
-    return pl.Enum(categories) if {*map(type, listed(categories))} <= {str} else None
-
-
-def _categorical(nesting: int) -> Any:
-    return pl.Categorical()
-
-
-def _list(inner: Any, nesting: int) -> Any:
-    return pl.List(type_of(inner, nesting))
-
-
-def _array(inner: Any, size: Any, nesting: int) -> Any:
-    return pl.Array(type_of(inner, nesting), size) if type(size) is int and 0 <= size < 2**31 else None
-
-
-def _struct(names: Any, specs: Any, nesting: int) -> Any:
-    if {*map(type, listed(names))} - {str} or len(names) != len(listed(specs)) or len({*names}) != len(names):
-        return None
-    fields = [pl.Field(name, type_of(each, nesting)) for name, each in zip(names, specs, strict=True)]
-    return pl.Struct(fields) if fields else None
-
-
-_READERS: dict[str, Callable[..., Any]] = {
-    "datetime": _datetime,
-    "duration": _duration,
-    "decimal": _decimal,
-    "enum": _enum,
-    "categorical": _categorical,
-    "list": _list,
-    "array": _array,
-    "struct": _struct,
-}
+    below = nesting + 1
+    match listed(spec):
+        case ["datetime", unit, zone] if unit in _UNITS and (zone is None or (type(zone) is str and is_zone_key(zone))):
+            return pl.Datetime(unit, zone)
+        case ["duration", unit] if unit in _UNITS:
+            return pl.Duration(unit)
+        case ["decimal", precision, scale] if type(precision) is type(scale) is int and 0 <= scale <= precision <= 38:
+            return pl.Decimal(precision, scale)
+        case ["enum", categories] if {*map(type, listed(categories))} <= {str}:
+            return pl.Enum(categories)
+        case ["categorical"]:
+            return pl.Categorical()
+        case ["list", inner]:
+            return pl.List(type_of(inner, below))
+        case ["array", inner, size] if type(size) is int and 0 <= size < 2**31:
+            return pl.Array(type_of(inner, below), size)
+        case ["struct", [_, *_] as names, [*specs]] if {*map(type, names)} == {str} and len({*names}) == len(specs):
+            return pl.Struct([pl.Field(name, type_of(each, below)) for name, each in zip(names, specs, strict=True)])
+    raise DecodeError("a stored dtype is none")
 
 
 def plain(dtype: Any) -> Any:

@@ -10,7 +10,7 @@ from pytz.tzinfo import DstTzInfo, StaticTzInfo
 
 from hitrate.errors import DecodeError
 from hitrate.serde.classes import ancestry
-from hitrate.serde.registry import FINDERS, INNER, Hook, Pack, Refused, Rule, listed, register
+from hitrate.serde.registry import FINDERS, INNER, Pack, Refused, Rule, listed, register
 from hitrate.serde.times import is_zone_key
 
 PYTZ = 66
@@ -53,15 +53,16 @@ def _zone_of(state: list[Any]) -> Any:
     return zone
 
 
-def _decode(data: bytes, hook: Hook) -> Any:
-    return _zone_of(listed(unpackb(data, ext_hook=hook)))
-
-
 def _find(cls: type) -> Rule | None:
     # Each zone is the one instance, or the family of instances, of a class that pytz makes for it.
     bases = ancestry(cls)
     return (PYTZ, _encode) if DstTzInfo in bases or StaticTzInfo in bases else None
 
 
-register(PYTZ, _decode, types=[type(pytz.UTC), _FIXED], encode=_encode)
+register(
+    PYTZ,
+    lambda data, hook: _zone_of(listed(unpackb(data, ext_hook=hook))),
+    types=[type(pytz.UTC), _FIXED],
+    encode=_encode,
+)
 FINDERS.append(_find)

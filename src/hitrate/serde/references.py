@@ -1,4 +1,4 @@
-"""Classes, and types with arguments such as ``list[int]`` or ``Page[int]``, by name, and found again by it.
+"""Classes, and types with arguments such as ``list[int]`` or ``Page[int]``: by name, and found again by it.
 
 A class is found in an imported module, or not at all. What puts types together is the standard library's own code.
 
@@ -20,7 +20,7 @@ from hitrate.errors import DecodeError
 from hitrate.modules import canonical_name
 from hitrate.serde.classes import ancestry, attribute, find_in_module, generic_arguments, name_of_class
 from hitrate.serde.generics import is_made_without_code
-from hitrate.serde.registry import Refused
+from hitrate.serde.registry import Hook, Pack, Refused, register
 
 _MAX_DEPTH = 8
 _MOST_MADE = 256
@@ -38,8 +38,8 @@ _GENERIC: type = typing._GenericAlias  # type: ignore[attr-defined]
 _UNION: type = type(typing.Union[int, str])  # noqa: UP007
 _LITERAL: type = type(typing.Literal[1])
 
-KINDS: list[Any] = [types.GenericAlias, types.UnionType, _GENERIC, _UNION, _LITERAL]
-"""The types of types with arguments."""
+ALIAS = 10
+_KINDS: list[Any] = [types.GenericAlias, types.UnionType, _GENERIC, _UNION, _LITERAL]
 
 
 # Classes
@@ -243,3 +243,28 @@ def _class(ref: str) -> Any:
 
 def _text_of(spec: Any) -> str:
     return json.dumps(spec, separators=(",", ":"))
+
+
+# Such types as values
+
+
+def _encode(obj: Any, pack: Pack) -> bytes:
+    spec = spec_of(obj)
+    try:
+        same: Any = type_of(spec)
+    except (DecodeError, TypeError):
+        same = None
+    if type(same) is not type(obj) or same != obj or spec_of(same) != spec:
+        raise Refused(f"the type {obj} cannot be stored")
+    return _text_of(spec).encode()
+
+
+def _decode(data: bytes, hook: Hook) -> Any:
+    spec = json.loads(data)
+    made = type_of(spec)
+    if type(made) not in _KINDS or spec_of(made) != spec:
+        raise DecodeError("a stored type is none")
+    return made
+
+
+register(ALIAS, _decode, types=_KINDS, encode=_encode)

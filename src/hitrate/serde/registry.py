@@ -50,7 +50,7 @@ FINDERS: list[Callable[[type], Rule | None]] = []
 FAMILIES: list[Callable[[type], Form | None]] = []
 
 _CORE = (
-    *("containers", "scalars", "fractions_", "times", "texts", "addresses", "namedtuples", "enums", "aliases"),
+    *("containers", "scalars", "fractions_", "times", "texts", "addresses", "namedtuples", "enums", "references"),
     "struct_sequences",
     # A dataclass that derives from a built-in type is first of all one of that type.
     *("subclasses", "exceptions", "wrappers", "dataclasses_", "taught"),

@@ -18,7 +18,7 @@ from hitrate.serde.containers import ODD_DICT, pack_pairs
 from hitrate.serde.depth import DOCUMENTS, FREE, LARGE, SMALL, is_shallow
 from hitrate.serde.packing import OPTION
 from hitrate.serde.registry import FIELDS, INNER, ITEMS, PAIRS, Refused, Rule
-from hitrate.serde.texts import SURROGATES, encode_surrogates
+from hitrate.serde.texts import SURROGATES, encode_surrogates, is_text
 
 # Channels of LangGraph's own: what a task returns, a state that is no dict, and what edges send.
 _LANGGRAPHS_OWN = {"__return__": "result", "__root__": "state", "__pregel_tasks": "Send"}
@@ -164,14 +164,6 @@ class Walk:
             where=where,
             type_name=name,
         )
-
-
-def is_text(text: str) -> bool:
-    try:
-        text.encode()
-    except UnicodeEncodeError:
-        return False
-    return True
 
 
 def brief(key: object) -> str:

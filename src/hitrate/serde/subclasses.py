@@ -17,27 +17,12 @@ from typing import Any
 from uuid import UUID
 
 from hitrate.errors import DecodeError
-from hitrate.serde.attributes import Attributes, Declared, base_of, declared_names, described_fields
+from hitrate.serde.attributes import Attributes, base_of, described_and_declared
 from hitrate.serde.classes import ancestry
 from hitrate.serde.forms import Form
 from hitrate.serde.registry import register_classes
-from hitrate.serde.set_by_init import always_set
 
 Make = Callable[[type, Any], Any]
-
-
-def _content_of_dict(obj: Any) -> Any:
-    return dict(dict.items(obj))
-
-
-def _make_dict(cls: type, content: dict[Any, Any]) -> Any:
-    made: Any = dict.__new__(cls)
-    dict.update(made, content)
-    return made
-
-
-def _content_of_ordered_dict(obj: Any) -> Any:
-    return OrderedDict(OrderedDict.items(obj))
 
 
 def _make_ordered_dict(cls: Any, content: OrderedDict[Any, Any]) -> Any:
@@ -51,10 +36,6 @@ def _make_ordered_dict(cls: Any, content: OrderedDict[Any, Any]) -> Any:
 _factory: Any = vars(defaultdict)["default_factory"]
 
 
-def _content_of_default_dict(obj: Any) -> Any:
-    return defaultdict(_factory.__get__(obj), dict.items(obj))
-
-
 def _make_default_dict(cls: Any, content: defaultdict[Any, Any]) -> Any:
     made = defaultdict.__new__(cls)
     _factory.__set__(made, content.default_factory)
@@ -62,23 +43,7 @@ def _make_default_dict(cls: Any, content: defaultdict[Any, Any]) -> Any:
     return made
 
 
-def _make_list(cls: Any, content: list[Any]) -> Any:
-    made = list.__new__(cls)
-    list.extend(made, content)
-    return made
-
-
-def _make_set(cls: Any, content: set[Any]) -> Any:
-    made = set.__new__(cls)
-    set.update(made, content)
-    return made
-
-
 _maxlen: Any = vars(deque)["maxlen"]
-
-
-def _content_of_deque(obj: Any) -> Any:
-    return deque(deque.__iter__(obj), _maxlen.__get__(obj))
 
 
 def _make_deque(cls: Any, content: deque[Any]) -> Any:
@@ -87,10 +52,15 @@ def _make_deque(cls: Any, content: deque[Any]) -> Any:
     return made
 
 
-def _make_bytearray(cls: Any, content: bytearray) -> Any:
-    made = bytearray.__new__(cls)
-    bytearray.__init__(made, content)
-    return made
+def _filled(base: Any, fill: Callable[[Any, Any], None]) -> Make:
+    """Return how an instance is made empty, and filled by a method of the built-in type."""
+
+    def make(cls: type, content: Any) -> Any:
+        made = base.__new__(cls)
+        fill(made, content)
+        return made
+
+    return make
 
 
 def _of_state(base: Any) -> tuple[Callable[[Any], Any], Make]:
@@ -124,15 +94,18 @@ _BASES: dict[type, tuple[Callable[[Any], Any], Make]] = {
     float: (float.__float__, float.__new__),
     complex: (complex.__complex__, complex.__new__),
     bytes: (bytes.__bytes__, bytes.__new__),
-    bytearray: (lambda obj: bytearray(bytearray.__getitem__(obj, slice(None))), _make_bytearray),
+    bytearray: (
+        lambda obj: bytearray(bytearray.__getitem__(obj, slice(None))),
+        _filled(bytearray, bytearray.__init__),
+    ),
     tuple: (lambda obj: (*tuple.__iter__(obj),), tuple.__new__),
-    list: (lambda obj: [*list.__iter__(obj)], _make_list),
-    dict: (_content_of_dict, _make_dict),
-    set: (lambda obj: {*set.__iter__(obj)}, _make_set),
+    list: (lambda obj: [*list.__iter__(obj)], _filled(list, list.extend)),
+    dict: (lambda obj: dict(dict.items(obj)), _filled(dict, dict.update)),
+    set: (lambda obj: {*set.__iter__(obj)}, _filled(set, set.update)),
     frozenset: (lambda obj: frozenset([*frozenset.__iter__(obj)]), frozenset.__new__),
-    deque: (_content_of_deque, _make_deque),
-    OrderedDict: (_content_of_ordered_dict, _make_ordered_dict),
-    defaultdict: (_content_of_default_dict, _make_default_dict),
+    deque: (lambda obj: deque(deque.__iter__(obj), _maxlen.__get__(obj)), _make_deque),
+    OrderedDict: (lambda obj: OrderedDict(OrderedDict.items(obj)), _make_ordered_dict),
+    defaultdict: (lambda obj: defaultdict(_factory.__get__(obj), dict.items(obj)), _make_default_dict),
     Decimal: (lambda obj: Decimal(Decimal.__str__(obj)), Decimal.__new__),
     dt.datetime: _of_state(dt.datetime),
     dt.date: _of_state(dt.date),
@@ -183,12 +156,9 @@ def _form(cls: type) -> Form | None:
         return None
     read, make = _BASES[base]
     attributes = Attributes(cls, object if base in _OF_SLOTS else base, [base] if base in _OF_SLOTS else ())
-    declared = declared_names(cls)
-    names = [*dict.fromkeys([*declared, *always_set(cls)])]
-    in_slots, in_dict = (
-        Declared([each for each in names if (each in attributes.slots) == there]) for there in (True, False)
-    )
-    described = ["subclass", base.__name__, *(described_fields(cls) or declared)]
+    fields, in_slots, in_dict = described_and_declared(cls, attributes.slots)
+    described = ["subclass", base.__name__, *fields]
+    has_names, names_in_dict = bool(in_slots.names or in_dict.names), in_dict.names
     has_dict, slots, put_dict = attributes.has_dict, attributes.slots, attributes.put_dict
 
     def dump_content(obj: Any, mark: str) -> list[Any]:
@@ -206,7 +176,7 @@ def _form(cls: type) -> Form | None:
     def dump(obj: Any, mark: str) -> list[Any]:
         others = obj.__dict__ if has_dict else None
         filled = attributes.filled(obj) if slots else {}
-        if names:
+        if has_names:
             in_slots.missing(filled)
             in_dict.missing(others or {})
         if filled:
@@ -215,14 +185,14 @@ def _form(cls: type) -> Form | None:
 
     def restore(state: list[Any]) -> Any:
         # Fast path: nothing but the content, or attributes in a dict besides.
-        if len(state) == 2 and not names:
+        if len(state) == 2 and not has_names:
             content = state[1]
             if type(content) is base:
                 return make(cls, content)
         elif len(state) == 3 and not slots:
             _, content, others = state
             if type(content) is base and type(others) is dict:
-                if [*others] != names:
+                if [*others] != names_in_dict:
                     in_dict.check(others)
                 made = make(cls, content)
                 put_dict(made, others)

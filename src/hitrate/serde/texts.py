@@ -36,16 +36,13 @@ def decode_surrogates(data: bytes) -> str:
     return data.decode("utf-8", "surrogatepass")
 
 
-def _decode_surrogates(data: bytes, hook: Hook) -> Any:
-    return decode_surrogates(data)
-
-
-def _encode_path(obj: pathlib.PurePath, pack: Pack) -> bytes:
-    return bytes([_PATHS.index(type(obj))]) + encode_surrogates(str(obj))
-
-
-def _decode_path(data: bytes, hook: Hook) -> Any:
-    return _PATHS[data[0]](decode_surrogates(data[1:]))
+def is_text(text: Any) -> bool:
+    """Tell whether a str has no lone surrogates."""
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 def _price(pattern: str | bytes) -> int:
@@ -79,6 +76,11 @@ def _decode_pattern(data: bytes, hook: Hook) -> Any:
     return re.compile(pattern, flags)
 
 
-register(SURROGATES, _decode_surrogates)
-register(PATH, _decode_path, types=_PATHS, encode=_encode_path)
+register(SURROGATES, lambda data, hook: decode_surrogates(data))
+register(
+    PATH,
+    lambda data, hook: _PATHS[data[0]](decode_surrogates(data[1:])),
+    types=_PATHS,
+    encode=lambda obj, pack: bytes([_PATHS.index(type(obj))]) + encode_surrogates(str(obj)),
+)
 register(PATTERN, _decode_pattern, types=[re.Pattern], encode=_encode_pattern)

@@ -64,14 +64,6 @@ def _decode_datetime(data: bytes, hook: Hook) -> Any:
     return datetime(year, month, day, hour, minute, second, microsecond, zone, fold=fold)
 
 
-def _encode_date(obj: date, pack: Pack) -> bytes:
-    return _DATE.pack(obj.year, obj.month, obj.day)
-
-
-def _decode_date(data: bytes, hook: Hook) -> Any:
-    return date(*_DATE.unpack(data))
-
-
 def _encode_time(obj: time, pack: Pack) -> bytes:
     return _TIME.pack(obj.hour, obj.minute, obj.second, obj.microsecond, obj.fold) + _encode_zone(obj.tzinfo, pack)
 
@@ -79,23 +71,6 @@ def _encode_time(obj: time, pack: Pack) -> bytes:
 def _decode_time(data: bytes, hook: Hook) -> Any:
     hour, minute, second, microsecond, fold = _TIME.unpack_from(data)
     return time(hour, minute, second, microsecond, _decode_zone(data[_TIME.size :], hook), fold=fold)
-
-
-def _encode_timedelta(obj: timedelta, pack: Pack) -> bytes:
-    return _TIMEDELTA.pack(obj.days, obj.seconds, obj.microseconds)
-
-
-def _decode_timedelta(data: bytes, hook: Hook) -> Any:
-    return timedelta(*_TIMEDELTA.unpack(data))
-
-
-def _encode_timezone(obj: Any, pack: Pack) -> bytes:
-    offset, *name = obj.__getinitargs__()
-    return pack([offset, *name], INNER)
-
-
-def _decode_timezone(data: bytes, hook: Hook) -> Any:
-    return timezone(*listed(unpackb(data, ext_hook=hook)))
 
 
 def _encode_zoneinfo(obj: ZoneInfo, pack: Pack) -> bytes:
@@ -118,8 +93,23 @@ def _decode_zoneinfo(data: bytes, hook: Hook) -> Any:
 
 
 register(DATETIME, _decode_datetime, types=[datetime], encode=_encode_datetime)
-register(DATE, _decode_date, types=[date], encode=_encode_date)
+register(
+    DATE,
+    lambda data, hook: date(*_DATE.unpack(data)),
+    types=[date],
+    encode=lambda obj, pack: _DATE.pack(obj.year, obj.month, obj.day),
+)
 register(TIME, _decode_time, types=[time], encode=_encode_time)
-register(TIMEDELTA, _decode_timedelta, types=[timedelta], encode=_encode_timedelta)
-register(TIMEZONE, _decode_timezone, types=[timezone], encode=_encode_timezone)
+register(
+    TIMEDELTA,
+    lambda data, hook: timedelta(*_TIMEDELTA.unpack(data)),
+    types=[timedelta],
+    encode=lambda obj, pack: _TIMEDELTA.pack(obj.days, obj.seconds, obj.microseconds),
+)
+register(
+    TIMEZONE,
+    lambda data, hook: timezone(*listed(unpackb(data, ext_hook=hook))),
+    types=[timezone],
+    encode=lambda obj, pack: pack([*obj.__getinitargs__()], INNER),
+)
 register(ZONEINFO, _decode_zoneinfo, types=[ZoneInfo], encode=_encode_zoneinfo)

@@ -22,10 +22,6 @@ URL = 47
 MULTI_HOST_URL = 48
 
 
-def _encode_zone(obj: Any, pack: Pack) -> bytes:
-    return int(obj.utcoffset(None).total_seconds()).to_bytes(4, "big", signed=True)
-
-
 def _decode_zone(data: bytes, hook: Hook) -> Any:
     if len(data) != 4:
         raise DecodeError("a stored time zone is none")
@@ -43,14 +39,6 @@ def _encode_url(obj: Any, pack: Pack) -> bytes:
     if _again(text, type(obj)) != obj:
         raise Refused("its text does not lead back to it")
     return text.encode()
-
-
-def _decode_url(data: bytes, hook: Hook) -> Any:
-    return _decoded(data.decode(), Url)
-
-
-def _decode_multi_host_url(data: bytes, hook: Hook) -> Any:
-    return _decoded(data.decode(), MultiHostUrl)
 
 
 def _decoded(text: str, kind: Any) -> Any:
@@ -101,7 +89,17 @@ def _form_of_wrapped(cls: type, kind: Any) -> Form:
     return Form(cls, ["url"], dump, restore, open=cls.__module__ == "pydantic.networks")
 
 
-register(ZONE, _decode_zone, types=[TzInfo], encode=_encode_zone)
-register(URL, _decode_url, types=[Url], encode=_encode_url)
-register(MULTI_HOST_URL, _decode_multi_host_url, types=[MultiHostUrl], encode=_encode_url)
+register(
+    ZONE,
+    _decode_zone,
+    types=[TzInfo],
+    encode=lambda obj, pack: int(obj.utcoffset(None).total_seconds()).to_bytes(4, "big", signed=True),
+)
+register(URL, lambda data, hook: _decoded(data.decode(), Url), types=[Url], encode=_encode_url)
+register(
+    MULTI_HOST_URL,
+    lambda data, hook: _decoded(data.decode(), MultiHostUrl),
+    types=[MultiHostUrl],
+    encode=_encode_url,
+)
 register_classes(_form)

@@ -2,21 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from uuid_utils import UUID
 
-from hitrate.serde.registry import Hook, Pack, register
+from hitrate.serde.registry import register
 
 UUID_UTILS = 65
 
 
-def _encode(obj: UUID, pack: Pack) -> bytes:
-    return obj.bytes
-
-
-def _decode(data: bytes, hook: Hook) -> Any:
-    return UUID(bytes=data)
-
-
-register(UUID_UTILS, _decode, types=[UUID], encode=_encode)
+register(UUID_UTILS, lambda data, hook: UUID(bytes=data), types=[UUID], encode=lambda obj, pack: obj.bytes)

@@ -30,7 +30,7 @@ _TYPECODES = "bBhHiIlLqQfd"
 
 def _form(cls: type) -> Form | None:
     if cls is types.SimpleNamespace:
-        return Form(cls, ["namespace"], _dump_namespace, _restore_namespace, open=True)
+        return Form(cls, ["namespace"], lambda obj, mark: [mark, obj.__dict__], _restore_namespace, open=True)
     for base, kind in _DATA.items():
         if base in ancestry(cls):
             form = plain_form(cls, [base.__name__], declared=["data"], open=cls is base)
@@ -54,21 +54,12 @@ def _is_mapping(value: Any) -> bool:
     return issubclass(type(value), _MAPPINGS)
 
 
-def _dump_namespace(obj: Any, mark: str) -> list[Any]:
-    return [mark, obj.__dict__]
-
-
 def _restore_namespace(state: list[Any]) -> Any:
     _, attributes = state
     check_names(attributes)
     made = types.SimpleNamespace()
     made.__dict__.update(attributes)
     return made
-
-
-def _encode_proxy(obj: Any, pack: Pack) -> bytes:
-    # There is no other access to the mapping that a proxy is a view of.
-    return pack(gc.get_referents(obj), INNER)
 
 
 def _decode_proxy(data: bytes, hook: Hook) -> Any:
@@ -100,6 +91,12 @@ def _decode_machine_array(data: bytes, hook: Hook) -> Any:
     return made
 
 
-register(PROXY, _decode_proxy, types=[types.MappingProxyType], encode=_encode_proxy)
+register(
+    PROXY,
+    _decode_proxy,
+    types=[types.MappingProxyType],
+    # There is no other access to the mapping that a proxy is a view of.
+    encode=lambda obj, pack: pack(gc.get_referents(obj), INNER),
+)
 register(MACHINE_ARRAY, _decode_machine_array, types=[array.array], encode=_encode_machine_array)
 register_classes(_form)
