@@ -92,7 +92,10 @@ def test_the_parts_of_a_models_key_have_names(cache: Any, calls: Calls) -> None:
         ({"name": "one"}, {"name": "two"}, {"agent": ("'two'", "'one'")}),
         ({}, {"response_format": ToolStrategy(Answer)}, {"response_format": None, "tools": None, "tool_choice": None}),
     ],
-    ids=str,
+    ids=[
+        *("a new system prompt", "another system prompt", "another message", "a default setting", "another setting"),
+        *("another scope", "another agent", "a response format"),
+    ],
 )
 def test_what_differs_is_named(
     before: dict[str, Any], now: dict[str, Any], expected: dict[str, Any], cache: Any, calls: Calls

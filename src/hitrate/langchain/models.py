@@ -53,8 +53,8 @@ def told_of(model: Any) -> dict[str, Any]:
     if isinstance(model, DynamicRunnable):
         return told_of(model.prepare(ensure_config())[0])
     if isinstance(model, BaseLanguageModel):
-        says = {**_params(model), **settings(_answering(model._identifying_params))}
-        return {**_fields_of(model).told, **says}
+        says = {name.removeprefix("ls_"): each for name, each in _params(model).items() if name not in _ANSWERS_ALIKE}
+        return {**_fields_of(model).told, **says, **settings(_answering(model._identifying_params))}
     return {"class": name_of_class(type(model)), **settings(_chosen(model))}
 
 
