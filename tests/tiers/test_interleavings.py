@@ -16,7 +16,7 @@ from hitrate.errors import StoreError
 from hitrate.stores.memory import MemoryStore
 from hitrate.stores.sqlite import SqliteStore
 from hitrate.stores.tiered import TieredStore
-from hitrate.stores.tiered.clearing import clearing, clearing_under
+from hitrate.stores.tiered.clearing import clearing
 from hitrate.stores.tiered.leasing import settling
 from hitrate.stores.tiered.reading import reading
 from hitrate.stores.tiered.under_way import Access
@@ -122,9 +122,9 @@ def begin(tiers, what, keys, value):
         return Operation(keys, settling(tiers._tiers, dict.fromkeys(keys, entry(value)), b"token", access), value)
     name = keys[0][0]
     if what == "clear":
-        plan = clearing(tiers._tiers, [name], Access((), frozenset([name]), writes=True))
+        plan = clearing(tiers._tiers, "clear", [name], Access((), frozenset([name]), writes=True))
     else:
-        plan = clearing_under(tiers._tiers, name, Access((), (), writes=True, prefix=name))
+        plan = clearing(tiers._tiers, "clear_under", name, Access((), (), writes=True, prefix=name))
     return Operation([key for key in KEYS if key[0] == name], plan)
 
 
