@@ -643,7 +643,7 @@ def filled(most: int, entries: Iterator[tuple[EncodedKey, Entry]]) -> tuple[Near
         def check(self, now: float) -> float:
             return now + 3600
 
-    tier = Near(most, time.time, set())
+    tier = Near(most, time.time)
     tier.awake = True
     snapshot: Any = Snapshot()
     tracemalloc.start()

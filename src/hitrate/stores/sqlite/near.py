@@ -17,7 +17,7 @@ comes. So a read that was overtaken by a commit, which raises the number before 
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from types import SimpleNamespace
 from typing import Any
 
@@ -108,18 +108,17 @@ class Near:
     Args:
         most: bytes of memory that it takes at most; 0 for no tier.
         clock: returns the seconds since the epoch.
-        seen: takes the ids of the rows whose copies were read, for eviction.
 
     Attributes:
         awake: whether reads are to ask here, and to leave copies.
-        seen: as given.
+        seen: the ids of the rows that this process has read, from the file too, for eviction.
 
     Raises:
         TypeError: ``most`` is not an int.
         ValueError: it is negative.
     """
 
-    def __init__(self, most: int, clock: Callable[[], float], seen: set[int]) -> None:
+    def __init__(self, most: int, clock: Callable[[], float]) -> None:
         if isinstance(most, bool) or not isinstance(most, int):
             raise TypeError(f"near_bytes is an int, 0 for none, not {most!r} of type {type(most).__name__}")
         if most < 0:
@@ -128,13 +127,25 @@ class Near:
         self._largest = most // _LARGEST
         self._young_at_most = most // 2 - self._largest
         self._clock = clock
-        self.seen = seen
+        self.seen: set[int] = set()
         self._copies = _NONE
         self._sleeps_for: float = _FIRST_PAUSE if most else float("inf")
         self._pause = _SHORTEST_PAUSE
         self._read = 0
         self._hits = 0
         self._look_at = 0.0
+
+    def current(self) -> Copies | None:
+        """Return the copies if they are what the file holds now; None if that is not known."""
+        copies = self._copies
+        if copies.index.commits.value != copies.commits or time.monotonic() >= self._look_at:
+            return None
+        return copies
+
+    def note_hits(self, rows: Collection[int]) -> None:
+        """Count that the copies of these rows were read."""
+        self._hits += len(rows)
+        self.seen.update(rows)
 
     def get(self, keys: Sequence[EncodedKey]) -> Sequence[Found] | None:
         """Return what the file holds for keys; None if that is not known of all of them."""
@@ -170,8 +181,7 @@ class Near:
         known = Lookup(found, unknown, index, commits)
         if not rows or not known.is_good():  # or a batch that was stored meanwhile might be seen by half
             return None
-        self._hits += len(rows)
-        self.seen.update(rows)
+        self.note_hits(rows)
         return known
 
     def get_one(self, key: EncodedKey) -> Entry | None:
