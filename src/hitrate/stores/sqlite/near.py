@@ -46,7 +46,11 @@ _WORTH_BESIDE_WRITERS = 2.0
 """Hits for each of them that pay for beginning anew, too, after a commit of somebody else."""
 
 
-def size_of(key: EncodedKey, entry: Entry) -> int:
+Copy = tuple[str, bytes, float | None, float, int]
+"""An entry, and the id of its row."""
+
+
+def size_of(key: EncodedKey, entry: Entry | Copy) -> int:
     """Return the bytes of memory that a copy takes."""
     return len(key[0]) + len(key[1]) + len(entry[1]) + COPY_OVERHEAD
 
@@ -63,7 +67,7 @@ class Copies:
     Attributes:
         index: the wal-index that counts the commits.
         commits: the number that they are of.
-        young: for each key its entry and the id of its row; and for each id its key.
+        young: for each key its copy; and for each id of a row its key.
         old: the same, of those that are older.
         size: bytes of memory that the young ones take.
     """
@@ -136,22 +140,22 @@ class Near:
         self._look_at = 0.0
 
     def current(self) -> Copies | None:
-        """Return the copies if they are what the file holds now; None if that is not known."""
+        """Return the copies if they are of what the file holds now; None if that is not known."""
         copies = self._copies
         if copies.index.commits.value != copies.commits or time.monotonic() >= self._look_at:
             return None
         return copies
 
     def note_hits(self, rows: Collection[int]) -> None:
-        """Count that the copies of these rows were read."""
+        """Count that the copies of some rows were read."""
         self._hits += len(rows)
         self.seen.update(rows)
 
     def get(self, keys: Sequence[EncodedKey]) -> Sequence[Found] | None:
         """Return what the file holds for keys; None if that is not known of all of them."""
         if len(keys) == 1:
-            entry = self.get_one(keys[0])
-            return None if entry is None else (entry,)
+            copy = self.get_one(keys[0])
+            return None if copy is None else (copy[:4],)
         known = self.look_up(keys)
         return None if known is None or known.unknown else known.found
 
@@ -162,53 +166,42 @@ class Near:
         if index.commits.value != commits or time.monotonic() >= self._look_at:
             return None
         now = self._clock()
-        young, old = copies.young, copies.old
         found: list[Found] = []
         rows = []
         unknown = []
         for place, key in enumerate(keys):
-            copy = young.get(key)
-            if copy is None and old:
-                copy = old.get(key)
-                if copy is not None:
-                    self._renew(copies, commits, key, copy)
-            if copy is None or (copy[0][2] is not None and copy[0][2] <= now):
+            copy = copies.young.get(key) or self._renewed(copies, commits, key)
+            if copy is None or (copy[2] is not None and copy[2] <= now):
                 unknown.append(place)
                 found.append(None)
             else:
-                found.append(copy[0])
-                rows.append(copy[1])
+                found.append(copy[:4])
+                rows.append(copy[4])
         known = Lookup(found, unknown, index, commits)
-        if not rows or not known.is_good():  # or a batch that was stored meanwhile might be seen by half
+        if not rows or not known.is_good():
             return None
         self.note_hits(rows)
         return known
 
-    def get_one(self, key: EncodedKey) -> Entry | None:
-        """Return the entry that the file holds for a key; None if that is not known."""
+    def get_one(self, key: EncodedKey) -> Copy | None:
+        """Return the copy of what the file holds for a key; None if that is not known."""
         copies = self._copies
         commits = copies.commits
         if copies.index.commits.value != commits or time.monotonic() >= self._look_at:
             return None
-        copy = copies.young.get(key)
-        if copy is None:
-            copy = copies.old.get(key)
-            if copy is None:
-                return None
-            self._renew(copies, commits, key, copy)
-        entry: Entry
-        entry, row = copy
-        if entry[2] is not None and entry[2] <= self._clock():
+        copy: Copy | None = copies.young.get(key) or self._renewed(copies, commits, key)
+        if copy is None or (copy[2] is not None and copy[2] <= self._clock()):
             return None
         self._hits += 1
-        self.seen.add(row)
-        return entry
+        self.seen.add(copy[4])
+        return copy
 
-    def _renew(self, copies: Copies, commits: int, key: EncodedKey, copy: tuple[Entry, int]) -> None:
-        """Make an old copy a young one."""
-        index, young, row = copies.index, copies.young, copy[1]
-        if index.commits.value == commits: young[row] = key; young[key] = copy  # fmt: skip  # noqa: E701, E702
-        self._count(copies, size_of(key, copy[0]))
+    def _renewed(self, copies: Copies, commits: int, key: EncodedKey) -> Copy | None:
+        """Return an old copy, which becomes a young one; None if there is none."""
+        copy: Copy | None = copies.old.get(key)
+        if copy is not None:
+            self._keep(copies, commits, key, copy, size_of(key, copy))
+        return copy
 
     def begin(self, snapshot: Snapshot, busy: bool, keys: int) -> tuple[Copies, int] | None:
         """Before a read of the file: return what its entries will be copies of, None for nothing.
@@ -254,18 +247,17 @@ class Near:
             rows: the id of the row of each.
         """
         copies, commits = begun
-        index = copies.index
         for key, entry, row in zip(keys, found, rows):  # noqa: B905 - of one length
             self._read += 1
             if type(entry) is tuple and (size := size_of(key, entry)) <= self._largest:
-                young, copy = copies.young, (entry, row)
-                if index.commits.value == commits: young[row] = key; young[key] = copy  # fmt: skip  # noqa: E701, E702
-                self._count(copies, size)
+                self._keep(copies, commits, key, (*entry, row), size)
         if self._read >= _JUDGED_AT:
             self._was_worth_it(_WORTH if copies.old else _WORTH_AT_FIRST)
 
-    def _count(self, copies: Copies, size: int) -> None:
-        """Count a young copy that was just made."""
+    def _keep(self, copies: Copies, commits: int, key: EncodedKey, copy: Copy, size: int) -> None:
+        """Put a young copy in its place, unless there was a commit meanwhile."""
+        index, young, row = copies.index, copies.young, copy[4]
+        if index.commits.value == commits: young[row] = key; young[key] = copy  # fmt: skip  # noqa: E701, E702
         copies.size += size
         if copies.size > self._young_at_most:
             copies.old, copies.young, copies.size = copies.young, {}, 0
