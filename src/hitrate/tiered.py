@@ -22,6 +22,7 @@ from hitrate.plans import Plan, acarry_out, carry_out
 from hitrate.stats import COUNTED, NO_COUNTS, CacheStats, Counts, NamespaceStats, added
 from hitrate.stores.base import Found, Usage
 from hitrate.stores.tiered import TieredStore
+from hitrate.stores.tiered.tiers import Tiers
 
 
 class TieredCache(ComputingCache[ValueT]):
@@ -70,12 +71,14 @@ class TieredCache(ComputingCache[ValueT]):
         near = tiers[0]
         self._near = near if isinstance(near, InMemoryCache) else None
         store = TieredStore(
-            [tier._store for tier in tiers],
-            staleness=_seconds(staleness),
-            start=0 if self._near is None else 1,
-            report=partial(_tier_failed, weakref.ref(self)),  # no circle: a cache that nobody has goes at once
-            clock=clock,
-            near_hits=lambda: near._counters.total().hits,
+            Tiers(
+                [tier._store for tier in tiers],
+                staleness=_seconds(staleness),
+                start=0 if self._near is None else 1,
+                report=partial(_tier_failed, weakref.ref(self)),  # no circle: a cache that nobody has goes at once
+                clock=clock,
+                near_hits=lambda: near._counters.total().hits,
+            )
         )
         super().__init__(
             store,

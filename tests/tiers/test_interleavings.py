@@ -19,6 +19,7 @@ from hitrate.stores.tiered import TieredStore
 from hitrate.stores.tiered.clearing import clearing
 from hitrate.stores.tiered.leasing import settling
 from hitrate.stores.tiered.reading import reading
+from hitrate.stores.tiered.tiers import Tiers
 from hitrate.stores.tiered.under_way import Access
 from hitrate.stores.tiered.writing import writing
 
@@ -33,7 +34,7 @@ def sqlite():
 def new_tiers(levels, staleness):
     near = MemoryStore(max_bytes=None, max_entries=None, clock=time.time)
     stores = [near, *(sqlite() for _ in range(levels - 1))]
-    tiers = TieredStore(stores, staleness=staleness, start=0, report=lambda doing, error: None, clock=time.time)
+    tiers = TieredStore(Tiers(stores, staleness=staleness, start=0, report=lambda doing, error: None, clock=time.time))
     tiers._tiers.keeper.request = lambda: None  # reads do not wait for it, and it has a thread of its own
     return tiers
 

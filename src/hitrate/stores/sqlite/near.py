@@ -55,6 +55,8 @@ def size_of(key: EncodedKey, entry: Entry | Copy) -> int:
     return len(key[0]) + len(key[1]) + len(entry[1]) + COPY_OVERHEAD
 
 
+Read = Callable[[Sequence[EncodedKey]], Sequence[Found]]
+
 _NO_INDEX: Any = SimpleNamespace(commits=SimpleNamespace(value=None))
 
 
@@ -83,27 +85,6 @@ class Copies:
 
 
 _NONE = Copies(_NO_INDEX, -1)
-
-
-class Lookup:
-    """What is known of a batch of keys.
-
-    Attributes:
-        found: for each key the entry, None where it is not known.
-        unknown: the places of those.
-    """
-
-    __slots__ = ("_commits", "_index", "found", "unknown")
-
-    def __init__(self, found: list[Found], unknown: list[int], index: Any, commits: int) -> None:
-        self.found = found
-        self.unknown = unknown
-        self._index = index
-        self._commits = commits
-
-    def is_good(self) -> bool:
-        """Tell whether nobody has committed since: what is read from the file by now is of the same state."""
-        return self._index.commits.value == self._commits  # type: ignore[no-any-return]
 
 
 class Near:
@@ -151,24 +132,23 @@ class Near:
         self._hits += len(rows)
         self.seen.update(rows)
 
-    def get(self, keys: Sequence[EncodedKey]) -> Sequence[Found] | None:
-        """Return what the file holds for keys; None if that is not known of all of them."""
+    def get(self, keys: Sequence[EncodedKey], read: Read | None = None) -> Sequence[Found] | None:
+        """Return what the file holds for keys; None if that is not known.
+
+        Args:
+            keys: encoded keys.
+            read: reads those of several keys of which it is not known, if it is of others.
+        """
         if len(keys) == 1:
             copy = self.get_one(keys[0])
             return None if copy is None else (copy[:4],)
-        known = self.look_up(keys)
-        return None if known is None or known.unknown else known.found
-
-    def look_up(self, keys: Sequence[EncodedKey]) -> Lookup | None:
-        """Return what the file holds for those of some keys of which it is known; None if for none."""
-        copies = self._copies
-        index, commits = copies.index, copies.commits
-        if index.commits.value != commits or time.monotonic() >= self._look_at:
+        copies = self.current()
+        if copies is None:
             return None
-        now = self._clock()
+        commits, now = copies.commits, self._clock()
         found: list[Found] = []
-        rows = []
-        unknown = []
+        rows: list[int] = []
+        unknown: list[int] = []
         for place, key in enumerate(keys):
             copy = copies.young.get(key) or self._renewed(copies, commits, key)
             if copy is None or (copy[2] is not None and copy[2] <= now):
@@ -177,11 +157,15 @@ class Near:
             else:
                 found.append(copy[:4])
                 rows.append(copy[4])
-        known = Lookup(found, unknown, index, commits)
-        if not rows or not known.is_good():
+        if not rows or (unknown and read is None):
+            return None
+        if unknown and read is not None:
+            for place, entry in zip(unknown, read([keys[place] for place in unknown]), strict=True):
+                found[place] = entry
+        if copies.index.commits.value != commits:  # or half of a batch that was stored meanwhile might be seen
             return None
         self.note_hits(rows)
-        return known
+        return found
 
     def get_one(self, key: EncodedKey) -> Copy | None:
         """Return the copy of what the file holds for a key; None if that is not known."""

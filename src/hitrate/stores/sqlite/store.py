@@ -148,18 +148,9 @@ class SqliteStore(Store):
     # Reading
 
     def get(self, keys: Sequence[EncodedKey]) -> Sequence[Found]:
-        if self.near.awake:
-            if len(keys) == 1:
-                copies = self.near.get(keys)
-                if copies is not None:
-                    return copies
-            elif (known := self.near.look_up(keys)) is not None:
-                rest = self._get([keys[place] for place in known.unknown]) if known.unknown else ()
-                # One commit in between, and the batch is read as a whole: no half of what another batch stored.
-                if not known.unknown or known.is_good():
-                    for place, found in zip(known.unknown, rest, strict=True):
-                        known.found[place] = found
-                    return known.found
+        copies = self.near.get(keys, self._get) if self.near.awake else None
+        if copies is not None:
+            return copies
         return self._database.with_the_only_one(self._get, keys) if self._connections.in_memory else self._get(keys)
 
     def _get(self, keys: Sequence[EncodedKey]) -> Sequence[Found]:

@@ -20,6 +20,7 @@ class MemoryTier(ImmediateStore):
 
     def __init__(self, store: MemoryStore) -> None:
         self._store = store
+        self.offers = store.offers
         self._names = NamespaceDecoder()
 
     def get(self, keys: Sequence[EncodedKey]) -> Sequence[Found]:

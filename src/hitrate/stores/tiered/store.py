@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import threading
 import weakref
-from collections.abc import Callable, Collection, Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from contextlib import nullcontext
 from functools import partial
 from typing import Any, TypeVar
@@ -29,14 +29,6 @@ T = TypeVar("T")
 class TieredStore(Store):
     """Keeps entries in several stores.
 
-    Args:
-        stores: near to far.
-        staleness: seconds that a copy may be used while a farther tier does not tell what changes in it.
-        start: the first tier that reads look in; what is before it has been looked in by the cache above.
-        report: is told what failed in one tier, such as ``"read"``, while the others went on; it may raise it.
-        clock: returns the seconds since the epoch.
-        near_hits: returns how many hits the first tier has had, if the cache above looks in it.
-
     Attributes:
         lock: guards what the operations share.
         in_step: tells whether everything that changed was told.
@@ -44,20 +36,9 @@ class TieredStore(Store):
         stands: see ``Tiers.stands``.
     """
 
-    def __init__(
-        self,
-        stores: Sequence[Store],
-        *,
-        staleness: float,
-        start: int,
-        report: Callable[[str, StoreError], None],
-        clock: Callable[[], float],
-        near_hits: Callable[[], int] = lambda: 0,
-    ) -> None:
-        self.offers = frozenset.intersection(*(store.offers for store in stores))
-        self._tiers = tiers = Tiers(
-            stores, staleness=staleness, start=start, report=report, clock=clock, near_hits=near_hits
-        )
+    def __init__(self, tiers: Tiers) -> None:
+        self.offers = frozenset.intersection(*(tier.store.offers for tier in tiers.all))
+        self._tiers = tiers
         self._exclusive = tiers.exclusive
         self._far = tiers.far
         self.lock = tiers.lock

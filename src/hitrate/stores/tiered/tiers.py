@@ -25,7 +25,15 @@ _AGAIN_SECONDS = 0.5
 
 
 class Tiers:
-    """The tiers of a ``TieredStore``, whose arguments these are.
+    """The tiers of a ``TieredStore``.
+
+    Args:
+        stores: near to far.
+        staleness: seconds that a copy may be used while a farther tier does not tell what changes in it.
+        start: the first tier that reads look in; what is before it has been looked in by the cache above.
+        report: is told what failed in one tier, such as ``"read"``, while the others went on; it may raise it.
+        clock: returns the seconds since the epoch.
+        near_hits: returns how many hits the first tier has had, if the cache above looks in it.
 
     Attributes:
         all: near to far.
@@ -51,7 +59,7 @@ class Tiers:
         start: int,
         report: Callable[[str, StoreError], None],
         clock: Callable[[], float],
-        near_hits: Callable[[], int],
+        near_hits: Callable[[], int] = lambda: 0,
     ) -> None:
         self.exclusive = Exclusive(outer=True)
         self.lock = self.exclusive.lock
