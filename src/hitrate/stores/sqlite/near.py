@@ -222,14 +222,7 @@ class Near:
     def keep(
         self, begun: tuple[Copies, int], keys: Iterable[EncodedKey], found: Iterable[Found], rows: Iterable[int]
     ) -> None:
-        """After a read of the file: keep copies of what it found, unless there was a commit meanwhile.
-
-        Args:
-            begun: what ``begin`` returned.
-            keys: the keys that were read.
-            found: what was found for each.
-            rows: the id of the row of each.
-        """
+        """After a read of the file, and ``begin``: keep copies of what was found, if nobody has committed meanwhile."""
         copies, commits = begun
         for key, entry, row in zip(keys, found, rows):  # noqa: B905 - of one length
             self._read += 1

@@ -23,6 +23,7 @@ from hitrate.stores.base import Amounts, Changes, Found, LookedAt, Problem
 from hitrate.stores.sqlite import schema
 from hitrate.stores.sqlite.connections import Connections, open_files
 from hitrate.stores.sqlite.database import Database, T
+from hitrate.stores.sqlite.disk import wal_bytes
 from hitrate.stores.sqlite.handle import Durability, Handle, restrict
 from hitrate.stores.sqlite.housekeeping import Housekeeper
 from hitrate.stores.sqlite.near import Near
@@ -98,11 +99,7 @@ def _state_of(path: str) -> _State:
         found = os.stat(path)
     except OSError:
         return None
-    try:
-        logged = os.stat(f"{path}-wal").st_size > 0
-    except OSError:
-        logged = False
-    return found.st_dev, found.st_ino, found.st_size, found.st_mtime_ns, logged
+    return found.st_dev, found.st_ino, found.st_size, found.st_mtime_ns, wal_bytes(path) > 0
 
 
 def _check_readable(path: str) -> None:
