@@ -59,7 +59,8 @@ class Codec:
         """
         names = self.names
         encoded = []
-        latest, name = None, b""
+        latest: object = keys  # no namespace
+        name = b""
         for full_key in keys:
             try:
                 namespace, key = full_key

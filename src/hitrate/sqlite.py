@@ -128,7 +128,8 @@ class SqliteCache(ComputingCache[ValueT]):
         names, unpack, loads = self._codec.names, self._codec.unpack, self._codec.loads_typed
         values: dict[FullKey, ValueT] = {}
         rows: list[int] = []
-        saved, latest, name = 0.0, None, b""
+        latest: object = keys  # no namespace
+        saved, name = 0.0, b""
         try:
             for full_key in keys:
                 namespace, key = full_key

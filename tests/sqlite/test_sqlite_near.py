@@ -143,10 +143,21 @@ def test_a_batch_is_what_the_file_has_however_many_of_its_keys_have_copies(path:
             assert counted(near)[name] == (hits + warmed_up[name][0], misses + warmed_up[name][1])
 
 
-@pytest.mark.parametrize("wrong", [[A, (("ns",), 1)], [A, "ab"], [A, ["ns", "b"]], (A, (["ns"], "b")), [A, (*B, 1)]])
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        [(None, "a"), A],
+        [A, (None, "a")],
+        [A, (("ns",), 1)],
+        [A, "ab"],
+        [A, ["ns", "b"]],
+        (A, (["ns"], "b")),
+        [A, (*B, 1)],
+    ],
+)
 def test_a_wrong_key_in_a_batch_is_refused_where_the_others_have_copies(cache: Counted, wrong: Any) -> None:
-    cache.set({A: (1, None)})
-    warm(cache, A)
+    cache.set({A: (1, None), ((), "a"): (2, None)})
+    warm(cache, A, ((), "a"))
     hits = cache.stats().hits
     with pytest.raises(TypeError):
         cache.get(wrong)
