@@ -59,16 +59,12 @@ class Codec:
         """
         names = self.names
         encoded = []
-        latest: object = keys  # no namespace
-        name = b""
         for full_key in keys:
             try:
                 namespace, key = full_key
                 if type(full_key) is not tuple or type(key) is not str:
                     check_key(full_key)
-                if namespace is not latest:
-                    name = names[namespace]
-                    latest = namespace
+                name = names[namespace]
             except (TypeError, ValueError) as error:
                 refuse_keys(keys, error)
             try:
