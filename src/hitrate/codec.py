@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterable, Sequence
 from typing import Any, NoReturn
 
 from hitrate.base import FullKey, Namespace
+from hitrate.entry import DEFAULT_ENCODING
 from hitrate.envelope import MARK, PLAIN, Envelope, opened
 from hitrate.errors import DecodeError, SerializationError
 from hitrate.keys import (
@@ -38,6 +39,7 @@ class Codec:
         names: the encoded namespaces in use, by namespace.
         binds: True if the serializer binds each value to its key.
         loads_typed: decodes what a serializer that does not bind has written; it raises for what is in an envelope.
+        unpack: the same, of a payload of the encoding ``"msgpack"``.
     """
 
     def __init__(self, serde: SerializerProtocol, first_use: Callable[[Namespace], None]) -> None:
@@ -45,6 +47,7 @@ class Codec:
         self.names = NamespaceEncoder(first_use)
         self.binds = isinstance(serde, BoundSerializer)
         self.loads_typed = _cautious(serde)
+        self.unpack: Callable[[bytes], Any] = _unpacker(serde)
 
     # Keys
 
@@ -183,10 +186,20 @@ class Codec:
         return DecodeError(f"{type(self.serde).__name__} could not decode it: {error!r}")
 
 
+def _is_ours(serde: SerializerProtocol) -> bool:
+    return type(serde).__module__.startswith("hitrate.")
+
+
+def _unpacker(serde: Any) -> Callable[[bytes], Any]:
+    if _is_ours(serde) and hasattr(serde, "unpack"):
+        return serde.unpack  # type: ignore[no-any-return]
+    return lambda payload: serde.loads_typed((DEFAULT_ENCODING, payload))
+
+
 def _cautious(serde: SerializerProtocol) -> Callable[[tuple[str, bytes]], Any]:
     """Return the ``loads_typed`` of a serializer; it raises when the encoding is in an envelope."""
     loads = serde.loads_typed
-    if type(serde).__module__.startswith("hitrate."):
+    if _is_ours(serde):
         return loads  # our own serializer refuses encodings that it does not know
 
     def cautious(data: tuple[str, bytes]) -> Any:

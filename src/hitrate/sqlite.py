@@ -9,6 +9,8 @@ from typing import Any
 from hitrate.base import TTL, FullKey, ValueT
 from hitrate.clock import wall_clock
 from hitrate.compute.cache import ComputingCache
+from hitrate.entry import DEFAULT_ENCODING
+from hitrate.errors import StoreError
 from hitrate.failsafe import OnError
 from hitrate.serde import SerializerProtocol
 from hitrate.stores.base import Evict, Store
@@ -94,25 +96,75 @@ class SqliteCache(ComputingCache[ValueT]):
     def get(self, keys: Sequence[FullKey]) -> dict[FullKey, ValueT]:
         """Get the cached values for the given keys; as ``Cache.get``."""
         near = self._near
-        if near is not None and near.awake and type(keys) is list and len(keys) == 1:
-            # Fast path: one key, where hits repeat.
-            codec = self._codec
-            try:
-                (full_key,) = keys
-                namespace, key = full_key
-                if type(full_key) is tuple and type(key) is str:
-                    name = codec.names[namespace]
-                    entry = near.get_one((name, key.encode()))
-                    if entry is not None:
-                        value = codec.loads_typed(entry[:2])
-                        counts = self._counters[name]
-                        counts.hits += 1
-                        if entry[3]:
-                            counts.seconds_saved += entry[3]
-                        return {full_key: value}
-            except Exception:  # noqa: S110 - what is wrong with a key is told below, and an envelope is opened there
-                pass
+        if near is None or not near.awake or not (type(keys) is list or type(keys) is tuple):
+            return super().get(keys)
+        if len(keys) != 1:
+            return self._get_batch(near, keys)
+        # Fast path: one key, where hits repeat.
+        codec = self._codec
+        try:
+            (full_key,) = keys
+            namespace, key = full_key
+            if type(full_key) is tuple and type(key) is str:
+                name = codec.names[namespace]
+                copy = near.get_one((name, key.encode()))
+                if copy is not None:
+                    value = codec.unpack(copy[1]) if copy[0] == DEFAULT_ENCODING else codec.loads_typed(copy[:2])
+                    counts = self._counters[name]
+                    counts.hits += 1
+                    if copy[3]:
+                        counts.seconds_saved += copy[3]
+                    return {full_key: value}
+        except Exception:  # noqa: S110 - what is wrong with a key is told below, and an envelope is opened there
+            pass
         return super().get(keys)
+
+    def _get_batch(self, near: Near, keys: Sequence[FullKey]) -> dict[FullKey, ValueT]:
+        """Do ``get``: by copies up to the first key that has none, or is of another namespace; the others as usual."""
+        copies = near.current()
+        if copies is None:
+            return super().get(keys)
+        commits, young, now = copies.commits, copies.young, self._clock()
+        names, unpack, loads = self._codec.names, self._codec.unpack, self._codec.loads_typed
+        values: dict[FullKey, ValueT] = {}
+        rows: list[int] = []
+        latest: object = keys  # no namespace
+        saved, name = 0.0, b""
+        try:
+            for full_key in keys:
+                namespace, key = full_key
+                if type(full_key) is not tuple or type(key) is not str:
+                    break
+                if namespace is not latest:
+                    if rows and namespace != latest:
+                        break
+                    latest, name = namespace, names[namespace]
+                copy = young.get((name, key.encode()))
+                if copy is None:
+                    break
+                encoding, payload, expiry, seconds, row = copy
+                if expiry is not None and expiry <= now:
+                    break
+                values[full_key] = unpack(payload) if encoding == DEFAULT_ENCODING else loads((encoding, payload))
+                saved += seconds
+                rows.append(row)
+        except Exception:  # noqa: S110 - what is wrong with a key is told below, and an envelope is opened there
+            pass
+        others = keys[len(rows) :]
+        if others:
+            encoded = self._encode_keys(others)
+            try:
+                found = self._store.get(encoded)
+            except StoreError as error:
+                found = self._read_failed(error, len(encoded))
+        if rows:
+            if copies.index.commits.value != commits:  # half of a batch that was stored meanwhile might be seen
+                return super().get(keys)
+            near.note_hits(rows)
+            counts, hits = self._counters[name], len(rows)
+            counts.hits += hits
+            counts.seconds_saved += saved
+        return {**values, **self._values(others, encoded, found)} if others else values
 
     # Writing
 

@@ -16,12 +16,13 @@ from hitrate.compute.cache import ComputingCache
 from hitrate.entry import seconds_of
 from hitrate.errors import ClosedError, DecodeError, StoreError
 from hitrate.failsafe import OnError
-from hitrate.keys import EncodedKey
 from hitrate.memory import InMemoryCache
 from hitrate.memory_codec import TieredCodec
+from hitrate.plans import Plan, acarry_out, carry_out
 from hitrate.stats import COUNTED, NO_COUNTS, CacheStats, Counts, NamespaceStats, added
 from hitrate.stores.base import Found, Usage
 from hitrate.stores.tiered import TieredStore
+from hitrate.stores.tiered.tiers import Tiers
 
 
 class TieredCache(ComputingCache[ValueT]):
@@ -70,12 +71,14 @@ class TieredCache(ComputingCache[ValueT]):
         near = tiers[0]
         self._near = near if isinstance(near, InMemoryCache) else None
         store = TieredStore(
-            [tier._store for tier in tiers],
-            staleness=_seconds(staleness),
-            start=0 if self._near is None else 1,
-            report=partial(_tier_failed, weakref.ref(self)),  # no circle: a cache that nobody has goes at once
-            clock=clock,
-            near_hits=lambda: near._counters.total().hits,
+            Tiers(
+                [tier._store for tier in tiers],
+                staleness=_seconds(staleness),
+                start=0 if self._near is None else 1,
+                report=partial(_tier_failed, weakref.ref(self)),  # no circle: a cache that nobody has goes at once
+                clock=clock,
+                near_hits=lambda: near._counters.total().hits,
+            )
         )
         super().__init__(
             store,
@@ -114,57 +117,45 @@ class TieredCache(ComputingCache[ValueT]):
             except (LookupError, TypeError, ValueError, ClosedError):  # the usual path below raises what is wrong
                 pass
         state = self._state()
-        try:
-            values: dict[FullKey, ValueT] = self._near_get(keys)
-        except (DecodeError, ClosedError):  # a farther tier may do better, and tells if it does not
-            values = {}
-        if len(values) == len(keys) and values:
-            return values
-        missing = [key for key in keys if key not in values]
+        near = self._near_values(keys)
+        if len(near) == len(keys) and near:
+            return near
+        missing = [key for key in keys if key not in near]
         if not missing and keys:
-            return values
+            return near
         far = super().get(missing)
-        if not values or self._stands(state):
-            return _merged(keys, values, far)
-        encoded = self._encode_keys(keys)
-        try:
-            found = self._store.get(encoded)
-        except StoreError as error:
-            found = self._read_failed(error, len(encoded))
-        return self._found_later(keys, encoded, found, {*values, *far})
+        if not near or self._stands(state):
+            return _merged(keys, near, far)
+        return carry_out(self._reading_again(keys, {*near, *far}))
 
     async def aget(self, keys: Sequence[FullKey]) -> dict[FullKey, ValueT]:
         """Asynchronously get the cached values for the given keys; as ``get``."""
         if type(keys) is not list:
             keys = _listed(keys)
         state = self._state()
-        values = self._near_values(keys)
-        if len(values) == len(keys) and values:
-            return values
-        missing = [key for key in keys if key not in values]
+        near = self._near_values(keys) if self._in_step() or self._store.catch_up() else {}
+        if len(near) == len(keys) and near:
+            return near
+        missing = [key for key in keys if key not in near]
         if not missing and keys:
-            return values
+            return near
         far = await super().aget(missing)
-        if not values or self._stands(state):
-            return _merged(keys, values, far)
-        encoded = self._encode_keys(keys)
-        try:
-            found = await self._store.aget(encoded)
-        except StoreError as error:
-            found = self._read_failed(error, len(encoded))
-        return self._found_later(keys, encoded, found, {*values, *far})
+        if not near or self._stands(state):
+            return _merged(keys, near, far)
+        return await acarry_out(self._reading_again(keys, {*near, *far}))
 
-    def _found_later(
-        self, keys: Sequence[FullKey], encoded: Sequence[EncodedKey], found: Sequence[Found], before: set[FullKey]
-    ) -> dict[FullKey, ValueT]:
-        """Return the values of a read that had to be made again: of a batch, half might have been found near.
+    def _reading_again(self, keys: Sequence[FullKey], before: set[FullKey]) -> Plan[dict[FullKey, ValueT]]:
+        """Read all keys farther off: something was changed after a part of a batch had been found near.
 
         Args:
             keys: full keys.
-            encoded: the same, encoded.
-            found: what was found for each now.
             before: those that were found at first, which was counted; what differs is counted here.
         """
+        encoded = self._encode_keys(keys)
+        try:
+            found: Sequence[Found] = yield self._store, "get", encoded
+        except StoreError as error:
+            found = self._read_failed(error, len(encoded))
         values: dict[FullKey, ValueT] = {}
         for full_key, encoded_key, entry in zip(keys, encoded, found, strict=True):
             try:
@@ -184,8 +175,6 @@ class TieredCache(ComputingCache[ValueT]):
 
     def _near_values(self, keys: Sequence[FullKey]) -> dict[FullKey, ValueT]:
         """Return what the nearest tier has in memory, in the form that serves hits best."""
-        if not self._in_step() and not self._store.catch_up():
-            return {}
         try:
             return self._near_get(keys)
         except (DecodeError, ClosedError):  # a farther tier may do better, and tells if it does not

@@ -14,6 +14,7 @@ import threading
 import time
 import tracemalloc
 from collections.abc import Callable, Iterator
+from itertools import product
 from pathlib import Path
 from typing import Any
 
@@ -121,6 +122,46 @@ def test_hits_that_repeat_need_no_file(cache: Counted) -> None:
     cache.get([A])
     cache.get([A, B])
     assert cache.stats().hits == before + 3
+
+
+def test_a_batch_is_what_the_file_has_however_many_of_its_keys_have_copies(path: Path, clock: Clock) -> None:
+    expired, absent = (("ns",), "expired"), (("ns",), "absent")
+
+    def counted(cache: Any) -> Any:
+        return {name: (stats.hits, stats.misses) for name, stats in cache.stats(by="namespace").items()}
+
+    with Counted(path=path, clock=clock) as near, SqliteCache[Any](path=path, clock=clock, near_bytes=0) as plain:
+        near.set({A: ([1], None), B: (b"2", 60), C: (None, None), expired: (4, 1)})
+        warm(near, A, B, C, expired)
+        warmed_up = counted(near)
+        clock.advance(5)
+        for keys in product([A, B, C, expired, absent], repeat=3):
+            for kind in (list, tuple):
+                found, expected = near.get(kind(keys)), plain.get(kind(keys))
+                assert [*found.items()] == [*expected.items()]
+        for name, (hits, misses) in counted(plain).items():
+            assert counted(near)[name] == (hits + warmed_up[name][0], misses + warmed_up[name][1])
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        [(None, "a"), A],
+        [A, (None, "a")],
+        [A, (("ns",), 1)],
+        [A, "ab"],
+        [A, ["ns", "b"]],
+        (A, (["ns"], "b")),
+        [A, (*B, 1)],
+    ],
+)
+def test_a_wrong_key_in_a_batch_is_refused_where_the_others_have_copies(cache: Counted, wrong: Any) -> None:
+    cache.set({A: (1, None), ((), "a"): (2, None)})
+    warm(cache, A, ((), "a"))
+    hits = cache.stats().hits
+    with pytest.raises(TypeError):
+        cache.get(wrong)
+    assert cache.stats().hits == hits
 
 
 def test_an_awaited_hit_needs_no_file_either(cache: Counted) -> None:
@@ -643,7 +684,7 @@ def filled(most: int, entries: Iterator[tuple[EncodedKey, Entry]]) -> tuple[Near
         def check(self, now: float) -> float:
             return now + 3600
 
-    tier = Near(most, time.time, set())
+    tier = Near(most, time.time)
     tier.awake = True
     snapshot: Any = Snapshot()
     tracemalloc.start()

@@ -12,7 +12,7 @@ import apsw
 import pytest
 
 from hitrate import SqliteCache
-from hitrate.stores.sqlite import snapshots
+from hitrate.stores.sqlite import connections, snapshots
 
 KEY = (("ns",), "key")
 
@@ -44,7 +44,7 @@ def cache(path):
 @pytest.fixture
 def no_ender(monkeypatch):
     """Transactions end by what follows them alone: the thread that ends them has not woken up yet."""
-    monkeypatch.setattr(snapshots, "_TICK_SECONDS", 3600.0)
+    monkeypatch.setattr(connections, "_TICK_SECONDS", 3600.0)
 
 
 def read_in_a_row(cache, keys=(KEY,)):
@@ -123,13 +123,25 @@ def test_threads_see_their_own_and_each_others_writes(cache):
 
 
 def test_an_idle_transaction_is_ended_and_then_the_thread(cache, monkeypatch):
-    monkeypatch.setattr(snapshots, "_TICK_SECONDS", 0.01)
+    monkeypatch.setattr(connections, "_TICK_SECONDS", 0.01)
     for _ in range(100):
         cache.get([KEY])
     deadline = time.monotonic() + 20
     while open_transactions(cache) or any(thread.name == "hitrate-snapshots" for thread in threading.enumerate()):
         assert time.monotonic() < deadline
         time.sleep(0.01)
+
+
+def test_a_transaction_that_is_in_use_when_the_thread_looks_is_ended_once_it_is_idle(cache, monkeypatch):
+    monkeypatch.setattr(connections, "_TICK_SECONDS", 3600.0)
+    read_in_a_row(cache)
+    pool = cache._store._connections
+    handle = pool.idle.pop()
+    assert pool.end_snapshots(), "it is to look again"
+    pool.idle.append(handle)
+    assert pool.end_snapshots()
+    assert open_transactions(cache) == 0
+    assert not pool.end_snapshots()
 
 
 def test_a_fork_amid_reads_in_a_row_leaves_both_sides_reading(cache, no_ender):

@@ -16,9 +16,10 @@ from hitrate.errors import StoreError
 from hitrate.stores.memory import MemoryStore
 from hitrate.stores.sqlite import SqliteStore
 from hitrate.stores.tiered import TieredStore
-from hitrate.stores.tiered.clearing import clearing, clearing_under
+from hitrate.stores.tiered.clearing import clearing
 from hitrate.stores.tiered.leasing import settling
 from hitrate.stores.tiered.reading import reading
+from hitrate.stores.tiered.tiers import Tiers
 from hitrate.stores.tiered.under_way import Access
 from hitrate.stores.tiered.writing import writing
 
@@ -33,7 +34,7 @@ def sqlite():
 def new_tiers(levels, staleness):
     near = MemoryStore(max_bytes=None, max_entries=None, clock=time.time)
     stores = [near, *(sqlite() for _ in range(levels - 1))]
-    tiers = TieredStore(stores, staleness=staleness, start=0, report=lambda doing, error: None, clock=time.time)
+    tiers = TieredStore(Tiers(stores, staleness=staleness, start=0, report=lambda doing, error: None, clock=time.time))
     tiers._tiers.keeper.request = lambda: None  # reads do not wait for it, and it has a thread of its own
     return tiers
 
@@ -122,9 +123,9 @@ def begin(tiers, what, keys, value):
         return Operation(keys, settling(tiers._tiers, dict.fromkeys(keys, entry(value)), b"token", access), value)
     name = keys[0][0]
     if what == "clear":
-        plan = clearing(tiers._tiers, [name], Access((), frozenset([name]), writes=True))
+        plan = clearing(tiers._tiers, "clear", [name], Access((), frozenset([name]), writes=True))
     else:
-        plan = clearing_under(tiers._tiers, name, Access((), (), writes=True, prefix=name))
+        plan = clearing(tiers._tiers, "clear_under", name, Access((), (), writes=True, prefix=name))
     return Operation([key for key in KEYS if key[0] == name], plan)
 
 

@@ -82,11 +82,11 @@ def test_a_clear_spoils_what_it_overlaps_in_its_namespaces(under_way, clear, beg
 
 def test_what_others_changed_is_spoiled(under_way):
     read = begin_read(under_way, [A, B, C])
-    under_way.spoil([A])
-    under_way.spoil_namespaces([b"other"])
+    under_way.spoil("write", [A])
+    under_way.spoil("clear", [b"other"])
     assert under_way.end(read) == [B]
     read = begin_read(under_way, [A])
-    under_way.spoil_namespaces(None)
+    under_way.spoil("clear", None)
     assert under_way.end(read) == []
 
 

@@ -104,6 +104,10 @@ class MsgpackSerializer:
             return None
         raise DecodeError(f"unknown encoding {encoding!r}")
 
+    def unpack(self, payload: bytes) -> Any:
+        """Return the value of a payload of the encoding ``"msgpack"``; what it raises may be any exception."""
+        return unpackb(payload, ext_hook=self._hook)
+
     def _find_rule(self, cls: type) -> Rule:
         rule = rule_of(cls) or (CLASS, self._classes.encoder(cls))
         if rule[0] == TAUGHT and self._allowed is not None and cls not in self._allowed:

@@ -21,14 +21,24 @@ class Keeper:
     Args:
         job: does a bounded step of the work and tells whether there is more.
         when_idle: called once nothing has been asked for during some seconds.
+        name: of the thread.
+        lingers: whether it waits a while for more to do.
     """
 
-    def __init__(self, job: Callable[[], bool], when_idle: Callable[[], None] = lambda: None) -> None:
+    def __init__(
+        self,
+        job: Callable[[], bool],
+        when_idle: Callable[[], None] = lambda: None,
+        *,
+        name: str = "hitrate-keeper",
+        lingers: bool = True,
+    ) -> None:
         self._job = job
         self._when_idle = when_idle
         self._wanted = Signal()
         self._stopped = Signal()
-        self._background = Background("hitrate-keeper", self._run)
+        self._lingers = lingers
+        self._background = Background(name, self._run)
 
     def request(self) -> None:
         """Ask for the job to be done soon."""
@@ -56,7 +66,7 @@ class Keeper:
 
     def _run(self) -> None:
         while True:
-            if not self._wanted.wait(_LINGER_SECONDS):
+            if not self._wanted.wait(_LINGER_SECONDS if self._lingers else 0):
                 try:
                     self._when_idle()
                 except Exception as error:

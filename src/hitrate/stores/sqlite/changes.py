@@ -119,6 +119,11 @@ class CommitWatch(Channel):
 class Watches(list[CommitWatch]):
     """The watches of one store, each told the same."""
 
+    @property
+    def kept(self) -> int:
+        """How many connections they keep for themselves."""
+        return sum(watch.live for watch in self)
+
     def committed(self, index: Any, before: int) -> None:
         """This store committed, when the number was ``before``."""
         for watch in self:

@@ -13,7 +13,7 @@ import random
 import threading
 import time
 import weakref
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import partial
 from typing import Any
@@ -24,6 +24,7 @@ from hitrate import forking
 from hitrate.errors import StoreError
 from hitrate.exclusive import a_few_lines, reentrant, when_free, within_lines
 from hitrate.failsafe import log
+from hitrate.stores.keeper import Keeper
 from hitrate.stores.sqlite import schema
 from hitrate.stores.sqlite.changes import Watches
 from hitrate.stores.sqlite.handle import Durability, Handle, make_durable, restrict, use_wal
@@ -31,7 +32,7 @@ from hitrate.stores.sqlite.idle import QUIET_SECONDS, Closed, Gate, MustNotWait,
 from hitrate.stores.sqlite.near import Near
 from hitrate.stores.sqlite.paths import Inode, inode_of, inodes_of, make_file, one_process_at_a_time, set_aside
 from hitrate.stores.sqlite.rights import PRIVATE, check_rights
-from hitrate.stores.sqlite.snapshots import Snapshot, SnapshotCloser, has_removed_shm, wal_index
+from hitrate.stores.sqlite.snapshots import Snapshot, has_removed_shm, wal_index
 
 BUSY_SECONDS = 5.0
 """How long an operation waits for another process's write at most."""
@@ -46,6 +47,7 @@ wal-index). Where every commit is flushed, a checkpoint of many pages would be i
 _NOT_THEIRS = "is not the one that others have open: theirs was removed, and what it held is lost"
 
 _LOOK_SECONDS = 0.1
+_TICK_SECONDS = 0.1
 
 # Creating a file and closing it again would drop the locks of a connection that another thread opens in between.
 _opening = reentrant()
@@ -62,6 +64,7 @@ class Connections:
         mode: the permissions that the file is made with, less the umask.
 
     Attributes:
+        only: the one connection of ``:memory:``; None for a file.
         idle: the handles that nobody uses. Take one by ``pop`` (IndexError: ``open`` one) and give it back by
             ``append`` to the same list, which is another one after a fork, a repair or ``close``.
         commits: how many the connections made, those that changed something.
@@ -76,7 +79,6 @@ class Connections:
     def __init__(self, path: str, durability: Durability, *, repair: bool, near: Near, mode: int = PRIVATE) -> None:
         self.path = path
         self.in_memory = path == ":memory:"
-        self.idle: Any = []
         self._durability = durability
         self._repair = repair
         self._mode = mode
@@ -89,11 +91,11 @@ class Connections:
         self._all: weakref.WeakSet[apsw.Connection] = weakref.WeakSet()
         self._look_at = 0.0
         self._impatient_until = 0.0
-        self.closer = SnapshotCloser(self.end_snapshots)
+        self.closer = self._new_closer()
         self._gate = Gate()
         self._held: OneForAll | None = None
-        if self.in_memory:
-            self.idle = OneForAll(self._connect())
+        self.only = OneForAll(self._connect()) if self.in_memory else None
+        self.idle: Any = self.only or []
         _pools.add(self)
 
     def open(self) -> Handle:
@@ -229,29 +231,16 @@ class Connections:
             handle: Handle | None = idle.pop() if type(idle) is list else None
         except IndexError:
             return None
-        if handle is not None:
-            try:
-                handle.snapshot.end()
-            except apsw.Error:
-                self.discard(handle)
-                return None
-        return handle
+        return handle if handle is not None and self._ended(handle) else None
 
-    def give_turns(self) -> None:
-        """Between two steps of a long work, let others have the one connection of ``:memory:`` first."""
-        idle = self.idle
-        if isinstance(idle, OneForAll):
-            idle.give_turns()
-
-    def is_mine(self) -> bool:
-        """Tell whether this thread has the one connection of ``:memory:``."""
-        idle = self.idle
-        return isinstance(idle, OneForAll) and idle.is_mine()
-
-    def let_go(self) -> Callable[[], None]:
-        """What has a thread give back the one connection of ``:memory:``, if it has it."""
-        idle = self.idle
-        return idle.let_go if isinstance(idle, OneForAll) else lambda: None
+    def _ended(self, handle: Handle) -> bool:
+        """End the transaction of a handle that was taken out; tell whether it is good still."""
+        try:
+            handle.snapshot.end()
+        except apsw.Error:
+            self.discard(handle)
+            return False
+        return True
 
     def _lose(self) -> None:
         self.near.lose()
@@ -297,25 +286,31 @@ class Connections:
         self.discard(handle)
         return True
 
+    def _new_closer(self) -> Keeper:
+        """Return what ends the transactions that reads leave open, as long as there are any."""
+        return Keeper(self._end_snapshots_later, name="hitrate-snapshots", lingers=False)
+
+    def _end_snapshots_later(self) -> bool:
+        self.closer.rest(_TICK_SECONDS)
+        return self.end_snapshots()
+
     def end_snapshots(self) -> bool:
-        """End the transactions that idle connections keep open; tell whether there was one."""
+        """End the transactions that idle connections keep open; tell whether there may be others soon."""
         idle = self.idle
+        if type(idle) is not list:
+            return False
         ended = False
-        for handle in [*idle] if type(idle) is list else ():
+        for handle in [*idle]:
             if handle.snapshot.header is None:
                 continue
             try:
                 idle.remove(handle)
             except ValueError:  # somebody uses it now
                 continue
-            try:
-                handle.snapshot.end()
-            except apsw.Error:
-                self.discard(handle)
-            else:
+            if self._ended(handle):
                 idle.insert(0, handle)
                 ended = True
-        return ended
+        return ended or len(self._all) - len(idle) > self.watches.kept  # one in use may have a transaction, too
 
     def close(self) -> None:
         """Close every connection; those in use are closed when they are given back."""
@@ -374,7 +369,7 @@ class Connections:
         gate.opened.set()
 
     def after_fork_in_child(self) -> None:
-        self.closer = SnapshotCloser(self.end_snapshots)
+        self.closer = self._new_closer()
         self._gate.opened = threading.Event()
         self.after_fork()
 

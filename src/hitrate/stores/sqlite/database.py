@@ -15,7 +15,7 @@ from hitrate.stores.sqlite import schema
 from hitrate.stores.sqlite.connections import Connections
 from hitrate.stores.sqlite.handle import Handle
 from hitrate.stores.sqlite.idle import MustNotWait
-from hitrate.stores.sqlite.near import Near
+from hitrate.stores.sqlite.limits import Limits
 from hitrate.stores.sqlite.storing import LastWrite
 from hitrate.stores.sqlite.transaction import Transaction
 
@@ -28,28 +28,31 @@ T = TypeVar("T")
 class Database:
     """Runs steps on the connections of one store, and its writes one after the other.
 
-    Args:
-        connections: to the file.
-        near: the copies of entries in this process.
-        ranks: the order by worth, None if eviction is not by that.
-
     Attributes:
         path: of the file.
-        connections: as given.
+        connections: to it.
+        limits: how much it may hold.
+        clock: returns the seconds since the epoch.
+        ranks: the order by worth, None if eviction is not by that.
+        seen: the ids of rows that this process has read; other threads add to it.
         exclusive: one writer of this process at a time: a queue, where SQLite would poll.
         last_write: what it left; guarded by ``exclusive``, as are the ranks.
-        ranks: as given.
         after_write: called once a write is done.
     """
 
-    def __init__(self, connections: Connections, near: Near, ranks: Ranks | None) -> None:
+    def __init__(
+        self, connections: Connections, limits: Limits, clock: Callable[[], float], ranks: Ranks | None
+    ) -> None:
         self.path = connections.path
         self.connections = connections
+        self.limits = limits
+        self.clock = clock
+        self.ranks = ranks
+        self.seen = connections.near.seen
         self.exclusive = Exclusive()
         self.last_write = LastWrite()
-        self.ranks = ranks
         self.after_write: Callable[[], None] = lambda: None
-        self._near = near
+        self._near = connections.near
 
     def use(self, do: Callable[..., T], *args: Any) -> T:
         """Do something with a connection that nobody else uses."""
@@ -75,14 +78,14 @@ class Database:
 
     def with_the_only_one(self, do: Callable[..., T], *args: Any) -> T:
         """Do something with the one connection of ``:memory:``, which this thread is left without whatever happens."""
-        connections = self.connections
-        if connections.is_mine():
+        only = self.connections.only
+        assert only is not None
+        if only.is_mine():
             raise StoreError(f"{self.path} is in use by this very thread")
-        let_go = connections.let_go()
         try:
             return do(*args)
         finally:
-            let_go()
+            only.let_go()
             if self.exclusive.waiting:
                 self.exclusive.catch_up()
 
@@ -98,9 +101,9 @@ class Database:
             return within_change()
         return (self.exclusive.busy or connections.in_memory) and self.exclusive.must_not_wait()
 
-    def put_off(self, do: Callable[[Any], object], what: Any) -> None:
+    def put_off(self, do: Callable[..., object], *what: Any) -> None:
         """Have a change carried out after the one that this thread is in."""
-        self.exclusive.put_off(partial(do, what))
+        self.exclusive.put_off(partial(do, *what))
 
     def refuse_to_wait(self) -> None:
         """See that this thread may wait for the writer.
@@ -123,7 +126,7 @@ class Database:
 
         def transact(handle: Handle) -> tuple[T, Transaction | None]:
             commits = self.connections.commits
-            with Transaction(handle, self.ranks) as transaction:
+            with Transaction(handle, self) as transaction:
                 result = do(transaction)
             return result, transaction if self.connections.commits != commits else None
 

@@ -10,6 +10,8 @@ from __future__ import annotations
 import os
 from typing import Any
 
+from hitrate.stores.sqlite.handle import Handle
+
 PAGES_PER_STEP = 64
 SPARE_PAGES = 256
 _SPARE_SHARE = 8
@@ -35,6 +37,13 @@ def give_back(execute: Any, spare: int = SPARE_PAGES) -> bool:
         return False
     execute(f"PRAGMA incremental_vacuum({min(surplus, PAGES_PER_STEP)})").fetchall()
     return bool(surplus > PAGES_PER_STEP)
+
+
+def room_to_give(handle: Handle) -> tuple[int, int]:
+    """Return whether cleared rows are still to be removed, and how many pages are free."""
+    ((cleared,),) = handle.execute("SELECT EXISTS (SELECT 1 FROM hitrate_cleared)").fetchall()
+    ((free,),) = handle.execute("PRAGMA freelist_count").fetchall()
+    return cleared, free
 
 
 def bytes_on_disk(path: str) -> int:

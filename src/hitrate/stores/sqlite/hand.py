@@ -10,12 +10,15 @@ from __future__ import annotations
 from array import array
 from collections.abc import Iterator
 from itertools import islice
-from typing import Any
+from typing import TYPE_CHECKING
 
 import apsw
 
 from hitrate.sieve import rounds, sweep
 from hitrate.stores.sqlite.rows import ROW_OVERHEAD
+
+if TYPE_CHECKING:
+    from hitrate.stores.sqlite.transaction import Transaction
 
 _RING = f"""SELECT id, visited, length(key) + length(payload) + {ROW_OVERHEAD} FROM hitrate_entries
     WHERE id > ? AND id <= ? ORDER BY id LIMIT ?"""
@@ -29,43 +32,37 @@ _CLEARED_AT_MOST = 512
 """Visited bits that are cleared for one entry that goes: some milliseconds, for which the file is locked."""
 
 
-def mark(execute: Any, seen: set[int], most: int) -> None:
-    """Tell the file of some rows that were read, and forget them.
-
-    Args:
-        execute: runs a statement, within a write transaction.
-        seen: the ids of rows that were read. Other threads may add to it.
-        most: how many to tell of.
-    """
+def mark(transaction: Transaction, most: int) -> None:
+    """Tell the file of so many rows that were read, and forget them."""
+    seen = transaction.seen
     told = array("q", (seen.pop() for _ in range(min(most, len(seen)))))
     if told:
-        execute(_MARK, (apsw.carray(told),))
+        transaction.execute(_MARK, (apsw.carray(told),))
 
 
 class Hand:
-    """Goes over the rows, old to new and round again, and evicts.
+    """Goes over the rows, old to new and round again, and chooses what to evict.
 
     Args:
-        execute: runs a statement, within a write transaction.
-        place: the id of the row that was looked at last.
-        last: the id of the newest row that is known, 0 if none is.
-        entries: how many rows there are.
-        seen: the ids of rows that this process has read; other threads may add to it.
+        transaction: the write that makes room.
         replaced: the ids of rows that are to stay.
-
-    Attributes:
-        place: where it rests.
     """
 
-    def __init__(self, execute: Any, place: int, last: int, entries: int, seen: set[int], replaced: set[int]) -> None:
-        self.place = place
-        self._execute = execute
+    def __init__(self, transaction: Transaction, replaced: set[int]) -> None:
+        self._transaction = transaction
+        self._execute = transaction.execute
+        self._place = transaction.state("hand", 0)  # the id of the row that was looked at last
         # Rows that were just inserted come after the last one.
-        self._ends = tuple(end if end < last else _ALL for end in rounds(last, entries))
-        self._seen = seen
+        last = transaction.last
+        self._ends = tuple(end if end < last else _ALL for end in rounds(last, transaction.entries))
+        self._seen = transaction.seen
         self._replaced = replaced
 
-    def evict(self, excess_bytes: int, excess_entries: int, most: int | None = None) -> list[tuple[int, int]]:
+    def rest(self) -> None:
+        """Have the file remember where the hand is."""
+        self._transaction.set_state("hand", self._place)
+
+    def choose(self, excess_bytes: int, excess_entries: int, most: int | None = None) -> list[tuple[int, int]]:
         """Choose rows to evict, and clear the visited bits that the hand passes.
 
         Args:
@@ -88,10 +85,10 @@ class Hand:
     def _rows(self) -> Iterator[tuple[int, bool, int]]:
         some = _LOOKED_AT_FIRST  # most often the first few have one that can go
         for end in self._ends:
-            while rows := self._execute(_RING, (self.place, end, some)).fetchall():
+            while rows := self._execute(_RING, (self._place, end, some)).fetchall():
                 for row, visited, size in rows:
-                    self.place = row
+                    self._place = row
                     if row not in self._replaced:
                         yield row, bool(visited) or row in self._seen, size
                 some = min(2 * some, _LOOKED_AT_ONCE)
-            self.place = 0
+            self._place = 0

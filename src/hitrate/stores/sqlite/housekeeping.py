@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
 
 from hitrate.errors import ClosedError, StoreError
 from hitrate.exclusive import within_change
@@ -13,7 +12,7 @@ from hitrate.stores.sqlite.checkpoints import begin_anew, fold_bulk, longest_wal
 from hitrate.stores.sqlite.clearing import CLEARED_PER_STEP, remove_cleared
 from hitrate.stores.sqlite.database import Database
 from hitrate.stores.sqlite.disk import WAL_BYTES, give_back, wal_bytes
-from hitrate.stores.sqlite.limits import MARKED_PER_STEP, PURGED_PER_WRITE, Limits, look_after_ranks, mark_some, purge
+from hitrate.stores.sqlite.limits import MARKED_PER_STEP, PURGED_PER_WRITE, look_after_ranks, mark_some, purge
 from hitrate.stores.sqlite.transaction import Transaction
 
 _MOMENT_SECONDS = 0.002
@@ -36,25 +35,18 @@ _TIDY_SECONDS = 0.25
 class Housekeeper:
     """Does the housekeeping of one store, on a thread that starts when there is something to do.
 
-    Args:
-        database: the file.
-        limits: how much it may hold.
-        seen: the ids of rows that this process has read.
-        clock: returns the seconds since the epoch.
-
     Attributes:
         expirations: entries that were removed for their TTL.
         longest_wal: pages that the -wal file may have.
     """
 
-    def __init__(self, database: Database, limits: Limits, seen: set[int], clock: Callable[[], float]) -> None:
+    def __init__(self, database: Database) -> None:
         self.expirations = 0
-        self.longest_wal = longest_wal(limits.bytes)
+        self.longest_wal = longest_wal(database.limits.bytes)
         self._database = database
         self._connections = database.connections
-        self._limits = limits
-        self._seen = seen
-        self._clock = clock
+        self._seen = database.seen
+        self._clock = database.clock
         self._removed = 0  # entries, since room was last looked for
         self._look_at_wal = 0.0
         self._keeper = Keeper(self.step, self.shorten_wal)
@@ -87,8 +79,8 @@ class Housekeeper:
         def do(transaction: Transaction) -> tuple[bool, bool]:
             """Tell whether there is more to remove, and whether there is more of another kind."""
             seen, marking = self._seen, False
-            if len(seen) > _SEEN_KEPT and self._limits.are_near(transaction):
-                mark_some(transaction, seen, MARKED_PER_STEP)
+            if len(seen) > _SEEN_KEPT and transaction.limits.are_near(transaction):
+                mark_some(transaction, MARKED_PER_STEP)
                 marking = len(seen) > _SEEN_KEPT
             elif len(seen) > SEEN_AT_MOST:
                 seen.clear()

@@ -11,13 +11,19 @@ same, and what it deletes one by one does not.
 from __future__ import annotations
 
 from array import array
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Sequence
+from typing import TYPE_CHECKING
 
 import apsw
 
+from hitrate.entry import fingerprint
 from hitrate.keys import EncodedKey
 from hitrate.stores.sqlite.handle import Handle
+from hitrate.stores.sqlite.rows import pack_key, slot_of
 from hitrate.stores.sqlite.schema import LEASES, LEASES_TABLE
+
+if TYPE_CHECKING:
+    from hitrate.stores.sqlite.transaction import Transaction
 
 Place = tuple[int, bytes]
 """Where a key lies: its slot, and the packed key."""
@@ -37,8 +43,15 @@ _PURGE = f"""DELETE FROM {LEASES} WHERE (slot, key) IN (
     WHERE (?1 - taken >= 0 AND ?1 - taken < seconds) IS NOT TRUE)"""
 
 
-def take(handle: Handle, places: Sequence[Place], token: bytes, seconds: float, now: float) -> list[float]:
-    """Lease each place to a token unless another has it; return 0.0, or the seconds until the other's lease ends."""
+def take(
+    transaction: Transaction, keys: Sequence[EncodedKey], token: bytes, seconds: float, now: float
+) -> Sequence[float]:
+    """Take the leases of keys, as ``Store.lease``."""
+    handle = transaction.handle
+    places = [
+        _place(name, key, transaction.new_base(name) if (base := transaction.base(name)) is None else base)
+        for name, key in keys
+    ]
     if not _is_there(handle):
         handle.execute(LEASES_TABLE)
     _purge(handle, places, now)
@@ -50,20 +63,19 @@ def take(handle: Handle, places: Sequence[Place], token: bytes, seconds: float, 
     return left
 
 
-def settle(
-    handle: Handle, places: Mapping[EncodedKey, Place | None], token: bytes, now: float
-) -> Collection[EncodedKey]:
-    """End a token's leases; return the keys whose lease was not the token's any more."""
-    there = _at(handle, [place for place in places.values() if place is not None]) if _is_there(handle) else {}
-    late = []
+def settle(transaction: Transaction, keys: Iterable[EncodedKey], token: bytes, now: float) -> Collection[EncodedKey]:
+    """End the leases that a token has of keys; return the keys whose lease was not the token's any more."""
+    handle = transaction.handle
+    bases = {key: transaction.base(key[0]) for key in keys}
+    places = {key: _place(*key, base) for key, base in bases.items() if base is not None}
+    there = _at(handle, places.values()) if _is_there(handle) else {}
+    late = set(bases)
     for key, place in places.items():
-        lease = there.get(place) if place is not None else None
-        if lease is None or lease[0] != token:
-            late.append(key)
-            continue
-        handle.execute(_END, place)
-        if not 0 <= now - lease[1] < lease[2]:
-            late.append(key)
+        lease = there.get(place)
+        if lease is not None and lease[0] == token:
+            handle.execute(_END, place)
+            if 0 <= now - lease[1] < lease[2]:
+                late.remove(key)
     return late
 
 
@@ -73,6 +85,10 @@ def end(handle: Handle, places: Sequence[Place]) -> None:
         ended = set(places).intersection(_at(handle, places))
         if ended:
             handle.con.executemany(_END, ended)
+
+
+def _place(name: bytes, key: bytes, base: int) -> Place:
+    return base + slot_of(fingerprint(name, key)), pack_key(key)
 
 
 def any_between(handle: Handle, first: int, last: int) -> bool:

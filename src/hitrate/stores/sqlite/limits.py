@@ -49,58 +49,42 @@ def purge(transaction: Transaction, now: float) -> int:
     return len(rows)
 
 
-def mark_some(transaction: Transaction, seen: set[int], most: int) -> None:
-    """Tell the file of rows that were read, at most so many and for a moment, and take them out of the set."""
+def mark_some(transaction: Transaction, most: int) -> None:
+    """Tell the file of rows that were read, at most so many and for a moment, and forget them."""
     until = time.monotonic() + STEP_SECONDS
-    while most > 0 and seen:
-        mark(transaction.execute, seen, min(most, ROWS_AT_ONCE))
+    while most > 0 and transaction.seen:
+        mark(transaction, min(most, ROWS_AT_ONCE))
         most -= ROWS_AT_ONCE
         if time.monotonic() >= until:
             break
 
 
-def make_room(
-    transaction: Transaction, grown: int, more: int, limits: Limits, seen: set[int], replaced: set[int]
-) -> int:
-    """Evict for what is about to be stored, and for a little more; return how many entries went.
+def make_room(transaction: Transaction, grown: int, more: int, replaced: set[int]) -> None:
+    """Evict for what is about to be stored, and for a little more.
 
     Args:
         transaction: the write that is to store it.
         grown: the bytes that it adds.
         more: the entries that it adds.
-        limits: how much the file may hold.
-        seen: the ids of rows that this process has read.
         replaced: the ids of rows that are to stay.
     """
+    limits, ranks = transaction.limits, transaction.ranks
 
-    def lacking() -> tuple[int, int]:
-        return transaction.bytes + grown - limits.bytes, transaction.entries + more - limits.entries
+    def lacking(spare_bytes: int = 0, spare_entries: int = 0) -> tuple[int, int]:
+        free_bytes, free_entries = limits.bytes - transaction.bytes, limits.entries - transaction.entries
+        return grown + spare_bytes - free_bytes, more + spare_entries - free_entries
 
     while max(lacking()) > 0 and remove_cleared(transaction, CLEARED_PER_STEP):
         pass
-    evicted = 0
-    spare_bytes, spare_entries = limits.spare
-    if transaction.ranks is not None:
-        excess_bytes, excess_entries = lacking()
-        rows = transaction.ranks.evict(
-            transaction.execute, excess_bytes + spare_bytes, excess_entries + spare_entries, seen, replaced
-        )
-        transaction.evict(rows)
-        evicted = len(rows)
+    if ranks is not None:
+        transaction.evict(ranks.evict(transaction, *lacking(*limits.spare), replaced))
     # By worth a bounded search is made, which usually finds enough.
-    if transaction.ranks is None or max(lacking()) > 0:
-        hand = Hand(
-            transaction.execute, transaction.state("hand", 0), transaction.last, transaction.entries, seen, replaced
-        )
-        rows = hand.evict(*lacking())
-        transaction.evict(rows)
-        excess_bytes, excess_entries = lacking()
-        spare = hand.evict(excess_bytes + spare_bytes, excess_entries + spare_entries, _LOOKED_AT_TO_SPARE)
-        transaction.evict(spare)
-        transaction.set_state("hand", hand.place)
-        evicted += len(rows) + len(spare)
-    mark(transaction.execute, seen, _MARKED_PER_WRITE)
-    return evicted
+    if ranks is None or max(lacking()) > 0:
+        hand = Hand(transaction, replaced)
+        transaction.evict(hand.choose(*lacking()))
+        transaction.evict(hand.choose(*lacking(*limits.spare), _LOOKED_AT_TO_SPARE))
+        hand.rest()
+    mark(transaction, _MARKED_PER_WRITE)
 
 
 def look_after_ranks(transaction: Transaction) -> bool:

@@ -17,7 +17,7 @@ comes. So a read that was overtaken by a commit, which raises the number before 
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from types import SimpleNamespace
 from typing import Any
 
@@ -46,10 +46,16 @@ _WORTH_BESIDE_WRITERS = 2.0
 """Hits for each of them that pay for beginning anew, too, after a commit of somebody else."""
 
 
-def size_of(key: EncodedKey, entry: Entry) -> int:
+Copy = tuple[str, bytes, float | None, float, int]
+"""An entry, and the id of its row."""
+
+
+def size_of(key: EncodedKey, entry: Entry | Copy) -> int:
     """Return the bytes of memory that a copy takes."""
     return len(key[0]) + len(key[1]) + len(entry[1]) + COPY_OVERHEAD
 
+
+Read = Callable[[Sequence[EncodedKey]], Sequence[Found]]
 
 _NO_INDEX: Any = SimpleNamespace(commits=SimpleNamespace(value=None))
 
@@ -63,7 +69,7 @@ class Copies:
     Attributes:
         index: the wal-index that counts the commits.
         commits: the number that they are of.
-        young: for each key its entry and the id of its row; and for each id its key.
+        young: for each key its copy; and for each id of a row its key.
         old: the same, of those that are older.
         size: bytes of memory that the young ones take.
     """
@@ -81,45 +87,23 @@ class Copies:
 _NONE = Copies(_NO_INDEX, -1)
 
 
-class Lookup:
-    """What is known of a batch of keys.
-
-    Attributes:
-        found: for each key the entry, None where it is not known.
-        unknown: the places of those.
-    """
-
-    __slots__ = ("_commits", "_index", "found", "unknown")
-
-    def __init__(self, found: list[Found], unknown: list[int], index: Any, commits: int) -> None:
-        self.found = found
-        self.unknown = unknown
-        self._index = index
-        self._commits = commits
-
-    def is_good(self) -> bool:
-        """Tell whether nobody has committed since: what is read from the file by now is of the same state."""
-        return self._index.commits.value == self._commits  # type: ignore[no-any-return]
-
-
 class Near:
     """The near tier of one store.
 
     Args:
         most: bytes of memory that it takes at most; 0 for no tier.
         clock: returns the seconds since the epoch.
-        seen: takes the ids of the rows whose copies were read, for eviction.
 
     Attributes:
         awake: whether reads are to ask here, and to leave copies.
-        seen: as given.
+        seen: the ids of the rows that this process has read, from the file too, for eviction.
 
     Raises:
         TypeError: ``most`` is not an int.
         ValueError: it is negative.
     """
 
-    def __init__(self, most: int, clock: Callable[[], float], seen: set[int]) -> None:
+    def __init__(self, most: int, clock: Callable[[], float]) -> None:
         if isinstance(most, bool) or not isinstance(most, int):
             raise TypeError(f"near_bytes is an int, 0 for none, not {most!r} of type {type(most).__name__}")
         if most < 0:
@@ -128,7 +112,7 @@ class Near:
         self._largest = most // _LARGEST
         self._young_at_most = most // 2 - self._largest
         self._clock = clock
-        self.seen = seen
+        self.seen: set[int] = set()
         self._copies = _NONE
         self._sleeps_for: float = _FIRST_PAUSE if most else float("inf")
         self._pause = _SHORTEST_PAUSE
@@ -136,69 +120,72 @@ class Near:
         self._hits = 0
         self._look_at = 0.0
 
-    def get(self, keys: Sequence[EncodedKey]) -> Sequence[Found] | None:
-        """Return what the file holds for keys; None if that is not known of all of them."""
-        if len(keys) == 1:
-            entry = self.get_one(keys[0])
-            return None if entry is None else (entry,)
-        known = self.look_up(keys)
-        return None if known is None or known.unknown else known.found
-
-    def look_up(self, keys: Sequence[EncodedKey]) -> Lookup | None:
-        """Return what the file holds for those of some keys of which it is known; None if for none."""
+    def current(self) -> Copies | None:
+        """Return the copies if they are of what the file holds now; None if that is not known."""
         copies = self._copies
-        index, commits = copies.index, copies.commits
-        if index.commits.value != commits or time.monotonic() >= self._look_at:
+        if copies.index.commits.value != copies.commits or time.monotonic() >= self._look_at:
             return None
-        now = self._clock()
-        young, old = copies.young, copies.old
+        return copies
+
+    def note_hits(self, rows: Collection[int]) -> None:
+        """Count that the copies of some rows were read."""
+        self._hits += len(rows)
+        self.seen.update(rows)
+
+    def get(self, keys: Sequence[EncodedKey], read: Read | None = None) -> Sequence[Found] | None:
+        """Return what the file holds for keys; None if that is not known.
+
+        Args:
+            keys: encoded keys.
+            read: reads those of several keys of which it is not known, if it is of others.
+        """
+        if len(keys) == 1:
+            copy = self.get_one(keys[0])
+            return None if copy is None else (copy[:4],)
+        copies = self.current()
+        if copies is None:
+            return None
+        commits, now = copies.commits, self._clock()
         found: list[Found] = []
-        rows = []
-        unknown = []
+        rows: list[int] = []
+        unknown: list[int] = []
         for place, key in enumerate(keys):
-            copy = young.get(key)
-            if copy is None and old:
-                copy = old.get(key)
-                if copy is not None:
-                    self._renew(copies, commits, key, copy)
-            if copy is None or (copy[0][2] is not None and copy[0][2] <= now):
+            copy = copies.young.get(key) or self._renewed(copies, commits, key)
+            if copy is None or (copy[2] is not None and copy[2] <= now):
                 unknown.append(place)
                 found.append(None)
             else:
-                found.append(copy[0])
-                rows.append(copy[1])
-        known = Lookup(found, unknown, index, commits)
-        if not rows or not known.is_good():  # or a batch that was stored meanwhile might be seen by half
+                found.append(copy[:4])
+                rows.append(copy[4])
+        if not rows or (unknown and read is None):
             return None
-        self._hits += len(rows)
-        self.seen.update(rows)
-        return known
+        if unknown and read is not None:
+            for place, entry in zip(unknown, read([keys[place] for place in unknown]), strict=True):
+                found[place] = entry
+        if copies.index.commits.value != commits:  # or half of a batch that was stored meanwhile might be seen
+            return None
+        self.note_hits(rows)
+        return found
 
-    def get_one(self, key: EncodedKey) -> Entry | None:
-        """Return the entry that the file holds for a key; None if that is not known."""
+    def get_one(self, key: EncodedKey) -> Copy | None:
+        """Return the copy of what the file holds for a key; None if that is not known."""
         copies = self._copies
         commits = copies.commits
         if copies.index.commits.value != commits or time.monotonic() >= self._look_at:
             return None
-        copy = copies.young.get(key)
-        if copy is None:
-            copy = copies.old.get(key)
-            if copy is None:
-                return None
-            self._renew(copies, commits, key, copy)
-        entry: Entry
-        entry, row = copy
-        if entry[2] is not None and entry[2] <= self._clock():
+        copy: Copy | None = copies.young.get(key) or self._renewed(copies, commits, key)
+        if copy is None or (copy[2] is not None and copy[2] <= self._clock()):
             return None
         self._hits += 1
-        self.seen.add(row)
-        return entry
+        self.seen.add(copy[4])
+        return copy
 
-    def _renew(self, copies: Copies, commits: int, key: EncodedKey, copy: tuple[Entry, int]) -> None:
-        """Make an old copy a young one."""
-        index, young, row = copies.index, copies.young, copy[1]
-        if index.commits.value == commits: young[row] = key; young[key] = copy  # fmt: skip  # noqa: E701, E702
-        self._count(copies, size_of(key, copy[0]))
+    def _renewed(self, copies: Copies, commits: int, key: EncodedKey) -> Copy | None:
+        """Return an old copy, which becomes a young one; None if there is none."""
+        copy: Copy | None = copies.old.get(key)
+        if copy is not None:
+            self._keep(copies, commits, key, copy, size_of(key, copy))
+        return copy
 
     def begin(self, snapshot: Snapshot, busy: bool, keys: int) -> tuple[Copies, int] | None:
         """Before a read of the file: return what its entries will be copies of, None for nothing.
@@ -235,27 +222,19 @@ class Near:
     def keep(
         self, begun: tuple[Copies, int], keys: Iterable[EncodedKey], found: Iterable[Found], rows: Iterable[int]
     ) -> None:
-        """After a read of the file: keep copies of what it found, unless there was a commit meanwhile.
-
-        Args:
-            begun: what ``begin`` returned.
-            keys: the keys that were read.
-            found: what was found for each.
-            rows: the id of the row of each.
-        """
+        """After a read of the file, and ``begin``: keep copies of what was found, if nobody has committed meanwhile."""
         copies, commits = begun
-        index = copies.index
         for key, entry, row in zip(keys, found, rows):  # noqa: B905 - of one length
             self._read += 1
             if type(entry) is tuple and (size := size_of(key, entry)) <= self._largest:
-                young, copy = copies.young, (entry, row)
-                if index.commits.value == commits: young[row] = key; young[key] = copy  # fmt: skip  # noqa: E701, E702
-                self._count(copies, size)
+                self._keep(copies, commits, key, (*entry, row), size)
         if self._read >= _JUDGED_AT:
             self._was_worth_it(_WORTH if copies.old else _WORTH_AT_FIRST)
 
-    def _count(self, copies: Copies, size: int) -> None:
-        """Count a young copy that was just made."""
+    def _keep(self, copies: Copies, commits: int, key: EncodedKey, copy: Copy, size: int) -> None:
+        """Put a young copy in its place, unless there was a commit meanwhile."""
+        index, young, row = copies.index, copies.young, copy[4]
+        if index.commits.value == commits: young[row] = key; young[key] = copy  # fmt: skip  # noqa: E701, E702
         copies.size += size
         if copies.size > self._young_at_most:
             copies.old, copies.young, copies.size = copies.young, {}, 0

@@ -13,7 +13,7 @@ from __future__ import annotations
 import math
 from array import array
 from collections.abc import Iterable, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import apsw
 
@@ -21,6 +21,9 @@ from hitrate.stores.sqlite.handle import Handle
 from hitrate.stores.sqlite.rows import ROW_OVERHEAD, times_of
 from hitrate.stores.sqlite.schema import PLACES, PLACES_ORDER, PLACES_ORDER_INDEX, PLACES_TABLE
 from hitrate.worth import HITS_AT_MOST, HITS_PER_TURN, Median
+
+if TYPE_CHECKING:
+    from hitrate.stores.sqlite.transaction import Transaction
 
 _HAND, _LEVEL, _MEDIAN = "worth_hand", "worth_level", "worth_median"
 
@@ -116,22 +119,13 @@ class Ranks:
         return self.behind is not None
 
     def evict(
-        self, execute: Any, excess_bytes: int, excess_entries: int, seen: set[int], replaced: set[int]
+        self, transaction: Transaction, excess_bytes: int, excess_entries: int, replaced: set[int]
     ) -> Sequence[tuple[int, int]]:
-        """Choose rows to evict, and move those that were read to their next places.
+        """Choose rows to evict, as ``Hand.choose``, and move those that were read to their next places.
 
         The work is bounded, so that less may be chosen where many places are of rows that were removed.
-
-        Args:
-            execute: runs a statement.
-            excess_bytes: how many bytes must go; 0 or less for none.
-            excess_entries: how many entries must go; 0 or less for none.
-            seen: the ids of rows that this process has read; other threads may add to it.
-            replaced: the ids of rows that are to stay.
-
-        Returns:
-            The id and size of each, which are to be deleted.
         """
+        execute, seen = transaction.execute, transaction.seen
         hand, level, _ = _state(execute)
         evicted: list[tuple[int, int]] = []
         removed: list[int] = []

@@ -10,7 +10,7 @@ from __future__ import annotations
 import os
 import stat
 import time
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from typing import Any, NoReturn
 from urllib.parse import quote
 
@@ -19,9 +19,11 @@ import apsw
 from hitrate.errors import ReadOnlyError, StoreError
 from hitrate.failsafe import log
 from hitrate.keys import EncodedKey
-from hitrate.stores.base import Amounts, Changes, Found, LookedAt, Page, Problem, Usage
+from hitrate.stores.base import Amounts, Changes, Found, LookedAt, Problem
 from hitrate.stores.sqlite import schema
 from hitrate.stores.sqlite.connections import Connections, open_files
+from hitrate.stores.sqlite.database import Database, T
+from hitrate.stores.sqlite.disk import wal_bytes
 from hitrate.stores.sqlite.handle import Durability, Handle, restrict
 from hitrate.stores.sqlite.housekeeping import Housekeeper
 from hitrate.stores.sqlite.near import Near
@@ -97,11 +99,7 @@ def _state_of(path: str) -> _State:
         found = os.stat(path)
     except OSError:
         return None
-    try:
-        logged = os.stat(f"{path}-wal").st_size > 0
-    except OSError:
-        logged = False
-    return found.st_dev, found.st_ino, found.st_size, found.st_mtime_ns, logged
+    return found.st_dev, found.st_ino, found.st_size, found.st_mtime_ns, wal_bytes(path) > 0
 
 
 def _check_readable(path: str) -> None:
@@ -113,6 +111,16 @@ def _check_readable(path: str) -> None:
         raise OSError(f"path {path!r} is not a regular file")
     if not permits(path, os.R_OK):
         raise PermissionError(no_permission(path, path, "read"))
+
+
+class ReadDatabase(Database):
+    """Sees before each step whether the file is as it was."""
+
+    connections: ReadOnlyConnections
+
+    def _use_any(self, do: Callable[..., T], *args: Any) -> T:
+        self.connections.look_again()
+        return super()._use_any(do, *args)
 
 
 class NoHousekeeping(Housekeeper):
@@ -132,6 +140,7 @@ class NoHousekeeping(Housekeeper):
 class ReadOnlySqliteStore(SqliteStore):
     """Reads the entries of a file; each write is refused with a ``ReadOnlyError``. The arguments are its base's."""
 
+    _database_of = ReadDatabase
     _housekeeper_of = NoHousekeeping
     _connections: ReadOnlyConnections
 
@@ -160,51 +169,21 @@ class ReadOnlySqliteStore(SqliteStore):
         self._connections.look_again()
         return super().get(keys)
 
-    def usage(self) -> Usage:
-        self._connections.look_again()
-        return super().usage()
-
-    def count_expired(self) -> int:
-        self._connections.look_again()
-        return super().count_expired()
-
-    def list_page(self, under: bytes, after: Any, limit: int) -> Page:
-        self._connections.look_again()
-        return super().list_page(under, after, limit)
-
     def described(self) -> str:
         return f"{super().described()}, read_only=True"
 
-    def _write_together(self, batches: list[Changes]) -> list[int]:
-        self._refuse()
+    def _refuse(self, *args: Any, **options: Any) -> NoReturn:
+        raise ReadOnlyError(f"{self.path} was opened with read_only=True, and nothing is written to it")
 
-    def write(self, changes: Changes) -> int:
-        self._refuse()
-
-    def clear(self, namespaces: Sequence[bytes] | None) -> None:
-        self._refuse()
-
-    def clear_under(self, prefix: bytes) -> None:
-        self._refuse()
-
-    def remove_expired(self) -> int:
-        self._refuse()
+    write = _write_together = clear = clear_under = remove_expired = compact = _refuse
 
     def check(self, repair: bool, looked_at: LookedAt) -> Iterator[Problem]:
         if repair:
             self._refuse()
-        self._connections.look_again()
         return super().check(repair, looked_at)
-
-    def compact(self) -> bool:
-        self._refuse()
 
     def add_counts(self, amounts: Amounts) -> bool:
         return False  # what this process does is not written down
-
-    def read_counts(self) -> Amounts | None:
-        self._connections.look_again()
-        return super().read_counts()
 
     def lease(self, keys: Sequence[EncodedKey], token: bytes, seconds: float) -> Sequence[float]:
         return [0.0] * len(keys)  # nobody can wait here for what another computes
@@ -213,6 +192,3 @@ class ReadOnlySqliteStore(SqliteStore):
         if any(entry is not None for entry in results.values()):
             self._refuse()
         return ()
-
-    def _refuse(self) -> NoReturn:
-        raise ReadOnlyError(f"{self.path} was opened with read_only=True, and nothing is written to it")

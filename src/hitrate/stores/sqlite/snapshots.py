@@ -18,12 +18,10 @@ from collections.abc import Callable
 from typing import Any
 from weakref import WeakValueDictionary, finalize
 
-from hitrate.exclusive import Signal
-from hitrate.stores.background import Background
+from hitrate.stores.keeper import Keeper
 
 _HEADER_LENGTH = 100
 _COMMITS_AT = 8
-_TICK_SECONDS = 0.1
 _LOOK_SECONDS = 0.1
 _TRIES = 5
 _STREAK_SECONDS = 0.05
@@ -158,8 +156,12 @@ class Snapshot:
         self.current: Any = None if index is None else index.header
         self.header: bytes | None = None
 
-    def renew(self, closer: SnapshotCloser) -> None:
-        """Before a read: end a transaction that is not the latest, and begin one if reads follow each other."""
+    def renew(self, closer: Keeper) -> None:
+        """Before a read: end a transaction that is not the latest, and begin one if reads follow each other.
+
+        Args:
+            closer: ends it later.
+        """
         if self.header is not None:
             self.end()
         elif self.index is None:
@@ -170,8 +172,11 @@ class Snapshot:
                 self.check(now)
             self._streak = self._streak + 1 if now - self._last < _STREAK_SECONDS else 0
             self._last = now
-            if self._streak < _STREAK or not closer.started():
+            if self._streak < _STREAK:
                 return
+        closer.request()  # also after another one: while this connection was in use the closer did not see that
+        if not closer.runs:
+            return
         self._before = self.current.raw
         self._execute("BEGIN")
         self.header = b""
@@ -193,43 +198,3 @@ class Snapshot:
         if self.header is not None:
             self.header = None
             self._execute("COMMIT")
-
-
-class SnapshotCloser:
-    """A thread that ends the open transactions now and then, and itself once there were none.
-
-    Args:
-        end_all: ends those of the connections that are idle, and tells whether there was one.
-    """
-
-    def __init__(self, end_all: Callable[[], bool]) -> None:
-        self._end_all = end_all
-        self._wanted = False
-        self._stopped = Signal()
-        self._background = Background("hitrate-snapshots", self._run)
-
-    def started(self) -> bool:
-        """See to it that the thread runs; tell whether it does."""
-        self._wanted = True  # before the look: a thread that is about to end looks here last
-        if self._background.thread is not None:
-            return True
-        if self._stopped.is_set():
-            return False
-        try:
-            self._background.start()
-        except RuntimeError:  # no thread is to be had, or the interpreter is about to exit
-            return False
-        return True
-
-    def stop(self) -> None:
-        """Let the thread end soon, and start no other."""
-        self._stopped.set()
-
-    def _run(self) -> None:
-        while True:
-            self._wanted = False
-            stopped = self._stopped.wait(_TICK_SECONDS)
-            if self._end_all() and not stopped:
-                continue
-            if self._background.ended(lambda: self._wanted and not stopped):  # noqa: B023 - called at once
-                return

@@ -35,9 +35,10 @@ from hitrate.stores.sqlite.changes import CommitWatch
 from hitrate.stores.sqlite.checking import check
 from hitrate.stores.sqlite.connections import Connections, open_files
 from hitrate.stores.sqlite.database import Database
-from hitrate.stores.sqlite.disk import SPARE_PAGES, bytes_on_disk
+from hitrate.stores.sqlite.disk import SPARE_PAGES, bytes_on_disk, room_to_give
 from hitrate.stores.sqlite.handle import Durability
 from hitrate.stores.sqlite.housekeeping import SEEN_AT_MOST, Housekeeper
+from hitrate.stores.sqlite.leasing import take
 from hitrate.stores.sqlite.limits import Limits
 from hitrate.stores.sqlite.listing import begin, page_of
 from hitrate.stores.sqlite.near import Near
@@ -56,22 +57,17 @@ if TYPE_CHECKING:
 class SqliteStore(Store):
     """Keeps entries in an SQLite file, or in memory for the path ``:memory:``.
 
+    The arguments are those of ``SqliteCache``.
+
     Args:
-        path: the file; folders that are missing are made.
-        durability: ``"normal"`` or ``"full"``.
-        max_bytes: bytes held at most, None for no limit.
-        max_entries: entries held at most, None for no limit.
         repair: whether a damaged file is set aside and a new one started.
-        clock: returns the seconds since the epoch.
-        mode: the permissions that the file is made with, less the umask; None for its owner alone.
-        near_bytes: memory that copies of entries take in this process at most, 0 for none.
-        evict: ``"sieve"`` evicts what was not read lately, ``"cost"`` what saves the fewest seconds per byte.
 
     Attributes:
-        near: the copies.
+        near: copies of entries in this process.
     """
 
     offers: frozenset[Capability] = frozenset({"bounds", "forks under load"})
+    _database_of: type[Database] = Database
     _housekeeper_of: type[Housekeeper] = Housekeeper
 
     def __init__(
@@ -94,8 +90,8 @@ class SqliteStore(Store):
         if durability not in ("normal", "full"):
             raise ValueError(f"durability is 'normal' or 'full', not {durability!r}")
         self._mode = check_mode(mode)
-        self._seen: set[int] = set()
-        self.near = Near(near_bytes, clock, self._seen)
+        self.near = Near(near_bytes, clock)
+        self._seen = self.near.seen
         with explained(path):
             self._connections = self._connections_to(path, durability, self._mode, repair=repair)
         self.path = self._connections.path
@@ -105,19 +101,11 @@ class SqliteStore(Store):
             bytes=sys.maxsize if max_bytes is None else max_bytes,
         )
         self._repairs = repair
-        self._ranks = _ranks() if evict == "cost" else None
-        self._database = database = Database(self._connections, self.near, self._ranks)
-        self._housekeeper = housekeeper = self._housekeeper_of(database, limits, self._seen, clock)
+        ranks = _ranks() if evict == "cost" else None
+        self._database = database = self._database_of(self._connections, limits, clock, ranks)
+        self._housekeeper = housekeeper = self._housekeeper_of(database)
         database.after_write = housekeeper.wrote
-        self._writer = Writer(
-            database,
-            housekeeper,
-            limits=limits,
-            seen=self._seen,
-            clock=clock,
-            get=self.get,
-            told=lambda: self.told,
-        )
+        self._writer = Writer(database, housekeeper, self.get, lambda: self.told)
         self._worker = Worker(self.get, self._write_together)
         with explained(self.path):
             self._open_first()
@@ -146,35 +134,23 @@ class SqliteStore(Store):
             return
         self._connections.idle.append(handle)
         try:
-            left = self._database.use(
-                lambda handle: handle.execute("SELECT EXISTS (SELECT 1 FROM hitrate_cleared)").fetchall()
-            )
-            free = self._database.use(lambda handle: handle.execute("PRAGMA freelist_count").fetchall())
+            cleared, free = self._database.use(room_to_give)
         except StoreError as error:
             if not self._repairs:
                 raise
             log.warning("%s", error)
         else:
-            if left[0][0] or free[0][0] > SPARE_PAGES:
+            if cleared or free > SPARE_PAGES:
                 self._housekeeper.look_for_room()
-            elif self._ranks is not None:
+            elif self._database.ranks is not None:
                 self._housekeeper.request()  # rows that another cache has stored have no places yet
 
     # Reading
 
     def get(self, keys: Sequence[EncodedKey]) -> Sequence[Found]:
-        if self.near.awake:
-            if len(keys) == 1:
-                copies = self.near.get(keys)
-                if copies is not None:
-                    return copies
-            elif (known := self.near.look_up(keys)) is not None:
-                rest = self._get([keys[place] for place in known.unknown]) if known.unknown else ()
-                # One commit in between, and the batch is read as a whole: no half of what another batch stored.
-                if not known.unknown or known.is_good():
-                    for place, found in zip(known.unknown, rest, strict=True):
-                        known.found[place] = found
-                    return known.found
+        copies = self.near.get(keys, self._get) if self.near.awake else None
+        if copies is not None:
+            return copies
         return self._database.with_the_only_one(self._get, keys) if self._connections.in_memory else self._get(keys)
 
     def _get(self, keys: Sequence[EncodedKey]) -> Sequence[Found]:
@@ -261,7 +237,8 @@ class SqliteStore(Store):
     # Listing
 
     def list_page(self, under: bytes, after: Any, limit: int) -> Page:
-        self._connections.give_turns()
+        if self._connections.only is not None:
+            self._connections.only.give_turns()
         place = self._database.use(begin, under) if after is None else after
         return self._database.use(page_of, place, under, limit, self._clock())
 
@@ -308,7 +285,7 @@ class SqliteStore(Store):
         if self._connections.in_memory:
             return super().lease(keys, token, seconds)
         # The clock is read when the file is this transaction's: a lease may have been taken while it waited.
-        return self._database.transact(lambda transaction: transaction.lease(keys, token, seconds, self._clock()))
+        return self._database.transact(lambda transaction: take(transaction, keys, token, seconds, self._clock()))
 
     async def alease(self, keys: Sequence[EncodedKey], token: bytes, seconds: float) -> Sequence[float]:
         # A lease that is granted after its loop was closed would be held by nobody: whoever gives back the leases of

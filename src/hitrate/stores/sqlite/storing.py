@@ -10,14 +10,14 @@ from hitrate.keys import EncodedKey
 from hitrate.stores.base import Changes
 from hitrate.stores.sqlite import leasing
 from hitrate.stores.sqlite.handle import Handle
-from hitrate.stores.sqlite.limits import Limits, make_room
+from hitrate.stores.sqlite.limits import make_room
 from hitrate.stores.sqlite.rows import pack_key, size_of, slot_of, times_of, write_columns
 from hitrate.stores.sqlite.statements import AT_SLOT, BASE, INSERT, SET_TOTALS, UPDATE
 from hitrate.stores.sqlite.totals import read_totals
 from hitrate.stores.sqlite.transaction import Transaction
 
 if TYPE_CHECKING:
-    from hitrate.stores.sqlite.ranks import Ranks
+    from hitrate.stores.sqlite.database import Database
 
 _Change = tuple[int, int, bytes, Entry | None]
 """Slot, fingerprint, packed key and what to store."""
@@ -58,21 +58,13 @@ class LastWrite:
         self._index = None
 
 
-def store_one(
-    handle: Handle,
-    name: bytes,
-    key: bytes,
-    entry: Entry,
-    now: float,
-    limits: Limits,
-    last: LastWrite,
-    ranks: Ranks | None,
-) -> bool:
+def store_one(handle: Handle, database: Database, name: bytes, key: bytes, entry: Entry, now: float) -> bool:
     """Store one entry, the usual write, in fewer steps than a ``Transaction``.
 
     Returns:
         False, with nothing changed, if that takes a new namespace or an eviction.
     """
+    limits, last, ranks = database.limits, database.last_write, database.ranks
     execute = handle.execute
     index = handle.snapshot.index
     identity = fingerprint(name, key)
@@ -128,21 +120,12 @@ class Written:
 
     removed: int = 0
     expired: int = 0
-    evicted: int = 0
     too_large: list[tuple[EncodedKey, int]] = field(default_factory=list)
 
 
-def store_many(transaction: Transaction, changes: Changes, now: float, limits: Limits, seen: set[int]) -> Written:
-    """Store and remove entries, after making room for them.
-
-    Args:
-        transaction: the write.
-        changes: what to store, None for what to remove.
-        now: the time.
-        limits: how much the file may hold.
-        seen: the ids of rows that this process has read. Those that are told to the file, or lose to eviction what
-            that is worth, are taken out.
-    """
+def store_many(transaction: Transaction, changes: Changes, now: float) -> Written:
+    """Store and remove entries, after making room for them."""
+    limits = transaction.limits
     written = Written()
     transaction.changed += changes
     kept: list[_Change] = []
@@ -180,11 +163,11 @@ def store_many(transaction: Transaction, changes: Changes, now: float, limits: L
             grown += size - row[1]
             replaced.add(row[0])
     if transaction.bytes + grown > limits.bytes or transaction.entries + len(fresh) > limits.entries:
-        written.evicted += make_room(transaction, grown, len(fresh), limits, seen, replaced)
+        make_room(transaction, grown, len(fresh), replaced)
     _store(transaction, kept, now, there, fresh)
     leasing.end(transaction.handle, unleased)
     if transaction.bytes > limits.bytes or transaction.entries > limits.entries:  # the batch alone is too much
-        written.evicted += make_room(transaction, 0, 0, limits, seen, set())
+        make_room(transaction, 0, 0, set())
     return written
 
 

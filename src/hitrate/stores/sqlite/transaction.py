@@ -4,23 +4,22 @@ from __future__ import annotations
 
 import random
 from array import array
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 import apsw
 
-from hitrate.entry import fingerprint
 from hitrate.errors import StoreError
 from hitrate.keys import EncodedKey
 from hitrate.stores.sqlite import leasing
 from hitrate.stores.sqlite.handle import Handle
-from hitrate.stores.sqlite.rows import ROW_OVERHEAD, pack_key, slot_of, unpack_key
+from hitrate.stores.sqlite.rows import ROW_OVERHEAD, unpack_key
 from hitrate.stores.sqlite.schema import BASES, SLOT_BITS, SLOTS
 from hitrate.stores.sqlite.statements import AT_SLOT, BASE, SET_TOTALS
 from hitrate.stores.sqlite.totals import read_counts, read_totals
 
 if TYPE_CHECKING:
-    from hitrate.stores.sqlite.ranks import Ranks
+    from hitrate.stores.sqlite.database import Database
 
 _AT_SLOTS = f"""SELECT e.slot, e.id, e.key, length(e.key) + length(e.payload) + {ROW_OVERHEAD}
     FROM carray(?1) AS wanted CROSS JOIN hitrate_entries AS e ON e.slot = wanted.value"""
@@ -35,30 +34,37 @@ _KEYS = f"""SELECT CAST(n.name AS BLOB), CAST(e.key AS BLOB)
 class Transaction:
     """One write to the file; leaving it by an exception undoes everything.
 
-    Attributes:
+    Args:
         handle: the connection.
-        execute: runs a statement on it.
-        ranks: the order by worth, None if eviction is not by that.
+        database: whose it is.
+
+    Attributes:
+        execute: runs a statement.
+        ranks, limits, seen: as in ``Database``.
         entries: how many rows there are by now.
         bytes: theirs.
         last: the id of the newest row, 0 while that is not known.
         commit: the wal-index, and its number of commits before this one, if this changes anything.
         changed: the keys that were stored or removed.
         removed: the ids of the rows that were removed.
+        evicted: how many of them to make room.
         cleared: whether namespaces were.
         evicted_keys: the keys that are evicted are added to it; None if nobody asks for them.
     """
 
-    def __init__(self, handle: Handle, ranks: Ranks | None = None) -> None:
+    def __init__(self, handle: Handle, database: Database) -> None:
         self.handle = handle
-        self.ranks = ranks
         self.execute = handle.execute
+        self.ranks = database.ranks
+        self.limits = database.limits
+        self.seen = database.seen
         self.entries = 0
         self.bytes = 0
         self.last = 0
         self.commit: tuple[Any, int] = (None, 0)
         self.changed: list[EncodedKey] = []
         self.removed: list[int] = []
+        self.evicted = 0
         self.cleared = False
         self.evicted_keys: list[EncodedKey] | None = None
         self._written = (0, 0, 0)
@@ -121,6 +127,7 @@ class Transaction:
         if self.evicted_keys is not None and rows:
             found = self.execute(_KEYS, (apsw.carray(array("q", [row for row, _ in rows])),))
             self.evicted_keys += [(name, unpack_key(key)) for name, key in found]
+        self.evicted += len(rows)
         self.remove(rows)
 
     def remove(self, rows: Sequence[tuple[int, int]]) -> None:
@@ -167,24 +174,6 @@ class Transaction:
             number = random.randrange(BASES)
         raise StoreError(f"the file has no room for another namespace beside its {BASES:,}")
 
-    # Leases
-
-    def lease(self, keys: Sequence[EncodedKey], token: bytes, seconds: float, now: float) -> list[float]:
-        """Take the leases of keys, as ``Store.lease``."""
-        places = []
-        for name, key in keys:
-            base = self.base(name)
-            places.append(_place(name, key, self.new_base(name) if base is None else base))
-        return leasing.take(self.handle, places, token, seconds, now)
-
-    def settle(self, keys: Iterable[EncodedKey], token: bytes, now: float) -> Collection[EncodedKey]:
-        """End the leases that a token has of keys; return the keys whose lease was not the token's any more."""
-        places: dict[EncodedKey, leasing.Place | None] = {}
-        for name, key in keys:
-            base = self.base(name)
-            places[name, key] = None if base is None else _place(name, key, base)
-        return leasing.settle(self.handle, places, token, now)
-
     # Numbers that the file keeps
 
     def state(self, name: str, default: int) -> int:
@@ -196,7 +185,3 @@ class Transaction:
     def set_state(self, name: str, value: int) -> None:
         """Keep a number by its name."""
         self.execute("INSERT OR REPLACE INTO hitrate_state VALUES (?, ?)", (name, value))
-
-
-def _place(name: bytes, key: bytes, base: int) -> leasing.Place:
-    return base + slot_of(fingerprint(name, key)), pack_key(key)

@@ -5,7 +5,8 @@ clears few of many. Rows are counted as far as that takes a moment; if both side
 A slot is the hash of a key, so the first thousandth of a namespace's slots holds a thousandth of its rows, as good as
 drawn by lot: counted is such a share of each namespace, so that millions of rows take no longer than thousands.
 
-The index has no sizes. Of a few rows the sizes are added up, of many they are estimated in the same way.
+The index has no sizes. Of a few rows the sizes are added up, of many they are estimated by some drawn in the same way
+and those that lie next to them, which need no page more.
 """
 
 from __future__ import annotations
@@ -16,13 +17,14 @@ from typing import Any
 
 from hitrate.stores.sqlite.handle import Handle
 from hitrate.stores.sqlite.rows import ROW_OVERHEAD
-from hitrate.stores.sqlite.schema import SLOTS
+from hitrate.stores.sqlite.schema import SLOT_BITS, SLOTS
 from hitrate.stores.sqlite.totals import read_totals
 
 _COUNTED = 2048  # rows of a side; so many are counted in any case
 _COUNTED_AT_MOST = 1 << 17  # rows; so many within a millisecond or two, if no page must be fetched for it
 _PATIENCE = 0.001  # seconds
-_SIZED = 128  # rows; about so many are read for their sizes
+_SIZED = 256  # rows; of fewer all sizes are read
+_SIZED_AT, _SIZED_THERE = 32, 8  # places in the file, and rows at each: of so many of more rows
 _RANGES = 512
 """Ranges of slots in which rows are looked for: where there are more, these stand for all of them."""
 
@@ -38,8 +40,10 @@ _RANGES_OF = {
 }
 _ROWS = """({}) CROSS JOIN hitrate_entries INDEXED BY hitrate_slots
     ON slot BETWEEN first AND first + (last - first) / ?1 LIMIT ?2"""
-_SIZES = f"""SELECT count(*), total(size)
-    FROM (SELECT length(key) + length(payload) + {ROW_OVERHEAD} AS size FROM {_ROWS})"""
+# The bases of what was cleared are gone.
+_SIZES = f"""SELECT count(*), total(length(key) + length(payload) + {ROW_OVERHEAD})
+    FROM (SELECT id AS place FROM {_ROWS}) CROSS JOIN hitrate_entries ON id BETWEEN place AND place + ?3
+    AND (slot >> {SLOT_BITS} << {SLOT_BITS} IN (SELECT base FROM hitrate_namespaces)) = ?4"""
 
 
 def read_usage(handle: Handle) -> tuple[int, int]:
@@ -64,12 +68,8 @@ def live_usage(execute: Any, entries: int, size: int) -> tuple[int, int]:
     lowest = execute("SELECT last - first FROM hitrate_cleared ORDER BY first LIMIT 1").fetchall()
     if not lowest:
         return entries, size
-    rows, side = _count_shorter(execute) or _estimate(
-        execute,
-        # All that was cleared at once is one range from the lowest slot on, of many namespaces: not an even one.
-        (_LIVE,) if lowest[0][0] >= SLOTS else (_CLEARED, _LIVE),
-        entries,
-    )
+    # All that was cleared at once is one range from the lowest slot on, of many namespaces: not an even one.
+    rows, side = _count(execute, (_LIVE,) if lowest[0][0] >= SLOTS else (_CLEARED, _LIVE), entries)
     its_size = min(size, _size(execute, side, rows))
     return (entries - rows, size - its_size) if side is _CLEARED else (rows, its_size)
 
@@ -80,18 +80,27 @@ def count_expired(handle: Handle, now: float) -> int:
     return int(rows)
 
 
-def _count_shorter(execute: Any) -> tuple[int, str] | None:
-    """Return how many rows the shorter side has, and which that is; None if both have too many to be counted."""
-    sides = [side for side in (_CLEARED, _LIVE) if _number_of_ranges(execute, side) <= _RANGES]
+def _count(execute: Any, even: Sequence[str], entries: int) -> tuple[int, str]:
+    """Return how many rows a side has, and which that is: the shorter one, counted if that takes a moment.
+
+    Args:
+        execute: runs a statement.
+        even: the sides that can be estimated.
+        entries: rows in the file, of both sides.
+    """
+    countable = [side for side in (_CLEARED, _LIVE) if _number_of_ranges(execute, side) <= _RANGES]
     began = time.perf_counter()
-    most = _COUNTED
-    while True:
-        counted = [(rows, side) for side in sides if (rows := _count(execute, side, 1, most + 1)) <= most]
-        if counted:
-            return min(counted)
-        if most >= _COUNTED_AT_MOST or time.perf_counter() - began > _PATIENCE:
-            return None
-        most *= 8
+    counted = [(rows, side) for side in countable if (rows := _rows(execute, side, 1, _COUNTED + 1)) <= _COUNTED]
+    if counted:
+        return min(counted)
+    rows, side = _estimate(execute, even, entries)
+    for guess, each in sorted([(rows, side), (entries - rows, _LIVE if side is _CLEARED else _CLEARED)]):
+        most = 2 * guess + _COUNTED
+        if each in countable and guess < _COUNTED_AT_MOST and time.perf_counter() - began < _PATIENCE:
+            exact = _rows(execute, each, 1, most + 1)
+            if exact <= most:
+                return exact, each
+    return rows, side
 
 
 def _estimate(execute: Any, sides: Sequence[str], entries: int) -> tuple[int, str]:
@@ -103,10 +112,10 @@ def _estimate(execute: Any, sides: Sequence[str], entries: int) -> tuple[int, st
         entries: rows in the file, of both sides.
     """
     part = max(1, entries // _COUNTED)
-    found, side = min((_count(execute, side, part, 2 * _COUNTED) * _unseen(execute, side), side) for side in sides)
+    found, side = min((_rows(execute, side, part, 2 * _COUNTED) * _unseen(execute, side), side) for side in sides)
     if part * found < entries // 2:  # few in so small a part: looked for in a larger one
         part = max(1, int(part * found) // _COUNTED)
-        found = _count(execute, side, part, 2 * _COUNTED) * _unseen(execute, side)
+        found = _rows(execute, side, part, 2 * _COUNTED) * _unseen(execute, side)
     return min(entries, int(found * part)), side
 
 
@@ -117,8 +126,8 @@ def _unseen(execute: Any, side: str) -> float:
 
 def _size(execute: Any, side: str, rows: int) -> int:
     """Return the bytes of all rows of a side: exact for a few, by those of a part for many."""
-    part = max(1, rows // _SIZED)
-    ((seen, size),) = execute(_SIZES.format(_RANGES_OF[side]), (part, 2 * _SIZED)).fetchall()
+    part, most, more = (1, rows, 0) if rows < _SIZED else (rows // _SIZED_AT, 2 * _SIZED_AT, _SIZED_THERE - 1)
+    ((seen, size),) = execute(_SIZES.format(_RANGES_OF[side]), (part, most, more, side is _LIVE)).fetchall()
     return int(size * rows / seen) if seen else 0
 
 
@@ -127,7 +136,7 @@ def _number_of_ranges(execute: Any, side: str) -> int:
     return int(ranges)
 
 
-def _count(execute: Any, side: str, part: int, most: int) -> int:
+def _rows(execute: Any, side: str, part: int, most: int) -> int:
     """Return how many rows lie in the first such part of each range of a side, 1 for the whole; so many at most."""
     among = _ROWS.format(_RANGES_OF[side])
     ((rows,),) = execute(f"SELECT count(*) FROM (SELECT 1 FROM {among})", (part, most)).fetchall()

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Sequence
+from itertools import groupby
 from queue import Empty, SimpleQueue
 from typing import Any, NamedTuple
 
@@ -37,9 +38,15 @@ class Pending(NamedTuple):
     loop: asyncio.AbstractEventLoop
     undo: Callable[[], object] | None = None
 
-    def is_waited_for(self) -> bool:
-        """Tell whether anybody is there for the outcome."""
-        return not (self.future.cancelled() or self.loop.is_closed())
+    def do(self) -> Any:
+        """Do work that is a function to call."""
+        result = self.work()
+        if self.undo is not None and (self.future.cancelled() or self.loop.is_closed()):
+            self.undo()
+        return result
+
+
+Outcome = tuple[Pending, Any, Exception | None]
 
 
 class Worker:
@@ -67,48 +74,23 @@ class Worker:
         return future
 
     def _do_reads(self, calls: list[Pending]) -> None:
-        _tell(self._together(self._read, [call for call in calls if not call.future.cancelled()]))
+        _tell(_outcomes(self._read, [call for call in calls if not call.future.cancelled()]))
 
     def _do_writes(self, calls: list[Pending]) -> None:
         """Do the calls in their order, writes that follow each other in one transaction."""
-        outcomes: list[tuple[Pending, Any, Exception | None]] = []
-        pending: list[Pending] = []
-        for call in calls:
-            if call.kind == "write":
-                pending.append(call)
+        outcomes: list[Outcome] = []
+        for are_writes, group in groupby(calls, lambda call: call.kind == "write"):
+            if are_writes:
+                outcomes += _outcomes(self._write, [*group])
             else:
-                outcomes += self._together(self._write, pending)
-                pending = []
-                outcomes += self._alone(call)
-        outcomes += self._together(self._write, pending)
+                for call in group:
+                    outcomes += _alone(call)
         _tell(outcomes)
 
     def _do_listings(self, calls: list[Pending]) -> None:
         for call in calls:
             if not call.future.cancelled():
-                _tell(self._alone(call))
-
-    @staticmethod
-    def _together(
-        do: Callable[[list[Any]], Sequence[Any]], calls: list[Pending]
-    ) -> list[tuple[Pending, Any, Exception | None]]:
-        if not calls:
-            return []
-        try:
-            results = do([call.work for call in calls])
-        except Exception as error:
-            return [(call, None, error) for call in calls]
-        return [(call, result, None) for call, result in zip(calls, results, strict=True)]
-
-    @staticmethod
-    def _alone(call: Pending) -> list[tuple[Pending, Any, Exception | None]]:
-        try:
-            result = call.work()
-            if call.undo is not None and not call.is_waited_for():
-                call.undo()
-            return [(call, result, None)]
-        except Exception as error:
-            return [(call, None, error)]
+                _tell(_alone(call))
 
     def _read(self, wanted: list[Sequence[Any]]) -> list[Sequence[Any]]:
         if len(wanted) == 1:
@@ -149,9 +131,22 @@ class _Queue:
             del calls  # and what they hold, while there is nothing to do
 
 
-def _tell(outcomes: list[tuple[Pending, Any, Exception | None]]) -> None:
+def _alone(call: Pending) -> list[Outcome]:
+    return _outcomes(lambda works: [call.do()], [call])
+
+
+def _outcomes(do: Callable[[list[Any]], Sequence[Any]], calls: list[Pending]) -> list[Outcome]:
+    """Do the works of some calls together; all of them fail with what that raises."""
+    try:
+        results = do([call.work for call in calls]) if calls else ()
+    except Exception as error:
+        return [(call, None, error) for call in calls]
+    return [(call, result, None) for call, result in zip(calls, results, strict=True)]
+
+
+def _tell(outcomes: list[Outcome]) -> None:
     """Wake each loop once, with all that it waits for."""
-    by_loop: dict[asyncio.AbstractEventLoop, list[tuple[Pending, Any, Exception | None]]] = {}
+    by_loop: dict[asyncio.AbstractEventLoop, list[Outcome]] = {}
     for outcome in outcomes:
         by_loop.setdefault(outcome[0].loop, []).append(outcome)
     for loop, done in by_loop.items():
@@ -161,7 +156,7 @@ def _tell(outcomes: list[tuple[Pending, Any, Exception | None]]) -> None:
             pass
 
 
-def _resolve(outcomes: list[tuple[Pending, Any, Exception | None]], start: int = 0) -> None:
+def _resolve(outcomes: list[Outcome], start: int = 0) -> None:
     """Wake those who wait, a few in each turn of the loop, so that it serves others in between."""
     if len(outcomes) > start + _WOKEN_AT_ONCE:
         outcomes[0][0].loop.call_soon(_resolve, outcomes, start + _WOKEN_AT_ONCE)

@@ -11,12 +11,12 @@ from hitrate.errors import StoreError
 from hitrate.failsafe import log
 from hitrate.keys import EncodedKey, spelled
 from hitrate.stores.base import Changes, Found
-from hitrate.stores.sqlite import clearing
+from hitrate.stores.sqlite import clearing, leasing
 from hitrate.stores.sqlite.clearing import CLEARED_PER_WRITE, remove_cleared
 from hitrate.stores.sqlite.database import Database
 from hitrate.stores.sqlite.housekeeping import Housekeeper
 from hitrate.stores.sqlite.idle import MustNotWait
-from hitrate.stores.sqlite.limits import PURGED_PER_WRITE, Limits, purge
+from hitrate.stores.sqlite.limits import PURGED_PER_WRITE, purge
 from hitrate.stores.sqlite.storing import Written, store_many, store_one
 from hitrate.stores.sqlite.transaction import Transaction
 
@@ -30,9 +30,6 @@ class Writer:
     Args:
         database: the file.
         housekeeper: of the same.
-        limits: how much it may hold.
-        seen: the ids of rows that this process has read.
-        clock: returns the seconds since the epoch.
         get: reads keys.
         told: returns the store's ``told``, which is called with what is evicted or too large; None if nobody asks.
 
@@ -44,10 +41,6 @@ class Writer:
         self,
         database: Database,
         housekeeper: Housekeeper,
-        *,
-        limits: Limits,
-        seen: set[int],
-        clock: Callable[[], float],
         get: Callable[[Sequence[EncodedKey]], Sequence[Found]],
         told: Callable[[], Callable[[Any, Any, Any], None] | None],
     ) -> None:
@@ -57,9 +50,8 @@ class Writer:
         self._watches = database.connections.watches
         self._longest_wal = housekeeper.longest_wal
         self._housekeeper = housekeeper
-        self._limits = limits
-        self._seen = seen
-        self._clock = clock
+        self._limits = database.limits
+        self._clock = database.clock
         self._get = get
         self._told = told
         self._writes = 0
@@ -101,7 +93,7 @@ class Writer:
     def _store_alone(self, name: bytes, key: bytes, entry: Entry, now: float) -> bool:
         database, last = self._database, self._database.last_write
         commits = self._connections.commits
-        stored = database.use(store_one, name, key, entry, now, self._limits, last, database.ranks)
+        stored = database.use(store_one, database, name, key, entry, now)
         if self._connections.commits != commits:
             database.committed(*last.commit, [(name, key)])
         else:  # nothing, or what is there already, by a clock that stands still: that is no commit
@@ -121,7 +113,7 @@ class Writer:
 
         def choose(transaction: Transaction) -> list[Changes]:
             nonlocal late
-            late = frozenset(transaction.settle(results, token, self._clock()))
+            late = leasing.settle(transaction, results, token, self._clock())
             return [{key: entry for key, entry in results.items() if entry is not None and key not in late}]
 
         try:
@@ -142,7 +134,7 @@ class Writer:
         told = self._told()
         evicted: list[EncodedKey] = []
 
-        def do(transaction: Transaction) -> tuple[list[Changes], list[Written]]:
+        def do(transaction: Transaction) -> tuple[list[Changes], list[Written], int]:
             if told is not None:
                 evicted.clear()  # by an attempt before this
                 transaction.evicted_keys = evicted
@@ -153,11 +145,11 @@ class Writer:
             batches = choose(transaction)
             if full and any(entry is not None for changes in batches for entry in changes.values()):
                 raise StoreError(full)
-            written = [store_many(transaction, changes, now, self._limits, self._seen) for changes in batches]
+            written = [store_many(transaction, changes, now) for changes in batches]
             written[0].expired = purged
-            return batches, written
+            return batches, written, transaction.evicted
 
-        batches, written = self._database.transact(do)
+        batches, written, evictions = self._database.transact(do)
         soonest = min(
             (
                 entry[2]
@@ -175,9 +167,9 @@ class Writer:
         if told is not None:
             for encoded in evicted:
                 told(*encoded, "evicted")
+        if evictions:
+            self._count_evictions(evictions)
         for each in written:
-            if each.evicted:
-                self._count_evictions(each.evicted)
             for encoded, size in each.too_large:
                 if told is not None:
                     told(*encoded, "too large")
@@ -198,28 +190,21 @@ class Writer:
 
     def clear(self, namespaces: Sequence[bytes] | None) -> None:
         """Clear namespaces, or all; as ``Store.clear``."""
-        self._clear(self.clear, namespaces, clearing.clear, self._watches.cleared)
+        self._clear(clearing.clear, self._watches.cleared, namespaces)
 
     def clear_under(self, prefix: bytes) -> None:
         """Clear all namespaces under a prefix; as ``Store.clear_under``."""
-        self._clear(self.clear_under, prefix, clearing.clear_under, self._watches.cleared_under)
+        self._clear(clearing.clear_under, self._watches.cleared_under, prefix)
 
-    def _clear(
-        self,
-        again: Callable[[Any], None],
-        what: Any,
-        do: Callable[[Transaction, Any], None],
-        tell: Callable[[Any], None],
-    ) -> None:
+    def _clear(self, do: Callable[[Transaction, Any], None], tell: Callable[[Any], None], what: Any) -> None:
         database = self._database
-        if database.is_busy_here():
-            database.put_off(again, what)
-            return
         try:
+            if database.is_busy_here():
+                raise MustNotWait
             database.transact(lambda transaction: do(transaction, what))
             tell(what)
         except MustNotWait:
-            database.put_off(again, what)
+            database.put_off(self._clear, do, tell, what)
             return
         except BaseException as error:
             self._watches.interrupted(error)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
 from typing import Any
 
 from hitrate.errors import StoreError
@@ -11,38 +10,28 @@ from hitrate.stores.tiered.tiers import Tiers
 from hitrate.stores.tiered.under_way import Access
 
 
-def clearing(tiers: Tiers, names: Sequence[bytes] | None, access: Access) -> Plan[None]:
+def clearing(tiers: Tiers, do: str, what: Any, access: Access) -> Plan[None]:
+    """Clear by ``clear`` or ``clear_under``."""
+    far = tiers.far
     with tiers.lock:
         tiers.under_way.begin(access)
         # What a nearer tier that waits holds is not read until it is cleared, below or by a later call.
-        tiers.drop_namespaces(names, tiers.far.level)
-    yield from _clearing_all(tiers, access, "clear", names, tiers.far.debts.owe_namespaces)
-
-
-def clearing_under(tiers: Tiers, prefix: bytes, access: Access) -> Plan[None]:
-    with tiers.lock:
-        tiers.under_way.begin(access)
-        tiers.drop_under(prefix, tiers.far.level)
-    yield from _clearing_all(tiers, access, "clear_under", prefix, tiers.far.debts.owe_under)
-
-
-def _clearing_all(tiers: Tiers, access: Access, do: str, what: Any, owe: Callable[[Any], None]) -> Plan[None]:
-    """Clear the tiers that wait; those in memory are cleared already."""
+        tiers.drop(do, what, far.level)
     failed: list[StoreError] = []
     try:
         for tier in reversed(tiers.all):
-            if tier.instant and tier is not tiers.far:
-                continue
+            if tier.instant and tier is not far:
+                continue  # cleared already
             try:
-                if tier is tiers.far:
+                if tier is far:
                     yield from tiers.giving(tier, do, what)
                 else:
                     yield from tiers.paying(tier)
             except StoreError as error:
                 failed.append(error)
-                if tier is tiers.far:
+                if tier is far:
                     with tiers.lock:
-                        owe(what)
+                        far.owe(do, what)
     finally:
         with tiers.lock:
             tiers.regain()

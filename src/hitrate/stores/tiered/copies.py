@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection, Mapping
 from typing import Any
 
 from hitrate.entry import Entry
+from hitrate.keys import EncodedKey
 from hitrate.plans import Plan
 from hitrate.stores.base import Changes
 from hitrate.stores.tiered.tier import Tier
@@ -32,6 +34,17 @@ def copies_for(tiers: Tiers, tier: Tier, changes: Changes, *, taken: bool = True
     if tiers.staleness <= 0:
         return dict.fromkeys(changes)
     return {key: until(entry, latest) for key, entry in changes.items()}
+
+
+def copies_of(
+    tiers: Tiers, tier: Tier, found: Mapping[int, Mapping[EncodedKey, Entry]], clean: Collection[EncodedKey]
+) -> Changes:
+    """Return what a read leaves in a nearer tier: what it found farther off, by level, and nobody has changed."""
+    latest = tiers.latest(tier.level)
+    if latest is not None and tiers.staleness <= 0:
+        return {}
+    farther = [entries for level, entries in found.items() if level > tier.level]
+    return {key: until(entries[key], latest) for key in clean for entries in farther if key in entries}
 
 
 def copying(tiers: Tiers, tier: Tier, access: Access, changes: Changes) -> Plan[Any]:

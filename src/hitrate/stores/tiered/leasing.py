@@ -38,7 +38,7 @@ def settling(tiers: Tiers, results: Changes, token: bytes, access: Access) -> Pl
         yield from passing_on(tiers, access, given, failed)
     except BaseException:
         with tiers.lock:
-            tiers.under_way.spoil(given)
+            tiers.under_way.spoil("write", given)
         raise
     finally:
         end_write(tiers, access, given, taken=not failed)

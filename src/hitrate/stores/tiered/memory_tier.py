@@ -20,15 +20,14 @@ class MemoryTier(ImmediateStore):
 
     def __init__(self, store: MemoryStore) -> None:
         self._store = store
+        self.offers = store.offers
         self._names = NamespaceDecoder()
 
     def get(self, keys: Sequence[EncodedKey]) -> Sequence[Found]:
-        plain: list[Any] = [self._plain(key) for key in keys]
-        return self._store.get(plain)
+        return self._store.get([self._plain(key) for key in keys])
 
     def expired(self, keys: Sequence[EncodedKey]) -> Sequence[bool]:
-        plain: list[Any] = [self._plain(key) for key in keys]
-        return self._store.expired(plain)
+        return self._store.expired([self._plain(key) for key in keys])
 
     def write(self, changes: Changes) -> int:
         fits = self._store.fits
@@ -46,13 +45,12 @@ class MemoryTier(ImmediateStore):
         self._store.clear_under(self._names[prefix])
 
     def list_page(self, under: bytes, after: Any, limit: int) -> Page:
-        return self._encoded(self._store.list_page(self._plain_prefix(under), after, limit))
+        prefix: Any = self._names[under]
+        return self._encoded(self._store.list_page(prefix, after, limit))
 
     async def alist_page(self, under: bytes, after: Any, limit: int) -> Page:
-        return self._encoded(await self._store.alist_page(self._plain_prefix(under), after, limit))
-
-    def _plain_prefix(self, under: bytes) -> Any:
-        return self._names[under]
+        prefix: Any = self._names[under]
+        return self._encoded(await self._store.alist_page(prefix, after, limit))
 
     @staticmethod
     def _encoded(page: Page) -> Page:
@@ -71,7 +69,7 @@ class MemoryTier(ImmediateStore):
     def close(self) -> None:
         self._store.close()
 
-    def _plain(self, key: EncodedKey) -> tuple[tuple[str, ...], str]:
+    def _plain(self, key: EncodedKey) -> Any:
         name, raw = key
         try:
             return self._names[name], raw.decode()

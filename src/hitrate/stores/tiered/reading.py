@@ -11,7 +11,7 @@ from hitrate.events import noting
 from hitrate.keys import EncodedKey
 from hitrate.plans import Plan
 from hitrate.stores.base import Found
-from hitrate.stores.tiered.copies import copying, until
+from hitrate.stores.tiered.copies import copies_of, copying
 from hitrate.stores.tiered.tiers import Tiers
 from hitrate.stores.tiered.under_way import Access
 
@@ -93,17 +93,7 @@ def _filling(
         if tier.instant:
             continue
         with tiers.lock:
-            latest = tiers.latest(tier.level)
-            clean = set(tiers.under_way.clean(access))
-            changes = {
-                key: until(entry, latest)
-                for level, entries in copies.items()
-                if level > tier.level
-                for key, entry in entries.items()
-                if key in clean
-            }
-            if latest is not None and tiers.staleness <= 0:
-                changes = {}
+            changes = copies_of(tiers, tier, copies, tiers.under_way.clean(access))
         if changes:
             try:
                 yield from copying(tiers, tier, access, changes)
@@ -117,12 +107,6 @@ def _end_read(tiers: Tiers, access: Access, copies: dict[int, dict[EncodedKey, E
         if not copies or not clean:
             return
         for tier in tiers.all[: max(copies)]:
-            if not tier.instant:
-                continue
-            latest = tiers.latest(tier.level)
-            if latest is not None and tiers.staleness <= 0:
-                continue
-            further = [entries for level, entries in copies.items() if level > tier.level]
-            left = {key: until(entries[key], latest) for key in clean for entries in further if key in entries}
-            tier.store.write(left)
-            tiers.sleep.copies += len(left)
+            if tier.instant and (left := copies_of(tiers, tier, copies, clean)):
+                tier.store.write(left)
+                tiers.sleep.copies += len(left)

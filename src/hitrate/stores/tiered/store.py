@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import threading
 import weakref
-from collections.abc import Callable, Collection, Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from contextlib import nullcontext
 from functools import partial
 from typing import Any, TypeVar
@@ -16,7 +16,7 @@ from hitrate.exclusive import held, reentrant
 from hitrate.keys import EncodedKey
 from hitrate.plans import Plan, acarry_out, carry_out
 from hitrate.stores.base import Amounts, Changes, Found, LookedAt, Page, Problem, Store, Usage
-from hitrate.stores.tiered.clearing import clearing, clearing_under
+from hitrate.stores.tiered.clearing import clearing
 from hitrate.stores.tiered.leasing import leasing, settling
 from hitrate.stores.tiered.reading import reading
 from hitrate.stores.tiered.tiers import Tiers
@@ -29,14 +29,6 @@ T = TypeVar("T")
 class TieredStore(Store):
     """Keeps entries in several stores.
 
-    Args:
-        stores: near to far.
-        staleness: seconds that a copy may be used while a farther tier does not tell what changes in it.
-        start: the first tier that reads look in; what is before it has been looked in by the cache above.
-        report: is told what failed in one tier, such as ``"read"``, while the others went on; it may raise it.
-        clock: returns the seconds since the epoch.
-        near_hits: returns how many hits the first tier has had, if the cache above looks in it.
-
     Attributes:
         lock: guards what the operations share.
         in_step: tells whether everything that changed was told.
@@ -44,20 +36,9 @@ class TieredStore(Store):
         stands: see ``Tiers.stands``.
     """
 
-    def __init__(
-        self,
-        stores: Sequence[Store],
-        *,
-        staleness: float,
-        start: int,
-        report: Callable[[str, StoreError], None],
-        clock: Callable[[], float],
-        near_hits: Callable[[], int] = lambda: 0,
-    ) -> None:
-        self.offers = frozenset.intersection(*(store.offers for store in stores))
-        self._tiers = tiers = Tiers(
-            stores, staleness=staleness, start=start, report=report, clock=clock, near_hits=near_hits
-        )
+    def __init__(self, tiers: Tiers) -> None:
+        self.offers = frozenset.intersection(*(tier.store.offers for tier in tiers.all))
+        self._tiers = tiers
         self._exclusive = tiers.exclusive
         self._far = tiers.far
         self.lock = tiers.lock
@@ -113,7 +94,7 @@ class TieredStore(Store):
     def write(self, changes: Changes) -> int:
         if self._exclusive.must_not_wait():
             there = [self._far.store.get([key])[0] for key, entry in changes.items() if entry is None]
-            self._put_off(self.write, changes)
+            self._exclusive.put_off(partial(self.write, changes))
             return len(there) - there.count(None)
         access = Access(changes, (), writes=True)
         return self._carried(access, writing(self._tiers, changes, access))
@@ -123,26 +104,29 @@ class TieredStore(Store):
         return await self._acarried(access, writing(self._tiers, changes, access))
 
     def clear(self, namespaces: Sequence[bytes] | None) -> None:
-        if self._exclusive.must_not_wait():
-            self._put_off(self.clear, namespaces)
-            return
-        access = _clear_of(namespaces)
-        self._carried(access, clearing(self._tiers, namespaces, access))
+        self._clear("clear", namespaces)
 
     async def aclear(self, namespaces: Sequence[bytes] | None) -> None:
-        access = _clear_of(namespaces)
-        await self._acarried(access, clearing(self._tiers, namespaces, access))
+        await self._acarried(*self._clearing("clear", namespaces))
 
     def clear_under(self, prefix: bytes) -> None:
-        if self._exclusive.must_not_wait():
-            self._put_off(self.clear_under, prefix)
-            return
-        access = Access((), (), writes=True, prefix=prefix)
-        self._carried(access, clearing_under(self._tiers, prefix, access))
+        self._clear("clear_under", prefix)
 
     async def aclear_under(self, prefix: bytes) -> None:
-        access = Access((), (), writes=True, prefix=prefix)
-        await self._acarried(access, clearing_under(self._tiers, prefix, access))
+        await self._acarried(*self._clearing("clear_under", prefix))
+
+    def _clear(self, do: str, what: Any) -> None:
+        if self._exclusive.must_not_wait():
+            self._exclusive.put_off(partial(self._clear, do, what))
+        else:
+            self._carried(*self._clearing(do, what))
+
+    def _clearing(self, do: str, what: Any) -> tuple[Access, Plan[None]]:
+        if do == "clear_under":
+            access = Access((), (), writes=True, prefix=what)
+        else:
+            access = Access((), what if what is None else frozenset(what), writes=True)
+        return access, clearing(self._tiers, do, what, access)
 
     # Leases
 
@@ -202,9 +186,6 @@ class TieredStore(Store):
         finally:
             while self._exclusive.is_mine():  # a tracer's exception comes even between the last line and the release
                 self.lock.release()
-
-    def _put_off(self, do: Callable[[Any], object], what: Any) -> None:
-        self._exclusive.put_off(partial(do, what))
 
     # Listing
 
@@ -284,10 +265,6 @@ class TieredStore(Store):
     def after_fork_in_child(self) -> None:
         """Start anew, as ``Tiers.after_fork_in_child``."""
         self._tiers.after_fork_in_child()
-
-
-def _clear_of(names: Sequence[bytes] | None) -> Access:
-    return Access((), names if names is None else frozenset(names), writes=True)
 
 
 def _settlement(results: Changes) -> Access:

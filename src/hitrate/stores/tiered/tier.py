@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
-from typing import TYPE_CHECKING
+from collections.abc import Callable, Collection, Sequence
+from typing import TYPE_CHECKING, Any
 
 from hitrate.keys import EncodedKey
 from hitrate.stores.base import Channel, Store
@@ -50,37 +50,35 @@ class Tier:
         """Whether what is written to this tier is told as a change some time later."""
         return self.channel is not None and self.channel.live and self.channel.echoes
 
+    def owe(self, do: str, what: Any) -> None:
+        """It may hold what was changed, as ``under_way.Change``. The lock of the whole is held."""
+        debts = self.debts
+        owe: dict[str, Callable[[Any], None]] = {
+            "write": debts.owe,
+            "clear": debts.owe_namespaces,
+            "clear_under": debts.owe_under,
+        }
+        owe[do](what)
+
     def changed(self, keys: Collection[EncodedKey]) -> None:
         """Drop the copies of keys that were changed, but not for this process's own tiered writes."""
-        self._whole.hear(self._changed, keys)
-
-    def _changed(self, keys: Collection[EncodedKey]) -> None:
-        whole = self._whole
-        if id(keys) not in whole.own:
-            whole.under_way.spoil(keys)
-            whole.drop(keys, self.level)
-            if whole.strays.pop(id(keys), None) is not None:
-                self.debts.owe(keys)
+        self._whole.hear(self._heard, "write", keys)
 
     def cleared(self, names: Sequence[bytes] | None) -> None:
         """Drop the copies of what was cleared."""
-        self._whole.hear(self._cleared, names)
-
-    def _cleared(self, names: Sequence[bytes] | None) -> None:
-        whole = self._whole
-        if id(names) not in whole.own:
-            whole.under_way.spoil_namespaces(names)
-            whole.drop_namespaces(names, self.level)
+        self._whole.hear(self._heard, "clear", names)
 
     def cleared_under(self, prefix: bytes) -> None:
         """Drop the copies of what was cleared."""
-        self._whole.hear(self._cleared_under, prefix)
+        self._whole.hear(self._heard, "clear_under", prefix)
 
-    def _cleared_under(self, prefix: bytes) -> None:
+    def _heard(self, do: str, what: Any) -> None:
         whole = self._whole
-        if id(prefix) not in whole.own:
-            whole.under_way.spoil_under(prefix)
-            whole.drop_under(prefix, self.level)
+        if id(what) not in whole.own:
+            whole.under_way.spoil(do, what)
+            whole.drop(do, what, self.level)
+            if do == "write" and whole.strays.pop(id(what), None) is not None:
+                self.debts.owe(what)
 
     def empty_nearer(self) -> None:
         """Drop all copies."""

@@ -25,7 +25,15 @@ _AGAIN_SECONDS = 0.5
 
 
 class Tiers:
-    """The tiers of a ``TieredStore``, whose arguments these are.
+    """The tiers of a ``TieredStore``.
+
+    Args:
+        stores: near to far.
+        staleness: seconds that a copy may be used while a farther tier does not tell what changes in it.
+        start: the first tier that reads look in; what is before it has been looked in by the cache above.
+        report: is told what failed in one tier, such as ``"read"``, while the others went on; it may raise it.
+        clock: returns the seconds since the epoch.
+        near_hits: returns how many hits the first tier has had, if the cache above looks in it.
 
     Attributes:
         all: near to far.
@@ -51,7 +59,7 @@ class Tiers:
         start: int,
         report: Callable[[str, StoreError], None],
         clock: Callable[[], float],
-        near_hits: Callable[[], int],
+        near_hits: Callable[[], int] = lambda: 0,
     ) -> None:
         self.exclusive = Exclusive(outer=True)
         self.lock = self.exclusive.lock
@@ -88,14 +96,8 @@ class Tiers:
     def abandon(self, access: Access) -> None:
         """Forget an access, and drop the copies of what it may have changed. The lock is held."""
         if access.writes:
-            self.under_way.spoil_what_is_written(access)
-            level = self.far.level
-            if access.keys:
-                self.drop(access.keys, level)
-            elif access.prefix is not None:
-                self.drop_under(access.prefix, level)
-            else:
-                self.drop_namespaces(access.names if access.names is None else list(access.names), level)
+            self.under_way.spoil(*access.change)
+            self.drop(*access.change, self.far.level)
         self.under_way.end(access)
         self.under_way.passed_on(access)
 
@@ -122,16 +124,16 @@ class Tiers:
             if tier.channel is not None and not tier.channel.in_step():
                 tier.channel.catch_up(tier.empty_nearer)
 
-    def hear(self, change: Callable[[Any], None], what: Any) -> None:
+    def hear(self, note: Callable[[str, Any], None], do: str, what: Any) -> None:
         """Take note of a change in a tier, alone; it may be told within a change of ours, by ``catch_up_all``.
 
         To drop what is dropped already does no harm, and what is being changed is spoiled for whoever changes it.
         """
-        held(self.lock, self._heard, change, what)
+        held(self.lock, self._heard, note, do, what)
         self.exclusive.catch_up()
 
-    def _heard(self, change: Callable[[Any], None], what: Any) -> None:
-        change(what)
+    def _heard(self, note: Callable[[str, Any], None], do: str, what: Any) -> None:
+        note(do, what)
         self.under_way.passed_on()
 
     def stands(self, state: int | None) -> bool:
@@ -167,29 +169,15 @@ class Tiers:
         for channel in self.channels:
             channel.expect(keys)
 
-    def drop(self, keys: Collection[EncodedKey], level: int) -> None:
-        """Drop copies of keys that tiers nearer than a level hold. The lock is held."""
+    def drop(self, do: str, what: Any, level: int) -> None:
+        """Drop the copies that tiers nearer than a level hold of what was changed, as ``Change``. The lock is held."""
         for tier in self.all[:level]:
-            if tier.instant:
-                tier.store.write(dict.fromkeys(keys))
+            if not tier.instant:
+                tier.owe(do, what)
+            elif do == "write":
+                tier.store.write(dict.fromkeys(what))
             else:
-                tier.debts.owe(keys)
-
-    def drop_namespaces(self, names: Sequence[bytes] | None, level: int) -> None:
-        """Drop copies of namespaces, or all for None, that tiers nearer than a level hold. The lock is held."""
-        for tier in self.all[:level]:
-            if tier.instant:
-                tier.store.clear(names)
-            else:
-                tier.debts.owe_namespaces(names)
-
-    def drop_under(self, prefix: bytes, level: int) -> None:
-        """Drop copies that tiers nearer than a level hold in namespaces that begin with a prefix. The lock is held."""
-        for tier in self.all[:level]:
-            if tier.instant:
-                tier.store.clear_under(prefix)
-            else:
-                tier.debts.owe_under(prefix)
+                getattr(tier.store, do)(what)
 
     def latest(self, level: int) -> float | None:
         """Return when a copy that a tier gets now expires at the latest."""
@@ -255,7 +243,7 @@ class Tiers:
 
     def after_fork_in_child(self) -> None:
         """Start anew: what was under way in the parent's other threads is not under way here."""
-        self.under_way.spoil_namespaces(None)
+        self.under_way.spoil("clear", None)
         self.under_way = UnderWay()
         self.own = {}
         self.strays = {}
@@ -264,4 +252,4 @@ class Tiers:
             tier.debts.forget_what_is_under_way()
             if tier.channel is not None:
                 tier.channel.after_fork_in_child()
-        self.drop_namespaces(None, self.far.level)
+        self.drop("clear", None, self.far.level)

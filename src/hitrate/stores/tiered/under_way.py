@@ -10,9 +10,14 @@ Nothing here waits or locks: the caller holds one lock around each call together
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable
+from collections.abc import Collection
+from typing import Any
 
 from hitrate.keys import EncodedKey
+
+Change = tuple[str, Any]
+"""What is changed, as the method of a store that drops it and its argument: ``("write", keys)``, ``("clear", names)``
+with None for all names, or ``("clear_under", prefix)``."""
 
 
 class Access:
@@ -44,6 +49,13 @@ class Access:
         self.spoiled: set[EncodedKey] = set()
         self.wholly = False
 
+    @property
+    def change(self) -> Change:
+        """What it writes or clears."""
+        if self.keys:
+            return "write", self.keys
+        return ("clear", self.names) if self.prefix is None else ("clear_under", self.prefix)
+
     def clears(self, name: bytes) -> bool:
         """Tell whether it clears a namespace."""
         return self.names is None or name in self.names or (self.prefix is not None and name.startswith(self.prefix))
@@ -67,7 +79,7 @@ class UnderWay:
         """Note an access, and spoil what it overlaps."""
         if access.writes:
             self.writing.add(access)
-            self.spoil_what_is_written(access)
+            self.spoil(*access.change)
             if not access.keys:
                 self._clears.append(access)
         for key in access.keys:
@@ -77,36 +89,23 @@ class UnderWay:
             others.append(access)
         return access
 
-    def spoil_what_is_written(self, access: Access) -> None:
-        """What an access writes or clears was changed, or may have been."""
-        if access.keys:
-            self.spoil(access.keys)
-        elif access.prefix is not None:
-            self.spoil_under(access.prefix)
-        else:
-            self.spoil_namespaces(access.names)
-
-    def spoil(self, keys: Iterable[EncodedKey]) -> None:
-        """Some keys were changed: what is under way for them is not to be kept."""
+    def spoil(self, do: str, what: Any) -> None:
+        """Something was changed, or may have been: what is under way for it is not to be kept. As ``Change``."""
         self.changes += 1
+        if what is None:
+            for others in self._by_key.values():
+                for access in others:
+                    access.wholly = True
+            return
+        keys = what
+        if do == "clear":
+            names = frozenset(what)
+            keys = [key for key in self._by_key if key[0] in names]
+        elif do == "clear_under":
+            keys = [key for key in self._by_key if key[0].startswith(what)]
         for key in keys:
             for access in self._by_key.get(key, ()):
                 access.spoiled.add(key)
-
-    def spoil_namespaces(self, names: Collection[bytes] | None) -> None:
-        """Namespaces were changed, or all for None."""
-        if names is None:
-            self.changes += 1
-            for under_way in self._by_key.values():
-                for access in under_way:
-                    access.wholly = True
-            return
-        names = frozenset(names)
-        self.spoil([key for key in self._by_key if key[0] in names])
-
-    def spoil_under(self, prefix: bytes) -> None:
-        """All namespaces that begin with a prefix were changed."""
-        self.spoil([key for key in self._by_key if key[0].startswith(prefix)])
 
     def end(self, access: Access) -> list[EncodedKey]:
         """Forget an access; return its keys that are not spoiled."""

@@ -27,7 +27,7 @@ def writing(tiers: Tiers, changes: Changes, access: Access) -> Plan[int]:
         removed += yield from passing_on(tiers, access, changes, failed)
     except BaseException:
         with tiers.lock:
-            tiers.under_way.spoil(changes)
+            tiers.under_way.spoil("write", changes)
         raise
     finally:
         there = end_write(tiers, access, changes, taken=not failed)
