@@ -40,6 +40,7 @@ entries of 1 kB, whose objects take 5 MB, it took half as long again."""
 _FOR_EVER = float("inf")
 
 _NOBODY: dict[Any, Held] = {}
+_TUPLES = {tuple}
 
 _OFTEN, _RARELY = 63, 1023
 """One hit in 64 chooses how its entry is held, and one in 1,024 while the originals take what they may."""
@@ -401,33 +402,37 @@ class InMemoryCache(ComputingCache[ValueT]):
         Raises:
             Exception: some entry is none that can be stored; none was.
         """
-        if not keys:
-            return False
         now = self._time.time()
         pack, held_form, missed = self._pack, self._codec.held, self._missed
-        ((namespace, _), (_, ttl)) = next(iter(keys.items()))
+        for (namespace, _), (_, ttl) in keys.items():  # noqa: B007 - those of the first
+            break
+        else:
+            return False
         space = self._spaces[namespace]
         expiry = None if ttl is None else expiry_of(ttl, now)
         latest = _FOR_EVER if expiry is None else expiry
-        if latest <= now:
+        if latest <= now or {*map(type, keys)} != _TUPLES:
             return False
-        batch: list[tuple[str, Held]] = []
-        for full_key, (value, its_ttl) in keys.items():
-            its_namespace, key = full_key
+        batch: dict[str, Held] = {}
+        total = 0
+        for (its_namespace, key), (value, its_ttl) in keys.items():
             if its_namespace is not namespace and its_namespace != namespace:
                 return False
             if its_ttl is not ttl and (its_ttl != ttl or type(its_ttl) is not type(ttl)):
                 return False
-            if type(key) is not str or type(full_key) is not tuple:
+            if type(key) is not str:
                 return False
-            if type(value) is dict and not missed:
-                payload = pack(value)
-                size = len(payload) + len(key) + ENTRY_OVERHEAD
-                batch.append((key, (DEFAULT_ENCODING, payload, expiry, 0.0, False, now, size)))
-            else:
+            if missed or type(value) is not dict:
+                full_key = (namespace, key)
                 seconds = missed.seconds_since(full_key, now) if missed else 0.0
-                batch.append((key, held_form(value, full_key, expiry, seconds, now)))
-        stored = self._store.put_alike(space, batch, latest)
+                batch[key] = held = held_form(value, full_key, expiry, seconds, now)
+                total += held[6]
+                continue
+            payload = pack(value)
+            size = len(payload) + len(key) + ENTRY_OVERHEAD
+            batch[key] = DEFAULT_ENCODING, payload, expiry, 0.0, False, now, size
+            total += size
+        stored = self._store.put_alike(space, batch, total, now, latest)
         counts = space.counts
         counts.sets += stored
         return True

@@ -9,6 +9,7 @@ from __future__ import annotations
 import gc
 import sys
 import types
+from collections.abc import Mapping
 from itertools import islice
 from typing import Any
 
@@ -91,6 +92,12 @@ class Space(Divisible[Any, Held]):
         if self.parts is None and key in self and self[key] is held: self[key] = other; return True  # fmt: skip  # noqa: E701, E702
         return False
 
+    def put_all(self, batch: Mapping[Any, Held]) -> list[Held | None]:
+        """Hold what a batch says; return for each of its keys what was held before. It has no room meanwhile."""
+        before = [*map(self.get, batch)]
+        self.update(batch)
+        return before
+
     def arrived(self, count: int) -> list[Any]:
         """Return the keys that came last, in their order; they are about to get their place in that of arrival.
 
@@ -131,6 +138,12 @@ class LargeSpace(Divided[Any, Held], Space):
         # One line, as above.
         if key in part and part[key] is held: part[key] = other; return True  # fmt: skip  # noqa: E701, E702
         return False
+
+    def put_all(self, batch: Mapping[Any, Held]) -> list[Held | None]:
+        before = [*map(self.get, batch)]
+        for key, held in batch.items():
+            self[key] = held
+        return before
 
     def arrived(self, count: int) -> list[Any]:
         keys = [*self.latest][-count:]

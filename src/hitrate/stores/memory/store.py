@@ -206,12 +206,14 @@ class MemoryStore(ImmediateStore):
         if space.room >= size and now < self.due.soonest and self.due.begins <= latest and key not in part and part is not first: part[key] = held; space.room -= size; space.count += 1; space.latest[key] = None; return True  # fmt: skip  # noqa: E501, E701, E702
         return False
 
-    def put_alike(self, space: Space, batch: Sequence[tuple[Any, Held]], latest: float) -> int:
+    def put_alike(self, space: Space, batch: Mapping[Any, Held], size: int, now: float, latest: float) -> int:
         """Store a batch of one namespace and one TTL: without settling the namespace, where that has the room.
 
         Args:
             space: the entries of the namespace.
-            batch: different keys, and what to hold for each.
+            batch: for each key what to hold.
+            size: bytes that all of these count as.
+            now: the time.
             latest: when they expire, infinity for never.
 
         Returns:
@@ -220,13 +222,13 @@ class MemoryStore(ImmediateStore):
         exclusive = self._exclusive
         if not (exclusive.busy and exclusive.must_not_wait()):
             try:  # as `put`
-                with self.lock: stored = self._put_alike(space, batch, latest)  # fmt: skip  # noqa: E701
+                with self.lock: stored = self._put_alike(space, batch, size, now, latest)  # fmt: skip  # noqa: E701
             finally:
                 if exclusive.waiting:
                     exclusive.catch_up()
             if stored:
                 return stored
-        return self.put([(space.name, key, held) for key, held in batch])[0]
+        return self.put([(space.name, key, held) for key, held in batch.items()])[0]
 
     def fits(self, key: Any, payload: bytes) -> bool:
         """Tell whether an entry is within ``max_bytes``, were it alone."""
@@ -462,35 +464,28 @@ class MemoryStore(ImmediateStore):
         finally:
             self._exclusive.busy = False
 
-    def _put_alike(self, space: Space, batch: Sequence[tuple[Any, Held]], latest: float) -> int:
+    def _put_alike(self, space: Space, batch: Mapping[Any, Held], size: int, now: float, latest: float) -> int:
         """Do ``put_alike`` if there is the room, and nothing is due; return how many were stored, or none."""
         try:
             self._exclusive.busy = True
-            if not (self._clock() < self.due.soonest and self.due.begins <= latest):
+            if not (now < self.due.soonest and self.due.begins <= latest):
                 return 0
-            taken = sum([held[SIZE] for _, held in batch])
             room = space.take_room()
-            if room < taken:
+            if room < size:
                 space.room += room
                 return 0
-            whole = space.parts is None
             self.batches.latest = None
-            for key, held in batch:
-                part = space if whole else space.part_of(key)
-                if key not in part:
-                    space[key] = held
-                    continue
-                old = part[key]
-                part[key] = held
-                taken -= old[SIZE]
-                if (old[EXPIRY] or NEVER) > latest:  # noted as due too late, or not at all
-                    self.due.add(latest, space.name, key)
+            before = space.put_all(batch)
+            if latest < NEVER:
+                for key, old in zip(batch, before, strict=True):
+                    if old is not None and (old[EXPIRY] or NEVER) > latest:  # noted as due too late, or not at all
+                        self.due.add(latest, space.name, key)
             self.batches.latest = object()
-            space.room += room - taken
+            space.room += room - size + sum([old[SIZE] for old in before if old is not None])
             return len(batch)
         except BaseException:
             self._recount()
-            self._put([(space.name, key, held) for key, held in batch])
+            self._put([(space.name, key, held) for key, held in batch.items()])
             raise
         finally:
             self._exclusive.busy = False
