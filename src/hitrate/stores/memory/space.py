@@ -27,6 +27,9 @@ done most take fields by their number, which a named tuple would make slower to 
 
 EXPIRY, SECONDS, VISITED, CREATED, SIZE = 2, 3, 4, 5, 6
 
+ABSENT: Held = (None, None, -1.0, 0.0, False, 0.0, 0)
+"""Stands for what a new entry replaces: it takes no bytes, and has been noted as due already."""
+
 ENTRY_OVERHEAD = 280
 """Bytes that an entry takes beyond its key and payload: its tuple and the numbers in it, its slot in the dict, its
 place in the order of arrival and object headers."""
@@ -157,6 +160,11 @@ Space.divided = LargeSpace
 def size_of(key: Any, payload: Any) -> int:
     """Return the bytes that an entry counts as while its value is held as a payload, or is one."""
     return len(payload) + len(key) + ENTRY_OVERHEAD
+
+
+def with_visited(held: Held, visited: bool) -> Held:
+    """Return what is held with the visited bit set or cleared."""
+    return (*held[:VISITED], visited, *held[VISITED + 1 :])
 
 
 def footprint(value: Any) -> int:
