@@ -8,6 +8,7 @@ depth is bounded without counting.
 from __future__ import annotations
 
 import gc
+import re
 import sys
 import threading
 from collections.abc import Callable
@@ -67,7 +68,7 @@ def _is_plain(root: Any) -> bool:
     """Tell that a value is plain data without bytearrays, twice as fast as ``holds_impostor``; False if unsure."""
     level = [root]
     types = {type(root)}
-    while types <= _PLAIN:
+    while _REFERENTS_TELL and types <= _PLAIN:
         if list not in types and dict not in types:
             return True
         level = gc.get_referents(*level)
@@ -75,7 +76,37 @@ def _is_plain(root: Any) -> bool:
     return False
 
 
-_PLAIN = frozenset({type(None), bool, int, float, str, bytes, list, dict})
+_SCALARS = frozenset({type(None), bool, int, float, str, bytes})
+_PLAIN = _SCALARS | {list, dict}
+
+
+def _is_flat(root: Any) -> bool:
+    """Tell that a value is a dict of plain data without anything further in."""
+    return type(root) is dict and _SCALARS.issuperset(map(type, root.values()))
+
+
+def _marks_are_no_items(packed: bytes) -> bool:
+    """Tell that no item of a payload is bytes, though a byte that marks them is there; False if unsure.
+
+    Its items are gone through from the first, up to the last of these marks.
+    """
+    end = max(packed.rfind(0xC4), packed.rfind(0xC5)) + 1
+    items = _ITEMS.match(packed, 0, end + 8) if end < _NEAR else None
+    return items is not None and items.end() >= end
+
+
+_NEAR = 1024  # to go on takes longer than to walk through most values
+# A text is its length and then its characters, which are taken for items of one byte, or of two where they have two. No
+# character is taken for a longer item, for another byte comes second in such an item than in any character. Where a
+# number could be mistaken for a character, or there is an extension, it ends.
+_ITEMS = re.compile(
+    rb"(?:[\x00-\xbf\xc0\xc2\xc3\xe0-\xff]+"
+    rb"|[\xcb\xcf\xd3][^\x80-\xbf].{7}"
+    rb"|[\xcc\xd0\xd9]."
+    rb"|[\xcd\xd1\xda\xdc\xde][^\x80-\xbf]."
+    rb"|[\xce\xd2\xdb\xdd\xdf][^\x80-\xbf].{3})*+",
+    re.DOTALL,
+)
 
 # From Python 3.13 the collector does not see what the __dict__ of an instance holds.
 _REFERENTS_TELL = sys.version_info < (3, 13)
@@ -125,46 +156,51 @@ def packer(rules: dict[type, Rule], find: Callable[[type], Rule]) -> Pack:
         rules: how each known type is written.
         find: finds, and adds to the rules, how another type is written; raises ``Refused``.
     """
-    pack = _packer(rules, find, checked=False)
-    pack_checked = _packer(rules, find, checked=True)  # checks what is nested; the whole value is looked at below
+    default = _default(rules, find, _nested(rules, find, checked=False))
+    default_checked = _default(rules, find, _nested(rules, find, checked=True))
 
     def pack_whole(state: Any, style: int = 0, /) -> bytes:
-        packed = pack(state)
+        packed = packb(state, default, OPTION)
         # Nested documents are part of these bytes. 196 to 198 mark bytes: without such a mark there is no bytearray.
         if not (196 in packed or 197 in packed or (len(packed) > 0xFFFF and 198 in packed)):
             return packed
         if type(state) is list and len(state) >= _FLOATS_AT_LEAST and _is_as_long(packed, len(state)):
             if is_packed_floats(packed):  # an embedding, whose numbers contain such bytes
                 return packed
-        elif _REFERENTS_TELL and len(packed) < _SMALL and _is_plain(state):
+        elif len(packed) < _SMALL and (_is_flat(state) or _marks_are_no_items(packed) or _is_plain(state)):
             return packed
         types = _types_in(state)
         if not types.isdisjoint(IMPOSTORS):
             raise Refused("it holds a type that msgpack would silently change")
-        return packed if types <= _PLAIN else pack_checked(state)
+        return packed if types <= _PLAIN else packb(state, default_checked, OPTION)
 
     return pack_whole
 
 
-def _packer(rules: dict[type, Rule], find: Callable[[type], Rule], *, checked: bool) -> Pack:
-    """Return a function that packs a value, looking for impostors in all that is nested in it or not."""
+def _nested(rules: dict[type, Rule], find: Callable[[type], Rule], *, checked: bool) -> Pack:
+    """Return a function that packs what is nested in a value, looking for impostors in it or not."""
 
     def too_deep(state: Any, style: int = 0, /) -> bytes:
         raise Refused("it is nested too deeply")
 
     below: Pack = too_deep
-    for level in range(DOCUMENTS, -1, -1):
-        below = _level(rules, find, below, level, checked=checked and level > 0)
+    for level in range(DOCUMENTS, 0, -1):
+        below = _level(_default(rules, find, below), level, checked=checked)
     return below
 
 
-def _level(rules: dict[type, Rule], find: Callable[[type], Rule], below: Pack, level: int, *, checked: bool) -> Pack:
+def _default(rules: dict[type, Rule], find: Callable[[type], Rule], below: Pack) -> Callable[[Any], Ext]:
     get = rules.get
-    bounded, small = level >= FREE, level > LARGE
 
     def default(obj: Any) -> Ext:
         rule = get(type(obj)) or find(type(obj))
         return Ext(rule[0], rule[1](obj, below))
+
+    return default
+
+
+def _level(default: Callable[[Any], Ext], level: int, *, checked: bool) -> Pack:
+    bounded, small = level >= FREE, level > LARGE
 
     def pack(state: Any, style: int = 0, /) -> bytes:
         return packb(state, default, OPTION)
