@@ -19,12 +19,14 @@ class Finding(NamedTuple):
         key: of that entry.
         what: what is wrong.
         mended: whether it was put right; a damaged entry is so by its removal.
+        of: ``"pages"`` if it is about pages of a file, which cannot be put right in place; else ``"entry"``.
     """
 
     namespace: Namespace | None
     key: str | None
     what: str
     mended: bool
+    of: str = "entry"
 
 
 def findings(
@@ -50,11 +52,11 @@ def findings(
                 yield Finding(each.namespace, each.key, each.why, mended)
         return
     full_key = cache._codec.key_decoder()
-    for name, key, what, mended in problems:
+    for name, key, what, mended, of in problems:
         namespace = text = None
-        if name is not None and key is not None:
+        if name is not None:
             try:
-                namespace, text = full_key(name, key)
+                namespace, text = full_key(name, key or b"")
             except (ValueError, IndexError):  # the key itself was damaged
                 pass
-        yield Finding(namespace, text, what, mended)
+        yield Finding(namespace, None if key is None else text, what, mended, of)

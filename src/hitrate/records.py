@@ -6,6 +6,7 @@ Nothing here decodes a value. A cache's users have ``entries()`` and ``get``; th
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
+from contextlib import suppress
 from itertools import islice
 from typing import Any, NamedTuple
 
@@ -13,6 +14,8 @@ from hitrate.base import FullKey, Namespace
 from hitrate.cache import Cache
 from hitrate.entry_info import EntryInfo
 from hitrate.errors import DecodeError, HitrateError
+from hitrate.stores import salvaged as stored
+from hitrate.stores.salvaged import Salvaged
 
 AT_ONCE = 500
 """Entries that are read, written or removed in one step."""
@@ -100,6 +103,47 @@ def _read(cache: Cache[Any], infos: Sequence[EntryInfo]) -> Iterator[Record | Da
             encoding, payload, expires, seconds = found
             stored = _serialised(cache, encoding, payload)
             yield Record(info.namespace, info.key, *stored, info.created, expires, seconds)
+
+
+class Unreadable(NamedTuple):
+    """Entries that cannot be read.
+
+    Attributes:
+        namespace: theirs; None if that cannot be told.
+        entries: how many there are.
+    """
+
+    namespace: Namespace | None
+    entries: int
+
+
+def salvaged(cache: Cache[Any], under: Namespace = ()) -> Iterator[Record | Damaged | Unreadable] | None:
+    """List what can be read of a cache of which a part cannot; None for one that is read whole or not at all.
+
+    Raises:
+        StoreError: the store failed otherwise.
+    """
+    found = cache._open_store().salvage(cache._encode_prefix(under))
+    return None if found is None else _salvaged(cache, found)
+
+
+def _salvaged(
+    cache: Cache[Any], found: Iterable[Salvaged | stored.Unreadable]
+) -> Iterator[Record | Damaged | Unreadable]:
+    decode = cache._codec.key_decoder()
+    for each in found:
+        full_key = None
+        with suppress(ValueError, IndexError):  # the key was damaged itself
+            if each.name is not None:
+                full_key = decode(each.name, each.key if isinstance(each, Salvaged) else b"")
+        if not isinstance(each, Salvaged):
+            yield Unreadable(full_key and full_key[0], each.entries)
+        elif full_key is None or isinstance(each.entry, DecodeError):
+            why = str(each.entry) if isinstance(each.entry, DecodeError) else "its key was damaged"
+            yield Damaged(*(full_key or ((), "")), why)
+        else:
+            encoding, payload, expires, seconds = each.entry
+            yield Record(*full_key, encoding, payload, each.created, expires, seconds)
 
 
 def remove(cache: Cache[Any], keys: Iterable[FullKey]) -> int:

@@ -29,7 +29,10 @@ def entries(hitrate: Command, url: str) -> int:
     ],
 )
 def test_what_is_chosen_goes_and_the_rest_stays(hitrate: Command, filled: str, arguments: list[str], left: int) -> None:
-    assert f"would remove {7 - left} entries" in hitrate("clear", filled, *arguments, "--dry-run").out
+    assert (
+        f"would remove {7 - left} entr{'y' if left == 6 else 'ies'}"
+        in hitrate("clear", filled, *arguments, "--dry-run").out
+    )
     assert entries(hitrate, filled) == 7
     assert hitrate("clear", filled, *arguments, "--yes", "--json").json == {"entries": 7 - left, "dry_run": False}
     assert entries(hitrate, filled) == left

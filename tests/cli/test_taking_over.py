@@ -20,6 +20,8 @@ from langgraph.types import CachePolicy, Send
 
 from cli.conftest import Command
 from hitrate import SqliteCache
+from hitrate.exchange import from_diskcache
+from hitrate.exchange.foreign import NotTheirs
 from hitrate.langgraph import SqliteCache as GraphCache
 
 URL = "sqlite:///c.db"
@@ -145,6 +147,32 @@ def test_a_diskcache_is_taken_over(hitrate: Command) -> None:
         assert {key: value for (_, key), value in found.items()} == values
         assert cache.get([(("diskcache", "int"), "7")]) == {(("diskcache", "int"), "7"): "by number"}
     assert {path: path.read_bytes() for path in before} == before
+
+
+@pytest.mark.parametrize("when", ["closed", "in use"])
+def test_no_file_is_left_in_a_folder_that_is_taken_over(hitrate: Command, when: str) -> None:
+    theirs = diskcache.Cache("theirs")
+    theirs["k"] = "v"
+    if when == "closed":
+        theirs.close()
+    before = {each.name: each.read_bytes() for each in Path("theirs").iterdir() if not each.name.endswith("-shm")}
+    names = sorted(os.listdir("theirs"))
+    assert ("cache.db-wal" in names) is (when == "in use")
+    assert hitrate("import", URL, "theirs", "--from", "diskcache", "--json").json["stored"] == 1
+    assert sorted(os.listdir("theirs")) == names
+    assert {name: (Path("theirs") / name).read_bytes() for name in before} == before
+    theirs.close()
+
+
+def test_a_file_that_is_written_to_while_it_is_taken_over_is_told() -> None:
+    with diskcache.Cache("theirs") as theirs:
+        theirs["k"] = "v"
+    rows = from_diskcache.records_of(Path("theirs"))
+    next(rows)
+    with diskcache.Cache("theirs") as theirs:
+        theirs["l"] = "w"
+    with pytest.raises(NotTheirs, match="was written to while it was read"):
+        list(rows)
 
 
 def test_a_fanout_cache_and_a_json_disk_are_taken_over(hitrate: Command) -> None:

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import operator
 from collections import Counter, deque
 from dataclasses import dataclass
-from typing import Any, NamedTuple
+from typing import Annotated, Any, NamedTuple
 
 import pytest
 from langchain_core.language_models.fake_chat_models import GenericFakeChatModel
@@ -282,3 +283,98 @@ def test_a_message_is_found_wherever_it_stands(around: Any) -> None:
     assert [[seen[0] for seen in each] for each in given_in(writes)] == [["old"]]
     renew(writes, {}, new_ids=True)
     assert message.id not in (None, "old")
+
+
+def as_json(message: dict[str, Any]) -> dict[str, Any]:
+    """A message as LangChain writes it as JSON."""
+    return {"lc": 1, "type": "constructor", "id": ["langchain", "schema", "messages", "AIMessage"], "kwargs": message}
+
+
+def as_dict(message: dict[str, Any]) -> dict[str, Any]:
+    return {"role": "assistant", **message}
+
+
+def in_a_list(message: dict[str, Any]) -> list[dict[str, Any]]:
+    return [as_dict(message)]
+
+
+AS_DICTS = [as_dict, in_a_list, as_json, lambda message: [{"type": "ai", **message}]]
+
+
+@pytest.mark.parametrize("form", AS_DICTS, ids=["dict", "list", "json", "type"])
+def test_a_message_that_is_a_dict_with_an_id_is_a_new_one_too(
+    cache: Any, run: Run, calls: Counter[str], form: Any
+) -> None:
+    def answer(state: MessagesState) -> Any:
+        calls["answer"] += 1
+        question = state["messages"][-1].text
+        return {"messages": form({"content": question.upper(), "id": f"of {question}"})}
+
+    graph = chat(answer, cache, checkpointer=InMemorySaver())
+    messages = ask(run, graph, "hi", "how", "hi", "hi")
+    assert [each.content for each in messages] == ["hi", "HI", "how", "HOW", "hi", "HI", "hi", "HI"]
+    assert [each.id for each in messages[1:4:2]] == ["of hi", "of how"]
+    assert len({each.id for each in messages}) == len(messages)
+    assert calls["answer"] == 2
+
+
+def test_a_dict_that_edits_or_removes_a_message_still_does(cache: Any, run: Run, calls: Counter[str]) -> None:
+    def edit(state: MessagesState) -> Any:
+        calls["edit"] += 1
+        first, *_, last = state["messages"]
+        removed = [{"role": "remove", "content": "", "id": first.id}] if first is not last else []
+        return {"messages": [*removed, {"role": "user", "content": last.text.upper(), "id": last.id}]}
+
+    graph = chat(edit, cache, CachePolicy(key_func=lambda state: " ".join(each.text for each in state["messages"])))
+    for _ in range(2):  # the messages of the second run have other ids
+        state = run(graph, {"messages": [HumanMessage("one"), HumanMessage("two")]})
+        assert [each.content for each in state["messages"]] == ["TWO"]
+    assert calls["edit"] == 1
+
+
+def test_of_a_dict_the_calls_and_items_are_new_as_well(cache: Any, run: Run) -> None:
+    content = [{"type": "text", "text": "fine", "id": "msg_1"}]
+    made = {"content": content, "id": "m", "tool_calls": [{"name": "f", "args": {}, "id": "call_1"}]}
+    graph = chat(lambda state: {"messages": in_a_list(made)}, cache, checkpointer=InMemorySaver())
+    _, cold, _, warm = ask(run, graph, "hi", "hi")
+    assert cold.tool_calls[0]["id"] == "call_1" != warm.tool_calls[0]["id"]
+    assert repr([cold, warm]).count("msg_1") == 1
+    assert warm.id != "m"
+
+
+class Events(MessagesState):
+    events: Annotated[list[dict[str, Any]], operator.add]
+
+
+def test_a_dict_of_another_channel_is_data(cache: Any, run: Run) -> None:
+    event = {"role": "assistant", "content": "started", "id": "event-1"}
+    builder = StateGraph(Events)
+    builder.add_node(
+        "note", lambda state: {"events": [dict(event)]}, cache_policy=CachePolicy(key_func=lambda state: "k")
+    )
+    graph = builder.add_edge(START, "note").compile(cache=cache)
+    for _ in range(2):
+        assert run(graph, {"messages": [], "events": []})["events"] == [event]
+    cache.new_message_ids = False
+    graph = chat(lambda state: {"messages": [event]}, cache)
+    for _ in range(2):
+        assert run(graph, {"messages": [HumanMessage("hi")]})["messages"][1].id == "event-1"
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        {"role": "assistant", "id": "x"},
+        {"role": "assistant", "content": None, "id": "x"},
+        {"role": "assistant", "content": "a", "id": 5},
+        {"role": ["assistant"], "content": "a", "id": "x"},
+        {"role": "nobody", "content": "a", "id": "x"},
+        {"role": "assistant", "content": "a", "id": "x", "tool_calls": [1]},
+        {"lc": 1, "type": "constructor", "id": "AIMessage", "kwargs": {"content": "a", "id": "x"}},
+        {"lc": 1, "type": "constructor", "id": ["AIMessage"], "kwargs": None, "content": "a"},
+    ],
+)
+def test_a_dict_that_is_no_message_stays_as_it_is(value: dict[str, Any]) -> None:
+    writes = deque([("messages", [dict(value)])])
+    renew(writes, {}, new_ids=True, channels={"messages"})
+    assert writes == deque([("messages", [value])])

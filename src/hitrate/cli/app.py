@@ -67,10 +67,11 @@ def hitrate() -> None:
     """Look into a cache, and tidy it up.
 
     A cache is named by the URL that hitrate.open takes: sqlite:///cache.db, redis://localhost, postgresql://host/db.
-    A namespace is a JSON array, or its parts joined by "/" where no part has one.
+    A namespace is a JSON array, or its parts joined by "/" where no part has one. A key that begins with a quotation
+    mark is a JSON string, in which \\x1b may stand for \\u001b; where characters do not show it is printed so.
 
     Exit codes: 0 done, 1 the answer is no (not there, damaged, declined), 2 wrong arguments, 3 the cache cannot be
-    used, 130 interrupted, 141 the reader of the output has gone.
+    used, 4 done as far as the cache can be read, 130 interrupted, 141 the reader of the output has gone.
     """
 
 

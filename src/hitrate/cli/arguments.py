@@ -9,9 +9,12 @@ from typing import Any, TypeVar
 import click
 
 from hitrate.base import Namespace
+from hitrate.cli.printing import array_text, is_plain, quoted
 
 F = TypeVar("F", bound=Any)
 
+_SHORT_ESCAPE = re.compile(r"\\(?:x([0-9a-fA-F]{2})|.)", re.DOTALL)
+"""An escape: of a character below 256 in the form that JSON does not have, or another one."""
 _SECONDS = {"s": 1, "m": 60, "min": 60, "h": 3600, "d": 86400, "w": 604800}
 _BYTES = {"": 1, "b": 1, "kb": 10**3, "mb": 10**6, "gb": 10**9, "kib": 2**10, "mib": 2**20, "gib": 2**30}
 
@@ -34,6 +37,18 @@ def namespace_of(text: str | Namespace) -> Namespace:
     return tuple(parts)
 
 
+def key_of(text: str) -> str:
+    """Return the key that is meant: the text, or what stands in quotation marks if it begins with one."""
+    if not text.startswith('"'):
+        return text
+    try:
+        key = json.loads(_SHORT_ESCAPE.sub(lambda found: f"\\u00{found[1]}" if found[1] else found[0], text))
+    except ValueError:
+        hint = f"write {quoted(text[:80])} if it is the key"
+        raise click.BadParameter(f"{text[:80]!r} begins with a quotation mark and is no JSON string; {hint}") from None
+    return str(key)
+
+
 def seconds_of(text: str) -> float:
     """Return the seconds of ``90s``, ``30min``, ``12h``, ``7d`` or ``2w``."""
     found = re.fullmatch(r"(\d{1,12}(?:\.\d{1,6})?) ?([a-z]*)", text)
@@ -52,9 +67,10 @@ def bytes_of(text: str) -> int:
 
 def name_of(namespace: Namespace) -> str:
     """Return a namespace as it can be given to a command: parts joined by ``/``, or the JSON array."""
-    if namespace and all(part and "/" not in part for part in namespace) and not namespace[0].startswith("["):
-        return "/".join(namespace)
-    return json.dumps(list(namespace), ensure_ascii=False)
+    joined = "/".join(namespace)
+    if is_plain(joined, "[") and all(part and "/" not in part for part in namespace):
+        return joined
+    return array_text([*namespace])
 
 
 def cache_argument(command: F) -> F:

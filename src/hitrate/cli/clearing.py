@@ -10,10 +10,10 @@ from typing import Any, NamedTuple
 import click
 
 from hitrate.base import Namespace
-from hitrate.cli.arguments import bytes_of, cache_argument, json_option, name_of, namespace_of, seconds_of
+from hitrate.cli.arguments import bytes_of, cache_argument, json_option, key_of, name_of, namespace_of, seconds_of
 from hitrate.cli.caches import Cache, changing, named, reading
 from hitrate.cli.exits import MISUSE, NOT_SO, Failure
-from hitrate.cli.printing import print_json, size
+from hitrate.cli.printing import entries_text, key_text, print_json, size
 from hitrate.cli.progress import progress
 from hitrate.entry_info import EntryInfo
 
@@ -26,23 +26,25 @@ class Choice(NamedTuple):
         exactly: whether only in that very namespace.
         older_than: seconds since the value was stored, at least; None for any.
         larger_than: bytes, at least one more; None for any.
+        key: of the one entry of that very namespace that is meant; None for any.
     """
 
     under: Namespace | None
     exactly: bool
     older_than: float | None
     larger_than: int | None
+    key: str | None = None
 
     @property
     def whole(self) -> bool:
         """Whether all entries of the namespaces are meant."""
-        return self.older_than is None and self.larger_than is None
+        return self.older_than is None and self.larger_than is None and self.key is None
 
     def test(self, now: float) -> Callable[[EntryInfo], bool]:
         """Return the function that tells whether an entry is meant. One of unknown age is none of the older ones."""
 
         def is_meant(info: EntryInfo) -> bool:
-            if self.exactly and info.namespace != self.under:
+            if (self.exactly and info.namespace != self.under) or self.key not in (None, info.key):
                 return False
             if self.larger_than is not None and info.bytes <= self.larger_than:
                 return False
@@ -57,9 +59,11 @@ class Choice(NamedTuple):
     def described(self) -> str:
         """Return what is meant, in words."""
         where = "of the whole cache"
+        if self.key is not None:
+            return f"with the key {key_text(self.key)} of the namespace {name_of(self.under or ())}"
         if self.under is not None:
             where = f"{'of' if self.exactly else 'under'} the namespace {name_of(self.under)}"
-        return where + ("" if self.whole else " that were chosen")
+        return where + ("" if self.whole else ", chosen by age or size")
 
 
 @click.command("clear")
@@ -67,6 +71,7 @@ class Choice(NamedTuple):
 @click.option("--all", "all_", is_flag=True, help="Everything.")
 @click.option("--namespace", metavar="NAMESPACE", type=namespace_of, help="What is in exactly this namespace.")
 @click.option("--under", metavar="NAMESPACE", type=namespace_of, help="What is in it and in those that begin with it.")
+@click.option("--key", metavar="KEY", type=key_of, help="Only the entry with this key of --namespace.")
 @click.option("--expired", is_flag=True, help="What has expired, and only waits to be removed.")
 @click.option("--older-than", metavar="TIME", type=seconds_of, help="Only what was stored longer ago: 90s, 12h, 7d.")
 @click.option("--larger-than", metavar="SIZE", type=bytes_of, help="Only what takes more bytes: 500, 10kB, 1MB.")
@@ -78,6 +83,7 @@ def clear_command(
     all_: bool,
     namespace: Namespace | None,
     under: Namespace | None,
+    key: str | None,
     expired: bool,
     older_than: float | None,
     larger_than: int | None,
@@ -87,8 +93,8 @@ def clear_command(
 ) -> None:
     """Remove entries from the cache at URL, after asking.
 
-    Give --all, --namespace or --under; --older-than and --larger-than narrow that, or the whole cache. --expired stands
-    alone.
+    Give --all, --namespace or --under; --older-than and --larger-than narrow that, or the whole cache, and --key a
+    namespace to one entry. --expired stands alone.
     """
     scopes = [all_, namespace is not None, under is not None, expired]
     narrowed = older_than is not None or larger_than is not None
@@ -96,11 +102,14 @@ def clear_command(
         raise click.UsageError("--all, --namespace, --under and --expired exclude each other; --expired stands alone")
     if not any(scopes) and not narrowed:
         raise click.UsageError("say what: --all, --namespace, --under, --expired, --older-than or --larger-than")
-    choice = Choice(namespace if under is None else under, namespace is not None, older_than, larger_than)
+    if key is not None and (namespace is None or narrowed):
+        raise click.UsageError("--key names one entry of a namespace: give --namespace with it, and nothing else")
+    choice = Choice(namespace if under is None else under, namespace is not None, older_than, larger_than, key)
     with reading(url) as cache:
         where = named(cache)
         entries, taken = (cache._open_store().count_expired(), 0) if expired else _count(cache, choice)
-    what = f"{entries} entries that have expired" if expired else f"{entries} entries {choice.described()}"
+    what = entries_text(entries)
+    what += f" that {'has' if entries == 1 else 'have'} expired" if expired else f" {choice.described()}"
     if dry_run:
         _tell(json_, f"would remove {what}" + ("" if expired else f" ({size(taken)})"), entries, dry_run=True)
         return
@@ -108,7 +117,7 @@ def clear_command(
         _ask(f"remove {what} from {where}, for every program that uses it?")
     with changing(url) as cache:
         removed = _remove_expired(cache) if expired else _clear(cache, choice, entries)
-    _tell(json_, f"removed {removed} entries", removed, dry_run=False)
+    _tell(json_, f"removed {entries_text(removed)}", removed, dry_run=False)
 
 
 def _count(cache: Cache, choice: Choice) -> tuple[int, int]:
@@ -123,7 +132,8 @@ def _count(cache: Cache, choice: Choice) -> tuple[int, int]:
             elif choice.is_undecided(info):
                 undecided += 1
     if undecided:
-        click.echo(f"{undecided} entries stay: nothing here tells when they were stored", err=True)
+        stay, when = ("stays", "it was") if undecided == 1 else ("stay", "they were")
+        click.echo(f"{entries_text(undecided)} {stay}: nothing here tells when {when} stored", err=True)
     return entries, taken
 
 
@@ -142,6 +152,8 @@ def _clear(cache: Cache, choice: Choice, counted: int) -> int:
     """Remove what is meant; return how many entries, as counted before where a namespace goes as one."""
     from hitrate.records import remove
 
+    if choice.key is not None:
+        return cache.delete([(choice.under or (), choice.key)])
     if not choice.whole:
         is_meant = choice.test(time.time())
         with progress("removing", _total(cache, choice)) as shown:

@@ -19,6 +19,8 @@ MISUSE = 2
 UNUSABLE = 3
 """The cache or a file cannot be used: not there, no cache, of a newer version, locked, damaged; its server is down.
 So it is where what is printed cannot be written."""
+PARTLY = 4
+"""A part of the cache cannot be read; with the rest it is done."""
 INTERRUPTED = 130
 PIPE_CLOSED = 141
 
@@ -53,4 +55,20 @@ def failures_told() -> Iterator[None]:
         where = f"{error.filename}: " if error.filename else ""
         raise Failure(f"{where}{error.strerror}" if error.strerror else words_of(error)) from error
     except HitrateError as error:
-        raise Failure(words_of(error) or type(error).__name__) from error
+        raise Failure(_said(error)) from error
+
+
+def _said(error: HitrateError) -> str:
+    words, cause = words_of(error) or type(error).__name__, error.__cause__
+    while cause is not None and type(cause).__name__ not in _OF_DAMAGE:
+        cause = cause.__cause__
+    if cause is None:
+        return words
+    return (
+        f"{words.removesuffix(f': {cause}')}: it cannot be read. If it was a cache, remove it, with its -wal and -shm, "
+        f"while no program uses it: its programs then begin with an empty one"
+    )
+
+
+_OF_DAMAGE = ("CorruptError", "NotADBError")
+"""The errors of apsw, which need not be there, for a file that is damaged or no database."""

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+from collections import Counter
+from collections.abc import Iterator
 from contextlib import closing
 
 import click
 
-from hitrate.checking import findings
+from hitrate.checking import Finding, findings
 from hitrate.cli.arguments import cache_argument, json_option, name_of
-from hitrate.cli.caches import changing, reading
+from hitrate.cli.caches import Cache, changing, reading
 from hitrate.cli.exits import NOT_SO, Failure
-from hitrate.cli.printing import one_line, print_json, size
+from hitrate.cli.printing import counted, entries_text, key_text, one_line, print_json, size
 from hitrate.cli.progress import progress
+from hitrate.errors import StoreError
 
 
 @click.command("check")
@@ -26,20 +29,56 @@ def check_command(ctx: click.Context, url: str, repair: bool, json_: bool) -> No
     """
     with (changing if repair else reading)(url) as cache:
         with (
-            progress("checking", cache.stats().entries) as shown,
+            progress("checking", _entries(cache)) as shown,
             closing(findings(cache, repair=repair, looked_at=shown.is_at)) as each,
         ):
             found = list(each)
-        entries = cache.stats().entries
+        entries = _entries(cache)
     if json_:
         print_json({"entries": entries, "problems": [finding._asdict() for finding in found]})
     else:
-        for finding in found:
-            where = "" if finding.namespace is None else f"{name_of(finding.namespace)} {finding.key!r}: "
-            click.echo(one_line(f"{where}{finding.what}{' (put right)' if finding.mended else ''}"))
-        click.echo(f"{len(found)} problems, {entries} entries" if found else f"{entries} entries, all in order")
+        lines = Counter(
+            f"{_place(finding)}{finding.what}{' (put right)' if finding.mended else ''}" for finding in found
+        )
+        for line, times in lines.items():
+            click.echo(one_line(f"{line} ({counted(times, 'time')})" if times > 1 else line))
+        held = "not all entries can be counted" if entries is None else entries_text(entries)
+        click.echo(f"{counted(len(found), 'problem')}, {held}" if found else f"{held}, all in order")
+        left = [finding for finding in found if not finding.mended]
+        for advice in _advice(left, repair=repair):
+            click.echo(advice, err=True)
     if not all(finding.mended for finding in found):
         ctx.exit(NOT_SO)
+
+
+def _entries(cache: Cache) -> int | None:
+    """Return how many entries a cache holds; None if it is damaged so that they cannot be counted."""
+    try:
+        return cache.stats().entries
+    except StoreError:
+        return None
+
+
+def _place(finding: Finding) -> str:
+    if finding.namespace is None:
+        return ""
+    key = "" if finding.key is None else f" {key_text(finding.key)}"
+    return f"{name_of(finding.namespace)}{key}: "
+
+
+def _advice(left: list[Finding], *, repair: bool) -> Iterator[str]:
+    """Yield what is to be done about what was not put right."""
+    if not repair and any(finding.of == "entry" for finding in left):
+        yield (
+            "hitrate check --repair URL removes entries that are damaged (they are misses for every program already), "
+            "and puts indexes and totals right"
+        )
+    if any(finding.of == "pages" for finding in left):
+        yield (
+            "pages cannot be put right in place: hitrate export URL FILE takes what can be read. Then remove the file "
+            "of the cache, with its -wal and -shm, while no program uses it; hitrate import URL FILE makes a new one. "
+            "Without the import its programs begin with an empty cache, and make again what they miss"
+        )
 
 
 @click.command("compact")
@@ -59,4 +98,4 @@ def compact_command(url: str, json_: bool) -> None:
     if json_:
         print_json({"before": before, "after": after})
     else:
-        click.echo(f"{before} bytes before ({size(before)}), {after} after ({size(after)})")
+        click.echo(f"{counted(before, 'byte')} before ({size(before)}), {after} after ({size(after)})")

@@ -11,10 +11,10 @@ from typing import Any
 import click
 
 from hitrate.base import Namespace
-from hitrate.cli.arguments import cache_argument, json_option, name_of, namespace_of
+from hitrate.cli.arguments import cache_argument, json_option, key_of, name_of, namespace_of
 from hitrate.cli.caches import Cache, named, reading
 from hitrate.cli.exits import NOT_SO, Failure
-from hitrate.cli.printing import print_json, print_json_list, print_table, shown, size, span
+from hitrate.cli.printing import counted, key_text, print_json, print_json_list, print_table, shown, size, span
 from hitrate.cli.tree import SORTS, tree_rows
 from hitrate.entry_info import EntryInfo
 from hitrate.stats import NamespaceStats
@@ -125,7 +125,7 @@ def keys_command(url: str, namespace: Namespace, limit: int, json_: bool) -> Non
         ["key", "bytes", "age", "expires in"],
         (
             [
-                info.key,
+                key_text(info.key),
                 size(info.bytes),
                 span(None if info.created is None else now - info.created),
                 "never" if info.expires is None else span(info.expires - now),
@@ -140,13 +140,13 @@ def keys_command(url: str, namespace: Namespace, limit: int, json_: bool) -> Non
 @click.command("show")
 @cache_argument
 @click.argument("namespace", type=namespace_of)
-@click.argument("key")
+@click.argument("key", type=key_of)
 @click.option("--full", is_flag=True, help="Print all of a long value.")
 @json_option
 def show_command(url: str, namespace: Namespace, key: str, full: bool, json_: bool) -> None:
-    """The value under KEY in NAMESPACE, as far as it can be told without the program's classes; else its structure.
+    """The value under KEY in NAMESPACE; instances of classes and of libraries by what is stored of them.
 
-    Nothing of the program is imported. What cannot be decoded here is shown by the names and fields that are stored.
+    Nothing of the program is imported. A KEY that begins with a quotation mark is a JSON string, as keys prints it.
     """
     from hitrate.cli.values import decoded, plainly, spelled
     from hitrate.inspect.preview import preview
@@ -172,12 +172,13 @@ def show_command(url: str, namespace: Namespace, key: str, full: bool, json_: bo
         )
         return
     if not exact:
-        click.echo("it cannot be decoded without the program; this is its structure", err=True)
-    if full or isinstance(value, str) or len(record.payload) < _SPELLED_WHOLE:
+        click.echo("only the program can restore it; this is what is stored", err=True)
+    if exact and (full or isinstance(value, str) or len(record.payload) < _SPELLED_WHOLE):
         text = spelled(value)
-        more = f"{len(text) - _SHOWN_CHARACTERS} more characters" if len(text) > _SHOWN_CHARACTERS else ""
+        left_out = len(text) - _SHOWN_CHARACTERS
+        more = counted(left_out, "more character") if left_out > 0 else ""
     else:
-        text, is_whole = preview(value, _SHOWN_CHARACTERS)
+        text, is_whole = preview(value, sys.maxsize if full else _SHOWN_CHARACTERS)
         more = "" if is_whole else "there is more"
     click.echo(shown(text if full else text[:_SHOWN_CHARACTERS]))
     if more and not full:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections import Counter
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from importlib import import_module
 from importlib.metadata import version
@@ -14,14 +15,15 @@ import click
 
 from hitrate.base import Namespace
 from hitrate.cli.arguments import cache_argument, json_option, name_of, namespace_of
-from hitrate.cli.caches import changing, reading
-from hitrate.cli.exits import MISUSE, NOT_SO, Failure, failures_told
-from hitrate.cli.printing import one_line, print_json
+from hitrate.cli.caches import Cache, changing, reading
+from hitrate.cli.exits import MISUSE, NOT_SO, PARTLY, Failure, failures_told
+from hitrate.cli.printing import counted, entries_text, key_text, one_line, print_json
 from hitrate.cli.progress import progress
+from hitrate.errors import StoreError
 from hitrate.exchange.exports import CutShort, NoExport, compressed, opened, read_export, write_export
 from hitrate.exchange.foreign import NotTheirs
 from hitrate.exchange.taking import Taken, take
-from hitrate.records import Damaged, Record, records
+from hitrate.records import Damaged, Record, Unreadable, records, salvaged
 
 _PATH = click.Path(dir_okay=False, path_type=Path)
 
@@ -39,38 +41,100 @@ def export_command(
 ) -> None:
     """Write the entries of the cache at URL to FILE, as they are stored.
 
-    FILE appears when it is whole. Damaged entries are left out and told, and make the exit code 1.
+    FILE appears when it is whole. Damaged entries are left out and told, and make the exit code 1. Of a file that is
+    damaged itself what can be read is written; how many entries cannot be is told, and the exit code is 4.
     """
     if str(file) == "-":
         raise click.UsageError("an export goes to a file, which appears when it is whole; one of that name is ./-")
-    damaged: list[Damaged] = []
     with (
         reading(url) as cache,
         _appearing(file, force=force) as target,
-        progress("exporting", None if under else cache.stats().entries) as shown,
+        progress("exporting", _total(cache, under)) as shown,
     ):
-
-        def sound() -> Iterator[Record]:
-            for each in shown.along(records(cache, under)):
-                if isinstance(each, Damaged):
-                    damaged.append(each)
-                else:
-                    yield each
-
-        if zstd:
-            with compressed(target) as writer:
-                count = write_export(writer, sound(), version=version("hitrate"))
-        else:
-            count = write_export(target, sound(), version=version("hitrate"))
+        try:
+            left = LeftOut()
+            count = _write(target, left.sound(shown.along(records(cache, under))), zstd=zstd)
+        except StoreError:
+            found = salvaged(cache, under)
+            if found is None:
+                raise
+            target.seek(0)
+            target.truncate()
+            left = LeftOut(is_part=True)
+            count = _write(target, left.sound(shown.along(found)), zstd=zstd)
     size = file.stat().st_size
     if json_:
-        print_json({"entries": count, "bytes": size, "damaged": [[list(each.namespace), each.key] for each in damaged]})
+        print_json(
+            {
+                "entries": count,
+                "bytes": size,
+                "damaged": [[list(each.namespace), each.key] for each in left.damaged],
+                "unreadable": [
+                    [None if namespace is None else list(namespace), entries]
+                    for namespace, entries in left.unreadable.items()
+                ],
+            }
+        )
     else:
-        click.echo(f"exported {count} entries, {size} bytes")
-        for each in damaged:
-            click.echo(one_line(f"left out {name_of(each.namespace)} {each.key!r}: {each.why}"), err=True)
-    if damaged:
+        click.echo(f"exported {entries_text(count)}, {counted(size, 'byte')}")
+        for line in left.told():
+            click.echo(one_line(line), err=True)
+    if left.is_part:
+        ctx.exit(PARTLY)
+    if left.damaged:
         ctx.exit(NOT_SO)
+
+
+def _total(cache: Cache, under: Namespace) -> int | None:
+    """Return how many entries there are to export, if that is known."""
+    try:
+        return None if under else cache.stats().entries
+    except StoreError:  # a part of the file cannot be read
+        return None
+
+
+def _write(target: IO[bytes], sound: Iterator[Record], *, zstd: bool) -> int:
+    if not zstd:
+        return write_export(target, sound, version=version("hitrate"))
+    with compressed(target) as writer:
+        return write_export(writer, sound, version=version("hitrate"))
+
+
+class LeftOut:
+    """What an export leaves out.
+
+    Args:
+        is_part: whether the cache could not be read as a whole.
+
+    Attributes:
+        damaged: entries that cannot be trusted.
+        unreadable: by namespace, None for an unknown one, how many entries cannot be read.
+    """
+
+    def __init__(self, *, is_part: bool = False) -> None:
+        self.is_part = is_part
+        self.damaged: list[Damaged] = []
+        self.unreadable: Counter[Namespace | None] = Counter()
+
+    def sound(self, found: Iterable[Record | Damaged | Unreadable]) -> Iterator[Record]:
+        """Yield the records that are sound, and note the others."""
+        for each in found:
+            if isinstance(each, Record):
+                yield each
+            elif isinstance(each, Damaged):
+                self.damaged.append(each)
+            else:
+                self.unreadable[each.namespace] += each.entries
+
+    def told(self) -> Iterator[str]:
+        """Yield what was left out and why, in lines."""
+        for each in self.damaged:
+            yield f"left out {name_of(each.namespace)} {key_text(each.key)}: {each.why}"
+        for namespace, entries in self.unreadable.items():
+            where = "of a namespace that is not known" if namespace is None else f"of {name_of(namespace)}"
+            yield f"left out {entries_text(entries)} {where}: what lies on a damaged page cannot be read"
+        if self.is_part:
+            yield "the file of the cache is damaged; what can be read of it was exported, to be imported into another"
 
 
 @contextmanager

@@ -44,6 +44,50 @@ def shown(text: str) -> str:
     )
 
 
+def array_text(parts: list[str]) -> str:
+    """Return a JSON array of texts in which what does not show is escaped."""
+    text = json.dumps(parts, ensure_ascii=False)
+    return "".join(each if each.isprintable() else json.dumps(each)[1:-1] for each in text)
+
+
+def quoted(text: str) -> str:
+    """Return text in quotation marks, escaped as JSON does it, or as ``shown`` does, which is shorter."""
+    return f'"{"".join(map(_escaped, text))}"'
+
+
+def _escaped(character: str) -> str:
+    if character.isprintable() and character not in '"\\':
+        return character
+    return (
+        f"\\x{ord(character):02x}" if character < " " or "\x7f" <= character <= "\xff" else json.dumps(character)[1:-1]
+    )
+
+
+def is_plain(text: str, mark: str) -> bool:
+    """Tell whether text shows as it is, and can be given to a command so.
+
+    Args:
+        text: the text.
+        mark: what its JSON begins with.
+    """
+    return bool(text) and text.isprintable() and text == text.strip() and not text.startswith(("-", mark))
+
+
+def key_text(key: str) -> str:
+    """Return a key as it is shown and can be given to a command: as it is, or in quotation marks."""
+    return key if is_plain(key, '"') else quoted(key)
+
+
+def counted(number: int, noun: str, plural: str = "") -> str:
+    """Return a number of things for people: ``1 entry``, ``2 entries``."""
+    return f"{number} {noun if number == 1 else plural or noun + 's'}"
+
+
+def entries_text(number: int) -> str:
+    """Return a number of entries for people."""
+    return counted(number, "entry", "entries")
+
+
 def one_line(text: str) -> str:
     """Return text for a cell of a table."""
     return shown(text).replace("\n", "\\n")
@@ -56,7 +100,7 @@ def size(count: int) -> str:
         if amount < 1000 or unit == _UNITS[-1]:
             break
         amount /= 1000
-    return f"{count} bytes" if unit == "bytes" else f"{amount:.1f} {unit}"
+    return counted(count, "byte") if unit == "bytes" else f"{amount:.1f} {unit}"
 
 
 def span(seconds: float | None) -> str:

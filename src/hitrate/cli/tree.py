@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 from hitrate.base import Namespace
+from hitrate.cli.printing import is_plain, quoted
 from hitrate.entry_info import NamespaceInfo
 from hitrate.stats import NamespaceStats
 
@@ -49,8 +49,8 @@ class Row:
         if not self.namespace:
             return "(the empty namespace)"
         part = self.namespace[-1]
-        plain = part and "/" not in part and not part.startswith(("[", '"', " "))
-        return "  " * (len(self.namespace) - 1) + (part if plain else json.dumps(part, ensure_ascii=False))
+        plain = is_plain(part, '"') and "/" not in part and not part.startswith("[")
+        return "  " * (len(self.namespace) - 1) + (part if plain else quoted(part))
 
 
 _ORDERS: dict[str, Callable[[Row], Any]] = {

@@ -8,22 +8,23 @@ from typing import Any
 
 from hitrate.envelope import opened
 from hitrate.errors import DecodeError
-from hitrate.serde import MsgpackSerializer
-from hitrate.serde.structure import Instance, structure_of
+from hitrate.serde.outlines import MORE, Instance
+from hitrate.serde.structure import CoreSerializer, structure_of
 
 _SHOWN_BYTES = 200
 _LONGEST_NUMBER = 12_000  # bits; Python refuses to write 4300 decimal digits
 
 
-def decoded(encoding: str, payload: bytes, serializer: MsgpackSerializer | None = None) -> tuple[Any, bool]:
+def decoded(encoding: str, payload: bytes) -> tuple[Any, bool]:
     """Return what can be told of a value, and whether it is the value itself.
+
+    Only what is made of the standard library's types is restored, whatever this process has imported: so it is told
+    the same by the command and by an inspector within the program.
 
     Args:
         encoding: of its payload, in its envelope if it has one.
         payload: the serialised value.
-        serializer: restores it, with the classes that it allows.
     """
-    serializer = serializer or MsgpackSerializer()
     try:
         envelope, encoding = opened(encoding)
         encoding, payload = _decompressed(encoding, payload)
@@ -31,15 +32,20 @@ def decoded(encoding: str, payload: bytes, serializer: MsgpackSerializer | None 
         return Instance(encoding, str(error)), False
     if not envelope.error:
         try:
-            return serializer.loads_typed((encoding, payload)), True
+            return CoreSerializer().loads_typed((encoding, payload)), True
         except DecodeError:
             pass
-    if encoding in ("msgpack", "writes"):
-        try:
-            return structure_of(payload), False
-        except DecodeError as error:
-            return Instance(encoding, str(error)), False
-    return Instance(encoding, payload[:_SHOWN_BYTES]), False
+    if encoding not in ("msgpack", "writes"):
+        return Instance(encoding, payload[:_SHOWN_BYTES]), False
+    try:
+        value = structure_of(payload)
+    except DecodeError as error:
+        return Instance(encoding, str(error)), False
+    if encoding == "writes" and type(value) is list and len(value) % 2 == 0:
+        value = [*zip(value[::2], value[1::2], strict=True)]
+    if envelope.error and type(value) is tuple and value and type(value[0]) is str:
+        value = Instance(value[0], [*value[1:]], "an exception, which is raised again")
+    return value, False
 
 
 def _decompressed(encoding: str, payload: bytes) -> tuple[str, bytes]:
@@ -74,8 +80,6 @@ def _without_long_numbers(value: Any) -> Any:
         return {_without_long_numbers(key): _without_long_numbers(each) for key, each in value.items()}
     if isinstance(value, (list, tuple, set, frozenset)):
         return [_without_long_numbers(each) for each in value]
-    if isinstance(value, Instance):
-        return Instance(value.name, _without_long_numbers(value.state))
     return value
 
 
@@ -101,5 +105,6 @@ def _plainly(value: Any) -> Any:
     if type(value).__name__ == "deque" or isinstance(value, (list, tuple)):
         return [_plainly(each) for each in value]
     if isinstance(value, Instance):
-        return {"class": value.name, "state": _plainly(value.state)}
-    return repr(value)
+        about = {"about": value.about} if value.about else {}
+        return {"class": value.name, **about, "state": _plainly(value.state if value.parts is None else value.parts)}
+    return str(MORE) if value is MORE else repr(value)

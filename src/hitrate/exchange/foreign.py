@@ -6,7 +6,7 @@ import sqlite3
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from hitrate.base import Namespace
 from hitrate.records import Damaged, Record
@@ -44,7 +44,9 @@ def table_of(path: Path, table: str, columns: str, where: str) -> Iterator[Itera
         raise FileNotFoundError(f"{path} is not there, or no file")
     # By the standard library's SQLite, as its own program does, and not by apsw: a process must not open one file
     # in both, for closing it in one lets go of the other's locks.
-    con = sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro", uri=True)
+    before = _state_of(path)
+    options = "mode=ro" if before.in_use else "immutable=1"
+    con = sqlite3.connect(f"{path.absolute().as_uri()}?{options}", uri=True)
     with closing(con):
         con.text_factory = bytes
         try:
@@ -55,6 +57,29 @@ def table_of(path: Path, table: str, columns: str, where: str) -> Iterator[Itera
             yield rows
         except sqlite3.Error as error:
             raise NotTheirs(f"{path} cannot be read on: {error}") from error
+    if not before.in_use and _state_of(path) != before:
+        raise NotTheirs(f"{path} was written to while it was read; do it again when no program uses it")
+
+
+class _State(NamedTuple):
+    """How a file is found.
+
+    Attributes:
+        in_use: whether there is something in the ``-wal`` or the ``-journal`` beside it. If not, it can be read as one
+            that does not change: SQLite then makes no file beside it, and takes no lock.
+        size: bytes.
+        changed: when it was last written to, in nanoseconds.
+    """
+
+    in_use: bool
+    size: int
+    changed: int
+
+
+def _state_of(path: Path) -> _State:
+    beside = (path.with_name(path.name + end) for end in ("-wal", "-journal"))
+    found = path.stat()
+    return _State(any(each.is_file() and each.stat().st_size for each in beside), found.st_size, found.st_mtime_ns)
 
 
 def text_of(value: Any) -> str:

@@ -8,7 +8,6 @@ from hitrate.inspect.asking import Query
 from hitrate.inspect.pages import Inspector, NotThereError, Page, wanted_key
 from hitrate.inspect.preview import preview
 from hitrate.records import read_record
-from hitrate.serde import MsgpackSerializer
 
 _DECODED_BYTES = 4 << 20
 _WHOLE = 1 << 62
@@ -55,7 +54,6 @@ def entry(inspector: Inspector, query: Query) -> Page:
         page |= {"created": info.created, "bytes": info.bytes}
     if len(record.payload) > _DECODED_BYTES and "whole" not in query:
         return page | {"too_large": True, "whole": False}
-    # With a list of no types: an instance of a class of the program's is told by what is stored of it.
-    value, exact = decoded(record.encoding, record.payload, MsgpackSerializer(types=[]))
+    value, exact = decoded(record.encoding, record.payload)
     text, whole = preview(value, *([_WHOLE] if "whole" in query else []))
     return page | {"decoded": exact, "text": text, "whole": whole, "value": plainly(value) if whole else None}

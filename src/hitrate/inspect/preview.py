@@ -3,13 +3,25 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from itertools import islice
 from typing import Any
 
-from hitrate.serde.structure import Instance
+from hitrate.serde.outlines import MORE, Instance
 
 _DEEPEST = 40
 _LIMIT = 20_000
 _DIGITS = 4000  # Python refuses to write longer numbers
+
+
+_IN_A_LINE = 24
+_LINE = 160
+_SHORT = (int, float, complex, type(None), type(MORE))
+
+
+def _is_short(value: Any) -> bool:
+    if isinstance(value, (str, bytes)):
+        return len(value) <= _LINE
+    return isinstance(value, _SHORT) and not (isinstance(value, int) and value.bit_length() > _DIGITS)
 
 
 class _FullError(Exception):
@@ -40,7 +52,7 @@ class _Writer:
 
     def write(self, value: Any, depth: int) -> None:
         if isinstance(value, Instance):
-            self._put(value.name + " ")
+            self._put(value.title + " ")
             self.write(value.state, depth)
         elif depth > _DEEPEST:
             self._put("…")
@@ -58,6 +70,10 @@ class _Writer:
             self._put(self._atom(value))
 
     def _items(self, opening: str, items: Iterable[Any], closing: str, depth: int, *, pairs: bool = False) -> None:
+        line = None if pairs else self._in_a_line(items)
+        if line is not None:
+            self._put(f"{opening}{line}{closing}")
+            return
         self._put(opening)
         margin = "\n" + "  " * depth
         empty = True
@@ -71,6 +87,14 @@ class _Writer:
             else:
                 self.write(item, depth + 1)
         self._put(closing if empty else margin + closing)
+
+    def _in_a_line(self, items: Iterable[Any]) -> str | None:
+        """Return a few short items, such as numbers, as they stand in a line; None if they need more."""
+        some = [*islice(items, _IN_A_LINE + 1)]
+        if len(some) > _IN_A_LINE or not all(_is_short(each) for each in some):
+            return None
+        line = ", ".join(map(self._atom, some))
+        return line if len(line) <= _LINE else None
 
     def _atom(self, value: Any) -> str:
         if isinstance(value, (str, bytes, bytearray)):

@@ -8,7 +8,7 @@ from typing import Any
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
-from hitrate.cli.printing import one_line, shown, size, span
+from hitrate.cli.printing import key_text, one_line, shown, size, span
 from hitrate.inspect import charts, drawing
 from hitrate.inspect.amounts import count, dollars, percent, seconds
 from hitrate.inspect.asking import query_of
@@ -53,6 +53,7 @@ def _environment() -> Environment:
     environment.filters.update(
         shown=shown,
         line=one_line,
+        key=key_text,
         size=size,
         span=span,
         count=count,

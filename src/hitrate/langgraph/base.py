@@ -57,7 +57,7 @@ class GraphCache(Cache[ValueT], LangGraphCache[ValueT]):  # pyright: ignore[repo
     def _answered(self, found: dict[FullKey, ValueT], asking: Asking | None, mode: int) -> dict[FullKey, ValueT]:
         """Make hits the run's own, and note which tasks will bring a result."""
         for full_key, value in [*found.items()]:
-            if not is_plain(value) and not self._made_own(value, asking and asking.tasks[full_key]):
+            if not is_plain(value) and not self._made_own(value, asking, full_key):
                 del found[full_key]
                 counts = self._counters[self._encode_keys([full_key])[0][0]]
                 counts.hits -= 1
@@ -66,18 +66,26 @@ class GraphCache(Cache[ValueT], LangGraphCache[ValueT]):  # pyright: ignore[repo
             self._tasks.note(asking, found, mode)
         return found
 
-    def _made_own(self, value: Any, task: Any) -> bool:
+    def _made_own(self, value: Any, asking: Asking | None, full_key: FullKey) -> bool:
         """Make the messages of a hit the run's own; False if it edits or removes some that the run has not."""
         taken = take_kept(value)
         if taken is None:
             return False
         kept, calls = taken
+        task, channels = (None, ()) if asking is None else (asking.tasks[full_key], asking.channels)
         given = getattr(task, "input", None)
         # Without the task that asks, its input is not known, and ids of messages of the input stay as they are.
         ids = ids_now(kept, given_in(given)) if kept and task is not None else {each.id: each.id for each in kept}
         if ids is None:
             return False
-        renew(value, ids, new_ids=self.new_message_ids, taken=lambda: calls_in(given), calls=calls)
+        renew(
+            value,
+            ids,
+            new_ids=self.new_message_ids,
+            taken=lambda: calls_in(given),
+            calls=calls,
+            channels=channels,
+        )
         return True
 
     def set(self, pairs: Mapping[FullKey, tuple[ValueT, TTL | None]]) -> None:
@@ -105,7 +113,7 @@ class GraphCache(Cache[ValueT], LangGraphCache[ValueT]):  # pyright: ignore[repo
             if type(pair) is tuple and len(pair) == 2:
                 value, ttl = pair
                 if not _is_of_one_run(value):
-                    kept[full_key] = (with_kept(value, known.given), ttl)
+                    kept[full_key] = (with_kept(value, known.given, known.channels), ttl)
             else:
                 kept[full_key] = pair  # which the cache refuses with an error that says why
         notes = noting.get()

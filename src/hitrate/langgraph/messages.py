@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import sys
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Container, Iterable, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 from uuid import uuid4
 
@@ -22,6 +22,7 @@ from xxhash import xxh3_128_hexdigest
 
 from hitrate.langgraph.call_ids import call_ids, fields_of, rename, rename_in_place
 from hitrate.langgraph.call_ids import new_ids as new_call_ids
+from hitrate.langgraph.dict_messages import dicts_in
 
 KEPT = "__hitrate_edited__"
 """The channel of a write that hitrate adds: the messages of its input that a node edited or removed."""
@@ -88,14 +89,20 @@ def _digest_of(message: Any) -> str:
     return xxh3_128_hexdigest(f"{message.type} {content}".encode("utf-8", "surrogatepass"))
 
 
-def with_kept(writes: Any, given: Given) -> Any:
+def with_kept(writes: Any, given: Given, channels: Container[str] = ()) -> Any:
     """Return what a node wrote, for storing: with what of its input is in it, if anything is.
 
     That is messages that it was given, and the ids of tool calls that others had made.
+
+    Args:
+        writes: what it wrote.
+        given: the messages in its input.
+        channels: those in which a dict may be a message.
     """
     if not given:
         return writes
     written = [message for messages in _messages_in(writes) for message in messages]
+    written += dicts_in(writes, channels)
     ids = {message.id for message in written if message.id}
     kept = {
         id_: (id_, number, place, len(messages), says)
@@ -160,6 +167,7 @@ def renew(
     new_ids: bool,
     taken: Callable[[], set[str]] = set,
     calls: Iterable[str] = (),
+    channels: Container[str] = (),
 ) -> None:
     """Make the messages in the writes of a hit this run's own, in place.
 
@@ -174,10 +182,11 @@ def renew(
         new_ids: whether the others get new ids.
         taken: returns the ids of tool calls in the input.
         calls: those that were in the input when it was stored: what has one of them refers to the input.
+        channels: those in which a dict may be a message.
     """
     renewed: dict[str, str] = {}
     new: list[Any] = []
-    for messages in _messages_in(writes):
+    for messages in [*_messages_in(writes), dicts_in(writes, channels)]:
         for message in messages:
             old = message.id
             if old in kept:
@@ -281,10 +290,15 @@ def is_plain(writes: Any) -> bool:
     """Tell whether the writes of a hit are proven to hold no message, and nothing that ``with_kept`` added."""
     try:
         parts = _parts_of(writes)
-        packb(parts, None, _AS_IT_IS)  # the same test as in `_is_plain`
+        packed = packb(parts, None, _AS_IT_IS)  # the same test as in `_is_plain`
+        if _ID in packed and _CONTENT in packed:  # a dict among them may be a message
+            return False
         return not parts or parts[-1][0] != KEPT
     except (TypeError, LookupError):
         return False
+
+
+_ID, _CONTENT = packb("id"), packb("content")
 
 
 def _parts_of(value: Any) -> Sequence[Any]:

@@ -25,6 +25,7 @@ from typing import Any, NamedTuple
 
 from hitrate.base import FullKey
 from hitrate.compute.control_flow import holds_answers
+from hitrate.langgraph.dict_messages import channels_of_messages
 from hitrate.langgraph.messages import Given, given_in
 from hitrate.open_cache import NAMESPACE_OF_TASKS
 from hitrate.runs import BYPASS, USE
@@ -45,14 +46,16 @@ class KnownTask(NamedTuple):
         key: the string that is its key.
         mode: how it uses the cache.
         given: the messages in its input.
+        channels: those of its run in which a dict may be a message.
     """
 
     key: str
     mode: int
     given: Given
+    channels: Container[str]
 
 
-UNKNOWN = KnownTask("", USE, [])
+UNKNOWN = KnownTask("", USE, [], ())
 
 
 class Asking(NamedTuple):
@@ -63,12 +66,14 @@ class Asking(NamedTuple):
         tasks: those of the run, these among them, by key.
         resumed: the keys of those that have a person's answer: they neither take a result nor leave one.
         hits_return: whether LangGraph will have the cache store what came from it.
+        channels: those of the run in which a dict may be a message.
     """
 
     keys: Sequence[FullKey]
     tasks: Mapping[FullKey, Any]
     resumed: Container[FullKey]
     hits_return: bool
+    channels: Container[str]
 
 
 class _Run:
@@ -82,10 +87,11 @@ class _Run:
         asked: the keys of the tasks that asked, by their ``id``.
         interrupted: the ids of the tasks that asked a person before the run began.
         hits_return: as in ``Asking``.
+        channels: likewise.
         is_known: whether it is kept for as long.
     """
 
-    __slots__ = ("asked", "hits_return", "interrupted", "is_known", "loop")
+    __slots__ = ("asked", "channels", "hits_return", "interrupted", "is_known", "loop")
 
     def __init__(self, loop: Any) -> None:
         try:
@@ -97,6 +103,7 @@ class _Run:
         self.interrupted = _interrupted_in(loop)
         cls: Any = type(loop)
         self.hits_return = _stores_hits_again(cls)
+        self.channels = channels_of_messages(loop)
 
 
 def _gone() -> None:
@@ -154,7 +161,7 @@ class Tasks:
         _forget_oldest(asked)
         if not run.is_known:
             self._remember(run)
-        return Asking(fresh, tasks, resumed, run.hits_return)
+        return Asking(fresh, tasks, resumed, run.hits_return, run.channels)
 
     def _remember(self, run: _Run) -> None:
         """Keep what is known of a run until its loop is gone."""
@@ -184,7 +191,7 @@ class Tasks:
             given = given_in(getattr(task, "input", None))
             if given or its_mode != USE:
                 key = task.cache_key.key
-                self._known[id(key)] = KnownTask(key, its_mode, given)
+                self._known[id(key)] = KnownTask(key, its_mode, given, asking.channels)
         _forget_oldest(self._known)
         _forget_oldest(self._answered)
 

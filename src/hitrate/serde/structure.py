@@ -1,6 +1,7 @@
-"""What a payload is made of, for people to read, where it cannot be restored: names of classes, fields, plain values.
+"""What a payload is made of, for people to read: names of classes, fields, plain values.
 
-Nothing is imported and no class is looked up: an instance is told by the name that is stored.
+Nothing is imported and no class is looked up: an instance is told by the name that is stored, and what an optional
+library made by its outline, whether the library is there or not.
 """
 
 from __future__ import annotations
@@ -12,28 +13,25 @@ from ormsgpack import unpackb
 from hitrate.errors import DecodeError
 from hitrate.serde.depth import is_shallow
 from hitrate.serde.instances import CLASS
-from hitrate.serde.registry import DECODERS, Hook, load_core
+from hitrate.serde.msgpack import MsgpackSerializer
+from hitrate.serde.outlines import LIBRARIES, Instance, instance_of, name_of_extension, outline
+from hitrate.serde.registry import DECODERS, Decode, Hook, load_core
 from hitrate.serde.taught import TAUGHT
 
 _DEEPEST = 16
+_BYTES_TOLD = 200
 
 
-class Instance:
-    """An object of a class that was not looked up.
+class CoreSerializer(MsgpackSerializer):
+    """Restores values of the standard library's types, and refuses those of libraries that the program has imported."""
 
-    Attributes:
-        name: what is stored of its class, or the number of its extension.
-        state: what is stored of it.
-    """
+    def __init__(self) -> None:
+        super().__init__(types=[])
+        for code in LIBRARIES:
+            self._decoders.pop(code, None)
 
-    __slots__ = ("name", "state")
-
-    def __init__(self, name: str, state: Any) -> None:
-        self.name = name
-        self.state = state
-
-    def __repr__(self) -> str:
-        return f"<{self.name} {self.state!r}>"
+    def _find_decoder(self, code: int) -> Decode:
+        raise DecodeError(f"extension code {code} is of a library")
 
 
 def structure_of(payload: bytes) -> Any:
@@ -59,20 +57,38 @@ def structure_of(payload: bytes) -> Any:
 def _hook(depth: int) -> Hook:
     def hook(code: int, data: bytes) -> Any:
         if depth == 0 or not is_shallow(data):
-            return Instance(f"extension {code}", f"{len(data)} bytes, nested deeply")
-        below = _hook(depth - 1)
-        decode = DECODERS.get(code)
-        if decode is not None and code not in (CLASS, TAUGHT):
+            return Instance(name_of_extension(code), f"{len(data)} bytes, nested deeply")
+        read: dict[tuple[int, bytes], Any] = {}
+
+        def below(code: int, data: bytes) -> Any:
+            # Read once, however often the document around it is: else a few bytes could take years.
+            nested = code, data
+            if nested not in read:
+                read[nested] = _hook(depth - 1)(code, data)
+            return read[nested]
+
+        for tell in (_core_value, outline, _instance):
             try:
-                return decode(data, below)
-            except Exception:  # noqa: S110
-                pass  # it holds something that only the program can restore; its parts are shown
+                return tell(code, data, below)
+            except Exception:  # noqa: S112 - it is not what it says, or what is nested in it is told and not restored
+                continue
         try:
             state = unpackb(data, ext_hook=below)
         except Exception:
-            return Instance(f"extension {code}", data)
-        if code in (CLASS, TAUGHT) and isinstance(state, list) and state and isinstance(state[0], str):
-            return Instance(state[0].partition("#")[0], state[1:])
-        return Instance(f"extension {code}", state)
+            state = f"{len(data)} bytes, the first: {data[:_BYTES_TOLD]!r}"
+        return Instance(name_of_extension(code), state)
 
     return hook
+
+
+def _core_value(code: int, data: bytes, hook: Hook) -> Any:
+    if code in LIBRARIES or code in (CLASS, TAUGHT):
+        raise LookupError(code)
+    return DECODERS[code](data, hook)
+
+
+def _instance(code: int, data: bytes, hook: Hook) -> Instance:
+    if code not in (CLASS, TAUGHT):
+        raise LookupError(code)
+    name, *parts = unpackb(data, ext_hook=hook)
+    return instance_of(name.partition("#")[0], parts)

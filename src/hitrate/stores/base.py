@@ -16,6 +16,7 @@ from hitrate.keys import EncodedKey
 
 if TYPE_CHECKING:
     from hitrate.breaker import BreakerState
+    from hitrate.stores.salvaged import Salvaged, Unreadable
 
 Found = Entry | DecodeError | StoreError | None
 """What a read found for one key: a fresh entry, one that is damaged, one whose server failed alone, or nothing."""
@@ -88,12 +89,14 @@ class Problem(NamedTuple):
         key: the encoded key of that entry; None if it is about none.
         what: what is wrong.
         mended: whether it was put right; a damaged entry is so by its removal.
+        of: ``"pages"`` if it is about pages of a file, which cannot be put right in place; else ``"entry"``.
     """
 
     name: bytes | None
     key: bytes | None
     what: str
     mended: bool
+    of: Literal["entry", "pages"] = "entry"
 
 
 LookedAt = Callable[[int], object]
@@ -300,6 +303,14 @@ class Store(ABC):
         Args:
             repair: whether to put it right.
             looked_at: is told after each step how many entries it has looked at so far.
+        """
+        return None
+
+    def salvage(self, under: bytes) -> Iterator[Salvaged | Unreadable] | None:
+        """Yield what can be read although a part cannot, and how much cannot; None for a store that reads all or none.
+
+        Args:
+            under: how the encodings of the namespaces begin.
         """
         return None
 

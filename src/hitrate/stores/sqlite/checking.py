@@ -5,18 +5,20 @@ A step sees one state of the file and holds nobody up; what programs write meanw
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+import re
+from collections.abc import Callable, Iterator
 from functools import partial
 from typing import Any
 
 import apsw
 
-from hitrate.entry import fingerprint
 from hitrate.errors import DecodeError, StoreError
 from hitrate.stores.base import LookedAt, Problem
+from hitrate.stores.salvaged import Salvaged
 from hitrate.stores.sqlite.handle import Handle
-from hitrate.stores.sqlite.rows import read_columns, slot_of, unpack_key
-from hitrate.stores.sqlite.schema import SLOT_BITS, SLOTS
+from hitrate.stores.sqlite.rows import unpack_key
+from hitrate.stores.sqlite.salvage import COLUMNS, Use, salvage, wrong
+from hitrate.stores.sqlite.schema import SLOT_BITS
 from hitrate.stores.sqlite.statements import SIZED
 from hitrate.stores.sqlite.totals import read_counts, read_stated_totals
 from hitrate.stores.sqlite.transaction import Transaction
@@ -24,18 +26,16 @@ from hitrate.stores.sqlite.transaction import Transaction
 _ROWS_AT_ONCE = 200
 _PROBLEMS_OF_PAGES = 100
 
-# Whatever type a column turns out to have, it can be read: a text that is no UTF-8 would raise.
-_ROWS = f"""SELECT e.id, e.slot, CAST(n.name AS BLOB), CAST(e.key AS BLOB), typeof(e.expiry) IN ('real', 'null'),
-        CASE typeof(e.expiry) WHEN 'real' THEN e.expiry END, e.checksum,
-        CASE typeof(e.encoding) WHEN 'text' THEN CAST(e.encoding AS BLOB) ELSE e.encoding END,
-        typeof(e.encoding) = 'text', CAST(e.payload AS BLOB),
+_ROWS = f"""SELECT e.id, e.slot, CAST(n.name AS BLOB), {COLUMNS},
         EXISTS (SELECT 1 FROM hitrate_cleared AS c WHERE e.slot BETWEEN c.first AND c.last)
     FROM hitrate_entries AS e
     LEFT JOIN hitrate_namespaces AS n ON n.base = e.slot >> {SLOT_BITS} << {SLOT_BITS}"""
 _AFTER = f"{_ROWS} WHERE e.id > ? ORDER BY e.id LIMIT {_ROWS_AT_ONCE}"
 _ONE = f"{_ROWS} WHERE e.id = ?"
 
-Use = Callable[[Callable[[Handle], Any]], Any]
+_INDEX = re.compile(r"\bindex (\w+)")
+_PAGE = re.compile(r"\bpage (\d+)", re.IGNORECASE)
+
 Transact = Callable[[Callable[[Transaction], Any]], Any]
 
 
@@ -48,9 +48,7 @@ def check(path: str, use: Use, transact: Transact | None, looked_at: LookedAt) -
         transact: runs a step that writes, which mends; None to leave everything as it is.
         looked_at: is told how many rows were looked at.
     """
-    for what in use(_of_pages):
-        mended = transact is not None and _reindex(transact, what)
-        yield Problem(None, None, f"{path}: {what}", mended)
+    yield from _of_structure(path, use(_of_pages), transact)
     last: int | None = -(1 << 63)
     rows = 0
     while last is not None:
@@ -58,8 +56,8 @@ def check(path: str, use: Use, transact: Transact | None, looked_at: LookedAt) -
         rows += _ROWS_AT_ONCE
         try:
             found, last = use(partial(_of_rows, after=last))
-        except StoreError as error:
-            yield Problem(None, None, f"{path} cannot be read to its end: {error}", False)
+        except StoreError:
+            yield from _beyond_damage(use, last)
             return
         for row, name, key, what in found:
             mended = transact is not None and bool(transact(partial(_drop, row=row)))
@@ -71,6 +69,7 @@ def check(path: str, use: Use, transact: Transact | None, looked_at: LookedAt) -
 
 
 def _of_pages(handle: Handle) -> list[str]:
+    """Return what SQLite says of its pages and indexes, in its words."""
     try:
         found = [str(what) for (what,) in handle.con.execute(f"PRAGMA integrity_check({_PROBLEMS_OF_PAGES})")]
     except apsw.CorruptError as error:
@@ -78,15 +77,41 @@ def _of_pages(handle: Handle) -> list[str]:
     return [] if found == ["ok"] else found
 
 
-def _reindex(transact: Transact, what: str) -> bool:
-    """Make the indexes anew if one of them is what is wrong; tell whether that went well."""
-    if "index" not in what:
-        return False
+def _of_structure(path: str, said: list[str], transact: Transact | None) -> Iterator[Problem]:
+    """Yield in our words what SQLite says of pages and indexes."""
+    indexes = dict.fromkeys(_INDEX.findall("\n".join(said)))
+    unused = [what for what in said if what.endswith("never used")]
+    others = [what for what in said if not _INDEX.search(what) and what not in unused]
+    if others:
+        pages = len({*_PAGE.findall("\n".join(others))})
+        where = "a part of the file is" if not pages else "1 page is" if pages == 1 else f"{pages} pages are"
+        yield Problem(None, None, f"{path}: {where} damaged, and what lies there cannot be trusted", False, "pages")
+    mended = bool(indexes) and transact is not None and _reindex(transact)
+    for name in indexes:
+        what = f"{path}: the index {name} does not match the entries, so that some may not be found"
+        yield Problem(None, None, what, mended, "pages" if others else "entry")
+    if unused:
+        what = f"{path}: some of its room is neither used nor marked as free"
+        yield Problem(None, None, what, False, "pages")
+
+
+def _reindex(transact: Transact) -> bool:
+    """Make the indexes anew; tell whether that went well."""
     try:
         transact(lambda transaction: transaction.execute("REINDEX"))
     except StoreError:
         return False
     return True
+
+
+def _beyond_damage(use: Use, after: int | None) -> Iterator[Problem]:
+    """Yield what is wrong with the rows after one, where a page cannot be read."""
+    for each in salvage(use, after=after or 0):
+        if not isinstance(each, Salvaged):
+            many = "1 entry is" if each.entries == 1 else f"{each.entries} entries are"
+            yield Problem(each.name, None, f"{many} lost: what lies on a damaged page cannot be read", False, "pages")
+        elif isinstance(each.entry, DecodeError):
+            yield Problem(each.name, each.key, str(each.entry), False)
 
 
 def _of_totals(handle: Handle) -> str | None:
@@ -111,25 +136,10 @@ def _of_rows(handle: Handle, after: int) -> tuple[list[tuple[int, bytes | None, 
     return found, rows[-1][0] if len(rows) == _ROWS_AT_ONCE else None
 
 
-def _wrong(row: Sequence[Any]) -> str | None:
+def _wrong(row: Any) -> str | None:
     """Return what is wrong with a row; None if nothing is, or it was cleared and only waits to be removed."""
-    _, slot, name, key, expiry_good, expiry, stored_checksum, code, is_text, payload, cleared = row
-    if cleared:
-        return None
-    if type(slot) is not int or type(key) is not bytes or not expiry_good:
-        return "a column of it is not of its type"
-    if name is None:
-        return "it belongs to no namespace, and cannot be found"
-    identity = fingerprint(name, unpack_key(key))
-    if slot % SLOTS != slot_of(identity):
-        return "it does not lie where its key is looked for: the key was damaged"
-    if is_text:
-        try:
-            code = code.decode()
-        except UnicodeDecodeError:
-            return "the name of its encoding was damaged"
-    found = read_columns(identity, expiry, None, stored_checksum, code, payload)
-    return str(found) if isinstance(found, DecodeError) else None
+    _, slot, name, *columns, cleared = row
+    return None if cleared else wrong(slot, name, columns)
 
 
 def _drop(transaction: Transaction, row: int) -> bool:

@@ -162,7 +162,9 @@ class ReadOnlySqliteStore(SqliteStore):
             raise ValueError(str(error)) from error
         except (StoreError, apsw.Error) as error:
             if not self._repairs:
-                raise error if isinstance(error, StoreError) else StoreError(f"{self.path}: {error}") from error
+                if isinstance(error, StoreError):
+                    raise
+                raise StoreError(f"{self.path}: {error}") from error
             log.warning("%s cannot be read, every read is a miss: %s", self.path, error)
 
     def get(self, keys: Sequence[EncodedKey]) -> Sequence[Found]:

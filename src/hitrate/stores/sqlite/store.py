@@ -30,6 +30,7 @@ from hitrate.stores.base import (
     check_evict,
     check_limit,
 )
+from hitrate.stores.salvaged import Salvaged, Unreadable
 from hitrate.stores.sqlite import counts, schema
 from hitrate.stores.sqlite.changes import CommitWatch
 from hitrate.stores.sqlite.checking import check
@@ -46,6 +47,7 @@ from hitrate.stores.sqlite.ownership import own_path
 from hitrate.stores.sqlite.paths import prepare_path
 from hitrate.stores.sqlite.reading import find_expired, read_many, read_one
 from hitrate.stores.sqlite.rights import check_mode, check_rights, explained, no_permission, permits
+from hitrate.stores.sqlite.salvage import salvage
 from hitrate.stores.sqlite.usage import count_expired, read_usage
 from hitrate.stores.sqlite.worker import Worker
 from hitrate.stores.sqlite.writing import Writer
@@ -254,6 +256,9 @@ class SqliteStore(Store):
 
     def check(self, repair: bool, looked_at: LookedAt) -> Iterator[Problem]:
         return check(self.path, self._database.use, self._database.transact if repair else None, looked_at)
+
+    def salvage(self, under: bytes) -> Iterator[Salvaged | Unreadable]:
+        return salvage(self._database.use, under, self._clock())
 
     def compact(self) -> bool:
         self._housekeeper.compact()
