@@ -6,9 +6,10 @@
                     ``loop_links.py`` (that of an event loop), ``nodes.py`` (one server), ``servers.py`` and
                     ``cluster.py`` (where a request goes), ``gathering.py`` (reads of one loop go together), ``wire.py``
                     (the protocol)
+``operation.py``    an operation: a plan (``plans.py``) whose calls are round trips, which share the time that it has
 ``names.py``        what is called how on the server
 ``format.py``       what lies under the name of an entry
-``scripts/``        what the server does in one step, in Lua
+``scripts.py``      what the server does in one step, in Lua
 ``reading.py``      one MGET a bucket
 ``batches.py``      changes, divided into what is written in one step; ``commands.py`` packs it, ``writing.py`` sends it
 ``leasing.py``      leases are taken and settled

@@ -8,12 +8,14 @@ from typing import Any
 
 from hitrate.breaker import BreakerState
 from hitrate.errors import StoreError
+from hitrate.plans import Plan
 from hitrate.stores.redis.clients import Target
 from hitrate.stores.redis.loop_links import Answer
 from hitrate.stores.redis.names import Bucket
 from hitrate.stores.redis.nodes import Node, Send
-from hitrate.stores.redis.servers import Servers, Steps, any_error, divided, joined
-from hitrate.stores.redis.wire import Request, command, refuse_error
+from hitrate.stores.redis.operation import Operation
+from hitrate.stores.redis.servers import Servers, divided, joined
+from hitrate.stores.redis.wire import Request, any_error, command, refuse_error
 
 _ROUNDS = 5
 _SECONDS_BETWEEN_MAPS = 0.25
@@ -47,32 +49,27 @@ class Cluster(Servers):
     @property
     def state(self) -> BreakerState:
         states = {node.breaker.state for node in self._homes or self.nodes}
-        worst: BreakerState = "closed"
-        if "open" in states:
-            worst = "open"
-        elif "half-open" in states:
-            worst = "half-open"
-        return worst
+        return "open" if "open" in states else "half-open" if "half-open" in states else "closed"
 
-    def route(self, requests: Sequence[Request]) -> Steps[list[Answer]]:
+    def route(self, op: Operation, requests: Sequence[Request]) -> Plan[list[Answer]]:
         answers: list[Answer] = [StoreError("not tried")] * len(requests)
-        yield from self._read_map_if_stale()
+        yield from self._read_map_if_stale(op)
         left: dict[int, Node] = {place: self._homes[request.bucket] for place, request in enumerate(requests)}
         asking: set[int] = set()
         for _ in range(_ROUNDS):
             by_node: dict[Node, list[int]] = {}
             for place, node in left.items():
                 by_node.setdefault(node, []).append(place)
-            taken = yield [
-                joined(node, [each for place in places for each in _with_asking(requests[place], place in asking)])
+            sent = {
+                node: [each for place in places for each in _with_asking(requests[place], place in asking)]
                 for node, places in by_node.items()
-            ]
+            }
+            taken = yield op, "exchange", [joined(node, its) for node, its in sent.items()]
             for (node, places), answer in zip(by_node.items(), taken, strict=True):
                 if isinstance(answer, StoreError):
                     self._suspects.add(node)
                     self._stale = True  # another node may take its place
-                sent = [each for place in places for each in _with_asking(requests[place], place in asking)]
-                own = iter(divided(answer, sent))
+                own = iter(divided(answer, sent[node]))
                 for place in places:
                     if place in asking:
                         next(own)
@@ -81,13 +78,13 @@ class Cluster(Servers):
             if not left:
                 break
             if self._stale:
-                yield from self._read_map_if_stale()
+                yield from self._read_map_if_stale(op)
                 for place in left.keys() - asking:
                     left[place] = self._homes[requests[place].bucket]
         return answers
 
-    def locate(self) -> Steps[list[Node]]:
-        yield from self._read_map_if_stale()
+    def locate(self, op: Operation) -> Plan[list[Node]]:
+        yield from self._read_map_if_stale(op)
         return list(dict.fromkeys(self._homes))
 
     def _moved(
@@ -131,7 +128,7 @@ class Cluster(Servers):
     def _address_of(self, node: Node) -> tuple[str, int]:
         return next(address for address, known in self._known.items() if known is node)
 
-    def _read_map_if_stale(self) -> Steps[None]:
+    def _read_map_if_stale(self, op: Operation) -> Plan[None]:
         """Ask one node after the other where the slots are, until one tells."""
         if not self._stale or (self._homes and time.monotonic() < self._next_map):
             return
@@ -139,7 +136,7 @@ class Cluster(Servers):
         reason = f"{self._target.name} has no node that answers"
         candidates = dict.fromkeys([*self._homes, *(self._node(*seed) for seed in self._target.seeds), *self.nodes])
         for node in sorted(candidates, key=lambda node: (not node.breaker.closed, node in self._suspects)):
-            (answer,) = yield [Send(node, command(b"CLUSTER", b"SLOTS"), 1, 1)]
+            (answer,) = yield op, "exchange", [Send(node, command(b"CLUSTER", b"SLOTS"), 1, 1)]
             if isinstance(answer, StoreError):
                 reason = str(answer)
                 continue

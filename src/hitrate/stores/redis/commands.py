@@ -15,11 +15,11 @@ from hitrate.stores.redis.expiry import milliseconds_until
 from hitrate.stores.redis.format import pack
 from hitrate.stores.redis.names import Bucket, ServerNamespace, asking_for
 from hitrate.stores.redis.scripts import REMOVE
-from hitrate.stores.redis.wire import packed, script_call
+from hitrate.stores.redis.wire import command, script_call
 
 _PARTS_AT_ONCE = 6 * 24
-_MULTI = packed([b"MULTI"])
-_EXEC = packed([b"EXEC"])
+_MULTI = command(b"MULTI")
+_EXEC = command(b"EXEC")
 
 
 class WriteCommands:
@@ -98,7 +98,7 @@ class WriteCommands:
     def _removals(self) -> Iterator[bytes]:
         groups = self._batch.groups
         if self._drops:
-            yield packed([b"UNLINK", *(name for group in groups for name in group.dropped)])
+            yield command(b"UNLINK", *(name for group in groups for name in group.dropped))
         if self._removes:
             keys, counts = [self._bucket.everything], [self._clock]
             for group in groups:

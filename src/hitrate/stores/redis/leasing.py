@@ -14,15 +14,14 @@ from typing import Any
 
 from hitrate.errors import StoreError
 from hitrate.keys import EncodedKey
+from hitrate.plans import Plan
 from hitrate.stores.base import Changes
 from hitrate.stores.redis import scripts
 from hitrate.stores.redis.batches import Batch, batches_for
-from hitrate.stores.redis.expiry import Clock
 from hitrate.stores.redis.format import pack
-from hitrate.stores.redis.names import Bucket, Names
+from hitrate.stores.redis.names import Bucket
+from hitrate.stores.redis.operation import Operation
 from hitrate.stores.redis.reading import Part, parts_of
-from hitrate.stores.redis.register import Register
-from hitrate.stores.redis.servers import Servers, Steps
 from hitrate.stores.redis.wire import ScriptCall
 from hitrate.stores.redis.writing import ROUNDS
 
@@ -32,74 +31,60 @@ _LEASES_AT_ONCE = 5_000
 _LONGEST = 10**15
 
 
-class Leaser:
-    """Takes leases and settles them.
+def lease(op: Operation, keys: Sequence[EncodedKey], token: bytes, seconds: float) -> Plan[list[float]]:
+    """Take leases; return for each key 0.0, or the seconds until another's ends."""
+    if not keys:
+        return []
+    parts = list(parts_of(op.names, keys))
+    life = math.ceil(min(max(seconds * 1000, 1), _LONGEST))
+    calls = [_lease_call(op.names.buckets[part.bucket], part, token, life) for part in parts]
+    left = [0.0] * len(keys)
+    entered: list[int] = []
+    for part, result in zip(parts, (yield from op.call(scripts.LEASE, calls)), strict=True):
+        entered += _note_leases(part, result, left)
+    if entered:
+        yield from op.register.entered(op, entered)
+    return left
 
-    Args:
-        servers: where they are.
-        names: the names of the cache.
-        register: of the namespaces.
-        clock: what expiries are made from.
-    """
 
-    def __init__(self, servers: Servers, names: Names, register: Register, clock: Clock) -> None:
-        self._servers = servers
-        self._names = names
-        self._register = register
-        self._clock = clock
+def settle(op: Operation, results: Changes, token: bytes) -> Plan[list[EncodedKey]]:
+    """Store what was computed under leases; return the keys that were no longer leased to the token."""
+    if not results:
+        return []
+    batches = list(batches_for(op.names, results, op.clock.now(), _LEASES_AT_ONCE))
+    lost: set[bytes] = set()
+    for _ in range(ROUNDS):
+        names, batches = yield from _settle(op, batches, token)
+        lost.update(names)
+        if not batches:
+            return [key for key in results if op.names.entry(key)[1] in lost] if lost else []
+    raise StoreError("the cache was cleared again and again while this was written")
 
-    def lease(self, keys: Sequence[EncodedKey], token: bytes, seconds: float) -> Steps[list[float]]:
-        """Take leases; return for each key 0.0, or the seconds until another's ends."""
-        if not keys:
-            return []
-        parts = list(parts_of(self._names, keys))
-        life = math.ceil(min(max(seconds * 1000, 1), _LONGEST))
-        calls = [_lease_call(self._names.buckets[part.bucket], part, token, life) for part in parts]
-        left = [0.0] * len(keys)
-        entered: list[int] = []
-        for part, result in zip(parts, (yield from self._servers.call(scripts.LEASE, calls)), strict=True):
-            entered += _note_leases(part, result, left)
-        if entered:
-            yield from self._register.entered(entered)
-        return left
 
-    def settle(self, results: Changes, token: bytes) -> Steps[list[EncodedKey]]:
-        """Store what was computed under leases; return the keys that were no longer leased to the token."""
-        if not results:
-            return []
-        batches = list(batches_for(self._names, results, self._clock.now(), _LEASES_AT_ONCE))
-        lost: set[bytes] = set()
-        for _ in range(ROUNDS):
-            names, batches = yield from self._settle(batches, token)
-            lost.update(names)
-            if not batches:
-                return [key for key in results if self._names.entry(key)[1] in lost] if lost else []
-        raise StoreError("the cache was cleared again and again while this was written")
-
-    def _settle(self, batches: Sequence[Batch], token: bytes) -> Steps[tuple[list[bytes], list[Batch]]]:
-        """Store batches; return the names of what was not leased, and what is to be stored again under other tokens."""
-        calls = []
-        for batch in batches:
-            for group in batch.groups:
-                known = group.space.known[batch.bucket]
-                group.tokens = b"" if known is None else known[0]
-            bucket = self._names.buckets[batch.bucket]
-            keys, arguments = _settle_arguments(bucket, batch)
-            calls.append(ScriptCall(batch.bucket, [bucket.everything, *keys], [token, *arguments]))
-        lost: list[bytes] = []
-        again = []
-        for batch, result in zip(batches, (yield from self._servers.call(scripts.SETTLE, calls)), strict=True):
-            outdated = []
-            for group, each in zip(batch.groups, result, strict=True):
-                if isinstance(each, bytes):  # the current tokens
-                    group.space.known[batch.bucket] = each, 0.0
-                    outdated.append(group)
-                elif each:
-                    names = group.names()
-                    lost += [names[place - 1] for place in each]
-            if outdated:
-                again.append(batch._replace(groups=outdated))
-        return lost, again
+def _settle(op: Operation, batches: Sequence[Batch], token: bytes) -> Plan[tuple[list[bytes], list[Batch]]]:
+    """Store batches; return the names of what was not leased, and what is to be stored again under other tokens."""
+    calls = []
+    for batch in batches:
+        for group in batch.groups:
+            known = group.space.known[batch.bucket]
+            group.tokens = b"" if known is None else known[0]
+        bucket = op.names.buckets[batch.bucket]
+        keys, arguments = _settle_arguments(bucket, batch)
+        calls.append(ScriptCall(batch.bucket, [bucket.everything, *keys], [token, *arguments]))
+    lost: list[bytes] = []
+    again = []
+    for batch, result in zip(batches, (yield from op.call(scripts.SETTLE, calls)), strict=True):
+        outdated = []
+        for group, each in zip(batch.groups, result, strict=True):
+            if isinstance(each, bytes):  # the current tokens
+                group.space.known[batch.bucket] = each, 0.0
+                outdated.append(group)
+            elif each:
+                names = group.names()
+                lost += [names[place - 1] for place in each]
+        if outdated:
+            again.append(batch._replace(groups=outdated))
+    return lost, again
 
 
 def _lease_call(bucket: Bucket, part: Part, token: bytes, life: int) -> ScriptCall:

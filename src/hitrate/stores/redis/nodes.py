@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from functools import partial
-from typing import Any, NamedTuple, NoReturn, TypeVar
+from typing import Any, NamedTuple, NoReturn
 
 from hitrate.breaker import Breaker
 from hitrate.errors import StoreError
 from hitrate.stores.per_loop import PerLoop
 from hitrate.stores.redis.driver import hiredis
 from hitrate.stores.redis.links import Link, Packed, Timeout
-from hitrate.stores.redis.loop_links import Answer, LoopLink
+from hitrate.stores.redis.loop_links import LoopLink
 
 _WORK_PER_TIMEOUT = 10_000
 _WAITED = 0.25
@@ -20,8 +20,6 @@ _WAITED = 0.25
 
 Sent = tuple[Link, float]
 """The connection on which commands went out, and when their replies are late, by ``time.monotonic``."""
-
-T = TypeVar("T")
 
 
 class Send(NamedTuple):
@@ -221,32 +219,3 @@ class Node:
 def whole(packed: Packed) -> bytes:
     """Return commands in one piece."""
     return packed if isinstance(packed, bytes) else b"".join(packed)
-
-
-def exchange(sends: Sequence[Send], began: float | None = None) -> list[Answer]:
-    """Send to each server and return the answers: one round trip for all of them.
-
-    Args:
-        sends: what to send.
-        began: when the call began that this is a further round trip of; None for its first, or if each has its time.
-    """
-    if len(sends) == 1:
-        return [_answer(sends[0].node.call, *sends[0][1:], began)]
-    started = [_answer(send.node.start, send.packed, send.work, began) for send in sends]
-    return [
-        sent if isinstance(sent, StoreError) else _answer(send.node.finish, *send[1:], sent)
-        for send, sent in zip(sends, started, strict=True)
-    ]
-
-
-def _answer(do: Callable[..., T], *arguments: Any) -> T | StoreError:
-    try:
-        return do(*arguments)
-    except StoreError as error:
-        return error
-
-
-async def aexchange(sends: Sequence[Send], began: float | None = None) -> list[Answer]:
-    """Do ``exchange`` without blocking the event loop."""
-    futures = [send.node.loop_link().send(whole(send.packed), send.replies, send.work, began) for send in sends]
-    return [await future for future in futures]

@@ -1,30 +1,28 @@
-"""Where requests go: to the only server, or in a cluster to the node that holds a bucket's slot.
-
-What is to be done is decided by generators that yield what to send and are sent the answers, so that it is written once
-for both faces.
-"""
+"""Where requests go: to the only server, or in a cluster to the node that holds a bucket's slot."""
 
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Generator, Sequence
-from typing import Any, TypeVar
+from collections.abc import Sequence
 
 from hitrate.breaker import BreakerState
 from hitrate.errors import StoreError
+from hitrate.plans import Plan
 from hitrate.stores.redis.clients import Target
 from hitrate.stores.redis.loop_links import Answer
 from hitrate.stores.redis.nodes import Node, Send, whole
-from hitrate.stores.redis.scripts import Script
-from hitrate.stores.redis.wire import Request, ScriptCall, is_error, refuse_error, script_call
-
-T = TypeVar("T")
-Steps = Generator[Sequence[Send], Sequence[Answer], T]
-"""What is to be done: yields what to send, is sent the answers, returns the result."""
+from hitrate.stores.redis.operation import Operation
+from hitrate.stores.redis.wire import Request, any_error
 
 
 class Servers(ABC):
-    """One server or several."""
+    """One server or several.
+
+    Attributes:
+        msetex: whether they are taken to have the command MSETEX: until one refuses it.
+    """
+
+    msetex = True
 
     @property
     @abstractmethod
@@ -37,40 +35,12 @@ class Servers(ABC):
         """The state of the circuit breaker, of several the worst."""
 
     @abstractmethod
-    def route(self, requests: Sequence[Request]) -> Steps[list[Answer]]:
+    def route(self, op: Operation, requests: Sequence[Request]) -> Plan[list[Answer]]:
         """Send requests to where their buckets are, in one round trip; return the answer to each."""
 
     @abstractmethod
-    def locate(self) -> Steps[list[Node]]:
+    def locate(self, op: Operation) -> Plan[list[Node]]:
         """Return the servers that hold the buckets."""
-
-    def replies(self, requests: Sequence[Request]) -> Steps[list[list[Any]]]:
-        """Return the replies to each of several requests.
-
-        Raises:
-            StoreError: one of them failed; the others were made.
-        """
-        answers = yield from self.route(requests)
-        return [replies_in(answer) for answer in answers]
-
-    def call(self, script: Script, calls: Sequence[ScriptCall]) -> Steps[list[Any]]:
-        """Call a script for each bucket; return its results.
-
-        Raises:
-            StoreError: one of the calls failed, or was refused; the others were made.
-        """
-        requests = [_script_request(script, call, whole=False) for call in calls]
-        answers = yield from self.route(requests)
-        # A server that was started anew, or is another, does not know it.
-        unknown = [place for place, answer in enumerate(answers) if any_error([answer], "NOSCRIPT")]
-        if unknown:
-            again = yield from self.route([_script_request(script, calls[place], whole=True) for place in unknown])
-            for place, answer in zip(unknown, again, strict=True):
-                answers[place] = answer
-        results = [replies_in(answer)[0] for answer in answers]
-        for result in results:
-            refuse_error(result)
-        return results
 
 
 class OneServer(Servers):
@@ -93,18 +63,18 @@ class OneServer(Servers):
     def state(self) -> BreakerState:
         return self.node.breaker.state
 
-    def route(self, requests: Sequence[Request]) -> Steps[list[Answer]]:
-        send = joined(self.node, requests)
-        (answer,) = yield [send]
+    def route(self, op: Operation, requests: Sequence[Request]) -> Plan[list[Answer]]:
+        sends = [joined(self.node, requests)]
+        (answer,) = yield op, "exchange", sends
         if any_error([answer], "READONLY"):
             # It was the primary until now. A new connection asks the Sentinel anew.
             self.node.renew()
-            (answer,) = yield [send]
+            (answer,) = yield op, "exchange", sends
         return divided(answer, requests)
 
-    def locate(self) -> Steps[list[Node]]:
+    def locate(self, op: Operation) -> Plan[list[Node]]:
         return [self.node]
-        yield []
+        yield ()
 
 
 def joined(node: Node, requests: Sequence[Request]) -> Send:
@@ -129,28 +99,3 @@ def divided(answer: Answer, requests: Sequence[Request]) -> list[Answer]:
         answers.append(answer[start : start + request.replies])
         start += request.replies
     return answers
-
-
-def replies_in(answer: Answer) -> list[Any]:
-    """Return the replies of an answer.
-
-    Raises:
-        StoreError: there are none.
-    """
-    if isinstance(answer, StoreError):
-        raise answer
-    return answer
-
-
-def any_error(answers: Sequence[Answer], *kinds: str) -> Any:
-    """Return the first reply that is an error of one of these kinds; None if there is none."""
-    for answer in answers:
-        if not isinstance(answer, StoreError):
-            for reply in answer:
-                if is_error(reply, *kinds):
-                    return reply
-    return None
-
-
-def _script_request(script: Script, call: ScriptCall, *, whole: bool) -> Request:
-    return Request(call.bucket, script_call(script, call.keys, call.arguments, whole=whole), 1, len(call.keys))

@@ -1,0 +1,129 @@
+"""An operation on the servers: a plan (``plans.py``) whose calls are round trips, for threads and for event loops."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from hitrate.errors import StoreError
+from hitrate.plans import Plan
+from hitrate.stores.redis.loop_links import Answer
+from hitrate.stores.redis.nodes import Node, Send, whole
+from hitrate.stores.redis.scripts import Script
+from hitrate.stores.redis.wire import Request, ScriptCall, any_error, refuse_error, script_call
+
+if TYPE_CHECKING:
+    from hitrate.stores.redis.expiry import Clock
+    from hitrate.stores.redis.names import Names
+    from hitrate.stores.redis.register import Register
+    from hitrate.stores.redis.servers import Servers
+
+T = TypeVar("T")
+
+
+class Operation:
+    """What an operation of a cache needs: its servers and names, and the time that it has.
+
+    Args:
+        servers: where requests go.
+        names: what is called how there.
+        register: which namespaces there are.
+        clock: what expiries are made from.
+        sweep: called when there is something to sweep.
+        began: when it began, by ``time.monotonic``, if all of it is to be done in the time that a call may take; None
+            if each round trip has that time, as where a server is looked through.
+    """
+
+    __slots__ = ("_began", "_since", "clock", "names", "register", "servers", "sweep")
+
+    def __init__(
+        self,
+        servers: Servers,
+        names: Names,
+        register: Register,
+        clock: Clock,
+        sweep: Callable[[], None],
+        began: float | None,
+    ) -> None:
+        self.servers = servers
+        self.names = names
+        self.register = register
+        self.clock = clock
+        self.sweep = sweep
+        self._began = began
+        self._since: float | None = None  # the first round trip has all of the time
+
+    def exchange(self, sends: Sequence[Send]) -> list[Answer]:
+        """Send to each server and return the answers: one round trip for all of them."""
+        since, self._since = self._since, self._began
+        if len(sends) == 1:
+            return [_answer(sends[0].node.call, *sends[0][1:], since)]
+        started = [_answer(send.node.start, send.packed, send.work, since) for send in sends]
+        return [
+            sent if isinstance(sent, StoreError) else _answer(send.node.finish, *send[1:], sent)
+            for send, sent in zip(sends, started, strict=True)
+        ]
+
+    async def aexchange(self, sends: Sequence[Send]) -> list[Answer]:
+        """Do ``exchange`` without blocking the event loop."""
+        since, self._since = self._since, self._began
+        futures = [send.node.loop_link().send(whole(send.packed), send.replies, send.work, since) for send in sends]
+        return [await future for future in futures]
+
+    def replies(self, requests: Sequence[Request]) -> Plan[list[list[Any]]]:
+        """Return the replies to each of several requests, which go to where their buckets are.
+
+        Raises:
+            StoreError: one of them failed; the others were made.
+        """
+        answers = yield from self.servers.route(self, requests)
+        return [_replies_in(answer) for answer in answers]
+
+    def call(self, script: Script, calls: Sequence[ScriptCall]) -> Plan[list[Any]]:
+        """Call a script for each bucket; return its results.
+
+        Raises:
+            StoreError: one of the calls failed, or was refused; the others were made.
+        """
+        requests = [_script_request(script, call, whole=False) for call in calls]
+        answers = yield from self.servers.route(self, requests)
+        # A server that was started anew, or is another, does not know it.
+        unknown = [place for place, answer in enumerate(answers) if any_error([answer], "NOSCRIPT")]
+        if unknown:
+            requests = [_script_request(script, calls[place], whole=True) for place in unknown]
+            again = yield from self.servers.route(self, requests)
+            for place, answer in zip(unknown, again, strict=True):
+                answers[place] = answer
+        results = [_replies_in(answer)[0] for answer in answers]
+        for result in results:
+            refuse_error(result)
+        return results
+
+    def ask(self, node: Node, asked: bytes, replies: int, work: int) -> Plan[list[Any]]:
+        """Return one server's replies to commands.
+
+        Raises:
+            StoreError: it did not answer, or refused the only command.
+        """
+        (answer,) = yield self, "exchange", [Send(node, asked, replies, work)]
+        received = _replies_in(answer)
+        if replies == 1:
+            refuse_error(received[0])
+        return received
+
+
+def _answer(do: Callable[..., T], *arguments: Any) -> T | StoreError:
+    try:
+        return do(*arguments)
+    except StoreError as error:
+        return error
+
+
+def _replies_in(answer: Answer) -> list[Any]:
+    if isinstance(answer, StoreError):
+        raise answer
+    return answer
+
+
+def _script_request(script: Script, call: ScriptCall, *, whole: bool) -> Request:
+    return Request(call.bucket, script_call(script, call.keys, call.arguments, whole=whole), 1, len(call.keys))
