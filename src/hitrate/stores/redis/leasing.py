@@ -10,6 +10,7 @@ import math
 import os
 import time
 from collections.abc import Sequence
+from functools import partial
 from typing import Any
 
 from hitrate.errors import StoreError
@@ -22,7 +23,7 @@ from hitrate.stores.redis.format import pack
 from hitrate.stores.redis.names import Bucket
 from hitrate.stores.redis.operation import Operation
 from hitrate.stores.redis.reading import Part, parts_of
-from hitrate.stores.redis.wire import ScriptCall
+from hitrate.stores.redis.wire import ScriptCall, script_call
 from hitrate.stores.redis.writing import ROUNDS
 
 _LEASES_AT_ONCE = 5_000
@@ -39,11 +40,9 @@ def lease(op: Operation, keys: Sequence[EncodedKey], token: bytes, seconds: floa
     life = math.ceil(min(max(seconds * 1000, 1), _LONGEST))
     calls = [_lease_call(op.names.buckets[part.bucket], part, token, life) for part in parts]
     left = [0.0] * len(keys)
-    entered: list[int] = []
+    yield from op.register.tidy(op)  # before: a caller that is cancelled after the leases were granted would keep them
     for part, result in zip(parts, (yield from op.call(scripts.LEASE, calls)), strict=True):
-        entered += _note_leases(part, result, left)
-    if entered:
-        yield from op.register.entered(op, entered)
+        op.register.entered(_note_leases(part, result, left))
     return left
 
 
@@ -103,7 +102,19 @@ def _lease_call(bucket: Bucket, part: Part, token: bytes, life: int) -> ScriptCa
         keys.append(space.tokens[part.bucket])
         keys += [bucket.lease(each.encode()) for each in digits]
         arguments += (space.name, b"" if known is None else known[0], b"%d" % len(digits))
-    return ScriptCall(part.bucket, keys, arguments)
+    return ScriptCall(part.bucket, keys, arguments, [partial(_ending, bucket, part, token)])
+
+
+def _ending(bucket: Bucket, part: Part, token: bytes) -> bytes:
+    """Return the command that ends the leases of a part, whole: nobody would hear that the script is not known."""
+    keys, arguments = [bucket.everything], [token]
+    for space, digits in zip(part.spaces, part.digits, strict=True):
+        keys.append(space.tokens[part.bucket])
+        for each in digits:
+            name = bucket.entry(each)
+            keys += (name, bucket.lease(name))
+        arguments += (b"", b"%d" % len(digits), b"-1", *(b"-3", b"") * len(digits))
+    return script_call(scripts.SETTLE, keys, arguments, whole=True)
 
 
 def _note_leases(part: Part, result: Sequence[Any], left: list[float]) -> list[int]:

@@ -9,7 +9,7 @@ import socket
 import ssl
 import struct
 import time
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 from hitrate.stores.redis.driver import hiredis
@@ -19,6 +19,10 @@ _READ_AT_ONCE = 1 << 16
 
 Packed = bytes | Iterable[bytes]
 """Commands as they go over the wire, whole or in parts: the server reads the first while the next are packed."""
+
+Undo = Sequence[Callable[[], bytes]]
+"""Each returns a command that undoes what was asked for, should the caller be gone before the answer comes. It follows
+on the same connection, so that the server, which may come to the request any time later, comes to both in order."""
 
 
 class Timeout(Exception):
@@ -127,6 +131,14 @@ class Link:
                 if left <= 0:
                     raise Timeout("the server did not answer in time") from None
                 self.limit(left)  # a large batch may take more than one timeout
+
+    def send_last(self, undo: Undo) -> None:
+        """Send what undoes the requests under way, as far as the system takes it at once; nobody reads the replies."""
+        try:
+            self.sock.settimeout(0.0)
+            self.sock.send(b"".join([command() for command in undo]))
+        except OSError:  # the connection is broken, or full: then most likely the requests are not through either
+            pass
 
     def close(self) -> None:
         """Close the connection without a word to the server, which a forked child shares with its parent."""

@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any
 from hitrate.errors import StoreError
 from hitrate.stores.per_loop import extra_time
 from hitrate.stores.reasons import reason_of
-from hitrate.stores.redis.links import Link, Timeout
+from hitrate.stores.redis.links import Link, Timeout, Undo
 
 if TYPE_CHECKING:
     from hitrate.stores.redis.nodes import Node
@@ -35,14 +35,15 @@ Answer = list[Any] | StoreError
 class _Exchange:
     """What was sent, or is to be, and who is told the answer."""
 
-    __slots__ = ("again", "answer", "deadline", "packed", "received", "replies", "work")
+    __slots__ = ("again", "answer", "deadline", "packed", "received", "replies", "undo", "work")
 
     def __init__(
-        self, packed: bytes, replies: int, work: int, deadline: float, answer: Callable[[Answer], None]
+        self, packed: bytes, replies: int, work: int, undo: Undo, deadline: float, answer: Callable[[Answer], None]
     ) -> None:
         self.packed = packed
         self.replies = replies
         self.work = work
+        self.undo = undo
         self.deadline = deadline
         self.answer = answer
         self.received: list[Any] = []
@@ -50,7 +51,7 @@ class _Exchange:
 
 
 class LoopLink:
-    """The connection of one event loop to a server. Everything but ``close`` and ``drop`` runs on that loop.
+    """The connection of one event loop to a server. Everything but ``close``, ``leave`` and ``drop`` runs on that loop.
 
     Args:
         node: the server.
@@ -71,13 +72,14 @@ class LoopLink:
         self._work = 0  # keys that the calls under way touch
         self._timer: asyncio.TimerHandle | None = None
 
-    def send(self, packed: bytes, replies: int, work: int, began: float | None = None) -> asyncio.Future[Answer]:
+    def send(self, packed: bytes, replies: int, work: int, undo: Undo, began: float | None) -> asyncio.Future[Answer]:
         """Send commands; return a future of the answer.
 
         Args:
             packed: the commands as they go over the wire.
             replies: how many replies come back.
             work: how many keys they touch.
+            undo: what undoes them.
             began: when the call began that they are a further part of, by ``time.monotonic``.
         """
         future: asyncio.Future[Answer] = self._loop.create_future()
@@ -86,8 +88,17 @@ class LoopLink:
             if not future.done():  # or else it was cancelled
                 future.set_result(answer)
 
-        self.call(packed, replies, work, answer, spent=0.0 if began is None else time.monotonic() - began)
+        self.call(packed, replies, work, answer, undo, spent=0.0 if began is None else time.monotonic() - began)
         return future
+
+    def undo(self, undo: Undo) -> None:
+        """Undo what was sent with this, whose caller is gone; or do not send it, if it was not yet."""
+        for call in self._waiting:
+            if call.undo is undo and not call.again:
+                self._waiting.remove(call)
+                self._work -= call.work
+                return
+        self.call(b"".join([command() for command in undo]), len(undo), len(undo), _ignore, at_once=True)
 
     def call(
         self,
@@ -95,6 +106,7 @@ class LoopLink:
         replies: int,
         work: int,
         answer: Callable[[Answer], None],
+        undo: Undo = (),
         *,
         spent: float = 0.0,
         at_once: bool = False,
@@ -111,7 +123,7 @@ class LoopLink:
                 return
         self._work += work  # what is ahead of it may take its time first
         deadline = self._loop.time() + self._node.time_for(self._work) - spent
-        self._waiting.append(_Exchange(packed, replies, work, deadline, answer))
+        self._waiting.append(_Exchange(packed, replies, work, undo, deadline, answer))
         if self._link is None:
             self._open()
         elif at_once:
@@ -271,6 +283,8 @@ class LoopLink:
     def _lost(self, error: Exception) -> None:
         """Let go of the connection; send again what had been sent on one that was lost since it last served."""
         link, flying = self._link, self._flying
+        if isinstance(error, Timeout):
+            self._undo_all()
         self._shut()
         if link is not None and link.used and not isinstance(error, Timeout):
             self._node.forget()
@@ -296,6 +310,12 @@ class LoopLink:
 
     # The end
 
+    def _undo_all(self) -> None:
+        """Undo what is under way on a connection that is about to be closed: no caller learns the answer."""
+        undo = [command for call in self._flying for command in call.undo]
+        if undo and self._link is not None and not self._unsent:
+            self._link.send_last(undo)
+
     def _shut(self) -> None:
         link, self._link = self._link, None
         self._flying = deque()
@@ -308,6 +328,7 @@ class LoopLink:
 
     def _end(self) -> None:
         flying = self._flying
+        self._undo_all()
         self._shut()
         if self._timer is not None:
             self._timer.cancel()
@@ -327,18 +348,27 @@ class LoopLink:
     def _on_loop(self, do: Callable[[], None]) -> None:
         loop = self._loop
         if loop.is_closed():
-            self.drop()
+            self.leave()
         elif not loop.is_running() or _is_running_here(loop):
             do()
         else:
             loop.call_soon_threadsafe(do)
 
+    def leave(self) -> None:
+        """Let go of the connection: the loop is closed, and its callers learn no answer."""
+        self._undo_all()
+        self.drop()
+
     def drop(self) -> None:
-        """Let go of the connection without a word to the loop, which is closed, or the parent's in a forked child."""
+        """Close the socket without telling the loop, which is closed, or the parent's in a forked child."""
         self._closed = True
         link, self._link = self._link, None
         if link is not None:
             link.close()
+
+
+def _ignore(answer: Answer) -> None:
+    """Do nothing: nobody waits for the answer."""
 
 
 def _is_running_here(loop: asyncio.AbstractEventLoop) -> bool:

@@ -11,7 +11,7 @@ from hitrate.breaker import Breaker
 from hitrate.errors import StoreError
 from hitrate.stores.per_loop import PerLoop
 from hitrate.stores.redis.driver import hiredis
-from hitrate.stores.redis.links import Link, Packed, Timeout
+from hitrate.stores.redis.links import Link, Packed, Timeout, Undo
 from hitrate.stores.redis.loop_links import LoopLink
 
 _WORK_PER_TIMEOUT = 10_000
@@ -30,12 +30,14 @@ class Send(NamedTuple):
         packed: the commands as they go over the wire.
         replies: how many replies come back.
         work: how many keys they touch.
+        undo: what undoes them.
     """
 
     node: Node
     packed: Packed
     replies: int
     work: int
+    undo: Undo = ()
 
 
 class Node:
@@ -56,7 +58,7 @@ class Node:
         self._driver_errors = (*driver_errors, OSError, Timeout, hiredis.HiredisError)
         self._timeout = timeout
         self._idle: list[Link] = []
-        self._loop_links: PerLoop[LoopLink] = PerLoop(partial(LoopLink, self), LoopLink.drop)
+        self._loop_links: PerLoop[LoopLink] = PerLoop(partial(LoopLink, self), LoopLink.leave)
         self._closed = False
         self.breaker = Breaker(name)
 
@@ -80,20 +82,21 @@ class Node:
             waited = time.monotonic() - began > self._timeout * _WAITED
             self._failed(error, "cannot be reached", timed_out=waited)
 
-    def call(self, packed: Packed, replies: int, work: int, began: float | None = None) -> list[Any]:
+    def call(self, packed: Packed, replies: int, work: int, undo: Undo = (), began: float | None = None) -> list[Any]:
         """Send commands and return their replies.
 
         Args:
             packed: the commands as they go over the wire.
             replies: how many replies come back.
             work: how many keys they touch.
+            undo: what undoes them.
             began: when the call began that they are a further part of, by ``time.monotonic``; None if they are all of
                 it, or its first part.
 
         Raises:
             StoreError: the server did not answer.
         """
-        return self.finish(packed, replies, work, self.start(packed, work, began))
+        return self.finish(packed, replies, work, undo, self.start(packed, work, began))
 
     def start(self, packed: Packed, work: int, began: float | None = None) -> Sent:
         """Send commands; return what ``finish`` takes the replies from.
@@ -145,7 +148,7 @@ class Node:
         error.timed_out = True
         return error
 
-    def finish(self, packed: Packed, replies: int, work: int, sent: Sent) -> list[Any]:
+    def finish(self, packed: Packed, replies: int, work: int, undo: Undo, sent: Sent) -> list[Any]:
         """Return the replies to what was sent.
 
         Raises:
@@ -154,11 +157,13 @@ class Node:
         link, deadline = sent
         try:
             received = link.receive(replies, deadline)
-        except Exception as error:
+        except BaseException as error:
+            if undo:
+                link.send_last(undo)
             link.close()
             if link.used and isinstance(error, ConnectionError):
                 self.forget()
-                return self.finish(packed, replies, work, self._start_anew(packed, deadline))  # on an unused one
+                return self.finish(packed, replies, work, undo, self._start_anew(packed, deadline))  # on an unused one
             self._failed(error, "failed")
         if self._closed:
             link.close()
@@ -172,7 +177,7 @@ class Node:
         if not self.breaker.allows():
             raise StoreError(f"{self.name} has failed again and again, and is tried now and then only")
 
-    def _failed(self, error: Exception, how: str, *, timed_out: bool = False) -> NoReturn:
+    def _failed(self, error: BaseException, how: str, *, timed_out: bool = False) -> NoReturn:
         if not isinstance(error, self._driver_errors):
             raise error
         failure = self.failure(error, how)

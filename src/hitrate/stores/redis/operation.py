@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -34,7 +35,7 @@ class Operation:
             if each round trip has that time, as where a server is looked through.
     """
 
-    __slots__ = ("_began", "_since", "clock", "names", "register", "servers", "sweep")
+    __slots__ = ("_began", "_since", "_undoable", "clock", "names", "register", "servers", "sweep")
 
     def __init__(
         self,
@@ -52,6 +53,7 @@ class Operation:
         self.sweep = sweep
         self._began = began
         self._since: float | None = None  # the first round trip has all of the time
+        self._undoable: list[Send] = []
 
     def exchange(self, sends: Sequence[Send]) -> list[Answer]:
         """Send to each server and return the answers: one round trip for all of them."""
@@ -67,8 +69,14 @@ class Operation:
     async def aexchange(self, sends: Sequence[Send]) -> list[Answer]:
         """Do ``exchange`` without blocking the event loop."""
         since, self._since = self._since, self._began
-        futures = [send.node.loop_link().send(whole(send.packed), send.replies, send.work, since) for send in sends]
-        return [await future for future in futures]
+        futures = [send.node.loop_link().send(whole(send.packed), *send[2:], since) for send in sends]
+        self._undoable += [send for send in sends if send.undo]
+        try:
+            return [await future for future in futures]
+        except asyncio.CancelledError:
+            for send in self._undoable:
+                send.node.loop_link().undo(send.undo)
+            raise
 
     def replies(self, requests: Sequence[Request]) -> Plan[list[list[Any]]]:
         """Return the replies to each of several requests, which go to where their buckets are.
@@ -126,4 +134,5 @@ def _replies_in(answer: Answer) -> list[Any]:
 
 
 def _script_request(script: Script, call: ScriptCall, *, whole: bool) -> Request:
-    return Request(call.bucket, script_call(script, call.keys, call.arguments, whole=whole), 1, len(call.keys))
+    packed = script_call(script, call.keys, call.arguments, whole=whole)
+    return Request(call.bucket, packed, 1, len(call.keys), call.undo)

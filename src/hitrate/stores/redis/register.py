@@ -8,7 +8,7 @@ noticed: the token of all entries is missing in it.
 from __future__ import annotations
 
 import random
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 from hitrate.plans import Plan
 from hitrate.stores.redis import scripts
@@ -30,6 +30,7 @@ class Register:
 
     def __init__(self) -> None:
         self._due = random.randrange(_TIDY_EVERY)  # processes that are over soon do their part too
+        self._bucket = 0
 
     def pages(
         self, op: Operation, prefix: bytes, after: Mapping[int, bytes | None]
@@ -52,18 +53,19 @@ class Register:
             for number, page in zip(after, found, strict=True)
         }
 
-    def entered(self, op: Operation, numbers: list[int]) -> Plan[None]:
-        """Note in which buckets namespaces were entered; strike out from time to time what has expired.
+    def entered(self, numbers: Sequence[int]) -> None:
+        """Note in which buckets namespaces were entered: the number of the bucket, for each of them."""
+        if numbers:
+            self._due += len(numbers)
+            self._bucket = random.choice(numbers)
 
-        Args:
-            numbers: the number of the bucket, for each of them.
-        """
-        self._due += len(numbers)
+    def tidy(self, op: Operation) -> Plan[None]:
+        """Strike out some of what has expired, if many were entered."""
         if self._due < _TIDY_EVERY:
             return
         looked_at = min(self._due * _LOOKED_AT, PAGE)
         self._due -= looked_at // _LOOKED_AT
-        number = random.choice(numbers)
+        number = self._bucket
         bucket = op.names.buckets[number]
         glance = ScriptCall(number, [bucket.register], [b"%d" % random.getrandbits(31), b"%d" % looked_at])
         (members,) = yield from op.call(scripts.GLANCE, [glance])

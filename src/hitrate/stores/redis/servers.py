@@ -86,6 +86,7 @@ def joined(node: Node, requests: Sequence[Request]) -> Send:
         b"".join([whole(request.packed) for request in requests]),
         sum(request.replies for request in requests),
         sum(request.work for request in requests),
+        [undo for request in requests for undo in request.undo],
     )
 
 

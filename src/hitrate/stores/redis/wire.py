@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 
 from hitrate.errors import StoreError
 from hitrate.stores.redis.driver import hiredis
-from hitrate.stores.redis.links import Packed
+from hitrate.stores.redis.links import Packed, Undo
 from hitrate.stores.redis.loop_links import Answer
 from hitrate.stores.redis.scripts import Script
 
@@ -20,12 +20,14 @@ class Request(NamedTuple):
         packed: the commands as they go over the wire.
         replies: how many replies come back.
         work: how many keys they touch, which says how long they may take.
+        undo: what undoes them.
     """
 
     bucket: int
     packed: Packed
     replies: int = 1
     work: int = 1
+    undo: Undo = ()
 
 
 class ScriptCall(NamedTuple):
@@ -35,11 +37,13 @@ class ScriptCall(NamedTuple):
         bucket: the number of the bucket whose names it uses.
         keys: the names.
         arguments: the arguments.
+        undo: what undoes it.
     """
 
     bucket: int
     keys: list[bytes]
     arguments: list[bytes]
+    undo: Undo = ()
 
 
 def command(*arguments: bytes) -> bytes:

@@ -99,7 +99,8 @@ def _keep_tokens(op: Operation, wanted: Sequence[tuple[Batch, list[Group]]]) -> 
         for group, token, left in zip(groups, kept[::2], kept[1::2], strict=True):
             group.tokens = everything + token
             group.space.known[batch.bucket] = group.tokens, now + left / 1000 if left >= 0 else math.inf
-    yield from op.register.entered(op, [batch.bucket for batch, groups in wanted for _ in groups])
+    op.register.entered([batch.bucket for batch, groups in wanted for _ in groups])
+    yield from op.register.tidy(op)
 
 
 def _exchange(op: Operation, batches: Sequence[Batch], *, whole: bool) -> Plan[list[list[Any]]]:
