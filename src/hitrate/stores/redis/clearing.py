@@ -11,10 +11,11 @@ from collections.abc import Iterable, Sequence
 from hitrate.failsafe import log
 from hitrate.plans import Plan
 from hitrate.stores.redis import scripts
+from hitrate.stores.redis.links import Request
 from hitrate.stores.redis.names import digest_of
 from hitrate.stores.redis.operation import Operation
 from hitrate.stores.redis.register import PAGE
-from hitrate.stores.redis.wire import Request, ScriptCall, command, refuse_error
+from hitrate.stores.redis.wire import ScriptCall, command, refuse_error
 
 
 def clear(op: Operation, namespaces: Sequence[bytes] | None) -> Plan[None]:
@@ -65,7 +66,7 @@ def _clear_buckets(op: Operation, numbers: Iterable[int]) -> Plan[None]:
         bucket = op.names.buckets[number]
         names = [bucket.everything, bucket.register, *bucket.books]
         marking = command(b"SET", bucket.sweeping, mark)
-        requests.append(Request(number, command(b"UNLINK", *names) + marking, 2))
+        requests.append(Request(command(b"UNLINK", *names) + marking, 2, bucket=number))
     for replies in (yield from op.replies(requests)):
         refuse_error(replies[0])
 
@@ -91,7 +92,10 @@ def _mark(op: Operation) -> Plan[None]:
     """Leave marks that there is something to sweep, and have it swept."""
     mark = _new_mark()
     yield from op.replies(
-        [Request(number, command(b"SET", bucket.sweeping, mark)) for number, bucket in enumerate(op.names.buckets)]
+        [
+            Request(command(b"SET", bucket.sweeping, mark), bucket=number)
+            for number, bucket in enumerate(op.names.buckets)
+        ]
     )
     op.sweep()
 

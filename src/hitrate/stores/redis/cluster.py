@@ -10,12 +10,13 @@ from hitrate.breaker import BreakerState
 from hitrate.errors import StoreError
 from hitrate.plans import Plan
 from hitrate.stores.redis.clients import Target
+from hitrate.stores.redis.links import Request
 from hitrate.stores.redis.loop_links import Answer
 from hitrate.stores.redis.names import Bucket
-from hitrate.stores.redis.nodes import Node, Send
+from hitrate.stores.redis.nodes import Node
 from hitrate.stores.redis.operation import Operation
 from hitrate.stores.redis.servers import Servers, divided, joined
-from hitrate.stores.redis.wire import Request, any_error, command, refuse_error
+from hitrate.stores.redis.wire import any_error, command, refuse_error
 
 _ROUNDS = 5
 _SECONDS_BETWEEN_MAPS = 0.25
@@ -64,7 +65,7 @@ class Cluster(Servers):
                 node: [each for place in places for each in _with_asking(requests[place], place in asking)]
                 for node, places in by_node.items()
             }
-            taken = yield op, "exchange", [joined(node, its) for node, its in sent.items()]
+            taken = yield op, "exchange", [(node, joined(its)) for node, its in sent.items()]
             for (node, places), answer in zip(by_node.items(), taken, strict=True):
                 if isinstance(answer, StoreError):
                     self._suspects.add(node)
@@ -136,7 +137,7 @@ class Cluster(Servers):
         reason = f"{self._target.name} has no node that answers"
         candidates = dict.fromkeys([*self._homes, *(self._node(*seed) for seed in self._target.seeds), *self.nodes])
         for node in sorted(candidates, key=lambda node: (not node.breaker.closed, node in self._suspects)):
-            (answer,) = yield op, "exchange", [Send(node, command(b"CLUSTER", b"SLOTS"), 1, 1)]
+            (answer,) = yield op, "exchange", [(node, Request(command(b"CLUSTER", b"SLOTS")))]
             if isinstance(answer, StoreError):
                 reason = str(answer)
                 continue
@@ -168,4 +169,4 @@ class Cluster(Servers):
 
 def _with_asking(request: Request, asking: bool) -> list[Request]:
     """Return a request, and before it what makes a node answer that the slot is only lent to."""
-    return [Request(request.bucket, _ASKING), request] if asking else [request]
+    return [Request(_ASKING), request] if asking else [request]

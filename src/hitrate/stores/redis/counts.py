@@ -11,8 +11,9 @@ from hitrate.keys import decode_text, encode_text
 from hitrate.plans import Plan
 from hitrate.stores.base import Amounts
 from hitrate.stores.lifetime import names_new, within_bounds
+from hitrate.stores.redis.links import Request
 from hitrate.stores.redis.operation import Operation
-from hitrate.stores.redis.wire import Request, command, refuse_error
+from hitrate.stores.redis.wire import command, refuse_error
 
 _BUCKET = 0
 _LENGTH_BYTES = 4
@@ -34,7 +35,7 @@ class Counts:
             for counter, amount in kept.items()
         ]
         packed = b"".join([command(b"MULTI"), *commands, command(b"EXEC")])
-        request = Request(_BUCKET, packed, len(commands) + 2, len(commands))
+        request = Request(packed, len(commands) + 2, len(commands), _BUCKET)
         (replies,) = yield from op.replies([request])
         done: Any = replies[-1]
         for reply in (*replies, *(done if isinstance(done, list) else ())):
@@ -43,7 +44,7 @@ class Counts:
 
     def read(self, op: Operation) -> Plan[dict[tuple[bytes, str], float]]:
         """Return them."""
-        asked = Request(_BUCKET, command(b"HGETALL", op.names.buckets[_BUCKET].counts))
+        asked = Request(command(b"HGETALL", op.names.buckets[_BUCKET].counts), bucket=_BUCKET)
         ((fields,),) = yield from op.replies([asked])
         refuse_error(fields)
         # A server that speaks RESP3 answers with a map.

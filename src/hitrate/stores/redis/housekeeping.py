@@ -18,10 +18,11 @@ from hitrate.failsafe import log
 from hitrate.plans import Plan, carry_out
 from hitrate.stores.background import Background
 from hitrate.stores.redis import scripts
+from hitrate.stores.redis.links import Request
 from hitrate.stores.redis.nodes import Node
 from hitrate.stores.redis.operation import Operation
 from hitrate.stores.redis.surveying import look
-from hitrate.stores.redis.wire import Request, ScriptCall, command, refuse_error
+from hitrate.stores.redis.wire import ScriptCall, command, refuse_error
 
 _DELAY = 0.2  # clears often come several at a time
 _REST = 4.0  # times as long as the step before
@@ -110,7 +111,9 @@ def _step(op: Operation, node: Node, cursor: bytes) -> Plan[bytes]:
 
 
 def _marks(op: Operation) -> Plan[list[bytes | None]]:
-    requests = [Request(number, command(b"GET", bucket.sweeping)) for number, bucket in enumerate(op.names.buckets)]
+    requests = [
+        Request(command(b"GET", bucket.sweeping), bucket=number) for number, bucket in enumerate(op.names.buckets)
+    ]
     marks = []
     for (mark,) in (yield from op.replies(requests)):
         refuse_error(mark)
@@ -136,6 +139,6 @@ def _take_lease(op: Operation) -> Plan[bool]:
 
 
 def _ask(op: Operation, asked: bytes) -> Plan[Any]:
-    ((reply,),) = yield from op.replies([Request(0, asked)])
+    ((reply,),) = yield from op.replies([Request(asked)])
     refuse_error(reply)
     return reply

@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any
 from hitrate.errors import StoreError
 from hitrate.stores.per_loop import extra_time
 from hitrate.stores.reasons import reason_of
-from hitrate.stores.redis.links import Link, Timeout, Undo
+from hitrate.stores.redis.links import Link, Request, Timeout, Undo
 
 if TYPE_CHECKING:
     from hitrate.stores.redis.nodes import Node
@@ -35,15 +35,11 @@ Answer = list[Any] | StoreError
 class _Exchange:
     """What was sent, or is to be, and who is told the answer."""
 
-    __slots__ = ("again", "answer", "deadline", "packed", "received", "replies", "undo", "work")
+    __slots__ = ("again", "answer", "deadline", "packed", "received", "request")
 
-    def __init__(
-        self, packed: bytes, replies: int, work: int, undo: Undo, deadline: float, answer: Callable[[Answer], None]
-    ) -> None:
-        self.packed = packed
-        self.replies = replies
-        self.work = work
-        self.undo = undo
+    def __init__(self, request: Request, deadline: float, answer: Callable[[Answer], None]) -> None:
+        self.request = request
+        self.packed = request.whole()
         self.deadline = deadline
         self.answer = answer
         self.received: list[Any] = []
@@ -72,14 +68,11 @@ class LoopLink:
         self._work = 0  # keys that the calls under way touch
         self._timer: asyncio.TimerHandle | None = None
 
-    def send(self, packed: bytes, replies: int, work: int, undo: Undo, began: float | None) -> asyncio.Future[Answer]:
+    def send(self, request: Request, began: float | None) -> asyncio.Future[Answer]:
         """Send commands; return a future of the answer.
 
         Args:
-            packed: the commands as they go over the wire.
-            replies: how many replies come back.
-            work: how many keys they touch.
-            undo: what undoes them.
+            request: the commands.
             began: when the call began that they are a further part of, by ``time.monotonic``.
         """
         future: asyncio.Future[Answer] = self._loop.create_future()
@@ -88,28 +81,20 @@ class LoopLink:
             if not future.done():  # or else it was cancelled
                 future.set_result(answer)
 
-        self.call(packed, replies, work, answer, undo, spent=0.0 if began is None else time.monotonic() - began)
+        self.call(request, answer, spent=0.0 if began is None else time.monotonic() - began)
         return future
 
     def undo(self, undo: Undo) -> None:
         """Undo what was sent with this, whose caller is gone; or do not send it, if it was not yet."""
         for call in self._waiting:
-            if call.undo is undo and not call.again:
+            if call.request.undo is undo and not call.again:
                 self._waiting.remove(call)
-                self._work -= call.work
+                self._work -= call.request.work
                 return
-        self.call(b"".join([command() for command in undo]), len(undo), len(undo), _ignore, at_once=True)
+        self.call(Request([command() for command in undo], len(undo), len(undo)), _ignore, at_once=True)
 
     def call(
-        self,
-        packed: bytes,
-        replies: int,
-        work: int,
-        answer: Callable[[Answer], None],
-        undo: Undo = (),
-        *,
-        spent: float = 0.0,
-        at_once: bool = False,
+        self, request: Request, answer: Callable[[Answer], None], *, spent: float = 0.0, at_once: bool = False
     ) -> None:
         """Send commands, at the end of this turn of the loop or at once, and have a function told the answer.
 
@@ -121,9 +106,9 @@ class LoopLink:
             except StoreError as error:
                 answer(error)
                 return
-        self._work += work  # what is ahead of it may take its time first
+        self._work += request.work  # what is ahead of it may take its time first
         deadline = self._loop.time() + self._node.time_for(self._work) - spent
-        self._waiting.append(_Exchange(packed, replies, work, undo, deadline, answer))
+        self._waiting.append(_Exchange(request, deadline, answer))
         if self._link is None:
             self._open()
         elif at_once:
@@ -246,10 +231,10 @@ class LoopLink:
             if reply is False:
                 return
             call.received.append(reply)
-            if len(call.received) == call.replies:
+            if len(call.received) == call.request.replies:
                 flying.popleft()
                 link.used = True
-                self._work -= call.work
+                self._work -= call.request.work
                 call.answer(call.received)
                 told += 1
         self._node.breaker.succeeded()
@@ -305,14 +290,14 @@ class LoopLink:
             error.__cause__ = cause
             error.timed_out = cause.timed_out if isinstance(cause, StoreError) else isinstance(cause, Timeout)
             call = calls.popleft()
-            self._work -= call.work
+            self._work -= call.request.work
             call.answer(error)
 
     # The end
 
     def _undo_all(self) -> None:
         """Undo what is under way on a connection that is about to be closed: no caller learns the answer."""
-        undo = [command for call in self._flying for command in call.undo]
+        undo = [command for call in self._flying for command in call.request.undo]
         if undo and self._link is not None and not self._unsent:
             self._link.send_last(undo)
 

@@ -8,10 +8,11 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from hitrate.errors import StoreError
 from hitrate.plans import Plan
+from hitrate.stores.redis.links import Request, Undo
 from hitrate.stores.redis.loop_links import Answer
-from hitrate.stores.redis.nodes import Node, Send, whole
+from hitrate.stores.redis.nodes import Node
 from hitrate.stores.redis.scripts import Script
-from hitrate.stores.redis.wire import Request, ScriptCall, any_error, refuse_error, script_call
+from hitrate.stores.redis.wire import ScriptCall, any_error, refuse_error, script_call
 
 if TYPE_CHECKING:
     from hitrate.stores.redis.expiry import Clock
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
     from hitrate.stores.redis.servers import Servers
 
 T = TypeVar("T")
+Send = tuple[Node, Request]
 
 
 class Operation:
@@ -53,29 +55,30 @@ class Operation:
         self.sweep = sweep
         self._began = began
         self._since: float | None = None  # the first round trip has all of the time
-        self._undoable: list[Send] = []
+        self._undoable: list[tuple[Node, Undo]] = []
 
     def exchange(self, sends: Sequence[Send]) -> list[Answer]:
         """Send to each server and return the answers: one round trip for all of them."""
         since, self._since = self._since, self._began
         if len(sends) == 1:
-            return [_answer(sends[0].node.call, *sends[0][1:], since)]
-        started = [_answer(send.node.start, send.packed, send.work, since) for send in sends]
+            ((node, request),) = sends
+            return [_answer(node.call, request, since)]
+        started = [_answer(node.start, request, since) for node, request in sends]
         return [
-            sent if isinstance(sent, StoreError) else _answer(send.node.finish, *send[1:], sent)
-            for send, sent in zip(sends, started, strict=True)
+            sent if isinstance(sent, StoreError) else _answer(node.finish, request, sent)
+            for (node, request), sent in zip(sends, started, strict=True)
         ]
 
     async def aexchange(self, sends: Sequence[Send]) -> list[Answer]:
         """Do ``exchange`` without blocking the event loop."""
         since, self._since = self._since, self._began
-        futures = [send.node.loop_link().send(whole(send.packed), *send[2:], since) for send in sends]
-        self._undoable += [send for send in sends if send.undo]
+        futures = [node.loop_link().send(request, since) for node, request in sends]
+        self._undoable += [(node, request.undo) for node, request in sends if request.undo]
         try:
             return [await future for future in futures]
         except asyncio.CancelledError:
-            for send in self._undoable:
-                send.node.loop_link().undo(send.undo)
+            for node, undo in self._undoable:
+                node.loop_link().undo(undo)
             raise
 
     def replies(self, requests: Sequence[Request]) -> Plan[list[list[Any]]]:
@@ -113,7 +116,7 @@ class Operation:
         Raises:
             StoreError: it did not answer, or refused the only command.
         """
-        (answer,) = yield self, "exchange", [Send(node, asked, replies, work)]
+        (answer,) = yield self, "exchange", [(node, Request(asked, replies, work))]
         received = _replies_in(answer)
         if replies == 1:
             refuse_error(received[0])
@@ -135,4 +138,4 @@ def _replies_in(answer: Answer) -> list[Any]:
 
 def _script_request(script: Script, call: ScriptCall, *, whole: bool) -> Request:
     packed = script_call(script, call.keys, call.arguments, whole=whole)
-    return Request(call.bucket, packed, 1, len(call.keys), call.undo)
+    return Request(packed, 1, len(call.keys), call.bucket, call.undo)

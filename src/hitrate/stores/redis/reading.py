@@ -9,9 +9,10 @@ from hitrate.errors import StoreError
 from hitrate.keys import EncodedKey
 from hitrate.stores.base import Found
 from hitrate.stores.redis.format import unpack
+from hitrate.stores.redis.links import Request
 from hitrate.stores.redis.loop_links import Answer
 from hitrate.stores.redis.names import Names, ServerNamespace
-from hitrate.stores.redis.wire import Request, refuse_error
+from hitrate.stores.redis.wire import refuse_error
 
 KEYS_AT_ONCE = 5_000
 
@@ -75,9 +76,9 @@ def request_for(names: Names, part: Part, *, time_left: bool = False) -> Request
     tokens = b"".join([b"$%d\r\n%b\r\n" % (len(argument), argument) for argument in head])
     reading = b"*%d\r\n%b%b" % (len(head) + work, tokens, entries)
     if not time_left:
-        return Request(part.bucket, reading, 1, work)
+        return Request(reading, 1, work, part.bucket)
     asking = [f"*2\r\n$4\r\nPTTL\r\n{bucket.joint}{digits}\r\n" for digits in all_digits]
-    return Request(part.bucket, reading + "".join(asking).encode("latin-1"), 1 + work, 2 * work)
+    return Request(reading + "".join(asking).encode("latin-1"), 1 + work, 2 * work, part.bucket)
 
 
 def found_in(part: Part, answer: Answer, keys: Sequence[EncodedKey], found: list[Found]) -> None:

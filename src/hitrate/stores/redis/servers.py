@@ -9,10 +9,11 @@ from hitrate.breaker import BreakerState
 from hitrate.errors import StoreError
 from hitrate.plans import Plan
 from hitrate.stores.redis.clients import Target
+from hitrate.stores.redis.links import Request
 from hitrate.stores.redis.loop_links import Answer
-from hitrate.stores.redis.nodes import Node, Send, whole
+from hitrate.stores.redis.nodes import Node
 from hitrate.stores.redis.operation import Operation
-from hitrate.stores.redis.wire import Request, any_error
+from hitrate.stores.redis.wire import any_error
 
 
 class Servers(ABC):
@@ -64,7 +65,7 @@ class OneServer(Servers):
         return self.node.breaker.state
 
     def route(self, op: Operation, requests: Sequence[Request]) -> Plan[list[Answer]]:
-        sends = [joined(self.node, requests)]
+        sends = [(self.node, joined(requests))]
         (answer,) = yield op, "exchange", sends
         if any_error([answer], "READONLY"):
             # It was the primary until now. A new connection asks the Sentinel anew.
@@ -77,16 +78,15 @@ class OneServer(Servers):
         yield ()
 
 
-def joined(node: Node, requests: Sequence[Request]) -> Send:
-    """Return what sends several requests to a server together."""
+def joined(requests: Sequence[Request]) -> Request:
+    """Return several requests to a server as one."""
     if len(requests) == 1:
-        return Send(node, *requests[0][1:])
-    return Send(
-        node,
-        b"".join([whole(request.packed) for request in requests]),
+        return requests[0]
+    return Request(
+        b"".join([request.whole() for request in requests]),
         sum(request.replies for request in requests),
         sum(request.work for request in requests),
-        [undo for request in requests for undo in request.undo],
+        undo=[undo for request in requests for undo in request.undo],
     )
 
 

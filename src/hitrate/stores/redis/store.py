@@ -25,6 +25,7 @@ from hitrate.stores.redis.format import unpack
 from hitrate.stores.redis.gathering import Gathering
 from hitrate.stores.redis.housekeeping import Sweeper
 from hitrate.stores.redis.leasing import lease, settle
+from hitrate.stores.redis.links import Request
 from hitrate.stores.redis.listing import page
 from hitrate.stores.redis.loop_links import Answer
 from hitrate.stores.redis.names import Names, ServerNamespace
@@ -99,7 +100,7 @@ class RedisStore(PlannedStore):
         space = self._usual(keys)
         if space is not None and self._only is not None:
             request = space.read(self._names.buckets[0], keys)
-            found = self.found(keys, self._only.call(request, 1, len(keys)))
+            found = self.found(keys, self._only.call(Request(request, 1, len(keys))))
             if found is not None:
                 return found
         return carry_out(self._reading(keys, began))
@@ -119,7 +120,7 @@ class RedisStore(PlannedStore):
         if space is None or self._only is None:
             return False
         request = space.read(self._names.buckets[0], keys)
-        self._only.loop_link().call(request, 1, len(keys), answer, at_once=True)
+        self._only.loop_link().call(Request(request, 1, len(keys)), answer, at_once=True)
         return True
 
     def found(self, keys: Sequence[EncodedKey], answer: Answer) -> list[Found] | None:
@@ -184,7 +185,7 @@ class RedisStore(PlannedStore):
             if entry is not None and known is not None:
                 request = write_one(self._names.buckets[0], space, key, entry, known, self._clock.now())
                 if request is not None:
-                    stored, current = self._only.call(request, 2, 1)
+                    stored, current = self._only.call(Request(request, 2))
                     if stored == b"OK" and current == [None, None, known[0][:8], known[0][8:]]:
                         return 0
         return carry_out(self._writing(changes, began))

@@ -7,27 +7,9 @@ from typing import Any, NamedTuple
 
 from hitrate.errors import StoreError
 from hitrate.stores.redis.driver import hiredis
-from hitrate.stores.redis.links import Packed, Undo
+from hitrate.stores.redis.links import Undo
 from hitrate.stores.redis.loop_links import Answer
 from hitrate.stores.redis.scripts import Script
-
-
-class Request(NamedTuple):
-    """One or several commands for one bucket.
-
-    Attributes:
-        bucket: the number of the bucket.
-        packed: the commands as they go over the wire.
-        replies: how many replies come back.
-        work: how many keys they touch, which says how long they may take.
-        undo: what undoes them.
-    """
-
-    bucket: int
-    packed: Packed
-    replies: int = 1
-    work: int = 1
-    undo: Undo = ()
 
 
 class ScriptCall(NamedTuple):

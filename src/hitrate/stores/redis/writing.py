@@ -19,8 +19,9 @@ from hitrate.stores.base import Changes
 from hitrate.stores.redis import scripts
 from hitrate.stores.redis.batches import Batch, Group, batches_for
 from hitrate.stores.redis.commands import WriteCommands
+from hitrate.stores.redis.links import Request
 from hitrate.stores.redis.operation import Operation
-from hitrate.stores.redis.wire import Request, ScriptCall, any_error, is_error, refuse_error
+from hitrate.stores.redis.wire import ScriptCall, any_error, is_error, refuse_error
 
 ROUNDS = 10
 """How often something is stored anew because it was cleared meanwhile."""
@@ -109,7 +110,7 @@ def _exchange(op: Operation, batches: Sequence[Batch], *, whole: bool) -> Plan[l
     requests = []
     for batch in batches:
         commands = WriteCommands(op.names.buckets[batch.bucket], batch, clock, whole=whole, msetex=op.servers.msetex)
-        requests.append(Request(batch.bucket, commands, commands.replies, commands.work))
+        requests.append(Request(commands, commands.replies, commands.work, batch.bucket))
     results = []
     for replies in (yield from op.replies(requests)):
         if len(replies) > 2 and type(replies[-1]) is not list:
