@@ -15,10 +15,12 @@ import redis
 
 from hitrate import StoreError
 from hitrate.stores.redis import RedisStore
-from hitrate.testing.lease_contract import KEY, NAME, entry, token
 from servers.valkey import Server, wait_until
 
 TURNS = range(5)
+NAME = b"\x01n"
+KEY = (NAME, b"key")
+ENTRY = ("bytes", b"value", None, 0.5)
 KEYS = [KEY, *((NAME, b"%d" % number) for number in range(40))]
 
 
@@ -37,7 +39,7 @@ def new_store() -> Iterator[Callable[..., RedisStore]]:
 
 def is_free(store: RedisStore, keys: Any = (KEY,)) -> bool:
     """Whether another process gets the leases of keys; it gives them back."""
-    mine = token()
+    mine = os.urandom(16)
     left = store.lease(keys, mine, 60)
     store.settle(dict.fromkeys(keys), mine)
     return not any(left)
@@ -46,7 +48,7 @@ def is_free(store: RedisStore, keys: Any = (KEY,)) -> bool:
 def use(store: RedisStore) -> None:
     """One use of a store that needs the scripts of leases, so that the server knows them."""
     assert is_free(store)
-    store.write({(NAME, b"used"): entry(b"value")})
+    store.write({(NAME, b"used"): ENTRY})
 
 
 async def cancel(task: asyncio.Future[Any]) -> None:
@@ -60,7 +62,7 @@ def test_cancelled_while_it_connects(server: Server, new_store: Any, turns: int)
     use(two)
 
     async def main() -> None:
-        mine = token()
+        mine = os.urandom(16)
         server.pause()
         try:
             task = asyncio.ensure_future(one.alease([KEY], mine, 60))
@@ -86,7 +88,7 @@ def test_cancelled_on_the_way_to_the_server(server: Server, new_store: Any, turn
         await one.aget([KEY])
         server.pause()
         try:
-            task = asyncio.ensure_future(one.alease([KEY], token(), 60))
+            task = asyncio.ensure_future(one.alease([KEY], os.urandom(16), 60))
             for _ in range(turns):
                 await asyncio.sleep(0)
             await cancel(task)
@@ -109,7 +111,7 @@ def test_cancelled_at_any_time_until_it_is_done(server: Server, new_store: Any, 
                 await asyncio.to_thread(use, two)
             else:
                 await asyncio.to_thread(forget_scripts, server)
-            task = asyncio.ensure_future(one.alease(KEYS, mine := token(), 60))
+            task = asyncio.ensure_future(one.alease(KEYS, mine := os.urandom(16), 60))
             for _ in range(turns):
                 await asyncio.sleep(0)
             if task.done():
@@ -137,7 +139,7 @@ def test_cancelled_in_a_cluster_at_any_time(cluster_url: str, new_prefix: Any, n
         await one.aget(KEYS)
         for turns in range(1000):
             assert await asyncio.to_thread(is_free, two, KEYS), f"after {turns - 1} turns of the loop"
-            task = asyncio.ensure_future(one.alease(KEYS, mine := token(), 60))
+            task = asyncio.ensure_future(one.alease(KEYS, mine := os.urandom(16), 60))
             for _ in range(turns):
                 await asyncio.sleep(0)
             if task.done():
@@ -159,7 +161,7 @@ def test_timed_out(server: Server, new_store: Any, face: str) -> None:
         await one.aget([KEY])
         server.pause()
         with pytest.raises(StoreError):
-            await one.alease([KEY], token(), 60)
+            await one.alease([KEY], os.urandom(16), 60)
 
     try:
         if face == "async":
@@ -168,7 +170,7 @@ def test_timed_out(server: Server, new_store: Any, face: str) -> None:
             use(one)
             server.pause()
             with pytest.raises(StoreError):
-                one.lease([KEY], token(), 60)
+                one.lease([KEY], os.urandom(16), 60)
     finally:
         server.resume()
     assert is_free(two)
@@ -178,7 +180,7 @@ def test_timed_out(server: Server, new_store: Any, face: str) -> None:
 def test_its_loop_was_closed(server: Server, new_store: Any, turns: int) -> None:
     one, two = new_store(server.unix_url), new_store(server.unix_url)
     use(two)
-    mine = token()
+    mine = os.urandom(16)
 
     async def begin() -> None:
         await one.aget([KEY])
@@ -194,7 +196,7 @@ def test_its_loop_was_closed(server: Server, new_store: Any, turns: int) -> None
     finally:
         server.resume()
     loop.close()
-    asyncio.run(one.awrite({(NAME, b"next"): entry(b"value")}))
+    asyncio.run(one.awrite({(NAME, b"next"): ENTRY}))
     wait_until(lambda: is_free(two), "to give the lease back")
     tasks.pop()._log_destroy_pending = False  # type: ignore[attr-defined]
 
@@ -207,7 +209,7 @@ def test_the_cache_was_closed(server: Server, new_store: Any) -> None:
         await one.aget([KEY])
         server.pause()
         try:
-            task = asyncio.ensure_future(one.alease([KEY], token(), 60))
+            task = asyncio.ensure_future(one.alease([KEY], os.urandom(16), 60))
             await asyncio.sleep(0.01)
             one.close()
             with pytest.raises(StoreError):
@@ -232,7 +234,7 @@ def test_interrupted(server: Server, new_store: Any) -> None:
     try:
         signal.setitimer(signal.ITIMER_REAL, 0.05)
         with pytest.raises(KeyboardInterrupt):
-            one.lease([KEY], token(), 60)
+            one.lease([KEY], os.urandom(16), 60)
     finally:
         signal.setitimer(signal.ITIMER_REAL, 0)
         signal.signal(signal.SIGALRM, before)
@@ -243,7 +245,7 @@ def test_interrupted(server: Server, new_store: Any) -> None:
 def test_a_child_that_is_forked_leaves_the_leases_of_its_parent(server: Server, new_store: Any) -> None:
     one, two = new_store(server.unix_url), new_store(server.unix_url)
     use(two)
-    mine = token()
+    mine = os.urandom(16)
 
     async def main() -> None:
         await one.aget([KEY])

@@ -4,9 +4,8 @@
 ``store.py``        ``RedisStore``: what a cache calls. Fast paths of a hit, a set and a read of one namespace.
 ``connections``     ``clients.py`` (what the program gave, and how to connect like it), ``links.py`` (one connection),
                     ``loop_links.py`` (that of an event loop), ``nodes.py`` (one server), ``servers.py`` and
-                    ``cluster.py`` (where a request goes), ``gathering.py`` (reads of one loop go together), ``wire.py``
-                    (the protocol)
-``operation.py``    an operation: a plan (``plans.py``) whose calls are round trips, which share the time that it has
+                    ``cluster.py`` (operations, and where their requests go), ``gathering.py`` (reads of one loop go
+                    together), ``wire.py`` (the protocol)
 ``names.py``        what is called how on the server
 ``format.py``       what lies under the name of an entry
 ``scripts.py``      what the server does in one step, in Lua

@@ -13,8 +13,8 @@ from hitrate.plans import Plan
 from hitrate.stores.redis import scripts
 from hitrate.stores.redis.links import Request
 from hitrate.stores.redis.names import digest_of
-from hitrate.stores.redis.operation import Operation
 from hitrate.stores.redis.register import PAGE
+from hitrate.stores.redis.servers import Operation
 from hitrate.stores.redis.wire import ScriptCall, command, refuse_error
 
 
@@ -72,11 +72,7 @@ def _clear_buckets(op: Operation, numbers: Iterable[int]) -> Plan[None]:
 
 
 def _clear_namespaces(op: Operation, tokens: Sequence[tuple[int, dict[bytes, bytes]]]) -> Plan[None]:
-    """Clear namespaces.
-
-    Args:
-        tokens: numbers of buckets, each with the names of tokens and the encodings of their namespaces.
-    """
+    """Clear namespaces: for numbers of buckets, their tokens there, each with the encoding of its namespace."""
     calls = []
     for number, names in tokens:
         bucket = op.names.buckets[number]

@@ -119,16 +119,7 @@ class WriteCommands:
 def write_one(
     bucket: Bucket, space: ServerNamespace, key: bytes, entry: Entry, known: tuple[bytes, float], now: float
 ) -> bytes | None:
-    """Return the commands that write one entry in the only bucket; None if it takes more than that.
-
-    Args:
-        bucket: the bucket.
-        space: the namespace.
-        key: the encoded key.
-        entry: the entry.
-        known: the tokens that this process last saw, and until when they live.
-        now: the time in seconds since the epoch, by the clock of the expiry.
-    """
+    """Return the commands that write one entry in the only bucket under the tokens known; None if it takes more."""
     tokens, until = known
     ttl = 0 if entry[2] is None else milliseconds_until(entry[2], now)
     if ttl < 0 or (until != math.inf and (ttl == 0 or time.monotonic() + ttl / 1000 >= until)):

@@ -12,7 +12,7 @@ from hitrate.plans import Plan
 from hitrate.stores.base import Amounts
 from hitrate.stores.lifetime import names_new, within_bounds
 from hitrate.stores.redis.links import Request
-from hitrate.stores.redis.operation import Operation
+from hitrate.stores.redis.servers import Operation
 from hitrate.stores.redis.wire import command, refuse_error
 
 _BUCKET = 0
@@ -44,13 +44,9 @@ class Counts:
 
     def read(self, op: Operation) -> Plan[dict[tuple[bytes, str], float]]:
         """Return them."""
-        asked = Request(command(b"HGETALL", op.names.buckets[_BUCKET].counts), bucket=_BUCKET)
-        ((fields,),) = yield from op.replies([asked])
-        refuse_error(fields)
-        # A server that speaks RESP3 answers with a map.
-        pairs: Any = fields.items() if isinstance(fields, dict) else zip(fields[::2], fields[1::2], strict=True)
+        fields = yield from op.reply(command(b"HGETALL", op.names.buckets[_BUCKET].counts), _BUCKET)
         found = {}
-        for field, amount in pairs:
+        for field, amount in zip(fields[::2], fields[1::2], strict=True):
             try:
                 found[_counter(field)] = float(amount)
             except ValueError:  # written by hand

@@ -10,7 +10,7 @@ from hitrate.keys import EncodedKey
 from hitrate.plans import Plan
 from hitrate.stores.base import Found
 from hitrate.stores.redis import scripts
-from hitrate.stores.redis.operation import Operation
+from hitrate.stores.redis.servers import Operation
 from hitrate.stores.redis.wire import ScriptCall
 
 _LONGEST = 10**15
@@ -18,12 +18,7 @@ _LONGEST = 10**15
 
 
 class Clock:
-    """The clock that the expiries of a cache are made from.
-
-    Args:
-        given: the cache's own clock; None if it goes by the server's, as long as nothing is put in the place of
-            ``time.time``.
-    """
+    """The clock that the expiries of a cache are made from: given, or the machine's. A test may replace that."""
 
     def __init__(self, given: Callable[[], float] | None) -> None:
         self._given = given

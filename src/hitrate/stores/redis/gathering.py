@@ -28,12 +28,7 @@ _Calls = list[tuple[Sequence[EncodedKey], asyncio.Future[Sequence[Found]]]]
 
 
 class Gathering:
-    """Gathers the reads of one event loop.
-
-    Args:
-        loop: the event loop.
-        store: the store, which reads keys by one command, or does whatever it takes.
-    """
+    """Gathers the reads of one event loop for a store, which reads keys by one command if it can, or by a plan."""
 
     def __init__(self, loop: asyncio.AbstractEventLoop, store: RedisStore) -> None:
         self._loop = loop

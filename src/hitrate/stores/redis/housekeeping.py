@@ -10,7 +10,6 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Callable, Sequence
-from typing import Any
 
 from hitrate.errors import ClosedError, StoreError
 from hitrate.exclusive import Signal
@@ -20,7 +19,7 @@ from hitrate.stores.background import Background
 from hitrate.stores.redis import scripts
 from hitrate.stores.redis.links import Request
 from hitrate.stores.redis.nodes import Node
-from hitrate.stores.redis.operation import Operation
+from hitrate.stores.redis.servers import Operation
 from hitrate.stores.redis.surveying import look
 from hitrate.stores.redis.wire import ScriptCall, command, refuse_error
 
@@ -30,11 +29,7 @@ _LEASE_SECONDS = 30
 
 
 class Sweeper:
-    """Sweeps on a thread that ends when there is nothing left to sweep.
-
-    Args:
-        operation: begins an operation on the servers.
-    """
+    """Sweeps on a thread that ends when there is nothing left to sweep."""
 
     def __init__(self, operation: Callable[[], Operation]) -> None:
         self._operation = operation
@@ -57,10 +52,9 @@ class Sweeper:
 
     def after_fork_in_child(self) -> None:
         """Start anew: the thread stayed with the parent."""
-        stopped = self._stopped.is_set()
         self._background.after_fork_in_child()
-        self._stopped = Signal()
-        if stopped:
+        stopped, self._stopped = self._stopped, Signal()
+        if stopped.is_set():
             self._stopped.set()
 
     def _sweep(self) -> None:
@@ -77,7 +71,7 @@ class Sweeper:
                     return
                 if self._sweep_all(op):
                     carry_out(_unmark(op, marks))
-                carry_out(_ask(op, command(b"UNLINK", op.names.buckets[0].sweeper)))
+                carry_out(op.reply(command(b"UNLINK", op.names.buckets[0].sweeper)))
         except (StoreError, ClosedError) as error:
             log.debug("what was cleared is removed later: %s", error)
             self._not_before = time.monotonic() + _LEASE_SECONDS
@@ -106,7 +100,7 @@ def _step(op: Operation, node: Node, cursor: bytes) -> Plan[bytes]:
             call.keys.extend((each.token, each.name))
     if calls:
         yield from op.call(scripts.SWEEP, list(calls.values()))
-    yield from _ask(op, command(b"PEXPIRE", op.names.buckets[0].sweeper, b"%d" % (_LEASE_SECONDS * 1000)))
+    yield from op.reply(command(b"PEXPIRE", op.names.buckets[0].sweeper, b"%d" % (_LEASE_SECONDS * 1000)))
     return cursor
 
 
@@ -134,11 +128,5 @@ def _unmark(op: Operation, marks: Sequence[bytes | None]) -> Plan[None]:
 def _take_lease(op: Operation) -> Plan[bool]:
     life = b"%d" % (_LEASE_SECONDS * 1000)
     mine = os.urandom(8).hex().encode()
-    reply = yield from _ask(op, command(b"SET", op.names.buckets[0].sweeper, mine, b"NX", b"PX", life))
+    reply = yield from op.reply(command(b"SET", op.names.buckets[0].sweeper, mine, b"NX", b"PX", life))
     return reply is not None
-
-
-def _ask(op: Operation, asked: bytes) -> Plan[Any]:
-    ((reply,),) = yield from op.replies([Request(asked)])
-    refuse_error(reply)
-    return reply

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import math
 import os
-import time
 from collections.abc import Sequence
 from functools import partial
 from typing import Any
@@ -20,9 +19,9 @@ from hitrate.stores.base import Changes
 from hitrate.stores.redis import scripts
 from hitrate.stores.redis.batches import Batch, batches_for
 from hitrate.stores.redis.format import pack
-from hitrate.stores.redis.names import Bucket
-from hitrate.stores.redis.operation import Operation
+from hitrate.stores.redis.names import Names
 from hitrate.stores.redis.reading import Part, parts_of
+from hitrate.stores.redis.servers import Operation
 from hitrate.stores.redis.wire import ScriptCall, script_call
 from hitrate.stores.redis.writing import ROUNDS
 
@@ -38,7 +37,7 @@ def lease(op: Operation, keys: Sequence[EncodedKey], token: bytes, seconds: floa
         return []
     parts = list(parts_of(op.names, keys))
     life = math.ceil(min(max(seconds * 1000, 1), _LONGEST))
-    calls = [_lease_call(op.names.buckets[part.bucket], part, token, life) for part in parts]
+    calls = [_lease_call(op, part, keys, token, life) for part in parts]
     left = [0.0] * len(keys)
     yield from op.register.tidy(op)  # before: a caller that is cancelled after the leases were granted would keep them
     for part, result in zip(parts, (yield from op.call(scripts.LEASE, calls)), strict=True):
@@ -62,14 +61,10 @@ def settle(op: Operation, results: Changes, token: bytes) -> Plan[list[EncodedKe
 
 def _settle(op: Operation, batches: Sequence[Batch], token: bytes) -> Plan[tuple[list[bytes], list[Batch]]]:
     """Store batches; return the names of what was not leased, and what is to be stored again under other tokens."""
-    calls = []
     for batch in batches:
         for group in batch.groups:
-            known = group.space.known[batch.bucket]
-            group.tokens = b"" if known is None else known[0]
-        bucket = op.names.buckets[batch.bucket]
-        keys, arguments = _settle_arguments(bucket, batch)
-        calls.append(ScriptCall(batch.bucket, [bucket.everything, *keys], [token, *arguments]))
+            group.tokens = group.space.known_tokens(batch.bucket)
+    calls = [_settle_call(op.names, batch, token) for batch in batches]
     lost: list[bytes] = []
     again = []
     for batch, result in zip(batches, (yield from op.call(scripts.SETTLE, calls)), strict=True):
@@ -86,57 +81,38 @@ def _settle(op: Operation, batches: Sequence[Batch], token: bytes) -> Plan[tuple
     return lost, again
 
 
-def _lease_call(bucket: Bucket, part: Part, token: bytes, life: int) -> ScriptCall:
-    """Return the call that takes the leases of a part.
-
-    Args:
-        bucket: its bucket.
-        part: the keys.
-        token: of the holder.
-        life: milliseconds.
-    """
-    keys = [bucket.everything, bucket.register]
+def _lease_call(op: Operation, part: Part, keys: Sequence[EncodedKey], token: bytes, life: int) -> ScriptCall:
+    """Return the call that takes the leases of a part of some keys, for so many milliseconds."""
+    bucket = op.names.buckets[part.bucket]
+    names = [bucket.everything, bucket.register]
     arguments = [os.urandom(8 * (1 + len(part.spaces))), token, b"%d" % life]
     for space, digits in zip(part.spaces, part.digits, strict=True):
-        known = space.known[part.bucket]
-        keys.append(space.tokens[part.bucket])
-        keys += [bucket.lease(each.encode()) for each in digits]
-        arguments += (space.name, b"" if known is None else known[0], b"%d" % len(digits))
-    return ScriptCall(part.bucket, keys, arguments, [partial(_ending, bucket, part, token)])
+        names.append(space.tokens[part.bucket])
+        names += [bucket.lease(each.encode()) for each in digits]
+        arguments += (space.name, space.known_tokens(part.bucket), b"%d" % len(digits))
+    own = [keys[place] for places in part.places for place in places]
+    return ScriptCall(part.bucket, names, arguments, [partial(_ending, op.names, own, token)])
 
 
-def _ending(bucket: Bucket, part: Part, token: bytes) -> bytes:
-    """Return the command that ends the leases of a part, whole: nobody would hear that the script is not known."""
-    keys, arguments = [bucket.everything], [token]
-    for space, digits in zip(part.spaces, part.digits, strict=True):
-        keys.append(space.tokens[part.bucket])
-        for each in digits:
-            name = bucket.entry(each)
-            keys += (name, bucket.lease(name))
-        arguments += (b"", b"%d" % len(digits), b"-1", *(b"-3", b"") * len(digits))
-    return script_call(scripts.SETTLE, keys, arguments, whole=True)
+def _ending(names: Names, keys: Sequence[EncodedKey], token: bytes) -> bytes:
+    """Return the command that ends the leases of keys of one bucket.
+
+    It has the whole script: nobody would hear that the server does not know it.
+    """
+    (batch,) = batches_for(names, dict.fromkeys(keys), 0.0)
+    call = _settle_call(names, batch, token)
+    return script_call(scripts.SETTLE, call.keys, call.arguments, whole=True)
 
 
 def _note_leases(part: Part, result: Sequence[Any], left: list[float]) -> list[int]:
-    """Note what a call returned.
-
-    Args:
-        part: the keys that it took leases of.
-        result: what it returned.
-        left: for each key that was asked for the seconds until it is free; changed in place.
-
-    Returns:
-        For each namespace whose tokens were not known the number of the bucket.
-    """
-    now = time.monotonic()
+    """Note in ``left`` the seconds until each key is free; return for each namespace that was new its bucket."""
     entered = []
     at = 0
     for space, places in zip(part.spaces, part.places, strict=True):
         tokens, token_left = result[at : at + 2]
-        known = space.known[part.bucket]
-        if known is None or known[0] != tokens:
+        if space.known_tokens(part.bucket) != tokens:
             entered.append(part.bucket)
-        space.known[part.bucket] = tokens, now + token_left / 1000 if token_left >= 0 else math.inf
+        space.note(part.bucket, tokens, token_left)
         at += 2
         for place, milliseconds in zip(places, result[at : at + len(places)], strict=True):
             left[place] = milliseconds / 1000
@@ -144,18 +120,17 @@ def _note_leases(part: Part, result: Sequence[Any], left: list[float]) -> list[i
     return entered
 
 
-def _settle_arguments(bucket: Bucket, batch: Batch) -> tuple[list[bytes], list[bytes]]:
-    """Return the names and the arguments of a batch for the script that settles, under the tokens of its groups."""
-    keys: list[bytes] = []
-    arguments: list[bytes] = []
+def _settle_call(names: Names, batch: Batch, token: bytes) -> ScriptCall:
+    """Return the call that settles a batch under the tokens of its groups."""
+    bucket = names.buckets[batch.bucket]
+    keys, arguments = [bucket.everything], [token]
     for group in batch.groups:
-        space = group.space
-        keys.append(space.tokens[batch.bucket])
+        keys.append(group.space.tokens[batch.bucket])
         for name in group.names():
             keys += (name, bucket.lease(name))
         arguments += (group.tokens, b"%d" % len(group.names()), b"%d" % group.longest())
         for _, ttl, key, entry in group.stored:
-            arguments += (b"%d" % ttl, b"".join(pack(entry, group.tokens, space.digest, key)))
+            arguments += (b"%d" % ttl, b"".join(pack(entry, group.tokens, group.space.digest, key)))
         arguments += (b"-3", b"") * len(group.removed)
         arguments += (b"-2", b"") * len(group.dropped)
-    return keys, arguments
+    return ScriptCall(batch.bucket, keys, arguments)

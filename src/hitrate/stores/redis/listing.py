@@ -13,11 +13,11 @@ from dataclasses import dataclass, field
 from hitrate.failsafe import log
 from hitrate.plans import Plan
 from hitrate.stores.base import Listed, Page
-from hitrate.stores.redis.format import HEADER_LENGTH, key_in, key_place_in, namespace_in, seconds_in
+from hitrate.stores.redis.format import HEADER_LENGTH, header_of, key_in
 from hitrate.stores.redis.names import digest_of
 from hitrate.stores.redis.nodes import Node
-from hitrate.stores.redis.operation import Operation
 from hitrate.stores.redis.register import PAGE
+from hitrate.stores.redis.servers import Operation
 from hitrate.stores.redis.surveying import Seen, look
 from hitrate.stores.redis.wire import command
 
@@ -43,12 +43,7 @@ class Place:
 
 
 def page(op: Operation, under: bytes, after: Place | None) -> Plan[Page]:
-    """Return a page.
-
-    Args:
-        under: what encoded namespaces begin with.
-        after: what the page before ended with.
-    """
+    """Return a page of the namespaces whose encoding begins with ``under``; as ``Store.list_page``."""
     place = after or (yield from _begin(op, under))
     if not place.nodes:
         return Page((), None)
@@ -81,25 +76,25 @@ def _listed(op: Operation, node: Node, place: Place, seen: list[Seen]) -> Plan[l
         for each in seen
         if each.is_current
         and each.name not in place.listed
-        and namespace_in(each.beginning) in place.namespaces
-        and (now is None or each.expiry > now)
+        and each.header.namespace in place.namespaces
+        and (now is None or each.header.expiry > now)
     ]
     beginnings = [each.beginning for each in wanted]
-    cut = [number for number, beginning in enumerate(beginnings) if len(beginning) < key_place_in(beginning)[1]]
+    ends = [HEADER_LENGTH + each.header.key_length for each in wanted]
+    cut = [number for number, beginning in enumerate(beginnings) if len(beginning) < ends[number]]
     if cut:
-        asked = [
-            command(b"GETRANGE", wanted[number].name, b"0", b"%d" % (key_place_in(beginnings[number])[1] - 1))
-            for number in cut
-        ]
+        asked = [command(b"GETRANGE", wanted[number].name, b"0", b"%d" % (ends[number] - 1)) for number in cut]
         replies = yield from op.ask(node, b"".join(asked), len(cut), len(cut))
         for number, reply in zip(cut, replies, strict=True):
             beginnings[number] = reply
     entries = []
     for each, beginning in zip(wanted, beginnings, strict=True):
-        key = key_in(beginning) if isinstance(beginning, bytes) else None
-        if key is not None:  # else it has gone, or was written anew, since it was looked at
+        header = header_of(beginning)
+        key = None if header is None else key_in(beginning, header)
+        if header is not None and key is not None:  # else it has gone, or was written anew, since it was looked at
             place.listed.add(each.name)
-            name = place.namespaces[namespace_in(each.beginning) or b""]
-            expiry = None if each.expiry == math.inf else each.expiry
-            entries.append(Listed(name, key, each.size, None, expiry, seconds_in(beginning)))
+            name = place.namespaces[each.header.namespace]
+            expiry = None if each.header.expiry == math.inf else each.header.expiry
+            seconds = header.seconds if 0.0 < header.seconds < 1e9 else 0.0
+            entries.append(Listed(name, key, each.size, None, expiry, seconds))
     return entries

@@ -47,12 +47,7 @@ class _Exchange:
 
 
 class LoopLink:
-    """The connection of one event loop to a server. Everything but ``close``, ``leave`` and ``drop`` runs on that loop.
-
-    Args:
-        node: the server.
-        loop: the event loop.
-    """
+    """The connection of an event loop to a server. All but ``close``, ``leave`` and ``drop`` runs on that loop."""
 
     def __init__(self, node: Node, loop: asyncio.AbstractEventLoop) -> None:
         self._node = node
@@ -69,12 +64,7 @@ class LoopLink:
         self._timer: asyncio.TimerHandle | None = None
 
     def send(self, request: Request, began: float | None) -> asyncio.Future[Answer]:
-        """Send commands; return a future of the answer.
-
-        Args:
-            request: the commands.
-            began: when the call began that they are a further part of, by ``time.monotonic``.
-        """
+        """Send commands; return a future of the answer. They may be a further part of a call that began before."""
         future: asyncio.Future[Answer] = self._loop.create_future()
 
         def answer(answer: Answer) -> None:
@@ -91,7 +81,7 @@ class LoopLink:
                 self._waiting.remove(call)
                 self._work -= call.request.work
                 return
-        self.call(Request([command() for command in undo], len(undo), len(undo)), _ignore, at_once=True)
+        self.call(Request([command() for command in undo], len(undo), len(undo)), lambda _: None, at_once=True)
 
     def call(
         self, request: Request, answer: Callable[[Answer], None], *, spent: float = 0.0, at_once: bool = False
@@ -334,7 +324,7 @@ class LoopLink:
         loop = self._loop
         if loop.is_closed():
             self.leave()
-        elif not loop.is_running() or _is_running_here(loop):
+        elif not loop.is_running() or asyncio._get_running_loop() is loop:
             do()
         else:
             loop.call_soon_threadsafe(do)
@@ -350,14 +340,3 @@ class LoopLink:
         link, self._link = self._link, None
         if link is not None:
             link.close()
-
-
-def _ignore(answer: Answer) -> None:
-    """Do nothing: nobody waits for the answer."""
-
-
-def _is_running_here(loop: asyncio.AbstractEventLoop) -> bool:
-    try:
-        return asyncio.get_running_loop() is loop
-    except RuntimeError:
-        return False

@@ -12,7 +12,7 @@ from hitrate.stores.redis.format import unpack
 from hitrate.stores.redis.links import Request
 from hitrate.stores.redis.loop_links import Answer
 from hitrate.stores.redis.names import Names, ServerNamespace
-from hitrate.stores.redis.wire import refuse_error
+from hitrate.stores.redis.wire import bulk, refuse_error
 
 KEYS_AT_ONCE = 5_000
 
@@ -73,8 +73,7 @@ def request_for(names: Names, part: Part, *, time_left: bool = False) -> Request
     head = [b"MGET", bucket.everything, *(space.tokens[part.bucket] for space in part.spaces)]
     all_digits = [digits for each in part.digits for digits in each]
     entries = "".join([f"{bucket.joint}{digits}\r\n" for digits in all_digits]).encode("latin-1")
-    tokens = b"".join([b"$%d\r\n%b\r\n" % (len(argument), argument) for argument in head])
-    reading = b"*%d\r\n%b%b" % (len(head) + work, tokens, entries)
+    reading = b"*%d\r\n%b%b" % (len(head) + work, b"".join(map(bulk, head)), entries)
     if not time_left:
         return Request(reading, 1, work, part.bucket)
     asking = [f"*2\r\n$4\r\nPTTL\r\n{bucket.joint}{digits}\r\n" for digits in all_digits]
@@ -108,11 +107,7 @@ def found_in(part: Part, answer: Answer, keys: Sequence[EncodedKey], found: list
 def tell_time_left(part: Part, left: Sequence[Any], now: float, found: list[Found]) -> None:
     """Put the expiry, by our clock, in the place of the writer's in what a part found.
 
-    Args:
-        part: the part.
-        left: the server's replies: milliseconds left, -1 for ever, -2 for what has expired in between.
-        now: our time, in seconds since the epoch.
-        found: what was found, changed in place.
+    The server replies with the milliseconds left, -1 for ever, -2 for what has expired in between.
     """
     places = [place for its_places in part.places for place in its_places]
     for place, milliseconds in zip(places, left, strict=True):

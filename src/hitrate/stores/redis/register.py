@@ -13,7 +13,7 @@ from collections.abc import Mapping, Sequence
 from hitrate.plans import Plan
 from hitrate.stores.redis import scripts
 from hitrate.stores.redis.names import digest_of
-from hitrate.stores.redis.operation import Operation
+from hitrate.stores.redis.servers import Operation
 from hitrate.stores.redis.wire import ScriptCall
 
 PAGE = 250

@@ -29,23 +29,17 @@ from hitrate.stores.redis.links import Request
 from hitrate.stores.redis.listing import page
 from hitrate.stores.redis.loop_links import Answer
 from hitrate.stores.redis.names import Names, ServerNamespace
-from hitrate.stores.redis.operation import Operation
 from hitrate.stores.redis.reading import KEYS_AT_ONCE, found_in, only_error, parts_of, request_for, tell_time_left
 from hitrate.stores.redis.register import Register
-from hitrate.stores.redis.servers import OneServer, Servers
+from hitrate.stores.redis.servers import OneServer, Operation, Servers
 from hitrate.stores.redis.surveying import count
 from hitrate.stores.redis.writing import write
 
 
 class RedisStore(PlannedStore):
-    """Keeps entries on a Redis or Valkey server, or spread over a cluster.
+    """Keeps entries on a Redis or Valkey server, or spread over a cluster; its arguments are ``RedisCache``'s.
 
-    Args:
-        client: a URL, or a client of redis-py or valkey-py, sync or async: of a server, a cluster, or a Sentinel's.
-        prefix: what the names of this cache begin with.
-        timeout: seconds that a call may take; one of more than 10,000 keys takes as many times as long.
-        connect_timeout: seconds to connect in, ``timeout`` at most.
-        clock: returns the seconds since the epoch, for a cache that is to expire by it and not by the server alone.
+    A clock is given for a cache that is to expire by it, and not by the server alone.
     """
 
     offers: frozenset[Capability] = frozenset({"forks under load"})
@@ -64,11 +58,7 @@ class RedisStore(PlannedStore):
         for name, seconds in (("timeout", timeout), ("connect_timeout", connect_timeout)):
             if isinstance(seconds, bool) or not isinstance(seconds, (int, float)) or not 0 < seconds < 1e6:
                 raise ValueError(f"{name} is a number of seconds above 0, not {seconds!r}")
-        self._target = target = target_of(
-            client,
-            timeout=timeout,
-            connect_timeout=min(connect_timeout, timeout),  # a call that has to connect is a call
-        )
+        self._target = target = target_of(client, min(connect_timeout, timeout))  # a call that has to connect is a call
         self._names = Names(prefix.encode("utf-8", "surrogatepass"), spread=target.connect is None)
         one_server = None if target.connect is None else OneServer(target, timeout)
         self._servers: Servers = one_server or Cluster(target, self._names.buckets, timeout)

@@ -10,9 +10,9 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 from hitrate.plans import Plan
-from hitrate.stores.redis.format import HEADER_LENGTH, OVERHEAD, expiry_in, namespace_in, tokens_in
+from hitrate.stores.redis.format import HEADER_LENGTH, OVERHEAD, Header, header_of
 from hitrate.stores.redis.nodes import Node
-from hitrate.stores.redis.operation import Operation
+from hitrate.stores.redis.servers import Operation
 from hitrate.stores.redis.wire import command, is_error
 
 COUNTED_EXACTLY = 20_000
@@ -30,7 +30,7 @@ class Seen(NamedTuple):
         token: the name of the token of its namespace.
         size: the bytes it takes.
         is_current: whether it is of now, and not of before a clear.
-        expiry: seconds since the epoch by its writer's clock, inf for never.
+        header: of its value.
         beginning: the first bytes of its value.
     """
 
@@ -39,7 +39,7 @@ class Seen(NamedTuple):
     token: bytes
     size: int
     is_current: bool
-    expiry: float
+    header: Header
     beginning: bytes
 
 
@@ -56,9 +56,6 @@ def look(
     Returns:
         Where the next step begins, b"0" if this was the last; how many keys of the database were passed; and the
         entries of this cache among them.
-
-    Raises:
-        StoreError: the server did not answer, or refused.
     """
     cursor, keys = (yield from op.ask(node, command(b"SCAN", cursor, b"COUNT", b"%d" % _STEP), 1, _STEP))[0]
     own = [(bucket, name) for name in dict.fromkeys(keys) if (bucket := op.names.bucket_of_entry(name)) is not None]
@@ -71,13 +68,14 @@ def _look_at(op: Operation, node: Node, own: Sequence[tuple[int, bytes]], beginn
     asked = b"".join([command(b"GETRANGE", name, b"0", last) + command(b"STRLEN", name) for _, name in own])
     replies = yield from op.ask(node, asked, 2 * len(own), 2 * len(own))
     known = []
-    for (bucket, name), header, length in zip(own, replies[::2], replies[1::2], strict=True):
-        digest = namespace_in(header) if isinstance(header, bytes) else None
-        if digest is not None:  # still there, and ours
-            known.append((bucket, name, op.names.buckets[bucket].namespace(digest), header, length))
     by_bucket: dict[int, dict[bytes, None]] = {}
-    for bucket, _, token, _, _ in known:
-        by_bucket.setdefault(bucket, {op.names.buckets[bucket].everything: None})[token] = None
+    for (number, name), value, length in zip(own, replies[::2], replies[1::2], strict=True):
+        header = header_of(value)
+        if header is not None:  # still there, and ours
+            bucket = op.names.buckets[number]
+            token = bucket.namespace(header.namespace)
+            by_bucket.setdefault(number, {bucket.everything: None})[token] = None
+            known.append((number, name, bucket.everything, token, length, header, value))
     if not by_bucket:
         return []
     asked = b"".join([command(b"MGET", *tokens) for tokens in by_bucket.values()])
@@ -88,25 +86,21 @@ def _look_at(op: Operation, node: Node, own: Sequence[tuple[int, bytes]], beginn
             current.update(zip(tokens, values, strict=True))
     return [
         Seen(
-            bucket,
+            number,
             name,
             token,
             len(name) + length + OVERHEAD,
-            tokens_in(header) == (current[op.names.buckets[bucket].everything] or b"") + (current[token] or b""),
-            expiry_in(header),
+            header.tokens == (current[everything] or b"") + (current[token] or b""),
             header,
+            value,
         )
-        for bucket, name, token, header, length in known
-        if op.names.buckets[bucket].everything in current
+        for number, name, everything, token, length, header, value in known
+        if everything in current
     ]
 
 
 def count(op: Operation) -> Plan[tuple[int, int]]:
-    """Return how many entries a cache has, and how many bytes they take.
-
-    Raises:
-        StoreError: a server did not answer, or refused.
-    """
+    """Return how many entries a cache has, and how many bytes they take."""
     clock = op.clock.own
     entries = size = 0.0
     for node in (yield from op.servers.locate(op)):
@@ -116,7 +110,7 @@ def count(op: Operation) -> Plan[tuple[int, int]]:
         while True:
             cursor, keys, seen = yield from look(op, node, cursor)
             passed += keys
-            sizes |= {each.name: each.size for each in seen if each.is_current and each.expiry > now}
+            sizes |= {each.name: each.size for each in seen if each.is_current and each.header.expiry > now}
             if cursor == b"0":
                 share = 1.0
                 break

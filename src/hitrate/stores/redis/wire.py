@@ -13,14 +13,7 @@ from hitrate.stores.redis.scripts import Script
 
 
 class ScriptCall(NamedTuple):
-    """A call of a script.
-
-    Attributes:
-        bucket: the number of the bucket whose names it uses.
-        keys: the names.
-        arguments: the arguments.
-        undo: what undoes it.
-    """
+    """A call of a script that uses names in the bucket of a number, and what undoes it."""
 
     bucket: int
     keys: list[bytes]
@@ -28,10 +21,14 @@ class ScriptCall(NamedTuple):
     undo: Undo = ()
 
 
+def bulk(argument: bytes) -> bytes:
+    """Return an argument of a command as it goes over the wire."""
+    return b"$%d\r\n%b\r\n" % (len(argument), argument)
+
+
 def command(*arguments: bytes) -> bytes:
     """Return a command as it goes over the wire."""
-    parts = [b"$%d\r\n%b\r\n" % (len(argument), argument) for argument in arguments]
-    return b"*%d\r\n%b" % (len(parts), b"".join(parts))
+    return b"*%d\r\n%b" % (len(arguments), b"".join(map(bulk, arguments)))
 
 
 def script_call(script: Script, keys: list[bytes], arguments: Iterable[bytes], *, whole: bool = False) -> bytes:

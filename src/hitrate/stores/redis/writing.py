@@ -7,9 +7,7 @@ once it is gone: if it is current after the entries were stored, it was so when 
 
 from __future__ import annotations
 
-import math
 import os
-import time
 from collections.abc import Sequence
 from typing import Any
 
@@ -20,7 +18,7 @@ from hitrate.stores.redis import scripts
 from hitrate.stores.redis.batches import Batch, Group, batches_for
 from hitrate.stores.redis.commands import WriteCommands
 from hitrate.stores.redis.links import Request
-from hitrate.stores.redis.operation import Operation
+from hitrate.stores.redis.servers import Operation
 from hitrate.stores.redis.wire import ScriptCall, any_error, is_error, refuse_error
 
 ROUNDS = 10
@@ -95,11 +93,10 @@ def _keep_tokens(op: Operation, wanted: Sequence[tuple[Batch, list[Group]]]) -> 
             arguments += (group.space.name, b"%d" % group.longest())
         calls.append(ScriptCall(batch.bucket, keys, arguments))
     results = yield from op.call(scripts.KEEP, calls)
-    now = time.monotonic()
     for (batch, groups), (everything, *kept) in zip(wanted, results, strict=True):
         for group, token, left in zip(groups, kept[::2], kept[1::2], strict=True):
             group.tokens = everything + token
-            group.space.known[batch.bucket] = group.tokens, now + left / 1000 if left >= 0 else math.inf
+            group.space.note(batch.bucket, group.tokens, left)
     op.register.entered([batch.bucket for batch, groups in wanted for _ in groups])
     yield from op.register.tidy(op)
 
