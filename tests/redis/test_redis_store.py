@@ -299,7 +299,9 @@ def test_tokens_live_no_longer_than_what_needs_them(new_cache: Any, client: Any)
 
 
 def test_a_read_can_tell_the_time_left_by_the_server(shared: Server, client: Any) -> None:
-    store = RedisStore(shared.unix_url, prefix="t:", time_left=True)
+    store = RedisStore(shared.unix_url, prefix="t:")
+    channel = store.listen(Deaf())  # who keeps copies is told when they expire on the server
+    assert channel is not None
     keys = [(b"n", b"%d" % number) for number in range(3)]
     now = time.time()
     writer = RedisStore(shared.unix_url, prefix="t:", clock=lambda: now + 3600)  # its clock goes an hour ahead
@@ -310,8 +312,17 @@ def test_a_read_can_tell_the_time_left_by_the_server(shared: Server, client: Any
         assert 8 < first[2] - now <= 10.5
         assert second == ("bytes", b"b", None, 0.0)
         assert third is None
+    channel.close()
     store.close()
     writer.close()
+
+
+class Deaf:
+    """A listener that keeps no copies."""
+
+    def changed(self, keys: Any) -> None: ...
+    def cleared(self, names: Any) -> None: ...
+    def cleared_under(self, prefix: bytes) -> None: ...
 
 
 async def _aget(store: RedisStore, keys: Any) -> Any:

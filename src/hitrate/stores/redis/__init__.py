@@ -4,11 +4,11 @@
 ``store.py``        ``RedisStore``: what a cache calls. Fast paths of a hit, a set and a read of one namespace.
 ``connections``     ``clients.py`` (what the program gave, and how to connect like it), ``links.py`` (one connection),
                     ``loop_links.py`` (that of an event loop), ``nodes.py`` (one server), ``servers.py`` and
-                    ``cluster.py`` (where a request goes), ``gathering.py`` (reads of one loop go together), ``wire.py``
-                    (the protocol)
+                    ``cluster.py`` (operations, and where their requests go), ``gathering.py`` (reads of one loop go
+                    together), ``wire.py`` (the protocol)
 ``names.py``        what is called how on the server
 ``format.py``       what lies under the name of an entry
-``scripts/``        what the server does in one step, in Lua
+``scripts.py``      what the server does in one step, in Lua
 ``reading.py``      one MGET a bucket
 ``batches.py``      changes, divided into what is written in one step; ``commands.py`` packs it, ``writing.py`` sends it
 ``leasing.py``      leases are taken and settled

@@ -66,12 +66,7 @@ class Group:
 
 
 class Batch(NamedTuple):
-    """What is written in one bucket at once.
-
-    Attributes:
-        bucket: the number of the bucket.
-        groups: by namespace.
-    """
+    """What is written at once in the bucket of a number, by namespace."""
 
     bucket: int
     groups: list[Group]
@@ -85,14 +80,7 @@ class Batch(NamedTuple):
 
 
 def batches_for(names: Names, changes: Changes, now: float, most: int = ENTRIES_AT_ONCE) -> Iterator[Batch]:
-    """Divide changes into batches: by bucket, and a bounded number of entries in each.
-
-    Args:
-        names: the names of the cache.
-        changes: what is to be written.
-        now: the time in seconds since the epoch, by the clock of the expiries.
-        most: entries in a batch.
-    """
+    """Divide changes into batches: by bucket, and so many entries in each at most; now is by the expiries' clock."""
     items: Sequence[tuple[EncodedKey, Entry | None]] = list(changes.items())
     for start in range(0, len(items), most):
         yield from _batches_for(names, items[start : start + most], now)

@@ -26,12 +26,7 @@ _READ_AT_ONCE = 1 << 16
 
 
 class TrackingSession(Session):
-    """A connection that tracks the names with a prefix.
-
-    Args:
-        connection: a connection of redis-py or valkey-py, connected, and used by nobody else.
-        names: of the cache.
-        channel: is told what changed.
+    """A connection of the driver that tracks the names of a cache, and tells a channel what changed.
 
     Raises:
         StoreError: the server does not track names for us.
@@ -103,14 +98,7 @@ class TrackingSession(Session):
 
 
 class Tracking(PushChannel):
-    """Tells what changes on one server.
-
-    Args:
-        name: what messages call the server.
-        connect: opens a connection of redis-py or valkey-py.
-        names: of the cache.
-        listener: is told what changed.
-    """
+    """Tells a listener what changes on the server of this name."""
 
     def __init__(self, name: str, connect: Callable[[], Any], names: Names, listener: Listener) -> None:
         self._connect = connect

@@ -36,6 +36,8 @@ _MAY_HAVE_AN_AT = {"username", "password", "client_name"}
 _SERVERS = {"Redis", "StrictRedis", "Valkey", "StrictValkey"}
 _CLUSTERS = {"RedisCluster", "ValkeyCluster"}
 
+Errors = tuple[type[Exception], ...]
+
 Connect = Callable[[], Any]
 """Opens a connection of the driver."""
 
@@ -54,32 +56,26 @@ class Target:
     """
 
     name: str
-    errors: tuple[type[Exception], ...]
+    errors: Errors
     connect: Connect | None = None
     connect_to: Callable[[str, int], Any] | None = None
     seeds: list[tuple[str, int]] = field(default_factory=list)
     remap: Callable[[tuple[str, int]], tuple[str, int]] | None = None
 
 
-def target_of(client: Any, *, timeout: float, connect_timeout: float) -> Target:
-    """Return where a client's server is.
+def target_of(client: Any, connect_timeout: float) -> Target:
+    """Return where the server of a client, or of a URL, is; as ``RedisCache``, which says what is raised.
 
     Args:
         client: a URL, or a client of redis-py or valkey-py, sync or async: of a server, a cluster, or a Sentinel's.
-        timeout: seconds that a connection may be silent.
         connect_timeout: seconds to connect in, and for each reply while connecting.
-
-    Raises:
-        TypeError: it is none of these.
-        ValueError: the URL is none.
-        ModuleNotFoundError: the extra ``redis`` is not installed.
     """
     if isinstance(client, str):
         client = _from_url(client)
     driver = _driver_of(client)
     overrides = {"socket_timeout": connect_timeout, "socket_connect_timeout": connect_timeout, "protocol": 2}
     kinds = {kind.__name__ for kind in type(client).__mro__ if kind.__module__.split(".")[0] == driver.__name__}
-    errors = (_base_error(driver), OSError)
+    errors = (getattr(driver, "RedisError", None) or driver.ValkeyError, OSError)
     if kinds & _CLUSTERS:
         return _cluster_of(client, driver, errors, overrides)
     if kinds & _SERVERS:
@@ -137,19 +133,13 @@ def _driver_of(client: Any) -> ModuleType:
     raise _not_a_client(client)
 
 
-def _base_error(driver: ModuleType) -> type[Exception]:
-    error: type[Exception] = getattr(driver, "RedisError", None) or driver.ValkeyError
-    return error
-
-
-def _settings(kind: Any, given: dict[str, Any], overrides: dict[str, Any]) -> dict[str, Any]:
-    """Return the settings of a client that a connection of this kind takes, with those that we decide."""
-    settings = {
+def _settings(given: dict[str, Any], overrides: dict[str, Any]) -> dict[str, Any]:
+    """Return the settings of a client that are for its connections, with those that we decide."""
+    return {
         name: value
         for name, value in given.items()
         if name not in _OWN_SETTINGS and not name.startswith(_OWN_BEGINNINGS) and not inspect.iscoroutinefunction(value)
-    }
-    return {**settings, **overrides}
+    } | overrides
 
 
 def _sync_kind(driver: ModuleType, kind: Any) -> Any:
@@ -163,8 +153,8 @@ def _sync_kind(driver: ModuleType, kind: Any) -> Any:
     return kind
 
 
-def _opener(kind: Any, settings: dict[str, Any], errors: tuple[type[Exception], ...]) -> Connect:
-    expected: tuple[type[Exception], ...] = (*errors, ValueError, TypeError)
+def _opener(kind: Any, settings: dict[str, Any], errors: Errors, pool: Any = None) -> Connect:
+    expected: Errors = (*errors, ValueError, TypeError)
 
     def connect() -> Any:
         try:
@@ -173,25 +163,24 @@ def _opener(kind: Any, settings: dict[str, Any], errors: tuple[type[Exception], 
         except expected as error:
             reason = reason_of(error)
         else:
+            if pool is not None:
+                connection.hitrate_pool = pool  # which is to live as long: its connections refer to it weakly
             return connection
         raise CannotConnect(reason)  # here, where the driver's error is not its context
 
     return connect
 
 
-def _server_of(
-    client: Any, driver: ModuleType, errors: tuple[type[Exception], ...], overrides: dict[str, Any]
-) -> Target:
+def _server_of(client: Any, driver: ModuleType, errors: Errors, overrides: dict[str, Any]) -> Target:
     pool = client.connection_pool
     if hasattr(pool, "sentinel_manager"):
         pool = _sentinel_pool(pool, driver, overrides)
         # The pool asks the sentinels for the primary each time a connection is opened.
-        settings = _settings(pool.connection_class, pool.connection_kwargs, overrides)
-        connect = _opener(pool.connection_class, settings, errors)
+        settings = _settings(pool.connection_kwargs, overrides)
         name = f"the Redis server {pool.service_name!r}{_database(settings)}"
-        return Target(name, errors, connect=_holding(pool, connect))
+        return Target(name, errors, connect=_opener(pool.connection_class, settings, errors, pool))
     kind = _sync_kind(driver, pool.connection_class)
-    settings = _settings(kind, pool.connection_kwargs, overrides)
+    settings = _settings(pool.connection_kwargs, overrides)
     address = settings.get("path") or f"{settings.get('host', 'localhost')}:{settings.get('port', 6379)}"
     name = f"the Redis server at {address}{_database(settings)}"
     return Target(name, errors, connect=_opener(kind, settings, errors))
@@ -203,17 +192,6 @@ def _database(settings: dict[str, Any]) -> str:
     return f", database {number}" if number else ""
 
 
-def _holding(pool: Any, connect: Connect) -> Connect:
-    """Keep a pool alive for its connections, which refer to it weakly."""
-
-    def connect_of_pool() -> Any:
-        connection = connect()
-        connection.hitrate_pool = pool
-        return connection
-
-    return connect_of_pool
-
-
 def _sentinel_pool(pool: Any, driver: ModuleType, overrides: dict[str, Any]) -> Any:
     """Return a sync pool of our own with the settings of a Sentinel's."""
     module = import_module(f"{driver.__name__}.sentinel")
@@ -222,34 +200,27 @@ def _sentinel_pool(pool: Any, driver: ModuleType, overrides: dict[str, Any]) -> 
     kind: Any = getattr(driver, "Redis", None) or driver.Valkey
     for sentinel in manager.sentinels:
         given = sentinel.connection_pool
-        made = kind(
-            connection_pool=module.ConnectionPool(
-                connection_class=_sync_kind(driver, given.connection_class),
-                **_settings(None, given.connection_kwargs, overrides),
-            )
-        )
-        asked.sentinels.append(made)
+        settings = _settings(given.connection_kwargs, overrides)
+        own = module.ConnectionPool(connection_class=_sync_kind(driver, given.connection_class), **settings)
+        asked.sentinels.append(kind(connection_pool=own))
     tls = any(base.__name__ == "SSLConnection" for base in pool.connection_class.__mro__)
-    settings = _settings(None, pool.connection_kwargs, overrides)
+    settings = _settings(pool.connection_kwargs, overrides)
     settings.pop("connection_pool", None)
     return module.SentinelConnectionPool(
         pool.service_name, asked, is_master=pool.is_master, check_connection=pool.check_connection, ssl=tls, **settings
     )
 
 
-def _cluster_of(
-    client: Any, driver: ModuleType, errors: tuple[type[Exception], ...], overrides: dict[str, Any]
-) -> Target:
+def _cluster_of(client: Any, driver: ModuleType, errors: Errors, overrides: dict[str, Any]) -> Target:
     manager = client.nodes_manager
     nodes = [*manager.startup_nodes.values(), *manager.nodes_cache.values()]
-    attribute = f"{driver.__name__}_connection"
-    connected = [found for node in nodes if (found := getattr(node, attribute, None)) is not None]
-    if connected:
-        pool = connected[0].connection_pool
+    clients = [getattr(node, f"{driver.__name__}_connection", None) for node in nodes]
+    pool = next((each.connection_pool for each in clients if each is not None), None)
+    if pool is not None:
         kind, given = pool.connection_class, pool.connection_kwargs
     else:  # async: its nodes have the settings themselves
         kind, given = _sync_kind(driver, nodes[0].connection_class), nodes[0].connection_kwargs
-    settings = _settings(kind, given, overrides)
+    settings = _settings(given, overrides)
     for not_needed in ("host", "port", "redis_connect_func", "response_callbacks", "db", "server_type"):
         settings.pop(not_needed, None)
     seeds = list(dict.fromkeys((node.host, int(node.port)) for node in nodes))

@@ -6,14 +6,15 @@ import time
 from collections.abc import Sequence
 from typing import Any
 
-from hitrate.breaker import BreakerState
 from hitrate.errors import StoreError
+from hitrate.plans import Plan
 from hitrate.stores.redis.clients import Target
+from hitrate.stores.redis.links import Request
 from hitrate.stores.redis.loop_links import Answer
 from hitrate.stores.redis.names import Bucket
-from hitrate.stores.redis.nodes import Node, Send
-from hitrate.stores.redis.servers import Servers, Steps, any_error, divided, joined
-from hitrate.stores.redis.wire import Request, command, refuse_error
+from hitrate.stores.redis.nodes import Node
+from hitrate.stores.redis.servers import Operation, Servers, divided, joined
+from hitrate.stores.redis.wire import any_error, command, refuse_error
 
 _ROUNDS = 5
 _SECONDS_BETWEEN_MAPS = 0.25
@@ -22,20 +23,14 @@ _ASKING = command(b"ASKING")
 
 
 class Cluster(Servers):
-    """The nodes of a cluster.
-
-    Args:
-        target: where some of them are.
-        buckets: what is to be found.
-        timeout: seconds that a call may take.
-    """
+    """The nodes of a cluster, of which the target names some."""
 
     def __init__(self, target: Target, buckets: Sequence[Bucket], timeout: float) -> None:
         self._target = target
         self._buckets = buckets
         self._timeout = timeout
         self._known: dict[tuple[str, int], Node] = {}
-        self._homes: list[Node] = []  # the node of each bucket; empty until the map was read
+        self.homes: list[Node] = []
         self._suspects: set[Node] = set()
         self._next_map = 0.0
         self._stale = True
@@ -44,35 +39,25 @@ class Cluster(Servers):
     def nodes(self) -> list[Node]:
         return list(self._known.values())
 
-    @property
-    def state(self) -> BreakerState:
-        states = {node.breaker.state for node in self._homes or self.nodes}
-        worst: BreakerState = "closed"
-        if "open" in states:
-            worst = "open"
-        elif "half-open" in states:
-            worst = "half-open"
-        return worst
-
-    def route(self, requests: Sequence[Request]) -> Steps[list[Answer]]:
+    def route(self, op: Operation, requests: Sequence[Request]) -> Plan[list[Answer]]:
         answers: list[Answer] = [StoreError("not tried")] * len(requests)
-        yield from self._read_map_if_stale()
-        left: dict[int, Node] = {place: self._homes[request.bucket] for place, request in enumerate(requests)}
+        yield from self._read_map_if_stale(op)
+        left: dict[int, Node] = {place: self.homes[request.bucket] for place, request in enumerate(requests)}
         asking: set[int] = set()
         for _ in range(_ROUNDS):
             by_node: dict[Node, list[int]] = {}
             for place, node in left.items():
                 by_node.setdefault(node, []).append(place)
-            taken = yield [
-                joined(node, [each for place in places for each in _with_asking(requests[place], place in asking)])
+            sent = {
+                node: [each for place in places for each in _with_asking(requests[place], place in asking)]
                 for node, places in by_node.items()
-            ]
+            }
+            taken = yield op, "exchange", [(node, joined(its)) for node, its in sent.items()]
             for (node, places), answer in zip(by_node.items(), taken, strict=True):
                 if isinstance(answer, StoreError):
                     self._suspects.add(node)
                     self._stale = True  # another node may take its place
-                sent = [each for place in places for each in _with_asking(requests[place], place in asking)]
-                own = iter(divided(answer, sent))
+                own = iter(divided(answer, sent[node]))
                 for place in places:
                     if place in asking:
                         next(own)
@@ -81,14 +66,14 @@ class Cluster(Servers):
             if not left:
                 break
             if self._stale:
-                yield from self._read_map_if_stale()
+                yield from self._read_map_if_stale(op)
                 for place in left.keys() - asking:
-                    left[place] = self._homes[requests[place].bucket]
+                    left[place] = self.homes[requests[place].bucket]
         return answers
 
-    def locate(self) -> Steps[list[Node]]:
-        yield from self._read_map_if_stale()
-        return list(dict.fromkeys(self._homes))
+    def locate(self, op: Operation) -> Plan[list[Node]]:
+        yield from self._read_map_if_stale(op)
+        return list(dict.fromkeys(self.homes))
 
     def _moved(
         self, requests: Sequence[Request], answers: Sequence[Answer], places: list[int]
@@ -101,14 +86,14 @@ class Cluster(Servers):
             if moved is None:
                 continue
             words = str(moved).split(" ")
-            left[place] = self._homes[requests[place].bucket]
+            left[place] = self.homes[requests[place].bucket]
             if words[0] in ("MOVED", "ASK") and len(words) == 3:
                 host, _, port = words[2].rpartition(":")
                 left[place] = self._node(host or self._address_of(left[place])[0], int(port))
                 if words[0] == "ASK":
                     asking.add(place)
                     continue
-                self._homes[requests[place].bucket] = left[place]
+                self.homes[requests[place].bucket] = left[place]
             else:
                 self._stale = True
         return left, asking
@@ -131,15 +116,15 @@ class Cluster(Servers):
     def _address_of(self, node: Node) -> tuple[str, int]:
         return next(address for address, known in self._known.items() if known is node)
 
-    def _read_map_if_stale(self) -> Steps[None]:
+    def _read_map_if_stale(self, op: Operation) -> Plan[None]:
         """Ask one node after the other where the slots are, until one tells."""
-        if not self._stale or (self._homes and time.monotonic() < self._next_map):
+        if not self._stale or (self.homes and time.monotonic() < self._next_map):
             return
         self._next_map = time.monotonic() + _SECONDS_BETWEEN_MAPS
         reason = f"{self._target.name} has no node that answers"
-        candidates = dict.fromkeys([*self._homes, *(self._node(*seed) for seed in self._target.seeds), *self.nodes])
+        candidates = dict.fromkeys([*self.homes, *(self._node(*seed) for seed in self._target.seeds), *self.nodes])
         for node in sorted(candidates, key=lambda node: (not node.breaker.closed, node in self._suspects)):
-            (answer,) = yield [Send(node, command(b"CLUSTER", b"SLOTS"), 1, 1)]
+            (answer,) = yield op, "exchange", [(node, Request(command(b"CLUSTER", b"SLOTS")))]
             if isinstance(answer, StoreError):
                 reason = str(answer)
                 continue
@@ -149,11 +134,11 @@ class Cluster(Servers):
             except (StoreError, ValueError, TypeError, IndexError, AttributeError) as error:
                 reason = f"{node.name} does not tell where the slots are: {error}"
                 continue
-            self._homes = homes
+            self.homes = homes
             self._stale = False
             self._suspects.clear()
             return
-        if not self._homes:
+        if not self.homes:
             raise StoreError(reason)
 
     def _homes_in(self, slots: Any, asked: Node) -> list[Node]:
@@ -171,4 +156,4 @@ class Cluster(Servers):
 
 def _with_asking(request: Request, asking: bool) -> list[Request]:
     """Return a request, and before it what makes a node answer that the slot is only lent to."""
-    return [Request(request.bucket, _ASKING), request] if asking else [request]
+    return [Request(_ASKING), request] if asking else [request]

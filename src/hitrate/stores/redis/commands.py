@@ -15,11 +15,11 @@ from hitrate.stores.redis.expiry import milliseconds_until
 from hitrate.stores.redis.format import pack
 from hitrate.stores.redis.names import Bucket, ServerNamespace, asking_for
 from hitrate.stores.redis.scripts import REMOVE
-from hitrate.stores.redis.wire import packed, script_call
+from hitrate.stores.redis.wire import command, script_call
 
 _PARTS_AT_ONCE = 6 * 24
-_MULTI = packed([b"MULTI"])
-_EXEC = packed([b"EXEC"])
+_MULTI = command(b"MULTI")
+_EXEC = command(b"EXEC")
 
 
 class WriteCommands:
@@ -98,7 +98,7 @@ class WriteCommands:
     def _removals(self) -> Iterator[bytes]:
         groups = self._batch.groups
         if self._drops:
-            yield packed([b"UNLINK", *(name for group in groups for name in group.dropped)])
+            yield command(b"UNLINK", *(name for group in groups for name in group.dropped))
         if self._removes:
             keys, counts = [self._bucket.everything], [self._clock]
             for group in groups:
@@ -119,16 +119,7 @@ class WriteCommands:
 def write_one(
     bucket: Bucket, space: ServerNamespace, key: bytes, entry: Entry, known: tuple[bytes, float], now: float
 ) -> bytes | None:
-    """Return the commands that write one entry in the only bucket; None if it takes more than that.
-
-    Args:
-        bucket: the bucket.
-        space: the namespace.
-        key: the encoded key.
-        entry: the entry.
-        known: the tokens that this process last saw, and until when they live.
-        now: the time in seconds since the epoch, by the clock of the expiry.
-    """
+    """Return the commands that write one entry in the only bucket under the tokens known; None if it takes more."""
     tokens, until = known
     ttl = 0 if entry[2] is None else milliseconds_until(entry[2], now)
     if ttl < 0 or (until != math.inf and (ttl == 0 or time.monotonic() + ttl / 1000 >= until)):

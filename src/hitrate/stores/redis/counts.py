@@ -8,55 +8,45 @@ from __future__ import annotations
 from typing import Any
 
 from hitrate.keys import decode_text, encode_text
+from hitrate.plans import Plan
 from hitrate.stores.base import Amounts
 from hitrate.stores.lifetime import names_new, within_bounds
-from hitrate.stores.redis.names import Names
-from hitrate.stores.redis.servers import Servers, Steps
-from hitrate.stores.redis.wire import Request, command, refuse_error
+from hitrate.stores.redis.links import Request
+from hitrate.stores.redis.servers import Operation
+from hitrate.stores.redis.wire import command, refuse_error
 
 _BUCKET = 0
 _LENGTH_BYTES = 4
 
 
 class LifetimeCounts:
-    """The counters of a cache.
+    """The counters of a cache."""
 
-    Args:
-        servers: where they are.
-        names: the names of the cache.
-    """
-
-    def __init__(self, servers: Servers, names: Names) -> None:
-        self._servers = servers
-        self._name = names.buckets[_BUCKET].counts
+    def __init__(self) -> None:
         self._known: frozenset[bytes] = frozenset()
 
-    def add(self, amounts: Amounts) -> Steps[None]:
+    def add(self, op: Operation, amounts: Amounts) -> Plan[None]:
         """Add to them, all in one transaction of the server."""
         if names_new(amounts, self._known):
-            self._known = frozenset(name for name, _ in (yield from self.read()))
-        kept = within_bounds(amounts, self._known)
+            self._known = frozenset(name for name, _ in (yield from self.read(op)))
+        name, kept = op.names.buckets[_BUCKET].counts, within_bounds(amounts, self._known)
         commands = [
-            command(b"HINCRBYFLOAT", self._name, _field(*counter), repr(float(amount)).encode())
+            command(b"HINCRBYFLOAT", name, _field(*counter), repr(float(amount)).encode())
             for counter, amount in kept.items()
         ]
         packed = b"".join([command(b"MULTI"), *commands, command(b"EXEC")])
-        request = Request(_BUCKET, packed, len(commands) + 2, len(commands))
-        (replies,) = yield from self._servers.replies([request])
+        request = Request(packed, len(commands) + 2, len(commands), _BUCKET)
+        (replies,) = yield from op.replies([request])
         done: Any = replies[-1]
         for reply in (*replies, *(done if isinstance(done, list) else ())):
             refuse_error(reply)
         self._known |= {name for name, _ in kept}
 
-    def read(self) -> Steps[dict[tuple[bytes, str], float]]:
+    def read(self, op: Operation) -> Plan[dict[tuple[bytes, str], float]]:
         """Return them."""
-        (replies,) = yield from self._servers.replies([Request(_BUCKET, command(b"HGETALL", self._name))])
-        (fields,) = replies
-        refuse_error(fields)
-        # A server that speaks RESP3 answers with a map.
-        pairs: Any = fields.items() if isinstance(fields, dict) else zip(fields[::2], fields[1::2], strict=True)
+        fields = yield from op.reply(command(b"HGETALL", op.names.buckets[_BUCKET].counts), _BUCKET)
         found = {}
-        for field, amount in pairs:
+        for field, amount in zip(fields[::2], fields[1::2], strict=True):
             try:
                 found[_counter(field)] = float(amount)
             except ValueError:  # written by hand

@@ -7,10 +7,10 @@ from collections.abc import Callable, Sequence
 
 from hitrate.clock import is_replaced, wall_clock
 from hitrate.keys import EncodedKey
+from hitrate.plans import Plan
 from hitrate.stores.base import Found
 from hitrate.stores.redis import scripts
-from hitrate.stores.redis.names import Names
-from hitrate.stores.redis.servers import Servers, Steps
+from hitrate.stores.redis.servers import Operation
 from hitrate.stores.redis.wire import ScriptCall
 
 _LONGEST = 10**15
@@ -18,12 +18,7 @@ _LONGEST = 10**15
 
 
 class Clock:
-    """The clock that the expiries of a cache are made from.
-
-    Args:
-        given: the cache's own clock; None if it goes by the server's, as long as nothing is put in the place of
-            ``time.time``.
-    """
+    """The clock that the expiries of a cache are made from: given, or the machine's. A test may replace that."""
 
     def __init__(self, given: Callable[[], float] | None) -> None:
         self._given = given
@@ -59,11 +54,11 @@ def expired_in(found: Sequence[Found], now: float) -> list[int]:
     ]
 
 
-def remove_expired(servers: Servers, names: Names, keys: Sequence[EncodedKey], clock: Clock) -> Steps[int]:
+def remove_expired(op: Operation, keys: Sequence[EncodedKey]) -> Plan[int]:
     """Remove what a read found to have expired by our own clock; return how many entries were removed."""
     by_bucket: dict[int, list[bytes]] = {}
     for key in keys:
-        number, name = names.entry(key)
+        number, name = op.names.entry(key)
         by_bucket.setdefault(number, []).append(name)
-    calls = [ScriptCall(number, entries, [clock.argument()]) for number, entries in by_bucket.items()]
-    return sum((yield from servers.call(scripts.EXPIRE, calls)))
+    calls = [ScriptCall(number, entries, [op.clock.argument()]) for number, entries in by_bucket.items()]
+    return sum((yield from op.call(scripts.EXPIRE, calls)))

@@ -11,7 +11,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable
 from struct import Struct, error
-from typing import Final
+from typing import Final, NamedTuple
 
 from xxhash import xxh3_64_intdigest
 
@@ -115,45 +115,37 @@ def _name_before(key: bytes, named: bytes, code: int) -> str | None:
     return named[2:place].decode("latin-1") if named[place:] == key else None
 
 
-def tokens_in(header: bytes) -> bytes:
-    """Return the tokens in the beginning of a value that is ours."""
-    return header[_CHECKED : _CHECKED + 16]
+class Header(NamedTuple):
+    """What stands in a value between its checksum and its key.
 
-
-def namespace_in(header: bytes) -> bytes | None:
-    """Return the digest of the namespace in the beginning of a value; None if that is not ours."""
-    if len(header) < HEADER_LENGTH or header[_CHECKED + 16] & 0xF0 != _VERSION:
-        return None
-    return header[HEADER_LENGTH - 16 : HEADER_LENGTH]
-
-
-def seconds_in(header: bytes) -> float:
-    """Return the seconds that the value took in the beginning of a value that is ours."""
-    seconds: float = _HEAD.unpack_from(header, _CHECKED)[3]
-    return seconds if 0.0 < seconds < 1e9 else 0.0
-
-
-def key_place_in(header: bytes) -> tuple[int, int]:
-    """Return where the key begins and ends in a value that is ours, with the name of an encoding if one is before it.
-
-    Args:
-        header: the beginning of the value.
+    Attributes:
+        tokens: those it was written under.
+        code: the version, with the encoding.
+        expiry: seconds since the epoch by its writer's clock, inf for never.
+        seconds: that it took to make.
+        key_length: of the key, with the name of an encoding if one is before it.
+        namespace: the digest of its namespace.
     """
-    length: int = _HEAD.unpack_from(header, _CHECKED)[4]
-    return HEADER_LENGTH, HEADER_LENGTH + length
+
+    tokens: bytes
+    code: int
+    expiry: float
+    seconds: float
+    key_length: int
+    namespace: bytes
 
 
-def key_in(value: bytes) -> bytes | None:
-    """Return the encoded key in a value, or the beginning of one; None if it does not have it whole."""
-    if namespace_in(value) is None:
+def header_of(value: object) -> Header | None:
+    """Return the header of a value, or of the beginning of one; None if it is not ours."""
+    if not isinstance(value, bytes) or len(value) < HEADER_LENGTH:
         return None
-    start, end = key_place_in(value)
-    if value[_CHECKED + 16] == _VERSION | _OTHER:
+    header = Header(*_HEAD.unpack_from(value, _CHECKED))
+    return header if header.code & 0xF0 == _VERSION else None
+
+
+def key_in(value: bytes, header: Header) -> bytes | None:
+    """Return the encoded key in a value, or the beginning of one; None if it does not have it whole."""
+    start, end = HEADER_LENGTH, HEADER_LENGTH + header.key_length
+    if header.code == _VERSION | _OTHER:
         start += 2 + int.from_bytes(value[start : start + 2], "big")
     return value[start:end] if start <= end <= len(value) else None
-
-
-def expiry_in(header: bytes) -> float:
-    """Return the expiry in the beginning of a value that is ours."""
-    expiry: float = _HEAD.unpack_from(header, _CHECKED)[2]
-    return expiry

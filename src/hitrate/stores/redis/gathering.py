@@ -8,9 +8,9 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from collections.abc import Callable, Coroutine, Sequence
+from collections.abc import Sequence
 from functools import partial
-from typing import Any, Protocol
+from typing import TYPE_CHECKING
 
 from hitrate.keys import EncodedKey
 from hitrate.stores.base import Found
@@ -18,39 +18,21 @@ from hitrate.stores.gathering import own_copy
 from hitrate.stores.per_loop import close_tasks
 from hitrate.stores.redis.loop_links import Answer
 
+if TYPE_CHECKING:
+    from hitrate.stores.redis.store import RedisStore
+
 _ENOUGH = 50
 _WOKEN_AT_ONCE = 32
 
 _Calls = list[tuple[Sequence[EncodedKey], asyncio.Future[Sequence[Found]]]]
 
 
-class Server(Protocol):
-    """Where keys are read: in one command, or in whatever it takes."""
-
-    def ask(self, keys: Sequence[EncodedKey], answer: Callable[[Answer], None]) -> bool:
-        """Ask for keys by one command and have a function told the answer; return False if it takes more than that."""
-        ...
-
-    def found(self, keys: Sequence[EncodedKey], answer: Answer) -> Sequence[Found] | None:
-        """Return what an answer holds, None if it takes more than that."""
-        ...
-
-    def read(self, keys: Sequence[EncodedKey]) -> Coroutine[Any, Any, Sequence[Found]]:
-        """Read keys, whatever it takes."""
-        ...
-
-
 class Gathering:
-    """Gathers the reads of one event loop.
+    """Gathers the reads of one event loop for a store, which reads keys by one command if it can, or by a plan."""
 
-    Args:
-        loop: the event loop.
-        server: where keys are read.
-    """
-
-    def __init__(self, loop: asyncio.AbstractEventLoop, server: Server) -> None:
+    def __init__(self, loop: asyncio.AbstractEventLoop, store: RedisStore) -> None:
         self._loop = loop
-        self._server = server
+        self._store = store
         self._calls: _Calls = []
         self._keys = 0
         self._tasks: set[asyncio.Task[None]] = set()
@@ -77,12 +59,12 @@ class Gathering:
         if not calls:
             return
         keys = calls[0][0] if len(calls) == 1 else [key for keys, _ in calls for key in keys]
-        if not self._server.ask(keys, partial(self._answered, calls, keys)):
+        if not self._store.ask(keys, partial(self._answered, calls, keys)):
             self._begin_task(calls, keys)
 
     def _answered(self, calls: _Calls, keys: Sequence[EncodedKey], answer: Answer) -> None:
         try:
-            found = self._server.found(keys, answer)
+            found = self._store.found(keys, answer)
         except Exception as error:
             self._fail(calls, error)
             return
@@ -92,14 +74,14 @@ class Gathering:
             self._answer(calls, found)
 
     def _begin_task(self, calls: _Calls, keys: Sequence[EncodedKey]) -> None:
-        # A reader that is cancelled takes no other with it: the task is nobody's.
+        # Its own task: cancelling one reader must not cancel the others' read.
         task = self._loop.create_task(self._whatever_it_takes(calls, keys))
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
 
     async def _whatever_it_takes(self, calls: _Calls, keys: Sequence[EncodedKey]) -> None:
         try:
-            found = await self._server.read(keys)
+            found = await self._store.read(keys)
         except Exception as error:
             self._fail(calls, error)
         else:

@@ -10,18 +10,18 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Callable, Sequence
-from typing import Any
 
 from hitrate.errors import ClosedError, StoreError
 from hitrate.exclusive import Signal
 from hitrate.failsafe import log
+from hitrate.plans import Plan, carry_out
 from hitrate.stores.background import Background
 from hitrate.stores.redis import scripts
-from hitrate.stores.redis.names import Names
+from hitrate.stores.redis.links import Request
 from hitrate.stores.redis.nodes import Node
-from hitrate.stores.redis.servers import Servers, Steps
+from hitrate.stores.redis.servers import Operation
 from hitrate.stores.redis.surveying import look
-from hitrate.stores.redis.wire import Request, ScriptCall, command, refuse_error
+from hitrate.stores.redis.wire import ScriptCall, command, refuse_error
 
 _DELAY = 0.2  # clears often come several at a time
 _REST = 4.0  # times as long as the step before
@@ -29,18 +29,10 @@ _LEASE_SECONDS = 30
 
 
 class Sweeper:
-    """Sweeps on a thread that ends when there is nothing left to sweep.
+    """Sweeps on a thread that ends when there is nothing left to sweep."""
 
-    Args:
-        run: takes steps in this thread.
-        servers: where the entries are.
-        names: which are this cache's.
-    """
-
-    def __init__(self, run: Callable[[Steps[Any]], Any], servers: Servers, names: Names) -> None:
-        self._run = run
-        self._servers = servers
-        self._names = names
+    def __init__(self, operation: Callable[[], Operation]) -> None:
+        self._operation = operation
         self._background = Background("hitrate-sweeper", self._sweep)
         self._stopped = Signal()
         self._not_before = 0.0
@@ -60,82 +52,81 @@ class Sweeper:
 
     def after_fork_in_child(self) -> None:
         """Start anew: the thread stayed with the parent."""
-        stopped = self._stopped.is_set()
         self._background.after_fork_in_child()
-        self._stopped = Signal()
-        if stopped:
+        stopped, self._stopped = self._stopped, Signal()
+        if stopped.is_set():
             self._stopped.set()
 
     def _sweep(self) -> None:
+        op = self._operation()
         try:
             self._stopped.wait(_DELAY)
             while not self._stopped.is_set():
                 # What is cleared while this thread ends asks for another.
-                marks = self._run(self._marks())
+                marks = carry_out(_marks(op))
                 if not any(marks):
                     return
-                if not self._run(self._take_lease()):
+                if not carry_out(_take_lease(op)):
                     self._not_before = time.monotonic() + _LEASE_SECONDS
                     return
-                if self._sweep_all():
-                    self._run(self._unmark(marks))
-                self._run(self._ask(command(b"UNLINK", self._names.buckets[0].sweeper)))
+                if self._sweep_all(op):
+                    carry_out(_unmark(op, marks))
+                carry_out(op.reply(command(b"UNLINK", op.names.buckets[0].sweeper)))
         except (StoreError, ClosedError) as error:
             log.debug("what was cleared is removed later: %s", error)
             self._not_before = time.monotonic() + _LEASE_SECONDS
 
-    def _sweep_all(self) -> bool:
+    def _sweep_all(self, op: Operation) -> bool:
         """Look through all servers; tell whether that came to its end."""
-        for node in self._run(self._servers.locate()):
+        for node in carry_out(op.servers.locate(op)):
             cursor = b"0"
             while True:
                 begun = time.monotonic()
-                cursor = self._run(self._step(node, cursor))
+                cursor = carry_out(_step(op, node, cursor))
                 if cursor == b"0":
                     break
                 if self._stopped.wait((time.monotonic() - begun) * _REST):
                     return False
         return True
 
-    def _step(self, node: Node, cursor: bytes) -> Steps[bytes]:
-        cursor, _, seen = yield from look(node, cursor, self._names)
-        calls: dict[int, ScriptCall] = {}
-        for each in seen:
-            if not each.is_current:
-                bucket = self._names.buckets[each.bucket]
-                call = calls.setdefault(each.bucket, ScriptCall(each.bucket, [bucket.everything], []))
-                call.keys.extend((each.token, each.name))
-        if calls:
-            yield from self._servers.call(scripts.SWEEP, list(calls.values()))
-        yield from self._ask(command(b"PEXPIRE", self._names.buckets[0].sweeper, b"%d" % (_LEASE_SECONDS * 1000)))
-        return cursor
 
-    def _marks(self) -> Steps[list[bytes | None]]:
-        requests = [
-            Request(number, command(b"GET", bucket.sweeping)) for number, bucket in enumerate(self._names.buckets)
-        ]
-        marks = []
-        for (mark,) in (yield from self._servers.replies(requests)):
-            refuse_error(mark)
-            marks.append(mark)
-        return marks
+def _step(op: Operation, node: Node, cursor: bytes) -> Plan[bytes]:
+    cursor, _, seen = yield from look(op, node, cursor)
+    calls: dict[int, ScriptCall] = {}
+    for each in seen:
+        if not each.is_current:
+            bucket = op.names.buckets[each.bucket]
+            call = calls.setdefault(each.bucket, ScriptCall(each.bucket, [bucket.everything], []))
+            call.keys.extend((each.token, each.name))
+    if calls:
+        yield from op.call(scripts.SWEEP, list(calls.values()))
+    yield from op.reply(command(b"PEXPIRE", op.names.buckets[0].sweeper, b"%d" % (_LEASE_SECONDS * 1000)))
+    return cursor
 
-    def _unmark(self, marks: Sequence[bytes | None]) -> Steps[None]:
-        """Take the marks away, but for those that were renewed by a clear while the sweep went on."""
-        calls = [
-            ScriptCall(number, [self._names.buckets[number].sweeping], [mark])
-            for number, mark in enumerate(marks)
-            if mark is not None
-        ]
-        yield from self._servers.call(scripts.UNMARK, calls)
 
-    def _take_lease(self) -> Steps[bool]:
-        lease = self._names.buckets[0].sweeper
-        life = b"%d" % (_LEASE_SECONDS * 1000)
-        reply = yield from self._ask(command(b"SET", lease, os.urandom(8).hex().encode(), b"NX", b"PX", life))
-        return reply is not None
+def _marks(op: Operation) -> Plan[list[bytes | None]]:
+    requests = [
+        Request(command(b"GET", bucket.sweeping), bucket=number) for number, bucket in enumerate(op.names.buckets)
+    ]
+    marks = []
+    for (mark,) in (yield from op.replies(requests)):
+        refuse_error(mark)
+        marks.append(mark)
+    return marks
 
-    def _ask(self, asked: bytes) -> Steps[Any]:
-        ((reply,),) = yield from self._servers.replies([Request(0, asked)])
-        refuse_error(reply)
-        return reply
+
+def _unmark(op: Operation, marks: Sequence[bytes | None]) -> Plan[None]:
+    """Take the marks away, but for those that were renewed by a clear while the sweep went on."""
+    calls = [
+        ScriptCall(number, [op.names.buckets[number].sweeping], [mark])
+        for number, mark in enumerate(marks)
+        if mark is not None
+    ]
+    yield from op.call(scripts.UNMARK, calls)
+
+
+def _take_lease(op: Operation) -> Plan[bool]:
+    life = b"%d" % (_LEASE_SECONDS * 1000)
+    mine = os.urandom(8).hex().encode()
+    reply = yield from op.reply(command(b"SET", op.names.buckets[0].sweeper, mine, b"NX", b"PX", life))
+    return reply is not None

@@ -8,22 +8,21 @@ from __future__ import annotations
 
 import math
 import os
-import time
 from collections.abc import Sequence
+from functools import partial
 from typing import Any
 
 from hitrate.errors import StoreError
 from hitrate.keys import EncodedKey
+from hitrate.plans import Plan
 from hitrate.stores.base import Changes
 from hitrate.stores.redis import scripts
 from hitrate.stores.redis.batches import Batch, batches_for
-from hitrate.stores.redis.expiry import Clock
 from hitrate.stores.redis.format import pack
-from hitrate.stores.redis.names import Bucket, Names
+from hitrate.stores.redis.names import Names
 from hitrate.stores.redis.reading import BucketKeys, parts_of
-from hitrate.stores.redis.register import Register
-from hitrate.stores.redis.servers import Servers, Steps
-from hitrate.stores.redis.wire import ScriptCall
+from hitrate.stores.redis.servers import Operation
+from hitrate.stores.redis.wire import ScriptCall, script_call
 from hitrate.stores.redis.writing import ROUNDS
 
 _LEASES_AT_ONCE = 5_000
@@ -32,115 +31,88 @@ _LEASES_AT_ONCE = 5_000
 _LONGEST = 10**15
 
 
-class Leaser:
-    """Takes leases and settles them.
-
-    Args:
-        servers: where they are.
-        names: the names of the cache.
-        register: of the namespaces.
-        clock: what expiries are made from.
-    """
-
-    def __init__(self, servers: Servers, names: Names, register: Register, clock: Clock) -> None:
-        self._servers = servers
-        self._names = names
-        self._register = register
-        self._clock = clock
-
-    def lease(self, keys: Sequence[EncodedKey], token: bytes, seconds: float) -> Steps[list[float]]:
-        """Take leases; return for each key 0.0, or the seconds until another's ends."""
-        if not keys:
-            return []
-        parts = list(parts_of(self._names, keys))
-        life = math.ceil(min(max(seconds * 1000, 1), _LONGEST))
-        calls = [_lease_call(self._names.buckets[part.bucket], part, token, life) for part in parts]
-        left = [0.0] * len(keys)
-        entered: list[int] = []
-        for part, result in zip(parts, (yield from self._servers.call(scripts.LEASE, calls)), strict=True):
-            entered += _note_leases(part, result, left)
-        if entered:
-            yield from self._register.entered(entered)
-        return left
-
-    def settle(self, results: Changes, token: bytes) -> Steps[list[EncodedKey]]:
-        """Store what was computed under leases; return the keys that were no longer leased to the token."""
-        if not results:
-            return []
-        batches = list(batches_for(self._names, results, self._clock.now(), _LEASES_AT_ONCE))
-        lost: set[bytes] = set()
-        for _ in range(ROUNDS):
-            names, batches = yield from self._settle(batches, token)
-            lost.update(names)
-            if not batches:
-                return [key for key in results if self._names.entry(key)[1] in lost] if lost else []
-        raise StoreError("the cache was cleared again and again while this was written")
-
-    def _settle(self, batches: Sequence[Batch], token: bytes) -> Steps[tuple[list[bytes], list[Batch]]]:
-        """Store batches; return the names of what was not leased, and what is to be stored again under other tokens."""
-        calls = []
-        for batch in batches:
-            for group in batch.groups:
-                known = group.space.known[batch.bucket]
-                group.tokens = b"" if known is None else known[0]
-            bucket = self._names.buckets[batch.bucket]
-            keys, arguments = _settle_arguments(bucket, batch)
-            calls.append(ScriptCall(batch.bucket, [bucket.everything, *keys], [token, *arguments]))
-        lost: list[bytes] = []
-        again = []
-        for batch, result in zip(batches, (yield from self._servers.call(scripts.SETTLE, calls)), strict=True):
-            outdated = []
-            for group, each in zip(batch.groups, result, strict=True):
-                if isinstance(each, bytes):  # the current tokens
-                    group.space.known[batch.bucket] = each, 0.0
-                    outdated.append(group)
-                elif each:
-                    names = group.names()
-                    lost += [names[place - 1] for place in each]
-            if outdated:
-                again.append(batch._replace(groups=outdated))
-        return lost, again
+def lease(op: Operation, keys: Sequence[EncodedKey], token: bytes, seconds: float) -> Plan[list[float]]:
+    """Take leases; return for each key 0.0, or the seconds until another's ends."""
+    if not keys:
+        return []
+    parts = list(parts_of(op.names, keys))
+    life = math.ceil(min(max(seconds * 1000, 1), _LONGEST))
+    calls = [_lease_call(op, part, keys, token, life) for part in parts]
+    left = [0.0] * len(keys)
+    yield from op.register.tidy(op)  # before: a caller that is cancelled after the leases were granted would keep them
+    for part, result in zip(parts, (yield from op.call(scripts.LEASE, calls)), strict=True):
+        op.register.entered(_note_leases(part, result, left))
+    return left
 
 
-def _lease_call(bucket: Bucket, part: BucketKeys, token: bytes, life: int) -> ScriptCall:
-    """Return the call that takes the leases of a part.
+def settle(op: Operation, results: Changes, token: bytes) -> Plan[list[EncodedKey]]:
+    """Store what was computed under leases; return the keys that were no longer leased to the token."""
+    if not results:
+        return []
+    batches = list(batches_for(op.names, results, op.clock.now(), _LEASES_AT_ONCE))
+    lost: set[bytes] = set()
+    for _ in range(ROUNDS):
+        names, batches = yield from _settle(op, batches, token)
+        lost.update(names)
+        if not batches:
+            return [key for key in results if op.names.entry(key)[1] in lost] if lost else []
+    raise StoreError("the cache was cleared again and again while this was written")
 
-    Args:
-        bucket: its bucket.
-        part: the keys.
-        token: of the holder.
-        life: milliseconds.
-    """
-    keys = [bucket.everything, bucket.register]
+
+def _settle(op: Operation, batches: Sequence[Batch], token: bytes) -> Plan[tuple[list[bytes], list[Batch]]]:
+    """Store batches; return the names of what was not leased, and what is to be stored again under other tokens."""
+    for batch in batches:
+        for group in batch.groups:
+            group.tokens = group.space.known_tokens(batch.bucket)
+    calls = [_settle_call(op.names, batch, token) for batch in batches]
+    lost: list[bytes] = []
+    again = []
+    for batch, result in zip(batches, (yield from op.call(scripts.SETTLE, calls)), strict=True):
+        outdated = []
+        for group, each in zip(batch.groups, result, strict=True):
+            if isinstance(each, bytes):  # the current tokens
+                group.space.known[batch.bucket] = each, 0.0
+                outdated.append(group)
+            elif each:
+                names = group.names()
+                lost += [names[place - 1] for place in each]
+        if outdated:
+            again.append(batch._replace(groups=outdated))
+    return lost, again
+
+
+def _lease_call(op: Operation, part: BucketKeys, keys: Sequence[EncodedKey], token: bytes, life: int) -> ScriptCall:
+    """Return the call that takes the leases of a part of some keys, for so many milliseconds."""
+    bucket = op.names.buckets[part.bucket]
+    names = [bucket.everything, bucket.register]
     arguments = [os.urandom(8 * (1 + len(part.spaces))), token, b"%d" % life]
     for space, digits in zip(part.spaces, part.digits, strict=True):
-        known = space.known[part.bucket]
-        keys.append(space.tokens[part.bucket])
-        keys += [bucket.lease(each.encode()) for each in digits]
-        arguments += (space.name, b"" if known is None else known[0], b"%d" % len(digits))
-    return ScriptCall(part.bucket, keys, arguments)
+        names.append(space.tokens[part.bucket])
+        names += [bucket.lease(each.encode()) for each in digits]
+        arguments += (space.name, space.known_tokens(part.bucket), b"%d" % len(digits))
+    own = [keys[place] for places in part.places for place in places]
+    return ScriptCall(part.bucket, names, arguments, [partial(_ending, op.names, own, token)])
+
+
+def _ending(names: Names, keys: Sequence[EncodedKey], token: bytes) -> bytes:
+    """Return the command that ends the leases of keys of one bucket.
+
+    It has the whole script: nobody would hear that the server does not know it.
+    """
+    (batch,) = batches_for(names, dict.fromkeys(keys), 0.0)
+    call = _settle_call(names, batch, token)
+    return script_call(scripts.SETTLE, call.keys, call.arguments, whole=True)
 
 
 def _note_leases(part: BucketKeys, result: Sequence[Any], left: list[float]) -> list[int]:
-    """Note what a call returned.
-
-    Args:
-        part: the keys that it took leases of.
-        result: what it returned.
-        left: for each key that was asked for the seconds until it is free; changed in place.
-
-    Returns:
-        For each namespace whose tokens were not known the number of the bucket.
-    """
-    now = time.monotonic()
+    """Note in ``left`` the seconds until each key is free; return for each namespace that was new its bucket."""
     entered = []
     at = 0
     for space, places in zip(part.spaces, part.places, strict=True):
         tokens, token_left = result[at : at + 2]
-        known = space.known[part.bucket]
-        if known is None or known[0] != tokens:
+        if space.known_tokens(part.bucket) != tokens:
             entered.append(part.bucket)
-        space.known[part.bucket] = tokens, now + token_left / 1000 if token_left >= 0 else math.inf
+        space.note(part.bucket, tokens, token_left)
         at += 2
         for place, milliseconds in zip(places, result[at : at + len(places)], strict=True):
             left[place] = milliseconds / 1000
@@ -148,18 +120,17 @@ def _note_leases(part: BucketKeys, result: Sequence[Any], left: list[float]) -> 
     return entered
 
 
-def _settle_arguments(bucket: Bucket, batch: Batch) -> tuple[list[bytes], list[bytes]]:
-    """Return the names and the arguments of a batch for the script that settles, under the tokens of its groups."""
-    keys: list[bytes] = []
-    arguments: list[bytes] = []
+def _settle_call(names: Names, batch: Batch, token: bytes) -> ScriptCall:
+    """Return the call that settles a batch under the tokens of its groups."""
+    bucket = names.buckets[batch.bucket]
+    keys, arguments = [bucket.everything], [token]
     for group in batch.groups:
-        space = group.space
-        keys.append(space.tokens[batch.bucket])
+        keys.append(group.space.tokens[batch.bucket])
         for name in group.names():
             keys += (name, bucket.lease(name))
         arguments += (group.tokens, b"%d" % len(group.names()), b"%d" % group.longest())
         for _, ttl, key, entry in group.stored:
-            arguments += (b"%d" % ttl, b"".join(pack(entry, group.tokens, space.digest, key)))
+            arguments += (b"%d" % ttl, b"".join(pack(entry, group.tokens, group.space.digest, key)))
         arguments += (b"-3", b"") * len(group.removed)
         arguments += (b"-2", b"") * len(group.dropped)
-    return keys, arguments
+    return ScriptCall(batch.bucket, keys, arguments)

@@ -9,16 +9,39 @@ import socket
 import ssl
 import struct
 import time
-from collections.abc import Iterable
-from typing import Any
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any, NamedTuple
 
 from hitrate.stores.redis.driver import hiredis
 
 _READ_AT_ONCE = 1 << 16
 
+Undo = Sequence[Callable[[], bytes]]
+"""Each returns a command that undoes what was asked for, should the caller be gone before the answer comes. It follows
+on the same connection, so that the server, which may come to the request any time later, comes to both in order."""
 
-Packed = bytes | Iterable[bytes]
-"""Commands as they go over the wire, whole or in parts: the server reads the first while the next are packed."""
+
+class Request(NamedTuple):
+    """One or several commands for a server.
+
+    Attributes:
+        packed: the commands as they go over the wire, whole or in parts: the server reads the first while the next are
+            packed.
+        replies: how many replies come back.
+        work: how many keys they touch, which says how long they may take.
+        bucket: the number of the bucket that they are for.
+        undo: what undoes them.
+    """
+
+    packed: bytes | Iterable[bytes]
+    replies: int = 1
+    work: int = 1
+    bucket: int = 0
+    undo: Undo = ()
+
+    def whole(self) -> bytes:
+        """Return the commands in one piece."""
+        return self.packed if isinstance(self.packed, bytes) else b"".join(self.packed)
 
 
 class Timeout(Exception):
@@ -66,22 +89,18 @@ class Link:
             self._wait_at_most(seconds)
             self._limited = True
 
-    def send(self, packed: Packed, deadline: float) -> None:
-        """Send commands.
-
-        Args:
-            packed: the commands.
-            deadline: when they have to be sent, by ``time.monotonic``.
+    def send(self, request: Request, deadline: float) -> None:
+        """Send commands, until a deadline by ``time.monotonic``.
 
         Raises:
             OSError: the connection is broken.
             Timeout: the server takes nothing, or too slowly.
         """
         try:
-            if isinstance(packed, bytes):
-                self.sock.sendall(packed)
+            if isinstance(request.packed, bytes):
+                self.sock.sendall(request.packed)
                 return
-            for part in packed:
+            for part in request.packed:
                 self.sock.sendall(part)
                 if time.monotonic() > deadline:
                     raise Timeout("the server did not take the commands in time")
@@ -89,11 +108,7 @@ class Link:
             raise Timeout("the server takes no commands") from error
 
     def receive(self, replies: int, deadline: float) -> list[Any]:
-        """Return the replies to what was sent.
-
-        Args:
-            replies: how many.
-            deadline: when they are late, by ``time.monotonic``.
+        """Return so many replies to what was sent, until a deadline by ``time.monotonic``.
 
         Raises:
             OSError: the connection is broken.
@@ -127,6 +142,14 @@ class Link:
                 if left <= 0:
                     raise Timeout("the server did not answer in time") from None
                 self.limit(left)  # a large batch may take more than one timeout
+
+    def send_last(self, undo: Undo) -> None:
+        """Send what undoes the requests under way, as far as the system takes it at once; nobody reads the replies."""
+        try:
+            self.sock.settimeout(0.0)
+            self.sock.send(b"".join([command() for command in undo]))
+        except OSError:  # the connection is broken, or full: then most likely the requests are not through either
+            pass
 
     def close(self) -> None:
         """Close the connection without a word to the server, which a forked child shares with its parent."""

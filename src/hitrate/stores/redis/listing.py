@@ -7,22 +7,25 @@ some more than once, in no order.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import math
+from dataclasses import dataclass, field
 
 from hitrate.failsafe import log
+from hitrate.plans import Plan
 from hitrate.stores.base import Listed, Page
-from hitrate.stores.redis.format import HEADER_LENGTH, key_in, key_place_in, namespace_in, seconds_in
-from hitrate.stores.redis.names import Names, digest_of
+from hitrate.stores.redis.format import HEADER_LENGTH, header_of, key_in
+from hitrate.stores.redis.names import digest_of
 from hitrate.stores.redis.nodes import Node
-from hitrate.stores.redis.register import PAGE, Register
-from hitrate.stores.redis.servers import Servers, Steps
-from hitrate.stores.redis.surveying import Seen, ask, look
+from hitrate.stores.redis.register import PAGE
+from hitrate.stores.redis.servers import Operation
+from hitrate.stores.redis.surveying import Seen, look
 from hitrate.stores.redis.wire import command
 
 _USUAL_KEY = 192
 """Bytes of a key that are read along with the header; longer ones are asked for once more."""
 
 
+@dataclass
 class Place:
     """How far a listing has come.
 
@@ -33,82 +36,65 @@ class Place:
         listed: the names that were come by.
     """
 
-    def __init__(self, namespaces: dict[bytes, bytes], nodes: list[Node]) -> None:
-        self.namespaces = namespaces
-        self.nodes = nodes
-        self.cursor = b"0"
-        self.listed: set[bytes] = set()
+    namespaces: dict[bytes, bytes]
+    nodes: list[Node]
+    cursor: bytes = b"0"
+    listed: set[bytes] = field(default_factory=set)
 
 
-class Lister:
-    """Lists entries.
+def page(op: Operation, under: bytes, after: Place | None) -> Plan[Page]:
+    """Return a page of the namespaces whose encoding begins with ``under``; as ``Store.list_page``."""
+    place = after or (yield from _begin(op, under))
+    if not place.nodes:
+        return Page((), None)
+    node = place.nodes[-1]
+    place.cursor, _, seen = yield from look(op, node, place.cursor, HEADER_LENGTH + _USUAL_KEY)
+    if place.cursor == b"0":
+        place.nodes.pop()
+    entries = yield from _listed(op, node, place, seen)
+    return Page(entries, place if place.nodes else None)
 
-    Args:
-        servers: where they are.
-        names: which are this cache's.
-        register: of the namespaces.
-    """
 
-    def __init__(self, servers: Servers, names: Names, register: Register) -> None:
-        self._servers = servers
-        self._names = names
-        self._register = register
+def _begin(op: Operation, under: bytes) -> Plan[Place]:
+    """Read which namespaces there are."""
+    namespaces = {space.digest: name for name, space in op.names.items() if name.startswith(under)}
+    after: dict[int, bytes | None] = dict.fromkeys(range(len(op.names.buckets)))
+    while after:
+        pages = yield from op.register.pages(op, under, after)
+        after = {number: page[-1] for number, page in pages.items() if page and len(page) == PAGE}
+        if None in pages.values():
+            log.warning("Redis lost which namespaces there are: only those that this process used are listed")
+        namespaces |= {digest_of(name): name for page in pages.values() for name in page or ()}
+    return Place(namespaces, (yield from op.servers.locate(op)) if namespaces else [])
 
-    def page(self, under: bytes, after: Place | None, clock: Callable[[], float] | None) -> Steps[Page]:
-        """Return a page.
 
-        Args:
-            under: what encoded namespaces begin with.
-            after: what the page before ended with.
-            clock: what entries expire by, beside the server's.
-        """
-        place = after or (yield from self._begin(under))
-        if not place.nodes:
-            return Page((), None)
-        node = place.nodes[-1]
-        place.cursor, _, seen = yield from look(node, place.cursor, self._names, HEADER_LENGTH + _USUAL_KEY)
-        if place.cursor == b"0":
-            place.nodes.pop()
-        entries = yield from self._listed(node, place, seen, None if clock is None else clock())
-        return Page(entries, place if place.nodes else None)
-
-    def _begin(self, under: bytes) -> Steps[Place]:
-        """Read which namespaces there are."""
-        namespaces = {space.digest: name for name, space in self._names.items() if name.startswith(under)}
-        after: dict[int, bytes | None] = dict.fromkeys(range(len(self._names.buckets)))
-        while after:
-            pages = yield from self._register.pages(under, after)
-            after = {number: page[-1] for number, page in pages.items() if page and len(page) == PAGE}
-            if None in pages.values():
-                log.warning("Redis lost which namespaces there are: only those that this process used are listed")
-            namespaces |= {digest_of(name): name for page in pages.values() for name in page or ()}
-        return Place(namespaces, (yield from self._servers.locate()) if namespaces else [])
-
-    def _listed(self, node: Node, place: Place, seen: list[Seen], now: float | None) -> Steps[list[Listed]]:
-        wanted = [
-            each
-            for each in seen
-            if each.is_current
-            and each.name not in place.listed
-            and namespace_in(each.beginning) in place.namespaces
-            and (now is None or each.expiry > now)
-        ]
-        beginnings = [each.beginning for each in wanted]
-        cut = [number for number, beginning in enumerate(beginnings) if len(beginning) < key_place_in(beginning)[1]]
-        if cut:
-            asked = [
-                command(b"GETRANGE", wanted[number].name, b"0", b"%d" % (key_place_in(beginnings[number])[1] - 1))
-                for number in cut
-            ]
-            replies = yield from ask(node, b"".join(asked), len(cut), len(cut))
-            for number, reply in zip(cut, replies, strict=True):
-                beginnings[number] = reply
-        entries = []
-        for each, beginning in zip(wanted, beginnings, strict=True):
-            key = key_in(beginning) if isinstance(beginning, bytes) else None
-            if key is not None:  # else it has gone, or was written anew, since it was looked at
-                place.listed.add(each.name)
-                name = place.namespaces[namespace_in(each.beginning) or b""]
-                expiry = None if each.expiry == float("inf") else each.expiry
-                entries.append(Listed(name, key, each.size, None, expiry, seconds_in(beginning)))
-        return entries
+def _listed(op: Operation, node: Node, place: Place, seen: list[Seen]) -> Plan[list[Listed]]:
+    own_clock = op.clock.own
+    now = None if own_clock is None else own_clock()
+    wanted = [
+        each
+        for each in seen
+        if each.is_current
+        and each.name not in place.listed
+        and each.header.namespace in place.namespaces
+        and (now is None or each.header.expiry > now)
+    ]
+    beginnings = [each.beginning for each in wanted]
+    ends = [HEADER_LENGTH + each.header.key_length for each in wanted]
+    cut = [number for number, beginning in enumerate(beginnings) if len(beginning) < ends[number]]
+    if cut:
+        asked = [command(b"GETRANGE", wanted[number].name, b"0", b"%d" % (ends[number] - 1)) for number in cut]
+        replies = yield from op.ask(node, b"".join(asked), len(cut), len(cut))
+        for number, reply in zip(cut, replies, strict=True):
+            beginnings[number] = reply
+    entries = []
+    for each, beginning in zip(wanted, beginnings, strict=True):
+        header = header_of(beginning)
+        key = None if header is None else key_in(beginning, header)
+        if header is not None and key is not None:  # else it has gone, or was written anew, since it was looked at
+            place.listed.add(each.name)
+            name = place.namespaces[each.header.namespace]
+            expiry = None if each.header.expiry == math.inf else each.header.expiry
+            seconds = header.seconds if 0.0 < header.seconds < 1e9 else 0.0
+            entries.append(Listed(name, key, each.size, None, expiry, seconds))
+    return entries

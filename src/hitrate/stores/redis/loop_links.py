@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any
 from hitrate.errors import StoreError
 from hitrate.stores.per_loop import extra_time
 from hitrate.stores.reasons import reason_of
-from hitrate.stores.redis.links import Link, Timeout
+from hitrate.stores.redis.links import Link, Request, Timeout, Undo
 
 if TYPE_CHECKING:
     from hitrate.stores.redis.nodes import Node
@@ -35,14 +35,11 @@ Answer = list[Any] | StoreError
 class _Exchange:
     """What was sent, or is to be, and who is told the answer."""
 
-    __slots__ = ("again", "answer", "deadline", "packed", "received", "replies", "work")
+    __slots__ = ("again", "answer", "deadline", "packed", "received", "request")
 
-    def __init__(
-        self, packed: bytes, replies: int, work: int, deadline: float, answer: Callable[[Answer], None]
-    ) -> None:
-        self.packed = packed
-        self.replies = replies
-        self.work = work
+    def __init__(self, request: Request, deadline: float, answer: Callable[[Answer], None]) -> None:
+        self.request = request
+        self.packed = request.whole()
         self.deadline = deadline
         self.answer = answer
         self.received: list[Any] = []
@@ -50,12 +47,7 @@ class _Exchange:
 
 
 class LoopLink:
-    """The connection of one event loop to a server. Everything but ``close`` and ``drop`` runs on that loop.
-
-    Args:
-        node: the server.
-        loop: the event loop.
-    """
+    """The connection of an event loop to a server. All but ``close``, ``leave`` and ``drop`` runs on that loop."""
 
     def __init__(self, node: Node, loop: asyncio.AbstractEventLoop) -> None:
         self._node = node
@@ -71,33 +63,28 @@ class LoopLink:
         self._work = 0  # keys that the calls under way touch
         self._timer: asyncio.TimerHandle | None = None
 
-    def send(self, packed: bytes, replies: int, work: int, began: float | None = None) -> asyncio.Future[Answer]:
-        """Send commands; return a future of the answer.
-
-        Args:
-            packed: the commands as they go over the wire.
-            replies: how many replies come back.
-            work: how many keys they touch.
-            began: when the call began that they are a further part of, by ``time.monotonic``.
-        """
+    def send(self, request: Request, began: float | None) -> asyncio.Future[Answer]:
+        """Send commands; return a future of the answer. They may be a further part of a call that began before."""
         future: asyncio.Future[Answer] = self._loop.create_future()
 
         def answer(answer: Answer) -> None:
             if not future.done():  # or else it was cancelled
                 future.set_result(answer)
 
-        self.call(packed, replies, work, answer, spent=0.0 if began is None else time.monotonic() - began)
+        self.call(request, answer, spent=0.0 if began is None else time.monotonic() - began)
         return future
 
+    def undo(self, undo: Undo) -> None:
+        """Undo what was sent with this, whose caller is gone; or do not send it, if it was not yet."""
+        for call in self._waiting:
+            if call.request.undo is undo and not call.again:
+                self._waiting.remove(call)
+                self._work -= call.request.work
+                return
+        self.call(Request([command() for command in undo], len(undo), len(undo)), lambda _: None, at_once=True)
+
     def call(
-        self,
-        packed: bytes,
-        replies: int,
-        work: int,
-        answer: Callable[[Answer], None],
-        *,
-        spent: float = 0.0,
-        at_once: bool = False,
+        self, request: Request, answer: Callable[[Answer], None], *, spent: float = 0.0, at_once: bool = False
     ) -> None:
         """Send commands, at the end of this turn of the loop or at once, and have a function told the answer.
 
@@ -109,9 +96,9 @@ class LoopLink:
             except StoreError as error:
                 answer(error)
                 return
-        self._work += work  # what is ahead of it may take its time first
+        self._work += request.work  # what is ahead of it may take its time first
         deadline = self._loop.time() + self._node.time_for(self._work) - spent
-        self._waiting.append(_Exchange(packed, replies, work, deadline, answer))
+        self._waiting.append(_Exchange(request, deadline, answer))
         if self._link is None:
             self._open()
         elif at_once:
@@ -234,10 +221,10 @@ class LoopLink:
             if reply is False:
                 return
             call.received.append(reply)
-            if len(call.received) == call.replies:
+            if len(call.received) == call.request.replies:
                 flying.popleft()
                 link.used = True
-                self._work -= call.work
+                self._work -= call.request.work
                 call.answer(call.received)
                 told += 1
         self._node.breaker.succeeded()
@@ -271,6 +258,8 @@ class LoopLink:
     def _lost(self, error: Exception) -> None:
         """Let go of the connection; send again what had been sent on one that was lost since it last served."""
         link, flying = self._link, self._flying
+        if isinstance(error, Timeout):
+            self._undo_all()
         self._shut()
         if link is not None and link.used and not isinstance(error, Timeout):
             self._node.forget()
@@ -291,10 +280,16 @@ class LoopLink:
             error.__cause__ = cause
             error.timed_out = cause.timed_out if isinstance(cause, StoreError) else isinstance(cause, Timeout)
             call = calls.popleft()
-            self._work -= call.work
+            self._work -= call.request.work
             call.answer(error)
 
     # The end
+
+    def _undo_all(self) -> None:
+        """Undo what is under way on a connection that is about to be closed: no caller learns the answer."""
+        undo = [command for call in self._flying for command in call.request.undo]
+        if undo and self._link is not None and not self._unsent:
+            self._link.send_last(undo)
 
     def _shut(self) -> None:
         link, self._link = self._link, None
@@ -308,6 +303,7 @@ class LoopLink:
 
     def _end(self) -> None:
         flying = self._flying
+        self._undo_all()
         self._shut()
         if self._timer is not None:
             self._timer.cancel()
@@ -327,22 +323,20 @@ class LoopLink:
     def _on_loop(self, do: Callable[[], None]) -> None:
         loop = self._loop
         if loop.is_closed():
-            self.drop()
-        elif not loop.is_running() or _is_running_here(loop):
+            self.leave()
+        elif not loop.is_running() or asyncio._get_running_loop() is loop:
             do()
         else:
             loop.call_soon_threadsafe(do)
 
+    def leave(self) -> None:
+        """Let go of the connection: the loop is closed, and its callers learn no answer."""
+        self._undo_all()
+        self.drop()
+
     def drop(self) -> None:
-        """Let go of the connection without a word to the loop, which is closed, or the parent's in a forked child."""
+        """Close the socket without telling the loop, which is closed, or the parent's in a forked child."""
         self._closed = True
         link, self._link = self._link, None
         if link is not None:
             link.close()
-
-
-def _is_running_here(loop: asyncio.AbstractEventLoop) -> bool:
-    try:
-        return asyncio.get_running_loop() is loop
-    except RuntimeError:
-        return False

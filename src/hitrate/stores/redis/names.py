@@ -9,6 +9,8 @@ A bucket is a slot of a cluster: what lies in it can be read and written by one 
 
 from __future__ import annotations
 
+import math
+import time
 from binascii import crc_hqx
 from collections.abc import Sequence
 from hashlib import blake2b
@@ -16,6 +18,7 @@ from hashlib import blake2b
 from xxhash import xxh3_128_hexdigest
 
 from hitrate.keys import EncodedKey
+from hitrate.stores.redis.wire import bulk, command
 
 SLOTS = 16384
 CLUSTER_BUCKETS = 32
@@ -44,11 +47,6 @@ def _spread_tags(count: int) -> list[str]:
         tags.setdefault(crc_hqx(tag.encode(), 0) % SLOTS * count // SLOTS, tag)
         number += 1
     return [tags[part] for part in range(count)]
-
-
-def bulk(raw: bytes) -> bytes:
-    """Return an argument of a command as it goes over the wire."""
-    return b"$%d\r\n%b\r\n" % (len(raw), raw)
 
 
 class Bucket:
@@ -124,6 +122,15 @@ class ServerNamespace:
         self._asking: dict[int, bytes] = {}
         self._reading: tuple[str, str] = ("", "")
 
+    def note(self, bucket: int, tokens: bytes, left: int) -> None:
+        """Note the current tokens, and the milliseconds that they live, -1 for ever."""
+        self.known[bucket] = tokens, time.monotonic() + left / 1000 if left >= 0 else math.inf
+
+    def known_tokens(self, bucket: int) -> bytes:
+        """Return the tokens that this process last saw; none of them if it saw none."""
+        known = self.known[bucket]
+        return b"" if known is None else known[0]
+
     def digits(self, key: bytes) -> str:
         """Return the digits that stand for one of its keys (XXH3)."""
         return xxh3_128_hexdigest(key, self.seed)
@@ -152,17 +159,10 @@ class ServerNamespace:
 
 
 def asking_for(bucket: Bucket, number: int, spaces: Sequence[ServerNamespace]) -> bytes:
-    """Return the command, as it goes over the wire, that asks for the mark to sweep and the tokens of namespaces.
-
-    Args:
-        bucket: the bucket.
-        number: its number.
-        spaces: the namespaces.
-    """
+    """Return the command that asks for the mark to sweep and the tokens of namespaces in the bucket of this number."""
     tokens = [space.tokens[number] for space in spaces]
     # The register has nothing to answer. A server that evicts what was not asked for lately is to keep it.
-    names = [b"MGET", bucket.sweeping, bucket.register, bucket.everything, *tokens]
-    return b"*%d\r\n%b" % (len(names), b"".join(map(bulk, names)))
+    return command(b"MGET", bucket.sweeping, bucket.register, bucket.everything, *tokens)
 
 
 class Names(dict[bytes, ServerNamespace]):

@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from functools import partial
-from typing import Any, NamedTuple, NoReturn, TypeVar
+from typing import Any, NoReturn
 
 from hitrate.breaker import Breaker
 from hitrate.errors import StoreError
 from hitrate.stores.per_loop import PerLoop
 from hitrate.stores.redis.driver import hiredis
-from hitrate.stores.redis.links import Link, Packed, Timeout
-from hitrate.stores.redis.loop_links import Answer, LoopLink
+from hitrate.stores.redis.links import Link, Request, Timeout
+from hitrate.stores.redis.loop_links import LoopLink
 
 _WORK_PER_TIMEOUT = 10_000
 _WAITED = 0.25
@@ -20,24 +20,6 @@ _WAITED = 0.25
 
 Sent = tuple[Link, float]
 """The connection on which commands went out, and when their replies are late, by ``time.monotonic``."""
-
-T = TypeVar("T")
-
-
-class Send(NamedTuple):
-    """Commands for one server.
-
-    Attributes:
-        node: the server.
-        packed: the commands as they go over the wire.
-        replies: how many replies come back.
-        work: how many keys they touch.
-    """
-
-    node: Node
-    packed: Packed
-    replies: int
-    work: int
 
 
 class Node:
@@ -58,7 +40,7 @@ class Node:
         self._driver_errors = (*driver_errors, OSError, Timeout, hiredis.HiredisError)
         self._timeout = timeout
         self._idle: list[Link] = []
-        self._loop_links: PerLoop[LoopLink] = PerLoop(partial(LoopLink, self), LoopLink.drop)
+        self._loop_links: PerLoop[LoopLink] = PerLoop(partial(LoopLink, self), LoopLink.leave)
         self._closed = False
         self.breaker = Breaker(name)
 
@@ -82,22 +64,20 @@ class Node:
             waited = time.monotonic() - began > self._timeout * _WAITED
             self._failed(error, "cannot be reached", timed_out=waited)
 
-    def call(self, packed: Packed, replies: int, work: int, began: float | None = None) -> list[Any]:
+    def call(self, request: Request, began: float | None = None) -> list[Any]:
         """Send commands and return their replies.
 
         Args:
-            packed: the commands as they go over the wire.
-            replies: how many replies come back.
-            work: how many keys they touch.
+            request: the commands.
             began: when the call began that they are a further part of, by ``time.monotonic``; None if they are all of
                 it, or its first part.
 
         Raises:
             StoreError: the server did not answer.
         """
-        return self.finish(packed, replies, work, self.start(packed, work, began))
+        return self.finish(request, self.start(request, began))
 
-    def start(self, packed: Packed, work: int, began: float | None = None) -> Sent:
+    def start(self, request: Request, began: float | None = None) -> Sent:
         """Send commands; return what ``finish`` takes the replies from.
 
         Raises:
@@ -106,27 +86,27 @@ class Node:
         if not self.breaker.closed:
             self.refuse_if_open()
         now = time.monotonic()
-        deadline = (now if began is None else began) + self.time_for(work)
+        deadline = (now if began is None else began) + self.time_for(request.work)
         if now >= deadline:
             raise self._out_of_time()
         try:
             link = self._idle.pop()
         except IndexError:
-            return self._start_anew(packed, deadline)
+            return self._start_anew(request, deadline)
         if began is not None:
             link.limit(deadline - now)
         try:
-            link.send(packed, deadline)
+            link.send(request, deadline)
         except Exception as error:
             link.close()
             if not (link.used and isinstance(error, ConnectionError)):
                 self._failed(error, "failed")
             # It was lost since the last call: the server was started anew.
             self.forget()
-            return self._start_anew(packed, deadline)
+            return self._start_anew(request, deadline)
         return link, deadline
 
-    def _start_anew(self, packed: Packed, deadline: float) -> Sent:
+    def _start_anew(self, request: Request, deadline: float) -> Sent:
         """Send commands on a connection that is opened for them."""
         link = self.open()
         left = deadline - time.monotonic()
@@ -135,7 +115,7 @@ class Node:
             raise self._out_of_time()
         link.limit(left)
         try:
-            link.send(packed, deadline)
+            link.send(request, deadline)
         except Exception as error:
             link.close()
             self._failed(error, "failed")
@@ -147,7 +127,7 @@ class Node:
         error.timed_out = True
         return error
 
-    def finish(self, packed: Packed, replies: int, work: int, sent: Sent) -> list[Any]:
+    def finish(self, request: Request, sent: Sent) -> list[Any]:
         """Return the replies to what was sent.
 
         Raises:
@@ -155,12 +135,14 @@ class Node:
         """
         link, deadline = sent
         try:
-            received = link.receive(replies, deadline)
-        except Exception as error:
+            received = link.receive(request.replies, deadline)
+        except BaseException as error:
+            if request.undo:
+                link.send_last(request.undo)
             link.close()
             if link.used and isinstance(error, ConnectionError):
                 self.forget()
-                return self.finish(packed, replies, work, self._start_anew(packed, deadline))  # on an unused one
+                return self.finish(request, self._start_anew(request, deadline))  # on an unused one
             self._failed(error, "failed")
         if self._closed:
             link.close()
@@ -174,7 +156,7 @@ class Node:
         if not self.breaker.allows():
             raise StoreError(f"{self.name} has failed again and again, and is tried now and then only")
 
-    def _failed(self, error: Exception, how: str, *, timed_out: bool = False) -> NoReturn:
+    def _failed(self, error: BaseException, how: str, *, timed_out: bool = False) -> NoReturn:
         if not isinstance(error, self._driver_errors):
             raise error
         failure = self.failure(error, how)
@@ -216,37 +198,3 @@ class Node:
         self.forget()
         for link in self._loop_links.take_all():
             link.drop()
-
-
-def whole(packed: Packed) -> bytes:
-    """Return commands in one piece."""
-    return packed if isinstance(packed, bytes) else b"".join(packed)
-
-
-def exchange(sends: Sequence[Send], began: float | None = None) -> list[Answer]:
-    """Send to each server and return the answers: one round trip for all of them.
-
-    Args:
-        sends: what to send.
-        began: when the call began that this is a further round trip of; None for its first, or if each has its time.
-    """
-    if len(sends) == 1:
-        return [_answer(sends[0].node.call, *sends[0][1:], began)]
-    started = [_answer(send.node.start, send.packed, send.work, began) for send in sends]
-    return [
-        sent if isinstance(sent, StoreError) else _answer(send.node.finish, *send[1:], sent)
-        for send, sent in zip(sends, started, strict=True)
-    ]
-
-
-def _answer(do: Callable[..., T], *arguments: Any) -> T | StoreError:
-    try:
-        return do(*arguments)
-    except StoreError as error:
-        return error
-
-
-async def aexchange(sends: Sequence[Send], began: float | None = None) -> list[Answer]:
-    """Do ``exchange`` without blocking the event loop."""
-    futures = [send.node.loop_link().send(whole(send.packed), send.replies, send.work, began) for send in sends]
-    return [await future for future in futures]

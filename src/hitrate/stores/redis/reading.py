@@ -9,9 +9,10 @@ from hitrate.errors import StoreError
 from hitrate.keys import EncodedKey
 from hitrate.stores.base import Found
 from hitrate.stores.redis.format import unpack
+from hitrate.stores.redis.links import Request
 from hitrate.stores.redis.loop_links import Answer
 from hitrate.stores.redis.names import Names, ServerNamespace
-from hitrate.stores.redis.wire import Request, refuse_error
+from hitrate.stores.redis.wire import bulk, refuse_error
 
 KEYS_AT_ONCE = 5_000
 
@@ -72,12 +73,11 @@ def request_for(names: Names, part: BucketKeys, *, time_left: bool = False) -> R
     head = [b"MGET", bucket.everything, *(space.tokens[part.bucket] for space in part.spaces)]
     all_digits = [digits for each in part.digits for digits in each]
     entries = "".join([f"{bucket.joint}{digits}\r\n" for digits in all_digits]).encode("latin-1")
-    tokens = b"".join([b"$%d\r\n%b\r\n" % (len(argument), argument) for argument in head])
-    reading = b"*%d\r\n%b%b" % (len(head) + work, tokens, entries)
+    reading = b"*%d\r\n%b%b" % (len(head) + work, b"".join(map(bulk, head)), entries)
     if not time_left:
-        return Request(part.bucket, reading, 1, work)
+        return Request(reading, 1, work, part.bucket)
     asking = [f"*2\r\n$4\r\nPTTL\r\n{bucket.joint}{digits}\r\n" for digits in all_digits]
-    return Request(part.bucket, reading + "".join(asking).encode("latin-1"), 1 + work, 2 * work)
+    return Request(reading + "".join(asking).encode("latin-1"), 1 + work, 2 * work, part.bucket)
 
 
 def found_in(part: BucketKeys, answer: Answer, keys: Sequence[EncodedKey], found: list[Found]) -> None:
@@ -107,11 +107,7 @@ def found_in(part: BucketKeys, answer: Answer, keys: Sequence[EncodedKey], found
 def tell_time_left(part: BucketKeys, left: Sequence[Any], now: float, found: list[Found]) -> None:
     """Put the expiry, by our clock, in the place of the writer's in what a part found.
 
-    Args:
-        part: the part.
-        left: the server's replies: milliseconds left, -1 for ever, -2 for what has expired in between.
-        now: our time, in seconds since the epoch.
-        found: what was found, changed in place.
+    The server replies with the milliseconds left, -1 for ever, -2 for what has expired in between.
     """
     places = [place for its_places in part.places for place in its_places]
     for place, milliseconds in zip(places, left, strict=True):

@@ -8,11 +8,12 @@ noticed: the token of all entries is missing in it.
 from __future__ import annotations
 
 import random
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
+from hitrate.plans import Plan
 from hitrate.stores.redis import scripts
-from hitrate.stores.redis.names import Names, digest_of
-from hitrate.stores.redis.servers import Servers, Steps
+from hitrate.stores.redis.names import digest_of
+from hitrate.stores.redis.servers import Operation
 from hitrate.stores.redis.wire import ScriptCall
 
 PAGE = 250
@@ -25,19 +26,15 @@ _NAMESPACE = b"n"
 
 
 class Register:
-    """The registers of a cache.
+    """The registers of a cache."""
 
-    Args:
-        servers: where they are.
-        names: the names of the cache.
-    """
-
-    def __init__(self, servers: Servers, names: Names) -> None:
-        self._servers = servers
-        self._names = names
+    def __init__(self) -> None:
         self._due = random.randrange(_TIDY_EVERY)  # processes that are over soon do their part too
+        self._bucket = 0
 
-    def pages(self, prefix: bytes, after: Mapping[int, bytes | None]) -> Steps[dict[int, list[bytes] | None]]:
+    def pages(
+        self, op: Operation, prefix: bytes, after: Mapping[int, bytes | None]
+    ) -> Plan[dict[int, list[bytes] | None]]:
         """Return the next namespaces under a prefix, a page at most of each bucket; None for a register that was lost.
 
         Args:
@@ -47,33 +44,34 @@ class Register:
         last = b"(" + _end_of(_NAMESPACE + prefix)
         calls = []
         for number, name in after.items():
-            bucket = self._names.buckets[number]
+            bucket = op.names.buckets[number]
             first = b"[" + _NAMESPACE + prefix if name is None else b"(" + _NAMESPACE + name
             calls.append(ScriptCall(number, [bucket.everything, bucket.register], [first, last, b"%d" % PAGE]))
-        found = yield from self._servers.call(scripts.PAGE, calls)
+        found = yield from op.call(scripts.PAGE, calls)
         return {
             number: None if page is None else [member[1:] for member in page]
             for number, page in zip(after, found, strict=True)
         }
 
-    def entered(self, numbers: list[int]) -> Steps[None]:
-        """Note in which buckets namespaces were entered; strike out from time to time what has expired.
+    def entered(self, numbers: Sequence[int]) -> None:
+        """Note in which buckets namespaces were entered: the number of the bucket, for each of them."""
+        if numbers:
+            self._due += len(numbers)
+            self._bucket = random.choice(numbers)
 
-        Args:
-            numbers: the number of the bucket, for each of them.
-        """
-        self._due += len(numbers)
+    def tidy(self, op: Operation) -> Plan[None]:
+        """Strike out some of what has expired, if many were entered."""
         if self._due < _TIDY_EVERY:
             return
         looked_at = min(self._due * _LOOKED_AT, PAGE)
         self._due -= looked_at // _LOOKED_AT
-        number = random.choice(numbers)
-        bucket = self._names.buckets[number]
+        number = self._bucket
+        bucket = op.names.buckets[number]
         glance = ScriptCall(number, [bucket.register], [b"%d" % random.getrandbits(31), b"%d" % looked_at])
-        (members,) = yield from self._servers.call(scripts.GLANCE, [glance])
+        (members,) = yield from op.call(scripts.GLANCE, [glance])
         names = [member[1:] for member in members if member[:1] == _NAMESPACE]
         tokens = [bucket.namespace(digest_of(name)) for name in names]
-        yield from self._servers.call(scripts.TIDY, [ScriptCall(number, [bucket.register, *tokens], names)])
+        yield from op.call(scripts.TIDY, [ScriptCall(number, [bucket.register, *tokens], names)])
 
 
 def _end_of(beginning: bytes) -> bytes:

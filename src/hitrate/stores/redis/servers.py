@@ -1,30 +1,153 @@
-"""Where requests go: to the only server, or in a cluster to the node that holds a bucket's slot.
+"""Operations on the servers: plans (``plans.py``) whose calls are round trips, for threads and for event loops.
 
-What is to be done is decided by generators that yield what to send and are sent the answers, so that it is written once
-for both faces.
+Requests go to the only server, or in a cluster to the node that holds a bucket's slot.
 """
 
 from __future__ import annotations
 
+import asyncio
 from abc import ABC, abstractmethod
-from collections.abc import Generator, Sequence
-from typing import Any, TypeVar
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from hitrate.breaker import BreakerState
 from hitrate.errors import StoreError
+from hitrate.plans import Plan
 from hitrate.stores.redis.clients import Target
+from hitrate.stores.redis.links import Request, Undo
 from hitrate.stores.redis.loop_links import Answer
-from hitrate.stores.redis.nodes import Node, Send, whole
+from hitrate.stores.redis.names import Names
+from hitrate.stores.redis.nodes import Node
 from hitrate.stores.redis.scripts import Script
-from hitrate.stores.redis.wire import Request, ScriptCall, is_error, refuse_error, script_call
+from hitrate.stores.redis.wire import ScriptCall, any_error, refuse_error, script_call
+
+if TYPE_CHECKING:
+    from hitrate.stores.redis.expiry import Clock
+    from hitrate.stores.redis.register import Register
 
 T = TypeVar("T")
-Steps = Generator[Sequence[Send], Sequence[Answer], T]
-"""What is to be done: yields what to send, is sent the answers, returns the result."""
+Send = tuple[Node, Request]
+
+
+class Operation:
+    """What an operation of a cache needs: its servers and names, and the time that it has.
+
+    Args:
+        servers: where requests go.
+        names: what is called how there.
+        register: which namespaces there are.
+        clock: what expiries are made from.
+        sweep: called when there is something to sweep.
+        began: when it began, by ``time.monotonic``, if all of it is to be done in the time that a call may take; None
+            if each round trip has that time, as where a server is looked through.
+    """
+
+    __slots__ = ("_began", "_since", "_undoable", "clock", "names", "register", "servers", "sweep")
+
+    def __init__(
+        self,
+        servers: Servers,
+        names: Names,
+        register: Register,
+        clock: Clock,
+        sweep: Callable[[], None],
+        began: float | None,
+    ) -> None:
+        self.servers = servers
+        self.names = names
+        self.register = register
+        self.clock = clock
+        self.sweep = sweep
+        self._began = began
+        self._since: float | None = None  # the first round trip has all of the time
+        self._undoable: list[tuple[Node, Undo]] = []
+
+    def exchange(self, sends: Sequence[Send]) -> list[Answer]:
+        """Send to each server and return the answers: one round trip for all of them."""
+        since, self._since = self._since, self._began
+        if len(sends) == 1:
+            ((node, request),) = sends
+            return [_answer(node.call, request, since)]
+        started = [_answer(node.start, request, since) for node, request in sends]
+        return [
+            sent if isinstance(sent, StoreError) else _answer(node.finish, request, sent)
+            for (node, request), sent in zip(sends, started, strict=True)
+        ]
+
+    async def aexchange(self, sends: Sequence[Send]) -> list[Answer]:
+        """Do ``exchange`` without blocking the event loop."""
+        since, self._since = self._since, self._began
+        futures = [node.loop_link().send(request, since) for node, request in sends]
+        self._undoable += [(node, request.undo) for node, request in sends if request.undo]
+        try:
+            return [await future for future in futures]
+        except asyncio.CancelledError:
+            for node, undo in self._undoable:
+                node.loop_link().undo(undo)
+            raise
+
+    def replies(self, requests: Sequence[Request]) -> Plan[list[list[Any]]]:
+        """Return the replies to each of several requests, which go to where their buckets are.
+
+        Raises:
+            StoreError: one of them failed; the others were made.
+        """
+        answers = yield from self.servers.route(self, requests)
+        return [_replies_in(answer) for answer in answers]
+
+    def reply(self, asked: bytes, bucket: int = 0) -> Plan[Any]:
+        """Return the reply to one command.
+
+        Raises:
+            StoreError: it failed, or was refused.
+        """
+        ((reply,),) = yield from self.replies([Request(asked, bucket=bucket)])
+        refuse_error(reply)
+        return reply
+
+    def call(self, script: Script, calls: Sequence[ScriptCall]) -> Plan[list[Any]]:
+        """Call a script for each bucket; return its results.
+
+        Raises:
+            StoreError: one of the calls failed, or was refused; the others were made.
+        """
+        requests = [_script_request(script, call, whole=False) for call in calls]
+        answers = yield from self.servers.route(self, requests)
+        # A server that was started anew, or is another, does not know it.
+        unknown = [place for place, answer in enumerate(answers) if any_error([answer], "NOSCRIPT")]
+        if unknown:
+            requests = [_script_request(script, calls[place], whole=True) for place in unknown]
+            again = yield from self.servers.route(self, requests)
+            for place, answer in zip(unknown, again, strict=True):
+                answers[place] = answer
+        results = [_replies_in(answer)[0] for answer in answers]
+        for result in results:
+            refuse_error(result)
+        return results
+
+    def ask(self, node: Node, asked: bytes, replies: int, work: int) -> Plan[list[Any]]:
+        """Return one server's replies to commands.
+
+        Raises:
+            StoreError: it did not answer, or refused the only command.
+        """
+        (answer,) = yield self, "exchange", [(node, Request(asked, replies, work))]
+        received = _replies_in(answer)
+        if replies == 1:
+            refuse_error(received[0])
+        return received
 
 
 class Servers(ABC):
-    """One server or several."""
+    """One server or several.
+
+    Attributes:
+        homes: the server of each bucket; empty until that is known.
+        msetex: whether they are taken to have the command MSETEX: until one refuses it.
+    """
+
+    homes: Sequence[Node] = ()
+    msetex = True
 
     @property
     @abstractmethod
@@ -32,54 +155,22 @@ class Servers(ABC):
         """All servers that have been used."""
 
     @property
-    @abstractmethod
     def state(self) -> BreakerState:
         """The state of the circuit breaker, of several the worst."""
+        states = {node.breaker.state for node in self.homes or self.nodes}
+        return "open" if "open" in states else "half-open" if "half-open" in states else "closed"
 
     @abstractmethod
-    def route(self, requests: Sequence[Request]) -> Steps[list[Answer]]:
+    def route(self, op: Operation, requests: Sequence[Request]) -> Plan[list[Answer]]:
         """Send requests to where their buckets are, in one round trip; return the answer to each."""
 
     @abstractmethod
-    def locate(self) -> Steps[list[Node]]:
+    def locate(self, op: Operation) -> Plan[list[Node]]:
         """Return the servers that hold the buckets."""
-
-    def replies(self, requests: Sequence[Request]) -> Steps[list[list[Any]]]:
-        """Return the replies to each of several requests.
-
-        Raises:
-            StoreError: one of them failed; the others were made.
-        """
-        answers = yield from self.route(requests)
-        return [replies_in(answer) for answer in answers]
-
-    def call(self, script: Script, calls: Sequence[ScriptCall]) -> Steps[list[Any]]:
-        """Call a script for each bucket; return its results.
-
-        Raises:
-            StoreError: one of the calls failed, or was refused; the others were made.
-        """
-        requests = [_script_request(script, call, whole=False) for call in calls]
-        answers = yield from self.route(requests)
-        # A server that was started anew, or is another, does not know it.
-        unknown = [place for place, answer in enumerate(answers) if any_error([answer], "NOSCRIPT")]
-        if unknown:
-            again = yield from self.route([_script_request(script, calls[place], whole=True) for place in unknown])
-            for place, answer in zip(unknown, again, strict=True):
-                answers[place] = answer
-        results = [replies_in(answer)[0] for answer in answers]
-        for result in results:
-            refuse_error(result)
-        return results
 
 
 class OneServer(Servers):
-    """The only server, or whatever a Sentinel takes for it.
-
-    Args:
-        target: where it is.
-        timeout: seconds that a call may take.
-    """
+    """The only server, or whatever a Sentinel takes for it."""
 
     def __init__(self, target: Target, timeout: float) -> None:
         assert target.connect is not None
@@ -89,33 +180,29 @@ class OneServer(Servers):
     def nodes(self) -> list[Node]:
         return [self.node]
 
-    @property
-    def state(self) -> BreakerState:
-        return self.node.breaker.state
-
-    def route(self, requests: Sequence[Request]) -> Steps[list[Answer]]:
-        send = joined(self.node, requests)
-        (answer,) = yield [send]
+    def route(self, op: Operation, requests: Sequence[Request]) -> Plan[list[Answer]]:
+        sends = [(self.node, joined(requests))]
+        (answer,) = yield op, "exchange", sends
         if any_error([answer], "READONLY"):
             # It was the primary until now. A new connection asks the Sentinel anew.
             self.node.renew()
-            (answer,) = yield [send]
+            (answer,) = yield op, "exchange", sends
         return divided(answer, requests)
 
-    def locate(self) -> Steps[list[Node]]:
+    def locate(self, op: Operation) -> Plan[list[Node]]:
         return [self.node]
-        yield []
+        yield ()
 
 
-def joined(node: Node, requests: Sequence[Request]) -> Send:
-    """Return what sends several requests to a server together."""
+def joined(requests: Sequence[Request]) -> Request:
+    """Return several requests to a server as one."""
     if len(requests) == 1:
-        return Send(node, *requests[0][1:])
-    return Send(
-        node,
-        b"".join([whole(request.packed) for request in requests]),
+        return requests[0]
+    return Request(
+        b"".join([request.whole() for request in requests]),
         sum(request.replies for request in requests),
         sum(request.work for request in requests),
+        undo=[undo for request in requests for undo in request.undo],
     )
 
 
@@ -131,26 +218,19 @@ def divided(answer: Answer, requests: Sequence[Request]) -> list[Answer]:
     return answers
 
 
-def replies_in(answer: Answer) -> list[Any]:
-    """Return the replies of an answer.
+def _answer(do: Callable[..., T], *arguments: Any) -> T | StoreError:
+    try:
+        return do(*arguments)
+    except StoreError as error:
+        return error
 
-    Raises:
-        StoreError: there are none.
-    """
+
+def _replies_in(answer: Answer) -> list[Any]:
     if isinstance(answer, StoreError):
         raise answer
     return answer
 
 
-def any_error(answers: Sequence[Answer], *kinds: str) -> Any:
-    """Return the first reply that is an error of one of these kinds; None if there is none."""
-    for answer in answers:
-        if not isinstance(answer, StoreError):
-            for reply in answer:
-                if is_error(reply, *kinds):
-                    return reply
-    return None
-
-
 def _script_request(script: Script, call: ScriptCall, *, whole: bool) -> Request:
-    return Request(call.bucket, script_call(script, call.keys, call.arguments, whole=whole), 1, len(call.keys))
+    packed = script_call(script, call.keys, call.arguments, whole=whole)
+    return Request(packed, 1, len(call.keys), call.bucket, call.undo)

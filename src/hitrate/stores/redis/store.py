@@ -4,17 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Sequence
 from time import monotonic
-from typing import Any, TypeVar
+from typing import Any
 
 from hitrate import forking
 from hitrate.breaker import BreakerState
 from hitrate.errors import StoreError
 from hitrate.keys import EncodedKey
+from hitrate.plans import Plan, acarry_out, carry_out
 from hitrate.stores.base import Amounts, Capability, Changes, Channel, Found, Listener, Page, Usage
 from hitrate.stores.paired import PlannedStore
 from hitrate.stores.per_loop import PerLoop
 from hitrate.stores.redis.changes import Tracking
-from hitrate.stores.redis.clearing import Clearer
+from hitrate.stores.redis.clearing import clear, clear_under
 from hitrate.stores.redis.clients import target_of
 from hitrate.stores.redis.cluster import Cluster
 from hitrate.stores.redis.commands import write_one
@@ -23,31 +24,22 @@ from hitrate.stores.redis.expiry import Clock, expired_in, remove_expired
 from hitrate.stores.redis.format import unpack
 from hitrate.stores.redis.gathering import Gathering
 from hitrate.stores.redis.housekeeping import Sweeper
-from hitrate.stores.redis.leasing import Leaser
-from hitrate.stores.redis.listing import Lister
+from hitrate.stores.redis.leasing import lease, settle
+from hitrate.stores.redis.links import Request
+from hitrate.stores.redis.listing import page
 from hitrate.stores.redis.loop_links import Answer
 from hitrate.stores.redis.names import Names, ServerNamespace
-from hitrate.stores.redis.nodes import Node, aexchange, exchange
 from hitrate.stores.redis.reading import KEYS_AT_ONCE, found_in, only_error, parts_of, request_for, tell_time_left
 from hitrate.stores.redis.register import Register
-from hitrate.stores.redis.servers import OneServer, Servers, Steps
+from hitrate.stores.redis.servers import OneServer, Operation, Servers
 from hitrate.stores.redis.surveying import count
-from hitrate.stores.redis.writing import Writer
-
-T = TypeVar("T")
+from hitrate.stores.redis.writing import write
 
 
 class RedisStore(PlannedStore):
-    """Keeps entries on a Redis or Valkey server, or spread over a cluster.
+    """Keeps entries on a Redis or Valkey server, or spread over a cluster; its arguments are ``RedisCache``'s.
 
-    Args:
-        client: a URL, or a client of redis-py or valkey-py, sync or async: of a server, a cluster, or a Sentinel's.
-        prefix: what the names of this cache begin with.
-        timeout: seconds that a call may take; one of more than 10,000 keys takes as many times as long.
-        connect_timeout: seconds to connect in, ``timeout`` at most.
-        clock: returns the seconds since the epoch, for a cache that is to expire by it and not by the server alone.
-        time_left: whether the expiry of what is read is made from the time left by the server, at the cost of one more
-            command a key; without it, it is what the writer's clock said.
+    A clock is given for a cache that is to expire by it, and not by the server alone.
     """
 
     offers: frozenset[Capability] = frozenset({"forks under load"})
@@ -60,38 +52,26 @@ class RedisStore(PlannedStore):
         timeout: float = 2.0,
         connect_timeout: float = 1.0,
         clock: Callable[[], float] | None = None,
-        time_left: bool = False,
     ) -> None:
         if not isinstance(prefix, str):
             raise TypeError(f"prefix is a str, not {prefix!r} of type {type(prefix).__name__}")
         for name, seconds in (("timeout", timeout), ("connect_timeout", connect_timeout)):
             if isinstance(seconds, bool) or not isinstance(seconds, (int, float)) or not 0 < seconds < 1e6:
                 raise ValueError(f"{name} is a number of seconds above 0, not {seconds!r}")
-        self._target = target = target_of(
-            client,
-            timeout=timeout,
-            connect_timeout=min(connect_timeout, timeout),  # a call that has to connect is a call
-        )
+        self._target = target = target_of(client, min(connect_timeout, timeout))  # a call that has to connect is a call
         self._names = Names(prefix.encode("utf-8", "surrogatepass"), spread=target.connect is None)
-        self._servers: Servers
-        if target.connect is None:
-            self._servers = Cluster(target, self._names.buckets, timeout)
-        else:
-            self._servers = OneServer(target, timeout)
+        one_server = None if target.connect is None else OneServer(target, timeout)
+        self._servers: Servers = one_server or Cluster(target, self._names.buckets, timeout)
         self._clock = Clock(clock)
-        self._sweeper = Sweeper(self._run, self._servers, self._names)
-        self._register = register = Register(self._servers, self._names)
-        self._writer = Writer(self._servers, self._names, register, self._clock, self._sweeper.request)
-        self._leaser = Leaser(self._servers, self._names, register, self._clock)
-        self._clearer = Clearer(self._servers, self._names, register, self._sweeper.request)
-        self._lister = Lister(self._servers, self._names, register)
-        self._counts = LifetimeCounts(self._servers, self._names)
+        self._register = Register()
+        self._sweeper = Sweeper(self._operation)
+        self._counts = LifetimeCounts()
         self._expirations = 0
-        self._time_left = time_left
-        self._only: Node | None = None
-        """The only server, where the usual reads and writes go without steps."""
-        if isinstance(self._servers, OneServer) and not time_left:
-            self._only = self._servers.node
+        self._time_left = False
+        """Whether the expiry of what is read is made from the time left by the server, at the cost of one more command
+        a key; else it is what the writer's clock said."""
+        self._only = None if one_server is None else one_server.node
+        """The only server, where the usual reads and writes go without a plan."""
         self._gathered: PerLoop[Gathering] = PerLoop(lambda loop: Gathering(loop, self), Gathering.drop)
         forking.begin_anew(self)
 
@@ -100,39 +80,8 @@ class RedisStore(PlannedStore):
         """The state of the circuit breaker; of a cluster's nodes the worst."""
         return self._servers.state
 
-    # How steps are taken
-
-    def _carry_out(self, plan: Steps[T], *, in_pages: bool = False) -> T:
-        return self._run(plan, None if in_pages else monotonic())
-
-    async def _acarry_out(self, plan: Steps[T], *, in_pages: bool = False) -> T:
-        return await self._arun(plan, None if in_pages else monotonic())
-
-    def _run(self, steps: Steps[T], began: float | None = None) -> T:
-        """Take steps, waiting on this thread.
-
-        Args:
-            steps: what to do.
-            began: when it began, by ``time.monotonic``, if all of it is to be done in the time that a call may take;
-                None if each exchange has that time, as where a server is looked through.
-        """
-        try:
-            answers = exchange(next(steps))
-            while True:
-                answers = exchange(steps.send(answers), began)
-        except StopIteration as end:
-            result: T = end.value
-            return result
-
-    async def _arun(self, steps: Steps[T], began: float | None = None) -> T:
-        """Take steps as ``_run`` does, waiting on the event loop."""
-        try:
-            answers = await aexchange(next(steps))
-            while True:
-                answers = await aexchange(steps.send(answers), began)
-        except StopIteration as end:
-            result: T = end.value
-            return result
+    def _operation(self, began: float | None = None) -> Operation:
+        return Operation(self._servers, self._names, self._register, self._clock, self._sweeper.request, began)
 
     # Reading
 
@@ -141,10 +90,10 @@ class RedisStore(PlannedStore):
         space = self._usual(keys)
         if space is not None and self._only is not None:
             request = space.read(self._names.buckets[0], keys)
-            found = self.found(keys, self._only.call(request, 1, len(keys)))
+            found = self.found(keys, self._only.call(Request(request, 1, len(keys))))
             if found is not None:
                 return found
-        return self._run(self._reading(keys), began)
+        return carry_out(self._reading(keys, began))
 
     def _usual(self, keys: Sequence[EncodedKey]) -> ServerNamespace | None:
         """Return the namespace of keys that are all of one and take one command to one server; otherwise None."""
@@ -156,16 +105,16 @@ class RedisStore(PlannedStore):
         return self._names[name]
 
     def ask(self, keys: Sequence[EncodedKey], answer: Callable[[Answer], None]) -> bool:
-        """Ask for keys on the running loop, if it takes one command to one server; as ``gathering.Server``."""
+        """Ask for keys on the running loop and have a function told the answer; return False if that takes a plan."""
         space = self._usual(keys)
         if space is None or self._only is None:
             return False
         request = space.read(self._names.buckets[0], keys)
-        self._only.loop_link().call(request, 1, len(keys), answer, at_once=True)
+        self._only.loop_link().call(Request(request, 1, len(keys)), answer, at_once=True)
         return True
 
     def found(self, keys: Sequence[EncodedKey], answer: Answer) -> list[Found] | None:
-        """Return what the answer to the usual request holds; None if more is to be done; as ``gathering.Server``."""
+        """Return what the answer to the usual request holds; None if it takes a plan."""
         if isinstance(answer, StoreError):
             raise answer
         (reply,) = answer
@@ -180,17 +129,17 @@ class RedisStore(PlannedStore):
         return self._gathered.get().read(keys)
 
     async def read(self, keys: Sequence[EncodedKey]) -> Sequence[Found]:
-        """Read keys, whatever it takes; as ``gathering.Server``."""
-        return await self._arun(self._reading(keys), monotonic())
+        """Read keys by a plan."""
+        return await acarry_out(self._reading(keys))
 
-    def _reading(self, keys: Sequence[EncodedKey]) -> Steps[Sequence[Found]]:
+    def _reading(self, keys: Sequence[EncodedKey], began: float | None = None) -> Plan[Sequence[Found]]:
         found: list[Found] = [None] * len(keys)
         if not keys:
             return found
+        op = self._operation(began or monotonic())
         parts = list(parts_of(self._names, keys))
-        answers = yield from self._servers.route(
-            [request_for(self._names, part, time_left=self._time_left) for part in parts]
-        )
+        requests = [request_for(self._names, part, time_left=self._time_left) for part in parts]
+        answers = yield from self._servers.route(op, requests)
         now = self._clock.now()
         for part, answer in zip(parts, answers, strict=True):
             found_in(part, answer, keys, found)
@@ -205,45 +154,45 @@ class RedisStore(PlannedStore):
             for place in expired:
                 found[place] = None
             gone = [keys[place] for place in expired]
-            self._expirations += yield from remove_expired(self._servers, self._names, gone, self._clock)
+            self._expirations += yield from remove_expired(op, gone)
         return found
 
     def removals(self) -> tuple[int, int]:
         return 0, self._expirations
 
     def usage(self) -> Usage:
-        entries, size = self._run(count(self._servers, self._names, self._clock.own))
+        entries, size = carry_out(count(self._operation()))
         return Usage(entries, size, 0, self._expirations)
 
     # Writing
 
     def write(self, changes: Changes) -> int:
         began = monotonic()
-        if len(changes) == 1 and self._only is not None:  # the usual write goes without steps
+        if len(changes) == 1 and self._only is not None:  # the usual write goes without a plan
             (((name, key), entry),) = changes.items()
             space = self._names[name]
             known = space.known[0]
             if entry is not None and known is not None:
                 request = write_one(self._names.buckets[0], space, key, entry, known, self._clock.now())
                 if request is not None:
-                    stored, current = self._only.call(request, 2, 1)
+                    stored, current = self._only.call(Request(request, 2))
                     if stored == b"OK" and current == [None, None, known[0][:8], known[0][8:]]:
                         return 0
-        return self._run(self._writer.write(changes), began)
+        return carry_out(self._writing(changes, began))
 
-    def _writing(self, changes: Changes) -> Steps[int]:
-        return self._writer.write(changes)
+    def _writing(self, changes: Changes, began: float | None = None) -> Plan[int]:
+        return write(self._operation(began or monotonic()), changes)
 
-    def _clearing(self, namespaces: Sequence[bytes] | None) -> Steps[None]:
-        return self._clearer.clear(namespaces)
+    def _clearing(self, namespaces: Sequence[bytes] | None) -> Plan[None]:
+        return clear(self._operation(monotonic()), namespaces)
 
-    def _clearing_under(self, prefix: bytes) -> Steps[None]:
-        return self._clearer.clear_under(prefix)
+    def _clearing_under(self, prefix: bytes) -> Plan[None]:
+        return clear_under(self._operation(), prefix)
 
     # Listing
 
-    def _listing(self, under: bytes, after: Any, limit: int) -> Steps[Page]:
-        return self._lister.page(under, after, self._clock.own)
+    def _listing(self, under: bytes, after: Any, limit: int) -> Plan[Page]:
+        return page(self._operation(), under, after)
 
     def described(self) -> str:
         where = self._target.name.removeprefix("the Redis ")
@@ -252,19 +201,19 @@ class RedisStore(PlannedStore):
     # Counters that outlive the process
 
     def add_counts(self, amounts: Amounts) -> bool:
-        self._run(self._counts.add(amounts), monotonic())
+        carry_out(self._counts.add(self._operation(monotonic()), amounts))
         return True
 
     def read_counts(self) -> Amounts | None:
-        return self._run(self._counts.read(), monotonic())
+        return carry_out(self._counts.read(self._operation(monotonic())))
 
     # Leases
 
-    def _leasing(self, keys: Sequence[EncodedKey], token: bytes, seconds: float) -> Steps[list[float]]:
-        return self._leaser.lease(keys, token, seconds)
+    def _leasing(self, keys: Sequence[EncodedKey], token: bytes, seconds: float) -> Plan[list[float]]:
+        return lease(self._operation(monotonic()), keys, token, seconds)
 
-    def _settling(self, results: Changes, token: bytes) -> Steps[list[EncodedKey]]:
-        return self._leaser.settle(results, token)
+    def _settling(self, results: Changes, token: bytes) -> Plan[list[EncodedKey]]:
+        return settle(self._operation(monotonic()), results, token)
 
     # The whole
 

@@ -2,71 +2,57 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from typing import NamedTuple
+from collections.abc import Iterable, Sequence
+from typing import Any, NamedTuple
 
 from hitrate.errors import StoreError
 from hitrate.stores.redis.driver import hiredis
-from hitrate.stores.redis.links import Packed
+from hitrate.stores.redis.links import Undo
+from hitrate.stores.redis.loop_links import Answer
 from hitrate.stores.redis.scripts import Script
-
-Reply = object
-"""bytes, int, None, a list of replies, or a ``hiredis.ReplyError``."""
-
-
-class Request(NamedTuple):
-    """One or several commands for one bucket.
-
-    Attributes:
-        bucket: the number of the bucket.
-        packed: the commands as they go over the wire.
-        replies: how many replies come back.
-        work: how many keys they touch, which says how long they may take.
-    """
-
-    bucket: int
-    packed: Packed
-    replies: int = 1
-    work: int = 1
 
 
 class ScriptCall(NamedTuple):
-    """A call of a script.
-
-    Attributes:
-        bucket: the number of the bucket whose names it uses.
-        keys: the names.
-        arguments: the arguments.
-    """
+    """A call of a script that uses names in the bucket of a number, and what undoes it."""
 
     bucket: int
     keys: list[bytes]
     arguments: list[bytes]
+    undo: Undo = ()
+
+
+def bulk(argument: bytes) -> bytes:
+    """Return an argument of a command as it goes over the wire."""
+    return b"$%d\r\n%b\r\n" % (len(argument), argument)
 
 
 def command(*arguments: bytes) -> bytes:
     """Return a command as it goes over the wire."""
-    return packed(arguments)
-
-
-def packed(arguments: Iterable[bytes]) -> bytes:
-    """Return a command as it goes over the wire."""
-    parts = [b"$%d\r\n%b\r\n" % (len(argument), argument) for argument in arguments]
-    return b"*%d\r\n%b" % (len(parts), b"".join(parts))
+    return b"*%d\r\n%b" % (len(arguments), b"".join(map(bulk, arguments)))
 
 
 def script_call(script: Script, keys: list[bytes], arguments: Iterable[bytes], *, whole: bool = False) -> bytes:
     """Return the call of a script as it goes over the wire: by its digest, or whole for a server that lacks it."""
     head = [b"EVAL", script.text] if whole else [b"EVALSHA", script.digest]
-    return packed([*head, b"%d" % len(keys), *keys, *arguments])
+    return command(*head, b"%d" % len(keys), *keys, *arguments)
 
 
-def is_error(reply: Reply, *kinds: str) -> bool:
+def is_error(reply: object, *kinds: str) -> bool:
     """Tell whether a reply is an error, of one of some kinds if any are given."""
     return isinstance(reply, hiredis.ReplyError) and (not kinds or str(reply).startswith(kinds))
 
 
-def refuse_error(reply: Reply) -> None:
+def any_error(answers: Sequence[Answer], *kinds: str) -> Any:
+    """Return the first reply that is an error, of one of some kinds if any are given; None if there is none."""
+    for answer in answers:
+        if not isinstance(answer, StoreError):
+            for reply in answer:
+                if is_error(reply, *kinds):
+                    return reply
+    return None
+
+
+def refuse_error(reply: object) -> None:
     """Raise a StoreError that says what to do, if a reply is an error."""
     if not isinstance(reply, hiredis.ReplyError):
         return

@@ -7,22 +7,19 @@ once it is gone: if it is current after the entries were stored, it was so when 
 
 from __future__ import annotations
 
-import math
 import os
-import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 from hitrate.errors import StoreError
+from hitrate.plans import Plan
 from hitrate.stores.base import Changes
 from hitrate.stores.redis import scripts
 from hitrate.stores.redis.batches import Batch, Group, batches_for
 from hitrate.stores.redis.commands import WriteCommands
-from hitrate.stores.redis.expiry import Clock
-from hitrate.stores.redis.names import Names
-from hitrate.stores.redis.register import Register
-from hitrate.stores.redis.servers import Servers, Steps, any_error
-from hitrate.stores.redis.wire import Request, ScriptCall, is_error, refuse_error
+from hitrate.stores.redis.links import Request
+from hitrate.stores.redis.servers import Operation
+from hitrate.stores.redis.wire import ScriptCall, any_error, is_error, refuse_error
 
 ROUNDS = 10
 """How often something is stored anew because it was cleared meanwhile."""
@@ -31,113 +28,93 @@ _NO_COMMAND = ("ERR unknown command", "ERR unsupported command", "NOPERM")
 """How a server says that it lacks a command, or that this user may not use it."""
 
 
-class Writer:
-    """Writes entries.
+def write(op: Operation, changes: Changes) -> Plan[int]:
+    """Apply changes; return how many keys were removed."""
+    batches = list(batches_for(op.names, changes, op.clock.now()))
+    removed = rounds = 0
+    while batches and rounds < ROUNDS:
+        counted, batches = yield from _write(op, batches)
+        removed += counted
+        rounds += 1
+    if not batches:
+        return removed
+    raise StoreError("the cache was cleared again and again while this was written")
 
-    Args:
-        servers: where they are.
-        names: the names of the cache.
-        register: of the namespaces.
-        clock: what expiries are made from.
-        sweep: called when there is something to sweep.
-    """
 
-    _msetex = True
-    """Whether the server is taken to have the command MSETEX: until it refuses it."""
-
-    def __init__(
-        self, servers: Servers, names: Names, register: Register, clock: Clock, sweep: Callable[[], None]
-    ) -> None:
-        self._servers = servers
-        self._names = names
-        self._register = register
-        self._clock = clock
-        self._sweep = sweep
-
-    def write(self, changes: Changes) -> Steps[int]:
-        """Apply changes; return how many keys were removed."""
-        batches = list(batches_for(self._names, changes, self._clock.now()))
-        removed = rounds = 0
-        while batches and rounds < ROUNDS:
-            counted, batches = yield from self._write(batches)
-            removed += counted
-            rounds += 1
-        if not batches:
-            return removed
-        raise StoreError("the cache was cleared again and again while this was written")
-
-    def _write(self, batches: Sequence[Batch]) -> Steps[tuple[int, list[Batch]]]:
-        """Write batches; return how many entries were removed, and what is to be written again under other tokens."""
-        unknown = [
-            (batch, [group for group in batch.groups if group.stored and not group.take_known_tokens(batch.bucket)])
-            for batch in batches
+def _write(op: Operation, batches: Sequence[Batch]) -> Plan[tuple[int, list[Batch]]]:
+    """Write batches; return how many entries were removed, and what is to be written again under other tokens."""
+    unknown = [
+        (batch, [group for group in batch.groups if group.stored and not group.take_known_tokens(batch.bucket)])
+        for batch in batches
+    ]
+    if any(groups for _, groups in unknown):
+        yield from _keep_tokens(op, [(batch, groups) for batch, groups in unknown if groups])
+    results = yield from _exchange(op, batches, whole=False)
+    lacking = [place for place, result in enumerate(results) if any_error([result], "NOSCRIPT")]
+    if lacking:  # the server was started anew, or is another
+        again = yield from _exchange(op, [batches[place] for place in lacking], whole=True)
+        for place, result in zip(lacking, again, strict=True):
+            results[place] = result
+    removed = 0
+    stale = []
+    had_msetex = op.servers.msetex
+    for batch, result in zip(batches, results, strict=True):
+        if had_msetex and any_error([result], *_NO_COMMAND):  # nothing of this batch was done
+            op.servers.msetex = False
+            stale.append(batch)
+            continue
+        for each in result:
+            refuse_error(each)
+        sweeping, _, everything, *tokens = result[-1]
+        if sweeping is not None:
+            op.sweep()
+        if any(group.removed for group in batch.groups):
+            removed += result[-2]
+        outdated = [
+            group
+            for group, token in zip(batch.groups, tokens, strict=True)
+            if group.stored and group.tokens != (everything or b"") + (token or b"")
         ]
-        if any(groups for _, groups in unknown):
-            yield from self._keep_tokens([(batch, groups) for batch, groups in unknown if groups])
-        results = yield from self._exchange(batches, whole=False)
-        lacking = [place for place, result in enumerate(results) if any_error([result], "NOSCRIPT")]
-        if lacking:  # the server was started anew, or is another
-            again = yield from self._exchange([batches[place] for place in lacking], whole=True)
-            for place, result in zip(lacking, again, strict=True):
-                results[place] = result
-        removed = 0
-        stale = []
-        had_msetex = self._msetex
-        for batch, result in zip(batches, results, strict=True):
-            if had_msetex and any_error([result], *_NO_COMMAND):  # nothing of this batch was done
-                self._msetex = False
-                stale.append(batch)
+        for group in outdated:
+            group.space.known[batch.bucket] = None
+        if outdated:
+            stale.append(batch.without_removals())
+    return removed, stale
+
+
+def _keep_tokens(op: Operation, wanted: Sequence[tuple[Batch, list[Group]]]) -> Plan[None]:
+    """Ask for the current tokens of namespaces, which are made if they are not there."""
+    calls = []
+    for batch, groups in wanted:
+        bucket = op.names.buckets[batch.bucket]
+        keys, arguments = [bucket.everything, bucket.register], [os.urandom(8 * (1 + len(groups)))]
+        for group in groups:
+            keys.append(group.space.tokens[batch.bucket])
+            arguments += (group.space.name, b"%d" % group.longest())
+        calls.append(ScriptCall(batch.bucket, keys, arguments))
+    results = yield from op.call(scripts.KEEP, calls)
+    for (batch, groups), (everything, *kept) in zip(wanted, results, strict=True):
+        for group, token, left in zip(groups, kept[::2], kept[1::2], strict=True):
+            group.tokens = everything + token
+            group.space.note(batch.bucket, group.tokens, left)
+    op.register.entered([batch.bucket for batch, groups in wanted for _ in groups])
+    yield from op.register.tidy(op)
+
+
+def _exchange(op: Operation, batches: Sequence[Batch], *, whole: bool) -> Plan[list[list[Any]]]:
+    """Send the commands of batches; return the results of each, of a transaction those of its parts."""
+    clock = op.clock.argument()
+    requests = []
+    for batch in batches:
+        commands = WriteCommands(op.names.buckets[batch.bucket], batch, clock, whole=whole, msetex=op.servers.msetex)
+        requests.append(Request(commands, commands.replies, commands.work, batch.bucket))
+    results = []
+    for replies in (yield from op.replies(requests)):
+        if len(replies) > 2 and type(replies[-1]) is not list:
+            reason = any_error([replies])  # what one part was refused for
+            if op.servers.msetex and is_error(reason, *_NO_COMMAND):
+                results.append([reason])
                 continue
-            for each in result:
-                refuse_error(each)
-            sweeping, _, everything, *tokens = result[-1]
-            if sweeping is not None:
-                self._sweep()
-            if any(group.removed for group in batch.groups):
-                removed += result[-2]
-            outdated = [
-                group
-                for group, token in zip(batch.groups, tokens, strict=True)
-                if group.stored and group.tokens != (everything or b"") + (token or b"")
-            ]
-            for group in outdated:
-                group.space.known[batch.bucket] = None
-            if outdated:
-                stale.append(batch.without_removals())
-        return removed, stale
-
-    def _keep_tokens(self, wanted: Sequence[tuple[Batch, list[Group]]]) -> Steps[None]:
-        """Ask for the current tokens of namespaces, which are made if they are not there."""
-        calls = []
-        for batch, groups in wanted:
-            bucket = self._names.buckets[batch.bucket]
-            keys, arguments = [bucket.everything, bucket.register], [os.urandom(8 * (1 + len(groups)))]
-            for group in groups:
-                keys.append(group.space.tokens[batch.bucket])
-                arguments += (group.space.name, b"%d" % group.longest())
-            calls.append(ScriptCall(batch.bucket, keys, arguments))
-        results = yield from self._servers.call(scripts.KEEP, calls)
-        now = time.monotonic()
-        for (batch, groups), (everything, *kept) in zip(wanted, results, strict=True):
-            for group, token, left in zip(groups, kept[::2], kept[1::2], strict=True):
-                group.tokens = everything + token
-                group.space.known[batch.bucket] = group.tokens, now + left / 1000 if left >= 0 else math.inf
-        yield from self._register.entered([batch.bucket for batch, groups in wanted for _ in groups])
-
-    def _exchange(self, batches: Sequence[Batch], *, whole: bool) -> Steps[list[list[Any]]]:
-        """Send the commands of batches; return the results of each, of a transaction those of its parts."""
-        clock = self._clock.argument()
-        requests = []
-        for batch in batches:
-            commands = WriteCommands(self._names.buckets[batch.bucket], batch, clock, whole=whole, msetex=self._msetex)
-            requests.append(Request(batch.bucket, commands, commands.replies, commands.work))
-        results = []
-        for replies in (yield from self._servers.replies(requests)):
-            if len(replies) > 2 and type(replies[-1]) is not list:
-                reason = any_error([replies])  # what one part was refused for
-                if self._msetex and is_error(reason, *_NO_COMMAND):
-                    results.append([reason])
-                    continue
-                refuse_error(reason)
-            results.append(replies[-1] if len(replies) > 2 else replies)
-        return results
+            refuse_error(reason)
+        results.append(replies[-1] if len(replies) > 2 else replies)
+    return results
