@@ -32,11 +32,15 @@ class PerLoop(Generic[T]):
         loop = asyncio.get_running_loop()
         found = self._made.get(loop)
         if found is None:
-            for other in list(self._made):
-                if other.is_closed():
-                    self._let_go(self._made.pop(other, None))
+            self.let_go_of_closed()
             found = self._made[loop] = self._make(loop)
         return found
+
+    def let_go_of_closed(self) -> None:
+        """Let go of what was for loops that are closed."""
+        for loop in list(self._made):
+            if loop.is_closed():
+                self._let_go(self._made.pop(loop, None))
 
     def all(self) -> list[T]:
         """Return what is there for any loop."""

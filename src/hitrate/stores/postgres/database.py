@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from typing import TypeVar
+from typing import TypeAlias, TypeVar
 
 import psycopg
 
@@ -20,6 +20,7 @@ from hitrate.stores.postgres.conversation import Conversation, on
 from hitrate.stores.postgres.wire import NOT_PREPARED, Link, ServerError, TimedOut
 
 T = TypeVar("T")
+BrokenOff: TypeAlias = Callable[[int], None] | None
 
 _ATTEMPTS = 5
 _PREPARED_IN_VAIN = 3
@@ -65,8 +66,14 @@ class Database:
         self._prepared_in_vain = 0
         self._ready = False
 
-    def hold(self, begin: Callable[[], Conversation[T]]) -> T:
-        """Hold a conversation with the server; begin it anew where that helps."""
+    def hold(self, begin: Callable[[], Conversation[T]], broken_off: BrokenOff = None) -> T:
+        """Hold a conversation with the server; begin it anew where that helps.
+
+        Args:
+            begin: begins the conversation.
+            broken_off: is told the process id of a session that may still carry out what was asked, though its
+                connection was closed.
+        """
         deadline = self.deadline()
         for attempt in range(_ATTEMPTS):
             link = None
@@ -76,6 +83,8 @@ class Database:
             except BaseException as error:
                 used = link is not None and link.used
                 if link is not None:
+                    if broken_off is not None and not _keeps_connection(error):
+                        broken_off(link.session)
                     self._put_back(link, error)
                 self._decide(error, used, attempt, deadline)
                 continue
@@ -84,7 +93,9 @@ class Database:
             return value
         raise AssertionError("the last attempt returns or raises")
 
-    async def ahold(self, begin: Callable[[], Conversation[T]], deadline: float | None = None) -> T:
+    async def ahold(
+        self, begin: Callable[[], Conversation[T]], deadline: float | None = None, broken_off: BrokenOff = None
+    ) -> T:
         """Hold a conversation as ``hold`` does, waiting on the event loop, until a deadline if one is given."""
         deadline = self.deadline() if deadline is None else deadline
         for attempt in range(_ATTEMPTS):
@@ -94,11 +105,15 @@ class Database:
                 value = await link.arun(on(link, self._prepared(begin), prepare=self._prepare), deadline)
             except GeneratorExit:  # the loop was closed, and this coroutine is collected
                 if link is not None:
+                    if broken_off is not None:
+                        broken_off(link.session)
                     self._connections.forsake(link)
                 raise
             except BaseException as error:
                 used = link is not None and link.used
                 if link is not None:
+                    if broken_off is not None and not _keeps_connection(error):
+                        broken_off(link.session)
                     await self._aput_back(link, error)
                 self._decide(error, used, attempt, deadline)
                 continue

@@ -27,12 +27,20 @@ class Queue:
         do: does several calls' work as one; returns a result for each.
         most: how many statements may be under way at once; with one, calls are done in their order.
         timeout: seconds that a call may take, those included that it queues for.
+        in_vain: is told the work that was done, or may have been, of a call that nobody waits for any more.
     """
 
-    def __init__(self, do: Callable[[list[Any]], Awaitable[Sequence[Any]]], most: int, timeout: float) -> None:
+    def __init__(
+        self,
+        do: Callable[[list[Any]], Awaitable[Sequence[Any]]],
+        most: int,
+        timeout: float,
+        in_vain: Callable[[Any], None] = lambda work: None,
+    ) -> None:
         self._do = do
         self._most = most
         self._timeout = timeout
+        self._in_vain = in_vain
         self._due: deque[tuple[float, asyncio.Future[Any]]] = deque()  # when each call is late, in their order
         self._timer: asyncio.TimerHandle | None = None
         self._pending: list[tuple[Any, asyncio.Future[Any]]] = []
@@ -57,10 +65,15 @@ class Queue:
             task = loop.create_task(self._serve())
             self._tasks.add(task)
             task.add_done_callback(self._tasks.discard)
-        outcome = await future
-        if isinstance(outcome, _Failed):
-            raise own_copy(outcome.error)
-        return outcome
+        try:
+            outcome = await future
+            if isinstance(outcome, _Failed):
+                raise own_copy(outcome.error)
+            return outcome
+        except BaseException:
+            if future.done() and not future.cancelled():  # it was cancelled when its answer had come, or it failed
+                self._in_vain(work)
+            raise
 
     def _watch(self, loop: asyncio.AbstractEventLoop, future: asyncio.Future[Any]) -> None:
         """Have a call fail once it is late: one that queues behind a slow statement would else take twice its time."""
@@ -103,22 +116,28 @@ class Queue:
         del self._pending[:_AT_ONCE]
         if not calls:
             return
-        results: Sequence[Any]
+        place = 0
         try:
-            results = await self._do([work for work, _ in calls])
+            results = await self._results([work for work, _ in calls])
+            for place, (work, future) in enumerate(calls):
+                if place and place % _WOKEN_AT_ONCE == 0:
+                    await asyncio.sleep(0)  # others are served in between
+                if future.done():  # it was cancelled, or came late
+                    self._in_vain(work)
+                else:
+                    future.set_result(results[place])
+        except BaseException as error:  # the loop is about to end, and with it all who wait
+            for work, future in calls[place:]:
+                if not isinstance(error, GeneratorExit):  # else it was closed, and calls nobody back
+                    future.cancel()
+                self._in_vain(work)
+            raise
+
+    async def _results(self, works: list[Any]) -> Sequence[Any]:
+        try:
+            return await self._do(works)
         except Exception as error:
-            results = [_Failed(error)] * len(calls)
-        except GeneratorExit:  # the loop was closed: it calls nobody back
-            raise
-        except BaseException:  # the loop is about to end, and with it all who wait
-            for _, future in calls:
-                future.cancel()
-            raise
-        for place, (_, future) in enumerate(calls):
-            if place and place % _WOKEN_AT_ONCE == 0:
-                await asyncio.sleep(0)  # others are served in between
-            if not future.done():  # else it was cancelled
-                future.set_result(results[place])
+            return [_Failed(error)] * len(works)
 
 
 class _Failed(NamedTuple):

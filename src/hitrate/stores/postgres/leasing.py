@@ -1,9 +1,16 @@
-"""Leases: taken by one statement, and settled by one that stores what was computed under them."""
+"""Leases: taken by one statement, and settled by one that stores what was computed under them.
+
+A caller may be gone when its leases are granted: cancelled, timed out, or of an event loop that was closed. What it
+asked for is then given back in the background. Where its connection was closed before the server had answered, the
+server may carry out the statement later: so leases are given back until that session has ended.
+"""
 
 from __future__ import annotations
 
 import time
+from collections import deque
 from collections.abc import Collection, Sequence
+from dataclasses import dataclass
 from operator import attrgetter
 from typing import NamedTuple, TypeVar
 
@@ -11,7 +18,17 @@ from hitrate.errors import StoreError
 from hitrate.keys import EncodedKey
 from hitrate.stores.base import Changes
 from hitrate.stores.postgres.batches import ROWS_AT_ONCE, Batch, arrays, groups
-from hitrate.stores.postgres.binary import BYTEA, FLOAT8, array, float8, int8, read_float8, read_int8, read_int8_array
+from hitrate.stores.postgres.binary import (
+    BYTEA,
+    FLOAT8,
+    array,
+    float8,
+    int8,
+    int8_array,
+    read_float8,
+    read_int8,
+    read_int8_array,
+)
 from hitrate.stores.postgres.conversation import PAUSE, Conversation
 from hitrate.stores.postgres.limits import Room
 from hitrate.stores.postgres.rows import stored_key, stored_name
@@ -23,15 +40,25 @@ from hitrate.stores.postgres.writing import ATTEMPTS, Writer, read_store_result
 _PURGE_SECONDS = 1.0
 _LEAST_SECONDS = 0.001
 _PAUSE_EVERY = 512
+_OWED_AT_MOST = 1024
+_LOOKS = 300
+"""How often is looked whether a session has ended: that of a connection that was cut in between may last for hours."""
+
 _TRUE = b"\x01"
 
 
-class Take(NamedTuple):
-    """A caller's wish for leases: see ``Store.lease``."""
+@dataclass(slots=True, eq=False)
+class Take:
+    """A caller's wish for leases: see ``Store.lease``.
+
+    Attributes:
+        asked: whether a server was asked for them.
+    """
 
     keys: Sequence[EncodedKey]
     token: bytes
     seconds: float
+    asked: bool = False
 
 
 class Settlement(NamedTuple):
@@ -58,6 +85,9 @@ class Leaser:
         statements: for the tables.
         writer: plans what is stored, and stores what one statement does not take.
         room: keeps the tables within limits.
+
+    Attributes:
+        owed: what was asked for by callers who are gone, and is to be given back.
     """
 
     def __init__(self, statements: Statements, writer: Writer, room: Room) -> None:
@@ -65,11 +95,15 @@ class Leaser:
         self._writer = writer
         self._room = room
         self._purge_at = 0.0
+        self.owed: deque[Take] = deque(maxlen=_OWED_AT_MOST)
+        self._broken_off: dict[int, int] = {}  # sessions, each with how often it is still looked for
 
     # Taking
 
     def take(self, works: Sequence[Take]) -> Conversation[list[Sequence[float]]]:
         """Take leases for several callers; return for each the seconds until other's end, 0.0 for what it has now."""
+        for work in works:
+            work.asked = True
         left: list[dict[EncodedKey, float]] = [{} for _ in works]
         for group in groups(works, attrgetter("keys")):
             wanted = yield from _wanted(group)
@@ -111,6 +145,35 @@ class Leaser:
             purged = read_int8(result.get_value(0, 0) or b"")
             self._room.note_emptied(result.get_value(0, 1))
             self._purge_at = 0.0 if purged >= PURGED_PER_CALL else time.monotonic() + _PURGE_SECONDS
+
+    # Giving back
+
+    def note_broken_off(self, session: int) -> None:
+        """Hear that a connection was closed while leases were asked for on it.
+
+        Args:
+            session: the process id of its session.
+        """
+        self._broken_off[session] = _LOOKS
+
+    def give_back(self) -> Conversation[bool]:
+        """End the leases that are owed; tell whether they may still be granted, by a session that was broken off."""
+        owed, sessions = list(self.owed), list(self._broken_off)
+        last: set[int] = set()
+        if sessions:
+            (result,) = yield (Query(self._statements.leases.sessions, (int8_array(sessions),)),)
+            last.update(read_int8_array(result.get_value(0, 0)))
+        yield from self.settle([Settlement(dict.fromkeys(work.keys), work.token) for work in owed])
+        for session in sessions:
+            self._broken_off[session] -= 1
+            if session not in last or not self._broken_off[session]:
+                del self._broken_off[session]
+        if self._broken_off:
+            return True
+        for work in owed:
+            if self.owed and self.owed[0] is work:
+                self.owed.popleft()
+        return False
 
     # Settling
 

@@ -39,6 +39,8 @@ from hitrate.stores.postgres.writing import Writer
 T = TypeVar("T")
 
 _READS_AT_ONCE = 4
+_LOOK_SECONDS = 0.1
+"""Between two looks whether a session has ended that may still grant leases to callers who are gone."""
 
 
 class _Queues(NamedTuple):
@@ -211,7 +213,12 @@ class PostgresStore(Store):
     # Leases
 
     def lease(self, keys: Sequence[EncodedKey], token: bytes, seconds: float) -> Sequence[float]:
-        return self._database.hold(lambda: self._leaser.take([Take(keys, token, seconds)]))[0]
+        take = Take(keys, token, seconds)
+        try:
+            return self._database.hold(lambda: self._leaser.take([take]), self._leaser.note_broken_off)[0]
+        except BaseException:
+            self._owe(take)
+            raise
 
     async def alease(self, keys: Sequence[EncodedKey], token: bytes, seconds: float) -> Sequence[float]:
         left: Sequence[float] = await self._queues_here().leases.submit(Take(keys, token, seconds))
@@ -232,8 +239,15 @@ class PostgresStore(Store):
             some: list[Any] = list(group)
             do: Callable[[list[Any]], Conversation[list[Any]]]
             do = self._leaser.take if kind is Take else self._leaser.settle
-            results += await self._database.ahold(lambda: do(some), deadline)  # noqa: B023 - held before the next
+            note = self._leaser.note_broken_off if kind is Take else None
+            results += await self._database.ahold(lambda: do(some), deadline, note)  # noqa: B023 - held before the next
         return results
+
+    def _owe(self, work: Take | Settlement) -> None:
+        """Have leases be given back that were granted, or may yet be, to a caller who is gone."""
+        if isinstance(work, Take) and work.asked:
+            self._leaser.owed.append(work)
+            self._keeper.request()
 
     # Listing
 
@@ -281,10 +295,16 @@ class PostgresStore(Store):
             self.statements.suit(lists=lists)
 
     def _keep_if_needed(self) -> None:
-        if self._room.wants_keeping:
+        self._queues.let_go_of_closed()  # they may have asked for leases
+        if self._room.wants_keeping or self._leaser.owed:
             self._keeper.request()
 
     def _keep(self) -> bool:
+        if self._leaser.owed:
+            may_still_be_granted = self._database.hold(self._leaser.give_back)
+            if may_still_be_granted:
+                self._keeper.rest(_LOOK_SECONDS)
+                return True
         return self._database.hold(self._room.keep)
 
     def _see(self, rows: Iterable[int]) -> None:
@@ -308,12 +328,17 @@ class PostgresStore(Store):
         return _Queues(
             Queue(self._aread, _READS_AT_ONCE, self._timeout),
             Queue(self._awrite, 1, self._timeout),
-            Queue(self._alease, 1, self._timeout),
+            Queue(self._alease, 1, self._timeout, self._owe),
         )
 
     def close(self) -> None:
         self._closed = True
         self._keeper.stop()
+        if self._leaser.owed and self._database.breaker.closed:
+            try:
+                self._database.hold(self._leaser.give_back)
+            except Exception as error:  # they run out
+                log.debug("leases could not be given back: %s", error)
         self._connections.close()
 
     async def aclose(self) -> None:

@@ -74,16 +74,18 @@ class Link:
 
     Attributes:
         loop: the event loop that has it, if one does: what a loop had when it was closed nobody gives back.
+        session: the process id of its session on the server.
         used: whether it has served before.
     """
 
-    __slots__ = ("__weakref__", "_poll", "_polled", "connection", "loop", "pgconn", "prepared", "used")
+    __slots__ = ("__weakref__", "_poll", "_polled", "connection", "loop", "pgconn", "prepared", "session", "used")
 
     def __init__(
         self, connection: psycopg.Connection[Any] | psycopg.AsyncConnection[Any], prepared: set[bytes] | None = None
     ) -> None:
         self.connection = connection
         self.pgconn = connection.pgconn
+        self.session = self.pgconn.backend_pid
         self.prepared = set() if prepared is None else prepared
         self.loop: weakref.ref[AbstractEventLoop] | None = None
         self.used = False

@@ -24,6 +24,7 @@ class Leases:
     purge: $1 now; removes leases that have ended; returns (how many, their namespaces).
     settle: stores under leases, and ends them; see ``_settle``.
     end: $1 names, $2 keys, $3 tokens, $4 now; ends leases; returns (places of those it ended, their namespaces).
+    sessions: $1 process ids of sessions; returns those that the server still serves.
     """
 
     def __init__(self, parts: Parts) -> None:
@@ -69,6 +70,7 @@ class Leases:
                 SELECT ARRAY(SELECT place FROM mine), ARRAY(SELECT DISTINCT namespace FROM ended)"""
         )
         self.settle = _settle(parts, mine("$5"), ended)
+        self.sessions = plain("SELECT array_agg(pid::int8) FROM pg_stat_activity WHERE pid = ANY($1::int8[])")
 
 
 def _settle(parts: Parts, mine: str, ended: str) -> Statement:
