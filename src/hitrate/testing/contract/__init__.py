@@ -1,4 +1,22 @@
-"""The promises of a cache as tests: one file for each group of them."""
+"""The promises of a cache as tests: one file for each group of them.
+
+=================  =====================================================================================================
+``fixtures.py``    what the tests are given: a clock, a face, a cache
+``signatures.py``  and ``keys.py``, ``misuse.py``: what may be passed
+``reading.py``     and ``writing.py``, ``values.py``, ``refusal.py``: get and set
+``expiry.py``      TTLs; ``instants.py``: to the instant, and that what has expired goes away
+``clearing.py``    and ``deleting.py``: what a removal removes
+``listing.py``     entries and namespaces
+``bounds.py``      limits and eviction
+``counters.py``    ``stats()``
+``failures.py``    what raises, and what is a miss
+``lifecycle.py``   opening and closing
+``one_store.py``   the two faces are one store
+``at_once.py``     threads, event loops, tasks, cancellation
+``forks.py``       forks
+``model.py``       random operations beside a dict that models the cache
+=================  =====================================================================================================
+"""
 
 from __future__ import annotations
 

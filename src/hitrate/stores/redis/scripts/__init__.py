@@ -2,6 +2,13 @@
 
 When it is out of memory the server refuses the first command of a script that needs some, and so the whole script,
 unless that has changed something before: what needs memory comes first where it can.
+
+==================  ====================================================================================================
+``parts.py``        what the scripts are put together from
+``plain.py``        writing, removing and tidying up
+``leasing.py``      leases are taken and settled
+``registering.py``  clearing namespaces, and looking through the register of them
+==================  ====================================================================================================
 """
 
 from __future__ import annotations
