@@ -21,6 +21,7 @@ The clocks need nothing but Python; the contracts need pytest and hypothesis.
 #   hostile.py         strings and keys that caches stumble over; serializers.py: serializers that show what a cache
 #                      does with them
 #   forking.py         runs a check in a forked child
+#   watching.py        which functions a cache calls that may wait, or unpickle
 #   capabilities.py    what a cache may offer or not; requirements.py: what must be installed
 #   __main__.py        the command; subject.py: the cache that it is to try, report.py: what it prints
 #   trials.py          runs the tests in another process: session.py, whose test file is probe.py; verdicts.py: what it
