@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import re
 import subprocess
 import sys
 from importlib import import_module
 from importlib.metadata import metadata, version
 from importlib.resources import files
+from pathlib import Path
 
 import pytest
 
@@ -15,6 +17,10 @@ import hitrate
 CODECS_AND_STORES = ("ormsgpack", "apsw", "xxhash")
 OPTIONAL = ("langgraph", "langchain_core", "pydantic", "numpy", "pytest", "hypothesis", "cryptography", "rich")
 PACKAGES = ("hitrate", "hitrate.langchain", "hitrate.langgraph", "hitrate.serde", "hitrate.testing")
+
+ROOT = Path(__file__).parent.parent
+SOURCE = ROOT / "src" / "hitrate"
+FOLDERS = sorted(init.parent for init in SOURCE.rglob("__init__.py"))
 
 
 def imported_by(statement: str) -> set[str]:
@@ -79,3 +85,17 @@ def test_the_metadata() -> None:
     assert about["License-Expression"] == "MIT"
     needed = [line for line in about.get_all("Requires-Dist") or () if "extra ==" not in line]
     assert sorted(line.partition(">")[0] for line in needed) == ["apsw", "ormsgpack", "xxhash"]
+
+
+@pytest.mark.parametrize("folder", FOLDERS, ids=lambda folder: folder.relative_to(SOURCE.parent).as_posix())
+def test_the_map_of_each_package_names_its_files(folder: Path) -> None:
+    """That of the whole is in docs/architecture.md, that of each part in its ``__init__.py``."""
+    page = ROOT / "docs" / "architecture.md" if folder == SOURCE else folder / "__init__.py"
+    text = page.read_text(encoding="utf-8")
+    named = set(re.findall(r"\b\w+\.py\b", text))
+    there = {path.name for path in folder.glob("*.py")} - {"__init__.py"}
+    assert there <= named
+    packages = [path.parent.name for path in folder.glob("*/__init__.py")]
+    assert [name for name in packages if f"{name}/" not in text] == []
+    everywhere = {path.name for path in SOURCE.rglob("*.py")}
+    assert named <= everywhere

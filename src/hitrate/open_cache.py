@@ -255,9 +255,12 @@ class OpenCache(BaseCache[ValueT]):
         """Return the encoding of a namespace as the store has it."""
         return name if isinstance(name, bytes) else encode_namespace(name)
 
-    def _count_in(self, namespace: Namespace) -> int:
-        """Return how many entries a namespace holds."""
-        return sum(each.namespace == namespace for each in self.entries(under=namespace))
+    def _count_in(self, namespace: Namespace) -> int | None:
+        """Return how many entries a namespace holds; None if the store does not list what it holds."""
+        try:
+            return sum(each.namespace == namespace for each in self.entries(under=namespace))
+        except NotImplementedError:
+            return None
 
     def _stats_with(self, usage: Usage) -> CacheStats:
         return stats_with(self, usage)

@@ -69,13 +69,14 @@ class CacheInfo(NamedTuple):
         hits: calls in this process that were answered from the cache.
         misses: calls in this process that were not: the function ran, or ran already for others.
         maxsize: entries that the cache holds at most, of all functions together; None for no limit.
-        currsize: entries that it holds of this function, those of other processes included.
+        currsize: entries that it holds of this function, those of other processes included; None if its store does not
+            list what it holds.
     """
 
     hits: int
     misses: int
     maxsize: int | None
-    currsize: int
+    currsize: int | None
 
 
 @dataclass(frozen=True, slots=True)

@@ -40,7 +40,10 @@ def test_a_new_file_appears_whole(path: Path, monkeypatch: pytest.MonkeyPatch) -
     assert [each.name for each in path.parent.iterdir()] == [path.name]
 
 
-def test_a_new_file_is_the_same_where_it_cannot_appear_whole(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("lacking", ["O_TMPFILE", "link"])
+def test_a_new_file_is_the_same_where_it_cannot_appear_whole(
+    path: Path, monkeypatch: pytest.MonkeyPatch, lacking: str
+) -> None:
     def tables() -> Any:
         with SqliteCache[Any](path=path, on_error="raise") as cache:
             cache.set({key(1): (1, None)})
@@ -51,7 +54,7 @@ def test_a_new_file_is_the_same_where_it_cannot_appear_whole(path: Path, monkeyp
 
     whole = tables()
     path.unlink()
-    monkeypatch.delattr(whole_file.os, "O_TMPFILE")
+    monkeypatch.delattr(whole_file.os, lacking)
     assert tables() == whole
 
 

@@ -11,7 +11,18 @@ from typing import Any
 import pytest
 
 import hitrate
-from hitrate import CacheInfo, InMemoryCache, NamespaceStats, SqliteCache, TieredCache, cached, stats
+from hitrate import (
+    CacheInfo,
+    ComputingCache,
+    InMemoryCache,
+    NamespaceStats,
+    SqliteCache,
+    Store,
+    TieredCache,
+    cached,
+    stats,
+)
+from hitrate.stores.memory import MemoryStore
 from hitrate.testing import Clock
 
 A, B = ("a",), ("b", "é\ud800")
@@ -56,6 +67,17 @@ def test_a_cached_function_tells_what_lru_cache_tells(cache: Any) -> None:
     assert tuple(ours.cache_info()) == tuple(theirs.cache_info())
     assert ours.cache_info()._fields == theirs.cache_info()._fields
     assert isinstance(ours.cache_info(), CacheInfo)
+
+
+class Unlisted(MemoryStore):
+    list_page = Store.list_page
+
+
+def test_what_a_store_holds_of_a_function_is_not_known_where_it_does_not_list_it() -> None:
+    with ComputingCache[int](Unlisted(max_bytes=None, max_entries=None, clock=Clock())) as cache:
+        square = cached(cache)(abs)
+        assert square(-2) == square(-2) == 2
+        assert square.cache_info() == (1, 1, None, None)
 
 
 def test_each_function_counts_its_own_calls_though_they_share_a_namespace() -> None:

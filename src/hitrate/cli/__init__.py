@@ -1,6 +1,18 @@
 """The command ``hitrate``: what is in a cache, and tidying it up, from a shell.
 
 Exit codes, which scripts may go by: see ``hitrate.cli.exits``.
+
+================  ======================================================================================================
+``app.py``        the group of commands; ``exits.py``: exit codes, and failures as sentences
+``looking.py``    ``stats``, ``ls``, ``keys`` and ``show``; ``tree.py``: namespaces as a tree, ``values.py``: a value as
+                  text
+``clearing.py``   ``clear``
+``keeping.py``    ``check`` and ``compact``
+``moving.py``     ``export`` and ``import``
+``serving.py``    ``serve``
+``arguments.py``  what the commands are given; ``caches.py`` opens the cache
+``printing.py``   JSON, tables, sizes and ages; ``progress.py``: how far long work has come
+================  ======================================================================================================
 """
 
 from __future__ import annotations

@@ -1,6 +1,20 @@
 """Computing what a cache does not hold: once for all who ask at the same time, and ahead of its expiry.
 
-``cache.py`` is what caches gain, ``function.py`` the decorator; both are about ``computing.py``, which asks the cache,
-boards a flight (``flights.py``) and, if it is the one to, leads it (``leading.py``) or leaves that to the background
-(``refreshing.py``).
+===================  ===================================================================================================
+``cache.py``         ``ComputingCache``: what every cache gains by it
+``function.py``      ``cached``, and what it makes of a function; ``wrapper.py`` has it pass for one, ``protocol.py``
+                     types it
+``identity.py``      which function it is: its namespace, and what tells it from all others
+``call_keys.py``     the keys of its calls; ``bound_classes.py`` is what stands in them for the class of a class method
+``terms.py``         TTL, lease, staleness: checked once, used for each call
+``computing.py``     asks the cache, boards a flight, and leads it or waits for it
+``flights.py``       single flight in a process: who computes what, and who waits for it
+``leading.py``       leading a flight: look again, take the lease, compute, store, land
+``refreshing.py``    in the background, before or after an expiry
+``looking.py``       how old an entry is, and whether it is an exception
+``exceptions.py``    exceptions as values
+``control_flow.py``  what belongs to one run of a host and must not reach others
+===================  ===================================================================================================
+
+Why it is so, with figures: ``docs/design/compute.md``.
 """

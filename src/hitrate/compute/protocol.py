@@ -62,8 +62,8 @@ class CachedFunction(Generic[P, R_co]):
         """Return what ``functools.lru_cache`` has there: hits, misses, maxsize and currsize.
 
         Hits and misses are those of calls in this process, also before a ``clear``. ``currsize`` are entries of this
-        function in the cache, those of other processes included; a server or file is asked for them. It is no
-        coroutine, whatever the function.
+        function in the cache, those of other processes included; a server or file is asked for them, and a store that
+        does not list what it holds leaves it None. It is no coroutine, whatever the function.
 
         Raises:
             ClosedError: the cache is closed.

@@ -4,6 +4,18 @@ It is read-only unless told otherwise. Stored values are shown as text and never
 elsewhere, and every page is there as JSON, too.
 """
 
+# What is where:
+#
+#   asgi.py                  app: which page is where; serving.py: on a port of this machine
+#   guard.py                 who may ask; asking.py: what a request asks for
+#   pages.py, entry_page.py  what the pages show, as plain data; removal.py: removing entries
+#   rendering.py             pages as HTML and JSON; naming.py, amounts.py, preview.py: names, amounts and values as
+#                            text
+#   drawing.py               the pictures in the templates, made by charts.py and treemap.py
+#   scanning.py              the list of entries, read in the background; snapshot.py keeps it
+#   key_search.py            text in keys; namespaces.py: namespaces as a tree
+#   counts.py                what all programs did with the cache until now; history.py: over time
+
 from __future__ import annotations
 
 from typing import TYPE_CHECKING

@@ -3,6 +3,20 @@
 A run does not fail because of its cache: whatever the cache does, the model or the tool runs.
 """
 
+# What is where:
+#
+#   middleware.py                  CacheMiddleware: which calls of an agent are answered from a cache
+#   model_calls.py, tool_calls.py  the key of a call, and what is kept of its result; spared.py: the call is made once
+#   llm.py                         LLMCache; prompts.py: the two texts that LangChain gives it as a key
+#   embeddings.py                  CachedEmbeddings; embedding_models.py: which vectors a model makes, vectors.py:
+#                                  vectors as bytes
+#   byte_store.py                  ByteStore
+#   models.py                      which model answers; settings.py: its settings as content, remembered.py: what was
+#                                  found out about an object
+#   history.py                     messages as a key has them; media.py: images, sound and files in them
+#   answers.py                     which answers are good for other runs, and what makes an old one new
+#   saved.py                       savings: what hits spared
+
 from __future__ import annotations
 
 from typing import TYPE_CHECKING

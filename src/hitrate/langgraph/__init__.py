@@ -12,6 +12,16 @@ serialised when that thread begins: a node that changes, in place, what an earli
 what a task waited for its turn is counted with it.
 """
 
+# What is where:
+#
+#   base.py       what a cache of tasks has to do beyond a cache
+#   memory.py     the cache in memory; sqlite.py, redis.py, postgres.py, tiered.py: the others; opening.py: one from a
+#                 URL
+#   policies.py   policy; fields.py: the fields of a node's input, which its options name
+#   attaching.py  attach; reaching.py: which graphs are in a graph
+#   tasks.py      which tasks read, and what must be known of one when its result comes; unkeyed.py: tasks without a key
+#   messages.py   messages of a hit are new ones; call_ids.py: the ids of tool calls in them
+
 from __future__ import annotations
 
 from typing import TYPE_CHECKING

@@ -3,6 +3,12 @@
 Keys and namespaces are never among the labels: there is no bound to how many there are.
 """
 
+# What is where:
+#
+#   figures.py            the figures, and their names
+#   for_prometheus.py     prometheus
+#   for_opentelemetry.py  opentelemetry; spans.py: its spans
+
 from __future__ import annotations
 
 from typing import TYPE_CHECKING

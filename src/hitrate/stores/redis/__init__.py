@@ -5,7 +5,8 @@
 ``connections``     ``clients.py`` (what the program gave, and how to connect like it), ``links.py`` (one connection),
                     ``loop_links.py`` (that of an event loop), ``nodes.py`` (one server), ``servers.py`` and
                     ``cluster.py`` (operations, and where their requests go), ``gathering.py`` (reads of one loop go
-                    together), ``wire.py`` (the protocol)
+                    together), ``wire.py`` (the protocol), ``driver.py`` (imports the driver, or names the extra that
+                    has it)
 ``names.py``        what is called how on the server
 ``format.py``       what lies under the name of an entry
 ``scripts.py``      what the server does in one step, in Lua

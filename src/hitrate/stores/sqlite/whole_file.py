@@ -36,7 +36,7 @@ def link_whole(path: str, mode: int) -> bool:
         os.link(f"/proc/self/fd/{descriptor}", path, src_dir_fd=descriptor)
     except FileExistsError:
         raise
-    except OSError:  # the disk is full, or there is no /proc
+    except (AttributeError, OSError):  # the disk is full, or there is no /proc, or no ``os.link``, as on Android
         return False
     finally:
         os.close(descriptor)

@@ -1,4 +1,24 @@
-"""The promises of a cache as tests: one file for each group of them."""
+"""The promises of a cache as tests: one file for each group of them.
+
+=================  =====================================================================================================
+``fixtures.py``    what the tests are given: a clock, a face, a cache
+``signatures.py``  and ``keys.py``, ``misuse.py``: what may be passed
+``reading.py``     and ``writing.py``, ``values.py``, ``refusal.py``: get and set
+``expiry.py``      TTLs; ``instants.py``: to the instant, and that what has expired goes away
+``clearing.py``    and ``deleting.py``: what a removal removes
+``listing.py``     entries and namespaces
+``bounds.py``      limits and eviction
+``counters.py``    ``stats()``
+``failures.py``    what raises, and what is a miss
+``lifecycle.py``   opening and closing
+``one_store.py``   the two faces are one store
+``at_once.py``     threads, event loops, tasks, cancellation
+``event_loop.py``  the event loop goes on while a cache waits
+``pickles.py``     nothing is unpickled
+``forks.py``       forks
+``model.py``       random operations beside a dict that models the cache
+=================  =====================================================================================================
+"""
 
 from __future__ import annotations
 
@@ -7,6 +27,7 @@ from hitrate.testing.contract.bounds import Bounds
 from hitrate.testing.contract.clearing import Clearing, ClearingUnder
 from hitrate.testing.contract.counters import Counters
 from hitrate.testing.contract.deleting import Deleting
+from hitrate.testing.contract.event_loop import EventLoop
 from hitrate.testing.contract.expiry import Expiry
 from hitrate.testing.contract.failures import Failures
 from hitrate.testing.contract.forks import BusyForks, Forks
@@ -17,6 +38,7 @@ from hitrate.testing.contract.listing import ListingEntries
 from hitrate.testing.contract.misuse import Misuse
 from hitrate.testing.contract.model import DocumentedModel, FullModel
 from hitrate.testing.contract.one_store import OneStore
+from hitrate.testing.contract.pickles import Pickles
 from hitrate.testing.contract.reading import Reading
 from hitrate.testing.contract.refusal import Refusal
 from hitrate.testing.contract.signatures import Signatures
@@ -58,6 +80,8 @@ class CacheContract(
     Counters,
     Failures,
     Lifecycle,
+    EventLoop,
+    Pickles,
     BusyForks,
     FullModel,
 ):

@@ -1,4 +1,17 @@
-"""The statements for the tables of one cache: what is sent to the server, and nothing of when."""
+"""The statements for the tables of one cache: what is sent to the server, and nothing of when.
+
+================  ======================================================================================================
+``statement.py``  a statement as it is sent
+``parts.py``      what they have in common
+``reads.py``      reading
+``stores.py``     storing, and giving namespaces their numbers
+``removals.py``   removing what was asked for, or has expired
+``clearing.py``   clearing, and removing what was cleared
+``bounds.py``     counting and evicting
+``leases.py``     leases are taken and settled
+``listing.py``    listing
+================  ======================================================================================================
+"""
 
 from __future__ import annotations
 
