@@ -6,11 +6,13 @@ import gc
 import os
 import signal
 from collections import deque
-from collections.abc import Callable, Iterator
-from typing import Any
 
 import pytest
 from hypothesis import given, settings, strategies
+
+from servers.shared import cluster_url, new_prefix, nodes_at, postgres_url, redis_url, server, table
+
+__all__ = ["cluster_url", "new_prefix", "nodes_at", "postgres_url", "redis_url", "server", "table"]
 
 
 def pytest_configure() -> None:
@@ -19,6 +21,8 @@ def pytest_configure() -> None:
     """
     if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
         signal.signal(signal.SIGINT, signal.default_int_handler)
+    # What is imported and collected stays: to look through it again and again takes a third of the time.
+    gc.disable()
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -50,27 +54,4 @@ def pytest_collection_finish() -> None:
     settings(max_examples=1, database=None)(given(strategies.none())(lambda _: None))()
     gc.collect()
     gc.freeze()
-
-
-@pytest.fixture(scope="session")
-def nodes_at() -> Iterator[Callable[[str], list[Any]]]:
-    """A function that returns clients of all Redis nodes at a URL, each of which holds some of the entries."""
-    import redis
-
-    nodes: dict[str, list[Any]] = {}
-
-    def at(url: str) -> list[Any]:
-        if url not in nodes:
-            with redis.Redis.from_url(url) as client:
-                is_cluster = client.info("cluster")["cluster_enabled"]
-            if is_cluster:
-                with redis.RedisCluster.from_url(url) as cluster:
-                    places = [(node.host, node.port) for node in cluster.get_primaries()]
-                nodes[url] = [redis.Redis(host=host, port=port) for host, port in places]
-            else:
-                nodes[url] = [redis.Redis.from_url(url)]
-        return nodes[url]
-
-    yield at
-    for client in (each for clients in nodes.values() for each in clients):
-        client.close()
+    gc.enable()
