@@ -9,9 +9,14 @@ classes, there is the ``ShortContract``. Left out of it is what is decided befor
 - how many there may be: thousands of keys are the same steps as a hundred, in more batches.
 
 The random operations are in it, and their keys are short and hostile.
+
+Tiers over a server keep the ``ShortContract`` through one face: memory over SQLite has kept the whole one through both,
+and the server's own cache too. ``OneStore`` in it tries the other face beside that one.
 """
 
 from __future__ import annotations
+
+import pytest
 
 from hitrate.testing import CacheContract
 from hitrate.testing.contract.at_once import AtOnce
@@ -30,7 +35,23 @@ from hitrate.testing.contract.model import FullModel
 from hitrate.testing.contract.one_store import OneStore
 from hitrate.testing.contract.reading import Reading
 from hitrate.testing.contract.writing import Writing
-from hitrate.testing.faces import ASYNC, SYNC
+from hitrate.testing.faces import ASYNC, SYNC, Face
+
+
+class ThroughSync(Fixtures):
+    """The plain methods alone."""
+
+    @pytest.fixture
+    def face(self) -> Face:
+        return SYNC
+
+
+class ThroughAsync(Fixtures):
+    """The ``async`` methods alone."""
+
+    @pytest.fixture
+    def face(self) -> Face:
+        return ASYNC
 
 
 class Many(Fixtures):
