@@ -10,9 +10,29 @@ from collections import deque
 import pytest
 from hypothesis import given, settings, strategies
 
-from servers.shared import cluster_url, new_prefix, nodes_at, postgres_url, redis_url, server, table
+from servers.shared import (
+    cluster_url,
+    empty_table,
+    new_prefix,
+    nodes_at,
+    postgres_url,
+    redis_url,
+    server,
+    spare_tables,
+    table,
+)
 
-__all__ = ["cluster_url", "new_prefix", "nodes_at", "postgres_url", "redis_url", "server", "table"]
+__all__ = [
+    "cluster_url",
+    "empty_table",
+    "new_prefix",
+    "nodes_at",
+    "postgres_url",
+    "redis_url",
+    "server",
+    "spare_tables",
+    "table",
+]
 
 
 def pytest_configure() -> None:

@@ -15,6 +15,7 @@ from uuid import uuid4
 import pytest
 
 if TYPE_CHECKING:
+    from servers.postgres import SpareTables
     from servers.valkey import Server
 
 _numbers = count()
@@ -124,3 +125,25 @@ def table(postgres_url: str) -> Iterator[str]:
     name = f"test_{os.getpid()}_{next(_numbers)}"
     yield name
     drop_tables(postgres_url, name)
+
+
+@pytest.fixture(scope="module")
+def spare_tables(postgres_url: str) -> Iterator[SpareTables]:
+    """Tables that the tests of a module use one after the other."""
+    from servers.postgres import SpareTables
+
+    with SpareTables(postgres_url, f"spare_{os.getpid()}_{next(_numbers)}_") as spare:
+        yield spare
+
+
+@pytest.fixture
+def empty_table(spare_tables: SpareTables) -> Iterator[Callable[[], str]]:
+    """A function that returns the name of tables that hold nothing, if they are there, and that no other cache has."""
+    taken: list[str] = []
+
+    def take() -> str:
+        taken.append(spare_tables.take())
+        return taken[-1]
+
+    yield take
+    spare_tables.give_back(taken)

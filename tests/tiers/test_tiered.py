@@ -28,11 +28,9 @@ class Tiers:
         return lambda **options: SqliteCache(path=tmp_path / f"{next(numbers)}.db", clock=clock, **options)
 
     @pytest.fixture
-    def make_postgres(self, clock, postgres_url, table):
-        numbers = count()
-
+    def make_postgres(self, clock, postgres_url, empty_table):
         def make(**options):
-            return PostgresCache(postgres_url, table=f"{table}_{next(numbers)}", clock=clock, timeout=60, **options)
+            return PostgresCache(postgres_url, table=empty_table(), clock=clock, timeout=60, **options)
 
         return make
 
