@@ -50,9 +50,10 @@ def test_every_example_is_tested(page: str, count: int) -> None:
 
 
 STARTER = """
-import json, os, sys
+import gc, json, os, sys
 import langchain.agents, langgraph.graph
 
+gc.freeze()
 for order in sys.stdin:
     code, folder = json.loads(order)
     child = os.fork()
