@@ -1,7 +1,8 @@
 """How our own caches are held to the contract: once whole for each store, and for what shares its code what is its own.
 
 ``InMemoryCache``, ``SqliteCache``, ``RedisCache``, ``PostgresCache`` and memory over SQLite keep the ``WholeContract``,
-nearly every case through both faces. For a cluster, SQLite in memory and other tiers, which are made of the same
+nearly every case through both faces; what ``Cache`` refuses, which ``RedisCache`` and ``PostgresCache`` leave as it is,
+on one of the two. For a cluster, SQLite in memory and other tiers, which are made of the same
 classes, there is the ``ShortContract``. Left out of it is what is decided before a store is asked:
 
 - which arguments are refused (``Misuse``), which signatures there are (``Signatures``),
@@ -80,7 +81,22 @@ class WholeContract(Many, CacheContract):
     test_a_cache_does_as_a_dict_would = None
 
 
+class WithoutMisuse:
+    """Leaves out of the ``WholeContract`` what ``Cache`` itself refuses before it asks a store."""
+
+    test_get_refuses_what_is_not_a_full_key = None
+    test_set_refuses_what_is_not_a_full_key = None
+    test_set_refuses_what_is_not_a_value_with_its_ttl = None
+    test_clear_refuses_what_is_not_a_namespace = None
+    test_delete_refuses_what_is_not_a_full_key = None
+    test_what_is_no_namespace_is_refused = None
+    test_what_is_no_prefix_is_refused = None
+    test_a_ttl_of_another_type_is_a_type_error = None
+    test_a_wrong_default_ttl_is_refused = None
+
+
 class ShortContract(
+    WithoutMisuse,
     Reading,
     Writing,
     Expiry,
@@ -112,10 +128,4 @@ class ShortContract(
     test_hostile_keys_are_deleted_exactly = None
     test_hostile_keys_are_listed_as_they_are = None
 
-    test_clear_refuses_what_is_not_a_namespace = None
-    test_delete_refuses_what_is_not_a_full_key = None
-    test_what_is_no_namespace_is_refused = None
-    test_what_is_no_prefix_is_refused = None
-    test_a_ttl_of_another_type_is_a_type_error = None
     test_a_wrong_limit_is_refused = None
-    test_a_wrong_default_ttl_is_refused = None

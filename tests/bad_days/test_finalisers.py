@@ -123,7 +123,7 @@ def opened(kind: str, request: pytest.FixtureRequest, tmp_path: Path) -> Any:
     if kind.endswith("redis"):
         cache = RedisCache(request.getfixturevalue("redis_url"), prefix=request.getfixturevalue("new_prefix")())
     else:
-        cache = PostgresCache(request.getfixturevalue("postgres_url"), table=request.getfixturevalue("table"))
+        cache = PostgresCache(request.getfixturevalue("postgres_url"), table=request.getfixturevalue("empty_table")())
     return TieredCache(InMemoryCache(), cache) if kind.startswith("tiers") else cache
 
 
