@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import gc
 import os
+import shutil
 import signal
+import tempfile
 from collections import deque
+from functools import partial
 
 import pytest
 from hypothesis import given, settings, strategies
@@ -35,7 +38,7 @@ __all__ = [
 ]
 
 
-def pytest_configure() -> None:
+def pytest_configure(config: pytest.Config) -> None:
     """Let the programs that tests start be interrupted, also where a shell without job control runs the tests beside
     other work: it has them ignore Ctrl-C, and with them all that they start.
     """
@@ -43,6 +46,20 @@ def pytest_configure() -> None:
         signal.signal(signal.SIGINT, signal.default_int_handler)
     # What is imported and collected stays: to look through it again and again takes a third of the time.
     gc.disable()
+    _keep_files_in_memory(config)
+
+
+def _keep_files_in_memory(config: pytest.Config) -> None:
+    """Make the thousands of files of tests and servers in memory, if there is room and TMPDIR does not say where."""
+    memory = "/dev/shm"
+    if "TMPDIR" in os.environ or not os.access(memory, os.W_OK):
+        return
+    if shutil.disk_usage(memory).free < 4 << 30 or os.statvfs(memory).f_flag & os.ST_NOEXEC:
+        return
+    folder = tempfile.mkdtemp(prefix="hitrate-tests-", dir=memory)
+    os.chmod(folder, 0o755)
+    os.environ["TMPDIR"] = tempfile.tempdir = folder
+    config.add_cleanup(partial(shutil.rmtree, folder, ignore_errors=True))
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
