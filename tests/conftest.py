@@ -4,21 +4,62 @@ from __future__ import annotations
 
 import gc
 import os
+import shutil
 import signal
+import tempfile
 from collections import deque
-from collections.abc import Callable, Iterator
-from typing import Any
+from functools import partial
 
 import pytest
 from hypothesis import given, settings, strategies
 
+from servers.shared import (
+    cluster_url,
+    empty_table,
+    new_prefix,
+    nodes_at,
+    postgres_url,
+    redis_url,
+    server,
+    spare_tables,
+    table,
+)
 
-def pytest_configure() -> None:
+__all__ = [
+    "cluster_url",
+    "empty_table",
+    "new_prefix",
+    "nodes_at",
+    "postgres_url",
+    "redis_url",
+    "server",
+    "spare_tables",
+    "table",
+]
+
+
+def pytest_configure(config: pytest.Config) -> None:
     """Let the programs that tests start be interrupted, also where a shell without job control runs the tests beside
     other work: it has them ignore Ctrl-C, and with them all that they start.
     """
     if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
         signal.signal(signal.SIGINT, signal.default_int_handler)
+    # What is imported and collected stays: to look through it again and again takes a third of the time.
+    gc.disable()
+    _keep_files_in_memory(config)
+
+
+def _keep_files_in_memory(config: pytest.Config) -> None:
+    """Make the thousands of files of tests and servers in memory, if there is room and TMPDIR does not say where."""
+    memory = "/dev/shm"
+    if "TMPDIR" in os.environ or not os.access(memory, os.W_OK):
+        return
+    if shutil.disk_usage(memory).free < 4 << 30 or os.statvfs(memory).f_flag & os.ST_NOEXEC:
+        return
+    folder = tempfile.mkdtemp(prefix="hitrate-tests-", dir=memory)
+    os.chmod(folder, 0o755)
+    os.environ["TMPDIR"] = tempfile.tempdir = folder
+    config.add_cleanup(partial(shutil.rmtree, folder, ignore_errors=True))
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -50,27 +91,4 @@ def pytest_collection_finish() -> None:
     settings(max_examples=1, database=None)(given(strategies.none())(lambda _: None))()
     gc.collect()
     gc.freeze()
-
-
-@pytest.fixture(scope="session")
-def nodes_at() -> Iterator[Callable[[str], list[Any]]]:
-    """A function that returns clients of all Redis nodes at a URL, each of which holds some of the entries."""
-    import redis
-
-    nodes: dict[str, list[Any]] = {}
-
-    def at(url: str) -> list[Any]:
-        if url not in nodes:
-            with redis.Redis.from_url(url) as client:
-                is_cluster = client.info("cluster")["cluster_enabled"]
-            if is_cluster:
-                with redis.RedisCluster.from_url(url) as cluster:
-                    places = [(node.host, node.port) for node in cluster.get_primaries()]
-                nodes[url] = [redis.Redis(host=host, port=port) for host, port in places]
-            else:
-                nodes[url] = [redis.Redis.from_url(url)]
-        return nodes[url]
-
-    yield at
-    for client in (each for clients in nodes.values() for each in clients):
-        client.close()
+    gc.enable()

@@ -1,7 +1,8 @@
 """How our own caches are held to the contract: once whole for each store, and for what shares its code what is its own.
 
 ``InMemoryCache``, ``SqliteCache``, ``RedisCache``, ``PostgresCache`` and memory over SQLite keep the ``WholeContract``,
-nearly every case through both faces. For a cluster, SQLite in memory and other tiers, which are made of the same
+nearly every case through both faces; what ``Cache`` refuses, which ``RedisCache`` and ``PostgresCache`` leave as it is,
+on one of the two. For a cluster, SQLite in memory and other tiers, which are made of the same
 classes, there is the ``ShortContract``. Left out of it is what is decided before a store is asked:
 
 - which arguments are refused (``Misuse``), which signatures there are (``Signatures``),
@@ -9,9 +10,14 @@ classes, there is the ``ShortContract``. Left out of it is what is decided befor
 - how many there may be: thousands of keys are the same steps as a hundred, in more batches.
 
 The random operations are in it, and their keys are short and hostile.
+
+Tiers over a server keep the ``ShortContract`` through one face: memory over SQLite has kept the whole one through both,
+and the server's own cache too. ``OneStore`` in it tries the other face beside that one.
 """
 
 from __future__ import annotations
+
+import pytest
 
 from hitrate.testing import CacheContract
 from hitrate.testing.contract.at_once import AtOnce
@@ -30,7 +36,23 @@ from hitrate.testing.contract.model import FullModel
 from hitrate.testing.contract.one_store import OneStore
 from hitrate.testing.contract.reading import Reading
 from hitrate.testing.contract.writing import Writing
-from hitrate.testing.faces import ASYNC, SYNC
+from hitrate.testing.faces import ASYNC, SYNC, Face
+
+
+class ThroughSync(Fixtures):
+    """The plain methods alone."""
+
+    @pytest.fixture
+    def face(self) -> Face:
+        return SYNC
+
+
+class ThroughAsync(Fixtures):
+    """The ``async`` methods alone."""
+
+    @pytest.fixture
+    def face(self) -> Face:
+        return ASYNC
 
 
 class Many(Fixtures):
@@ -59,7 +81,22 @@ class WholeContract(Many, CacheContract):
     test_a_cache_does_as_a_dict_would = None
 
 
+class WithoutMisuse:
+    """Leaves out of the ``WholeContract`` what ``Cache`` itself refuses before it asks a store."""
+
+    test_get_refuses_what_is_not_a_full_key = None
+    test_set_refuses_what_is_not_a_full_key = None
+    test_set_refuses_what_is_not_a_value_with_its_ttl = None
+    test_clear_refuses_what_is_not_a_namespace = None
+    test_delete_refuses_what_is_not_a_full_key = None
+    test_what_is_no_namespace_is_refused = None
+    test_what_is_no_prefix_is_refused = None
+    test_a_ttl_of_another_type_is_a_type_error = None
+    test_a_wrong_default_ttl_is_refused = None
+
+
 class ShortContract(
+    WithoutMisuse,
     Reading,
     Writing,
     Expiry,
@@ -91,10 +128,4 @@ class ShortContract(
     test_hostile_keys_are_deleted_exactly = None
     test_hostile_keys_are_listed_as_they_are = None
 
-    test_clear_refuses_what_is_not_a_namespace = None
-    test_delete_refuses_what_is_not_a_full_key = None
-    test_what_is_no_namespace_is_refused = None
-    test_what_is_no_prefix_is_refused = None
-    test_a_ttl_of_another_type_is_a_type_error = None
     test_a_wrong_limit_is_refused = None
-    test_a_wrong_default_ttl_is_refused = None

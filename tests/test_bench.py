@@ -103,7 +103,7 @@ def conditions(tmp_path):
 def test_every_situation_of_the_tails_is_measured(tmp_path, where, situation, parts):
     from bench.experiments import tails
 
-    samples = tails.measure(conditions(tmp_path), where=where, situation=situation, rows=10_000)
+    samples = tails.measure(conditions(tmp_path), where=where, situation=situation, rows=3_000)
     samples.pop("worst by percentile", None)
     assert set(samples) == parts
     assert all(number > 0 for part in samples.values() for [number] in [part["hitrate"]])

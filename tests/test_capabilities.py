@@ -3,14 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
+
+import pytest
 
 from hitrate import InMemoryCache, RedisCache, SqliteCache, TieredCache
 from hitrate.compute.cache import ComputingCache
 from hitrate.stores.memory import MemoryStore
 from hitrate.stores.postgres import PostgresStore
 from hitrate.stores.redis import RedisStore
+from hitrate.testing import Clock
+from hitrate.testing.capabilities import ask_for
+from hitrate.testing.contract.bounds import Bounds
+from hitrate.testing.faces import SYNC
 from hitrate.testing.subject import Subject
 from hitrate.testing.trials import try_out
 from hitrate.testing.verdicts import TrialOutcome, Verdict
@@ -61,7 +68,10 @@ def test_what_is_not_declared_is_not_offered_and_no_failure() -> None:
 
 
 def test_what_is_declared_and_not_kept_is_a_failure() -> None:
-    assert Verdict.BROKEN in verdicts(tried(Boastful), ABOUT_BOUNDS)
+    boastful = partial(Boastful, clock=Clock())
+    ask_for("bounds", boastful())
+    with pytest.raises(AssertionError):
+        Bounds().test_max_entries_is_never_exceeded(boastful, SYNC, batch=7)
 
 
 def test_the_caches_of_hitrate_leave_nothing_untried(tmp_path: Path) -> None:

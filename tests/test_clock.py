@@ -17,10 +17,6 @@ import pytest
 import hitrate.langgraph
 from hitrate import InMemoryCache, PostgresCache, RedisCache, SqliteCache, TieredCache
 from hitrate.testing.faces import ASYNC, SYNC, Face
-from servers.postgres import postgres_url
-from servers.valkey import redis_url
-
-__all__ = ["postgres_url", "redis_url"]
 
 A, B = ((("namespace",), name) for name in "ab")
 

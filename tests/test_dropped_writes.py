@@ -20,10 +20,8 @@ from hitrate.stores import debts
 from hitrate.stores.sqlite import connections
 from hitrate.testing import Clock
 from hitrate.testing.faces import ASYNC, SYNC, Driver, Face
-from servers.postgres import PostgresServer, postgres_url
+from servers.postgres import PostgresServer
 from servers.valkey import Server, running, wait_until
-
-__all__ = ["postgres_url"]
 
 NAMESPACE = ("namespace",)
 A, B, C = ((NAMESPACE, name) for name in "abc")

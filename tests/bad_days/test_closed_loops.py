@@ -17,13 +17,9 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
-from tests.redis.conftest import new_prefix, redis_url
-from tests.servers.postgres import postgres_url, table
 
 from hitrate import InMemoryCache, PostgresCache, RedisCache, SqliteCache, TieredCache
 from hitrate.testing import Clock
-
-__all__ = ["new_prefix", "postgres_url", "redis_url", "table"]
 
 # Of a task that never had its first turn. Where the collector finds its coroutine under code without builtins, as that
 # of a named tuple is, the interpreter fails to warn, and says so.

@@ -10,13 +10,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from tests.redis.conftest import new_prefix, redis_url
-from tests.servers.postgres import postgres_url, table
 
 from bad_days.test_interrupts import KINDS, check_counts, check_order
 from hitrate import InMemoryCache, PostgresCache, RedisCache, ReentrancyError, SqliteCache, TieredCache
-
-__all__ = ["new_prefix", "postgres_url", "redis_url", "table"]
 
 DEADLINE = 20.0
 ON_SERVERS = ["redis", "postgres", "tiers over redis", "tiers over postgres"]
@@ -127,7 +123,7 @@ def opened(kind: str, request: pytest.FixtureRequest, tmp_path: Path) -> Any:
     if kind.endswith("redis"):
         cache = RedisCache(request.getfixturevalue("redis_url"), prefix=request.getfixturevalue("new_prefix")())
     else:
-        cache = PostgresCache(request.getfixturevalue("postgres_url"), table=request.getfixturevalue("table"))
+        cache = PostgresCache(request.getfixturevalue("postgres_url"), table=request.getfixturevalue("empty_table")())
     return TieredCache(InMemoryCache(), cache) if kind.startswith("tiers") else cache
 
 
@@ -140,9 +136,10 @@ def test_a_collection_at_any_allocation(
 ) -> None:
     with opened(kind, request, tmp_path) as cache:
         cache.get_or_compute(key("warm"), lambda: 1)
-        # Each finaliser at every seventh allocation, all of them together at each.
+        # Each finaliser at every seventh allocation, all of them together at each. Of tiers over a server, every other:
+        # the allocations of the server's own cache have been tried.
         first = 1 + [*FINALISERS].index(finaliser)
-        for allocation in range(first, 400, len(FINALISERS)):
+        for allocation in range(first, 400, len(FINALISERS) * (2 if kind.startswith("tiers over") else 1)):
             cache.set({key("s"): ([1], 60)})
             cache.delete([key("a")])
             if not collected_at(allocation, cache, operation, finaliser) and allocation > 10:

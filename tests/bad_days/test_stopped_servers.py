@@ -14,9 +14,9 @@ from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import pytest
-from tests.servers import postgres, valkey
 
 from hitrate import PostgresCache, RedisCache
+from servers import postgres, valkey
 
 KEY = (("stopped",), "key")
 TIMEOUT = 0.5

@@ -11,10 +11,6 @@ import pytest
 from cli.conftest import Command
 from hitrate import open as open_cache
 from hitrate.cli.caches import changing
-from servers.postgres import postgres_url
-from servers.valkey import redis_url
-
-__all__ = ["postgres_url", "redis_url"]
 
 
 @pytest.fixture(params=["redis", "postgres"])

@@ -9,10 +9,6 @@ import pytest
 
 from hitrate import open as open_cache
 from inspector.serving import serving
-from servers.postgres import postgres_url
-from servers.valkey import redis_url
-
-__all__ = ["postgres_url", "redis_url"]
 
 
 @pytest.fixture(params=["redis", "postgres", "tiered"])

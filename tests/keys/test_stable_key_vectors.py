@@ -25,7 +25,7 @@ def test_keys_are_the_published_ones() -> None:
     assert stable_key_vectors.keys() == EXPECTED
 
 
-@pytest.mark.parametrize("seed", ["0", "1", "4294967295"])
+@pytest.mark.parametrize("seed", ["0", "4294967295"])
 def test_keys_are_the_same_in_another_process_with_another_hash_seed(seed: str) -> None:
     environment = {**os.environ, "PYTHONHASHSEED": seed, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))}
     command = [sys.executable, str(HERE / "stable_key_vectors.py")]

@@ -9,14 +9,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from tests.redis.conftest import new_prefix, redis_url
-from tests.servers.postgres import postgres_url, table
 
 from bad_days.bad_day_processes import Other
 from hitrate import EntryInfo
 from listing.listing_children import STAYS, opened
-
-__all__ = ["new_prefix", "postgres_url", "redis_url", "table"]
 
 WRITERS = 3
 QUIET = {*STAYS[1::2]}

@@ -7,6 +7,7 @@ import pytest
 
 from hitrate import InMemoryCache, SqliteCache, TieredCache
 from hitrate.testing import DocumentedContract
+from hitrate.testing.faces import ASYNC, SYNC
 
 
 class Contract(DocumentedContract):
@@ -34,6 +35,10 @@ class TestMemory(ShortContract):
     set_parameter = "keys"
 
     @pytest.fixture
+    def face(self):  # a file is used through both
+        return SYNC
+
+    @pytest.fixture
     def make_cache(self, clock):
         return partial(InMemoryCache, clock=clock)
 
@@ -48,6 +53,10 @@ class TestSqlite(Contract):
 
 class TestTiers(ShortContract):
     set_parameter = "pairs"
+
+    @pytest.fixture
+    def face(self):
+        return ASYNC
 
     @pytest.fixture
     def make_cache(self, clock, make_sqlite):

@@ -2,21 +2,18 @@
 
 import subprocess
 import sys
-from itertools import count
 
 import pytest
 
-from contracts import WholeContract
+from contracts import WholeContract, WithoutMisuse
 from hitrate import PostgresCache
 
 
-class TestPostgresCache(WholeContract):
+class TestPostgresCache(WithoutMisuse, WholeContract):
     @pytest.fixture
-    def make_cache(self, clock, postgres_url, table):
-        numbers = count()
-
+    def make_cache(self, clock, postgres_url, empty_table):
         def make(**options):
-            return PostgresCache(postgres_url, table=f"{table}_{next(numbers)}", clock=clock, timeout=60, **options)
+            return PostgresCache(postgres_url, table=empty_table(), clock=clock, timeout=60, **options)
 
         return make
 

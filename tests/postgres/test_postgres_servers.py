@@ -14,11 +14,11 @@ import psycopg
 import pytest
 from postgres_children import BATCH
 from postgres_days import KEY, OTHER, ask, assert_sound, backends, eventually, within
-from tests.servers.postgres import PostgresServer
 
 from hitrate import PostgresCache
 from hitrate.errors import StoreError
 from hitrate.stores.withholding import WithholdingStore
+from servers.postgres import PostgresServer
 
 SLACK = 1.5
 """Seconds beyond its timeout that a call may take on a busy machine."""

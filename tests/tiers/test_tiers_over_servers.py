@@ -7,11 +7,11 @@ import time
 
 import psycopg
 import pytest
-from tests.servers import postgres, valkey
 
 from hitrate import InMemoryCache, PostgresCache, RedisCache, TieredCache
 from hitrate.stores import push
 from hitrate.stores.tiered import tiers
+from servers import postgres, valkey
 
 A, B, C = (("ns",), "a"), (("ns",), "b"), (("other",), "c")
 

@@ -1,7 +1,8 @@
-"""Install hitrate with the lowest releases that pyproject.toml allows: install_lowest.py <python> <extras>.
+"""Install hitrate in an environment: install.py <resolution> <python> <extras>.
 
-Only what pyproject.toml names is at its lowest; what that needs in turn is the newest that goes with it, as with pip.
-uv resolves it, from wheels only, with the indexes that pip is configured with, which uv does not read by itself.
+The resolution is "highest", the newest releases, as with pip, or "lowest-direct", the lowest that pyproject.toml allows:
+only what it names is at its lowest then; what that needs in turn is the newest that goes with it. uv resolves it, several
+times faster than pip, from wheels only, with the indexes that pip is configured with, which uv does not read by itself.
 """
 
 from __future__ import annotations
@@ -49,10 +50,10 @@ def environment() -> dict[str, str]:
     return {**translated, "UV_INDEX_STRATEGY": "unsafe-best-match", "UV_PYTHON_DOWNLOADS": "never", **os.environ}
 
 
-def main(python: str, extras: str) -> int:
+def main(resolution: str, python: str, extras: str) -> int:
     """Install; return the exit code."""
     command = [sys.executable, "-m", "uv", "pip", "install", "--quiet", "--python", python]
-    options = ["--resolution", "lowest-direct", "--only-binary", ":all:", "--editable", f".[{extras}]"]
+    options = ["--resolution", resolution, "--only-binary", ":all:", "--editable", f".[{extras}]"]
     return subprocess.run([*command, *options], env=environment(), check=False).returncode
 
 
