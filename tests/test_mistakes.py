@@ -14,6 +14,7 @@ import pytest
 
 import hitrate
 from hitrate import InMemoryCache, MsgpackSerializer, SerializationError, SqliteCache, cached, stable_key
+from hitrate.serde import register
 
 KEYS = [(("notes",), "fox"), (("notes", "2026"), "fox"), ((), "fox"), (("a", "b", "c"), "")]
 
@@ -95,12 +96,8 @@ def test_an_object_of_a_plain_class_is_told_how_it_could_be_kept() -> None:
         stable_key(Plain())
 
 
-@attrs.define(slots=False)
 class Unreadable:
-    x: int = 1
-
-    @property
-    def __dict__(self) -> Any:  # type: ignore[override]
+    def read(self) -> dict[str, Any]:
         raise RuntimeError
 
 
@@ -109,13 +106,13 @@ class Wordless(Exception):
         raise RuntimeError
 
 
-@attrs.define(slots=False)
 class Unspeakable:
-    x: int = 1
-
-    @property
-    def __dict__(self) -> Any:  # type: ignore[override]
+    def read(self) -> dict[str, Any]:
         raise Wordless
+
+
+register(Unreadable, name="test_mistakes.Unreadable", dump=Unreadable.read, load=lambda state: Unreadable())
+register(Unspeakable, name="test_mistakes.Unspeakable", dump=Unspeakable.read, load=lambda state: Unspeakable())
 
 
 class Secretive(type):
@@ -125,6 +122,15 @@ class Secretive(type):
 
 class Secret(metaclass=Secretive):
     """Of a class whose name is not told."""
+
+
+@attrs.define(slots=False)
+class ClosedAttrs:
+    x: int = 1
+
+    @property
+    def __dict__(self) -> Any:  # type: ignore[override]
+        raise RuntimeError
 
 
 @dataclass
@@ -137,12 +143,13 @@ class Closed:
 @pytest.mark.parametrize(
     ("value", "words"),
     [
-        (Unreadable.__new__(Unreadable), r"test_mistakes\.Unreadable: it raised RuntimeError when it was read"),
-        (Unspeakable.__new__(Unspeakable), r"test_mistakes\.Unspeakable: it raised Wordless when it was read"),
+        (Unreadable(), r"test_mistakes\.Unreadable: the dump function registered for it raised RuntimeError"),
+        (Unspeakable(), r"test_mistakes\.Unspeakable: the dump function registered for it raised Wordless"),
         (object.__new__(Secret), r"test_mistakes\.Secret: no exact encoding is known for it"),
         (Closed(), r"test_mistakes\.Closed: it has a __dict__ of its own making"),
+        (ClosedAttrs.__new__(ClosedAttrs), r"test_mistakes\.ClosedAttrs: it has a __dict__ of its own making"),
     ],
-    ids=["attrs", "no words", "metaclass", "dataclass"],
+    ids=["taught", "no words", "metaclass", "dataclass", "attrs with a __dict__"],
 )
 def test_what_raises_while_it_is_read_is_refused_with_a_sentence(value: Any, words: str) -> None:
     with pytest.raises(SerializationError, match=words):
@@ -152,12 +159,13 @@ def test_what_raises_while_it_is_read_is_refused_with_a_sentence(value: Any, wor
 @pytest.mark.parametrize(
     ("value", "words"),
     [
-        (Unreadable.__new__(Unreadable), r"test_mistakes\.Unreadable: it raised RuntimeError when it was read"),
-        (Unspeakable.__new__(Unspeakable), r"test_mistakes\.Unspeakable: it raised Wordless when it was read"),
+        (Unreadable(), r"test_mistakes\.Unreadable: the key function registered for it raised RuntimeError"),
+        (Unspeakable(), r"test_mistakes\.Unspeakable: the key function registered for it raised Wordless"),
         (object.__new__(Secret), r"test_mistakes\.Secret: "),
         (Closed(), r"test_mistakes\.Closed: it has a __dict__ of its own making"),
+        (ClosedAttrs.__new__(ClosedAttrs), r"test_mistakes\.ClosedAttrs: it has a __dict__ of its own making"),
     ],
-    ids=["attrs", "no words", "metaclass", "dataclass"],
+    ids=["taught", "no words", "metaclass", "dataclass", "attrs with a __dict__"],
 )
 def test_what_raises_while_a_key_is_made_of_it_is_refused_with_a_sentence(value: Any, words: str) -> None:
     with pytest.raises(TypeError, match=words):
