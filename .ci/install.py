@@ -1,8 +1,9 @@
 """Install hitrate in an environment: install.py <resolution> <python> <extras>.
 
-The resolution is "highest", the newest releases, as with pip, or "lowest-direct", the lowest that pyproject.toml allows:
-only what it names is at its lowest then; what that needs in turn is the newest that goes with it. uv resolves it, several
-times faster than pip, from wheels only, with the indexes that pip is configured with, which uv does not read by itself.
+The resolution is "highest", the newest releases, as with pip, or "lowest-direct", the lowest that pyproject.toml
+allows: only what it names is at its lowest then; what that needs in turn is the newest that goes with it. uv resolves
+it, several times faster than pip, from wheels only, with the indexes that pip is configured with, which uv does not
+read by itself.
 """
 
 from __future__ import annotations
