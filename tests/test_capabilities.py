@@ -14,9 +14,8 @@ from hitrate.compute.cache import ComputingCache
 from hitrate.stores.memory import MemoryStore
 from hitrate.stores.postgres import PostgresStore
 from hitrate.stores.redis import RedisStore
-from hitrate.testing import Clock
+from hitrate.testing import CacheContract, Clock
 from hitrate.testing.capabilities import ask_for
-from hitrate.testing.contract.bounds import Bounds
 from hitrate.testing.faces import SYNC
 from hitrate.testing.subject import Subject
 from hitrate.testing.trials import try_out
@@ -71,7 +70,7 @@ def test_what_is_declared_and_not_kept_is_a_failure() -> None:
     boastful = partial(Boastful, clock=Clock())
     ask_for("bounds", boastful())
     with pytest.raises(AssertionError):
-        Bounds().test_max_entries_is_never_exceeded(boastful, SYNC, batch=7)
+        CacheContract().test_max_entries_is_never_exceeded(boastful, SYNC, batch=7)
 
 
 def test_the_caches_of_hitrate_leave_nothing_untried(tmp_path: Path) -> None:
