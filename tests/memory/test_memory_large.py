@@ -68,7 +68,7 @@ def check(cache):
     assert all(len({*space}) == len(space) == space.queued > 0 for space in spaces)
     assert all(space[key] is held and space.get(key) is held for space in spaces for key, held in space.items())
     if store.bounded:
-        places, _ = store.copy_places()
+        places, _ = store.copy_places(256)
         assert len(places) // 2 - store.arrivals.dead == stats.entries
         there = {*zip(places[::2], places[1::2], strict=True)}
         assert {(space, key) for space in spaces for key in space} <= there

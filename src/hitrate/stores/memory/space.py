@@ -95,12 +95,6 @@ class Space(Divisible[Any, Held]):
         if self.parts is None and key in self and self[key] is held: self[key] = other; return True  # fmt: skip  # noqa: E701, E702
         return False
 
-    def put_all(self, batch: Mapping[Any, Held]) -> list[Held | None]:
-        """Hold what a batch says; return for each of its keys what was held before. It has no room meanwhile."""
-        before = [*map(self.get, batch)]
-        self.update(batch)
-        return before
-
     def arrived(self, count: int) -> list[Any]:
         """Return the keys that came last, in their order; they are about to get their place in that of arrival.
 
@@ -142,11 +136,9 @@ class LargeSpace(Divided[Any, Held], Space):
         if key in part and part[key] is held: part[key] = other; return True  # fmt: skip  # noqa: E701, E702
         return False
 
-    def put_all(self, batch: Mapping[Any, Held]) -> list[Held | None]:
-        before = [*map(self.get, batch)]
+    def update(self, batch: Mapping[Any, Held]) -> None:  # type: ignore[override]  # all that is asked of it
         for key, held in batch.items():
             self[key] = held
-        return before
 
     def arrived(self, count: int) -> list[Any]:
         keys = [*self.latest][-count:]

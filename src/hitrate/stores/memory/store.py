@@ -178,8 +178,9 @@ class MemoryStore(Entries, ImmediateStore):
             self.garbage += garbage
             when_free(upkeep.request, self)
             return
-        for part in garbage:  # the order of arrival refers to their namespaces until it is compacted
-            part.clear()
+        for part in garbage:
+            if isinstance(part, dict):  # the order of arrival refers to their namespaces until it is compacted
+                part.clear()
 
     def list_page(self, under: Any, after: Any, limit: int) -> Page:
         from hitrate.stores.memory.listing import begin, page_of
@@ -259,11 +260,14 @@ class MemoryStore(Entries, ImmediateStore):
                 space.room += room
                 return 0
             self.latest_batch = None
-            for key, old in zip(batch, space.put_all(batch), strict=True):
-                if old is not None:
-                    size -= old[SIZE]
-                    if (old[EXPIRY] or NEVER) > latest:  # noted as due too late, or not at all
-                        self.due.add(latest, space.name, key)
+            before = [*map(space.get, batch)]
+            space.update(batch)
+            if any(before):
+                for key, old in zip(batch, before, strict=True):
+                    if old is not None:
+                        size -= old[SIZE]
+                        if (old[EXPIRY] or NEVER) > latest:  # noted as due too late, or not at all
+                            self.due.add(latest, space.name, key)
             self.latest_batch = object()
             space.room += room - size
             return len(batch)
