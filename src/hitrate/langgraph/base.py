@@ -14,6 +14,7 @@ from hitrate.cache import Cache
 from hitrate.errors import SerializationError
 from hitrate.events import noting
 from hitrate.failsafe import log
+from hitrate.langgraph.dict_messages import dicts_in
 from hitrate.langgraph.messages import calls_in, given_in, ids_now, is_plain, renew, take_kept, with_kept
 from hitrate.langgraph.tasks import Asking, Tasks, are_of_a_graph
 from hitrate.langgraph.unkeyed import is_unkeyed
@@ -56,8 +57,11 @@ class GraphCache(Cache[ValueT], LangGraphCache[ValueT]):  # pyright: ignore[repo
 
     def _answered(self, found: dict[FullKey, ValueT], asking: Asking | None, mode: int) -> dict[FullKey, ValueT]:
         """Make hits the run's own, and note which tasks will bring a result."""
+        channels = () if asking is None else asking.channels
         for full_key, value in [*found.items()]:
-            if not is_plain(value) and not self._made_own(value, asking, full_key):
+            if is_plain(value) and not (channels and dicts_in(value, channels)):
+                continue
+            if not self._made_own(value, asking, full_key):
                 del found[full_key]
                 counts = self._counters[self._encode_keys([full_key])[0][0]]
                 counts.hits -= 1

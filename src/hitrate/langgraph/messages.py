@@ -287,18 +287,13 @@ def _messages_in(value: Any) -> Iterator[list[Any]]:
 
 
 def is_plain(writes: Any) -> bool:
-    """Tell whether the writes of a hit are proven to hold no message, and nothing that ``with_kept`` added."""
+    """Tell whether the writes of a hit are proven to hold no message but dicts, nor what ``with_kept`` added."""
     try:
         parts = _parts_of(writes)
-        packed = packb(parts, None, _AS_IT_IS)  # the same test as in `_is_plain`
-        if _ID in packed and _CONTENT in packed:  # a dict among them may be a message
-            return False
+        packb(parts, None, _AS_IT_IS)  # the same test as in `_is_plain`
         return not parts or parts[-1][0] != KEPT
     except (TypeError, LookupError):
         return False
-
-
-_ID, _CONTENT = packb("id"), packb("content")
 
 
 def _parts_of(value: Any) -> Sequence[Any]:

@@ -19,7 +19,7 @@
 ``counts.py``        counters that outlive the process
 ``changes.py``       what other processes changed
 ``housekeeping.py``  what need not be done by a caller; ``checkpoints.py`` folds the -wal file into the database
-``checking.py``      whether a file is as it should be
+``checking.py``      whether a file is as it should be; ``salvage.py`` what can be read of one that is damaged
 ===================  ===================================================================================================
 
 Why it is so, with figures: ``docs/design/sqlite.md``.
