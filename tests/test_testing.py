@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import math
 import os
+import re
 import subprocess
 import sys
 import time
@@ -243,6 +244,14 @@ def test_a_fault_fails_the_promises_it_breaks_and_no_others(
 def test_a_test_that_hangs_is_ended_and_named(trials: dict[type[DictCache], Future[list[TrialOutcome]]]) -> None:
     (promise,) = broken_promises(trials[HangingClear].result())
     assert promise.reasons() == ["async only: it did not end in 10 seconds"]
+
+
+def test_what_differs_is_told_in_a_sentence(trials: dict[type[DictCache], Future[list[TrialOutcome]]]) -> None:
+    reasons = {promise.text: promise.reasons() for promise in broken_promises(trials[SixFaults].result())}
+    assert reasons["A TTL may be a fraction of a second."] == ["{(('namespace',), 'a'): 'short'} should not be there"]
+    reasons = {promise.text: promise.reasons() for promise in broken_promises(trials[PrefixClear].result())}
+    (reason,) = reasons["Several namespaces are cleared in one call; one may be named twice."]
+    assert re.fullmatch(r"\[\('a', 'b'\), .+ is missing", reason)
 
 
 def test_a_test_that_kills_its_process_is_named(trials: dict[type[DictCache], Future[list[TrialOutcome]]]) -> None:
