@@ -4,13 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
+
+import pytest
 
 from hitrate import InMemoryCache, RedisCache, SqliteCache, TieredCache
 from hitrate.compute.cache import ComputingCache
 from hitrate.stores.memory import MemoryStore
 from hitrate.stores.postgres import PostgresStore
 from hitrate.stores.redis import RedisStore
+from hitrate.testing.capabilities import ask_for
 from hitrate.testing.subject import Subject
 from hitrate.testing.trials import try_out
 from hitrate.testing.verdicts import TrialOutcome, Verdict
@@ -62,6 +66,13 @@ def test_what_is_not_declared_is_not_offered_and_no_failure() -> None:
 
 def test_what_is_declared_and_not_kept_is_a_failure() -> None:
     assert Verdict.BROKEN in verdicts(tried(Boastful), ABOUT_BOUNDS)
+
+
+@pytest.mark.parametrize("offers", [frozenset({"bounds", "bound"}), ["bound"], "bound"])
+def test_a_name_that_is_misspelt_is_told(offers: Any) -> None:
+    with pytest.raises(AssertionError) as caught:
+        ask_for("bounds", SimpleNamespace(offers=offers))
+    assert str(caught.value) == "`offers` names 'bound', which is none of 'bounds', 'forks under load'"
 
 
 def test_the_caches_of_hitrate_leave_nothing_untried(tmp_path: Path) -> None:
