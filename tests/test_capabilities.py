@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -71,6 +72,13 @@ def test_what_is_declared_and_not_kept_is_a_failure() -> None:
     ask_for("bounds", boastful())
     with pytest.raises(AssertionError):
         CacheContract().test_max_entries_is_never_exceeded(boastful, SYNC, batch=7)
+
+
+@pytest.mark.parametrize("offers", [frozenset({"bounds", "bound"}), ["bound"], "bound"])
+def test_a_name_that_is_misspelt_is_told(offers: Any) -> None:
+    with pytest.raises(AssertionError) as caught:
+        ask_for("bounds", SimpleNamespace(offers=offers))
+    assert str(caught.value) == "`offers` names 'bound', which is none of 'bounds', 'forks under load'"
 
 
 def test_the_caches_of_hitrate_leave_nothing_untried(tmp_path: Path) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import math
 import os
+import re
 import subprocess
 import sys
 import time
@@ -247,6 +248,15 @@ def test_a_test_that_hangs_is_ended_and_named(trials: dict[type[DictCache], Futu
     assert reason(trials[WrongClear].result(), "async") == "it did not end in 10 seconds"
 
 
+def test_what_differs_is_told_in_a_sentence(trials: dict[type[DictCache], Future[list[TrialOutcome]]]) -> None:
+    told = reasons(trials[SevenFaults].result())
+    assert told["A TTL may be a fraction of a second."] == ["{(('namespace',), 'a'): 'short'} should not be there"]
+    (of_clear,) = {
+        *reasons(trials[WrongClear].result())["Several namespaces are cleared in one call; one may be named twice."]
+    }
+    assert re.fullmatch(r"\[\('a', 'b'\), .+ is missing", of_clear)
+
+
 def test_a_test_that_kills_its_process_is_named(trials: dict[type[DictCache], Future[list[TrialOutcome]]]) -> None:
     assert reason(trials[WrongClear].result(), "sync") == "the process died"
 
@@ -265,6 +275,12 @@ def reason(outcomes: list[TrialOutcome], face: str) -> str:
         if "test_an_unknown_namespace_is_no_error" in outcome.trial.test and outcome.trial.face == face
     )
     return found
+
+
+def reasons(outcomes: list[TrialOutcome]) -> dict[str, Sequence[str]]:
+    """Why each promise is broken that is."""
+    promises = (promise for group in Report.of(outcomes).groups.values() for promise in group)
+    return {promise.text: promise.reasons() for promise in promises if promise.verdict is Verdict.BROKEN}
 
 
 def broken(outcomes: list[TrialOutcome]) -> set[str]:

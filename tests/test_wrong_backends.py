@@ -105,7 +105,7 @@ def test_what_was_opened_before_is_found_to_wait_there(made: Callable[[], Any], 
         (reads_a_file, "aget calls `open` on"),
         (lambda: os.listdir(), "aget calls `listdir` on"),
         (waits_for_an_answer, "aget calls `socket.send` on"),
-        (waits_for_a_lock, "aget holds the event loop up for 3"),
+        (waits_for_a_lock, "aget holds the event loop up for "),
     ],
     ids=["time", "file", "folder", "socket", "lock"],
 )

@@ -83,6 +83,23 @@ def test_a_reader_that_never_writes_sees_it(path: Path, suffixes: list[str]) -> 
         eventually(lambda: cache.get([KEY]) == {})
 
 
+@pytest.mark.parametrize("near_bytes", [0, 8_000_000])
+def test_a_reader_that_never_rests_sees_that_the_file_was_replaced(
+    path: Path, near_bytes: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It keeps one read transaction open, which goes on showing the file as it was, and which nobody else ends."""
+    monkeypatch.setattr(connections.Connections, "end_snapshots", lambda _: True)
+    with SqliteCache[Any](path=path.with_name("new.db")) as new:
+        new.set({KEY: ("new", None)})
+    with SqliteCache[Any](path=path, near_bytes=near_bytes) as cache:
+        cache.set({KEY: ("old", None)})
+        for _ in range(100):
+            assert cache.get([KEY]) == {KEY: "old"}
+        path.with_name("new.db").replace(path)
+        unlink(path, ["-wal", "-shm"])
+        assert any(cache.get([KEY]) == {KEY: "new"} for _ in range(20_000))
+
+
 @pytest.mark.parametrize("suffixes", WHICH, ids="".join)
 def test_on_error_raise_says_what_happened(path: Path, suffixes: list[str]) -> None:
     with SqliteCache[Any](path=path, on_error="raise") as one:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, get_args
 
 import pytest
 
@@ -18,6 +18,11 @@ def ask_for(capability: Capability, cache: Any) -> None:
 
     Raises:
         NotOffered: it does not.
+        AssertionError: it declares something that there is not; a misspelt name would have nothing tried.
     """
-    if capability not in getattr(cache, "offers", ()):
+    offers = getattr(cache, "offers", ())
+    known = get_args(Capability)
+    for name in sorted({offers} if isinstance(offers, str) else offers):
+        assert name in known, f"`offers` names {name!r}, which is none of {', '.join(map(repr, known))}"
+    if capability not in offers:
         raise NotOffered(f"the cache does not declare {capability!r} in `offers`")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Generator
+from collections.abc import Callable, Generator
 from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any
@@ -14,6 +14,8 @@ import pytest
 from hitrate.testing.capabilities import NotOffered
 from hitrate.testing.subject import Subject, UnusableError
 from hitrate.testing.verdicts import Begun, Ended, Finished, Message, Trial, Unusable, Verdict
+
+_SHOWN = 60
 
 
 def run(subject: Subject, done: frozenset[str], directory: Path, parent: Connection[Message, None]) -> None:
@@ -93,6 +95,43 @@ class Session:
             self._ended = Ended(_verdict(call.excinfo.value), one_line(call.excinfo.value))
         return report
 
+    def pytest_assertrepr_compare(self, op: str, left: object, right: object) -> list[str] | None:
+        """Say what is missing, or came in the place of what; pytest would show the beginnings and ends of both."""
+        try:
+            told = _DIFFERENCES[op](left, right)
+        except Exception:  # an operator or values of another kind: pytest tells them
+            return None
+        return [told]
+
+
+def _difference(found: Any, right: Any) -> str:
+    """Say in what a value differs from the right one: of dicts and lists what only one of them has."""
+    more, less = _besides(found, right), _besides(right, found)
+    if more and less:
+        return f"got {_brief(more)} instead of {_brief(less)}"
+    if more or less:
+        return f"{_brief(more)} should not be there" if more else f"{_brief(less)} is missing"
+    return f"got {_brief(found)} instead of {_brief(right)}"
+
+
+def _besides(value: Any, other: Any) -> Any:
+    if type(value) is type(other) is dict:
+        return {key: each for key, each in value.items() if key not in other or other[key] != each}
+    return [each for each in value if each not in other] if type(value) is type(other) is list else None
+
+
+def _brief(value: object) -> str:
+    text = repr(value)
+    return text if len(text) <= _SHOWN else f"{text[: _SHOWN - 3]}..."
+
+
+_DIFFERENCES: dict[str, Callable[[Any, Any], str]] = {
+    "==": _difference,
+    "in": lambda left, _: f"{_brief(left)} is missing",
+    "not in": lambda left, _: f"{_brief(left)} should not be there",
+}
+_TOLD = re.compile(r"assert (got .+ instead of .+|.+ is missing|.+ should not be there)")
+
 
 def _verdict(failure: BaseException) -> Verdict:
     if isinstance(failure, NotOffered):
@@ -129,6 +168,8 @@ def one_line(failure: BaseException) -> str:
     text = str(failure).strip()
     line = text.splitlines()[0] if text else ""
     line = without_addresses(line)
+    if told := _TOLD.fullmatch(line):
+        line = told[1]
     if not isinstance(failure, AssertionError | pytest.fail.Exception | pytest.skip.Exception):
         line = f"{type(failure).__name__}: {line}".removesuffix(": ")
     return line.encode("ascii", "backslashreplace").decode() or type(failure).__name__

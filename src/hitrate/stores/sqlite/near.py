@@ -114,7 +114,8 @@ class Near:
         self._clock = clock
         self.seen: set[int] = set()
         self._copies = _NONE
-        self._sleeps_for: float = _FIRST_PAUSE if most else float("inf")
+        self._is_off = not most
+        self._sleeps_for = _FIRST_PAUSE
         self._pause = _SHORTEST_PAUSE
         self._read = 0
         self._hits = 0
@@ -203,7 +204,8 @@ class Near:
             return None
         if not self.awake:
             self._sleeps_for -= keys
-            self.awake = self._sleeps_for < 0
+            if self._sleeps_for < 0:
+                self._wake(snapshot)
             return None
         now = time.monotonic()
         if now >= self._look_at:
@@ -218,6 +220,14 @@ class Near:
                 return None
             self._copies = copies = Copies(index, commits)
         return copies, commits
+
+    def _wake(self, snapshot: Snapshot) -> None:
+        """Be awake; where there is no tier only see whether the file is the one at the path, as reads do when awake."""
+        if self._is_off:
+            self._sleeps_for = _LONGEST_PAUSE
+            snapshot.check(time.monotonic())
+        else:
+            self.awake = True
 
     def keep(
         self, begun: tuple[Copies, int], keys: Iterable[EncodedKey], found: Iterable[Found], rows: Iterable[int]
