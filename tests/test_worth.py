@@ -220,7 +220,7 @@ def test_limits_hold_and_counts_are_exact_whatever_happens(limit, seed):
         assert stats.entries == sum(map(len, spaces)) <= limit.get("max_entries", 1000)
         assert stats.bytes == sum(held[SIZE] for space in spaces for held in space.values())
         assert stats.bytes <= limit.get("max_bytes", 1 << 30)
-        assert len(store._ranks.worth) - store._ranks.worth.dead == stats.entries
+        assert len(store.ranks.worth) - store.ranks.worth.dead == stats.entries
         assert all(space.ranks.keys() == space.keys() for space in spaces)
 
 
@@ -233,9 +233,9 @@ def test_what_leaves_in_time_takes_no_place_for_ever():
         cache.get([*((("ns",), f"{turn} {number}") for number in range(1_000))])
         upkeep.request(cache._store)
         deadline = time.monotonic() + 30
-        while cache._store._ranks.worth.wants_compacting and time.monotonic() < deadline:
+        while cache._store.ranks.worth.wants_compacting and time.monotonic() < deadline:
             time.sleep(0.001)
-        assert len(cache._store._ranks.worth) <= 4_000
+        assert len(cache._store.ranks.worth) <= 4_000
 
 
 def test_a_sweep_ends_also_where_all_were_read():
@@ -285,7 +285,7 @@ def test_a_cache_that_is_let_go_leaves_nothing_to_the_collector():
         cache = InMemoryCache(max_entries=10, evict="cost")
         for number in range(30):
             cache.set({(("ns",), str(number)): (number, None)})
-        worth = weakref.ref(cache._store._ranks.worth)
+        worth = weakref.ref(cache._store.ranks.worth)
         store = weakref.ref(cache._store)
         del cache
         assert store() is None

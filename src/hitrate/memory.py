@@ -9,9 +9,7 @@ from __future__ import annotations
 
 import sys
 import time
-from collections import deque
 from collections.abc import Callable, Collection, Coroutine, Mapping, Sequence
-from operator import call
 from typing import Any
 
 from hitrate.base import TTL, FullKey, Namespace, ValueT
@@ -24,26 +22,20 @@ from hitrate.errors import ClosedError, DecodeError, SerializationError
 from hitrate.failsafe import OnError
 from hitrate.keys import check_pairs, plain_key, plain_keys, refuse_keys, refuse_pair
 from hitrate.memory_codec import FLOATS, MemoryCodec
-from hitrate.serde import SerializerProtocol, copier, is_immutable
+from hitrate.serde import SerializerProtocol
 from hitrate.stats import REMEMBERED_MISSES, Counts
 from hitrate.stores.base import Evict
 from hitrate.stores.memory.due import NEVER
-from hitrate.stores.memory.space import ENTRY_OVERHEAD, SECONDS, Held, LargeSpace, Space, footprint
-from hitrate.stores.memory.store import ABSENT, MemoryStore
+from hitrate.stores.memory.forms import Forms
+from hitrate.stores.memory.space import ABSENT, ENTRY_OVERHEAD, SECONDS, Held, LargeSpace, Space
+from hitrate.stores.memory.store import MemoryStore
 
 _FLOAT_SIZE = sys.getsizeof(1.0)
-
-_HOT_BYTES = 1 << 19
-"""Originals that hits copy, at most. A copy is faster than decoding only from what the processor has near: of 1,000
-entries of 1 kB, whose objects take 5 MB, it took half as long again."""
 
 _FOR_EVER = float("inf")
 
 _NOBODY: dict[Any, Held] = {}
 _TUPLES = {tuple}
-
-_OFTEN, _RARELY = 63, 1023
-"""One hit in 64 chooses how its entry is held, and one in 1,024 while the originals take what they may."""
 
 
 class InMemoryCache(ComputingCache[ValueT]):
@@ -88,15 +80,13 @@ class InMemoryCache(ComputingCache[ValueT]):
         self._quick: dict[Any, Space] = store.spaces  # for the short way, which is closed while events are told
         self._exact = self._codec.exact
         self._plain = self._exact and default_ttl is None
-        self._hot: deque[tuple[Space, str, Held, int]] = deque()
-        self._hot_size = 0
+        self._forms = Forms(store, self.serde.loads_typed)
         self._decoded = 0
-        self._settling = _OFTEN
+        self._pause = self._forms.pause
         self._pack: Callable[[Any], bytes] = getattr(self.serde, "pack", bytes)
         self._loads = self.serde.loads_typed
         # What ``get`` loads in one step.
-        self._reads_by = self._spaces, self._missed, store.batches, self._loads if self._exact else None
-        self._decoders: dict[str, Callable[[bytes], Any]] = {}
+        self._reads_by = self._spaces, self._missed, store, self._loads if self._exact else None
 
     def get(self, keys: Sequence[FullKey]) -> dict[FullKey, ValueT]:
         """Get the cached values for the given keys.
@@ -112,8 +102,8 @@ class InMemoryCache(ComputingCache[ValueT]):
             ClosedError: the cache is closed.
         """
         values: dict[FullKey, ValueT] = {}
-        spaces, missed, batches, decodes = self._reads_by
-        latest = batches.latest
+        spaces, missed, store, decodes = self._reads_by
+        latest = store.latest_batch
         misses = 0
         try:
             for full_key in keys:
@@ -142,7 +132,7 @@ class InMemoryCache(ComputingCache[ValueT]):
                     if decodes and held[4] and not space.decoded and make != FLOATS:
                         # The usual entry of many: decoded for each hit, but for one hit in many.
                         self._decoded = number = self._decoded + 1
-                        if number & self._settling and (held[2] is None or held[2] > self._time.time()):
+                        if number & self._pause and (held[2] is None or held[2] > self._time.time()):
                             try:
                                 values[full_key] = decodes((make, held[1]))
                                 space.counts.hits += 1
@@ -169,7 +159,7 @@ class InMemoryCache(ComputingCache[ValueT]):
                 missed.forget(misses)
         elif not values and self._closed:  # nothing was asked for, and so nothing told that it is closed
             self._refuse_closed()
-        if batches.latest is not latest or latest is None:
+        if store.latest_batch is not latest or latest is None:
             return self._get_whole(keys, values)
         return values
 
@@ -297,44 +287,9 @@ class InMemoryCache(ComputingCache[ValueT]):
         elif not visited:
             self._store.visit(space, full_key[1], held)
         elif self._exact:
-            value = self._settled(space, full_key, held, value)
+            value = self._forms.choose(space, full_key[1], held, value)
+            self._pause = self._forms.pause
         return value
-
-    def _settled(self, space: Space, full_key: FullKey, held: Held, value: Any) -> Any:
-        """Hold a value that was just decoded in the form that serves its next hits best; return one for this hit."""
-        encoding, payload, expiry, seconds, _, created, taken = held
-        if space.decoded:
-            other: Held = (self._decoder(encoding), *held[1:])
-        elif is_immutable(value):
-            size = footprint(value) + len(full_key[1]) + ENTRY_OVERHEAD
-            other = (None, value, expiry, seconds, True, created, size)
-        elif (copy := copier(value)) is not None:
-            size = footprint(value)
-            other = (call, copy, expiry, seconds, True, created, size + taken, encoding, payload, taken)
-            self._hot.append((space, full_key[1], other, size))
-            self._hot_size += size
-            value = copy()
-        else:
-            space.decoded = True
-            other = (self._decoder(encoding), *held[1:])
-        self._store.replace(space, full_key[1], held, other)
-        while self._hot_size > _HOT_BYTES:
-            try:
-                space, key, held, size = self._hot.popleft()
-            except IndexError:  # another thread was faster
-                break
-            self._hot_size -= size
-            self._store.replace(space, key, held, (*held[7:9], *held[2:6], held[9]))
-        self._settling = _OFTEN if self._hot_size < _HOT_BYTES // 2 else _RARELY
-        return value
-
-    def _decoder(self, encoding: str) -> Callable[[bytes], Any]:
-        """Return what decodes a payload, one function for each encoding."""
-        decode = self._decoders.get(encoding)
-        if decode is None:
-            loads = self._loads
-            decode = self._decoders[encoding] = lambda payload: loads((encoding, payload))
-        return decode
 
     def set(self, keys: Mapping[FullKey, tuple[ValueT, TTL | None]]) -> None:
         """Set the cached values for the given keys.
@@ -404,10 +359,9 @@ class InMemoryCache(ComputingCache[ValueT]):
         """
         now = self._time.time()
         pack, held_form, missed = self._pack, self._codec.held, self._missed
-        for (namespace, _), (_, ttl) in keys.items():  # noqa: B007 - those of the first
-            break
-        else:
+        if not keys:
             return False
+        ((namespace, _), (_, ttl)) = next(iter(keys.items()))
         space = self._spaces[namespace]
         expiry = None if ttl is None else expiry_of(ttl, now)
         latest = _FOR_EVER if expiry is None else expiry
@@ -499,7 +453,7 @@ class InMemoryCache(ComputingCache[ValueT]):
         super().close()
         self._spaces = self._quick = _ClosedSpaces()
         self._reads_by = self._spaces, *self._reads_by[1:]
-        self._hot.clear()
+        self._forms.hot.clear()
 
     async def aclose(self) -> None:
         """Asynchronously close the cache; as ``close``."""

@@ -50,7 +50,7 @@ def filled(many, ttl=None, **options):
 def moved(cache):
     """Wait until what was there before a namespace was divided lies in the parts."""
     deadline = time.monotonic() + 30
-    while cache._store._divided:
+    while cache._store.divided:
         upkeep.request(cache._store)
         assert time.monotonic() < deadline
         time.sleep(0.001)
@@ -61,19 +61,19 @@ def check(cache):
     store, stats = cache._store, cache.stats()
     spaces = [*store.spaces.values()]
     for space in spaces:  # so that nothing is moved while it is looked at
-        while store._change(store._move, space):
+        while store.change(store.move, space):
             pass
     assert stats.entries == sum(map(len, spaces)) == sum(len([*space]) for space in spaces)
     assert stats.bytes == sum(held[SIZE] for space in spaces for held in space.values())
     assert all(len({*space}) == len(space) == space.queued > 0 for space in spaces)
     assert all(space[key] is held and space.get(key) is held for space in spaces for key, held in space.items())
-    if store.keeps_order:
-        places, _ = store.copy_places()
-        assert len(places) // 2 - store._arrivals.dead == stats.entries
+    if store.bounded:
+        places, _ = store.copy_places(256)
+        assert len(places) // 2 - store.arrivals.dead == stats.entries
         there = {*zip(places[::2], places[1::2], strict=True)}
         assert {(space, key) for space in spaces for key in space} <= there
-    if store._by_worth:
-        assert len(store._ranks.worth) - store._ranks.worth.dead == stats.entries
+    if store.by_worth:
+        assert len(store.ranks.worth) - store.ranks.worth.dead == stats.entries
         assert all({*space.ranks} == {*space} for space in spaces)
 
 
@@ -131,7 +131,7 @@ def apply(cache, clock, what, number):
     elif what == "advance":
         clock.advance(number / 4)
     elif space := cache._store.spaces.get(NAMESPACE):
-        cache._store._change(cache._store._move, space)
+        cache._store.change(cache._store.move, space)
     return cache.get(keys_of(range(22)) + keys_of(range(22), ("other",)))
 
 
@@ -148,7 +148,7 @@ def test_what_is_there_and_what_was_evicted_is_as_in_one_that_is_not_divided(his
             check(cache)
             stats = cache.stats()
             listed = [*cache.entries(())]
-            if not cache._store.keeps_order:  # within one moment it has none
+            if not cache._store.bounded:  # within one moment it has none
                 listed.sort(key=lambda each: (each.namespace, each.key))
             told.append((seen, listed, stats.hits, stats.evictions, stats.expirations, stats.sets, stats.deletes))
     assert told[0] == told[1]
@@ -174,7 +174,7 @@ def test_room_is_spent_once_while_what_was_there_first_is_moved(trace, monkeypat
     monkeypatch.setattr(dividing, "LARGE", 300)
     cache = filled(301)
     store, space = cache._store, cache._store.spaces[NAMESPACE]
-    store._divided.clear()  # the moving is done below
+    store.divided.clear()  # the moving is done below
     assert space.first
     interval = sys.getswitchinterval()
     sys.setswitchinterval(1e-6)
@@ -191,7 +191,7 @@ def test_room_is_spent_once_while_what_was_there_first_is_moved(trace, monkeypat
         for thread in threads:
             thread.start()
         while any(thread.is_alive() for thread in threads):
-            store._change(space.move, 1)
+            store.change(space.move, 1)
         for thread in threads:
             thread.join()
     finally:
@@ -225,7 +225,7 @@ def test_a_key_is_found_at_every_moment_of_the_division_and_of_the_moving():
             for key in keys_of(range(4, 40)):
                 cache.set({key: ("more", None)})
             space = cache._store.spaces[NAMESPACE]
-            while cache._store._change(space.move, 1):
+            while cache._store.change(space.move, 1):
                 pass
     finally:
         done.set()
@@ -362,7 +362,7 @@ def test_a_key_that_is_moved_between_two_looks_is_found(look):
     for before in range(4):
         cache = filled(5)
         space = cache._store.spaces[NAMESPACE]
-        cache._store._divided.clear()
+        cache._store.divided.clear()
         assert len(space.first) == 5
 
         def then(key, left=before, space=space):
@@ -381,7 +381,7 @@ def test_a_write_that_comes_upon_a_key_on_the_move_waits_its_turn():
         store = cache._store
         space = store.spaces[NAMESPACE]
         assert space.room > 0
-        store._divided.clear()
+        store.divided.clear()
         first, part_of = space.first, LargeSpace.part_of
         held = ("msgpack", b"\x80", None, 0.0, False, 0.0, 300)
 

@@ -13,8 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from hitrate import DecodeError, InMemoryCache, SerializationError
-from hitrate.stores.memory import store as memory_store
-from hitrate.stores.memory import upkeep
+from hitrate.stores.memory import evicting, upkeep
 from hitrate.stores.memory.arrivals import Compaction
 from hitrate.stores.memory.space import ENTRY_OVERHEAD, VISITED, footprint
 from hitrate.testing import Clock
@@ -215,7 +214,7 @@ def test_clearing_much_does_not_make_anyone_wait_for_it_to_be_freed():
     cache.set({(("big",), str(number)): (number, None) for number in range(60_000)})
     cache.clear()
     assert cache.stats().entries == cache.stats().bytes == 0
-    wait_until(lambda: not cache._store._garbage)
+    wait_until(lambda: not cache._store.garbage)
 
 
 def test_an_entry_that_cannot_be_decoded_concerns_no_other():
@@ -358,11 +357,11 @@ def test_the_order_of_arrival_is_compacted_beside_the_writers(ttl):
         cache.delete([(("ns",), str(start + 50)), (("ns",), str(start + 51))])
         cache.set({(("ns",), str(start + 51)): ("again", ttl)})
     store = cache._store
-    wait_until(lambda: not store._arrivals.wants_compacting)
+    wait_until(lambda: not store.arrivals.wants_compacting)
     stats = cache.stats()
     assert 19_900 < stats.entries == sum(map(len, store.spaces.values()))
-    places = store._arrivals.places
-    assert len(places) // 2 - store._arrivals.dead == stats.entries
+    places = store.arrivals.places
+    assert len(places) // 2 - store.arrivals.dead == stats.entries
     assert len(places) <= 4 * stats.entries + 4_000
     there = {(space.name, key) for space, key in zip(places[::2], places[1::2], strict=True) if key in space}
     assert there == {(space.name, key) for space in store.spaces.values() for key in space}
@@ -391,13 +390,13 @@ def test_what_happens_during_a_compaction_is_kept(before, meanwhile):
     act(before)
     store = cache._store
     cache.stats()
-    compaction = Compaction(store._arrivals)
+    compaction = Compaction(store.arrivals)
     for _ in compaction.steps():
         pass
     act(meanwhile)
     cache.stats()
     compaction.finish()
-    arrivals = store._arrivals
+    arrivals = store.arrivals
     assert len(arrivals.places) // 2 - arrivals.dead == cache.stats().entries
     assert 0 <= arrivals.hand <= len(arrivals.places)
     assert arrivals.hand % 2 == 0
@@ -469,8 +468,8 @@ def test_one_sweep_clears_a_bounded_number_of_visited_bits():
 
 
 def test_no_write_at_the_byte_limit_makes_room_for_very_many(monkeypatch):
-    monkeypatch.setattr(memory_store, "_SLACK", 2)
-    monkeypatch.setattr(memory_store, "_SLACK_AT_MOST", 3_000)
+    monkeypatch.setattr(evicting, "_SLACK", 2)
+    monkeypatch.setattr(evicting, "_SLACK_AT_MOST", 3_000)
     cache = InMemoryCache(max_bytes=300_000)
     before = 0
     for number in range(1_500):

@@ -38,10 +38,7 @@ def begin(store: MemoryStore) -> Place:
 
     A store without limits keeps the order of arrival within each namespace alone.
     """
-    copied = None
-    if store.keeps_order:
-        store.settle_in_steps(_SETTLED_AT_ONCE)
-        copied = store.copy_places()
+    copied = store.copy_places(_SETTLED_AT_ONCE)
     return Place(*copied) if copied is not None else Place(_in_spaces(store), False)
 
 

@@ -27,6 +27,9 @@ done most take fields by their number, which a named tuple would make slower to 
 
 EXPIRY, SECONDS, VISITED, CREATED, SIZE = 2, 3, 4, 5, 6
 
+ABSENT: Held = (None, None, -1.0, 0.0, False, 0.0, 0)
+"""Stands for what a new entry replaces: it takes no bytes, and has been noted as due already."""
+
 ENTRY_OVERHEAD = 280
 """Bytes that an entry takes beyond its key and payload: its tuple and the numbers in it, its slot in the dict, its
 place in the order of arrival and object headers."""
@@ -92,12 +95,6 @@ class Space(Divisible[Any, Held]):
         if self.parts is None and key in self and self[key] is held: self[key] = other; return True  # fmt: skip  # noqa: E701, E702
         return False
 
-    def put_all(self, batch: Mapping[Any, Held]) -> list[Held | None]:
-        """Hold what a batch says; return for each of its keys what was held before. It has no room meanwhile."""
-        before = [*map(self.get, batch)]
-        self.update(batch)
-        return before
-
     def arrived(self, count: int) -> list[Any]:
         """Return the keys that came last, in their order; they are about to get their place in that of arrival.
 
@@ -139,11 +136,9 @@ class LargeSpace(Divided[Any, Held], Space):
         if key in part and part[key] is held: part[key] = other; return True  # fmt: skip  # noqa: E701, E702
         return False
 
-    def put_all(self, batch: Mapping[Any, Held]) -> list[Held | None]:
-        before = [*map(self.get, batch)]
+    def update(self, batch: Mapping[Any, Held]) -> None:  # type: ignore[override]  # all that is asked of it
         for key, held in batch.items():
             self[key] = held
-        return before
 
     def arrived(self, count: int) -> list[Any]:
         keys = [*self.latest][-count:]
@@ -157,6 +152,11 @@ Space.divided = LargeSpace
 def size_of(key: Any, payload: Any) -> int:
     """Return the bytes that an entry counts as while its value is held as a payload, or is one."""
     return len(payload) + len(key) + ENTRY_OVERHEAD
+
+
+def with_visited(held: Held, visited: bool) -> Held:
+    """Return what is held with the visited bit set or cleared."""
+    return (*held[:VISITED], visited, *held[VISITED + 1 :])
 
 
 def footprint(value: Any) -> int:

@@ -8,14 +8,23 @@ from __future__ import annotations
 
 import time
 import weakref
-from typing import TYPE_CHECKING
+from collections import deque
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Any
 
+from hitrate.clock import wall_clock
 from hitrate.exclusive import Signal
 from hitrate.failsafe import log
 from hitrate.stores.background import Background
+from hitrate.stores.memory.arrivals import Compaction
+from hitrate.stores.memory.due import NEVER
 
 if TYPE_CHECKING:
-    from hitrate.stores.memory.store import MemoryStore
+    from hitrate.stores.memory.entries import Entries
+
+_PURGED_PER_STEP = 256
+_FREED_PER_STEP = 1_000
+_NOTED_PER_STEP = 1_000
 
 _LINGER_SECONDS = 1.0
 _AT_MOST_SECONDS = 60.0
@@ -24,11 +33,11 @@ _AT_MOST_SECONDS = 60.0
 _AFTER_YOU_SECONDS = 0.002
 """How long the thread lets whoever asked go on first; a caller is not to wait for it at the interpreter's lock."""
 
-_asked: dict[int, weakref.ref[MemoryStore]] = {}
+_asked: dict[int, weakref.ref[Entries]] = {}
 _wanted = Signal()
 
 
-def request(store: MemoryStore) -> None:
+def request(store: Entries) -> None:
     """Have a store looked after soon, and again whenever something of it is due."""
     _asked[id(store)] = weakref.ref(store)
     _wanted.set()  # before the look: a thread that is about to end looks here last
@@ -61,19 +70,73 @@ def _run() -> None:
         seconds = min((each for each in waits if each is not None), default=_LINGER_SECONDS)
 
 
-def _looked_after(number: int, reference: weakref.ref[MemoryStore]) -> float | None:
+def _looked_after(number: int, reference: weakref.ref[Entries]) -> float | None:
     """Do what there is to do for a store; return after how many seconds there is more, None if that is not known."""
     _asked.pop(number, None)  # first: it may ask again meanwhile
     store = reference()
     if store is None:
         return None
-    for _ in store.upkeep():
+    for _ in _steps(store):
         time.sleep(0)  # others first
-    soonest = store.seconds_until_due()
-    if soonest is None:
+    if store.due.soonest == NEVER or store.clock is not wall_clock:  # another clock does not tell how long to wait
         return None
     _asked.setdefault(number, reference)
-    return min(max(soonest, 0.0), _AT_MOST_SECONDS)
+    return min(max(store.due.soonest - store.clock(), 0.0), _AT_MOST_SECONDS)
+
+
+def _steps(store: Entries) -> Iterator[None]:
+    """Do what there is to do for a store, in short steps."""
+    while store.garbage:
+        yield from _taken_apart(store.garbage.popleft())
+    while store.change(store.purge, _PURGED_PER_STEP):
+        yield
+    while store.divided:
+        while store.change(store.move, store.divided[0]):
+            yield
+        store.divided.popleft()
+    compaction = store.change(_compaction, store)
+    if compaction is not None:
+        yield from compaction.steps()
+        store.change(compaction.finish)
+        yield from compaction.free()
+    if store.ranks.wants_compacting:
+        steps = store.ranks.compact()
+        while store.change(next, steps, False) is None:
+            yield
+    if store.change(store.begin_noting):
+        yield from _note_all(store)
+
+
+def _compaction(store: Entries) -> Compaction | None:
+    return Compaction(store.arrivals) if store.arrivals.wants_compacting else None
+
+
+def _note_all(store: Entries) -> Iterator[None]:
+    """Note of each entry anew when it is due: most of what was noted is out of date."""
+    for space in list(store.spaces.values()):
+        keys = list(space)
+        for start in range(0, len(keys), _NOTED_PER_STEP):
+            store.change(store.note, space, keys[start : start + _NOTED_PER_STEP])
+            yield
+    before, store.due_before = store.due_before, None
+    if before is not None:
+        yield from _taken_apart([*before.told.values()])
+
+
+def _taken_apart(container: Any) -> Iterator[None]:
+    """Empty a dict, a list or a deque, or a list of those, in steps."""
+    while container:
+        if isinstance(container, dict):
+            for _ in range(min(_FREED_PER_STEP, len(container))):
+                container.popitem()
+        elif isinstance(container, deque):
+            for _ in range(min(_FREED_PER_STEP, len(container))):
+                container.popleft()
+        elif isinstance(container[-1], list | deque):
+            yield from _taken_apart(container.pop())
+        else:
+            del container[-_FREED_PER_STEP:]
+        yield
 
 
 _background = Background("hitrate-upkeep", _run)
