@@ -150,9 +150,9 @@ def check_counts(cache: Any) -> None:
         assert stats.entries == sum(map(len, spaces))
         with cache._store.lock:  # nothing is moved from one dict to another meanwhile
             assert stats.bytes == sum(held[SIZE] for space in spaces for held in space.values())
-        assert cache._store._arrivals.dead <= len(cache._store._arrivals.places) // 2 + 1
-        if cache._store._by_worth:
-            worth = cache._store._ranks.worth
+        assert cache._store.arrivals.dead <= len(cache._store.arrivals.places) // 2 + 1
+        if cache._store.by_worth:
+            worth = cache._store.ranks.worth
             assert len(worth) - worth.dead == stats.entries
     else:
         stats = cache.stats()
@@ -319,7 +319,7 @@ def test_counting_anew_what_is_empty_counts_nothing_as_left() -> None:
         for _ in range(2):
             cache._store._recount()
             check_counts(cache)
-            assert cache._store._arrivals.dead == 0
+            assert cache._store.arrivals.dead == 0
             cache.set({A: (1, None)})
             cache.delete([A])
 

@@ -24,6 +24,8 @@ def key(name: str) -> Any:
 
 def exclusive_of(cache: Any) -> Any:
     store = cache._store
+    if isinstance(cache, InMemoryCache):
+        return store.exclusive
     return store._database.exclusive if hasattr(store, "_database") else store._exclusive
 
 
