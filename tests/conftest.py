@@ -38,6 +38,10 @@ __all__ = [
 ]
 
 
+# Also where a test imports one of these before the package, which asks for it itself.
+pytest.register_assert_rewrite("hitrate.testing.contract", "hitrate.testing.lease_contract")
+
+
 def pytest_configure(config: pytest.Config) -> None:
     """Let the programs that tests start be interrupted, also where a shell without job control runs the tests beside
     other work: it has them ignore Ctrl-C, and with them all that they start.

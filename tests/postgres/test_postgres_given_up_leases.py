@@ -14,12 +14,12 @@ from typing import Any
 import psycopg
 import pytest
 from postgres_days import ask, backends, eventually, within
-from tests.servers.postgres import PostgresServer
 
 from hitrate import PostgresCache
 from hitrate.errors import StoreError
 from hitrate.stores.base import Store
 from hitrate.testing.lease_contract import KEY, NAME, token
+from servers.postgres import PostgresServer
 
 OTHER = (NAME, b"other")
 

@@ -16,7 +16,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from ormsgpack import Ext, packb
 
@@ -268,6 +268,7 @@ def test_what_is_large_and_honest_is_kept(value: Any) -> None:
         assert type(restored) is type(value)
 
 
+@settings(deadline=None)  # a busy machine
 @given(
     st.sampled_from(
         [
