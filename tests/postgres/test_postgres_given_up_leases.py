@@ -266,6 +266,22 @@ def test_a_computation_that_is_cancelled_while_it_asks_keeps_nobody_waiting(
     asyncio.run(main())
 
 
+def test_a_lease_that_is_asked_for_again_is_not_given_back(caches: tuple[Any, Any], postgres_url: str) -> None:
+    one, two = map(store_of, caches)
+    mine = token()
+    (pid,) = backends(caches[0])
+    os.kill(pid, signal.SIGSTOP)
+    try:
+        _times_out(one, mine)
+        assert list(one.lease([KEY], mine, 600)) == [0.0]
+    finally:
+        os.kill(pid, signal.SIGCONT)
+    eventually(lambda: ask(postgres_url, "SELECT count(*) FROM pg_stat_activity WHERE pid = %s", pid) == [(0,)])
+    one.get([KEY])
+    assert 0.0 not in two.lease([KEY], token(), 60)
+    assert list(one.settle({KEY: None}, mine)) == []
+
+
 def test_what_is_owed_is_given_back_when_the_cache_is_closed(postgres_url: str, table: str) -> None:
     with PostgresCache[Any](postgres_url, table=table) as two:
         for _ in range(10):

@@ -2,15 +2,15 @@
 
 =====================  =================================================================================================
 ``store.py``           ``PostgresStore``: what a cache calls
-``connections``        ``conninfo.py`` (what the program gave), ``connections.py`` (pools), ``wire.py`` (a connection),
-                       ``polling.py`` (its socket), ``conversation.py`` (what is asked depends on what was answered),
-                       ``database.py`` (asks anew where that helps), ``gathering.py`` (calls of a loop go together)
+``connections``        ``conninfo.py`` (what the program gave), ``connections.py`` (pools), ``wire.py`` (a connection,
+                       and what is said on it), ``polling.py`` (its socket), ``database.py`` (asks anew where that
+                       helps), ``gathering.py`` (calls of a loop go together)
 ``schema.py``          the tables, and their migration; ``names.py`` is what they are called
 ``rows.py``            what lies in a row
 ``statements/``        SQL by what it is for; ``binary.py`` writes and reads its values
 ``reading.py``         one statement a batch
 ``batches.py``         changes, in the order in which all writers lock; ``writing.py`` stores and removes them
-``leasing.py``         leases are taken and settled
+``leasing.py``         leases are taken, settled and given back
 ``clearing.py``        namespaces are given up
 ``limits.py``          limits, what is evicted for them, and housekeeping
 ``listing.py``         pages of entries

@@ -24,12 +24,11 @@ from hitrate.errors import StoreError
 from hitrate.stores import push
 from hitrate.stores.base import Listener
 from hitrate.stores.postgres import schema
-from hitrate.stores.postgres.conversation import Conversation, on
 from hitrate.stores.postgres.names import Names
-from hitrate.stores.postgres.rows import stored_key, stored_name
+from hitrate.stores.postgres.rows import stored
 from hitrate.stores.postgres.schema import Durability
 from hitrate.stores.postgres.statements import BEGIN, COMMIT, plain
-from hitrate.stores.postgres.wire import Link, Query
+from hitrate.stores.postgres.wire import Conversation, Link, Query
 from hitrate.stores.push import PushChannel, Session, Watched
 
 _OPEN_SECONDS = 5.0
@@ -73,11 +72,7 @@ def _digits(raw: bytes) -> bytes:
 
 
 class Messages:
-    """What is said about a cache's tables, and by which triggers.
-
-    Args:
-        names: of its tables.
-    """
+    """What is said about a cache's tables, and by which triggers."""
 
     def __init__(self, names: Names) -> None:
         self._names = names
@@ -115,12 +110,7 @@ class Messages:
 
 
 class NotifiedSession(Session):
-    """A connection that listens.
-
-    Args:
-        link: a connection that is used by nobody else.
-        messages: what is said.
-        channel: is told what changed.
+    """A connection that listens, and is used by nobody else; it tells a channel what changed.
 
     Raises:
         StoreError: the server does not notify us.
@@ -165,7 +155,7 @@ class NotifiedSession(Session):
                 self._hear()
 
     def _hold(self, conversation: Conversation[object], seconds: float) -> object:
-        value = self._link.run(on(self._link, conversation, prepare=False), time.monotonic() + seconds)
+        value = self._link.run(self._link.converse(conversation, prepare=False), time.monotonic() + seconds)
         self._hear()
         return value
 
@@ -209,14 +199,7 @@ def _say(text: str) -> Conversation[None]:
 
 
 class Notifications(PushChannel):
-    """Tells what changes in the tables of one cache.
-
-    Args:
-        connect: opens a connection.
-        names: of the tables.
-        durability: of the tables, should they have to be made.
-        listener: is told what changed.
-    """
+    """Tells a listener what changes in the tables of one cache, and makes them if they are not there."""
 
     def __init__(self, connect: Callable[[], Link], names: Names, durability: Durability, listener: Listener) -> None:
         self._connect = connect
@@ -237,4 +220,4 @@ class _WatchedDigests(Watched):
     """Keys by a digest that leaves out their namespace: one that changed is taken to have changed in all of them."""
 
     def __init__(self) -> None:
-        super().__init__(lambda key: _digits(stored_key(key[1])), lambda name: _digits(stored_name(name)))
+        super().__init__(lambda key: _digits(stored(key[1])), lambda name: _digits(stored(name)))

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from hitrate.stores.postgres.binary import BYTEA, array
-from hitrate.stores.postgres.rows import LONGEST, stored_name
+from hitrate.stores.postgres.rows import LONGEST, stored_all
 from hitrate.stores.postgres.statements import Statements
 from hitrate.stores.postgres.wire import Query
 
@@ -14,7 +14,7 @@ def clear(statements: Statements, namespaces: Sequence[bytes] | None) -> Query:
     """Return the call that clears encoded namespaces, or all for None."""
     if namespaces is None:
         return Query(statements.clearing.all)
-    return Query(statements.clearing.some, (array(BYTEA, sorted({stored_name(name) for name in namespaces})),))
+    return Query(statements.clearing.some, (array(BYTEA, sorted(set(stored_all(namespaces)))),))
 
 
 def clear_under(statements: Statements, prefix: bytes) -> Query:

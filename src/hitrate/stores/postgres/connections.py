@@ -46,39 +46,30 @@ class PoolExhausted(StoreError):
     timed_out = True
 
 
-class Settings:
-    """What a connection is opened with.
+def connect(conninfo: Any, options: Any, connect_timeout: float) -> Link:
+    """Open a connection; waits.
 
     Args:
         conninfo: a connection string, or a function that returns one, as psycopg's pools take it.
         options: further arguments of ``psycopg.connect``, or a function that returns them.
         connect_timeout: seconds that opening may take.
+
+    Raises:
+        psycopg.OperationalError: it cannot be opened; the text is ours: the driver's may have a piece of a secret.
     """
-
-    def __init__(self, conninfo: Any, options: Any, connect_timeout: float) -> None:
-        self._conninfo = conninfo
-        self._options = options
-        self._connect_timeout = connect_timeout
-
-    def connect(self) -> Link:
-        """Open a connection; waits.
-
-        Raises:
-            psycopg.OperationalError: it cannot be opened; the text is ours: the driver's may have a piece of a secret.
-        """
-        options: Mapping[str, Any] = _resolved(self._options) or {}
-        chosen = {
-            "fallback_application_name": "hitrate",
-            "connect_timeout": max(2, round(self._connect_timeout)),
-            **options,
-            "autocommit": True,
-        }
-        conninfo = _resolved(self._conninfo)
-        try:
-            return Link(_Connection.connect(conninfo, **chosen))
-        except (psycopg.Error, OSError, ValueError, TypeError) as error:
-            reason = reason_of(error)
-        raise psycopg.OperationalError(reason)  # here, where the driver's error is not its context
+    given: Mapping[str, Any] = _resolved(options) or {}
+    chosen = {
+        "fallback_application_name": "hitrate",
+        "connect_timeout": max(2, round(connect_timeout)),
+        **given,
+        "autocommit": True,
+    }
+    conninfo = _resolved(conninfo)
+    try:
+        return Link(_Connection.connect(conninfo, **chosen))
+    except (psycopg.Error, OSError, ValueError, TypeError) as error:
+        reason = reason_of(error)
+    raise psycopg.OperationalError(reason)  # here, where the driver's error is not its context
 
 
 def _resolved(value: Any) -> Any:
@@ -102,15 +93,10 @@ class _Connection(psycopg.Connection[Any]):
 
 
 class OwnPool:
-    """Connections of this store's own, for any thread and any event loop of this process.
+    """Connections of this store's own, up to a number, for any thread and any event loop of this process."""
 
-    Args:
-        settings: how they are opened.
-        most: how many there may be.
-    """
-
-    def __init__(self, settings: Settings, most: int) -> None:
-        self._settings = settings
+    def __init__(self, connect: Callable[[], Link], most: int) -> None:
+        self.connect = connect
         self._most = most
         self._start()
 
@@ -175,10 +161,6 @@ class OwnPool:
         link.cut()
         if self._waiters:
             self._open_if_needed()
-
-    def connect(self) -> Link:
-        """Open a connection beside the pool's; waits."""
-        return self._settings.connect()
 
     def drop_idle(self) -> None:
         """Close the connections that nobody uses: the server has hung up on one, and so on all."""
@@ -250,7 +232,7 @@ class OwnPool:
                 return
             self._opening += 1
         try:
-            link = self._settings.connect()
+            link = self.connect()
         except Exception as error:
             with a_few_lines:
                 self._opening -= 1
@@ -347,7 +329,6 @@ class Connections:
         self._apool = apool
         self._aloop: weakref.ref[asyncio.AbstractEventLoop] | None = None
         self._prepared: weakref.WeakKeyDictionary[Any, set[bytes]] = weakref.WeakKeyDictionary()
-        self._return: Callable[[Link], None] = own.give if pool is None else self._give_to_pool
 
     def take(self, deadline: float) -> Link:
         """Return a connection for the sync face."""
@@ -357,10 +338,12 @@ class Connections:
 
     def give(self, link: Link) -> None:
         """Take back a connection from the sync face; one that is not as it was is closed."""
-        if link.is_clean:
-            self._return(link)
-        else:
+        if not link.is_clean:
             self.drop(link)
+        elif self._pool is None:
+            self.own.give(link)
+        else:
+            self._pool.putconn(link.connection)
 
     def drop(self, link: Link) -> None:
         """Take back a connection of no more use from the sync face."""
@@ -368,7 +351,7 @@ class Connections:
             self.own.drop(link)
         else:
             link.cut()
-            self._give_to_pool(link)
+            self._pool.putconn(link.connection)
 
     async def atake(self, deadline: float) -> Link:
         """Return a connection for the async face."""
@@ -400,22 +383,10 @@ class Connections:
         else:
             self.own.drop(link)
 
-    def drop_idle(self) -> None:
-        """Close connections that nobody uses and that were opened before the server hung up."""
-        self.own.drop_idle()
-
-    def close(self) -> None:
-        """Close the store's own connections; a pool that was given stays open."""
-        self.own.close()
-
     def after_fork_in_child(self) -> None:
         """Use the own pool alone from now on: the sockets of a pool that was given are the parent's."""
         self._pool = self._apool = None
-        self._return = self.own.give
         self.own.after_fork_in_child()
-
-    def _give_to_pool(self, link: Link) -> None:
-        self._pool.putconn(link.connection)
 
     def _is_of_apool(self, link: Link) -> bool:
         return self._apool is not None and isinstance(link.connection, psycopg.AsyncConnection)

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
+from functools import partial
 from typing import Any
 
 import psycopg
 
-from hitrate.stores.postgres.connections import Connections, OwnPool, Settings
+from hitrate.stores.postgres.connections import Connections, OwnPool, connect
 
 
 def check_seconds(name: str, seconds: object) -> None:
@@ -33,7 +34,7 @@ def connections_of(given: Any, connect_timeout: float, most: int) -> Connections
                 "password each of % / ? # @ : is written as a per cent sign and its code, as "
                 "urllib.parse.quote(password, safe='') does, or it is host=... user=... password='...'"
             )
-        return Connections(OwnPool(Settings(given, None, connect_timeout), most))
+        return Connections(OwnPool(partial(connect, given, None, connect_timeout), most))
     try:
         from psycopg_pool import AsyncConnectionPool, ConnectionPool
     except ModuleNotFoundError as error:
@@ -41,7 +42,7 @@ def connections_of(given: Any, connect_timeout: float, most: int) -> Connections
             raise
     else:
         if isinstance(given, ConnectionPool | AsyncConnectionPool):
-            own = OwnPool(Settings(given.conninfo, given.kwargs, connect_timeout), most)
+            own = OwnPool(partial(connect, given.conninfo, given.kwargs, connect_timeout), most)
             if isinstance(given, ConnectionPool):
                 return Connections(own, pool=given)
             return Connections(own, apool=given)

@@ -11,21 +11,16 @@ from hitrate.keys import decode_text, encode_text
 from hitrate.stores.base import Amounts
 from hitrate.stores.lifetime import names_new, within_bounds
 from hitrate.stores.postgres.binary import BYTEA, FLOAT8, array, float8, rows_of
-from hitrate.stores.postgres.conversation import Conversation
 from hitrate.stores.postgres.schema import ADVISORY_LOCK
 from hitrate.stores.postgres.statements import Statement, plain
-from hitrate.stores.postgres.wire import Query
+from hitrate.stores.postgres.wire import Conversation, Query
 
 _COMMENT = "hitrate counters"
 _LOOK = Statement(b"SELECT obj_description(to_regclass($1::text), 'pg_class'), to_regclass($1::text) IS NOT NULL")
 
 
 class LifetimeCounts:
-    """The counters of a cache.
-
-    Args:
-        table: the quoted name of their table.
-    """
+    """The counters of a cache, in a table of this quoted name."""
 
     def __init__(self, table: str) -> None:
         self._table = table

@@ -16,8 +16,7 @@ from hitrate.breaker import Breaker
 from hitrate.errors import StoreError
 from hitrate.failsafe import log
 from hitrate.stores.postgres.connections import Connections, PoolExhausted
-from hitrate.stores.postgres.conversation import Conversation, on
-from hitrate.stores.postgres.wire import NOT_PREPARED, Link, ServerError, TimedOut
+from hitrate.stores.postgres.wire import NOT_PREPARED, Conversation, Link, ServerError, TimedOut
 
 T = TypeVar("T")
 BrokenOff: TypeAlias = Callable[[int], None] | None
@@ -79,7 +78,7 @@ class Database:
             link = None
             try:
                 link = self._connections.take(deadline)
-                value = link.run(on(link, self._prepared(begin), prepare=self._prepare), deadline)
+                value = link.run(link.converse(self._prepared(begin), prepare=self._prepare), deadline)
             except BaseException as error:
                 used = link is not None and link.used
                 if link is not None:
@@ -102,7 +101,7 @@ class Database:
             link = None
             try:
                 link = await self._connections.atake(deadline)
-                value = await link.arun(on(link, self._prepared(begin), prepare=self._prepare), deadline)
+                value = await link.arun(link.converse(self._prepared(begin), prepare=self._prepare), deadline)
             except GeneratorExit:  # the loop was closed, and this coroutine is collected
                 if link is not None:
                     if broken_off is not None:
@@ -171,7 +170,7 @@ class Database:
             raise StoreError(f"PostgreSQL: {error} (SQLSTATE {error.sqlstate})") from error
         if isinstance(error, psycopg.Error):
             if used and not last:  # the server hung up on what was open; a new connection tells whether it is there
-                self._connections.drop_idle()
+                self._connections.own.drop_idle()
                 return
             if type(error).__name__ in ("PoolTimeout", "TooManyRequests"):
                 raise PoolExhausted(f"no connection of the pool became free in time: {error}") from error

@@ -29,12 +29,11 @@ from hitrate.stores.postgres.binary import (
     read_int8,
     read_int8_array,
 )
-from hitrate.stores.postgres.conversation import PAUSE, Conversation
 from hitrate.stores.postgres.limits import Room
-from hitrate.stores.postgres.rows import stored_key, stored_name
+from hitrate.stores.postgres.rows import stored
 from hitrate.stores.postgres.statements import Statements
 from hitrate.stores.postgres.statements.leases import PURGED_PER_CALL
-from hitrate.stores.postgres.wire import Query, Result
+from hitrate.stores.postgres.wire import PAUSE, Conversation, Query, Result
 from hitrate.stores.postgres.writing import ATTEMPTS, Writer, read_store_result
 
 _PURGE_SECONDS = 1.0
@@ -79,15 +78,11 @@ Wanted = dict[tuple[bytes, bytes], tuple[int, EncodedKey]]
 
 
 class Leaser:
-    """Takes leases, and settles them.
-
-    Args:
-        statements: for the tables.
-        writer: plans what is stored, and stores what one statement does not take.
-        room: keeps the tables within limits.
+    """Takes leases, settles them, and gives back those of callers who are gone.
 
     Attributes:
         owed: what was asked for by callers who are gone, and is to be given back.
+        broken_off: sessions that may still grant some of it, each with how often it is still looked for.
     """
 
     def __init__(self, statements: Statements, writer: Writer, room: Room) -> None:
@@ -96,7 +91,7 @@ class Leaser:
         self._room = room
         self._purge_at = 0.0
         self.owed: deque[Take] = deque(maxlen=_OWED_AT_MOST)
-        self._broken_off: dict[int, int] = {}  # sessions, each with how often it is still looked for
+        self.broken_off: dict[int, int] = {}
 
     # Taking
 
@@ -104,6 +99,8 @@ class Leaser:
         """Take leases for several callers; return for each the seconds until other's end, 0.0 for what it has now."""
         for work in works:
             work.asked = True
+        if self.owed:
+            self._forget_owed({work.token for work in works})  # who asks again wants to have them
         left: list[dict[EncodedKey, float]] = [{} for _ in works]
         for group in groups(works, attrgetter("keys")):
             wanted = yield from _wanted(group)
@@ -154,21 +151,26 @@ class Leaser:
         Args:
             session: the process id of its session.
         """
-        self._broken_off[session] = _LOOKS
+        self.broken_off[session] = _LOOKS
+
+    def _forget_owed(self, tokens: Collection[bytes]) -> None:
+        for work in list(self.owed):
+            if work.token in tokens and work in self.owed:
+                self.owed.remove(work)
 
     def give_back(self) -> Conversation[bool]:
         """End the leases that are owed; tell whether they may still be granted, by a session that was broken off."""
-        owed, sessions = list(self.owed), list(self._broken_off)
+        owed, sessions = list(self.owed), list(self.broken_off)
         last: set[int] = set()
         if sessions:
             (result,) = yield (Query(self._statements.leases.sessions, (int8_array(sessions),)),)
             last.update(read_int8_array(result.get_value(0, 0)))
         yield from self.settle([Settlement(dict.fromkeys(work.keys), work.token) for work in owed])
         for session in sessions:
-            self._broken_off[session] -= 1
-            if session not in last or not self._broken_off[session]:
-                del self._broken_off[session]
-        if self._broken_off:
+            self.broken_off[session] -= 1
+            if session not in last or not self.broken_off[session]:
+                del self.broken_off[session]
+        if self.broken_off:
             return True
         for work in owed:
             if self.owed and self.owed[0] is work:
@@ -276,7 +278,7 @@ def _wanted(group: Sequence[tuple[int, Work]]) -> Conversation[Wanted]:
     pairs = []
     for caller, work in group:
         for count, key in enumerate(work.keys, 1):
-            pairs.append(((stored_name(key[0]), stored_key(key[1])), (caller, key)))
+            pairs.append(((stored(key[0]), stored(key[1])), (caller, key)))
             if count % _PAUSE_EVERY == 0:
                 yield PAUSE
     return dict(sorted(pairs))

@@ -7,9 +7,8 @@ from typing import NamedTuple
 
 from hitrate.sieve import sweep
 from hitrate.stores.postgres.binary import int8, int8_array, read_int8, read_int8_array, rows_of
-from hitrate.stores.postgres.conversation import Conversation
 from hitrate.stores.postgres.statements import BEGIN, COMMIT, STEP, Statements
-from hitrate.stores.postgres.wire import Query, Result
+from hitrate.stores.postgres.wire import Conversation, Query, Result
 
 NO_LIMIT = (1 << 62) - 1
 

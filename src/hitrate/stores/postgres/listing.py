@@ -7,41 +7,35 @@ are all that was there then.
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass, field
 
 from hitrate.stores.base import Listed, Page
 from hitrate.stores.oldest_first import OldestFirst
 from hitrate.stores.postgres.binary import float8, int8, int8_array, read_int8, rows_of
-from hitrate.stores.postgres.conversation import Conversation
 from hitrate.stores.postgres.rows import seconds_in
 from hitrate.stores.postgres.statements import Statements
-from hitrate.stores.postgres.wire import Query
+from hitrate.stores.postgres.wire import Conversation, Query
 
 _GATHERED_AT_ONCE = 1024
 
 
+@dataclass(slots=True, eq=False)
 class Place:
     """How far a listing has come.
 
     Attributes:
-        last: the id of the last row whose time was read; None once all were.
         newest: the id of the last row to list.
+        last: the id of the last row whose time was read; None once all were.
         rows: those whose times were read.
     """
 
-    def __init__(self, newest: int) -> None:
-        self.last: int | None = 0
-        self.newest = newest
-        self.rows = OldestFirst()
+    newest: int
+    last: int | None = 0
+    rows: OldestFirst = field(default_factory=OldestFirst)
 
 
 class Lister:
-    """Lists entries.
-
-    Args:
-        statements: for the tables.
-        clock: the process's clock.
-        own_clock: whether ``clock`` decides what is expired; else the server's does.
-    """
+    """Lists entries. ``own_clock`` tells that the process's clock decides what is expired, and not the server's."""
 
     def __init__(self, statements: Statements, clock: Callable[[], float], own_clock: bool) -> None:
         self._statements = statements

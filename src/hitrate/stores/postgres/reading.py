@@ -10,18 +10,9 @@ from hitrate.entry import DEFAULT_ENCODING, fingerprint
 from hitrate.keys import EncodedKey
 from hitrate.stores.base import Found
 from hitrate.stores.postgres.binary import BYTEA, array, float8, read_float8, read_int8, rows_of
-from hitrate.stores.postgres.conversation import PAUSE, Conversation
-from hitrate.stores.postgres.rows import (
-    SHORT,
-    SHORT_HEAD,
-    fingerprints_of,
-    read_value,
-    stored_key,
-    stored_keys,
-    stored_name,
-)
+from hitrate.stores.postgres.rows import SHORT, SHORT_HEAD, fingerprints_of, read_value, stored, stored_all
 from hitrate.stores.postgres.statements import Statements
-from hitrate.stores.postgres.wire import Query
+from hitrate.stores.postgres.wire import PAUSE, Conversation, Query
 
 _TRUE = b"\x01"
 
@@ -33,14 +24,7 @@ Seen = Callable[[Iterable[int]], None]
 
 
 class Reader:
-    """Reads entries.
-
-    Args:
-        statements: for the tables.
-        clock: the process's clock.
-        own_clock: whether ``clock`` decides what is expired; else the server's does.
-        seen: told the ids of the rows that are found.
-    """
+    """Reads entries. ``own_clock`` tells that the process's clock decides what is expired, and not the server's."""
 
     def __init__(self, statements: Statements, clock: Callable[[], float], own_clock: bool, seen: Seen) -> None:
         self._statements = statements
@@ -60,14 +44,14 @@ class Reader:
             return ()
         statement = self._statements.reads.expired
         now = self._now()
-        results = yield [Query(statement, (stored_name(name), stored_key(key), now)) for name, key in keys]
+        results = yield [Query(statement, (stored(name), stored(key), now)) for name, key in keys]
         return [result.get_value(0, 0) == _TRUE for result in results]
 
     def _now(self) -> bytes | None:
         return float8(self._clock()) if self._own_clock else None
 
     def _read_one(self, name: bytes, key: bytes) -> Conversation[Sequence[Found]]:
-        call = Query(self._statements.reads.one, (stored_name(name), stored_key(key), self._now()))
+        call = Query(self._statements.reads.one, (stored(name), stored(key), self._now()))
         (result,) = yield (call,)
         if not result.ntuples:
             return (None,)
@@ -88,11 +72,11 @@ class Reader:
                 yield PAUSE
         if len(by_name) == 1:
             ((name, of_one),) = by_name.items()
-            wanted = array(BYTEA, stored_keys(of_one))
-            call = Query(self._statements.reads.many, (stored_name(name), wanted, self._now()))
+            wanted = array(BYTEA, stored_all(of_one))
+            call = Query(self._statements.reads.many, (stored(name), wanted, self._now()))
         else:
-            owners = array(BYTEA, [stored_name(name) for name, _ in keys])
-            wanted = array(BYTEA, stored_keys([key for _, key in keys]))
+            owners = array(BYTEA, stored_all([name for name, _ in keys]))
+            wanted = array(BYTEA, stored_all([key for _, key in keys]))
             call = Query(self._statements.reads.mixed, (owners, wanted, self._now()))
         (result,) = yield (call,)
         identities = [0, *fingerprints_of(keys)]

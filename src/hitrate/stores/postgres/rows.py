@@ -24,20 +24,18 @@ SHORT_HEAD, _LONGEST_ENCODING = bytes([SHORT]), 255 - LONG
 DAMAGED = "its bytes do not match its checksum; they were damaged, or written for another key"
 
 
-def stored_name(name: bytes) -> bytes:
-    """Return what stands for an encoded namespace: itself, or a digest (BLAKE2b) if it is long.
+def stored(text: bytes) -> bytes:
+    """Return what stands for an encoded namespace or key: itself, or a digest (BLAKE2b) if it is long.
 
-    A short one begins with a length below 0x80, so that none meets a digest.
+    A digest begins with 0xff, and so meets no other: a short namespace begins with a length below 0x80, and no text in
+    UTF-8 with 0xff.
     """
-    return name if len(name) <= LONGEST else _digest(name)
+    return text if len(text) <= LONGEST else b"\xff" + blake2b(text, digest_size=_DIGEST).digest()
 
 
-def stored_key(key: bytes) -> bytes:
-    """Return what stands for an encoded key: itself, or a digest (BLAKE2b) if it is long.
-
-    No text in UTF-8 begins with 0xff.
-    """
-    return key if len(key) <= LONGEST else _digest(key)
+def stored_all(texts: Iterable[bytes]) -> list[bytes]:
+    """Return ``stored`` of each."""
+    return [text if len(text) <= LONGEST else stored(text) for text in texts]
 
 
 def fingerprints_of(keys: Iterable[EncodedKey]) -> list[int]:
@@ -47,15 +45,6 @@ def fingerprints_of(keys: Iterable[EncodedKey]) -> list[int]:
     if len(names) == 1:
         return fingerprints(names.pop(), [key for _, key in pairs])
     return [fingerprint(name, key) for name, key in pairs]
-
-
-def stored_keys(keys: Iterable[bytes]) -> list[bytes]:
-    """Return ``stored_key`` of each."""
-    return [key if len(key) <= LONGEST else _digest(key) for key in keys]
-
-
-def _digest(text: bytes) -> bytes:
-    return b"\xff" + blake2b(text, digest_size=_DIGEST).digest()
 
 
 def write_value(identity: int, entry: Entry) -> bytes:

@@ -10,11 +10,10 @@ from typing import Literal
 from hitrate.errors import NewerFormatError, StoreError
 from hitrate.failsafe import log
 from hitrate.stores.postgres.binary import TEXT, array
-from hitrate.stores.postgres.conversation import Conversation
 from hitrate.stores.postgres.names import Names
 from hitrate.stores.postgres.rows import LONGEST
 from hitrate.stores.postgres.statements import BEGIN, COMMIT, Statement, plain
-from hitrate.stores.postgres.wire import Query
+from hitrate.stores.postgres.wire import Conversation, Query
 
 Durability = Literal["normal", "full"]
 

@@ -6,7 +6,7 @@ import asyncio
 import weakref
 from collections.abc import Callable, Collection, Iterable, Sequence
 from itertools import groupby
-from typing import Any, NamedTuple, TypeVar
+from typing import Any, NamedTuple
 
 from hitrate import forking
 from hitrate.breaker import Breaker, BreakerState
@@ -23,7 +23,6 @@ from hitrate.stores.postgres.binary import read_int8
 from hitrate.stores.postgres.changes import Notifications
 from hitrate.stores.postgres.clearing import clear, clear_under
 from hitrate.stores.postgres.conninfo import check_seconds, connections_of, described, may_prepare
-from hitrate.stores.postgres.conversation import Conversation
 from hitrate.stores.postgres.counts import LifetimeCounts
 from hitrate.stores.postgres.database import Database
 from hitrate.stores.postgres.gathering import Queue
@@ -33,10 +32,8 @@ from hitrate.stores.postgres.listing import Lister
 from hitrate.stores.postgres.reading import Reader
 from hitrate.stores.postgres.schema import Durability
 from hitrate.stores.postgres.statements import Statements
-from hitrate.stores.postgres.wire import Query
+from hitrate.stores.postgres.wire import Conversation, Query
 from hitrate.stores.postgres.writing import Writer
-
-T = TypeVar("T")
 
 _READS_AT_ONCE = 4
 _LOOK_SECONDS = 0.1
@@ -59,17 +56,7 @@ class _Queues(NamedTuple):
 class PostgresStore(Store):
     """Keeps entries in tables of a PostgreSQL database.
 
-    Args:
-        conninfo_or_pool: a connection string, or a pool of ``psycopg_pool``.
-        table: the name of the table, with or without a schema; its companions' names begin with it.
-        durability: ``"normal"`` for UNLOGGED tables, ``"full"`` for logged ones.
-        max_bytes: bytes held at most, None for no limit.
-        max_entries: entries held at most, None for no limit.
-        clock: returns the seconds since the epoch; None for the server's clock.
-        timeout: seconds that an operation may take.
-        connect_timeout: seconds that opening a connection may take.
-        max_connections: connections that the store opens at most.
-        prepare: whether statements may be prepared.
+    Args are those of ``PostgresCache``, but for ``clock``, which is None for the server's.
     """
 
     offers: frozenset[Capability] = frozenset({"bounds", "forks under load"})
@@ -112,6 +99,11 @@ class PostgresStore(Store):
         self._reader = Reader(self.statements, clock, own_clock, self._see if self._room.is_bounded else _ignore)
         self._writer = Writer(self.statements, clock, own_clock, self._room)
         self._leaser = Leaser(self.statements, self._writer, self._room)
+        self._doing: dict[type, Callable[[list[Any]], Conversation[list[Any]]]] = {
+            Query: _ask,
+            Take: self._leaser.take,
+            Settlement: self._leaser.settle,
+        }
         self._counts = LifetimeCounts(names.quote_lifetime(table))
         self._lister = Lister(self.statements, clock, own_clock)
         self._database = Database(
@@ -127,7 +119,7 @@ class PostgresStore(Store):
         self._keeper = Keeper(self._keep)
         self._queues = PerLoop(self._make_queues, _Queues.drop)
         forking.begin_anew(self)
-        weakref.finalize(self, self._connections.close)
+        weakref.finalize(self, self._connections.own.close)
 
     @property
     def breaker(self) -> BreakerState:
@@ -200,16 +192,6 @@ class PostgresStore(Store):
         await self._queues_here().writes.submit(call)
         self._keeper.request()
 
-    async def _awrite(self, works: list[Changes | Query]) -> list[Any]:
-        """Do writes and clears in their order, those that follow each other together."""
-        results: list[Any] = []
-        deadline = self._database.deadline()
-        for clears, group in groupby(works, lambda work: isinstance(work, Query)):
-            some: list[Any] = list(group)
-            do = _ask if clears else self._writer.write
-            results += await self._database.ahold(lambda: do(some), deadline)  # noqa: B023 - held before the next
-        return results
-
     # Leases
 
     def lease(self, keys: Sequence[EncodedKey], token: bytes, seconds: float) -> Sequence[float]:
@@ -231,14 +213,13 @@ class PostgresStore(Store):
         late: Collection[EncodedKey] = await self._queues_here().leases.submit(Settlement(results, token))
         return late
 
-    async def _alease(self, works: list[Take | Settlement]) -> list[Any]:
-        """Take and settle leases in their order, those that follow each other together."""
+    async def _ado(self, works: list[Any]) -> list[Any]:
+        """Do calls in their order, those of one kind that follow each other together."""
         results: list[Any] = []
         deadline = self._database.deadline()
         for kind, group in groupby(works, type):
             some: list[Any] = list(group)
-            do: Callable[[list[Any]], Conversation[list[Any]]]
-            do = self._leaser.take if kind is Take else self._leaser.settle
+            do = self._doing.get(kind, self._writer.write)
             note = self._leaser.note_broken_off if kind is Take else None
             results += await self._database.ahold(lambda: do(some), deadline, note)  # noqa: B023 - held before the next
         return results
@@ -327,19 +308,19 @@ class PostgresStore(Store):
     def _make_queues(self, loop: asyncio.AbstractEventLoop) -> _Queues:
         return _Queues(
             Queue(self._aread, _READS_AT_ONCE, self._timeout),
-            Queue(self._awrite, 1, self._timeout),
-            Queue(self._alease, 1, self._timeout, self._owe),
+            Queue(self._ado, 1, self._timeout),
+            Queue(self._ado, 1, self._timeout, self._owe),
         )
 
     def close(self) -> None:
         self._closed = True
         self._keeper.stop()
-        if self._leaser.owed and self._database.breaker.closed:
+        if self._leaser.owed and not self._leaser.broken_off:  # else the server is not to be waited for
             try:
                 self._database.hold(self._leaser.give_back)
             except Exception as error:  # they run out
                 log.debug("leases could not be given back: %s", error)
-        self._connections.close()
+        self._connections.own.close()
 
     async def aclose(self) -> None:
         await asyncio.to_thread(self.close)

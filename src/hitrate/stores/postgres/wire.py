@@ -47,6 +47,14 @@ class Query(NamedTuple):
     parameters: Sequence[bytes | None] = ()
 
 
+Conversation: TypeAlias = Generator[Sequence[Query], list[Result], T]
+"""What is asked, and of what was answered what is asked next: yields statements, which are one transaction and one
+round trip, and is sent their results."""
+
+PAUSE: Sequence[Query] = ()
+"""Yielded instead of statements: nothing is asked, and an event loop may serve others."""
+
+
 class ServerError(StoreError):
     """The server refused a statement.
 
@@ -94,6 +102,21 @@ class Link:
         self._poll.register(self.pgconn.socket, POLLIN)
 
     # What is said
+
+    def converse(self, conversation: Conversation[T], *, prepare: bool) -> Waits[T]:
+        """Hold a conversation with the server; return what it comes to. What it raises is what ``exchange`` does."""
+        try:
+            calls = next(conversation)
+            while True:
+                results: list[Result] = []
+                if calls:
+                    results = yield from self.exchange(calls, prepare=prepare)
+                else:
+                    yield NOTHING
+                calls = conversation.send(results)
+        except StopIteration as done:
+            value: T = done.value
+            return value
 
     def exchange(self, calls: Sequence[Query], *, prepare: bool) -> Waits[list[Result]]:
         """Send statements as one transaction; return their results.

@@ -18,21 +18,12 @@ from hitrate.failsafe import log
 from hitrate.keys import spelled
 from hitrate.stores.base import Changes
 from hitrate.stores.postgres.batches import Batch, Row, arrays, beyond, bytes_of, groups, parts
-from hitrate.stores.postgres.binary import (
-    BYTEA,
-    FLOAT8,
-    array,
-    float8,
-    int8,
-    read_int8,
-    read_int8_array,
-)
-from hitrate.stores.postgres.conversation import PAUSE, Conversation
+from hitrate.stores.postgres.binary import BYTEA, FLOAT8, array, float8, int8, read_int8, read_int8_array
 from hitrate.stores.postgres.limits import Room
-from hitrate.stores.postgres.rows import LONGEST, fingerprints_of, stored_key, stored_name, write_value
+from hitrate.stores.postgres.rows import LONGEST, fingerprints_of, stored, write_value
 from hitrate.stores.postgres.statements import BEGIN, COMMIT, ROLLBACK, ROW_OVERHEAD, Statements
 from hitrate.stores.postgres.statements.removals import PURGED_PER_STEP
-from hitrate.stores.postgres.wire import Query, Result
+from hitrate.stores.postgres.wire import PAUSE, Conversation, Query, Result
 
 _PURGE_SECONDS = 1.0
 """How often a write looks for what others stored and has expired; what this process stored is looked for in time."""
@@ -67,14 +58,7 @@ class StoreResult(NamedTuple):
 
 
 class Writer:
-    """Writes entries.
-
-    Args:
-        statements: for the tables.
-        clock: the process's clock.
-        own_clock: whether ``clock`` decides what is expired; else the server's does.
-        room: keeps the tables within limits.
-    """
+    """Writes entries. ``own_clock`` tells that the process's clock decides what is expired, and not the server's."""
 
     def __init__(self, statements: Statements, clock: Callable[[], float], own_clock: bool, room: Room) -> None:
         self._statements = statements
@@ -116,9 +100,9 @@ class Writer:
                 identity = next(identities)
                 short_name = name
                 if len(name) > LONGEST:
-                    short_name = stored_name(name)
+                    short_name = stored(name)
                     batch.long_names[short_name] = name
-                short_key = key if len(key) <= LONGEST else stored_key(key)
+                short_key = key if len(key) <= LONGEST else stored(key)
                 if entry is None:
                     batch.doomed.append((short_name, short_key, caller))
                     continue
