@@ -12,8 +12,9 @@ from hitrate.compute.cache import ComputingCache
 from hitrate.entry import DEFAULT_ENCODING
 from hitrate.errors import StoreError
 from hitrate.failsafe import OnError
+from hitrate.keys import EncodedKey
 from hitrate.serde import SerializerProtocol
-from hitrate.stores.base import Evict, Store
+from hitrate.stores.base import Evict, Found, Store
 from hitrate.stores.sqlite import SqliteStore
 from hitrate.stores.sqlite.handle import Durability
 from hitrate.stores.sqlite.near import Near
@@ -151,6 +152,8 @@ class SqliteCache(ComputingCache[ValueT]):
         except Exception:  # noqa: S110 - what is wrong with a key is told below, and an envelope is opened there
             pass
         others = keys[len(rows) :]
+        encoded: list[EncodedKey] = []
+        found: Sequence[Found] = ()
         if others:
             encoded = self._encode_keys(others)
             try:
