@@ -8,10 +8,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 from starlette.applications import Starlette
 from starlette.routing import Mount
 from starlette.testclient import TestClient
+from told_values import TOLD
 
 from hitrate import ClosedError, InMemoryCache, SerializationError, SqliteCache, TieredCache
 from hitrate.inspect import app
@@ -339,3 +341,25 @@ def test_as_deep_as_a_value_can_be_it_is_json(cache: SqliteCache[Any], client: T
             break
         value = {"a": [value]}
     assert entry_of(client, ("a",), "k", whole=1)["whole"] is not None
+
+
+def test_what_a_library_made_is_told_by_its_type_and_its_beginning(cache: SqliteCache[Any], client: TestClient) -> None:
+    frame, _ = TOLD["frame"]
+    cache.set({(("a",), "frame"): (frame, None), (("a",), "matrix"): (np.zeros((3, 4)), None)})
+    page = client.get("/entry", params={"ns": '["a"]', "key": "frame"}).text
+    assert "pandas.DataFrame (2 rows x 7 columns)" in page
+    assert "&#39;Rome&#39;" in page
+    told = entry_of(client, ("a",), "matrix")
+    assert (told["decoded"], told["value"]["class"]) == (False, "numpy.ndarray")
+    assert told["value"]["about"] == "float64, shape (3, 4)"
+    assert told["value"]["state"] == [[0.0] * 4] * 3
+
+
+def test_a_key_that_does_not_show_is_written_as_the_command_takes_it(
+    cache: SqliteCache[Any], client: TestClient
+) -> None:
+    cache.set({(("a\x00",), "\ud800\x1b"): (1, None)})
+    listed(client, "entries")
+    page = client.get("/entries").text
+    assert r"&#34;\ud800\x1b&#34;" in page
+    assert r"[&#34;a\u0000&#34;]" in page
