@@ -5,7 +5,7 @@
 ``function.py``      ``cached``, and what it makes of a function; ``wrapper.py`` has it pass for one, ``protocol.py``
                      types it
 ``identity.py``      which function it is: its namespace, and what tells it from all others
-``call_keys.py``     the keys of its calls; ``bound_classes.py`` is what stands in them for the class of a class method
+``call_keys.py``     the keys of its calls
 ``terms.py``         TTL, lease, staleness: checked once, used for each call
 ``computing.py``     asks the cache, boards a flight, and leads it or waits for it
 ``flights.py``       single flight in a process: who computes what, and who waits for it

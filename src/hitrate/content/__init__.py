@@ -12,7 +12,8 @@ same extension codes; what is particular to keys is here.
 ``arrays.py``         NumPy's arrays and scalars; ``masked.py`` has its masked arrays
 ``pandas_frames.py``  pandas; ``polars_frames.py``: polars
 ``messages.py``       LangChain's messages; ``langchain_.py``: its models, tools, prompts and chains
-``classes.py``        instances of user classes; ``class_fields.py``: what a class says of its fields
+``classes.py``        instances of user classes; ``instances.py``: what keys take of any,
+                      ``class_fields.py``: what a class says of its fields
 ``class_objects.py``  classes and modules themselves
 ``functions.py``      functions, by code and what they hold; ``sources.py``: what their code says
 ``describing.py``     the digest of what a function or class is made of; ``named.py``: what is told by a name

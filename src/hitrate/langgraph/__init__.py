@@ -20,7 +20,8 @@ what a task waited for its turn is counted with it.
 #   policies.py   policy; fields.py: the fields of a node's input, which its options name
 #   attaching.py  attach; reaching.py: which graphs are in a graph
 #   tasks.py      which tasks read, and what must be known of one when its result comes; unkeyed.py: tasks without a key
-#   messages.py   messages of a hit are new ones; call_ids.py: the ids of tool calls in them
+#   messages.py   messages of a hit are new ones; call_ids.py: the ids of tool calls in them,
+#                 dict_messages.py: messages that are dicts
 
 from __future__ import annotations
 

@@ -13,22 +13,24 @@ Importing this package loads no codec and no optional library; each name is impo
 #                                              or change
 #   depth.py                                   a bound on nesting
 #   copying.py                                 fresh copies of a value, made faster than by decoding
-#   structure.py                               a payload for people to read
+#   structure.py                               a payload for people to read: outlines.py tells of a library's values,
+#                                              elements.py and frame_columns.py of buffers and columns
 #   scalars.py, texts.py, times.py             numbers and bytes, strings and paths, dates and times
 #   fractions_.py, addresses.py                fractions; IP addresses
 #   containers.py, wrappers.py                 sets, deques and the like; UserDict and the like, and arrays
-#   struct_sequences.py, aliases.py            tuples with names of the standard library; types with arguments
+#   struct_sequences.py                        tuples with names of the standard library
+#   references.py                              classes and types with arguments, by their names
 #   subclasses.py, exceptions.py               subclasses of built-in types; exceptions
-#   classes.py                                 user classes by name; attributes.py: what an instance has,
+#   classes.py                                 what a class is made of and called; attributes.py: what an instance has,
 #                                              set_by_init.py: what it always has
+#   instances.py                               instances of them; forms.py: how those of one class are written
 #   dataclasses_.py, namedtuples.py, enums.py  the kinds of them in the standard library
 #   pydantic_.py                               models; generics.py: those with arguments, urls.py: what pydantic's core
 #                                              makes
 #   attrs_.py, msgspec_.py                     attrs classes; Structs
 #   numpy_.py                                  arrays and scalars; masked.py: masked arrays
 #   buffers.py                                 a column as one buffer, for all frames; arrow.py: columns of Arrow types
-#   pandas_.py                                 frames; pandas_columns.py, pandas_dtypes.py, pandas_scalars.py: what is
-#                                              in them
+#   pandas_.py                                 frames; pandas_columns.py, pandas_scalars.py: what is in them
 #   polars_.py                                 frames; polars_types.py: types of their elements
 #   dateutil_.py, pytz_.py, relativedelta_.py  time zones and spans of time
 #   uuid_utils_.py, httpx_.py                  UUIDs; headers

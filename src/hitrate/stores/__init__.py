@@ -11,5 +11,6 @@
 ``oldest_first.py``  the order of a listing
 ``lifetime.py``      for which namespaces counters outlive the process
 ``reasons.py``       why a server cannot be reached
+``salvaged.py``      what is told of a store of which a part cannot be read
 ===================  ===================================================================================================
 """
