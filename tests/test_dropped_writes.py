@@ -156,6 +156,7 @@ def no_patience(monkeypatch: pytest.MonkeyPatch) -> None:
 @contextmanager
 def locked(path: Path) -> Iterator[None]:
     con = apsw.Connection(str(path))
+    con.set_busy_timeout(10_000)
     con.execute("BEGIN IMMEDIATE")
     try:
         yield

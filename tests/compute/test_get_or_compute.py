@@ -69,6 +69,7 @@ def test_a_clock_put_back_while_it_computes_saves_no_negative_seconds(cache: Any
 def test_a_cache_that_is_down_runs_the_function_once_for_all(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(connections, "BUSY_SECONDS", 0.05)
     other = apsw.Connection(str(path))
+    other.set_busy_timeout(10_000)
     other.execute("BEGIN EXCLUSIVE; CREATE TABLE t (a); DROP TABLE t")
     with SqliteCache[Any](path=path) as cache:
         for lease in (None, 10):
@@ -88,6 +89,7 @@ def test_a_cache_that_is_down_and_is_to_raise_raises(path: Path, monkeypatch: py
     with SqliteCache[Any](path=path, on_error="raise") as cache:
         cache.set({OTHER: (1, None)})
         other = apsw.Connection(str(path))
+        other.set_busy_timeout(10_000)
         other.execute("BEGIN IMMEDIATE")
         with pytest.raises(StoreError):
             cache.get_or_compute(KEY, lambda: 1)

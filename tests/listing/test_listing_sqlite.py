@@ -27,6 +27,7 @@ def path(tmp_path: Path) -> Path:
 
 def change(path: Path, statement: str, *values: Any) -> None:
     con = apsw.Connection(str(path))
+    con.set_busy_timeout(10_000)
     con.execute(statement, values)
     con.close()
 

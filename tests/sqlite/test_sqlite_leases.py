@@ -50,6 +50,7 @@ def stores(path: Path, clock: Clock) -> Iterator[tuple[Any, Any]]:
 
 def ask(path: Path, sql: str, *values: Any) -> Any:
     con = apsw.Connection(str(path))
+    con.set_busy_timeout(10_000)
     try:
         return con.execute(sql, values).fetchall()
     finally:
@@ -237,6 +238,7 @@ def test_a_file_that_others_keep_locked_is_a_store_error(path: Path, stores: Any
     store, mine = stores[0], token()
     store.lease([OTHER], mine, 60)
     con = apsw.Connection(str(path))
+    con.set_busy_timeout(10_000)
     con.execute("BEGIN IMMEDIATE")
     with pytest.raises(StoreError, match="locked by another process"):
         store.lease([KEY], mine, 60)

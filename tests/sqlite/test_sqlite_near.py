@@ -441,6 +441,7 @@ def test_what_any_program_commits_is_seen(cache: Counted, path: Path) -> None:
     cache.set({A: (1, None)})
     warm(cache, A)
     con = apsw.Connection(str(path))
+    con.set_busy_timeout(10_000)
     con.execute("DELETE FROM hitrate_entries")
     con.close()
     assert cache.get([A]) == {}
@@ -587,6 +588,7 @@ def test_an_entry_that_is_damaged_in_the_file_gives_no_copy(cache: Counted, path
         for _ in range(40):
             cache.get([A])
         con = apsw.Connection(str(path))
+        con.set_busy_timeout(10_000)
         con.execute("UPDATE hitrate_entries SET payload = CAST('valuf' AS BLOB)")
         con.close()
         for _ in range(400):

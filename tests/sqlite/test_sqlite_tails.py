@@ -111,6 +111,7 @@ def test_the_hand_passes_a_bounded_number_of_visited_bits(path: Path) -> None:
     with opened(path, max_entries=20_000) as cache:
         fill(cache, 0, 20_000)
         with closing(apsw.Connection(str(path))) as con:
+            con.set_busy_timeout(10_000)
             con.execute("UPDATE hitrate_entries SET visited = 1")
         assert changed_rows(cache, lambda: cache.set({key(20_000): (0, None)})) < 1200
         assert cache.stats().entries <= 20_000

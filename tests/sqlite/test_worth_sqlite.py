@@ -19,6 +19,7 @@ PLACES = "worth_of_hitrate"
 
 def rows(path, statement, *values):
     con = apsw.Connection(str(path))
+    con.set_busy_timeout(10_000)
     try:
         return con.execute(statement, values).fetchall()
     finally:

@@ -98,6 +98,7 @@ def test_rows_that_were_written_by_hand_are_left_out(tmp_path: Path) -> None:
         cache.set({(("a",), "k"): (1, None)})
         store_of(cache).add_counts({(NAME, "hits"): 2})
     con = apsw.Connection(str(path))
+    con.set_busy_timeout(10_000)
     con.execute("INSERT INTO counts_of_hitrate VALUES ('text', x'00', 1.0), (x'00', x'ff', 1.0), (x'01', 'text', 1.0)")
     con.execute("INSERT INTO counts_of_hitrate VALUES (x'02', x'61', 'much')")
     con.close()

@@ -155,6 +155,7 @@ def test_what_is_damaged_is_told_with_the_error(face: str, tmp_path: Path) -> No
     with opened("sqlite", tmp_path) as cache:
         cache.set({KEY: ("value", None)})
     con = apsw.Connection(str(tmp_path / "c.db"))
+    con.set_busy_timeout(10_000)
     con.execute("UPDATE hitrate_entries SET payload = x'00'")
     con.close()
     with opened("sqlite", tmp_path) as cache:

@@ -263,6 +263,7 @@ def test_a_damaged_entry_is_told_with_the_error(tmp_path: Path) -> None:
     with SqliteCache(path=path) as cache:
         cache.set({KEY: ("value", None)})
     con = apsw.Connection(str(path))
+    con.set_busy_timeout(10_000)
     con.execute("UPDATE hitrate_entries SET payload = x'00'")
     con.close()
     with SqliteCache(path=path) as cache:

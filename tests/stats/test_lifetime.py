@@ -159,6 +159,7 @@ def test_rows_written_by_hand_do_no_harm(tmp_path: Path) -> None:
     with SqliteCache(path=path) as cache:
         use(cache)
     con = apsw.Connection(str(path))
+    con.set_busy_timeout(10_000)
     con.execute("INSERT INTO counts_of_hitrate VALUES (x'ffffffffffffffffffffff', x'68697473', 2.0)")
     con.execute("INSERT INTO counts_of_hitrate VALUES (x'05', x'68697473', 4.0), (x'', x'68697473', 9e999)")
     con.execute("INSERT INTO counts_of_hitrate VALUES (x'', x'6e6f6e65', 1.0), (x'', x'746f6b656e73', 1.0)")
@@ -282,6 +283,7 @@ def test_a_backend_that_takes_none_is_told_again(tmp_path: Path, monkeypatch: py
     with SqliteCache(path=tmp_path / "c.db") as cache:
         use(cache)
         con = apsw.Connection(str(tmp_path / "c.db"))
+        con.set_busy_timeout(10_000)
         con.execute("BEGIN IMMEDIATE")
         cache._lifetime.tell()
         con.execute("ROLLBACK")

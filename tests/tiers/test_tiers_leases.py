@@ -95,6 +95,7 @@ def test_a_far_tier_that_is_down_takes_no_leases_and_no_results(tiered, path, mo
     store.write({KEY: entry(b"old")})
     store.lease([KEY], mine, 60)
     con = apsw.Connection(str(path))
+    con.set_busy_timeout(10_000)
     con.execute("BEGIN IMMEDIATE")
     with pytest.raises(StoreError, match="locked"):
         store.lease([(OTHER, b"key")], mine, 60) if face == "sync" else asyncio.run(
@@ -115,6 +116,7 @@ def test_what_the_far_tier_is_owed_comes_before_a_lease(tiered, path, monkeypatc
     store, mine = tiered._store, token()
     store.write({KEY: entry(b"old")})
     con = apsw.Connection(str(path))
+    con.set_busy_timeout(10_000)
     con.execute("BEGIN IMMEDIATE")
     store.clear_under(encode_namespace(("leases",)))
     con.execute("ROLLBACK")
