@@ -1,9 +1,7 @@
-"""Install hitrate in an environment: install.py <resolution> <python> <extras>.
+"""Install hitrate with the lowest releases that pyproject.toml allows: install_lowest.py <python> <extras>.
 
-The resolution is "highest", the newest releases, as with pip, or "lowest-direct", the lowest that pyproject.toml
-allows: only what it names is at its lowest then; what that needs in turn is the newest that goes with it. uv resolves
-it, several times faster than pip, from wheels only, with the indexes that pip is configured with, which uv does not
-read by itself.
+Only what pyproject.toml names is at its lowest; what that needs in turn is the newest that goes with it, as with pip.
+uv resolves it, from wheels only, with the indexes that pip is configured with, which uv does not read by itself.
 """
 
 from __future__ import annotations
@@ -51,10 +49,10 @@ def environment() -> dict[str, str]:
     return {**translated, "UV_INDEX_STRATEGY": "unsafe-best-match", "UV_PYTHON_DOWNLOADS": "never", **os.environ}
 
 
-def main(resolution: str, python: str, extras: str) -> int:
+def main(python: str, extras: str) -> int:
     """Install; return the exit code."""
     command = [sys.executable, "-m", "uv", "pip", "install", "--quiet", "--python", python]
-    options = ["--resolution", resolution, "--only-binary", ":all:", "--editable", f".[{extras}]"]
+    options = ["--resolution", "lowest-direct", "--only-binary", ":all:", "--editable", f".[{extras}]"]
     return subprocess.run([*command, *options], env=environment(), check=False).returncode
 
 
