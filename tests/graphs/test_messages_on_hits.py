@@ -11,6 +11,7 @@ from typing import Annotated, Any, NamedTuple
 import pytest
 from langchain_core.language_models.fake_chat_models import GenericFakeChatModel
 from langchain_core.messages import AIMessage, AnyMessage, HumanMessage, RemoveMessage
+from langchain_core.messages.utils import convert_to_messages
 from langgraph.cache.base import BaseCache
 from langgraph.checkpoint.memory import InMemorySaver
 from langgraph.graph import START, MessagesState, StateGraph
@@ -298,10 +299,22 @@ def in_a_list(message: dict[str, Any]) -> list[dict[str, Any]]:
     return [as_dict(message)]
 
 
-AS_DICTS = [as_dict, in_a_list, as_json, lambda message: [{"type": "ai", **message}]]
+def as_type(message: dict[str, Any]) -> list[dict[str, Any]]:
+    return [{"type": "ai", **message}]
 
 
-@pytest.mark.parametrize("form", AS_DICTS, ids=["dict", "list", "json", "type"])
+def is_a_message(message: dict[str, Any]) -> bool:
+    """Tell whether this release of LangChain takes it for one: old ones do not take what they write as JSON."""
+    try:
+        return bool(convert_to_messages([message]))
+    except ValueError:
+        return False
+
+
+AS_DICTS = [as_dict, in_a_list, as_type, *([as_json] if is_a_message(as_json({"content": ""})) else [])]
+
+
+@pytest.mark.parametrize("form", AS_DICTS, ids=lambda form: form.__name__)
 def test_a_message_that_is_a_dict_with_an_id_is_a_new_one_too(
     cache: Any, run: Run, calls: Counter[str], form: Any
 ) -> None:
