@@ -270,3 +270,22 @@ def test_a_cell_is_chosen_by_its_name_and_many_by_a_part_of_it():
     assert [cell.name for cell in choose(["memory.hit.D"])] == ["memory.hit.D"]
     assert {cell.name for cell in choose(["hit.D.1000"])} > {"memory.hit.D.1000", "memory.hit.D.1000.ttl"}
     assert {cell.name.split(".")[0] for cell in choose(["memory."])} == {"memory"}
+
+
+def test_the_readme_shows_what_was_measured():
+    from bench.report import number
+
+    cells = json.loads((ROOT / "docs" / "bench" / "results.json").read_text(encoding="utf-8"))["cells"]
+    by_title = {f"{cell['group']}: {cell['title']}": cell for cell in cells.values()}
+    readme = (ROOT / "README.md").read_text(encoding="utf-8")
+    _, _, *rows = [line for line in readme.partition("## How fast")[2].partition("\n## ")[0].splitlines() if "|" in line]
+    shown = [[column.strip() for column in row.strip("|").split("|")] for row in rows]
+    for title, *columns in shown:
+        ours, theirs = (by_title[title]["contenders"][who] for who in ("hitrate", "LangGraph"))
+        unit = by_title[title]["unit"]
+        assert columns == [
+            f"{number(ours['value'])} {unit}",
+            f"{number(theirs['value'])} {unit}",
+            number(theirs["value"] / ours["value"] if "to_ours" not in theirs else theirs["to_ours"]),
+        ]
+    assert sum("with a TTL" in title for title, *_ in shown) >= 6
