@@ -278,7 +278,8 @@ def test_the_readme_shows_what_was_measured():
     cells = json.loads((ROOT / "docs" / "bench" / "results.json").read_text(encoding="utf-8"))["cells"]
     by_title = {f"{cell['group']}: {cell['title']}": cell for cell in cells.values()}
     readme = (ROOT / "README.md").read_text(encoding="utf-8")
-    _, _, *rows = [line for line in readme.partition("## How fast")[2].partition("\n## ")[0].splitlines() if "|" in line]
+    section = readme.partition("## How fast")[2].partition("\n## ")[0]
+    _, _, *rows = [line for line in section.splitlines() if "|" in line]
     shown = [[column.strip() for column in row.strip("|").split("|")] for row in rows]
     for title, *columns in shown:
         ours, theirs = (by_title[title]["contenders"][who] for who in ("hitrate", "LangGraph"))

@@ -8,6 +8,7 @@ import time
 import weakref
 from functools import partial
 from random import Random
+from types import FunctionType
 
 import pytest
 from hypothesis import given, settings
@@ -498,3 +499,15 @@ def test_the_entries_of_a_namespace_are_counted_though_it_is_divided_at_any_step
         again = left <= 0
         assert (type(cache._store.spaces[NAMESPACE]) is LargeSpace) == again
     assert step > 5
+
+
+def test_who_asks_for_upkeep_in_the_place_of_a_store_that_is_gone_is_looked_after():
+    """The numbers by which stores are told apart are given again once a store is gone."""
+    store, gone = InMemoryCache()._store, weakref.ref(InMemoryCache()._store)
+    gc.collect()
+    asked = {id(store): weakref.ref(store)}
+    looked_after = FunctionType(upkeep._looked_after.__code__, {**vars(upkeep), "_asked": asked})  # none but of here
+    assert looked_after(id(store), gone) is None
+    assert asked[id(store)]() is store
+    looked_after(id(store), weakref.ref(store))
+    assert asked == {}

@@ -72,7 +72,9 @@ def _run() -> None:
 
 def _looked_after(number: int, reference: weakref.ref[Entries]) -> float | None:
     """Do what there is to do for a store; return after how many seconds there is more, None if that is not known."""
-    _asked.pop(number, None)  # first: it may ask again meanwhile
+    asked = _asked.pop(number, None)  # first: it may ask again meanwhile
+    if asked is not None and asked is not reference:  # it is gone, and another store that has its number has asked
+        _asked.setdefault(number, asked)
     store = reference()
     if store is None:
         return None
