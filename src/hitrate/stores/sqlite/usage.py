@@ -23,7 +23,7 @@ from hitrate.stores.sqlite.totals import read_totals
 _COUNTED = 2048  # rows of a side; so many are counted in any case
 _COUNTED_AT_MOST = 1 << 15  # rows; so many within a millisecond or two, if no page must be fetched for it
 _PATIENCE = 0.001  # seconds
-_SIZED = 256  # rows; of fewer all sizes are read
+_SIZED = 1024  # rows; of fewer all sizes are read
 _SIZED_AT, _SIZED_THERE = 64, 4  # places in the file, and rows at each: of so many of more rows
 _RANGES = 512
 """Ranges of slots in which rows are looked for: where there are more, these stand for all of them."""
