@@ -7,7 +7,7 @@ import os
 import signal
 import warnings
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack
+from contextlib import ExitStack, contextmanager
 from typing import Any
 
 import pytest
@@ -51,6 +51,16 @@ def use(store: RedisStore) -> None:
     store.write({(NAME, b"used"): ENTRY})
 
 
+@contextmanager
+def paused(server: Server) -> Iterator[None]:
+    """Have a server stand still meanwhile."""
+    server.pause()
+    try:
+        yield
+    finally:
+        server.resume()
+
+
 async def cancel(task: asyncio.Future[Any]) -> None:
     task.cancel()
     assert isinstance((await asyncio.gather(task, return_exceptions=True))[0], asyncio.CancelledError)
@@ -63,14 +73,11 @@ def test_cancelled_while_it_connects(server: Server, new_store: Any, turns: int)
 
     async def main() -> None:
         mine = os.urandom(16)
-        server.pause()
-        try:
+        with paused(server):
             task = asyncio.ensure_future(one.alease([KEY], mine, 60))
             for _ in range(turns):
                 await asyncio.sleep(0)
             await cancel(task)
-        finally:
-            server.resume()
         # A call that comes later gives it back, on a connection of its own.
         await asyncio.to_thread(one.settle, {KEY: None}, mine)
         await one.aget([KEY])  # on the connection that was opened for the lease
@@ -86,14 +93,11 @@ def test_cancelled_on_the_way_to_the_server(server: Server, new_store: Any, turn
 
     async def main() -> None:
         await one.aget([KEY])
-        server.pause()
-        try:
+        with paused(server):
             task = asyncio.ensure_future(one.alease([KEY], os.urandom(16), 60))
             for _ in range(turns):
                 await asyncio.sleep(0)
             await cancel(task)
-        finally:
-            server.resume()
         await one.aget([KEY])
         assert is_free(two)
 
@@ -207,15 +211,12 @@ def test_the_cache_was_closed(server: Server, new_store: Any) -> None:
 
     async def main() -> None:
         await one.aget([KEY])
-        server.pause()
-        try:
+        with paused(server):
             task = asyncio.ensure_future(one.alease([KEY], os.urandom(16), 60))
             await asyncio.sleep(0.01)
             one.close()
             with pytest.raises(StoreError):
                 await task
-        finally:
-            server.resume()
         assert is_free(two)
 
     asyncio.run(main())
@@ -249,8 +250,7 @@ def test_a_child_that_is_forked_leaves_the_leases_of_its_parent(server: Server, 
 
     async def main() -> None:
         await one.aget([KEY])
-        server.pause()
-        try:
+        with paused(server):
             task = asyncio.ensure_future(one.alease([KEY], mine, 60))
             await asyncio.sleep(0.01)
             with warnings.catch_warnings():
@@ -259,8 +259,6 @@ def test_a_child_that_is_forked_leaves_the_leases_of_its_parent(server: Server, 
             if child == 0:
                 os._exit(0)
             await asyncio.to_thread(os.waitpid, child, 0)
-        finally:
-            server.resume()
         assert list(await task) == [0.0]
 
     asyncio.run(main())
