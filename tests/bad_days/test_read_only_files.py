@@ -210,19 +210,35 @@ def test_a_writer_that_comes_meanwhile_is_seen(built: Path, face: Face) -> None:
     assert_sound(built)
 
 
-def test_what_writers_do_between_two_looks_gives_no_wrong_value(built: Path) -> None:
+def test_what_writers_do_between_two_looks_gives_no_wrong_value(built: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     with SqliteCache[Any](path=built, read_only=True) as cache:
         for number in range(20):
+            monkeypatch.setattr(read_only, "_LOOK_SECONDS", 0.0)
             assert cache.get(list(ENTRIES)).items() <= ENTRIES.items()
-            cache._store._connections._looked_at = float("inf")  # type: ignore[attr-defined]  # no look now
+            monkeypatch.setattr(read_only, "_LOOK_SECONDS", float("inf"))
             with SqliteCache[Any](path=built) as writer:
                 writer.clear()
                 writer.set({full_key: (value, None) for full_key, value in ENTRIES.items()})
                 writer.set({key(number, "beyond"): ("x" * 5000, None)})
             for full_key in ENTRIES:
                 assert cache.get([full_key]) in ({}, {full_key: ENTRIES[full_key]})
-            cache._store._connections._looked_at = 0.0  # type: ignore[attr-defined]
+        monkeypatch.setattr(read_only, "_LOOK_SECONDS", 0.0)
         assert cache.get(list(ENTRIES)) == ENTRIES
+
+
+def test_who_lists_and_counts_sees_what_was_just_written(built: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    with SqliteCache[Any](path=built, read_only=True) as cache:
+        assert cache.get(list(ENTRIES)) == ENTRIES
+        monkeypatch.setattr(read_only, "_LOOK_SECONDS", float("inf"))  # reads do not look now
+        for left in range(len(ENTRIES) - 1, len(ENTRIES) - 10, -1):
+            with SqliteCache[Any](path=built) as writer:
+                writer.delete([(info.namespace, info.key) for info in writer.entries()][:1])
+            assert len(list(cache.entries())) == left
+            assert cache.stats().entries == left
+        with SqliteCache[Any](path=built) as writer:
+            writer.clear()
+        assert list(cache.entries()) == []
+        assert cache.stats().entries == 0
 
 
 def test_a_file_that_is_replaced_is_read_anew(built: Path, tmp_path: Path) -> None:

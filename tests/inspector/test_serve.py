@@ -215,6 +215,7 @@ def test_entries_are_removed_from_the_file_where_that_is_allowed(tmp_path: Path)
     url = fill(tmp_path / "c.db")
     with serving(url, "--allow-delete") as served:
         assert served.listed("entries")["found"] == 20
+        assert served.get("entry", ns='["a", "0"]', key="k0").status_code == 200
         asked = served.get("delete", under='["a", "0"]').text
         assert "<dd>10</dd>" in asked
         token = re.search(r'name="form_token" value="([^"]+)"', asked)
@@ -226,6 +227,7 @@ def test_entries_are_removed_from_the_file_where_that_is_allowed(tmp_path: Path)
             headers={"origin": served.base.rstrip("/")},
         )
         assert answer.json()["removed"] == 10
+        assert served.get("entry", ns='["a", "0"]', key="k0").status_code == 404
         assert served.listed("entries", fresh=1)["found"] == 10
     with SqliteCache[Any](tmp_path / "c.db") as cache:
         assert {info.namespace for info in cache.entries()} == {("a", "1")}

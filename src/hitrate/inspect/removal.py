@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from typing import NamedTuple
 
 from hitrate.base import Namespace
+from hitrate.errors import StoreError
 from hitrate.inspect.asking import Query, WrongRequestError
 from hitrate.inspect.counts import Cache
 from hitrate.inspect.pages import Inspector, Page
@@ -93,4 +95,6 @@ def remove(inspector: Inspector, cache: Cache, query: Query) -> Page:
         else:
             cache.clear_under(under)
     inspector.index.forget(choice.selection, choice.key, expired=choice.expired)
+    with suppress(StoreError):  # it is removed in any case
+        inspector.cache._open_store().usage()  # of a file that is only read, pages see this change from now on
     return page | {"removed": removed, "done": True}

@@ -53,11 +53,13 @@ class ReadOnlyConnections(Connections):
         self._looked_at = time.monotonic()
 
     def look_again(self) -> None:
-        """Now and then see whether the file is as it was; close what is open if it is not."""
-        now = time.monotonic()
-        if 0 <= now - self._looked_at < _LOOK_SECONDS:
-            return
-        self._looked_at = now
+        """Now and then see whether the file is as it was."""
+        if not 0 <= time.monotonic() - self._looked_at < _LOOK_SECONDS:
+            self.look()
+
+    def look(self) -> None:
+        """See whether the file is as it was; close what is open if it is not."""
+        self._looked_at = time.monotonic()
         state = _state_of(self.path)
         if state != self._state:
             before, self._state = self._state, state
@@ -114,12 +116,14 @@ def _check_readable(path: str) -> None:
 
 
 class ReadDatabase(Database):
-    """Sees before each step whether the file is as it was."""
+    """Sees before each step whether the file is as it was: those who list and count a file ask for what is there now,
+    and not often, as reads do.
+    """
 
     connections: ReadOnlyConnections
 
     def _use_any(self, do: Callable[..., T], *args: Any) -> T:
-        self.connections.look_again()
+        self.connections.look()
         return super()._use_any(do, *args)
 
 
