@@ -33,7 +33,8 @@ def store_of(cache: Any) -> Any:
 
 @pytest.fixture
 def stores(postgres_url: str, table: str) -> Iterator[tuple[Store, Store]]:
-    with PostgresCache[Any](postgres_url, table=table) as one, PostgresCache[Any](postgres_url, table=table) as two:
+    one, two = (PostgresCache[Any](postgres_url, table=table, timeout=60) for _ in range(2))
+    with one, two:
         yield store_of(one), store_of(two)
 
 

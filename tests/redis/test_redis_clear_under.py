@@ -135,7 +135,7 @@ def client(server: Server) -> Iterator[Any]:
 
 @pytest.fixture
 def cache(server: Server) -> Iterator[RedisCache[Any]]:
-    with RedisCache[Any](server.unix_url, on_error="raise") as cache:
+    with RedisCache[Any](server.unix_url, on_error="raise", timeout=60) as cache:
         yield cache
 
 
