@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from hitrate.cli.values import decoded, plainly
 from hitrate.errors import DecodeError
-from hitrate.inspect.asking import Query
-from hitrate.inspect.pages import Inspector, NotThereError, Page, wanted_key
+from hitrate.inspect.asking import AddressQuery
+from hitrate.inspect.pages import Inspector, NotThereError, PageData, wanted_key
 from hitrate.inspect.preview import preview
 from hitrate.records import read_record
 
@@ -13,7 +13,7 @@ _DECODED_BYTES = 4 << 20
 _WHOLE = 1 << 62
 
 
-def entry(inspector: Inspector, query: Query) -> Page:
+def entry(inspector: Inspector, query: AddressQuery) -> PageData:
     """One entry: its value, age, expiry, and what a hit on it spares.
 
     Raises:
@@ -22,7 +22,7 @@ def entry(inspector: Inspector, query: Query) -> Page:
         StoreError: the store failed.
     """
     namespace, key = wanted_key(query)
-    page: Page = {
+    page: PageData = {
         "cache": inspector.name,
         "now": inspector.clock(),
         "namespace": list(namespace),
@@ -36,8 +36,8 @@ def entry(inspector: Inspector, query: Query) -> Page:
         "created": None,
         "bytes": None,
     }
-    snapshot = inspector.index.latest
-    info = None if snapshot is None else snapshot.one(namespace, key)
+    listed = inspector.index.latest
+    info = None if listed is None else listed.one(namespace, key)
     try:
         record = read_record(inspector.cache, (namespace, key))
     except DecodeError as error:

@@ -8,12 +8,12 @@ from typing import Any
 
 from hitrate.base import Namespace
 from hitrate.entry_info import EntryInfo
-from hitrate.inspect.asking import Query, WrongRequestError
+from hitrate.inspect.asking import AddressQuery, WrongRequestError
 from hitrate.inspect.counts import Cache, counts_by_namespace, counts_of
+from hitrate.inspect.entry_list import COUNTED, DEEPEST, SORTS, EntryList, Selection, Sort
 from hitrate.inspect.history import SPANS, History
 from hitrate.inspect.namespaces import Branch, branches
 from hitrate.inspect.scanning import Index
-from hitrate.inspect.snapshot import COUNTED, DEEPEST, SORTS, Selection, Snapshot, Sort
 from hitrate.langchain.saved import Prices
 from hitrate.stats import NamespaceStats
 
@@ -33,7 +33,7 @@ EXPIRY_SPANS = (
     ("within 30 days", 30 * 86400),
 )
 
-Page = dict[str, Any]
+PageData = dict[str, Any]
 
 
 class NotAllowedError(Exception):
@@ -69,7 +69,7 @@ class Inspector:
     history: History
 
 
-def overview(inspector: Inspector, query: Query) -> Page:
+def overview(inspector: Inspector, query: AddressQuery) -> PageData:
     """What the cache holds and did, now and over time."""
     counts = counts_of(inspector.cache, inspector.prices)
     inspector.history.note(counts)
@@ -89,18 +89,17 @@ def overview(inspector: Inspector, query: Query) -> Page:
     }
 
 
-def namespaces(inspector: Inspector, query: Query) -> Page:
+def namespaces(inspector: Inspector, query: AddressQuery) -> PageData:
     """The namespaces below one, by what they take and what they spare."""
     under = query.namespace("under") or ()
     by = query.choice("by", ("bytes", "entries", "seconds", "saved", "tokens"))
-    snapshot, page = _listed(inspector, query)
+    listed, page = _listed(inspector, query)
     page |= {"under": list(under), "by": by, "namespaces": [], "more": 0}
-    if snapshot is None:
+    if listed is None:
         return page
     counted = counts_by_namespace(inspector.cache)
     rows, deeper = (
-        _rows(branches(snapshot.namespaces, under, parts), counted, len(under) + parts, _COLUMNS[by])
-        for parts in (1, 2)
+        _rows(branches(listed.namespaces, under, parts), counted, len(under) + parts, _COLUMNS[by]) for parts in (1, 2)
     )
     told = rows[:_NAMESPACES_AT_MOST]
     _put_below(told, deeper, len(under) + 1, _COLUMNS[by])
@@ -116,7 +115,7 @@ _COLUMNS = {
 }
 
 
-def _rows(found: list[Branch], counted: dict[Namespace, NamespaceStats], depth: int, column: str) -> list[Page]:
+def _rows(found: list[Branch], counted: dict[Namespace, NamespaceStats], depth: int, column: str) -> list[PageData]:
     """Return what is told of branches, those first that have most of something.
 
     Args:
@@ -132,7 +131,7 @@ def _rows(found: list[Branch], counted: dict[Namespace, NamespaceStats], depth: 
     return sorted(rows, key=lambda row: (-row[column], row["namespace"]))
 
 
-def _row(branch: Branch, did: list[NamespaceStats]) -> Page:
+def _row(branch: Branch, did: list[NamespaceStats]) -> PageData:
     return {
         "namespace": list(branch.namespace),
         "entries": branch.sums.entries,
@@ -152,7 +151,7 @@ def _tokens(by_model: dict[str, dict[str, int]]) -> int:
     return sum(sum(tokens.values()) for tokens in by_model.values())
 
 
-def _put_below(rows: list[Page], deeper: list[Page], depth: int, column: str) -> None:
+def _put_below(rows: list[PageData], deeper: list[PageData], depth: int, column: str) -> None:
     """Put into each row the largest of what is in it and below, and what the others come to.
 
     Args:
@@ -161,7 +160,7 @@ def _put_below(rows: list[Page], deeper: list[Page], depth: int, column: str) ->
         depth: how many parts tell the rows apart.
         column: of what they are the largest.
     """
-    below: dict[Namespace, list[Page]] = {}
+    below: dict[Namespace, list[PageData]] = {}
     for each in deeper:
         below.setdefault(tuple(each["namespace"][:depth]), []).append(each)
     for row in rows:
@@ -171,14 +170,14 @@ def _put_below(rows: list[Page], deeper: list[Page], depth: int, column: str) ->
         row["below_rest"] = sum(each[column] for each in parts[_BELOW_AT_MOST:])
 
 
-def entries(inspector: Inspector, query: Query) -> Page:
+def entries(inspector: Inspector, query: AddressQuery) -> PageData:
     """The entries, in an order, a page of them."""
     exactly = query.namespace("ns")
     selection = Selection(exactly or query.namespace("under") or (), exactly is not None, query.search())
     sort: Sort = query.choice("sort", ("created", *SORTS))  # type: ignore[assignment]
     down = query.choice("order", ("up", "down")) == "down"
     number = query.number("page", 1, 10**8)
-    snapshot, page = _listed(inspector, query)
+    listed, page = _listed(inspector, query)
     page |= {
         "under": list(selection.under),
         "exactly": selection.exactly,
@@ -191,12 +190,12 @@ def entries(inspector: Inspector, query: Query) -> Page:
         "found_more": False,
         "entries": [],
     }
-    if snapshot is None:
+    if listed is None:
         return page
-    found = snapshot.count(selection)
+    found = listed.count(selection)
     reached = min(found, DEEPEST) if selection.search else found
     offset = (number - 1) * PER_PAGE
-    infos = snapshot.page(selection, sort, down, offset, PER_PAGE) if offset < reached else []
+    infos = listed.page(selection, sort, down, offset, PER_PAGE) if offset < reached else []
     return page | {
         "pages": max(1, -(-reached // PER_PAGE)),
         "found": min(found, COUNTED) if selection.search else found,
@@ -205,42 +204,42 @@ def entries(inspector: Inspector, query: Query) -> Page:
     }
 
 
-def expiry(inspector: Inspector, query: Query) -> Page:
+def expiry(inspector: Inspector, query: AddressQuery) -> PageData:
     """What expires when, and what is next."""
-    snapshot, page = _listed(inspector, query)
+    listed, page = _listed(inspector, query)
     page |= {"spans": [], "next": []}
-    if snapshot is None:
+    if listed is None:
         return page
     now = inspector.clock()
     moments = [now, *(now + seconds for _, seconds in EXPIRY_SPANS), _FAR_FUTURE, float("inf")]
     names = ["expired", *(name for name, _ in EXPIRY_SPANS), "later", "never"]
-    spans = zip(names, snapshot.expiring(moments), strict=True)
-    soon = snapshot.page(Selection(), "expires", False, 0, _SOON)
+    spans = zip(names, listed.expiring(moments), strict=True)
+    soon = listed.page(Selection(), "expires", False, 0, _SOON)
     return page | {
         "spans": [{"span": name, "entries": count, "bytes": size} for name, (count, size) in spans],
         "next": [_told(info) for info in soon if info.expires is not None],
     }
 
 
-def _listed(inspector: Inspector, query: Query) -> tuple[Snapshot | None, Page]:
+def _listed(inspector: Inspector, query: AddressQuery) -> tuple[EntryList | None, PageData]:
     """Return the latest list of entries, and what is said of it."""
     index = inspector.index
-    snapshot = index.look(now="fresh" in query)
-    return snapshot, {
+    listed = index.look(now="fresh" in query)
+    return listed, {
         "cache": inspector.name,
         "now": inspector.clock(),
-        "listed": None if snapshot is None else snapshot.taken,
-        "listed_entries": 0 if snapshot is None else snapshot.entries,
+        "listed": None if listed is None else listed.taken,
+        "listed_entries": 0 if listed is None else listed.entries,
         "reading": index.progress,
         "failure": index.failure,
     }
 
 
-def _told(info: EntryInfo) -> Page:
+def _told(info: EntryInfo) -> PageData:
     return {**info._asdict(), "namespace": list(info.namespace)}
 
 
-def wanted_key(query: Query) -> tuple[Namespace, str]:
+def wanted_key(query: AddressQuery) -> tuple[Namespace, str]:
     """Return the key that an address names.
 
     Raises:

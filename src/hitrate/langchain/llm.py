@@ -16,7 +16,7 @@ from hitrate.compute.cache import ComputingCache
 from hitrate.content.calls import key_of
 from hitrate.content.options import PLAIN
 from hitrate.langchain.answers import is_whole, tokens_of
-from hitrate.langchain.prompts import NoContent, model_of, prompt_of, told_prompt
+from hitrate.langchain.prompts import SettingWithoutContent, model_of, prompt_of, told_prompt
 from hitrate.langchain.saved import Prices, Savings, checked, savings
 from hitrate.langchain.spared import LoggedOnce
 from hitrate.langgraph.messages import with_new_item_ids
@@ -141,7 +141,7 @@ class LLMCache(LangChainCache):
             return None
         try:
             return key_of_call(prompt, llm_string)
-        except NoContent as error:
+        except SettingWithoutContent as error:
             self._once.log("a model", error)
         except Exception as error:
             self._once.log("a model", repr(error))
@@ -192,7 +192,7 @@ def key_of_call(prompt: str, llm_string: str) -> FullKey:
         llm_string: what it makes of the model and its settings.
 
     Raises:
-        NoContent: a setting of the model is told by its memory address alone.
+        SettingWithoutContent: a setting of the model is told by its memory address alone.
     """
     name, model = model_of(llm_string)
     said = prompt_of(prompt)

@@ -16,7 +16,7 @@ from hitrate.keys import EncodedKey
 
 if TYPE_CHECKING:
     from hitrate.breaker import BreakerState
-    from hitrate.stores.salvaged import Salvaged, Unreadable
+    from hitrate.stores.salvaged import Salvaged, UnreadableRows
 
 Found = Entry | DecodeError | StoreError | None
 """What a read found for one key: a fresh entry, one that is damaged, one whose server failed alone, or nothing."""
@@ -306,7 +306,7 @@ class Store(ABC):
         """
         return None
 
-    def salvage(self, under: bytes) -> Iterator[Salvaged | Unreadable] | None:
+    def salvage(self, under: bytes) -> Iterator[Salvaged | UnreadableRows] | None:
         """Yield what can be read although a part cannot, and how much cannot; None for a store that reads all or none.
 
         Args:

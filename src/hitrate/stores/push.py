@@ -68,7 +68,7 @@ class Watched:
         return [found for name in called if (found := self._namespaces.get(name)) is not None]
 
 
-class Session(ABC):
+class PushSession(ABC):
     """A connection on which the server says what changed."""
 
     @abstractmethod
@@ -104,13 +104,13 @@ class PushChannel(Channel):
         self.watched = watched
         self._name = name
         self._listener = weakref.ref(listener)
-        self._session: Session | None = None
+        self._session: PushSession | None = None
         self._seen: object = _BEHIND
         self._background = Background("hitrate-changes", self._run)
         self._stopped = Signal()
 
     @abstractmethod
-    def open(self) -> Session:
+    def open(self) -> PushSession:
         """Return a session that has begun: all that changes from now on will be told."""
 
     # What the nearer tiers ask

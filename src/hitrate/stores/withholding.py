@@ -23,7 +23,7 @@ from hitrate.stores.paired import PlannedStore
 
 if TYPE_CHECKING:
     from hitrate.breaker import BreakerState
-    from hitrate.stores.salvaged import Salvaged, Unreadable
+    from hitrate.stores.salvaged import Salvaged, UnreadableRows
 
 _AGAIN_SECONDS = 1.0
 """How long a store that did not remove what it should is left alone before it is asked again."""
@@ -192,7 +192,7 @@ class WithholdingStore(PlannedStore):
     def check(self, repair: bool, looked_at: LookedAt) -> Iterator[Problem] | None:
         return self.store.check(repair, looked_at)
 
-    def salvage(self, under: bytes) -> Iterator[Salvaged | Unreadable] | None:
+    def salvage(self, under: bytes) -> Iterator[Salvaged | UnreadableRows] | None:
         return self.store.salvage(under)
 
     def compact(self) -> bool:

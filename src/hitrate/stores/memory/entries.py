@@ -1,7 +1,8 @@
 """The entries of a store in memory, and what is counted of them: bytes, places in the order of arrival, what is due.
 
-Everything here but ``change`` is done while the lock is held. A namespace is settled while it has no room, so that
-nobody writes to it without the lock, and each of its entries has its place in the order of arrival.
+Everything here but ``change`` is done while the lock is held. A namespace may be given room: bytes that writers take
+without the lock. Once its room is taken back nobody writes to it without the lock, and each of its entries has its
+place in the order of arrival.
 """
 
 from __future__ import annotations
@@ -126,7 +127,7 @@ class Entries:
             for name, key, held in batch:
                 space = touched.get(name) or self.spaces.get(name)
                 if space is not None and name not in touched:
-                    self._settle(space)
+                    self._take_back_room(space)
                     touched[name] = space
                 if held is None:
                     if space is not None and key in space:
@@ -149,7 +150,7 @@ class Entries:
                 self.latest_batch = object()
             for space in touched.values():
                 if space.live:
-                    self._settle(space)
+                    self._take_back_room(space)
                     if space.queued > dividing.LARGE and space.parts is None:
                         self._divide(space)
             if self.due.soonest != NEVER:
@@ -207,7 +208,7 @@ class Entries:
             space.room += room
             self._roomy.add(space)
 
-    def _settle(self, space: Space) -> None:
+    def _take_back_room(self, space: Space) -> None:
         """Take back a namespace's room, and give its latest entries their place in the order of arrival."""
         room = space.take_room()
         if room:
@@ -215,9 +216,9 @@ class Entries:
             self._roomy.discard(space)
         self._place(space)
 
-    def settle_all(self) -> None:
+    def take_back_all_room(self) -> None:
         for space in [*self._roomy]:
-            self._settle(space)
+            self._take_back_room(space)
 
     def _place_others(self, batch: Sequence[tuple[Any, Any, Held | None]]) -> None:
         """Give what came before a batch, in other namespaces, its place before that."""
@@ -249,7 +250,7 @@ class Entries:
                     self.ranks.place(space, keys)
 
     def _divide(self, space: Space) -> None:
-        """Have a settled namespace, which has become large, lie in parts."""
+        """Divide a namespace that has become large, and that has no room, into parts."""
         self.divided.append(space)
         space.divide()
         when_free(upkeep.request, self)
@@ -288,7 +289,7 @@ class Entries:
         self._roomy.discard(space)
 
     def _drop(self, space: Space, key: Any) -> None:
-        """Drop an entry of a settled namespace, and the namespace when it was the last one there."""
+        """Drop an entry of a namespace that has no room, and the namespace when it was the last one there."""
         self._count(space, -space.pop(key)[SIZE])
         self.ranks.forget(space, key)
         space.queued -= 1
@@ -301,7 +302,7 @@ class Entries:
     def _remove(self, space: Space, key: Any) -> None:
         """Drop an entry that may have come with the same batch."""
         if len(space) > space.queued:
-            self._settle(space)
+            self._take_back_room(space)
         self._drop(space, key)
 
     def drop_for_room(self, space: Space, key: Any) -> None:
@@ -339,7 +340,7 @@ class Entries:
         for due in (self.due, self.due_before):
             if due is None or due.soonest > now:
                 continue
-            self.settle_all()  # what was stored without the lock is due no sooner, and is noted by this
+            self.take_back_all_room()  # what was stored without the lock is due no sooner, and is noted by this
             for name, key in due.pop(now, most - taken):
                 taken += 1
                 space = self.spaces.get(name)
@@ -359,7 +360,7 @@ class Entries:
             self._awaited = soonest
             when_free(upkeep.request, self)
         if self.due.is_stale(self.queued):
-            self.settle_all()
+            self.take_back_all_room()
             if self.queued <= _NOTED_AT_ONCE:
                 self.due = self._noted_anew()
             elif self.due.is_stale(self.queued):
@@ -367,7 +368,7 @@ class Entries:
 
     def begin_noting(self) -> bool:
         """Begin to note anew what is due, if most of what is noted is out of date; tell whether that is so."""
-        self.settle_all()
+        self.take_back_all_room()
         if not self.due.is_stale(self.queued):
             return False
         self.due_before, self.due = self.due, Due()

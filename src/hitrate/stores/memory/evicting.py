@@ -21,7 +21,7 @@ def make_room(entries: Entries, fresh: set[tuple[Any, Any]]) -> None:
 
     The lock is held.
     """
-    entries.settle_all()
+    entries.take_back_all_room()
     if entries.granted <= entries.max_bytes and entries.queued <= entries.max_entries:
         return
     if entries.evictions == 0:

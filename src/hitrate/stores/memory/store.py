@@ -206,7 +206,7 @@ class MemoryStore(Entries, ImmediateStore):
             return None
         roomy = [*self._roomy]
         for start in range(0, len(roomy), at_once):
-            self.change(self._settle_some, roomy[start : start + at_once])
+            self.change(self._take_back_rooms, roomy[start : start + at_once])
         return self.change(self._copy_places)
 
     def described(self) -> str:
@@ -234,20 +234,20 @@ class MemoryStore(Entries, ImmediateStore):
         return self._look(keys)
 
     def _usage(self) -> Usage:
-        self.settle_all()
+        self.take_back_all_room()
         return self._counted()
 
     def _counted(self) -> Usage:
         return Usage(self.queued, self.granted, self.evictions, self.expirations)
 
     def _copy_places(self) -> tuple[list[Any], bool]:
-        self.settle_all()
+        self.take_back_all_room()
         return self.arrivals.places.copy(), self.arrivals.dead > 0
 
-    def _settle_some(self, spaces: Sequence[Space]) -> None:
+    def _take_back_rooms(self, spaces: Sequence[Space]) -> None:
         for space in spaces:
             if space.live:
-                self._settle(space)
+                self._take_back_room(space)
 
     def _put_alike(self, space: Space, batch: Mapping[Any, Held], size: int, now: float, latest: float) -> int:
         """Do ``put_alike`` if there is the room, and nothing is due; return how many were stored, or none."""
@@ -284,7 +284,7 @@ class MemoryStore(Entries, ImmediateStore):
 
     def _expire(self, space: Space, key: Any, held: Held) -> None:
         if space.live:
-            self._settle(space)
+            self._take_back_room(space)
             if space.get(key) is held:
                 self._drop_expired(space, key)
                 self._tidy()

@@ -29,7 +29,7 @@ from hitrate.stores.postgres.rows import stored
 from hitrate.stores.postgres.schema import Durability
 from hitrate.stores.postgres.statements import BEGIN, COMMIT, plain
 from hitrate.stores.postgres.wire import Conversation, Link, Query
-from hitrate.stores.push import PushChannel, Session, Watched
+from hitrate.stores.push import PushChannel, PushSession, Watched
 
 _OPEN_SECONDS = 5.0
 _DIGITS = 16
@@ -109,7 +109,7 @@ class Messages:
         yield (Query(COMMIT),)
 
 
-class NotifiedSession(Session):
+class NotifiedSession(PushSession):
     """A connection that listens, and is used by nobody else; it tells a channel what changed.
 
     Raises:
@@ -207,7 +207,7 @@ class Notifications(PushChannel):
         self._durability: Durability = durability
         super().__init__(f"PostgreSQL, table {names.entries}", listener, _WatchedDigests())
 
-    def open(self) -> Session:
+    def open(self) -> PushSession:
         link = self._connect()
         try:
             return NotifiedSession(link, self._messages, self._durability, self)

@@ -72,7 +72,7 @@ class Settlement(NamedTuple):
         return self.results.keys()
 
 
-Work = TypeVar("Work", Take, Settlement)
+LeaseWork = TypeVar("LeaseWork", Take, Settlement)
 Wanted = dict[tuple[bytes, bytes], tuple[int, EncodedKey]]
 """What stands for names and keys, in the order in which all lock, each with its caller's index and the key itself."""
 
@@ -274,7 +274,7 @@ def _entries(results: Changes) -> Changes:
     return {key: entry for key, entry in results.items() if entry is not None}
 
 
-def _wanted(group: Sequence[tuple[int, Work]]) -> Conversation[Wanted]:
+def _wanted(group: Sequence[tuple[int, LeaseWork]]) -> Conversation[Wanted]:
     pairs = []
     for caller, work in group:
         for count, key in enumerate(work.keys, 1):

@@ -19,14 +19,14 @@ _TRUE = b"\x01"
 _AT_ONCE = 512
 """Rows that are taken in before the event loop may serve others."""
 
-Seen = Callable[[Iterable[int]], None]
+NoteSeen = Callable[[Iterable[int]], None]
 """Told the ids of the rows that are found."""
 
 
 class Reader:
     """Reads entries. ``own_clock`` tells that the process's clock decides what is expired, and not the server's."""
 
-    def __init__(self, statements: Statements, clock: Callable[[], float], own_clock: bool, seen: Seen) -> None:
+    def __init__(self, statements: Statements, clock: Callable[[], float], own_clock: bool, seen: NoteSeen) -> None:
         self._statements = statements
         self._clock = clock
         self._own_clock = own_clock

@@ -17,7 +17,7 @@ from hitrate.errors import StoreError
 from hitrate.keys import EncodedKey
 from hitrate.stores import push
 from hitrate.stores.base import Listener
-from hitrate.stores.push import PushChannel, Session, Watched
+from hitrate.stores.push import PushChannel, PushSession, Watched
 from hitrate.stores.redis.driver import hiredis
 from hitrate.stores.redis.names import Names
 from hitrate.stores.redis.wire import command
@@ -25,7 +25,7 @@ from hitrate.stores.redis.wire import command
 _READ_AT_ONCE = 1 << 16
 
 
-class TrackingSession(Session):
+class TrackingSession(PushSession):
     """A connection of the driver that tracks the names of a cache, and tells a channel what changed.
 
     Raises:
@@ -109,5 +109,5 @@ class Tracking(PushChannel):
         name, raw = key
         return self._names.buckets[0].entry(self._names[name].digits(raw))
 
-    def open(self) -> Session:
+    def open(self) -> PushSession:
         return TrackingSession(self._connect(), self._names, self)

@@ -22,7 +22,7 @@ from hitrate.stores.redis.scripts import Script
 from hitrate.stores.redis.wire import ScriptCall, any_error, refuse_error, script_call
 
 if TYPE_CHECKING:
-    from hitrate.stores.redis.expiry import Clock
+    from hitrate.stores.redis.expiry import ExpiryClock
     from hitrate.stores.redis.register import Register
 
 T = TypeVar("T")
@@ -49,7 +49,7 @@ class Operation:
         servers: Servers,
         names: Names,
         register: Register,
-        clock: Clock,
+        clock: ExpiryClock,
         sweep: Callable[[], None],
         began: float | None,
     ) -> None:

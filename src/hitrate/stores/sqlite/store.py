@@ -30,7 +30,7 @@ from hitrate.stores.base import (
     check_evict,
     check_limit,
 )
-from hitrate.stores.salvaged import Salvaged, Unreadable
+from hitrate.stores.salvaged import Salvaged, UnreadableRows
 from hitrate.stores.sqlite import counts, schema
 from hitrate.stores.sqlite.changes import CommitWatch
 from hitrate.stores.sqlite.checking import check
@@ -257,7 +257,7 @@ class SqliteStore(Store):
     def check(self, repair: bool, looked_at: LookedAt) -> Iterator[Problem]:
         return check(self.path, self._database.use, self._database.transact if repair else None, looked_at)
 
-    def salvage(self, under: bytes) -> Iterator[Salvaged | Unreadable]:
+    def salvage(self, under: bytes) -> Iterator[Salvaged | UnreadableRows]:
         return salvage(self._database.use, under, self._clock())
 
     def compact(self) -> bool:

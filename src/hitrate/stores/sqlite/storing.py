@@ -129,7 +129,7 @@ def store_many(transaction: Transaction, changes: Changes, now: float) -> Writte
     written = Written()
     transaction.changed += changes
     kept: list[_Change] = []
-    unleased: list[leasing.Place] = []
+    unleased: list[leasing.LeaseKey] = []
     for (name, key), entry in changes.items():
         base = transaction.base(name)
         if base is None:

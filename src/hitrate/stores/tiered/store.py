@@ -16,7 +16,7 @@ from hitrate.exclusive import held, reentrant
 from hitrate.keys import EncodedKey
 from hitrate.plans import Plan, acarry_out, carry_out
 from hitrate.stores.base import Amounts, Changes, Found, LookedAt, Page, Problem, Store, Usage
-from hitrate.stores.salvaged import Salvaged, Unreadable
+from hitrate.stores.salvaged import Salvaged, UnreadableRows
 from hitrate.stores.tiered.clearing import clearing
 from hitrate.stores.tiered.leasing import leasing, settling
 from hitrate.stores.tiered.reading import reading
@@ -216,7 +216,7 @@ class TieredStore(Store):
         """Check the farthest tier, whose entries count."""
         return self._far.store.check(repair, looked_at)
 
-    def salvage(self, under: bytes) -> Iterator[Salvaged | Unreadable] | None:
+    def salvage(self, under: bytes) -> Iterator[Salvaged | UnreadableRows] | None:
         return self._far.store.salvage(under)
 
     def compact(self) -> bool:
