@@ -272,3 +272,38 @@ forking.at_fork(
     after_in_parent=a_few_lines.release,
     after_in_child=a_few_lines.release,
 )
+
+
+class HeldOverForks(Live[T]):
+    """Objects whose ``lock`` is held over each fork, so that a child inherits no change that is half made.
+
+    Args:
+        turn: when that is, in relation to other locks.
+        begin_anew: called in the child with each of them, before its lock is released.
+    """
+
+    def __init__(self, turn: forking.Turn, begin_anew: Callable[[T], object] = lambda one: None) -> None:
+        super().__init__()
+        self._begin_anew = begin_anew
+        self._held: list[Any] = []
+        self._forking = reentrant()  # held as long as those: two threads that fork take turns with the list
+        forking.at_fork(turn, before=self._hold, after_in_parent=self._release, after_in_child=self._release_in_child)
+
+    def _hold(self) -> None:
+        self._forking.acquire()
+        one: Any
+        for one in self:
+            one.lock.acquire()
+            self._held.append(one)
+
+    def _release(self) -> None:
+        while self._held:
+            self._held.pop().lock.release()
+        self._forking.release()
+
+    def _release_in_child(self) -> None:
+        try:
+            for one in self._held:
+                self._begin_anew(one)
+        finally:
+            self._release()

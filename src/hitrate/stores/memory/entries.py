@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterable, Sequence
 from typing import Any, TypeVar
 
 from hitrate import forking
-from hitrate.exclusive import Exclusive, Live, reentrant, when_free
+from hitrate.exclusive import Exclusive, HeldOverForks, when_free
 from hitrate.failsafe import log
 from hitrate.stats import Counters
 from hitrate.stores.base import Evict, check_evict, check_limit
@@ -399,30 +399,5 @@ class Entries:
             when_free(upkeep.request, self)
 
 
-_all: Live[Entries] = Live()
-_held_over_fork: list[Any] = []
-_forking = reentrant()  # held from before a fork until after it: two threads that fork take turns with the list
-
-
-def _before_fork() -> None:
-    """Hold every store's lock over a fork, so that the child never inherits a change half made."""
-    _forking.acquire()
-    for entries in _all:
-        entries.lock.acquire()
-        _held_over_fork.append(entries.lock)
-
-
-def _after_fork() -> None:
-    while _held_over_fork:
-        _held_over_fork.pop().release()
-    _forking.release()
-
-
-def _after_fork_in_child() -> None:
-    _after_fork()
-    upkeep.after_fork_in_child()
-
-
-forking.at_fork(
-    forking.Turn.MEMORY, before=_before_fork, after_in_parent=_after_fork, after_in_child=_after_fork_in_child
-)
+_all: HeldOverForks[Entries] = HeldOverForks(forking.Turn.MEMORY)
+forking.at_fork(forking.Turn.MEMORY, after_in_child=upkeep.after_fork_in_child)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import threading
-import weakref
 from collections.abc import Collection, Iterator, Sequence
 from contextlib import nullcontext
 from functools import partial
@@ -12,7 +11,7 @@ from typing import Any, TypeVar
 
 from hitrate import forking
 from hitrate.errors import HitrateError, StoreError
-from hitrate.exclusive import held, reentrant
+from hitrate.exclusive import HeldOverForks, held
 from hitrate.keys import EncodedKey
 from hitrate.plans import Plan, acarry_out, carry_out
 from hitrate.stores.base import Amounts, Changes, Found, LookedAt, Page, Problem, Store, Usage
@@ -275,33 +274,4 @@ def _settlement(results: Changes) -> Access:
     return Access([key for key, entry in results.items() if entry is not None], (), writes=True)
 
 
-_stores: weakref.WeakSet[TieredStore] = weakref.WeakSet()
-_held_over_fork: list[Any] = []
-_forking = reentrant()
-
-
-def _before_fork() -> None:
-    """Hold every lock over a fork."""
-    _forking.acquire()
-    for store in list(_stores):
-        store.lock.acquire()
-        _held_over_fork.append(store)
-
-
-def _after_fork_in_parent() -> None:
-    while _held_over_fork:
-        _held_over_fork.pop().lock.release()
-    _forking.release()
-
-
-def _after_fork_in_child() -> None:
-    while _held_over_fork:
-        store = _held_over_fork.pop()
-        store.after_fork_in_child()
-        store.lock.release()
-    _forking.release()
-
-
-forking.at_fork(
-    forking.Turn.TIERS, before=_before_fork, after_in_parent=_after_fork_in_parent, after_in_child=_after_fork_in_child
-)
+_stores: HeldOverForks[TieredStore] = HeldOverForks(forking.Turn.TIERS, TieredStore.after_fork_in_child)
