@@ -88,7 +88,7 @@ class LLMCache(LangChainCache):
         started = perf_counter()
         full_key = self._key(prompt, llm_string)
         found: dict[FullKey, Any] = {}
-        with self._once.for_errors("a model"):
+        with self._once.for_errors():
             if _is_asked(full_key):
                 found = self._cache.get((full_key,))
         return self._generations(full_key, found, started)
@@ -98,7 +98,7 @@ class LLMCache(LangChainCache):
         started = perf_counter()
         full_key = self._key(prompt, llm_string)
         found: dict[FullKey, Any] = {}
-        with self._once.for_errors("a model"):
+        with self._once.for_errors():
             if _is_asked(full_key):
                 found = await self._cache.aget((full_key,))
         return self._generations(full_key, found, started)
@@ -112,14 +112,14 @@ class LLMCache(LangChainCache):
             return_val: what the model gave.
         """
         pairs = self._to_store(prompt, llm_string, return_val)
-        with self._once.for_errors("a model"):
+        with self._once.for_errors():
             if pairs:
                 self._cache.set(pairs)
 
     async def aupdate(self, prompt: str, llm_string: str, return_val: Sequence[Generation]) -> None:
         """Asynchronously keep the generations for a prompt; as ``update``."""
         pairs = self._to_store(prompt, llm_string, return_val)
-        with self._once.for_errors("a model"):
+        with self._once.for_errors():
             if pairs:
                 await self._cache.aset(pairs)
 

@@ -94,7 +94,7 @@ class Entries:
         _all.add(self)
 
     def change(self, do: Callable[..., T], *args: Any) -> T | None:
-        """Carry out a change, alone and whole; within another one of this thread, after that.
+        """Carry out a change, alone and whole. If this thread is within another change, carry it out after that.
 
         Returns:
             What it returns; None if it was put off.
@@ -107,7 +107,7 @@ class Entries:
         return result
 
     def _whole(self, do: Callable[..., T], *args: Any) -> T:
-        """Carry out a change; if an exception comes in between, count anew and carry it out all the same."""
+        """Carry out a change; if an exception interrupts it, count anew what is there and carry it out once more."""
         try:
             return do(*args)
         except BaseException:
@@ -116,7 +116,7 @@ class Entries:
             raise
 
     def _put(self, batch: Sequence[tuple[Any, Any, Held | None]], *, again: bool = True) -> tuple[int, int]:
-        try:  # as `Exclusive` and `_whole` do, with less ado
+        try:  # fast path: what `Exclusive.run` and `_whole` do, written out
             self.exclusive.busy = True
             if 0 < len(self._roomy) <= _FEW and batch:
                 self._place_others(batch)
@@ -201,7 +201,7 @@ class Entries:
     def _grant(self, space: Space) -> None:
         """Let a namespace take some entries without the lock, unless the limit is near or some have expired."""
         free = self.max_bytes - self.granted
-        near = free if len(self.spaces) == 1 else free // 2  # what there is near the limit, others leave some of
+        near = free if len(self.spaces) == 1 else free // 2  # near the limit others get some, too
         room = min(_ROOM_AT_MOST, max(free // 8, min(near, _ROOM_AT_MOST // 2)))
         if room >= _ROOM_AT_LEAST and space.live and (self.due.soonest == NEVER or self.due.soonest > self.clock()):
             self._count(space, room)
@@ -354,7 +354,7 @@ class Entries:
         return taken == most
 
     def _await(self) -> None:
-        """Have the upkeep know of what is due, unless it does."""
+        """Tell the upkeep when the next entries expire, unless it knows."""
         soonest = self.due.soonest
         if soonest < self._awaited or soonest <= self.clock():
             self._awaited = soonest
@@ -389,7 +389,7 @@ class Entries:
                 self.due.add(held[EXPIRY], space.name, key)
 
     def _tidy(self) -> None:
-        """Have the places of what has left be forgotten, once they are most of all."""
+        """Compact the orders of arrival and of worth, once most of their places are of entries that have left."""
         if self.arrivals.wants_compacting:
             if self.arrivals.is_short:
                 self.arrivals.compact()
