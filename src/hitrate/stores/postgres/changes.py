@@ -1,11 +1,12 @@
 """How the nearer tiers hear of what changed in PostgreSQL: triggers notify, and a connection listens.
 
-The triggers are made by the first cache that has something nearer, and stay: every writer's own statement then notifies
-those who listen, whatever it knows of them, and caches that nobody listens to pay nothing. A notification has the
+The triggers are made by the first cache that is the far tier of others, and stay. From then on each statement that
+writes notifies all who listen; where no cache listens, there are no triggers to pay for. A notification has the
 digests of the keys that a statement wrote or removed, or of the namespaces that it cleared, or says that all may have
 changed. Notifications come in the order of the commits (https://www.postgresql.org/docs/current/sql-notify.html).
 
-A heartbeat is a notification of our own, and so also tells of a proxy that shares sessions and keeps them from us.
+A heartbeat is a notification that the listener sends itself, so it also detects a proxy that shares sessions and does
+not pass notifications on.
 """
 
 from __future__ import annotations
@@ -122,7 +123,7 @@ class NotifiedSession(PushSession):
         self._channel = channel
         self._echo = f"hitrate_{uuid4().hex}"
         self._heard_of = False
-        self._socket = socket.socket(fileno=os.dup(link.pgconn.socket))  # as one that knows when it was closed
+        self._socket = socket.socket(fileno=os.dup(link.pgconn.socket))  # a socket object knows when it was closed
         try:
             self._hold(messages.arrange(durability), _OPEN_SECONDS)
             self._hold(_say(f'LISTEN "{messages.channel}"'), push.SILENT_SECONDS)

@@ -1,7 +1,7 @@
 """The counters that outlive processes, in a table of their own that the first of them makes.
 
-It is none of the format, so older and newer releases share it. It is a logged one whatever the cache's durability: a
-few rows that are written every few seconds, and that a crash of the server would otherwise set to zero.
+It does not belong to the format of the tables, so older and newer releases share it. It is a logged table whatever the
+cache's durability is: it has a few rows, written every few seconds, which a crash of the server would otherwise empty.
 """
 
 from __future__ import annotations

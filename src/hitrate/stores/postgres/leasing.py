@@ -1,8 +1,8 @@
 """Leases: taken by one statement, and settled by one that stores what was computed under them.
 
-A caller may be gone when its leases are granted: cancelled, timed out, or of an event loop that was closed. What it
-asked for is then given back in the background. Where its connection was closed before the server had answered, the
-server may carry out the statement later: so leases are given back until that session has ended.
+A caller may be gone when its leases are granted: it was cancelled, it timed out, or its event loop was closed. Then its
+leases are given back in the background. If its connection was closed before the server had answered, the server may
+carry out the statement later; so the leases are given back again and again until that session has ended.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ _LEAST_SECONDS = 0.001
 _PAUSE_EVERY = 512
 _OWED_AT_MOST = 1024
 _LOOKS = 300
-"""How often is looked whether a session has ended: that of a connection that was cut in between may last for hours."""
+"""Looks at a session until it is given up: that of a connection whose network was cut may last for hours."""
 
 _TRUE = b"\x01"
 
@@ -146,7 +146,7 @@ class Leaser:
     # Giving back
 
     def note_broken_off(self, session: int) -> None:
-        """Hear that a connection was closed while leases were asked for on it.
+        """Take note that a connection was closed while leases were asked for on it.
 
         Args:
             session: the process id of its session.
@@ -209,8 +209,8 @@ class Leaser:
         full = writer.long_keys(long_keys)
         purge = writer.purge_if_due()
         for _ in range(ATTEMPTS):
-            exact = room.is_near or not room.is_far_from(len(batch.rows), batch.size)
-            limits = room.limits if exact else room.far
+            exact = room.is_near or not room.is_small(len(batch.rows), batch.size)
+            limits = room.limits if exact else room.near_at
             call = Query(self._statements.leases.settle, (*columns, int8(limits.entries), int8(limits.bytes), *full))
             before = (Query(bounds.lock),) if exact else ()
             results = yield (*before, call, *purge)
@@ -230,7 +230,7 @@ class Leaser:
                 yield from room.make(told.more, told.more_bytes, told.there, writer.now())
             else:
                 room.is_near = True
-        return (yield from self._settle_at_once(wanted, works, batch))  # others have taken each room that was made
+        return (yield from self._settle_at_once(wanted, works, batch))  # other writers took the room each time
 
     def _settle_at_once(self, wanted: Wanted, works: Sequence[Settlement], batch: Batch) -> Conversation[list[int]]:
         """Settle in one transaction of several statements."""

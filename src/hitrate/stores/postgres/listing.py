@@ -35,7 +35,7 @@ class Place:
 
 
 class Lister:
-    """Lists entries. ``own_clock`` tells that the process's clock decides what is expired, and not the server's."""
+    """Lists entries. ``own_clock``: whether the cache's clock decides what has expired, and not the server's."""
 
     def __init__(self, statements: Statements, clock: Callable[[], float], own_clock: bool) -> None:
         self._statements = statements

@@ -20,11 +20,11 @@ _AT_ONCE = 512
 """Rows that are taken in before the event loop may serve others."""
 
 NoteSeen = Callable[[Iterable[int]], None]
-"""Told the ids of the rows that are found."""
+"""Called with the ids of the rows that are found."""
 
 
 class Reader:
-    """Reads entries. ``own_clock`` tells that the process's clock decides what is expired, and not the server's."""
+    """Reads entries. ``own_clock``: whether the cache's clock decides what has expired, and not the server's."""
 
     def __init__(self, statements: Statements, clock: Callable[[], float], own_clock: bool, seen: NoteSeen) -> None:
         self._statements = statements
@@ -90,7 +90,7 @@ class Reader:
                     expiry += since
                 payload = value[SHORT:]
                 if value.startswith(SHORT_HEAD + xxh3_64_digest(payload, identities[place])):
-                    found[place] = DEFAULT_ENCODING, payload, expiry, 0.0  # the usual entry, with less ado
+                    found[place] = DEFAULT_ENCODING, payload, expiry, 0.0  # fast path: the usual entry
                 else:
                     found[place] = read_value(identities[place], value, expiry)
             yield PAUSE

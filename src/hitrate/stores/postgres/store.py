@@ -37,7 +37,7 @@ from hitrate.stores.postgres.writing import Writer
 
 _READS_AT_ONCE = 4
 _LOOK_SECONDS = 0.1
-"""Between two looks whether a session has ended that may still grant leases to callers who are gone."""
+"""Seconds between two looks whether a session has ended that may still grant leases to callers who are gone."""
 
 
 class _Queues(NamedTuple):
@@ -333,7 +333,7 @@ class PostgresStore(Store):
 
 
 def _ask(calls: Sequence[Query]) -> Conversation[list[None]]:
-    """Have statements carried out that tell nothing."""
+    """A conversation of statements without results."""
     yield calls
     return [None] * len(calls)
 

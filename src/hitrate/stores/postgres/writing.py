@@ -26,7 +26,7 @@ from hitrate.stores.postgres.statements.removals import PURGED_PER_STEP
 from hitrate.stores.postgres.wire import PAUSE, Conversation, Query, Result
 
 _PURGE_SECONDS = 1.0
-"""How often a write looks for what others stored and has expired; what this process stored is looked for in time."""
+"""Seconds after which a write looks for expired entries of other processes; those of this one are removed when due."""
 
 ATTEMPTS = 4
 _LARGEST = 900 << 20
@@ -34,7 +34,7 @@ _PAUSE_EVERY = 512
 
 
 class StoreResult(NamedTuple):
-    """What a statement that stores has told.
+    """What a statement that stores entries returned.
 
     Attributes:
         known: whether every namespace had a number.
@@ -58,7 +58,7 @@ class StoreResult(NamedTuple):
 
 
 class Writer:
-    """Writes entries. ``own_clock`` tells that the process's clock decides what is expired, and not the server's."""
+    """Writes entries. ``own_clock``: whether the cache's clock decides what has expired, and not the server's."""
 
     def __init__(self, statements: Statements, clock: Callable[[], float], own_clock: bool, room: Room) -> None:
         self._statements = statements
@@ -130,7 +130,7 @@ class Writer:
 
     def _call(self, rows: Sequence[Row], size: int, *, exact: bool) -> Query:
         """Return the call that stores rows."""
-        limits = self._room.limits if exact else self._room.far
+        limits = self._room.limits if exact else self._room.near_at
         names, keys, values, expiries, long_keys = zip(*rows, strict=True)
         distinct = list(dict.fromkeys(names))
         mixed = len(distinct) > 1
@@ -182,7 +182,7 @@ class Writer:
         far_call = near_call = None
         purge = self.purge_if_due()
         for _ in range(ATTEMPTS):
-            exact = room.is_near or not room.is_far_from(len(rows), batch.size)
+            exact = room.is_near or not room.is_small(len(rows), batch.size)
             if exact:
                 near_call = near_call or self._call(rows, batch.size, exact=True)
                 results = yield (Query(statements.bounds.lock), near_call, *purge)
@@ -204,7 +204,7 @@ class Writer:
                 yield from room.make(told.more, told.more_bytes, told.there, self.now())
             else:
                 room.is_near = True
-        yield from self.write_at_once(batch, removed)  # others have taken each room that was made
+        yield from self.write_at_once(batch, removed)  # other writers took the room each time
 
     def write_at_once(
         self, planned: Batch, removed: list[int], begin: Callable[[Batch], Conversation[Batch]] | None = None
@@ -286,7 +286,7 @@ class Writer:
         return read_int8(result.get_value(0, 0) or b"")
 
     def note_purged(self, results: Sequence[Result]) -> None:
-        """Hear what the calls of ``purge_if_due`` have done."""
+        """Take note of the results of the calls of ``purge_if_due``."""
         for result in results:
             purged = read_int8(result.get_value(0, 0) or b"")
             self._room.note_purged(result)
@@ -296,7 +296,7 @@ class Writer:
             self._purge_at = 0.0 if purged >= PURGED_PER_STEP else time.monotonic() + _PURGE_SECONDS
 
     def note_stored(self, rows: Sequence[Row], told: StoreResult) -> None:
-        """Hear what was stored."""
+        """Take note of what was stored."""
         self._room.expirations += told.expired
         for _, _, _, expiry, _ in rows:
             if expiry is not None and expiry < self._soonest:
@@ -317,7 +317,7 @@ def _stores(changes: Changes) -> bool:
 
 
 def read_store_result(result: Result) -> StoreResult:
-    """Return what a statement that stores has told."""
+    """Return what a statement that stores entries returned, by name."""
     stored, held, held_bytes, more, more_bytes, expired = (
         read_int8(result.get_value(0, column) or b"") for column in range(1, 7)
     )

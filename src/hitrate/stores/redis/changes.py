@@ -2,7 +2,7 @@
 
 In broadcast mode the server tells all names with our prefix, whoever changed them, this process too, and also what it
 removes for room or because its time has passed (https://redis.io/docs/latest/develop/reference/client-side-caching/).
-An entry's name stands for its key, a token's for a namespace that was cleared, or that was given its first token.
+The name of an entry stands for its key; that of a token for a namespace that was cleared, or got its first token.
 """
 
 from __future__ import annotations

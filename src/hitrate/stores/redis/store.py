@@ -232,7 +232,7 @@ class RedisStore(PlannedStore):
             node.close()
 
     def after_fork_in_child(self) -> None:
-        """Start anew what a fork does not carry over: connections, threads, and locks that other threads held."""
+        """Make new connections, threads and locks: a fork carries over none of these."""
         for node in self._servers.nodes:
             node.after_fork_in_child()
         self._gathered.take_all()

@@ -4,8 +4,8 @@ A lease lies at the slot of its key. Clearing gives a namespace another base, an
 its entries; removing a key removes its lease; storing an entry does not look here. All of it happens in transactions
 that write, one at a time, so that the moment of each is read within it.
 
-An older hitrate takes the table for another program's and goes on sharing the file. What it clears ends leases all the
-same, and what it deletes one by one does not.
+An older hitrate takes the table for another program's and goes on sharing the file. When it clears a namespace, the
+leases end, too; when it deletes a key, they do not.
 """
 
 from __future__ import annotations
@@ -105,7 +105,7 @@ def _is_there(handle: Handle) -> bool:
 def _at(handle: Handle, places: Iterable[LeaseKey]) -> dict[LeaseKey, Lease]:
     """Return the token, the moment and the seconds of the leases at some places, and perhaps at others.
 
-    A row that was written by hand, with something else in it, is none.
+    Rows that were written by hand, with values of other types, are left out.
     """
     slots = array("q", [slot for slot, _ in places])
     rows = handle.execute(_AT_SLOTS, (apsw.carray(slots),)) if slots else ()

@@ -66,7 +66,7 @@ def salvage(
     for start in range(0, len(ids), _AT_ONCE):
         batch = ids[start : start + _AT_ONCE]
         rows = use(partial(_read, ids=batch))
-        # What the table alone names and does not have is what a damaged page says.
+        # Ids that only the table has, and whose rows are not there, come from a damaged page.
         lost += [row for row in batch if row not in rows and row in in_index]
         for _, slot, times, *columns in rows.values():
             name, expiry = names.get(_base_of(slot)), columns[2]

@@ -1,4 +1,4 @@
-"""Calls of event loops: one thread does what is pending, all of it at a time.
+"""Calls of event loops: a thread takes all that are pending, and does them together.
 
 A hop to a thread costs twenty reads. So the loop's calls queue up, the worker takes everything there is, does the
 writes in one transaction and the reads in one statement, and wakes each loop once.
