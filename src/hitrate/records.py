@@ -1,6 +1,6 @@
 """Records: entries with their payloads as they are stored, for commands that look at, check, move or remove them.
 
-Nothing here decodes a value. A cache's users have ``entries()`` and ``get``; this is for the package itself.
+Nothing here decodes a value. It is for the package itself; programs have ``entries()`` and ``get``.
 """
 
 from __future__ import annotations
