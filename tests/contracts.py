@@ -23,7 +23,7 @@ from hitrate.testing import CacheContract
 from hitrate.testing.contract.at_once import AtOnce
 from hitrate.testing.contract.bounds import Bounds
 from hitrate.testing.contract.clearing import Clearing, ClearingUnder
-from hitrate.testing.contract.counters import Counting
+from hitrate.testing.contract.counters import Counters
 from hitrate.testing.contract.deleting import Deleting
 from hitrate.testing.contract.expiry import Expiry
 from hitrate.testing.contract.failures import Failures
@@ -110,7 +110,7 @@ class ShortContract(
     Instants,
     Purging,
     Bounds,
-    Counting,
+    Counters,
     Failures,
     Lifecycle,
     BusyForks,

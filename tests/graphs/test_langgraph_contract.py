@@ -21,7 +21,7 @@ import hitrate
 from contracts import WholeContract
 from hitrate.langgraph import InMemoryCache, RedisCache, SqliteCache, TieredCache
 from hitrate.testing import Clock
-from hitrate.testing.contract.counters import Counting
+from hitrate.testing.contract.counters import Counters
 from hitrate.testing.contract.expiry import Expiry
 from hitrate.testing.contract.failures import Failures
 from hitrate.testing.contract.lifecycle import Lifecycle
@@ -63,7 +63,7 @@ class Graphs:
         assert isinstance(cache.raw, self.ours)
 
 
-class GraphContract(Graphs, Signatures, Reading, Writing, Refusal, Expiry, OneStore, Counting, Failures, Lifecycle):
+class GraphContract(Graphs, Signatures, Reading, Writing, Refusal, Expiry, OneStore, Counters, Failures, Lifecycle):
     test_a_hundred_and_thirty_thousand_keys_in_one_call = None
 
 

@@ -21,22 +21,10 @@ from hitrate.stores.memory.space import SIZE, LargeSpace, Space
 STEPS_END = ("CALL", "PRECALL", "JUMP_BACKWARD", "RESUME", "FOR_ITER", "SEND", "YIELD", "AWAIT", "WITH", "BUILD_")
 
 
-def run_at_once(run):
-    """Run a function on four threads, each with its number, which switch as often as they can."""
+def race(cache, ttl, turns, trace):
+    """Have four threads use a cache in all ways, and switch as often as they can."""
     interval = sys.getswitchinterval()
     sys.setswitchinterval(1e-6)
-    try:
-        threads = [threading.Thread(target=run, args=[number]) for number in range(4)]
-        for thread in threads:
-            thread.start()
-        for thread in threads:
-            thread.join()
-    finally:
-        sys.setswitchinterval(interval)
-
-
-def race(cache, ttl, turns, trace):
-    """Have threads use a cache in all ways."""
 
     def run(seed):
         sys.settrace(trace)
@@ -58,7 +46,14 @@ def race(cache, ttl, turns, trace):
                     text = "x" * rng.randrange(5000)
                     cache.set({key: ({"text": text}, None if number < 15 else ttl and rng.randrange(1, ttl))})
 
-    run_at_once(run)
+    try:
+        threads = [threading.Thread(target=run, args=[seed]) for seed in range(4)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+    finally:
+        sys.setswitchinterval(interval)
 
 
 def trace_lines(frame, event, arg):
@@ -84,13 +79,22 @@ def test_room_that_is_spent_under_a_tracer_is_spent_once(ttl):
     """Much room, and writers that nothing sends to the lock: the exchange of the fast path alone."""
     cache = InMemoryCache(max_bytes=50_000_000)
     cache.set({(("ns",), "first"): ({"n": 0}, ttl)})
+    interval = sys.getswitchinterval()
+    sys.setswitchinterval(1e-6)
 
     def write(seed):
         sys.settrace(trace_lines)
         for number in range(1500):
             cache.set({(("ns",), str(number % 7)): ({"text": "x" * (seed * 50 + number % 11)}, ttl)})
 
-    run_at_once(write)
+    try:
+        threads = [threading.Thread(target=write, args=[seed]) for seed in range(4)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+    finally:
+        sys.setswitchinterval(interval)
     space = cache._store.spaces["ns",]
     assert cache.stats().bytes == sum(held[SIZE] for held in space.values())
     assert cache.stats().sets == 6001

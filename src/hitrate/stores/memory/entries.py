@@ -20,7 +20,7 @@ from hitrate.stores.base import Evict, check_evict, check_limit
 from hitrate.stores.memory import dividing, upkeep
 from hitrate.stores.memory.arrivals import Arrivals
 from hitrate.stores.memory.due import NEVER, Due
-from hitrate.stores.memory.evicting import make_room
+from hitrate.stores.memory.limits import make_room
 from hitrate.stores.memory.ranks import Ranks
 from hitrate.stores.memory.space import ABSENT, EXPIRY, SIZE, VISITED, Held, LargeSpace, Space, with_visited
 

@@ -11,8 +11,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from hitrate.stores.sqlite.new_file import link_whole
 from hitrate.stores.sqlite.rights import PRIVATE, folder_mode, no_permission, permits, refuse_planted_links
-from hitrate.stores.sqlite.whole_file import link_whole
 
 try:
     import fcntl

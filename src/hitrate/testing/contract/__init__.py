@@ -25,7 +25,7 @@ from __future__ import annotations
 from hitrate.testing.contract.at_once import AtOnce
 from hitrate.testing.contract.bounds import Bounds
 from hitrate.testing.contract.clearing import Clearing, ClearingUnder
-from hitrate.testing.contract.counters import Counting
+from hitrate.testing.contract.counters import Counters
 from hitrate.testing.contract.deleting import Deleting
 from hitrate.testing.contract.event_loop import EventLoop
 from hitrate.testing.contract.expiry import Expiry
@@ -77,7 +77,7 @@ class CacheContract(
     Instants,
     Purging,
     Bounds,
-    Counting,
+    Counters,
     Failures,
     Lifecycle,
     EventLoop,

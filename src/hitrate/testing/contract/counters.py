@@ -17,7 +17,7 @@ A, B, C = ((NAMESPACE, name) for name in "abc")
 COUNTERS = {"hits", "misses", "sets", "deletes", "evictions", "expirations", "errors", "entries", "bytes"}
 
 
-class Counting(Fixtures):
+class Counters(Fixtures):
     """stats"""
 
     def test_a_new_cache_has_counted_nothing(self, cache: Driver) -> None:
