@@ -21,17 +21,17 @@ from starlette.types import ASGIApp
 from hitrate.compute.cache import ComputingCache
 from hitrate.errors import HitrateError, words_of
 from hitrate.inspect import pages
-from hitrate.inspect.asking import AddressQuery, WrongRequestError
+from hitrate.inspect.asking import Query, WrongRequestError
 from hitrate.inspect.entry_page import entry
 from hitrate.inspect.guard import Guard
 from hitrate.inspect.history import History
-from hitrate.inspect.pages import Inspector, NotAllowedError, NotThereError, PageData
+from hitrate.inspect.pages import Inspector, NotAllowedError, NotThereError, Page
 from hitrate.inspect.removal import preview, remove
 from hitrate.inspect.rendering import as_html, as_json
 from hitrate.inspect.scanning import Index
 from hitrate.langchain.saved import Prices, checked
 
-_PAGES: dict[str, Callable[[Inspector, AddressQuery], PageData]] = {
+_PAGES: dict[str, Callable[[Inspector, Query], Page]] = {
     "overview": pages.overview,
     "namespaces": pages.namespaces,
     "entries": pages.entries,
@@ -114,7 +114,7 @@ def site(
     """
     form_token = secrets.token_urlsafe()
 
-    def answer(request: Request, name: str, page: PageData, status: int = 200) -> Response:
+    def answer(request: Request, name: str, page: Page, status: int = 200) -> Response:
         if request.url.path.endswith(".json"):
             return Response(as_json(page), status, media_type="application/json")
         base = request.scope.get("root_path", "")
@@ -126,12 +126,12 @@ def site(
         }
         return Response(as_html(name, page, base, **more), status, media_type="text/html")
 
-    def shows(name: str, page_of: Callable[[AddressQuery], PageData]) -> Callable[[Request], Response]:
+    def shows(name: str, page_of: Callable[[Query], Page]) -> Callable[[Request], Response]:
         # not a coroutine: Starlette runs it in a thread, since it reads the cache
         def show(request: Request) -> Response:
             inspector.history.start()
             try:
-                return answer(request, name, page_of(AddressQuery(request.url.query)))
+                return answer(request, name, page_of(Query(request.url.query)))
             except tuple(_STATUS) as error:
                 status = next(code for kind, code in _STATUS.items() if isinstance(error, kind))
                 return fail(request, status, words_of(error) or type(error).__name__)
@@ -149,12 +149,12 @@ def site(
             return fail(request, 403, "this form is of another run of the inspector: go back, and load it again")
         return await run_in_threadpool(shows("delete", removed), request)
 
-    def confirmed(query: AddressQuery) -> PageData:
+    def confirmed(query: Query) -> Page:
         if changing is None:
             raise NotAllowedError(_READ_ONLY)
         return preview(inspector, query)
 
-    def removed(query: AddressQuery) -> PageData:
+    def removed(query: Query) -> Page:
         assert changing is not None
         with changing() as cache:
             return remove(inspector, cache, query)

@@ -27,7 +27,7 @@ def pairs_of(text: str) -> list[tuple[str, str]]:
         raise WrongRequestError("the address is not in UTF-8") from error
 
 
-class AddressQuery:
+class Query:
     """The query of an address.
 
     Args:

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from hitrate.cli.values import decoded, plainly
 from hitrate.errors import DecodeError
-from hitrate.inspect.asking import AddressQuery
-from hitrate.inspect.pages import Inspector, NotThereError, PageData, wanted_key
+from hitrate.inspect.asking import Query
+from hitrate.inspect.pages import Inspector, NotThereError, Page, wanted_key
 from hitrate.inspect.preview import preview
 from hitrate.records import read_record
 
@@ -13,7 +13,7 @@ _DECODED_BYTES = 4 << 20
 _WHOLE = 1 << 62
 
 
-def entry(inspector: Inspector, query: AddressQuery) -> PageData:
+def entry(inspector: Inspector, query: Query) -> Page:
     """One entry: its value, age, expiry, and what a hit on it spares.
 
     Raises:
@@ -22,7 +22,7 @@ def entry(inspector: Inspector, query: AddressQuery) -> PageData:
         StoreError: the store failed.
     """
     namespace, key = wanted_key(query)
-    page: PageData = {
+    page: Page = {
         "cache": inspector.name,
         "now": inspector.clock(),
         "namespace": list(namespace),

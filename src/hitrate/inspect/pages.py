@@ -8,7 +8,7 @@ from typing import Any
 
 from hitrate.base import Namespace
 from hitrate.entry_info import EntryInfo
-from hitrate.inspect.asking import AddressQuery, WrongRequestError
+from hitrate.inspect.asking import Query, WrongRequestError
 from hitrate.inspect.counts import Cache, counts_by_namespace, counts_of
 from hitrate.inspect.entry_list import COUNTED, DEEPEST, SORTS, EntryList, Selection, Sort
 from hitrate.inspect.history import SPANS, History
@@ -33,7 +33,7 @@ EXPIRY_SPANS = (
     ("within 30 days", 30 * 86400),
 )
 
-PageData = dict[str, Any]
+Page = dict[str, Any]
 
 
 class NotAllowedError(Exception):
@@ -69,7 +69,7 @@ class Inspector:
     history: History
 
 
-def overview(inspector: Inspector, query: AddressQuery) -> PageData:
+def overview(inspector: Inspector, query: Query) -> Page:
     """What the cache holds and did, now and over time."""
     counts = counts_of(inspector.cache, inspector.prices)
     inspector.history.note(counts)
@@ -89,7 +89,7 @@ def overview(inspector: Inspector, query: AddressQuery) -> PageData:
     }
 
 
-def namespaces(inspector: Inspector, query: AddressQuery) -> PageData:
+def namespaces(inspector: Inspector, query: Query) -> Page:
     """The namespaces below one, by what they take and what they spare."""
     under = query.namespace("under") or ()
     by = query.choice("by", ("bytes", "entries", "seconds", "saved", "tokens"))
@@ -115,7 +115,7 @@ _COLUMNS = {
 }
 
 
-def _rows(found: list[Branch], counted: dict[Namespace, NamespaceStats], depth: int, column: str) -> list[PageData]:
+def _rows(found: list[Branch], counted: dict[Namespace, NamespaceStats], depth: int, column: str) -> list[Page]:
     """Return what is told of branches, those first that have most of something.
 
     Args:
@@ -131,7 +131,7 @@ def _rows(found: list[Branch], counted: dict[Namespace, NamespaceStats], depth: 
     return sorted(rows, key=lambda row: (-row[column], row["namespace"]))
 
 
-def _row(branch: Branch, did: list[NamespaceStats]) -> PageData:
+def _row(branch: Branch, did: list[NamespaceStats]) -> Page:
     return {
         "namespace": list(branch.namespace),
         "entries": branch.sums.entries,
@@ -151,7 +151,7 @@ def _tokens(by_model: dict[str, dict[str, int]]) -> int:
     return sum(sum(tokens.values()) for tokens in by_model.values())
 
 
-def _put_below(rows: list[PageData], deeper: list[PageData], depth: int, column: str) -> None:
+def _put_below(rows: list[Page], deeper: list[Page], depth: int, column: str) -> None:
     """Put into each row the largest of what is in it and below, and what the others come to.
 
     Args:
@@ -160,7 +160,7 @@ def _put_below(rows: list[PageData], deeper: list[PageData], depth: int, column:
         depth: how many parts tell the rows apart.
         column: of what they are the largest.
     """
-    below: dict[Namespace, list[PageData]] = {}
+    below: dict[Namespace, list[Page]] = {}
     for each in deeper:
         below.setdefault(tuple(each["namespace"][:depth]), []).append(each)
     for row in rows:
@@ -170,7 +170,7 @@ def _put_below(rows: list[PageData], deeper: list[PageData], depth: int, column:
         row["below_rest"] = sum(each[column] for each in parts[_BELOW_AT_MOST:])
 
 
-def entries(inspector: Inspector, query: AddressQuery) -> PageData:
+def entries(inspector: Inspector, query: Query) -> Page:
     """The entries, in an order, a page of them."""
     exactly = query.namespace("ns")
     selection = Selection(exactly or query.namespace("under") or (), exactly is not None, query.search())
@@ -204,7 +204,7 @@ def entries(inspector: Inspector, query: AddressQuery) -> PageData:
     }
 
 
-def expiry(inspector: Inspector, query: AddressQuery) -> PageData:
+def expiry(inspector: Inspector, query: Query) -> Page:
     """What expires when, and what is next."""
     listed, page = _listed(inspector, query)
     page |= {"spans": [], "next": []}
@@ -221,7 +221,7 @@ def expiry(inspector: Inspector, query: AddressQuery) -> PageData:
     }
 
 
-def _listed(inspector: Inspector, query: AddressQuery) -> tuple[EntryList | None, PageData]:
+def _listed(inspector: Inspector, query: Query) -> tuple[EntryList | None, Page]:
     """Return the latest list of entries, and what is said of it."""
     index = inspector.index
     listed = index.look(now="fresh" in query)
@@ -235,11 +235,11 @@ def _listed(inspector: Inspector, query: AddressQuery) -> tuple[EntryList | None
     }
 
 
-def _told(info: EntryInfo) -> PageData:
+def _told(info: EntryInfo) -> Page:
     return {**info._asdict(), "namespace": list(info.namespace)}
 
 
-def wanted_key(query: AddressQuery) -> tuple[Namespace, str]:
+def wanted_key(query: Query) -> tuple[Namespace, str]:
     """Return the key that an address names.
 
     Raises:

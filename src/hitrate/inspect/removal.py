@@ -7,10 +7,10 @@ from typing import NamedTuple
 
 from hitrate.base import Namespace
 from hitrate.errors import StoreError
-from hitrate.inspect.asking import AddressQuery, WrongRequestError
+from hitrate.inspect.asking import Query, WrongRequestError
 from hitrate.inspect.counts import Cache
 from hitrate.inspect.entry_list import Selection
-from hitrate.inspect.pages import Inspector, PageData
+from hitrate.inspect.pages import Inspector, Page
 
 
 class Removal(NamedTuple):
@@ -27,7 +27,7 @@ class Removal(NamedTuple):
     expired: bool
 
 
-def chosen(query: AddressQuery) -> Removal:
+def chosen(query: Query) -> Removal:
     """Return what an address names.
 
     Raises:
@@ -44,10 +44,10 @@ def chosen(query: AddressQuery) -> Removal:
     )
 
 
-def preview(inspector: Inspector, query: AddressQuery) -> PageData:
+def preview(inspector: Inspector, query: Query) -> Page:
     """What would be removed, and how much that is."""
     removal = chosen(query)
-    page: PageData = {
+    page: Page = {
         "cache": inspector.name,
         "now": inspector.clock(),
         "namespace": list(removal.selection.under),
@@ -73,7 +73,7 @@ def preview(inspector: Inspector, query: AddressQuery) -> PageData:
     }
 
 
-def remove(inspector: Inspector, cache: Cache, query: AddressQuery) -> PageData:
+def remove(inspector: Inspector, cache: Cache, query: Query) -> Page:
     """Remove it, for every program that uses the cache; return how many entries that were, None if not known.
 
     Raises:

@@ -29,7 +29,7 @@ from hitrate.stores.postgres.names import Names
 from hitrate.stores.postgres.rows import stored
 from hitrate.stores.postgres.schema import Durability
 from hitrate.stores.postgres.statements import BEGIN, COMMIT, plain
-from hitrate.stores.postgres.wire import Conversation, Link, Query
+from hitrate.stores.postgres.wire import Conversation, Link, Request
 from hitrate.stores.push import PushChannel, PushSession, Watched
 
 _OPEN_SECONDS = 5.0
@@ -90,7 +90,7 @@ class Messages:
 
     def are_sent(self) -> Conversation[bool]:
         """Tell whether all triggers are there."""
-        (result,) = yield (Query(self._complete),)
+        (result,) = yield (Request(self._complete),)
         return result.get_value(0, 0) == b"true"
 
     def arrange(self, durability: Durability) -> Conversation[None]:
@@ -98,7 +98,7 @@ class Messages:
         yield from schema.prepare(self._names, durability)
         if (yield from self.are_sent()):
             return
-        yield (Query(BEGIN), Query(plain(f"SELECT pg_advisory_xact_lock({schema.ADVISORY_LOCK})")))
+        yield (Request(BEGIN), Request(plain(f"SELECT pg_advisory_xact_lock({schema.ADVISORY_LOCK})")))
         names = {**self._names._asdict(), "told": self._told}
         made = [_FUNCTION.format(**names)]
         for name, when, kind in _TRIGGERS:
@@ -106,8 +106,8 @@ class Messages:
                 f"CREATE OR REPLACE TRIGGER hitrate_told_{self._digest}_{name} {when.format(**names)} "
                 f"EXECUTE FUNCTION {self._told}('{self.channel}', '{kind}')"
             )
-        yield [Query(plain(text)) for text in made]
-        yield (Query(COMMIT),)
+        yield [Request(plain(text)) for text in made]
+        yield (Request(COMMIT),)
 
 
 class NotifiedSession(PushSession):
@@ -196,7 +196,7 @@ class NotifiedSession(PushSession):
 
 
 def _say(text: str) -> Conversation[None]:
-    yield (Query(plain(text)),)
+    yield (Request(plain(text)),)
 
 
 class Notifications(PushChannel):

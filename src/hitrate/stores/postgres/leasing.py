@@ -33,7 +33,7 @@ from hitrate.stores.postgres.limits import Room
 from hitrate.stores.postgres.rows import stored
 from hitrate.stores.postgres.statements import Statements
 from hitrate.stores.postgres.statements.leases import PURGED_PER_CALL
-from hitrate.stores.postgres.wire import PAUSE, Conversation, Query, Result
+from hitrate.stores.postgres.wire import PAUSE, Conversation, Request, Result
 from hitrate.stores.postgres.writing import ATTEMPTS, Writer, read_store_result
 
 _PURGE_SECONDS = 1.0
@@ -117,8 +117,8 @@ class Leaser:
         seconds = array(FLOAT8, [float8(works[caller].seconds) for caller, _ in wanted.values()])
         leases, now = self._statements.leases, self._writer.now()
         calls = (
-            Query(leases.take, (names, keys, tokens, seconds, now)),
-            Query(leases.look, (*owners, now)),
+            Request(leases.take, (names, keys, tokens, seconds, now)),
+            Request(leases.look, (*owners, now)),
         )
         purge = self._purge_if_due(now)
         for _ in range(ATTEMPTS):
@@ -132,10 +132,10 @@ class Leaser:
             yield self._writer.make_namespaces([name for name, _ in wanted], long_names)
         raise StoreError(f"the namespaces of {len(wanted)} leases were cleared as often as they were made")
 
-    def _purge_if_due(self, now: bytes | None) -> tuple[Query, ...]:
+    def _purge_if_due(self, now: bytes | None) -> tuple[Request, ...]:
         if time.monotonic() < self._purge_at:
             return ()
-        return (Query(self._statements.leases.purge, (now,)),)
+        return (Request(self._statements.leases.purge, (now,)),)
 
     def _note_purged(self, results: Sequence[Result]) -> None:
         for result in results:
@@ -163,7 +163,7 @@ class Leaser:
         owed, sessions = list(self.owed), list(self.broken_off)
         last: set[int] = set()
         if sessions:
-            (result,) = yield (Query(self._statements.leases.sessions, (int8_array(sessions),)),)
+            (result,) = yield (Request(self._statements.leases.sessions, (int8_array(sessions),)),)
             last.update(read_int8_array(result.get_value(0, 0)))
         yield from self.settle([Settlement(dict.fromkeys(work.keys), work.token) for work in owed])
         for session in sessions:
@@ -211,8 +211,8 @@ class Leaser:
         for _ in range(ATTEMPTS):
             exact = room.is_near or not room.is_small(len(batch.rows), batch.size)
             limits = room.limits if exact else room.near_at
-            call = Query(self._statements.leases.settle, (*columns, int8(limits.entries), int8(limits.bytes), *full))
-            before = (Query(bounds.lock),) if exact else ()
+            call = Request(self._statements.leases.settle, (*columns, int8(limits.entries), int8(limits.bytes), *full))
+            before = (Request(bounds.lock),) if exact else ()
             results = yield (*before, call, *purge)
             result = results[len(before)]
             writer.note_purged(results[len(before) + 1 :])
@@ -225,7 +225,7 @@ class Leaser:
                 return read_int8_array(result.get_value(0, 9))
             if not told.known:
                 names = array(BYTEA, sorted({name for name, _ in wanted}))
-                yield (Query(self._statements.stores.keep_namespaces, (names,)),)
+                yield (Request(self._statements.stores.keep_namespaces, (names,)),)
             elif exact:
                 yield from room.make(told.more, told.more_bytes, told.there, writer.now())
             else:
@@ -252,8 +252,8 @@ class Leaser:
         yield from self._writer.write_at_once(batch, [0] * len(works), end)
         return places
 
-    def _end(self, wanted: Wanted, works: Sequence[Settlement]) -> Query:
-        return Query(self._statements.leases.end, (*_owners(wanted, works), self._writer.now()))
+    def _end(self, wanted: Wanted, works: Sequence[Settlement]) -> Request:
+        return Request(self._statements.leases.end, (*_owners(wanted, works), self._writer.now()))
 
     def _ended(self, result: Result) -> list[int]:
         self._room.note_emptied(result.get_value(0, 1))

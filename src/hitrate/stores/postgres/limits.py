@@ -8,7 +8,7 @@ from typing import NamedTuple
 from hitrate.sieve import sweep
 from hitrate.stores.postgres.binary import int8, int8_array, read_int8, read_int8_array, rows_of
 from hitrate.stores.postgres.statements import BEGIN, COMMIT, STEP, Statements
-from hitrate.stores.postgres.wire import Conversation, Query, Result
+from hitrate.stores.postgres.wire import Conversation, Request, Result
 
 NO_LIMIT = (1 << 62) - 1
 
@@ -104,15 +104,15 @@ class Room:
 
     def recount(self) -> Conversation[None]:
         """Count anew what is held, in a transaction of its own."""
-        yield (Query(BEGIN), *(Query(each) for each in self._statements.bounds.recount), Query(COMMIT))
+        yield (Request(BEGIN), *(Request(each) for each in self._statements.bounds.recount), Request(COMMIT))
 
     # Making room
 
     def make(self, entries: int, size: int, spared: Sequence[int], now: bytes | None) -> Conversation[None]:
         """Make room for a write, in a transaction of its own: it locks rows in another order than writes do."""
-        yield (Query(BEGIN), Query(self._statements.bounds.lock))
+        yield (Request(BEGIN), Request(self._statements.bounds.lock))
         yield from self.make_now(entries, size, spared, now)
-        yield (Query(COMMIT),)
+        yield (Request(COMMIT),)
 
     def make_now(self, entries: int, size: int, spared: Sequence[int], now: bytes | None) -> Conversation[None]:
         """Make room for a write, in a transaction that makes writers take turns.
@@ -126,21 +126,21 @@ class Room:
             now: the time, if it is the cache's own clock that tells it.
         """
         bounds, purge = self._statements.bounds, self._statements.removals.purge
-        (totals,) = yield (Query(bounds.totals),)
+        (totals,) = yield (Request(bounds.totals),)
         over = self._excess(totals, entries, size)
         if max(over) > 0:  # before anything is removed because of what the totals say
-            (miscounted,) = yield (Query(bounds.is_miscounted),)
+            (miscounted,) = yield (Request(bounds.is_miscounted),)
             if miscounted.get_value(0, 0) == TRUE:
-                *_, totals = yield (*(Query(each) for each in bounds.recount), Query(bounds.totals))
+                *_, totals = yield (*(Request(each) for each in bounds.recount), Request(bounds.totals))
                 over = self._excess(totals, entries, size)
         littered = self.litter
         while littered and max(over) > 0:
             littered = yield from self.remove_litter()
-            (totals,) = yield (Query(bounds.totals),)
+            (totals,) = yield (Request(bounds.totals),)
             over = self._excess(totals, entries, size)
         purged = True
         while purged and max(over) > 0:
-            result, totals = yield (Query(purge, (now,)), Query(bounds.totals))
+            result, totals = yield (Request(purge, (now,)), Request(bounds.totals))
             self.note_purged(result)
             purged = read_int8(result.get_value(0, 0) or b"") > 0
             over = self._excess(totals, entries, size)
@@ -165,7 +165,7 @@ class Room:
         laps: list[int] = []  # where in the ring the hand begins another lap
         asked, last = _RING_ROWS, hand
         while True:
-            (result,) = yield (Query(statements.bounds.ring, (int8(last), int8(asked))),)
+            (result,) = yield (Request(statements.bounds.ring, (int8(last), int8(asked))),)
             page = [(row_id, visited, size) for row_id, visited, size in rows_of(result)]
             ring += (each for each in page if each[0] not in spared)
             if page:
@@ -180,10 +180,10 @@ class Room:
                 break
             asked *= 2
         evicted, *_ = yield (
-            Query(statements.bounds.evict, (int8_array([each for each, _ in decided.evicted]),)),
-            Query(statements.bounds.move_hand, (int8(walk.last),)),
+            Request(statements.bounds.evict, (int8_array([each for each, _ in decided.evicted]),)),
+            Request(statements.bounds.move_hand, (int8(walk.last),)),
             *(
-                Query(statements.bounds.unmark, (int8(first), int8(end)))
+                Request(statements.bounds.unmark, (int8(first), int8(end)))
                 for first, end in _passed(hand, walk.last, sum(start < walk.steps for start in laps))
             ),
         )
@@ -196,14 +196,14 @@ class Room:
         """Do a step of the housekeeping; tell whether there is more."""
         if len(self.emptied) >= _EMPTIED_AT:
             ids, self.emptied = self.emptied, set()
-            yield (Query(self._statements.clearing.mark_leaving, (int8_array(sorted(ids)),)),)
+            yield (Request(self._statements.clearing.mark_leaving, (int8_array(sorted(ids)),)),)
         if len(self.seen) >= self._mark_at:
             yield from self._keep_seen()
         return (yield from self.remove_litter())
 
     def remove_litter(self) -> Conversation[bool]:
         """Remove a bounded number of entries that were cleared; tell whether there are more."""
-        results = yield [Query(each) for each in self._statements.clearing.steps]
+        results = yield [Request(each) for each in self._statements.clearing.steps]
         counts = [read_int8(result.get_value(0, 0) or b"") for result in results]
         done = read_int8(results[0].get_value(0, 1) or b"")
         self.litter = done > 0 or any(count >= STEP for count in counts)
@@ -211,7 +211,7 @@ class Room:
 
     def _keep_seen(self) -> Conversation[None]:
         """Mark the rows that were read as visited if evictions are near; else keep their ids, or forget them."""
-        (totals,) = yield (Query(self._statements.bounds.totals),)
+        (totals,) = yield (Request(self._statements.bounds.totals),)
         over = self._excess(totals, 0, 0)
         nearly = any(
             excess > -limit // _RESERVE for excess, limit in zip(over, self.limits, strict=True) if limit != NO_LIMIT
@@ -222,9 +222,9 @@ class Room:
             self.seen = set()
         self._mark_at = _MARK_AT if nearly else len(self.seen) + _MARK_AGAIN_AFTER
 
-    def _mark_seen(self) -> Query:
+    def _mark_seen(self) -> Request:
         seen, self.seen = self.seen, set()
-        return Query(self._statements.bounds.mark, (int8_array(sorted(seen)),))
+        return Request(self._statements.bounds.mark, (int8_array(sorted(seen)),))
 
 
 class _Walk:

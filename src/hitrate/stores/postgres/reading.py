@@ -12,7 +12,7 @@ from hitrate.stores.base import Found
 from hitrate.stores.postgres.binary import BYTEA, array, float8, read_float8, read_int8, rows_of
 from hitrate.stores.postgres.rows import SHORT, SHORT_HEAD, fingerprints_of, read_value, stored, stored_all
 from hitrate.stores.postgres.statements import Statements
-from hitrate.stores.postgres.wire import PAUSE, Conversation, Query
+from hitrate.stores.postgres.wire import PAUSE, Conversation, Request
 
 _TRUE = b"\x01"
 
@@ -44,14 +44,14 @@ class Reader:
             return ()
         statement = self._statements.reads.expired
         now = self._now()
-        results = yield [Query(statement, (stored(name), stored(key), now)) for name, key in keys]
+        results = yield [Request(statement, (stored(name), stored(key), now)) for name, key in keys]
         return [result.get_value(0, 0) == _TRUE for result in results]
 
     def _now(self) -> bytes | None:
         return float8(self._clock()) if self._own_clock else None
 
     def _read_one(self, name: bytes, key: bytes) -> Conversation[Sequence[Found]]:
-        call = Query(self._statements.reads.one, (stored(name), stored(key), self._now()))
+        call = Request(self._statements.reads.one, (stored(name), stored(key), self._now()))
         (result,) = yield (call,)
         if not result.ntuples:
             return (None,)
@@ -73,11 +73,11 @@ class Reader:
         if len(by_name) == 1:
             ((name, of_one),) = by_name.items()
             wanted = array(BYTEA, stored_all(of_one))
-            call = Query(self._statements.reads.many, (stored(name), wanted, self._now()))
+            call = Request(self._statements.reads.many, (stored(name), wanted, self._now()))
         else:
             owners = array(BYTEA, stored_all([name for name, _ in keys]))
             wanted = array(BYTEA, stored_all([key for _, key in keys]))
-            call = Query(self._statements.reads.mixed, (owners, wanted, self._now()))
+            call = Request(self._statements.reads.mixed, (owners, wanted, self._now()))
         (result,) = yield (call,)
         identities = [0, *fingerprints_of(keys)]
         found: list[Found] = [None] * (len(keys) + 1)  # places are counted from 1

@@ -40,18 +40,18 @@ Waits: TypeAlias = Generator[int, None, T]
 """Yields what it waits for on the socket, ``NOTHING`` where an event loop may serve others."""
 
 
-class Query(NamedTuple):
+class Request(NamedTuple):
     """A statement and its parameters, in binary form."""
 
     statement: Statement
     parameters: Sequence[bytes | None] = ()
 
 
-Conversation: TypeAlias = Generator[Sequence[Query], list[Result], T]
+Conversation: TypeAlias = Generator[Sequence[Request], list[Result], T]
 """A generator that yields statements, which are sent as one transaction in one round trip, and is sent their results,
 from which it may make the next statements."""
 
-PAUSE: Sequence[Query] = ()
+PAUSE: Sequence[Request] = ()
 """Yielded instead of statements: nothing is asked, and an event loop may serve others."""
 
 
@@ -118,7 +118,7 @@ class Link:
             value: T = done.value
             return value
 
-    def exchange(self, calls: Sequence[Query], *, prepare: bool) -> Waits[list[Result]]:
+    def exchange(self, calls: Sequence[Request], *, prepare: bool) -> Waits[list[Result]]:
         """Send statements as one transaction; return their results.
 
         Args:
@@ -153,7 +153,7 @@ class Link:
                 raise
         self.prepared.add(statement.name)
 
-    def _send(self, call: Query, prepare: bool) -> None:
+    def _send(self, call: Request, prepare: bool) -> None:
         (text, name), given = call
         parameters = list(given)  # psycopg 3.2 takes nothing else
         if prepare and name in self.prepared:
@@ -179,7 +179,7 @@ class Link:
                 return results
             results.append(result)
 
-    def _pipeline(self, calls: Sequence[Query], prepare: bool) -> Waits[list[Result]]:
+    def _pipeline(self, calls: Sequence[Request], prepare: bool) -> Waits[list[Result]]:
         pgconn = self.pgconn
         pgconn.enter_pipeline_mode()
         for call in calls:
