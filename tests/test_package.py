@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import ast
 import re
 import subprocess
 import sys
+from collections import defaultdict
 from importlib import import_module
 from importlib.metadata import metadata, version
 from importlib.resources import files
@@ -99,3 +101,17 @@ def test_the_map_of_each_package_names_its_files(folder: Path) -> None:
     assert [name for name in packages if f"{name}/" not in text] == []
     everywhere = {path.name for path in SOURCE.rglob("*.py")}
     assert named <= everywhere
+
+
+def test_two_classes_have_one_name_only_where_they_do_one_job() -> None:
+    """In two stores, or as a cache and LangGraph's variant of it; the contract's are named after what they try."""
+    homes: dict[str, list[Path]] = defaultdict(list)
+    for path in sorted({*SOURCE.rglob("*.py")} - {*SOURCE.glob("testing/**/*.py")}):
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            if isinstance(node, ast.ClassDef):
+                homes[node.name].append(path)
+    for name, paths in homes.items():
+        folders = {path.parent for path in paths}
+        same_job = len(folders) == len(paths) and {path.parent.parent.name for path in paths} == {"stores"}
+        variant = folders == {SOURCE, SOURCE / "langgraph"} and len(paths) == 2
+        assert len(paths) == 1 or same_job or variant, f"{name}: {[*map(str, paths)]}"

@@ -1,6 +1,6 @@
-"""What is done with entries: check keys, serialise, count, degrade. The store decides where the bytes are.
+"""What a cache does with entries: it checks keys, serialises, counts, and turns failures into misses.
 
-Both faces share everything that does not wait; they differ by an ``await``.
+The sync and the async methods share all that does not wait; they differ by an ``await``. A store keeps the bytes.
 """
 
 from __future__ import annotations
@@ -37,7 +37,8 @@ class Cache(OpenCache[ValueT]):
         default_ttl: seconds (or a timedelta) that an entry set with a TTL of None stays fresh; None for ever.
         on_error: ``"miss"`` turns failures of the world into misses and dropped writes, ``"raise"`` raises them.
         clock: returns the seconds since the epoch.
-        codec: makes what encodes keys and values, of the serializer and of what is called with a new namespace.
+        codec: the class that encodes keys and values; it is given the serializer, and a function to call with a
+            namespace that is new.
     """
 
     # Reading
@@ -107,7 +108,7 @@ class Cache(OpenCache[ValueT]):
                 try:
                     value: ValueT = codec.load(entry, encoded[0])
                 except DecodeError:
-                    pass  # it may be in an envelope; else it is told below
+                    pass  # it may be in an envelope; if not, the error is logged below
                 else:
                     counts.hits += 1
                     if entry[3]:
@@ -237,7 +238,7 @@ class Cache(OpenCache[ValueT]):
                     encoding, payload = codec.dump(value, encoded_key)
             except SerializationError as error:
                 self._cannot_store(full_key, error)
-                changes[encoded_key] = None  # the value it was to replace is not to be served as if it were this one
+                changes[encoded_key] = None  # the old value must not be served in the place of this one
                 continue
             seconds = missed.seconds_since(encoded_key, now) if missed else 0.0
             changes[encoded_key] = (encoding, payload, expiry, seconds)
@@ -366,11 +367,11 @@ class Cache(OpenCache[ValueT]):
     # What a store did not take
 
     def _dropped(self, doing: str, error: StoreError, keys: Collection[EncodedKey]) -> Plan[None]:
-        """Count a write or a removal that the store did not take, and have what it holds for these keys not be served.
+        """Count a write or a removal that the store did not take, and see that its old values for these keys are not
+        served.
 
-        What was to be replaced is removed, for a store that is full can do that; where it cannot, its keys are misses
-        in this process until it does. A store that was waited for in vain is not asked for that by this very call,
-        which would take twice as long as it may.
+        The old values are removed, which a full store can do. While the store cannot, the keys are misses in this
+        process. If the store timed out, this call does not ask it again, since it would take twice its time.
 
         Raises:
             StoreError: the given error, with ``on_error="raise"``; then the caller knows that old values are there.
@@ -381,11 +382,11 @@ class Cache(OpenCache[ValueT]):
             if not error.timed_out:
                 try:
                     yield from store.paying(keys)
-                except StoreError as late:  # the removal was waited for in vain; it was counted as a write that failed
+                except StoreError as late:  # the removal timed out; the failed write is counted already
                     log.debug("what a dropped %s was to replace could not be removed yet: %s", doing, late)
 
     def _not_cleared(self, error: StoreError, owe: Callable[[WithholdingStore], None]) -> None:
-        """Count a clearing that the store did not take, and have what it was to clear not be served.
+        """Count a clear that the store did not take, and see that what it was to clear is not served.
 
         Raises:
             StoreError: the given error, with ``on_error="raise"``.
@@ -405,7 +406,7 @@ class Cache(OpenCache[ValueT]):
         return store
 
     def _serve_all(self, store: WithholdingStore) -> None:
-        """Ask the store itself again: there is nothing to withhold any more."""
+        """Put the store itself back in its place: nothing is to be withheld any more."""
         with a_few_lines:
             if store is self._store and not store.owes:
                 self._exchange(store.store)
@@ -427,17 +428,17 @@ class Cache(OpenCache[ValueT]):
     # Hooks: what is about to be removed, before the store is asked to
 
     def _removing(self, keys: Sequence[FullKey]) -> None:
-        """Be told of keys that were checked."""
+        """Called with keys, which were checked."""
 
     def _clearing(self, namespaces: Sequence[Namespace] | None) -> None:
-        """Be told of namespaces that were checked, or None for all."""
+        """Called with namespaces, which were checked, or None for all."""
 
     def _clearing_under(self, prefix: Namespace) -> None:
-        """Be told of what namespaces begin with; it was checked."""
+        """Called with the beginning of namespaces, which was checked."""
 
 
 def _listed(keys: Iterable[FullKey]) -> Sequence[FullKey]:
-    """Return the keys as something that can be walked twice."""
+    """Return the keys as a list or tuple: an iterator could be used only once."""
     return keys if type(keys) is list or type(keys) is tuple else list(keys)
 
 

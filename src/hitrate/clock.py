@@ -1,4 +1,4 @@
-"""The clock of a cache that is given none: the machine's, or what a test has put in its place.
+"""The clock of a cache that is not given one: the machine's, or what a test has put in its place.
 
 freezegun and ``unittest.mock.patch("time.time")`` put another function in the place of ``time.time``. A default
 argument ``clock=time.time`` would still be the function that was there when hitrate was

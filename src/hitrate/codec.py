@@ -1,6 +1,7 @@
-"""Keys and values in the form in which a store keeps them, and back: bytes here, and in memory live objects too.
+"""Turns keys and values into the form in which a store keeps them, and back: into bytes, and in memory into objects,
+too.
 
-What a codec does never waits, and it knows nothing of stores, counters or failures that become misses.
+A codec never waits, and knows nothing of stores, counters or failures that become misses.
 """
 
 from __future__ import annotations

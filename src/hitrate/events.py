@@ -1,7 +1,7 @@
-"""What a cache tells a hook of its operations: hits, misses and why they are, what was stored and what was refused.
+"""Events: a cache calls a hook for hits, misses and their reasons, for what was stored and for what was refused.
 
-A cache without a hook has nothing of this: setting one puts methods that tell in the place of its own, on that object
-alone, and taking it away removes them.
+A cache without a hook runs none of this code: setting a hook replaces the methods of that one object by methods that
+call the hook, and removing the hook removes these.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ Result = Literal["hit", "miss", "stored", "refused", "failed", "removed", "clear
 Why = Literal["", "never there", "expired", "evicted", "removed", "gone", "refused", "damaged", "failed", "too large"]
 
 _REMEMBERED = 8192
-"""Keys of which it is remembered what became of them, the latest."""
+"""The latest so many keys whose entries left are remembered, with the reason."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,7 +118,7 @@ class Watch:
     # Why keys are missing
 
     def left(self, name: Any, key: Any, why: Why) -> None:
-        """Note why an entry left, or was not taken: the store tells it."""
+        """Note why an entry left, or was not taken; the store calls this."""
         self._note([(name, key)], why)
 
     def _note(self, encoded: Iterable[Any], fate: Why | float) -> None:
@@ -156,7 +156,8 @@ class Watch:
             result: what it returned.
             notes: what became known meanwhile.
             seconds: how long it took.
-            error: what it raised. Told is only what a ``set`` came upon, and not that it was called wrongly.
+            error: what it raised. Of a ``set`` a value that cannot be stored is told; a call with wrong arguments never
+                is.
         """
         if method == "set" and (error is None or notes.problems or isinstance(error, StoreError)):
             self.wrote(given, notes, seconds, error)
@@ -172,7 +173,7 @@ class Watch:
             self.cleared_under(given, notes, seconds)
 
     def read(self, keys: Sequence[FullKey], found: Collection[FullKey], notes: Notes, seconds: float) -> Plan[None]:
-        """Tell of a read, as a plan: whether what was missed had expired is asked of the store."""
+        """Tell of a read, as a plan: the store is asked whether the keys that were missed had expired."""
         cache = self._cache
         encoded = cache._encode_keys(keys)
         missed = [each for each, full_key in zip(encoded, keys, strict=True) if full_key not in found]
@@ -225,7 +226,7 @@ class Watch:
                 self._note([encoded], "refused")
                 self.tell("set", *full_key, "refused", seconds, "", str(notes.problems[full_key]))
             elif error is not None:
-                if not notes.problems:  # if there are, this one is only of the same batch, and was not refused itself
+                if not notes.problems:  # else another value of the batch was refused, and not this one
                     self.tell("set", *full_key, "failed", seconds, "", str(error))
             elif notes.failure is not None:
                 self.tell("set", *full_key, "failed", seconds, "failed", str(notes.failure))
@@ -373,7 +374,8 @@ def _argument(original: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[
 
 
 def _listed(keys: Any) -> Any:
-    """Return keys as something that can be walked twice, and what is none as it is: it is refused."""
+    """Return keys as a list or tuple, which can be used twice; what cannot be iterated is returned as it is, to be
+    refused."""
     return list(keys) if isinstance(keys, Iterable) and not isinstance(keys, (str, bytes, tuple, list)) else keys
 
 
@@ -384,7 +386,7 @@ def _telling(its_watch: Watch, method: str, original: Callable[..., Any], *, wai
         its_watch: tells of them.
         method: the name of the method, of an async one that of the sync one.
         original: the method itself.
-        waits: whether it is an async one. What it does when it is called, and not when it is awaited, is done then.
+        waits: whether it is an async one, which may do a part of its work when it is called and not when it is awaited.
     """
 
     @wraps(original)

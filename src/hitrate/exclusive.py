@@ -1,16 +1,16 @@
 """Locks that withstand a finaliser, a signal handler or an exception at any line.
 
-The collector runs finalisers, and a signal its handler, at nearly any step, on a thread that may be in the midst of a
-change; what they ask of a cache must wait neither for a lock that this very thread holds, nor for one whose holder
-waits for this thread. So there is an order among locks, and no thread waits against it:
+The collector may run a finaliser at nearly any step of a program, and Python a signal handler: on a thread that may be
+in the midst of a change. If these use a cache, they must wait neither for a lock that this very thread holds, nor for
+one whose holder waits for this thread. So there is an order among locks, and no thread waits against it:
 
 1. the ``Exclusive`` of tiers, under which copies in memory are changed,
 2. the ``Exclusive`` of any other store,
 3. what takes longer than some lines and is a step of those: opening a file, the one connection of ``:memory:``,
 4. ``a_few_lines``, one lock for all the rest, under which no thread waits for anything.
 
-A thread that holds one of them waits only for those further down. What a finaliser asks for and would have to wait for
-all the same is put off until the change that it came in between is done.
+A thread that holds one of them waits only for those further down. If a finaliser asks for a change for which it would
+have to wait all the same, that change is put off until the change that the finaliser interrupted is done.
 """
 
 from __future__ import annotations
@@ -34,9 +34,9 @@ S = TypeVar("S")
 log = logging.getLogger("hitrate")
 
 a_few_lines: Any = threading.RLock()
-"""Guards what is done in a few lines, which wait for no lock, thread or answer.
+"""Guards work of a few lines that wait for no lock, thread or answer.
 
-One for all, so that a finaliser within such lines finds that its own thread has what it needs.
+There is one for all such lines, so that a finaliser that runs within some of them has the lock already.
 """
 
 within_lines: Callable[[], bool] = a_few_lines._is_owned  # as `Condition` looks
@@ -84,7 +84,7 @@ def within_step() -> bool:
 
 
 def within_change() -> bool:
-    """Tell whether this thread holds any lock of hitrate's: then a finaliser is asking."""
+    """Tell whether this thread holds a lock of hitrate: if so, the caller is a finaliser or a signal handler."""
     return within_step() or held_here() is not None
 
 
@@ -121,7 +121,7 @@ class Signal:
 
     def set(self) -> None:
         self._set = True
-        # also after a call that was interrupted between these lines: no other call would wake the waiter
+        # though it was set before: that call may have been interrupted before it woke the waiter
         if self._told.empty():
             self._told.put(None)
 
@@ -140,10 +140,10 @@ class Signal:
 
 
 class Exclusive:
-    """Changes of one thing, one at a time.
+    """Carries out the changes of one object, one at a time.
 
     Args:
-        outer: whether it is one of tiers: while it is held, the others are waited for.
+        outer: whether it is that of tiers, under which those of other stores are waited for.
 
     Attributes:
         lock: is held during each.
@@ -163,8 +163,8 @@ class Exclusive:
     def must_not_wait(self) -> bool:
         """Tell whether this thread is within a change, and so must put off another one if this is ``busy``.
 
-        It is, too, while it holds this very lock. A change of tiers consists of several steps, each of which may have
-        to wait: it is put off however busy this is.
+        A thread that holds this very lock is within a change, too. A change of tiers has several steps, each of which
+        may have to wait, so within a change it is put off whether this is busy or not.
         """
         if self.is_mine() or within_step():
             return True
@@ -188,15 +188,16 @@ class Exclusive:
     def put_off(self, change: Callable[[], object]) -> None:
         """Have a change carried out when the one that this thread is in is done.
 
-        Within a few lines, or a step, of no change it is carried out after the next one of this.
+        If this thread is within a step, or ``a_few_lines``, but in no change, it is carried out after the next change
+        of this.
         """
         (held_here() or self).waiting.append(change)
 
     def catch_up(self) -> None:
         """Carry out what was put off, unless this thread is within a change still.
 
-        What is carried out ends with a look at what was put off itself. That look is left to the one further up, or a
-        hundred changes that wait would be a hundred calls deep.
+        Each change that is carried out calls ``catch_up`` itself as it ends. Such a nested call leaves its work to the
+        outer one; else a hundred changes that were put off would make a hundred nested calls.
         """
         mine = _catching_up()
         mine.others.append(self)
@@ -216,7 +217,7 @@ class Exclusive:
                 return
             try:
                 change()
-            except Exception as error:  # whoever asked for the change is gone
+            except Exception as error:  # the caller that asked for the change is gone
                 when_free(log.warning, "what was asked for within a change failed: %s", error)
 
 
@@ -224,9 +225,9 @@ class _CatchingUp:
     """What a thread notes while it carries out what was put off.
 
     Attributes:
-        lock: is held meanwhile. It tells a look within another, and is let go whatever is raised at whichever line,
-            where a mark that is taken back would stay and have everything wait that is put off on this thread later.
-        others: where this thread is to look, once the change that it carries out is done.
+        lock: is held meanwhile, so that a nested ``catch_up`` is recognised. A flag would not do: an exception might
+            keep it from being taken back, and then nothing that is put off on this thread would ever be carried out.
+        others: whose changes this thread is to carry out next.
     """
 
     def __init__(self) -> None:
@@ -272,3 +273,38 @@ forking.at_fork(
     after_in_parent=a_few_lines.release,
     after_in_child=a_few_lines.release,
 )
+
+
+class HeldOverForks(Live[T]):
+    """Objects whose ``lock`` is held over each fork, so that a child inherits no change that is half made.
+
+    Args:
+        turn: when that is, in relation to other locks.
+        begin_anew: called in the child with each of them, before its lock is released.
+    """
+
+    def __init__(self, turn: forking.Turn, begin_anew: Callable[[T], object] = lambda one: None) -> None:
+        super().__init__()
+        self._begin_anew = begin_anew
+        self._held: list[Any] = []
+        self._forking = reentrant()  # held as long as those: two threads that fork take turns with the list
+        forking.at_fork(turn, before=self._hold, after_in_parent=self._release, after_in_child=self._release_in_child)
+
+    def _hold(self) -> None:
+        self._forking.acquire()
+        one: Any
+        for one in self:
+            one.lock.acquire()
+            self._held.append(one)
+
+    def _release(self) -> None:
+        while self._held:
+            self._held.pop().lock.release()
+        self._forking.release()
+
+    def _release_in_child(self) -> None:
+        try:
+            for one in self._held:
+                self._begin_anew(one)
+        finally:
+            self._release()

@@ -1,4 +1,4 @@
-"""Which failures become misses: those of a backend, counted and logged, unless the caller wants them raised."""
+"""Turns failures of a backend into misses, counted and logged, unless the program wants them raised."""
 
 from __future__ import annotations
 

@@ -1,8 +1,8 @@
 """What happens at a fork, in which order.
 
-A child has the memory of its parent and none of its other threads. So locks are held over a fork, so that a child
-inherits none that a thread of the parent holds; and in the child connections and threads are begun anew. Where a system
-does not fork, nothing of this happens.
+A child has the memory of its parent, and of its threads only the one that forked. So all locks are taken before a fork:
+otherwise the child could inherit one that another thread holds and nobody releases. In the child, connections and
+threads are made anew. On a system without forks nothing of this happens.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from collections.abc import Callable, Iterable
 from enum import IntEnum
 from typing import Protocol
 
-# The module `logging`, imported above, holds a lock over a fork, too: it takes that after ours, under which we log.
+# The module `logging`, imported above, holds its lock over a fork, too. It takes it after ours, as we do when we log.
 log = logging.getLogger("hitrate")
 
 
@@ -26,9 +26,9 @@ class Turn(IntEnum):
     """
 
     LINES = 0
-    """The lock that all others take within theirs: nothing can be done without it."""
+    """The lock ``a_few_lines``, which is taken within all others."""
     FILES = 1
-    """Connections to files, and their opening."""
+    """Connections to files, which are closed before a fork, and the lock of opening them."""
     STORES = 2
     """Connections to servers, threads, and what else a store begins anew in a child; for stores of others, too."""
     MEMORY = 3

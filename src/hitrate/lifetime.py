@@ -1,10 +1,9 @@
 """Counters that outlive the process: what a cache counted is added to those in its backend every few seconds.
 
-One thread does it for all caches of the process, and closing a cache and the end of the program do the rest; no hit
-waits for it. A cache that nobody has any more and that was not closed lives on until the thread has told what it
-counted, for a finaliser may not wait for a backend; one in a circle of references does not. What a backend did not take
-is added with the next step, since a step adds everything that was not added yet. Of a process that is killed the last
-seconds are lost.
+One thread adds the counts of all caches of the process; closing a cache, or the end of the program, adds the rest. No
+hit waits for it. A cache that is unreferenced and was not closed is kept alive until the thread has added its counts,
+since its finaliser must not wait for a backend; a cache in a reference cycle is not kept. Counts that a backend did not
+take are added with the next step. A process that is killed loses the counts of the last seconds.
 """
 
 from __future__ import annotations
@@ -37,7 +36,7 @@ _TOKENS = "tokens"
 
 
 class Lifetime:
-    """What one cache counted, and how much of it its backend was told.
+    """The counts of one cache, and how much of them was added to those in its backend.
 
     Args:
         cache: the cache; it is not kept alive by this.
@@ -52,16 +51,16 @@ class Lifetime:
         forking.begin_anew(self, forking.Turn.CACHES)
 
     def begin(self) -> None:
-        """Have what is counted be told from now on."""
+        """Begin to add what is counted from now on."""
         _told_of.add(self)
         self._has_begun = True
         _start_thread()
 
     def outlive(self, cache: OpenCache[Any]) -> None:
-        """Have the thread tell the rest soon: nobody has the cache any more, and it was not closed.
+        """Have the thread add the rest soon, of a cache that is unreferenced and was not closed.
 
-        A finaliser asks, so nothing is waited for. One that is found in a circle by the collector is let go of: what
-        its store stands on may have been given up already, as weak references to it have.
+        A finaliser calls this, so nothing is waited for. A cache that the collector finds in a reference cycle is given
+        up: objects that its store needs may be finalised already.
         """
         if self._has_begun and self._cache() is cache:
             self._cache = lambda: cache
@@ -70,14 +69,14 @@ class Lifetime:
             _start_thread()
 
     def tell_last(self) -> None:
-        """Tell the rest, and let the collected cache go."""
+        """Add the rest of the counts of a collected cache, and drop the cache."""
         try:
             self.tell()
         finally:
             self._cache = _nobody
 
     def tell(self) -> None:
-        """Add to the backend's counters what they were not told yet."""
+        """Add to the counters in the backend what was not added yet."""
         cache = self._cache()
         if cache is None or cache._store.breaker != "closed" or not self._telling.acquire(blocking=False):
             return
@@ -101,14 +100,14 @@ class Lifetime:
             self._told[key] = self._told.get(key, 0) + amount
 
     def owed(self) -> dict[tuple[bytes, str], float]:
-        """Return what the backend was not told yet."""
+        """Return what was not added to the counters in the backend yet."""
         cache = self._cache()
         amounts = {} if cache is None else amounts_of(cache)
         told = self._told
         return {key: amount - told.get(key, 0) for key, amount in amounts.items() if amount != told.get(key, 0)}
 
     def read(self) -> dict[tuple[bytes, str], float]:
-        """Return the backend's counters and what they were not told yet; without a backend that keeps any, the latter.
+        """Return the counters in the backend, with what was not added yet; the latter alone if the backend keeps none.
 
         Raises:
             StoreError: the backend failed.
@@ -121,7 +120,7 @@ class Lifetime:
         return counts
 
     def end(self) -> None:
-        """Tell the rest; the cache is being closed."""
+        """Add the rest, as the cache is closed."""
         if self._has_begun:
             self._has_begun = False
             _told_of.discard(self)
@@ -232,7 +231,7 @@ def _tell_all() -> None:
     while _collected:
         try:
             _collected.popleft().tell_last()
-        except Exception as error:  # nobody is left to tell it; or another thread was faster
+        except Exception as error:  # nobody is left who could be told; or another thread was faster
             log.debug("counters of a cache that was collected were not told to its backend: %r", error)
     for lifetime in list(_told_of):
         try:
@@ -252,7 +251,7 @@ def _start_thread() -> None:
 
 
 def _after_fork_in_child() -> None:
-    _collected.clear()  # they are the parent's to tell
+    _collected.clear()  # the parent adds their counts
     _thread.after_fork_in_child()
 
 

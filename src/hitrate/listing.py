@@ -1,6 +1,6 @@
 """Listing what a cache holds: one page of the store after the other, written once for the sync and async methods.
 
-Between two pages nothing is held, neither a lock nor a transaction: whoever lists may take any time, and stop.
+Between two pages neither a lock nor a transaction is held: a caller may take its time, and may stop at any entry.
 """
 
 from __future__ import annotations

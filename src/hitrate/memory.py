@@ -77,7 +77,7 @@ class InMemoryCache(ComputingCache[ValueT]):
         store.counters = self._counters
         self._time: Any = time if clock is wall_clock else OtherTime(clock)
         self._spaces: dict[Any, Space] = store.spaces
-        self._quick: dict[Any, Space] = store.spaces  # for the short way, which is closed while events are told
+        self._quick: dict[Any, Space] = store.spaces  # for ``_fast_path``; empty while there is a hook for events
         self._exact = self._codec.exact
         self._plain = self._exact and default_ttl is None
         self._forms = Forms(store, self.serde.loads_typed)
@@ -85,7 +85,7 @@ class InMemoryCache(ComputingCache[ValueT]):
         self._pause = self._forms.pause
         self._pack: Callable[[Any], bytes] = getattr(self.serde, "pack", bytes)
         self._loads = self.serde.loads_typed
-        # What ``get`` loads in one step.
+        # What ``get`` needs, in one attribute.
         self._reads_by = self._spaces, self._missed, store, self._loads if self._exact else None
 
     def get(self, keys: Sequence[FullKey]) -> dict[FullKey, ValueT]:
@@ -130,7 +130,8 @@ class InMemoryCache(ComputingCache[ValueT]):
                     self._store.expire(space, key, held)
                 else:
                     if decodes and held[4] and not space.decoded and make != FLOATS:
-                        # The usual entry of many: decoded for each hit, but for one hit in many.
+                        # Fast path: the usual entry is decoded for each hit; one hit in many goes on below, to choose
+                        # its form.
                         self._decoded = number = self._decoded + 1
                         if number & self._pause and (held[2] is None or held[2] > self._time.time()):
                             try:
@@ -140,7 +141,7 @@ class InMemoryCache(ComputingCache[ValueT]):
                                     space.counts.seconds_saved += held[3]
                                 continue
                             except DecodeError:
-                                pass  # told below
+                                pass  # counted and logged below
                     value = self._unpacked(space, full_key, held)
                     if value is not _MISS:
                         values[full_key] = value
@@ -157,20 +158,21 @@ class InMemoryCache(ComputingCache[ValueT]):
         if misses:
             if len(missed) > REMEMBERED_MISSES:
                 missed.forget(misses)
-        elif not values and self._closed:  # nothing was asked for, and so nothing told that it is closed
+        elif not values and self._closed:  # of an empty batch, no lookup has raised ClosedError
             self._refuse_closed()
         if store.latest_batch is not latest or latest is None:
             return self._get_whole(keys, values)
         return values
 
     def _get_whole(self, keys: Collection[FullKey], found: dict[FullKey, ValueT]) -> dict[FullKey, ValueT]:
-        """Read again what was read while several entries were changed as one: either all before that, or all after.
+        """Read keys again, since several entries were changed as one meanwhile: all as before that change, or all as
+        after.
 
         Args:
             keys: full keys.
             found: what was found for them, and counted; what is found now is counted where it differs.
         """
-        if not isinstance(keys, Collection):  # it has been gone through, and can be only once: to miss is always right
+        if not isinstance(keys, Collection):  # an iterator is used up; to miss is always right
             return {}
         if len(keys) == 1:
             return found
@@ -205,7 +207,7 @@ class InMemoryCache(ComputingCache[ValueT]):
         return value if make is None else make(value)
 
     def _uncount(self, keys: Sequence[FullKey], values: Mapping[FullKey, Any]) -> None:
-        """Take back what was counted of a read that came upon a wrong key: a misuse counts nothing.
+        """Take back what was counted of a read in which a key is wrong: a misuse counts nothing.
 
         Args:
             keys: that were asked for.
@@ -226,10 +228,10 @@ class InMemoryCache(ComputingCache[ValueT]):
 
     async def aget(self, keys: Sequence[FullKey]) -> dict[FullKey, ValueT]:
         """Asynchronously get the cached values for the given keys; as ``get``, which never waits here."""
-        return InMemoryCache.get(self, keys)  # not that of a subclass, which has been here already
+        return InMemoryCache.get(self, keys)  # not the method of a subclass, which may be the caller
 
     def _fast_path(self, counts: Counts | None = None) -> Callable[[FullKey], Any]:
-        """Return a function that serves a hit with less ado than ``get``, which must be asked about what it misses.
+        """Return a function that serves a hit faster than ``get``; after a miss of it, ``get`` has to be asked.
 
         It returns the value of a key whose entry is in the form that serves its hits best, and ``_MISS`` for any other.
         It raises KeyError where there is no entry, and ClosedError once the cache is closed.
@@ -259,9 +261,9 @@ class InMemoryCache(ComputingCache[ValueT]):
     def _unpacked(self, space: Space, full_key: FullKey, held: Held) -> Any:
         """Return the value of an entry held as bytes; ``_MISS`` if it has none.
 
-        Choose the form that serves its next hits best, unless this is its first. To choose takes as long as dozens of
-        hits, so ``get`` comes here once in a while only; where it was to go on decoding, it is so for the whole
-        namespace.
+        Unless this is the first hit of the entry, choose the form that serves the next hits best. Choosing takes as
+        long as dozens of hits, so ``get`` calls this for one hit in many; where decoding turns out to be best, that
+        holds for the whole namespace.
         """
         encoding, payload, expiry, seconds, visited, created, _ = held
         if expiry is not None and expiry <= self._time.time():
@@ -355,7 +357,7 @@ class InMemoryCache(ComputingCache[ValueT]):
         All of them are packed before the first is stored.
 
         Raises:
-            Exception: some entry is none that can be stored; none was.
+            Exception: an entry cannot be stored; none of them was.
         """
         now = self._time.time()
         pack, held_form, missed = self._pack, self._codec.held, self._missed
@@ -398,7 +400,7 @@ class InMemoryCache(ComputingCache[ValueT]):
         on. Errors are raised by the await.
         """
         try:
-            InMemoryCache.set(self, keys)  # not that of a subclass, which has been here already
+            InMemoryCache.set(self, keys)  # not the method of a subclass, which may be the caller
         except Exception as error:
             return _raise(error)
         return _done()
@@ -433,7 +435,7 @@ class InMemoryCache(ComputingCache[ValueT]):
                 batch.append((namespace, key, held_form(value, full, expiry, seconds, now)))
             except SerializationError as error:
                 self._cannot_store(full_key, error)
-                batch.append((namespace, key, None))  # the value it was to replace is not to be served in its place
+                batch.append((namespace, key, None))  # the old value must not be served in the place of this one
         return batch
 
     def _watch_store(self, told: Callable[[Any, Any, Any], None] | None) -> None:
@@ -471,4 +473,4 @@ class _ClosedSpaces(dict[Any, Space]):
 
 
 async def _done() -> None:
-    """Be awaited: what there was to do is done."""
+    """Return at once when it is awaited: the work is done."""

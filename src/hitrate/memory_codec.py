@@ -16,7 +16,7 @@ from hitrate.serde.packing import is_packed_floats, pack_floats
 from hitrate.stores.memory.space import ENTRY_OVERHEAD, Held
 
 FLOATS = "floats"
-"""The encoding of a payload that is as long as a list of floats; it is never used outside memory."""
+"""The encoding of a payload that by its length may be a list of floats; it is used in memory only."""
 
 
 class MemoryCodec(Codec):
@@ -97,9 +97,9 @@ class MemoryCodec(Codec):
     def proven_floats(self, payload: bytes) -> Any:
         """Return the list that ``held`` took for floats by its length alone.
 
-        To look at each of them would make a set slower than the packing itself, so the first hit does. Numbers and text
-        may be in it too. Bytes may have been a bytearray, which is packed as if it was bytes: then the list is a miss,
-        and lengths are trusted no more.
+        Looking at each element would take a set longer than packing them, so the first hit does it. The list may hold
+        other numbers and text, too. Where it holds bytes, these may have been a bytearray, which is packed like bytes:
+        then the list is a miss, and lengths are trusted no more.
 
         Raises:
             DecodeError: it holds something else.

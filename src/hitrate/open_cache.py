@@ -1,6 +1,6 @@
-"""A cache that is open: its parts, what it holds and has done, what it tells of, and its end.
+"""The base of ``Cache``: its parts, events, listings, ``stats()`` and closing.
 
-What is done with entries is ``Cache``, in ``cache.py``.
+What is done with entries is in ``cache.py``.
 """
 
 from __future__ import annotations
@@ -39,12 +39,12 @@ _warned: set[type] = set()
 
 
 def without_hint_for_graphs(cls: type[OpenCache[Any]]) -> None:
-    """Do not warn that caches of a class were given to a LangGraph graph: whoever opens them knows."""
+    """Do not warn of caches of a class that are given to a LangGraph graph, since the program means it so."""
     _warned.add(cls)
 
 
 class OpenCache(BaseCache[ValueT]):
-    """What a ``Cache`` is beside what it does with entries. The arguments are those of ``Cache``."""
+    """All of a ``Cache`` but what it does with entries. The arguments are those of ``Cache``."""
 
     _watch: Watch | None = None
     """Tells the hook that ``events`` is; None without one."""
@@ -87,7 +87,7 @@ class OpenCache(BaseCache[ValueT]):
             )
 
     def _exchange_within(self, other: Callable[[Any], Any]) -> None:
-        """Put another in the place of the store itself, within what may stand before that."""
+        """Put another store in the place of the present one, behind a ``WithholdingStore`` if there is one."""
         from hitrate.stores.withholding import WithholdingStore
 
         with a_few_lines:
@@ -112,7 +112,7 @@ class OpenCache(BaseCache[ValueT]):
     def events(self) -> Callable[[Event], object] | None:
         """A function that is called with an ``Event`` for each thing that this cache does: ``cache.events = print``.
 
-        None, as it is at first, for none; then nothing of it takes any time. It is called on the thread, or in the
+        None, as at first, for no function; then events cost no time. It is called on the thread, or in the
         task, that caused the event, before that goes on, and must not use this cache. What it raises is logged once.
         """
         return None if self._watch is None else self._watch.hook
@@ -124,7 +124,7 @@ class OpenCache(BaseCache[ValueT]):
         watch(self, hook)
 
     def _watch_store(self, told: Callable[[Any, Any, Any], None] | None) -> None:
-        """Have the store tell why entries leave it."""
+        """Have the store call a function that it tells why entries leave it."""
         from hitrate.stores.withholding import WithholdingStore
 
         store = self._store
@@ -135,7 +135,7 @@ class OpenCache(BaseCache[ValueT]):
     # Listing
 
     def entries(self, under: Namespace = ()) -> Iterator[EntryInfo]:
-        """List what is stored, without decoding values, in steps between which nobody is held up.
+        """List what is stored, without decoding values, in steps; between two of them nobody has to wait.
 
         The oldest value comes first where the cache knows when each was stored, which all but Redis do; one that is
         overwritten meanwhile comes last. Each entry that is there from the first step to the last is listed once.
@@ -235,7 +235,7 @@ class OpenCache(BaseCache[ValueT]):
 
     @property
     def _lifetime(self) -> Lifetime:
-        """What tells the backend what is counted, made when first used."""
+        """What adds the counts to those in the backend, made when first used."""
         lifetime = self._its_lifetime
         if lifetime is None:
             from hitrate.lifetime import Lifetime
@@ -303,7 +303,7 @@ class OpenCache(BaseCache[ValueT]):
         """Return what and where it is: ``SqliteCache(path='cache.db')``."""
         try:
             return f"{type(self).__name__}({', '.join(self._described())})"
-        except Exception:  # the constructor did not come to its end
+        except Exception:  # the constructor raised
             return f"<{type(self).__name__}, not opened>"
 
     def _described(self) -> Iterator[str]:
@@ -344,7 +344,7 @@ def _check_parts(serde: object, clock: object) -> None:
 
 
 def _tell_counts(ref: weakref.ref[OpenCache[Any]]) -> None:
-    """Tell a cache's backend from now on what is counted, if the cache is there."""
+    """Begin to add a cache's counts to those in its backend, if the cache is still there."""
     cache = ref()
     if cache is not None:
         cache._lifetime.begin()

@@ -1,6 +1,6 @@
 """Records: entries with their payloads as they are stored, for commands that look at, check, move or remove them.
 
-Nothing here decodes a value. A cache's users have ``entries()`` and ``get``; this is for the package itself.
+Nothing here decodes a value. It is for the package itself; programs have ``entries()`` and ``get``.
 """
 
 from __future__ import annotations
@@ -14,8 +14,7 @@ from hitrate.base import FullKey, Namespace
 from hitrate.cache import Cache
 from hitrate.entry_info import EntryInfo
 from hitrate.errors import DecodeError, HitrateError
-from hitrate.stores import salvaged as stored
-from hitrate.stores.salvaged import Salvaged
+from hitrate.stores.salvaged import Salvaged, UnreadableRows
 
 AT_ONCE = 500
 """Entries that are read, written or removed in one step."""
@@ -127,9 +126,7 @@ def salvaged(cache: Cache[Any], under: Namespace = ()) -> Iterator[Record | Dama
     return None if found is None else _salvaged(cache, found)
 
 
-def _salvaged(
-    cache: Cache[Any], found: Iterable[Salvaged | stored.Unreadable]
-) -> Iterator[Record | Damaged | Unreadable]:
+def _salvaged(cache: Cache[Any], found: Iterable[Salvaged | UnreadableRows]) -> Iterator[Record | Damaged | Unreadable]:
     decode = cache._codec.key_decoder()
     for each in found:
         full_key = None

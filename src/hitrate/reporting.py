@@ -1,4 +1,4 @@
-"""What ``stats()`` tells: of a cache since it was opened, or of all on its backend until now."""
+"""The answer of ``stats()``: of a cache since it was opened, or of all caches on its backend until now."""
 
 from __future__ import annotations
 

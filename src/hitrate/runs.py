@@ -1,6 +1,6 @@
-"""What holds for a run: a scope that counts in its keys, and whether the run passes the cache by.
+"""What holds for a run: a scope that is part of all its keys, and whether it bypasses or refreshes the cache.
 
-Each is told by a context variable, which asyncio hands on to tasks and LangGraph to the threads that it starts.
+Both are kept in a context variable, which asyncio hands on to tasks and LangGraph to the threads that it starts.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ def current_scope() -> str:
 
 
 def is_told_apart() -> bool:
-    """Tell whether a scope is open that has a part: ``scope(None)`` is what all share whose tenant is not known."""
+    """Tell whether a scope is open that tells runs apart: ``scope(None)``, for an unknown tenant, does not."""
     return any(block._tells_apart for block in _open.get().blocks)
 
 
@@ -53,8 +53,8 @@ def is_particular() -> bool:
 class Block:
     """Something that holds for a ``with`` block, and for nothing after it.
 
-    Blocks need not be left in the reverse order: generators that are read in turn leave theirs as they end. So a block
-    takes itself away from what is open, and does not put back what was open when it began.
+    Blocks need not end in the reverse order: generators that are read in turn end theirs as they finish. So a block
+    that ends removes itself from the open blocks, and does not restore those that were open when it began.
     """
 
     _scope: str = ""

@@ -1,4 +1,4 @@
-"""What hits spared, by namespace and model: calls, seconds and tokens. Adapters note it, a cache adds it up."""
+"""What hits spared, by namespace and model: calls, seconds and tokens. Adapters note it, and a cache adds it up."""
 
 from __future__ import annotations
 

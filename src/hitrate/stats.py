@@ -134,9 +134,9 @@ NO_COUNTS = Counts()
 
 
 class OwnCounts(Counts):
-    """What a cached function counts on its fast path, beside what is counted of its namespace.
+    """The counts of a cached function on its fast path, beside those of its namespace.
 
-    When it is gone, that has been added to the counts of the namespace.
+    When it is collected, they are added to the counts of the namespace.
 
     Args:
         whole: those counts.

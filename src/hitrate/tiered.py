@@ -26,17 +26,17 @@ from hitrate.stores.tiered.tiers import Tiers
 
 
 class TieredCache(ComputingCache[ValueT]):
-    """Caches one behind the other, near to far: ``TieredCache(InMemoryCache(), SqliteCache(path="cache.db"))``.
+    """Caches in tiers, near to far: ``TieredCache(InMemoryCache(), SqliteCache(path="cache.db"))``.
 
-    What counts is in the farthest tier; the nearer ones hold copies of it. A read looks in one after the other and
-    leaves copies, as stored bytes with the time that is left to them, in those that had none. Writes go to all.
+    The entries of the farthest tier count; the nearer ones hold copies. A read looks in one tier after the other and
+    leaves copies, as stored bytes with their remaining TTL, in those that had none. Writes go to all tiers.
 
     What another process writes, deletes or clears in a farther tier is dropped from the nearer ones: before the next
     read where the farther tier is an SQLite file. Where a tier cannot tell what changes in it, or for a time cannot be
     reached, a copy is used for ``staleness`` seconds at most.
 
-    A tier that fails leaves the others working. What it did not take is not read from it until it has been removed
-    there, which later calls see to; when the process ends before they can, it is not.
+    When a tier fails, the others go on. Keys whose write or removal it did not take are not read from it until they are
+    removed there, which later calls do; if the process ends before, the old values stay.
 
     The tiers belong to this cache: it closes them. Their limits are their own; their ``default_ttl`` and ``on_error``
     are not used.
@@ -75,7 +75,7 @@ class TieredCache(ComputingCache[ValueT]):
                 [tier._store for tier in tiers],
                 staleness=_seconds(staleness),
                 start=0 if self._near is None else 1,
-                report=partial(_tier_failed, weakref.ref(self)),  # no circle: a cache that nobody has goes at once
+                report=partial(_tier_failed, weakref.ref(self)),  # no reference cycle, so that it is freed at once
                 clock=clock,
                 near_hits=lambda: near._counters.total().hits,
             )
@@ -145,7 +145,7 @@ class TieredCache(ComputingCache[ValueT]):
         return await acarry_out(self._reading_again(keys, {*near, *far}))
 
     def _reading_again(self, keys: Sequence[FullKey], before: set[FullKey]) -> Plan[dict[FullKey, ValueT]]:
-        """Read all keys farther off: something was changed after a part of a batch had been found near.
+        """Read all keys in the farther tiers, since something changed after some keys had been found in the nearest.
 
         Args:
             keys: full keys.
@@ -162,7 +162,7 @@ class TieredCache(ComputingCache[ValueT]):
                 value = self._opened(encoded_key, entry) if type(entry) is tuple else _MISS
             except DecodeError as error:
                 value = _MISS
-                if full_key in before:  # else it was told of at first
+                if full_key in before:  # else it was counted at first
                     self._entry_failed(full_key, error)
             if value is not _MISS:
                 values[full_key] = value
@@ -177,7 +177,7 @@ class TieredCache(ComputingCache[ValueT]):
         """Return what the nearest tier has in memory, in the form that serves hits best."""
         try:
             return self._near_get(keys)
-        except (DecodeError, ClosedError):  # a farther tier may do better, and tells if it does not
+        except (DecodeError, ClosedError):  # a farther tier may have it, and raises if not
             return {}
 
     # The cache as a whole
@@ -230,7 +230,7 @@ class TieredCache(ComputingCache[ValueT]):
             yield "closed"
 
     def _watch_store(self, told: Callable[[Any, Any, Any], None] | None) -> None:
-        self._tiers[-1]._watch_store(told)  # what leaves a nearer tier is no miss
+        self._tiers[-1]._watch_store(told)  # an entry that leaves a nearer tier is still found farther off
 
     def close(self) -> None:
         """Close the cache and its tiers. Calling it again does nothing."""
@@ -255,12 +255,12 @@ def _merged(keys: Sequence[FullKey], near: dict[FullKey, ValueT], far: dict[Full
 
 
 def _nothing(keys: Sequence[FullKey]) -> dict[FullKey, Any]:
-    """Stand for the reads of a nearest tier that is not in memory: it is read as the farther ones are."""
+    """Stands for a read of the nearest tier where that is not in memory: the store of tiers reads it, too."""
     return {}
 
 
 def _missed(key: FullKey) -> Any:
-    """Stand for a hit in such a tier."""
+    """Stands for a hit where the nearest tier is not in memory: always a miss."""
     return _MISS
 
 

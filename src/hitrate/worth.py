@@ -170,7 +170,8 @@ class Worth(Generic[GroupT]):
     def compact(self, has_left: Callable[[GroupT, Any, int], bool], at_once: int) -> Iterator[None]:
         """Forget the places of entries that have left, some in each step; nothing else may happen within a step.
 
-        What queues between two steps may come to stand before what was there, which costs no more than its turn.
+        A place that is added between two steps may come before older ones, and is then looked at too early, which is
+        harmless.
 
         Args:
             has_left: tells whether the entry of a group, key and number has left.

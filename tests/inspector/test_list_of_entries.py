@@ -12,10 +12,10 @@ from hypothesis import strategies as st
 from hitrate import InMemoryCache
 from hitrate.entry_info import EntryInfo
 from hitrate.errors import StoreError
-from hitrate.inspect import snapshot as module
+from hitrate.inspect import entry_list as module
+from hitrate.inspect.entry_list import SORTS, EntryList, Selection
 from hitrate.inspect.namespaces import branches
 from hitrate.inspect.scanning import Index
-from hitrate.inspect.snapshot import SORTS, Selection, Snapshot
 from hitrate.inspect.treemap import squarified
 from hitrate.keys import encode_text
 from hitrate.testing import Clock
@@ -37,8 +37,8 @@ INFOS = st.lists(
 SELECTIONS = st.builds(Selection, st.lists(PARTS, max_size=2).map(tuple), st.booleans(), KEYS)
 
 
-def snapshot_of(infos: list[EntryInfo]) -> Snapshot:
-    snapshot = Snapshot()
+def snapshot_of(infos: list[EntryInfo]) -> EntryList:
+    snapshot = EntryList()
     snapshot.add(infos)
     snapshot.finish(1.0)
     return snapshot

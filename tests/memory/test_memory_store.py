@@ -13,7 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from hitrate import DecodeError, InMemoryCache, SerializationError
-from hitrate.stores.memory import evicting, upkeep
+from hitrate.stores.memory import limits, upkeep
 from hitrate.stores.memory.arrivals import Compaction
 from hitrate.stores.memory.space import ENTRY_OVERHEAD, VISITED, footprint
 from hitrate.testing import Clock
@@ -468,8 +468,8 @@ def test_one_sweep_clears_a_bounded_number_of_visited_bits():
 
 
 def test_no_write_at_the_byte_limit_makes_room_for_very_many(monkeypatch):
-    monkeypatch.setattr(evicting, "_SLACK", 2)
-    monkeypatch.setattr(evicting, "_SLACK_AT_MOST", 3_000)
+    monkeypatch.setattr(limits, "_SLACK", 2)
+    monkeypatch.setattr(limits, "_SLACK_AT_MOST", 3_000)
     cache = InMemoryCache(max_bytes=300_000)
     before = 0
     for number in range(1_500):

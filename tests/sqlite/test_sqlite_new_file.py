@@ -8,7 +8,7 @@ import apsw
 import pytest
 
 from hitrate import SqliteCache
-from hitrate.stores.sqlite import schema, whole_file
+from hitrate.stores.sqlite import new_file, schema
 from hitrate.testing import Clock
 
 NAMESPACE = ("namespace",)
@@ -54,7 +54,7 @@ def test_a_new_file_is_the_same_where_it_cannot_appear_whole(
 
     whole = tables()
     path.unlink()
-    monkeypatch.delattr(whole_file.os, lacking)
+    monkeypatch.delattr(new_file.os, lacking)
     assert tables() == whole
 
 

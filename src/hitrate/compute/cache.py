@@ -23,10 +23,10 @@ class ComputingCache(Cache[ValueT]):
     _computes: Computing | None = None
 
     _observers: tuple[Callable[[float, bool], None], ...] = ()
-    """Are told how many seconds each computation took, and whether it failed, on its thread; they do not raise."""
+    """Called with the seconds that each computation took and whether it failed, on its thread; they must not raise."""
 
     _around: tuple[Callable[[Any], Any], ...] = ()
-    """Are given each computation's ``Work`` before it is done, and return what is done in its place."""
+    """Called with the ``Work`` of each computation before it runs; each returns the work to run in its place."""
 
     def _fast_path(self, counts: Counts | None = None) -> Callable[[FullKey], Any] | None:
         """Return the fast path of a cached function's hit, from full key to value or ``_MISS``; None for ``get``."""

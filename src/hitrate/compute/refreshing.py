@@ -23,12 +23,12 @@ _Tasks = dict[FullKey, asyncio.Task[None]]
 
 _THREADS_AT_MOST = 4
 _TASKS_AT_MOST = 1024
-"""So many may be due at one moment: a task that waits for another machine costs little."""
+"""Refreshes by tasks that may run at once: many may be due together, and a task that waits costs little."""
 _QUEUED_AT_MOST = 1024
 _LINGER_SECONDS = 5.0
 _SECONDS_BETWEEN_LINES = 60.0
 _CLOSE_SECONDS = 5.0
-"""How long ``close`` waits for a function that is running; a thread cannot be stopped."""
+"""Seconds that ``close`` waits for functions that are running: a thread cannot be stopped."""
 
 
 class Refresher:
@@ -71,7 +71,7 @@ class Refresher:
             thread = threading.Thread(target=self._work, name="hitrate-refresh", daemon=True)
             self._threads.add(thread)
         try:
-            thread.start()  # without the lock: start() waits for the first steps of the new thread
+            thread.start()  # without the lock: ``start`` waits for the first steps of the new thread, which may need it
         except BaseException as error:
             self._without(thread)
             if not isinstance(error, RuntimeError):

@@ -59,7 +59,7 @@ def _maker_of_records() -> Callable[[list[tuple[Any, ...]]], Record | Damaged]:
         from langchain_core.outputs import ChatGeneration, ChatGenerationChunk, Generation, GenerationChunk
 
         from hitrate.langchain.llm import key_of_call, stored_form
-        from hitrate.langchain.prompts import NoContent
+        from hitrate.langchain.prompts import SettingWithoutContent
     except ImportError as error:
         raise ModuleNotFoundError(
             "LangChain's answers are of its classes, and it is not installed: "
@@ -74,7 +74,7 @@ def _maker_of_records() -> Callable[[list[tuple[Any, ...]]], Record | Damaged]:
             raise Left("its parts are not those of one answer")
         try:
             namespace, key = key_of_call(prompt, llm_string)
-        except NoContent:
+        except SettingWithoutContent:
             raise Left("its model has a setting without content, so LLMCache has no key for it") from None
         stored = stored_form([generation(text_of(response)) for *_, response in rows], 0.0)
         if stored is None:

@@ -12,7 +12,7 @@ elsewhere, and every page is there as JSON, too.
 #   rendering.py             pages as HTML and JSON; naming.py, amounts.py, preview.py: names, amounts and values as
 #                            text
 #   drawing.py               the pictures in the templates, made by charts.py and treemap.py
-#   scanning.py              the list of entries, read in the background; snapshot.py keeps it
+#   scanning.py              the list of entries, read in the background; entry_list.py keeps it
 #   key_search.py            text in keys; namespaces.py: namespaces as a tree
 #   counts.py                what all programs did with the cache until now; history.py: over time
 

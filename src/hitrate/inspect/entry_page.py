@@ -36,8 +36,8 @@ def entry(inspector: Inspector, query: Query) -> Page:
         "created": None,
         "bytes": None,
     }
-    snapshot = inspector.index.latest
-    info = None if snapshot is None else snapshot.one(namespace, key)
+    listed = inspector.index.latest
+    info = None if listed is None else listed.one(namespace, key)
     try:
         record = read_record(inspector.cache, (namespace, key))
     except DecodeError as error:

@@ -10,10 +10,10 @@ from hitrate.base import Namespace
 from hitrate.entry_info import EntryInfo
 from hitrate.inspect.asking import Query, WrongRequestError
 from hitrate.inspect.counts import Cache, counts_by_namespace, counts_of
+from hitrate.inspect.entry_list import COUNTED, DEEPEST, SORTS, EntryList, Selection, Sort
 from hitrate.inspect.history import SPANS, History
 from hitrate.inspect.namespaces import Branch, branches
 from hitrate.inspect.scanning import Index
-from hitrate.inspect.snapshot import COUNTED, DEEPEST, SORTS, Selection, Snapshot, Sort
 from hitrate.langchain.saved import Prices
 from hitrate.stats import NamespaceStats
 
@@ -93,14 +93,13 @@ def namespaces(inspector: Inspector, query: Query) -> Page:
     """The namespaces below one, by what they take and what they spare."""
     under = query.namespace("under") or ()
     by = query.choice("by", ("bytes", "entries", "seconds", "saved", "tokens"))
-    snapshot, page = _listed(inspector, query)
+    listed, page = _listed(inspector, query)
     page |= {"under": list(under), "by": by, "namespaces": [], "more": 0}
-    if snapshot is None:
+    if listed is None:
         return page
     counted = counts_by_namespace(inspector.cache)
     rows, deeper = (
-        _rows(branches(snapshot.namespaces, under, parts), counted, len(under) + parts, _COLUMNS[by])
-        for parts in (1, 2)
+        _rows(branches(listed.namespaces, under, parts), counted, len(under) + parts, _COLUMNS[by]) for parts in (1, 2)
     )
     told = rows[:_NAMESPACES_AT_MOST]
     _put_below(told, deeper, len(under) + 1, _COLUMNS[by])
@@ -178,7 +177,7 @@ def entries(inspector: Inspector, query: Query) -> Page:
     sort: Sort = query.choice("sort", ("created", *SORTS))  # type: ignore[assignment]
     down = query.choice("order", ("up", "down")) == "down"
     number = query.number("page", 1, 10**8)
-    snapshot, page = _listed(inspector, query)
+    listed, page = _listed(inspector, query)
     page |= {
         "under": list(selection.under),
         "exactly": selection.exactly,
@@ -191,12 +190,12 @@ def entries(inspector: Inspector, query: Query) -> Page:
         "found_more": False,
         "entries": [],
     }
-    if snapshot is None:
+    if listed is None:
         return page
-    found = snapshot.count(selection)
+    found = listed.count(selection)
     reached = min(found, DEEPEST) if selection.search else found
     offset = (number - 1) * PER_PAGE
-    infos = snapshot.page(selection, sort, down, offset, PER_PAGE) if offset < reached else []
+    infos = listed.page(selection, sort, down, offset, PER_PAGE) if offset < reached else []
     return page | {
         "pages": max(1, -(-reached // PER_PAGE)),
         "found": min(found, COUNTED) if selection.search else found,
@@ -207,30 +206,30 @@ def entries(inspector: Inspector, query: Query) -> Page:
 
 def expiry(inspector: Inspector, query: Query) -> Page:
     """What expires when, and what is next."""
-    snapshot, page = _listed(inspector, query)
+    listed, page = _listed(inspector, query)
     page |= {"spans": [], "next": []}
-    if snapshot is None:
+    if listed is None:
         return page
     now = inspector.clock()
     moments = [now, *(now + seconds for _, seconds in EXPIRY_SPANS), _FAR_FUTURE, float("inf")]
     names = ["expired", *(name for name, _ in EXPIRY_SPANS), "later", "never"]
-    spans = zip(names, snapshot.expiring(moments), strict=True)
-    soon = snapshot.page(Selection(), "expires", False, 0, _SOON)
+    spans = zip(names, listed.expiring(moments), strict=True)
+    soon = listed.page(Selection(), "expires", False, 0, _SOON)
     return page | {
         "spans": [{"span": name, "entries": count, "bytes": size} for name, (count, size) in spans],
         "next": [_told(info) for info in soon if info.expires is not None],
     }
 
 
-def _listed(inspector: Inspector, query: Query) -> tuple[Snapshot | None, Page]:
+def _listed(inspector: Inspector, query: Query) -> tuple[EntryList | None, Page]:
     """Return the latest list of entries, and what is said of it."""
     index = inspector.index
-    snapshot = index.look(now="fresh" in query)
-    return snapshot, {
+    listed = index.look(now="fresh" in query)
+    return listed, {
         "cache": inspector.name,
         "now": inspector.clock(),
-        "listed": None if snapshot is None else snapshot.taken,
-        "listed_entries": 0 if snapshot is None else snapshot.entries,
+        "listed": None if listed is None else listed.taken,
+        "listed_entries": 0 if listed is None else listed.entries,
         "reading": index.progress,
         "failure": index.failure,
     }

@@ -9,11 +9,11 @@ from hitrate.base import Namespace
 from hitrate.errors import StoreError
 from hitrate.inspect.asking import Query, WrongRequestError
 from hitrate.inspect.counts import Cache
+from hitrate.inspect.entry_list import Selection
 from hitrate.inspect.pages import Inspector, Page
-from hitrate.inspect.snapshot import Selection
 
 
-class Choice(NamedTuple):
+class Removal(NamedTuple):
     """What is to be removed: an entry, what is in some namespaces, or what has expired.
 
     Attributes:
@@ -27,7 +27,7 @@ class Choice(NamedTuple):
     expired: bool
 
 
-def chosen(query: Query) -> Choice:
+def chosen(query: Query) -> Removal:
     """Return what an address names.
 
     Raises:
@@ -39,35 +39,35 @@ def chosen(query: Query) -> Choice:
     if "key" in query and exactly is None:
         raise WrongRequestError("an entry is named by ns, a JSON array of strings, and key")
     key = query.text("key") if "key" in query else None
-    return Choice(
+    return Removal(
         Selection(exactly if exactly is not None else under or (), exactly is not None), key, "expired" in query
     )
 
 
 def preview(inspector: Inspector, query: Query) -> Page:
     """What would be removed, and how much that is."""
-    choice = chosen(query)
+    removal = chosen(query)
     page: Page = {
         "cache": inspector.name,
         "now": inspector.clock(),
-        "namespace": list(choice.selection.under),
-        "exactly": choice.selection.exactly,
-        "key": choice.key,
-        "expired": choice.expired,
+        "namespace": list(removal.selection.under),
+        "exactly": removal.selection.exactly,
+        "key": removal.key,
+        "expired": removal.expired,
         "removed": None,
         "done": False,
         "listed": None,
     }
-    if choice.expired:
+    if removal.expired:
         return page | {"entries": inspector.cache._open_store().count_expired(), "bytes": None}
-    if choice.key is not None:
+    if removal.key is not None:
         return page | {"entries": 1, "bytes": None}
-    snapshot = inspector.index.look()
-    if snapshot is None:
+    listed = inspector.index.look()
+    if listed is None:
         return page | {"entries": None, "bytes": None}
-    held = [sums for namespace, sums in snapshot.namespaces.items() if choice.selection.has(namespace)]
+    held = [sums for namespace, sums in listed.namespaces.items() if removal.selection.has(namespace)]
     return page | {
-        "listed": snapshot.taken,
+        "listed": listed.taken,
         "entries": sum(sums.entries for sums in held),
         "bytes": sum(sums.bytes for sums in held),
     }
@@ -79,22 +79,22 @@ def remove(inspector: Inspector, cache: Cache, query: Query) -> Page:
     Raises:
         StoreError: the store failed.
     """
-    choice = chosen(query)
-    under: Namespace = choice.selection.under
+    removal = chosen(query)
+    under: Namespace = removal.selection.under
     page = {"cache": inspector.name, "now": inspector.clock()}
     removed: int | None = None
-    if choice.expired:
+    if removal.expired:
         removed = cache._open_store().remove_expired()
-    elif choice.key is not None:
-        removed = cache.delete([(under, choice.key)])
+    elif removal.key is not None:
+        removed = cache.delete([(under, removal.key)])
     else:
-        snapshot = inspector.index.latest
-        removed = None if snapshot is None else snapshot.count(choice.selection)
-        if choice.selection.exactly:
+        listed = inspector.index.latest
+        removed = None if listed is None else listed.count(removal.selection)
+        if removal.selection.exactly:
             cache.clear([under])
         else:
             cache.clear_under(under)
-    inspector.index.forget(choice.selection, choice.key, expired=choice.expired)
+    inspector.index.forget(removal.selection, removal.key, expired=removal.expired)
     with suppress(StoreError):  # it is removed in any case
         inspector.cache._open_store().usage()  # of a file that is only read, pages see this change from now on
     return page | {"removed": removed, "done": True}

@@ -14,7 +14,7 @@ from typing import NoReturn
 
 from hitrate.errors import HitrateError, StoreError, words_of
 from hitrate.inspect.counts import Cache
-from hitrate.inspect.snapshot import Selection, Snapshot
+from hitrate.inspect.entry_list import EntryList, Selection
 from hitrate.listing import Listing
 
 _AT_ONCE = 500
@@ -37,19 +37,19 @@ class Index:
     """
 
     def __init__(self, cache: Cache, clock: Callable[[], float]) -> None:
-        self.latest: Snapshot | None = None
+        self.latest: EntryList | None = None
         self.failure = ""
         self._cache = cache
         self._clock = clock
         self._lock = threading.Lock()
         self._thread: threading.Thread | None = None
-        self._coming: Snapshot | None = None
+        self._coming: EntryList | None = None
         self._again = False  # a list was asked for that begins later than `_coming`
         self._removed: list[tuple[Selection, str | None, float | None]] = []  # since `_coming` began
         self._stale_from = 0.0  # by time.monotonic()
         self._took = 0.0
 
-    def look(self, *, now: bool = False) -> Snapshot | None:
+    def look(self, *, now: bool = False) -> EntryList | None:
         """Return the latest list, and see to it that there will be a newer one if it is old.
 
         Args:
@@ -69,7 +69,7 @@ class Index:
         """
         with self._lock:
             if self._coming is None or self._thread is None or not self._thread.is_alive():
-                coming = Snapshot()
+                coming = EntryList()
                 self._thread = threading.Thread(target=self._scan, args=(coming,), name="hitrate-index", daemon=True)
                 self._thread.start()
                 self._coming, self._again, self._removed = coming, False, []
@@ -99,7 +99,7 @@ class Index:
         coming = self._coming
         return None if coming is None else coming.entries
 
-    def _scan(self, coming: Snapshot | None) -> None:
+    def _scan(self, coming: EntryList | None) -> None:
         while coming is not None:
             began = time.monotonic()
             failure = "the entries could not be read"
@@ -112,7 +112,7 @@ class Index:
                 following = self._end(coming, failure, time.monotonic() - began)
             coming = following
 
-    def _read(self, coming: Snapshot) -> None:
+    def _read(self, coming: EntryList) -> None:
         entries = Listing(
             self._cache._encode_prefix(()), self._cache._open_store, self._cache._codec.key_decoder(), _fail
         ).entries()
@@ -121,7 +121,7 @@ class Index:
             time.sleep(_PAUSE)
         coming.finish(self._clock())
 
-    def _end(self, coming: Snapshot, failure: str, took: float) -> Snapshot | None:
+    def _end(self, coming: EntryList, failure: str, took: float) -> EntryList | None:
         """Show a list that was read, without what was removed meanwhile; return the next that is to be read."""
         with self._lock:
             if not failure:
@@ -131,7 +131,7 @@ class Index:
             self.failure = failure
             self._took = took
             self._stale_from = 0.0 if self._removed else time.monotonic() + max(_FRESH, _SHARE * took)
-            self._coming = Snapshot() if self._again else None
+            self._coming = EntryList() if self._again else None
             self._again, self._removed = False, []
             return self._coming
 

@@ -16,7 +16,7 @@ from hitrate.compute.cache import ComputingCache
 from hitrate.content.calls import key_of
 from hitrate.content.options import PLAIN
 from hitrate.langchain.answers import is_whole, tokens_of
-from hitrate.langchain.prompts import NoContent, model_of, prompt_of, told_prompt
+from hitrate.langchain.prompts import SettingWithoutContent, model_of, prompt_of, told_prompt
 from hitrate.langchain.saved import Prices, Savings, checked, savings
 from hitrate.langchain.spared import LoggedOnce
 from hitrate.langgraph.messages import with_new_item_ids
@@ -88,7 +88,7 @@ class LLMCache(LangChainCache):
         started = perf_counter()
         full_key = self._key(prompt, llm_string)
         found: dict[FullKey, Any] = {}
-        with self._once.for_errors("a model"):
+        with self._once.for_errors():
             if _is_asked(full_key):
                 found = self._cache.get((full_key,))
         return self._generations(full_key, found, started)
@@ -98,7 +98,7 @@ class LLMCache(LangChainCache):
         started = perf_counter()
         full_key = self._key(prompt, llm_string)
         found: dict[FullKey, Any] = {}
-        with self._once.for_errors("a model"):
+        with self._once.for_errors():
             if _is_asked(full_key):
                 found = await self._cache.aget((full_key,))
         return self._generations(full_key, found, started)
@@ -112,14 +112,14 @@ class LLMCache(LangChainCache):
             return_val: what the model gave.
         """
         pairs = self._to_store(prompt, llm_string, return_val)
-        with self._once.for_errors("a model"):
+        with self._once.for_errors():
             if pairs:
                 self._cache.set(pairs)
 
     async def aupdate(self, prompt: str, llm_string: str, return_val: Sequence[Generation]) -> None:
         """Asynchronously keep the generations for a prompt; as ``update``."""
         pairs = self._to_store(prompt, llm_string, return_val)
-        with self._once.for_errors("a model"):
+        with self._once.for_errors():
             if pairs:
                 await self._cache.aset(pairs)
 
@@ -141,7 +141,7 @@ class LLMCache(LangChainCache):
             return None
         try:
             return key_of_call(prompt, llm_string)
-        except NoContent as error:
+        except SettingWithoutContent as error:
             self._once.log("a model", error)
         except Exception as error:
             self._once.log("a model", repr(error))
@@ -192,7 +192,7 @@ def key_of_call(prompt: str, llm_string: str) -> FullKey:
         llm_string: what it makes of the model and its settings.
 
     Raises:
-        NoContent: a setting of the model is told by its memory address alone.
+        SettingWithoutContent: a setting of the model is told by its memory address alone.
     """
     name, model = model_of(llm_string)
     said = prompt_of(prompt)

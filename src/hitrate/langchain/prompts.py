@@ -24,7 +24,7 @@ _FUNCTIONS = (["function"], ["method"], ["partial"], ["builtin_function_or_metho
 _NAMES = ("model_name", "model", "model_id", "deployment_name")
 
 
-class NoContent(TypeError):
+class SettingWithoutContent(TypeError):
     """A model's settings have something that shows as its memory address alone."""
 
 
@@ -68,7 +68,7 @@ def model_of(text: str) -> tuple[str, str]:
     """Return the name of a model, and a key of it and its settings.
 
     Raises:
-        NoContent: one of them is told by its memory address alone.
+        SettingWithoutContent: one of them is told by its memory address alone.
     """
     head, mark, tail = text.partition(_MARK) if text.startswith("{") else ("", "", text)
     model = _json(head) if mark else None
@@ -107,7 +107,7 @@ def _checked(text: str) -> str:
     if _ADDRESS.search(text):
         found = _ADDRESS.search(_LITERAL.sub("''", text))
         if found is not None:
-            raise NoContent(
+            raise SettingWithoutContent(
                 f"a setting of the model is told by its memory address alone, as in {_around(text, found.group())!r}; "
                 f"another process has another one"
             )
@@ -118,7 +118,7 @@ def _refuse_functions(model: Any) -> None:
     """Refuse a model whose settings hold a function, of which LangChain tells no more than that it is one."""
     if isinstance(model, dict):
         if model.get("type") == "not_implemented" and [*model.get("id", ())][-1:] in _FUNCTIONS:
-            raise NoContent("a setting of the model is a function, and LangChain does not tell which")
+            raise SettingWithoutContent("a setting of the model is a function, and LangChain does not tell which")
         model = [*model.values()]
     if isinstance(model, list):
         for each in model:

@@ -55,12 +55,12 @@ class LoggedOnce:
             log.warning("%s runs uncached (logged once): %s", what, why)
 
     @contextmanager
-    def for_errors(self, what: str) -> Iterator[None]:
-        """Log, in place of raising it, what goes wrong in a ``with`` block."""
+    def for_errors(self) -> Iterator[None]:
+        """Log, in place of raising it, what goes wrong in a ``with`` block around the call of a model."""
         try:
             yield
         except Exception as error:
-            self.log(what, repr(error))
+            self.log("a model", repr(error))
 
 
 class _HandlerFailedError(Exception):

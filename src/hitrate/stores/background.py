@@ -1,9 +1,9 @@
-"""A thread that runs while there is something to do: started when it is asked for, once.
+"""A thread that runs while there is something to do; there is one at a time.
 
-Whoever asks may be a finaliser within the very lines that start it, or be interrupted between any two of them. A thread
-that was noted and never started would be waited for in vain; so one that could not be started is noted no more, and one
-that is not the noted one ends at once. No lock is held over the start, which waits for the new thread's first steps:
-the collector may run a finaliser there, too.
+A finaliser may call ``start`` while this very thread is in ``start``, and an interrupt may come between any two of its
+lines. If a thread was noted and never started, ``join`` would wait for it for ever. So a thread that could not be
+started is forgotten again, and a thread that finds another one noted ends at once. No lock is held while a thread
+starts, for that waits for the new thread's first steps, in which a finaliser may ask for the lock.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ class Background:
 
     Args:
         name: of the thread.
-        run: what it does; it returns some time after ``ended`` said so, or when it is to end in any case.
+        run: what the thread does; it returns once ``ended`` has returned True, or when it is to end in any case.
 
     Attributes:
         thread: the one that runs; None if there is none.
@@ -66,15 +66,15 @@ class Background:
             self.ended(lambda: False)
 
     def ended(self, is_wanted: Callable[[], object]) -> bool:
-        """Have no thread be noted, unless there is something to do; tell whether this one is to end.
+        """Return whether this thread, which found nothing to do, is to end; from then on ``start`` starts another.
 
         Args:
-            is_wanted: looks for something to do; what is asked for after that starts another thread.
+            is_wanted: looks once more for something to do.
         """
         with a_few_lines:
             if self.thread is not threading.current_thread():
                 return True
-            self.thread = None  # before the look: whoever asks from here on starts another
+            self.thread = None  # before the last look, so that whoever asks after it starts another thread
             if not is_wanted():
                 return True
             if self.thread is None:
@@ -82,7 +82,7 @@ class Background:
             return self.thread is not threading.current_thread()
 
     def join(self, seconds: float | None = None) -> None:
-        """Wait for the thread, if there is one and this is another; not within a change, which it may wait for."""
+        """Wait for the thread to end, unless it is this one or may itself be waiting for a change of this thread."""
         thread = self.thread
         if thread is None or thread.ident is None or thread is threading.current_thread():
             return

@@ -1,4 +1,4 @@
-"""The only contract of a backend: bytes, batch first, both faces.
+"""The contract of a backend: bytes, in batches, with a sync and an async method for each operation.
 
 A store knows nothing of values, counters or failures that become misses; the cache above it does. It raises
 ``StoreError`` when the backend fails, and puts an error in the place of a single entry that cannot be trusted.
@@ -16,7 +16,7 @@ from hitrate.keys import EncodedKey
 
 if TYPE_CHECKING:
     from hitrate.breaker import BreakerState
-    from hitrate.stores.salvaged import Salvaged, Unreadable
+    from hitrate.stores.salvaged import Salvaged, UnreadableRows
 
 Found = Entry | DecodeError | StoreError | None
 """What a read found for one key: a fresh entry, one that is damaged, one whose server failed alone, or nothing."""
@@ -306,7 +306,7 @@ class Store(ABC):
         """
         return None
 
-    def salvage(self, under: bytes) -> Iterator[Salvaged | Unreadable] | None:
+    def salvage(self, under: bytes) -> Iterator[Salvaged | UnreadableRows] | None:
         """Yield what can be read although a part cannot, and how much cannot; None for a store that reads all or none.
 
         Args:
@@ -319,7 +319,7 @@ class Store(ABC):
         return False
 
     def make_nothing(self) -> None:  # noqa: B027 - most make nothing before they are written to
-        """Raise a ``StoreError`` from now on where tables are not there, or are of an older format, and change none."""
+        """Make no tables from now on: where they are missing or of an older format, raise a ``StoreError``."""
 
     def described(self) -> str:
         """Return what and where it is, as the arguments in its cache's repr: no secret, without waiting or failing."""
@@ -362,7 +362,7 @@ class Store(ABC):
 
     @abstractmethod
     def close(self) -> None:
-        """Let go of files, connections and threads; what was acknowledged stays. Calling it again does nothing."""
+        """Close files and connections, and end threads; acknowledged writes stay. Calling it again does nothing."""
 
     async def aclose(self) -> None:
         """Do ``close`` without blocking the event loop."""

@@ -1,8 +1,8 @@
-"""What a store still holds and should not: removals and overwrites that it did not take.
+"""What a store still holds and should not, because it did not carry out removals and overwrites.
 
-A store that was down, a tier or the only one of a cache, holds what was deleted, cleared or overwritten meanwhile. What
-it is owed is not read from it until it has been removed there. Of very many keys only their namespaces are remembered,
-and of very many of these nothing but that everything is to go.
+While a store is down (a tier, or the only store of a cache) it keeps what is deleted, cleared or overwritten meanwhile.
+These removals are owed to it: what they concern is not read from it until they are carried out. If very many keys are
+owed, only their namespaces are remembered, and if these are very many, only that everything is to be cleared.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ class Bill:
 
 
 class Debts:
-    """What one tier is owed, in the order in which it came about.
+    """The removals that are owed to one store, in the order in which they came to be owed.
 
     The caller holds one lock around each call.
     """
@@ -46,7 +46,7 @@ class Debts:
         self._names: dict[bytes, int] = {}
         self._prefixes: dict[bytes, int] = {}
         self._all = 0
-        self._under_way: dict[object, Collection[EncodedKey]] = {}  # each changes in one step: an exception may come
+        self._under_way: dict[object, Collection[EncodedKey]] = {}  # each change is one step: an exception may come
         self._time = 0
         self.paying = False
 
@@ -129,7 +129,7 @@ class Debts:
         self._under_way.pop(write, None)
 
     def forget_what_is_under_way(self) -> None:
-        """Let it be owed instead: the parent of this process does it, and nobody will tell whether it was right."""
+        """Take what is under way for owed: the parent of this process does it, and how it ends is not told here."""
         self.owe([key for keys in self._under_way.values() for key in keys])
         self._under_way.clear()
         self.paying = False

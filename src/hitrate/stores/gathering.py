@@ -1,7 +1,8 @@
 """Calls of one event loop that go together: several readers' keys are one read, and each gets its share.
 
-How they gather differs with what serves them: a server in one command (``redis/gathering.py``), statements under way on
-connections (``postgres/gathering.py``), or a thread (``sqlite/worker.py``).
+What is the same for all stores is here. How calls are gathered depends on what answers them: one command to a server
+(``redis/gathering.py``), as many statements at once as there are connections (``postgres/gathering.py``), or a thread
+(``sqlite/worker.py``).
 """
 
 from __future__ import annotations
@@ -31,7 +32,7 @@ def shares(found: Sequence[T], wanted: Sequence[Sequence[object]]) -> list[Seque
 
 
 def own_copy(error: Exception) -> Exception:
-    """Return the error that one of several callers is to be given: an error that all raise gathers all tracebacks."""
+    """Return a copy of an error for one of several callers: an error that all of them raise gathers all tracebacks."""
     if not isinstance(error, HitrateError):
         return error
     own = copy.copy(error)

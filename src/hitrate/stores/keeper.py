@@ -1,4 +1,4 @@
-"""Housekeeping off everyone's path: a thread that starts when there is something to do, and ends a while after it."""
+"""Housekeeping that no caller waits for: a thread starts when there is something to do, and ends a while after."""
 
 from __future__ import annotations
 
@@ -9,14 +9,14 @@ from hitrate.failsafe import log
 from hitrate.stores.background import Background
 
 _LINGER_SECONDS = 5.0
-"""How long the thread waits for more to do: to start one takes as long as to clear a namespace."""
+"""Seconds that the thread waits for more to do, since starting a thread takes as long as clearing a namespace."""
 
-_AFTER_YOU_SECONDS = 0.01
-"""How long the thread lets whoever asked go on first; a caller is not to wait for it at the interpreter's lock."""
+_DELAY_SECONDS = 0.01
+"""Seconds before the job starts, so that it does not take the GIL from the caller that asked for it."""
 
 
 class Keeper:
-    """Runs a job in the background, once however often it is asked for meanwhile.
+    """Runs a job in the background: once, however often it was asked for since it last began.
 
     Args:
         job: does a bounded step of the work and tells whether there is more.
@@ -55,7 +55,7 @@ class Keeper:
         return self._background.thread is not None
 
     def rest(self, seconds: float) -> None:
-        """Let others go on first, in the middle of the job."""
+        """Sleep in the middle of the job, so that others get the GIL and the locks; ``stop`` ends the sleep."""
         self._stopped.wait(seconds)
 
     def stop(self) -> None:
@@ -73,7 +73,7 @@ class Keeper:
                     log.debug("housekeeping was put off: %s", error)
                 if self._background.ended(self._wanted.is_set):
                     return
-            self._stopped.wait(_AFTER_YOU_SECONDS)
+            self._stopped.wait(_DELAY_SECONDS)
             self._wanted.clear()
             try:
                 while not self._stopped.is_set() and self._job():

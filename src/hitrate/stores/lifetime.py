@@ -1,7 +1,7 @@
-"""Counters that outlive processes: which namespaces a backend keeps them for, a bounded number.
+"""Counters that outlive processes: for which namespaces a backend keeps them. Their number is bounded.
 
-What is beyond the bound is summed under one name, so that a program with a namespace for each of its users leaves no
-table that grows for ever.
+The counters of all further namespaces are summed under one name, so that a program with a namespace for each user does
+not make a table that grows for ever.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""The order of a listing: the oldest value first, by what is gathered in steps before the first entry is told.
+"""The order of a listing: the oldest value first. The times of all rows are gathered in steps before the first is told.
 
 Of each row its number and the time of its creation are kept, 16 bytes; what else is told of it is looked up by its
 number when its turn comes. A row that was overwritten since it was gathered comes last, with those like it.
@@ -38,7 +38,8 @@ class OldestFirst:
     def take(self, most: int) -> Sequence[int]:
         """Return the numbers of the next rows, after the last were gathered; none when there are no more.
 
-        They are the same until they are told: who could not look them up may try again.
+        They are the same until ``told`` is called with them, so that a caller that could not look them up may try
+        again.
         """
         if self._ordered is None:
             self._ordered = heapq.merge(*[zip(*run, strict=True) for run in self._runs])

@@ -1,8 +1,7 @@
 """The sync and the async method of each operation, written once.
 
 ``ImmediateStore`` is for stores that never wait, and ``PlannedStore`` for those that say in a plan what an operation
-does, whoever waits for it. A store whose two ways differ, as where the calls of an event loop go together, writes them
-itself.
+does. Where the two methods do different things, as when the calls of one event loop go together, a store writes both.
 """
 
 from __future__ import annotations

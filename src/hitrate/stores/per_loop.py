@@ -1,8 +1,8 @@
-"""What a store has for each event loop, and lets go of when the loop is closed.
+"""What a store has for each event loop, and drops when the loop is closed.
 
-A program that calls ``asyncio.run`` again and again closes a loop each time, often with work pending. Such a loop tells
-nobody, and what belongs to it mostly refers to it, so that weak references would keep it for ever. So whoever comes
-with a new loop sees which of the others are closed.
+A program that calls ``asyncio.run`` again and again closes a loop each time, often with work pending. Nobody is told
+that a loop was closed, and what a store has for a loop refers to the loop, so that a dict with weak keys would never
+drop it. So each time a new loop comes, the others are asked whether they are closed.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ T = TypeVar("T")
 
 
 class PerLoop(Generic[T]):
-    """Something for each event loop that runs; what was for a loop that is closed is let go of when the next one comes.
+    """Holds one object for each event loop; those of closed loops are dropped when the next loop comes.
 
     Args:
         make: makes it for a loop.
@@ -68,9 +68,9 @@ _LATE = 0.05
 
 
 def extra_time(late: float, timeout: float) -> float:
-    """Return the seconds that calls have beyond their deadline since their event loop was late itself to look at it.
+    """Return the seconds that calls are given beyond their deadline because their event loop looked at it late.
 
-    While a program kept the loop from turning it could not take in the answers that may have come long ago.
+    While a program kept the loop from running, answers may have come that the loop has not read yet.
 
     Args:
         late: seconds from the deadline until the loop came to look at it.

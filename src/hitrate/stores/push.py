@@ -17,10 +17,10 @@ from hitrate.stores.background import Background
 from hitrate.stores.base import Channel, Listener
 
 HEARTBEAT_SECONDS = 0.5
-"""How long a connection may be silent before the server is asked whether it is there."""
+"""Seconds that a connection may be silent before the server is asked for a sign of life."""
 
 SILENT_SECONDS = 1.0
-"""How long that may take. A channel that is lost is noticed after both at the latest."""
+"""Seconds that the server has to answer this. A lost connection is noticed after the sum of both."""
 
 _AGAIN_SECONDS = (0.05, 1.0)  # before the next attempt to connect: at first, at most
 _WATCHED_AT_MOST = 250_000
@@ -68,12 +68,12 @@ class Watched:
         return [found for name in called if (found := self._namespaces.get(name)) is not None]
 
 
-class Session(ABC):
+class PushSession(ABC):
     """A connection on which the server says what changed."""
 
     @abstractmethod
     def listen(self) -> None:
-        """Tell what has been said, waiting for it a heartbeat at most.
+        """Read what the server said, waiting for it ``HEARTBEAT_SECONDS`` at most, and tell the channel.
 
         Raises:
             Exception: the server is gone, silent, or cannot be understood.
@@ -81,7 +81,7 @@ class Session(ABC):
 
     @abstractmethod
     def wake(self) -> None:
-        """Have ``listen``, on another thread, fail soon."""
+        """Make ``listen``, which waits on another thread, fail soon."""
 
     @abstractmethod
     def close(self) -> None:
@@ -89,7 +89,7 @@ class Session(ABC):
 
 
 class PushChannel(Channel):
-    """Keeps a session open from the first use on.
+    """Keeps a session open from its first use on, and opens another when that is lost.
 
     Args:
         name: what messages call the server.
@@ -104,13 +104,13 @@ class PushChannel(Channel):
         self.watched = watched
         self._name = name
         self._listener = weakref.ref(listener)
-        self._session: Session | None = None
+        self._session: PushSession | None = None
         self._seen: object = _BEHIND
         self._background = Background("hitrate-changes", self._run)
         self._stopped = Signal()
 
     @abstractmethod
-    def open(self) -> Session:
+    def open(self) -> PushSession:
         """Return a session that has begun: all that changes from now on will be told."""
 
     # What the nearer tiers ask
@@ -199,6 +199,6 @@ class PushChannel(Channel):
     def after_fork_in_child(self) -> None:
         self._stopped = Signal()
         self._background.after_fork_in_child()
-        self._session = None  # the parent's; it is let go without a word
+        self._session = None  # it is the parent's, and stays open
         self._seen = _BEHIND
         self.live = False

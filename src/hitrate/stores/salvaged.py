@@ -24,7 +24,7 @@ class Salvaged(NamedTuple):
     created: float | None
 
 
-class Unreadable(NamedTuple):
+class UnreadableRows(NamedTuple):
     """Entries of a damaged store that cannot be read, or of which it cannot be told whose they are.
 
     Attributes:

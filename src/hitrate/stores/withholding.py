@@ -1,8 +1,8 @@
-"""What a store holds and should not, because it did not take a write or a removal: this process does not serve it.
+"""Keeps this process from serving what a store still holds because it did not take a write or a removal.
 
-A full server or disk refuses a new value and still has the old one. The cache puts this in the place of its store when
-that happens, and it stays there until the store has removed everything that is not to be served. Keys that are owed
-are misses meanwhile; a later write of theirs pays. What is owed is bounded (``debts.py``).
+A full server or disk refuses a new value and still has the old one. When that happens, the cache puts a
+``WithholdingStore`` in the place of its store until the store has removed all such old values. Meanwhile their keys are
+misses; a later write to a key makes it readable again. What is remembered is bounded (``debts.py``).
 """
 
 from __future__ import annotations
@@ -23,10 +23,10 @@ from hitrate.stores.paired import PlannedStore
 
 if TYPE_CHECKING:
     from hitrate.breaker import BreakerState
-    from hitrate.stores.salvaged import Salvaged, Unreadable
+    from hitrate.stores.salvaged import Salvaged, UnreadableRows
 
 _AGAIN_SECONDS = 1.0
-"""How long a store that did not remove what it should is left alone before it is asked again."""
+"""Seconds after which a store that could not remove what it should is asked again."""
 
 
 class WithholdingStore(PlannedStore):
@@ -76,7 +76,7 @@ class WithholdingStore(PlannedStore):
     # What is paid
 
     def paying(self, owed: Collection[EncodedKey] = ()) -> Plan[None]:
-        """Remove some of what is owed, unless another is at it or the store failed to a moment ago.
+        """Remove some of what is owed, unless another call does so now, or the store failed to do so a moment ago.
 
         Args:
             owed: keys that have just come to be owed. Where they cannot be removed, those that the store does not hold
@@ -192,7 +192,7 @@ class WithholdingStore(PlannedStore):
     def check(self, repair: bool, looked_at: LookedAt) -> Iterator[Problem] | None:
         return self.store.check(repair, looked_at)
 
-    def salvage(self, under: bytes) -> Iterator[Salvaged | Unreadable] | None:
+    def salvage(self, under: bytes) -> Iterator[Salvaged | UnreadableRows] | None:
         return self.store.salvage(under)
 
     def compact(self) -> bool:
@@ -268,5 +268,5 @@ class WithholdingStore(PlannedStore):
         await self.store.aclose()
 
     def after_fork_in_child(self) -> None:
-        """What another thread of the parent was about to remove is for this process to remove."""
+        """Take over the removals that other threads of the parent had begun."""
         self._debts.paying = False

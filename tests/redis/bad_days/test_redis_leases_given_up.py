@@ -66,6 +66,14 @@ async def cancel(task: asyncio.Future[Any]) -> None:
     assert isinstance((await asyncio.gather(task, return_exceptions=True))[0], asyncio.CancelledError)
 
 
+async def on_its_way(store: RedisStore) -> None:
+    """Wait until a request of this loop was sent."""
+    link = store._only.loop_link()  # type: ignore[union-attr]  # of a store with one server
+    async with asyncio.timeout(60):
+        while not link._flying:  # noqa: ASYNC110 - nothing tells of it
+            await asyncio.sleep(0)
+
+
 @pytest.mark.parametrize("turns", TURNS)
 def test_cancelled_while_it_connects(server: Server, new_store: Any, turns: int) -> None:
     one, two = new_store(server.unix_url), new_store(server.unix_url)
@@ -213,7 +221,7 @@ def test_the_cache_was_closed(server: Server, new_store: Any) -> None:
         await one.aget([KEY])
         with paused(server):
             task = asyncio.ensure_future(one.alease([KEY], os.urandom(16), 60))
-            await asyncio.sleep(0.01)
+            await on_its_way(one)
             one.close()
             with pytest.raises(StoreError):
                 await task
@@ -252,7 +260,7 @@ def test_a_child_that_is_forked_leaves_the_leases_of_its_parent(server: Server, 
         await one.aget([KEY])
         with paused(server):
             task = asyncio.ensure_future(one.alease([KEY], mine, 60))
-            await asyncio.sleep(0.01)
+            await on_its_way(one)
             with warnings.catch_warnings():
                 warnings.simplefilter("ignore", DeprecationWarning)  # of a fork while there are threads
                 child = os.fork()

@@ -3,7 +3,7 @@
 ================  ======================================================================================================
 ``store.py``      ``MemoryStore``: what a cache calls. Reads take no lock, and usual writes none.
 ``entries.py``    what is there and what is counted of it, changed while the lock is held
-``evicting.py``   what goes when there is no room
+``limits.py``     what leaves when there is no room
 ``space.py``      the entries of one namespace, and the forms in which a value is held
 ``forms.py``      which form a value takes once it has been read
 ``dividing.py``   a namespace with very many keys goes on in parts

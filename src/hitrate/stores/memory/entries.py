@@ -1,7 +1,8 @@
 """The entries of a store in memory, and what is counted of them: bytes, places in the order of arrival, what is due.
 
-Everything here but ``change`` is done while the lock is held. A namespace is settled while it has no room, so that
-nobody writes to it without the lock, and each of its entries has its place in the order of arrival.
+Everything here but ``change`` is done while the lock is held. A namespace may be given room: bytes that writers take
+without the lock. Once its room is taken back nobody writes to it without the lock, and each of its entries has its
+place in the order of arrival.
 """
 
 from __future__ import annotations
@@ -12,14 +13,14 @@ from collections.abc import Callable, Iterable, Sequence
 from typing import Any, TypeVar
 
 from hitrate import forking
-from hitrate.exclusive import Exclusive, Live, reentrant, when_free
+from hitrate.exclusive import Exclusive, HeldOverForks, when_free
 from hitrate.failsafe import log
 from hitrate.stats import Counters
 from hitrate.stores.base import Evict, check_evict, check_limit
 from hitrate.stores.memory import dividing, upkeep
 from hitrate.stores.memory.arrivals import Arrivals
 from hitrate.stores.memory.due import NEVER, Due
-from hitrate.stores.memory.evicting import make_room
+from hitrate.stores.memory.limits import make_room
 from hitrate.stores.memory.ranks import Ranks
 from hitrate.stores.memory.space import ABSENT, EXPIRY, SIZE, VISITED, Held, LargeSpace, Space, with_visited
 
@@ -93,7 +94,7 @@ class Entries:
         _all.add(self)
 
     def change(self, do: Callable[..., T], *args: Any) -> T | None:
-        """Carry out a change, alone and whole; within another one of this thread, after that.
+        """Carry out a change, alone and whole. If this thread is within another change, carry it out after that.
 
         Returns:
             What it returns; None if it was put off.
@@ -106,7 +107,7 @@ class Entries:
         return result
 
     def _whole(self, do: Callable[..., T], *args: Any) -> T:
-        """Carry out a change; if an exception comes in between, count anew and carry it out all the same."""
+        """Carry out a change; if an exception interrupts it, count anew what is there and carry it out once more."""
         try:
             return do(*args)
         except BaseException:
@@ -115,7 +116,7 @@ class Entries:
             raise
 
     def _put(self, batch: Sequence[tuple[Any, Any, Held | None]], *, again: bool = True) -> tuple[int, int]:
-        try:  # as `Exclusive` and `_whole` do, with less ado
+        try:  # fast path: what `Exclusive.run` and `_whole` do, written out
             self.exclusive.busy = True
             if 0 < len(self._roomy) <= _FEW and batch:
                 self._place_others(batch)
@@ -126,7 +127,7 @@ class Entries:
             for name, key, held in batch:
                 space = touched.get(name) or self.spaces.get(name)
                 if space is not None and name not in touched:
-                    self._settle(space)
+                    self._take_back_room(space)
                     touched[name] = space
                 if held is None:
                     if space is not None and key in space:
@@ -149,7 +150,7 @@ class Entries:
                 self.latest_batch = object()
             for space in touched.values():
                 if space.live:
-                    self._settle(space)
+                    self._take_back_room(space)
                     if space.queued > dividing.LARGE and space.parts is None:
                         self._divide(space)
             if self.due.soonest != NEVER:
@@ -200,14 +201,14 @@ class Entries:
     def _grant(self, space: Space) -> None:
         """Let a namespace take some entries without the lock, unless the limit is near or some have expired."""
         free = self.max_bytes - self.granted
-        near = free if len(self.spaces) == 1 else free // 2  # what there is near the limit, others leave some of
+        near = free if len(self.spaces) == 1 else free // 2  # near the limit others get some, too
         room = min(_ROOM_AT_MOST, max(free // 8, min(near, _ROOM_AT_MOST // 2)))
         if room >= _ROOM_AT_LEAST and space.live and (self.due.soonest == NEVER or self.due.soonest > self.clock()):
             self._count(space, room)
             space.room += room
             self._roomy.add(space)
 
-    def _settle(self, space: Space) -> None:
+    def _take_back_room(self, space: Space) -> None:
         """Take back a namespace's room, and give its latest entries their place in the order of arrival."""
         room = space.take_room()
         if room:
@@ -215,9 +216,9 @@ class Entries:
             self._roomy.discard(space)
         self._place(space)
 
-    def settle_all(self) -> None:
+    def take_back_all_room(self) -> None:
         for space in [*self._roomy]:
-            self._settle(space)
+            self._take_back_room(space)
 
     def _place_others(self, batch: Sequence[tuple[Any, Any, Held | None]]) -> None:
         """Give what came before a batch, in other namespaces, its place before that."""
@@ -249,7 +250,7 @@ class Entries:
                     self.ranks.place(space, keys)
 
     def _divide(self, space: Space) -> None:
-        """Have a settled namespace, which has become large, lie in parts."""
+        """Divide a namespace that has become large, and that has no room, into parts."""
         self.divided.append(space)
         space.divide()
         when_free(upkeep.request, self)
@@ -288,7 +289,7 @@ class Entries:
         self._roomy.discard(space)
 
     def _drop(self, space: Space, key: Any) -> None:
-        """Drop an entry of a settled namespace, and the namespace when it was the last one there."""
+        """Drop an entry of a namespace that has no room, and the namespace when it was the last one there."""
         self._count(space, -space.pop(key)[SIZE])
         self.ranks.forget(space, key)
         space.queued -= 1
@@ -301,7 +302,7 @@ class Entries:
     def _remove(self, space: Space, key: Any) -> None:
         """Drop an entry that may have come with the same batch."""
         if len(space) > space.queued:
-            self._settle(space)
+            self._take_back_room(space)
         self._drop(space, key)
 
     def drop_for_room(self, space: Space, key: Any) -> None:
@@ -339,7 +340,7 @@ class Entries:
         for due in (self.due, self.due_before):
             if due is None or due.soonest > now:
                 continue
-            self.settle_all()  # what was stored without the lock is due no sooner, and is noted by this
+            self.take_back_all_room()  # what was stored without the lock is due no sooner, and is noted by this
             for name, key in due.pop(now, most - taken):
                 taken += 1
                 space = self.spaces.get(name)
@@ -353,13 +354,13 @@ class Entries:
         return taken == most
 
     def _await(self) -> None:
-        """Have the upkeep know of what is due, unless it does."""
+        """Tell the upkeep when the next entries expire, unless it knows."""
         soonest = self.due.soonest
         if soonest < self._awaited or soonest <= self.clock():
             self._awaited = soonest
             when_free(upkeep.request, self)
         if self.due.is_stale(self.queued):
-            self.settle_all()
+            self.take_back_all_room()
             if self.queued <= _NOTED_AT_ONCE:
                 self.due = self._noted_anew()
             elif self.due.is_stale(self.queued):
@@ -367,7 +368,7 @@ class Entries:
 
     def begin_noting(self) -> bool:
         """Begin to note anew what is due, if most of what is noted is out of date; tell whether that is so."""
-        self.settle_all()
+        self.take_back_all_room()
         if not self.due.is_stale(self.queued):
             return False
         self.due_before, self.due = self.due, Due()
@@ -388,7 +389,7 @@ class Entries:
                 self.due.add(held[EXPIRY], space.name, key)
 
     def _tidy(self) -> None:
-        """Have the places of what has left be forgotten, once they are most of all."""
+        """Compact the orders of arrival and of worth, once most of their places are of entries that have left."""
         if self.arrivals.wants_compacting:
             if self.arrivals.is_short:
                 self.arrivals.compact()
@@ -398,30 +399,5 @@ class Entries:
             when_free(upkeep.request, self)
 
 
-_all: Live[Entries] = Live()
-_held_over_fork: list[Any] = []
-_forking = reentrant()  # held from before a fork until after it: two threads that fork take turns with the list
-
-
-def _before_fork() -> None:
-    """Hold every store's lock over a fork, so that the child never inherits a change half made."""
-    _forking.acquire()
-    for entries in _all:
-        entries.lock.acquire()
-        _held_over_fork.append(entries.lock)
-
-
-def _after_fork() -> None:
-    while _held_over_fork:
-        _held_over_fork.pop().release()
-    _forking.release()
-
-
-def _after_fork_in_child() -> None:
-    _after_fork()
-    upkeep.after_fork_in_child()
-
-
-forking.at_fork(
-    forking.Turn.MEMORY, before=_before_fork, after_in_parent=_after_fork, after_in_child=_after_fork_in_child
-)
+_all: HeldOverForks[Entries] = HeldOverForks(forking.Turn.MEMORY)
+forking.at_fork(forking.Turn.MEMORY, after_in_child=upkeep.after_fork_in_child)

@@ -55,7 +55,7 @@ def _in_spaces(store: MemoryStore) -> list[Any]:
 
 
 def page_of(place: Place, under: Any, limit: int, now: float) -> Page:
-    """Return the next page: an empty one as long as times are gathered."""
+    """Return the next page, which is empty while the times of the entries are still being gathered."""
     if place.left:
         _gather(place, under)
         return Page((), place)

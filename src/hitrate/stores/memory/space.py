@@ -49,7 +49,7 @@ class Space(Divisible[Any, Held]):
         counts: what is counted of the namespace, which outlasts these entries.
         granted: bytes that count as taken by it: by its entries, and the room.
         room: bytes that may be stored without the lock; far below 0 once the namespace was cleared or left empty, and
-            what is put in it would be lost.
+            an entry that is put into it would be lost.
         queued: how many of its entries, the first in its order, have their place in the order of arrival.
         ranks: the number of each entry's place in the order of worth, where that decides what is evicted.
         latest: of a large namespace, the keys that have no place in the order of arrival yet, in their order.

@@ -96,7 +96,7 @@ class MemoryStore(Entries, ImmediateStore):
             self.change(self._put, batch)
             there = [key in self.spaces.get(name, ()) for name, key, held in batch if held is None]
             return len(batch) - len(there), sum(there)
-        try:  # as `Exclusive.run` does, with less ado
+        try:  # fast path: what `Exclusive.run` does, written out
             with self.lock: return self._put(batch)  # fmt: skip  # noqa: E701
         finally:
             if exclusive.waiting:
@@ -119,7 +119,7 @@ class MemoryStore(Entries, ImmediateStore):
         return False
 
     def put_alike(self, space: Space, batch: Mapping[Any, Held], size: int, now: float, latest: float) -> int:
-        """Store a batch of one namespace and one TTL: without settling the namespace, where that has the room.
+        """Store a batch of one namespace and one TTL: where it has room, without a look at the order of arrival.
 
         Args:
             space: the entries of the namespace.
@@ -133,7 +133,7 @@ class MemoryStore(Entries, ImmediateStore):
         """
         exclusive = self.exclusive
         if not (exclusive.busy and exclusive.must_not_wait()):
-            try:  # as `put`
+            try:  # fast path, as in `put`
                 with self.lock: stored = self._put_alike(space, batch, size, now, latest)  # fmt: skip  # noqa: E701
             finally:
                 if exclusive.waiting:
@@ -171,7 +171,7 @@ class MemoryStore(Entries, ImmediateStore):
         self._clear(lambda: [name for name in self.spaces if name[: len(prefix)] == prefix])
 
     def _clear(self, chosen: Callable[[], Iterable[Any]], *, everything: bool = False) -> None:
-        """Take out namespaces; let go of little here, and of much in steps beside the caller."""
+        """Take out namespaces; free a few entries here, and many on the upkeep's thread, in steps."""
         garbage: list[Any] = []
         self.change(self._take_out, chosen, everything, garbage)
         if sum(map(len, garbage)) > _FREED_AT_ONCE:
@@ -206,11 +206,11 @@ class MemoryStore(Entries, ImmediateStore):
             return None
         roomy = [*self._roomy]
         for start in range(0, len(roomy), at_once):
-            self.change(self._settle_some, roomy[start : start + at_once])
+            self.change(self._take_back_rooms, roomy[start : start + at_once])
         return self.change(self._copy_places)
 
     def described(self) -> str:
-        # Without the lock, which the thread that asks may hold.
+        # A finaliser asks, whose thread may hold the lock: so the lock is not taken.
         spaces = list(self.spaces.values())
         return f"entries={sum(map(len, spaces))}, bytes={sum(space.size for space in spaces)}"
 
@@ -234,20 +234,20 @@ class MemoryStore(Entries, ImmediateStore):
         return self._look(keys)
 
     def _usage(self) -> Usage:
-        self.settle_all()
+        self.take_back_all_room()
         return self._counted()
 
     def _counted(self) -> Usage:
         return Usage(self.queued, self.granted, self.evictions, self.expirations)
 
     def _copy_places(self) -> tuple[list[Any], bool]:
-        self.settle_all()
+        self.take_back_all_room()
         return self.arrivals.places.copy(), self.arrivals.dead > 0
 
-    def _settle_some(self, spaces: Sequence[Space]) -> None:
+    def _take_back_rooms(self, spaces: Sequence[Space]) -> None:
         for space in spaces:
             if space.live:
-                self._settle(space)
+                self._take_back_room(space)
 
     def _put_alike(self, space: Space, batch: Mapping[Any, Held], size: int, now: float, latest: float) -> int:
         """Do ``put_alike`` if there is the room, and nothing is due; return how many were stored, or none."""
@@ -284,7 +284,7 @@ class MemoryStore(Entries, ImmediateStore):
 
     def _expire(self, space: Space, key: Any, held: Held) -> None:
         if space.live:
-            self._settle(space)
+            self._take_back_room(space)
             if space.get(key) is held:
                 self._drop_expired(space, key)
                 self._tidy()

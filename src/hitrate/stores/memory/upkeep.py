@@ -1,7 +1,7 @@
-"""What the stores in memory do beside their callers: one thread for all of them, while there is something to do.
+"""The housekeeping of the stores in memory, on one thread for all of them, which runs while there is something to do.
 
-It removes what has expired, compacts the order of arrival and lets go of what was cleared, each in steps so short that
-nobody waits for them. A store that nothing else refers to goes as if the thread was not there.
+It removes expired entries, compacts the order of arrival and frees what was cleared, in steps so short that nobody
+waits for them. The thread holds stores by weak references alone.
 """
 
 from __future__ import annotations
@@ -28,17 +28,17 @@ _NOTED_PER_STEP = 1_000
 
 _LINGER_SECONDS = 1.0
 _AT_MOST_SECONDS = 60.0
-"""How long the thread waits at most: a request may have been interrupted before it was told."""
+"""Seconds that the thread waits at most: an interrupt may have kept a request from waking it."""
 
-_AFTER_YOU_SECONDS = 0.002
-"""How long the thread lets whoever asked go on first; a caller is not to wait for it at the interpreter's lock."""
+_DELAY_SECONDS = 0.002
+"""Seconds before the thread begins, so that it does not take the GIL from the caller that asked for it."""
 
 _asked: dict[int, weakref.ref[Entries]] = {}
 _wanted = Signal()
 
 
 def request(store: Entries) -> None:
-    """Have a store looked after soon, and again whenever something of it is due."""
+    """Have the housekeeping of a store done soon, and again whenever entries of it expire."""
     _asked[id(store)] = weakref.ref(store)
     _wanted.set()  # before the look: a thread that is about to end looks here last
     if _background.thread is None:
@@ -64,7 +64,7 @@ def _run() -> None:
         if not _wanted.wait(seconds) and not _asked and _background.ended(lambda: _asked):
             return
         if _wanted.is_set():
-            time.sleep(_AFTER_YOU_SECONDS)
+            time.sleep(_DELAY_SECONDS)
         _wanted.clear()
         waits = [_looked_after(number, reference) for number, reference in list(_asked.items())]
         seconds = min((each for each in waits if each is not None), default=_LINGER_SECONDS)
@@ -79,8 +79,8 @@ def _looked_after(number: int, reference: weakref.ref[Entries]) -> float | None:
     if store is None:
         return None
     for _ in _steps(store):
-        time.sleep(0)  # others first
-    if store.due.soonest == NEVER or store.clock is not wall_clock:  # another clock does not tell how long to wait
+        time.sleep(0)  # other threads run first
+    if store.due.soonest == NEVER or store.clock is not wall_clock:  # nobody knows how long to wait by that
         return None
     _asked.setdefault(number, reference)
     return min(max(store.due.soonest - store.clock(), 0.0), _AT_MOST_SECONDS)

@@ -57,7 +57,7 @@ def groups(
     keys_of: Callable[[T], Collection[EncodedKey]],
     kind_of: Callable[[T], object] = lambda work: None,
 ) -> Iterator[list[tuple[int, T]]]:
-    """Yield works that follow each other, each with its index, of which no two have a key in common and all a kind."""
+    """Yield groups of consecutive works, each with its index: in a group all are of one kind and no two share a key."""
     group: list[tuple[int, T]] = []
     seen: set[EncodedKey] = set()
     its: object = None

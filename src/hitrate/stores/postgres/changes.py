@@ -1,11 +1,12 @@
 """How the nearer tiers hear of what changed in PostgreSQL: triggers notify, and a connection listens.
 
-The triggers are made by the first cache that has something nearer, and stay: every writer's own statement then notifies
-those who listen, whatever it knows of them, and caches that nobody listens to pay nothing. A notification has the
+The triggers are made by the first cache that is the far tier of others, and stay. From then on each statement that
+writes notifies all who listen; where no cache listens, there are no triggers to pay for. A notification has the
 digests of the keys that a statement wrote or removed, or of the namespaces that it cleared, or says that all may have
 changed. Notifications come in the order of the commits (https://www.postgresql.org/docs/current/sql-notify.html).
 
-A heartbeat is a notification of our own, and so also tells of a proxy that shares sessions and keeps them from us.
+A heartbeat is a notification that the listener sends itself, so it also detects a proxy that shares sessions and does
+not pass notifications on.
 """
 
 from __future__ import annotations
@@ -28,8 +29,8 @@ from hitrate.stores.postgres.names import Names
 from hitrate.stores.postgres.rows import stored
 from hitrate.stores.postgres.schema import Durability
 from hitrate.stores.postgres.statements import BEGIN, COMMIT, plain
-from hitrate.stores.postgres.wire import Conversation, Link, Query
-from hitrate.stores.push import PushChannel, Session, Watched
+from hitrate.stores.postgres.wire import Conversation, Link, Request
+from hitrate.stores.push import PushChannel, PushSession, Watched
 
 _OPEN_SECONDS = 5.0
 _DIGITS = 16
@@ -89,7 +90,7 @@ class Messages:
 
     def are_sent(self) -> Conversation[bool]:
         """Tell whether all triggers are there."""
-        (result,) = yield (Query(self._complete),)
+        (result,) = yield (Request(self._complete),)
         return result.get_value(0, 0) == b"true"
 
     def arrange(self, durability: Durability) -> Conversation[None]:
@@ -97,7 +98,7 @@ class Messages:
         yield from schema.prepare(self._names, durability)
         if (yield from self.are_sent()):
             return
-        yield (Query(BEGIN), Query(plain(f"SELECT pg_advisory_xact_lock({schema.ADVISORY_LOCK})")))
+        yield (Request(BEGIN), Request(plain(f"SELECT pg_advisory_xact_lock({schema.ADVISORY_LOCK})")))
         names = {**self._names._asdict(), "told": self._told}
         made = [_FUNCTION.format(**names)]
         for name, when, kind in _TRIGGERS:
@@ -105,11 +106,11 @@ class Messages:
                 f"CREATE OR REPLACE TRIGGER hitrate_told_{self._digest}_{name} {when.format(**names)} "
                 f"EXECUTE FUNCTION {self._told}('{self.channel}', '{kind}')"
             )
-        yield [Query(plain(text)) for text in made]
-        yield (Query(COMMIT),)
+        yield [Request(plain(text)) for text in made]
+        yield (Request(COMMIT),)
 
 
-class NotifiedSession(Session):
+class NotifiedSession(PushSession):
     """A connection that listens, and is used by nobody else; it tells a channel what changed.
 
     Raises:
@@ -122,7 +123,7 @@ class NotifiedSession(Session):
         self._channel = channel
         self._echo = f"hitrate_{uuid4().hex}"
         self._heard_of = False
-        self._socket = socket.socket(fileno=os.dup(link.pgconn.socket))  # as one that knows when it was closed
+        self._socket = socket.socket(fileno=os.dup(link.pgconn.socket))  # a socket object knows when it was closed
         try:
             self._hold(messages.arrange(durability), _OPEN_SECONDS)
             self._hold(_say(f'LISTEN "{messages.channel}"'), push.SILENT_SECONDS)
@@ -195,7 +196,7 @@ class NotifiedSession(Session):
 
 
 def _say(text: str) -> Conversation[None]:
-    yield (Query(plain(text)),)
+    yield (Request(plain(text)),)
 
 
 class Notifications(PushChannel):
@@ -207,7 +208,7 @@ class Notifications(PushChannel):
         self._durability: Durability = durability
         super().__init__(f"PostgreSQL, table {names.entries}", listener, _WatchedDigests())
 
-    def open(self) -> Session:
+    def open(self) -> PushSession:
         link = self._connect()
         try:
             return NotifiedSession(link, self._messages, self._durability, self)

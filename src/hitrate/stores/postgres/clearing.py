@@ -7,18 +7,18 @@ from collections.abc import Sequence
 from hitrate.stores.postgres.binary import BYTEA, array
 from hitrate.stores.postgres.rows import LONGEST, stored_all
 from hitrate.stores.postgres.statements import Statements
-from hitrate.stores.postgres.wire import Query
+from hitrate.stores.postgres.wire import Request
 
 
-def clear(statements: Statements, namespaces: Sequence[bytes] | None) -> Query:
+def clear(statements: Statements, namespaces: Sequence[bytes] | None) -> Request:
     """Return the call that clears encoded namespaces, or all for None."""
     if namespaces is None:
-        return Query(statements.clearing.all)
-    return Query(statements.clearing.some, (array(BYTEA, sorted(set(stored_all(namespaces)))),))
+        return Request(statements.clearing.all)
+    return Request(statements.clearing.some, (array(BYTEA, sorted(set(stored_all(namespaces)))),))
 
 
-def clear_under(statements: Statements, prefix: bytes) -> Query:
+def clear_under(statements: Statements, prefix: bytes) -> Request:
     """Return the call that clears every namespace whose encoding begins with this one, which is not empty."""
     # The encoding of a length is at most ten bytes and does not end with 0xff: something is left.
     head = prefix[:LONGEST].rstrip(b"\xff")
-    return Query(statements.clearing.under, (prefix, head[:-1] + bytes([head[-1] + 1])))
+    return Request(statements.clearing.under, (prefix, head[:-1] + bytes([head[-1] + 1])))

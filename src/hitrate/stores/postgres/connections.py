@@ -1,7 +1,8 @@
-"""Where connections come from: a pool the program gave for its face, and a pool of this store's own for the rest.
+"""Where connections come from: a pool that the program gave, for sync or async calls, and an own pool for the rest.
 
-The own pool serves threads and event loops alike, for a connection is nothing but a socket to it. It opens connections
-on threads of their own, as they are needed and up to a number, and hands each that comes back to who waits longest.
+The own pool serves threads and event loops alike: of a connection it uses nothing but the socket. It opens connections
+when they are needed, up to a number, each on a thread of its own, and hands one that comes back to the caller that has
+waited longest.
 """
 
 from __future__ import annotations
@@ -89,7 +90,7 @@ class _Connection(psycopg.Connection[Any]):
     """A connection of the own pool. One that is lost, by an interrupt between two steps, closes without complaint."""
 
     def __del__(self, *_: Any) -> None:
-        """Leave the closing to libpq's connection, which does it when it is deleted."""
+        """Do nothing: libpq's connection closes when it is deleted, and psycopg would warn."""
 
 
 class OwnPool:
@@ -178,7 +179,7 @@ class OwnPool:
         self._serve()
 
     def after_fork_in_child(self) -> None:
-        """Let go of the parent's connections, without a word to the server: they are still the parent's."""
+        """Close the parent's sockets without sending anything: after a fork the parent still uses the connections."""
         inherited, closed = list(self._links), self._closed
         self._start()
         self._closed = closed
@@ -186,7 +187,7 @@ class OwnPool:
         try:
             for link in inherited:
                 if (socket := _socket_of(link)) is not None:
-                    os.dup2(nowhere, socket)  # libpq's farewell goes there
+                    os.dup2(nowhere, socket)  # libpq sends Terminate as it closes: to /dev/null
                 link.pgconn.finish()
         finally:
             os.close(nowhere)
@@ -244,7 +245,7 @@ class OwnPool:
         self.give(link)
 
     def _fail(self, error: Exception) -> None:
-        """Tell all who wait: what kept one connection from being opened keeps the others."""
+        """Raise an error in all who wait: what keeps one connection from being opened keeps the others."""
         with a_few_lines:
             waiters, self._waiters = self._waiters, deque()
         for waiter in waiters:
@@ -273,7 +274,7 @@ class OwnPool:
                 self._idle.append(link)
 
     def _abandon(self, waiter: Waiter) -> None:
-        """Do without a connection that was asked for; if it comes all the same it goes back."""
+        """Stop waiting for a connection; one that comes all the same is given back."""
         if not waiter.cancel():
             waiter.add_done_callback(self._give_back)
         elif self._idle:
@@ -319,7 +320,7 @@ class Connections:
 
     Args:
         own: the store's own pool.
-        pool: a ``psycopg_pool.ConnectionPool`` for the sync face, if the program gave one.
+        pool: a ``psycopg_pool.ConnectionPool`` for sync calls, if the program gave one.
         apool: a ``psycopg_pool.AsyncConnectionPool`` for the loop that it belongs to, if the program gave one.
     """
 
@@ -331,13 +332,13 @@ class Connections:
         self._prepared: weakref.WeakKeyDictionary[Any, set[bytes]] = weakref.WeakKeyDictionary()
 
     def take(self, deadline: float) -> Link:
-        """Return a connection for the sync face."""
+        """Return a connection for a sync call."""
         if self._pool is None:
             return self.own.take(deadline)
         return self._link(self._pool.getconn(timeout=max(deadline - time.monotonic(), 0.0)))
 
     def give(self, link: Link) -> None:
-        """Take back a connection from the sync face; one that is not as it was is closed."""
+        """Take back a connection from a sync call; one in the midst of a transaction is closed."""
         if not link.is_clean:
             self.drop(link)
         elif self._pool is None:
@@ -346,7 +347,7 @@ class Connections:
             self._pool.putconn(link.connection)
 
     def drop(self, link: Link) -> None:
-        """Take back a connection of no more use from the sync face."""
+        """Take back a connection from a sync call, and close it."""
         if self._pool is None:
             self.own.drop(link)
         else:
@@ -354,13 +355,13 @@ class Connections:
             self._pool.putconn(link.connection)
 
     async def atake(self, deadline: float) -> Link:
-        """Return a connection for the async face."""
+        """Return a connection for an async call."""
         if not self._apool_serves():
             return await self.own.atake(deadline)
         return self._link(await self._apool.getconn(timeout=max(deadline - time.monotonic(), 0.0)))
 
     async def agive(self, link: Link) -> None:
-        """Take back a connection from the async face; one that is not as it was is closed."""
+        """Take back a connection from an async call; one in the midst of a transaction is closed."""
         if not link.is_clean:
             await self.adrop(link)
         elif self._is_of_apool(link):
@@ -369,7 +370,7 @@ class Connections:
             self.own.give(link)
 
     async def adrop(self, link: Link) -> None:
-        """Take back a connection of no more use from the async face."""
+        """Take back a connection from an async call, and close it."""
         if self._is_of_apool(link):
             link.cut()
             await self._apool.putconn(link.connection)
@@ -377,7 +378,7 @@ class Connections:
             self.own.drop(link)
 
     def forsake(self, link: Link) -> None:
-        """Let go of a connection of the async face whose event loop ended in the middle of it; nothing is awaited."""
+        """Close a connection whose event loop was closed in the midst of a call; nothing is awaited."""
         if self._is_of_apool(link):
             link.cut()
         else:
@@ -405,7 +406,7 @@ class Connections:
 
 
 def _loop_of(apool: Any) -> asyncio.AbstractEventLoop | None:
-    """Return the loop that a pool was opened in, if it tells; else the first that uses it is taken for it."""
+    """Return the loop that a pool was opened in; None if it does not tell, and the first loop that uses it is taken."""
     for worker in getattr(apool, "_workers", ()):
         if isinstance(worker, asyncio.Task):
             return worker.get_loop()

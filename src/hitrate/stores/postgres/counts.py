@@ -1,7 +1,7 @@
 """The counters that outlive processes, in a table of their own that the first of them makes.
 
-It is none of the format, so older and newer releases share it. It is a logged one whatever the cache's durability: a
-few rows that are written every few seconds, and that a crash of the server would otherwise set to zero.
+It does not belong to the format of the tables, so older and newer releases share it. It is a logged table whatever the
+cache's durability is: it has a few rows, written every few seconds, which a crash of the server would otherwise empty.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from hitrate.stores.lifetime import names_new, within_bounds
 from hitrate.stores.postgres.binary import BYTEA, FLOAT8, array, float8, rows_of
 from hitrate.stores.postgres.schema import ADVISORY_LOCK
 from hitrate.stores.postgres.statements import Statement, plain
-from hitrate.stores.postgres.wire import Conversation, Query
+from hitrate.stores.postgres.wire import Conversation, Request
 
 _COMMENT = "hitrate counters"
 _LOOK = Statement(b"SELECT obj_description(to_regclass($1::text), 'pg_class'), to_regclass($1::text) IS NOT NULL")
@@ -48,13 +48,13 @@ class LifetimeCounts:
     def add(self, amounts: Amounts) -> Conversation[None]:
         """Add to them."""
         if not (yield from self._is_there()):
-            yield [Query(each) for each in self._make]
+            yield [Request(each) for each in self._make]
         if names_new(amounts, self._known):
             self._known = frozenset(name for name, _ in (yield from self._read()))
         kept = within_bounds(amounts, self._known)
         names, counters = [name for name, _ in kept], [encode_text(counter) for _, counter in kept]
         added = array(FLOAT8, [float8(amount) for amount in kept.values()])
-        yield (Query(self._add, (array(BYTEA, names), array(BYTEA, counters), added)),)
+        yield (Request(self._add, (array(BYTEA, names), array(BYTEA, counters), added)),)
         self._known |= {*names}
 
     def read(self) -> Conversation[dict[tuple[bytes, str], float]]:
@@ -62,7 +62,7 @@ class LifetimeCounts:
         return (yield from self._read()) if (yield from self._is_there()) else {}
 
     def _is_there(self) -> Conversation[bool]:
-        (result,) = yield (Query(_LOOK, (self._table.encode(),)),)
+        (result,) = yield (Request(_LOOK, (self._table.encode(),)),)
         comment, is_there = rows_of(result)[0]
         if is_there and comment != _COMMENT:
             raise StoreError(
@@ -72,7 +72,7 @@ class LifetimeCounts:
         return bool(is_there)
 
     def _read(self) -> Conversation[dict[tuple[bytes, str], float]]:
-        (result,) = yield (Query(self._all),)
+        (result,) = yield (Request(self._all),)
         found = {}
         for name, counter, amount in rows_of(result):
             try:

@@ -1,7 +1,7 @@
-"""The database as the store asks it: conversations on a connection of its own, begun anew where that helps.
+"""Holds a conversation with the database on a connection from the pool, and begins it anew where that may help.
 
-What it says decides: whether another attempt is due, whether the connection is kept, whether statements are prepared,
-and what the error is called.
+What the database answers decides whether another attempt is made, whether the connection is kept, whether statements
+are prepared, and which error is raised.
 """
 
 from __future__ import annotations
@@ -24,14 +24,15 @@ BrokenOff: TypeAlias = Callable[[int], None] | None
 _ATTEMPTS = 5
 _PREPARED_IN_VAIN = 3
 _WAITED = 0.25
-"""The part of the timeout after which a connection that broke or did not come was waited for in vain."""
+"""A call whose connection fails after this part of the timeout counts as timed out."""
 
 _NO_TABLE = {"42P01", "42703"}
-"""A table is gone, or a column: the tables were dropped, and others made by a hitrate that lists nothing."""
+"""SQLSTATEs of a missing table or column: the tables were dropped, and perhaps made again by an older hitrate."""
 
 _TAKE_TURNS = {"40P01", "40001"}
 _ANOTHER_CONNECTION = {"0A000", "25006", "57P01", "57P02", "57P05"}
-"""A plan of before a migration, a server that has become a standby, a session that was ended."""
+"""SQLSTATEs after which another connection may do: a plan from before a migration, a server that became a standby, a
+session that was ended."""
 
 
 class Database:
@@ -39,7 +40,7 @@ class Database:
 
     Args:
         connections: to it.
-        breaker: leaves it alone while it does not answer.
+        breaker: refuses calls while the database does not answer.
         make_tables: the conversation that comes before any other, until it has succeeded.
         after_each: called when a conversation has come to its end.
         timeout: seconds that a call may take.
@@ -169,7 +170,7 @@ class Database:
                 return
             raise StoreError(f"PostgreSQL: {error} (SQLSTATE {error.sqlstate})") from error
         if isinstance(error, psycopg.Error):
-            if used and not last:  # the server hung up on what was open; a new connection tells whether it is there
+            if used and not last:  # the server closed open connections; a new one tells whether it is there
                 self._connections.own.drop_idle()
                 return
             if type(error).__name__ in ("PoolTimeout", "TooManyRequests"):
@@ -202,7 +203,7 @@ class Database:
 
 
 def _keeps_connection(error: BaseException) -> bool:
-    """Tell whether a connection may be as good as before after an error: the server has answered, if not as hoped."""
+    """Tell whether a connection can be used on after an error: the server has answered, though with an error."""
     if isinstance(error, ServerError):
         return error.sqlstate not in _ANOTHER_CONNECTION
     return isinstance(error, StoreError) and not isinstance(error, TimedOut)

@@ -1,4 +1,4 @@
-"""What is pending on an event loop goes together, in one statement.
+"""The pending calls of an event loop go together, in one statement.
 
 A round trip costs many times what one more key in it costs. So calls of a loop queue up while others are on their way,
 and the next statement takes all of them. Cancelling the wait for a call leaves its statement to go on.
@@ -27,7 +27,7 @@ class Queue:
         do: does several calls' work as one; returns a result for each.
         most: how many statements may be under way at once; with one, calls are done in their order.
         timeout: seconds that a call may take, those included that it queues for.
-        in_vain: is told the work that was done, or may have been, of a call that nobody waits for any more.
+        in_vain: called with the work of a call that nobody waits for any more, if the work was done or may have been.
     """
 
     def __init__(
@@ -57,7 +57,7 @@ class Queue:
         loop = asyncio.get_running_loop()
         future: asyncio.Future[Any] = loop.create_future()
         self._pending.append((work, future))
-        if self._running >= self._most:  # else the statement that takes it along begins at once, and keeps its time
+        if self._running >= self._most:  # else its statement begins at once, and keeps the time itself
             self._watch(loop, future)
         if not self._starting and self._running < self._most:
             # It begins with the loop's next turn, and so takes along what else is called in this one.
@@ -76,7 +76,7 @@ class Queue:
             raise
 
     def _watch(self, loop: asyncio.AbstractEventLoop, future: asyncio.Future[Any]) -> None:
-        """Have a call fail once it is late: one that queues behind a slow statement would else take twice its time."""
+        """Have a call fail at its deadline: behind a slow statement it would else take twice its timeout."""
         due = self._due
         while due and due[0][1].done():
             due.popleft()
@@ -109,7 +109,7 @@ class Queue:
             while self._pending:
                 await self._serve_some()
         finally:
-            self._running -= 1  # at once: who comes after the last look at what is pending begins another
+            self._running -= 1  # at once: a call that comes after the last look at the pending ones begins another task
 
     async def _serve_some(self) -> None:
         calls = [call for call in self._pending[:_AT_ONCE] if not call[1].done()]
@@ -141,6 +141,6 @@ class Queue:
 
 
 class _Failed(NamedTuple):
-    """An outcome that is an error: as a result, for a future whose exception nobody asks for complains."""
+    """An error, set as the result of a future: asyncio logs an exception of a future that nobody awaits."""
 
     error: Exception

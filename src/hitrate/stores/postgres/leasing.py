@@ -1,8 +1,8 @@
 """Leases: taken by one statement, and settled by one that stores what was computed under them.
 
-A caller may be gone when its leases are granted: cancelled, timed out, or of an event loop that was closed. What it
-asked for is then given back in the background. Where its connection was closed before the server had answered, the
-server may carry out the statement later: so leases are given back until that session has ended.
+A caller may be gone when its leases are granted: it was cancelled, it timed out, or its event loop was closed. Then its
+leases are given back in the background. If its connection was closed before the server had answered, the server may
+carry out the statement later; so the leases are given back again and again until that session has ended.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ from hitrate.stores.postgres.limits import Room
 from hitrate.stores.postgres.rows import stored
 from hitrate.stores.postgres.statements import Statements
 from hitrate.stores.postgres.statements.leases import PURGED_PER_CALL
-from hitrate.stores.postgres.wire import PAUSE, Conversation, Query, Result
+from hitrate.stores.postgres.wire import PAUSE, Conversation, Request, Result
 from hitrate.stores.postgres.writing import ATTEMPTS, Writer, read_store_result
 
 _PURGE_SECONDS = 1.0
@@ -41,7 +41,7 @@ _LEAST_SECONDS = 0.001
 _PAUSE_EVERY = 512
 _OWED_AT_MOST = 1024
 _LOOKS = 300
-"""How often is looked whether a session has ended: that of a connection that was cut in between may last for hours."""
+"""Looks at a session until it is given up: that of a connection whose network was cut may last for hours."""
 
 _TRUE = b"\x01"
 
@@ -72,7 +72,7 @@ class Settlement(NamedTuple):
         return self.results.keys()
 
 
-Work = TypeVar("Work", Take, Settlement)
+LeaseWork = TypeVar("LeaseWork", Take, Settlement)
 Wanted = dict[tuple[bytes, bytes], tuple[int, EncodedKey]]
 """What stands for names and keys, in the order in which all lock, each with its caller's index and the key itself."""
 
@@ -117,8 +117,8 @@ class Leaser:
         seconds = array(FLOAT8, [float8(works[caller].seconds) for caller, _ in wanted.values()])
         leases, now = self._statements.leases, self._writer.now()
         calls = (
-            Query(leases.take, (names, keys, tokens, seconds, now)),
-            Query(leases.look, (*owners, now)),
+            Request(leases.take, (names, keys, tokens, seconds, now)),
+            Request(leases.look, (*owners, now)),
         )
         purge = self._purge_if_due(now)
         for _ in range(ATTEMPTS):
@@ -132,10 +132,10 @@ class Leaser:
             yield self._writer.make_namespaces([name for name, _ in wanted], long_names)
         raise StoreError(f"the namespaces of {len(wanted)} leases were cleared as often as they were made")
 
-    def _purge_if_due(self, now: bytes | None) -> tuple[Query, ...]:
+    def _purge_if_due(self, now: bytes | None) -> tuple[Request, ...]:
         if time.monotonic() < self._purge_at:
             return ()
-        return (Query(self._statements.leases.purge, (now,)),)
+        return (Request(self._statements.leases.purge, (now,)),)
 
     def _note_purged(self, results: Sequence[Result]) -> None:
         for result in results:
@@ -146,7 +146,7 @@ class Leaser:
     # Giving back
 
     def note_broken_off(self, session: int) -> None:
-        """Hear that a connection was closed while leases were asked for on it.
+        """Take note that a connection was closed while leases were asked for on it.
 
         Args:
             session: the process id of its session.
@@ -163,7 +163,7 @@ class Leaser:
         owed, sessions = list(self.owed), list(self.broken_off)
         last: set[int] = set()
         if sessions:
-            (result,) = yield (Query(self._statements.leases.sessions, (int8_array(sessions),)),)
+            (result,) = yield (Request(self._statements.leases.sessions, (int8_array(sessions),)),)
             last.update(read_int8_array(result.get_value(0, 0)))
         yield from self.settle([Settlement(dict.fromkeys(work.keys), work.token) for work in owed])
         for session in sessions:
@@ -209,10 +209,10 @@ class Leaser:
         full = writer.long_keys(long_keys)
         purge = writer.purge_if_due()
         for _ in range(ATTEMPTS):
-            exact = room.is_near or not room.is_far_from(len(batch.rows), batch.size)
-            limits = room.limits if exact else room.far
-            call = Query(self._statements.leases.settle, (*columns, int8(limits.entries), int8(limits.bytes), *full))
-            before = (Query(bounds.lock),) if exact else ()
+            exact = room.is_near or not room.is_small(len(batch.rows), batch.size)
+            limits = room.limits if exact else room.near_at
+            call = Request(self._statements.leases.settle, (*columns, int8(limits.entries), int8(limits.bytes), *full))
+            before = (Request(bounds.lock),) if exact else ()
             results = yield (*before, call, *purge)
             result = results[len(before)]
             writer.note_purged(results[len(before) + 1 :])
@@ -225,12 +225,12 @@ class Leaser:
                 return read_int8_array(result.get_value(0, 9))
             if not told.known:
                 names = array(BYTEA, sorted({name for name, _ in wanted}))
-                yield (Query(self._statements.stores.keep_namespaces, (names,)),)
+                yield (Request(self._statements.stores.keep_namespaces, (names,)),)
             elif exact:
                 yield from room.make(told.more, told.more_bytes, told.there, writer.now())
             else:
                 room.is_near = True
-        return (yield from self._settle_at_once(wanted, works, batch))  # others have taken each room that was made
+        return (yield from self._settle_at_once(wanted, works, batch))  # other writers took the room each time
 
     def _settle_at_once(self, wanted: Wanted, works: Sequence[Settlement], batch: Batch) -> Conversation[list[int]]:
         """Settle in one transaction of several statements."""
@@ -252,8 +252,8 @@ class Leaser:
         yield from self._writer.write_at_once(batch, [0] * len(works), end)
         return places
 
-    def _end(self, wanted: Wanted, works: Sequence[Settlement]) -> Query:
-        return Query(self._statements.leases.end, (*_owners(wanted, works), self._writer.now()))
+    def _end(self, wanted: Wanted, works: Sequence[Settlement]) -> Request:
+        return Request(self._statements.leases.end, (*_owners(wanted, works), self._writer.now()))
 
     def _ended(self, result: Result) -> list[int]:
         self._room.note_emptied(result.get_value(0, 1))
@@ -274,7 +274,7 @@ def _entries(results: Changes) -> Changes:
     return {key: entry for key, entry in results.items() if entry is not None}
 
 
-def _wanted(group: Sequence[tuple[int, Work]]) -> Conversation[Wanted]:
+def _wanted(group: Sequence[tuple[int, LeaseWork]]) -> Conversation[Wanted]:
     pairs = []
     for caller, work in group:
         for count, key in enumerate(work.keys, 1):

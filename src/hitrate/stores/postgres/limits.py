@@ -8,15 +8,15 @@ from typing import NamedTuple
 from hitrate.sieve import sweep
 from hitrate.stores.postgres.binary import int8, int8_array, read_int8, read_int8_array, rows_of
 from hitrate.stores.postgres.statements import BEGIN, COMMIT, STEP, Statements
-from hitrate.stores.postgres.wire import Conversation, Query, Result
+from hitrate.stores.postgres.wire import Conversation, Request, Result
 
 NO_LIMIT = (1 << 62) - 1
 
 _RESERVE = 8
-"""The share of a limit, one in so many, within which writers take turns."""
+"""The reserve is one part in so many of a limit: once only that much is free, writers take turns."""
 
 _SHARE = 64
-"""How many writers at once the reserve is enough for."""
+"""So many writers at once fit into the reserve."""
 
 _SPARE_ENTRIES, _SPARE_BYTES, _SPARE_SHARE = 255, 1 << 20, 128
 """Beyond what is needed an eviction makes room for writes to come: a share of the limit, no more than these."""
@@ -24,7 +24,7 @@ _SPARE_ENTRIES, _SPARE_BYTES, _SPARE_SHARE = 255, 1 << 20, 128
 _RING_ROWS = 256
 _MARK_AT, _MARK_AGAIN_AFTER, _SEEN_AT_MOST = 1024, 8192, 50_000
 _EMPTIED_AT = 256
-"""So many namespaces are looked at together, lest one that is filled and empties by turns is looked at every time."""
+"""Namespaces that are looked at together: one that is filled and emptied by turns is not to be looked at each time."""
 
 TRUE = b"\x01"
 
@@ -46,8 +46,8 @@ class Room:
 
     Attributes:
         limits: as given.
-        far: what may be held for a write not to count exactly.
-        is_near: whether the last that was heard is that limits are near.
+        near_at: totals from which on writers take turns and count exactly what they replace.
+        is_near: whether the limits were near when the totals were last known.
         seen: ids of rows that were read since they were last marked as visited.
         emptied: numbers of namespaces whose last entry may be gone.
         litter: whether there are entries to be removed because their namespace was cleared.
@@ -59,7 +59,7 @@ class Room:
         self._statements = statements
         self._told = told
         self.limits = limits
-        self.far = Limits(*(limit - limit // _RESERVE for limit in limits))
+        self.near_at = Limits(*(limit - limit // _RESERVE for limit in limits))
         self.is_bounded = limits != (NO_LIMIT, NO_LIMIT)
         self.is_near = False
         self.seen: set[int] = set()
@@ -71,24 +71,24 @@ class Room:
 
     # What is known
 
-    def is_far_from(self, entries: int, size: int) -> bool:
+    def is_small(self, entries: int, size: int) -> bool:
         """Tell whether a write is so small that several of them at once fit into the reserve."""
         share = _RESERVE * _SHARE
         return entries <= self.limits.entries // share and size <= self.limits.bytes // share
 
     def note(self, entries: int, size: int) -> None:
-        """Hear how much is held."""
-        if self.is_near and entries < self.far.entries * 3 // 4 and size < self.far.bytes * 3 // 4:
+        """Take note of the latest totals."""
+        if self.is_near and entries < self.near_at.entries * 3 // 4 and size < self.near_at.bytes * 3 // 4:
             self.is_near = False
 
     def note_purged(self, result: Result) -> None:
-        """Hear what a purge has done."""
+        """Take note of the result of a purge."""
         self.expirations += read_int8(result.get_value(0, 0) or b"")
         self.litter = result.get_value(0, 1) == TRUE
         self.note_emptied(result.get_value(0, 2))
 
     def note_emptied(self, ids: bytes | None) -> None:
-        """Hear of namespaces whose last entry may be gone."""
+        """Take note of namespaces whose last entry may be gone."""
         self.emptied.update(read_int8_array(ids))
 
     def count_evicted(self, evicted: int) -> None:
@@ -104,15 +104,15 @@ class Room:
 
     def recount(self) -> Conversation[None]:
         """Count anew what is held, in a transaction of its own."""
-        yield (Query(BEGIN), *(Query(each) for each in self._statements.bounds.recount), Query(COMMIT))
+        yield (Request(BEGIN), *(Request(each) for each in self._statements.bounds.recount), Request(COMMIT))
 
     # Making room
 
     def make(self, entries: int, size: int, spared: Sequence[int], now: bytes | None) -> Conversation[None]:
         """Make room for a write, in a transaction of its own: it locks rows in another order than writes do."""
-        yield (Query(BEGIN), Query(self._statements.bounds.lock))
+        yield (Request(BEGIN), Request(self._statements.bounds.lock))
         yield from self.make_now(entries, size, spared, now)
-        yield (Query(COMMIT),)
+        yield (Request(COMMIT),)
 
     def make_now(self, entries: int, size: int, spared: Sequence[int], now: bytes | None) -> Conversation[None]:
         """Make room for a write, in a transaction that makes writers take turns.
@@ -126,21 +126,21 @@ class Room:
             now: the time, if it is the cache's own clock that tells it.
         """
         bounds, purge = self._statements.bounds, self._statements.removals.purge
-        (totals,) = yield (Query(bounds.totals),)
+        (totals,) = yield (Request(bounds.totals),)
         over = self._excess(totals, entries, size)
         if max(over) > 0:  # before anything is removed because of what the totals say
-            (miscounted,) = yield (Query(bounds.is_miscounted),)
+            (miscounted,) = yield (Request(bounds.is_miscounted),)
             if miscounted.get_value(0, 0) == TRUE:
-                *_, totals = yield (*(Query(each) for each in bounds.recount), Query(bounds.totals))
+                *_, totals = yield (*(Request(each) for each in bounds.recount), Request(bounds.totals))
                 over = self._excess(totals, entries, size)
         littered = self.litter
         while littered and max(over) > 0:
             littered = yield from self.remove_litter()
-            (totals,) = yield (Query(bounds.totals),)
+            (totals,) = yield (Request(bounds.totals),)
             over = self._excess(totals, entries, size)
         purged = True
         while purged and max(over) > 0:
-            result, totals = yield (Query(purge, (now,)), Query(bounds.totals))
+            result, totals = yield (Request(purge, (now,)), Request(bounds.totals))
             self.note_purged(result)
             purged = read_int8(result.get_value(0, 0) or b"") > 0
             over = self._excess(totals, entries, size)
@@ -162,10 +162,10 @@ class Room:
         if excess_bytes > 0:
             excess_bytes += min(self.limits.bytes // _SPARE_SHARE, _SPARE_BYTES)
         ring: list[tuple[int, bool, int]] = []
-        laps: list[int] = []  # where in the ring the walk begins anew
+        laps: list[int] = []  # where in the ring the hand begins another lap
         asked, last = _RING_ROWS, hand
         while True:
-            (result,) = yield (Query(statements.bounds.ring, (int8(last), int8(asked))),)
+            (result,) = yield (Request(statements.bounds.ring, (int8(last), int8(asked))),)
             page = [(row_id, visited, size) for row_id, visited, size in rows_of(result)]
             ring += (each for each in page if each[0] not in spared)
             if page:
@@ -180,10 +180,10 @@ class Room:
                 break
             asked *= 2
         evicted, *_ = yield (
-            Query(statements.bounds.evict, (int8_array([each for each, _ in decided.evicted]),)),
-            Query(statements.bounds.move_hand, (int8(walk.last),)),
+            Request(statements.bounds.evict, (int8_array([each for each, _ in decided.evicted]),)),
+            Request(statements.bounds.move_hand, (int8(walk.last),)),
             *(
-                Query(statements.bounds.unmark, (int8(first), int8(end)))
+                Request(statements.bounds.unmark, (int8(first), int8(end)))
                 for first, end in _passed(hand, walk.last, sum(start < walk.steps for start in laps))
             ),
         )
@@ -193,25 +193,25 @@ class Room:
     # Housekeeping
 
     def keep(self) -> Conversation[bool]:
-        """Do a step of what need not be done by a caller; tell whether there is more."""
+        """Do a step of the housekeeping; tell whether there is more."""
         if len(self.emptied) >= _EMPTIED_AT:
             ids, self.emptied = self.emptied, set()
-            yield (Query(self._statements.clearing.mark_leaving, (int8_array(sorted(ids)),)),)
+            yield (Request(self._statements.clearing.mark_leaving, (int8_array(sorted(ids)),)),)
         if len(self.seen) >= self._mark_at:
             yield from self._keep_seen()
         return (yield from self.remove_litter())
 
     def remove_litter(self) -> Conversation[bool]:
         """Remove a bounded number of entries that were cleared; tell whether there are more."""
-        results = yield [Query(each) for each in self._statements.clearing.steps]
+        results = yield [Request(each) for each in self._statements.clearing.steps]
         counts = [read_int8(result.get_value(0, 0) or b"") for result in results]
         done = read_int8(results[0].get_value(0, 1) or b"")
         self.litter = done > 0 or any(count >= STEP for count in counts)
         return self.litter
 
     def _keep_seen(self) -> Conversation[None]:
-        """Write down what was read if evictions are near; else it may wait, or go."""
-        (totals,) = yield (Query(self._statements.bounds.totals),)
+        """Mark the rows that were read as visited if evictions are near; else keep their ids, or forget them."""
+        (totals,) = yield (Request(self._statements.bounds.totals),)
         over = self._excess(totals, 0, 0)
         nearly = any(
             excess > -limit // _RESERVE for excess, limit in zip(over, self.limits, strict=True) if limit != NO_LIMIT
@@ -222,13 +222,13 @@ class Room:
             self.seen = set()
         self._mark_at = _MARK_AT if nearly else len(self.seen) + _MARK_AGAIN_AFTER
 
-    def _mark_seen(self) -> Query:
+    def _mark_seen(self) -> Request:
         seen, self.seen = self.seen, set()
-        return Query(self._statements.bounds.mark, (int8_array(sorted(seen)),))
+        return Request(self._statements.bounds.mark, (int8_array(sorted(seen)),))
 
 
 class _Walk:
-    """Walks the ring and knows where it was left, and after how many steps."""
+    """Iterates over the ring; notes the last row that was visited, and how many were."""
 
     def __init__(self, ring: Sequence[tuple[int, bool, int]], hand: int) -> None:
         self._ring = ring

@@ -14,7 +14,7 @@ from hitrate.stores.oldest_first import OldestFirst
 from hitrate.stores.postgres.binary import float8, int8, int8_array, read_int8, rows_of
 from hitrate.stores.postgres.rows import seconds_in
 from hitrate.stores.postgres.statements import Statements
-from hitrate.stores.postgres.wire import Conversation, Query
+from hitrate.stores.postgres.wire import Conversation, Request
 
 _GATHERED_AT_ONCE = 1024
 
@@ -35,7 +35,7 @@ class Place:
 
 
 class Lister:
-    """Lists entries. ``own_clock`` tells that the process's clock decides what is expired, and not the server's."""
+    """Lists entries. ``own_clock``: whether the cache's clock decides what has expired, and not the server's."""
 
     def __init__(self, statements: Statements, clock: Callable[[], float], own_clock: bool) -> None:
         self._statements = statements
@@ -45,7 +45,7 @@ class Lister:
     def page(self, under: bytes, after: Place | None, limit: int) -> Conversation[Page]:
         """Return a page; the arguments are those of ``Store.list_page``."""
         if after is None:
-            (newest,) = yield (Query(self._statements.listing.newest),)
+            (newest,) = yield (Request(self._statements.listing.newest),)
             after = Place(read_int8(newest.get_value(0, 0) or b""))
         if after.last is not None:
             return (yield from self._gather(under, after, after.last))
@@ -53,7 +53,7 @@ class Lister:
         if not ids:
             return Page(after.rows.told(()), None)
         now = float8(self._clock()) if self._own_clock else None
-        (result,) = yield (Query(self._statements.listing.rows, (int8_array(ids), under, now)),)
+        (result,) = yield (Request(self._statements.listing.rows, (int8_array(ids), under, now)),)
         since = 0.0 if self._own_clock else self._clock()
         found = [
             (row, Listed(name, key, size, created, None if expiry is None else expiry + since, seconds_in(head)))
@@ -64,7 +64,7 @@ class Lister:
     def _gather(self, under: bytes, place: Place, last: int) -> Conversation[Page]:
         """Read the times of some more rows; an empty page."""
         parameters = int8(last), int8(place.newest), int8(_GATHERED_AT_ONCE), under
-        (result,) = yield (Query(self._statements.listing.times, parameters),)
+        (result,) = yield (Request(self._statements.listing.times, parameters),)
         rows = rows_of(result)
         place.rows.gather((row, created) for row, created, is_under in rows if is_under)
         place.last = rows[-1][0] if len(rows) == _GATHERED_AT_ONCE else None

@@ -12,21 +12,21 @@ from hitrate.stores.base import Found
 from hitrate.stores.postgres.binary import BYTEA, array, float8, read_float8, read_int8, rows_of
 from hitrate.stores.postgres.rows import SHORT, SHORT_HEAD, fingerprints_of, read_value, stored, stored_all
 from hitrate.stores.postgres.statements import Statements
-from hitrate.stores.postgres.wire import PAUSE, Conversation, Query
+from hitrate.stores.postgres.wire import PAUSE, Conversation, Request
 
 _TRUE = b"\x01"
 
 _AT_ONCE = 512
 """Rows that are taken in before the event loop may serve others."""
 
-Seen = Callable[[Iterable[int]], None]
-"""Told the ids of the rows that are found."""
+NoteSeen = Callable[[Iterable[int]], None]
+"""Called with the ids of the rows that are found."""
 
 
 class Reader:
-    """Reads entries. ``own_clock`` tells that the process's clock decides what is expired, and not the server's."""
+    """Reads entries. ``own_clock``: whether the cache's clock decides what has expired, and not the server's."""
 
-    def __init__(self, statements: Statements, clock: Callable[[], float], own_clock: bool, seen: Seen) -> None:
+    def __init__(self, statements: Statements, clock: Callable[[], float], own_clock: bool, seen: NoteSeen) -> None:
         self._statements = statements
         self._clock = clock
         self._own_clock = own_clock
@@ -44,14 +44,14 @@ class Reader:
             return ()
         statement = self._statements.reads.expired
         now = self._now()
-        results = yield [Query(statement, (stored(name), stored(key), now)) for name, key in keys]
+        results = yield [Request(statement, (stored(name), stored(key), now)) for name, key in keys]
         return [result.get_value(0, 0) == _TRUE for result in results]
 
     def _now(self) -> bytes | None:
         return float8(self._clock()) if self._own_clock else None
 
     def _read_one(self, name: bytes, key: bytes) -> Conversation[Sequence[Found]]:
-        call = Query(self._statements.reads.one, (stored(name), stored(key), self._now()))
+        call = Request(self._statements.reads.one, (stored(name), stored(key), self._now()))
         (result,) = yield (call,)
         if not result.ntuples:
             return (None,)
@@ -73,11 +73,11 @@ class Reader:
         if len(by_name) == 1:
             ((name, of_one),) = by_name.items()
             wanted = array(BYTEA, stored_all(of_one))
-            call = Query(self._statements.reads.many, (stored(name), wanted, self._now()))
+            call = Request(self._statements.reads.many, (stored(name), wanted, self._now()))
         else:
             owners = array(BYTEA, stored_all([name for name, _ in keys]))
             wanted = array(BYTEA, stored_all([key for _, key in keys]))
-            call = Query(self._statements.reads.mixed, (owners, wanted, self._now()))
+            call = Request(self._statements.reads.mixed, (owners, wanted, self._now()))
         (result,) = yield (call,)
         identities = [0, *fingerprints_of(keys)]
         found: list[Found] = [None] * (len(keys) + 1)  # places are counted from 1
@@ -90,7 +90,7 @@ class Reader:
                     expiry += since
                 payload = value[SHORT:]
                 if value.startswith(SHORT_HEAD + xxh3_64_digest(payload, identities[place])):
-                    found[place] = DEFAULT_ENCODING, payload, expiry, 0.0  # the usual entry, with less ado
+                    found[place] = DEFAULT_ENCODING, payload, expiry, 0.0  # fast path: the usual entry
                 else:
                     found[place] = read_value(identities[place], value, expiry)
             yield PAUSE

@@ -13,7 +13,7 @@ from hitrate.stores.postgres.binary import TEXT, array
 from hitrate.stores.postgres.names import Names
 from hitrate.stores.postgres.rows import LONGEST
 from hitrate.stores.postgres.statements import BEGIN, COMMIT, Statement, plain
-from hitrate.stores.postgres.wire import Conversation, Query
+from hitrate.stores.postgres.wire import Conversation, Request
 
 Durability = Literal["normal", "full"]
 
@@ -135,18 +135,18 @@ def prepare(names: Names, durability: Durability) -> Conversation[bool]:
     found, _ = yield from _found(names, durability)
     if found == FORMAT:
         return (yield from _add_listing_columns(names))
-    yield (Query(BEGIN), Query(plain(f"SELECT pg_advisory_xact_lock({ADVISORY_LOCK})")))
+    yield (Request(BEGIN), Request(plain(f"SELECT pg_advisory_xact_lock({ADVISORY_LOCK})")))
     found, logged = yield from _found(names, durability)  # another process may have been faster
     filled = {**names._asdict(), "kind": "" if logged else "UNLOGGED"}
     if found is None:
         made = [text.format(**filled) for text in _TABLES]
-        yield [Query(plain(text)) for text in (*made, *_comments(names))]
+        yield [Request(plain(text)) for text in (*made, *_comments(names))]
     while found is not None and found < FORMAT:
-        yield [Query(plain(text.format(**filled))) for text in MIGRATIONS[found]]
+        yield [Request(plain(text.format(**filled))) for text in MIGRATIONS[found]]
         found += 1
         if found == FORMAT:
-            yield [Query(plain(text)) for text in _comments(names)]
-    yield (Query(COMMIT),)
+            yield [Request(plain(text)) for text in _comments(names)]
+    yield (Request(COMMIT),)
     return (yield from _add_listing_columns(names))
 
 
@@ -166,7 +166,7 @@ def look_at(names: Names, durability: Durability) -> Conversation[bool]:
 
 
 def _has_listing_columns(names: Names) -> Conversation[bool]:
-    (result,) = yield (Query(Statement(_HAS_LISTING_COLUMNS), (names.entries.encode(),)),)
+    (result,) = yield (Request(Statement(_HAS_LISTING_COLUMNS), (names.entries.encode(),)),)
     return bool(result.get_value(0, 0) == b"\x01")
 
 
@@ -177,13 +177,13 @@ def _add_listing_columns(names: Names) -> Conversation[bool]:
     columns = ", ".join(f"ADD COLUMN IF NOT EXISTS {column}" for column in _LISTING_COLUMNS)
     text = _ADD_LISTING_COLUMNS.format(entries=names.entries, columns=columns)
     literal = text.replace("\\", "\\\\").replace("'", "''")  # of an E string, which no setting changes
-    yield (Query(BEGIN), Query(plain(f"DO E'{literal}'")), Query(COMMIT))
+    yield (Request(BEGIN), Request(plain(f"DO E'{literal}'")), Request(COMMIT))
     return (yield from _has_listing_columns(names))
 
 
 def _found(names: Names, durability: Durability) -> Conversation[tuple[int | None, bool]]:
     """Return the format of the tables, None if there are none, and whether they are, or are to be, logged."""
-    (result,) = yield (Query(Statement(_INSPECT), (array(TEXT, [name.encode() for name in names]),)),)
+    (result,) = yield (Request(Statement(_INSPECT), (array(TEXT, [name.encode() for name in names]),)),)
     formats: list[int | None] = []
     for row, name in enumerate(names):
         kind, comment = result.get_value(row, 0), result.get_value(row, 2)

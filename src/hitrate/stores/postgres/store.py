@@ -32,12 +32,12 @@ from hitrate.stores.postgres.listing import Lister
 from hitrate.stores.postgres.reading import Reader
 from hitrate.stores.postgres.schema import Durability
 from hitrate.stores.postgres.statements import Statements
-from hitrate.stores.postgres.wire import Conversation, Query
+from hitrate.stores.postgres.wire import Conversation, Request
 from hitrate.stores.postgres.writing import Writer
 
 _READS_AT_ONCE = 4
 _LOOK_SECONDS = 0.1
-"""Between two looks whether a session has ended that may still grant leases to callers who are gone."""
+"""Seconds between two looks whether a session has ended that may still grant leases to callers who are gone."""
 
 
 class _Queues(NamedTuple):
@@ -100,7 +100,7 @@ class PostgresStore(Store):
         self._writer = Writer(self.statements, clock, own_clock, self._room)
         self._leaser = Leaser(self.statements, self._writer, self._room)
         self._doing: dict[type, Callable[[list[Any]], Conversation[list[Any]]]] = {
-            Query: _ask,
+            Request: _ask,
             Take: self._leaser.take,
             Settlement: self._leaser.settle,
         }
@@ -156,10 +156,10 @@ class PostgresStore(Store):
 
     def _usage(self) -> Conversation[Usage]:
         bounds = self.statements.bounds
-        result, miscounted = yield (Query(bounds.usage), Query(bounds.is_miscounted))
+        result, miscounted = yield (Request(bounds.usage), Request(bounds.is_miscounted))
         if miscounted.get_value(0, 0) == TRUE:
             yield from self._room.recount()
-            (result,) = yield (Query(bounds.usage),)
+            (result,) = yield (Request(bounds.usage),)
         entries, size = (read_int8(result.get_value(0, column) or b"") for column in (0, 1))
         return Usage(entries, size, self._room.evictions, self._room.expirations)
 
@@ -184,11 +184,11 @@ class PostgresStore(Store):
     async def aclear_under(self, prefix: bytes) -> None:
         await self._aclear(clear_under(self.statements, prefix))
 
-    def _clear(self, call: Query) -> None:
+    def _clear(self, call: Request) -> None:
         self._database.hold(lambda: _ask([call]))
         self._keeper.request()
 
-    async def _aclear(self, call: Query) -> None:
+    async def _aclear(self, call: Request) -> None:
         await self._queues_here().writes.submit(call)
         self._keeper.request()
 
@@ -332,8 +332,8 @@ class PostgresStore(Store):
         self._queues.take_all()
 
 
-def _ask(calls: Sequence[Query]) -> Conversation[list[None]]:
-    """Have statements carried out that tell nothing."""
+def _ask(calls: Sequence[Request]) -> Conversation[list[None]]:
+    """A conversation of statements without results."""
     yield calls
     return [None] * len(calls)
 

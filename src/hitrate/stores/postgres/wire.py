@@ -40,18 +40,18 @@ Waits: TypeAlias = Generator[int, None, T]
 """Yields what it waits for on the socket, ``NOTHING`` where an event loop may serve others."""
 
 
-class Query(NamedTuple):
+class Request(NamedTuple):
     """A statement and its parameters, in binary form."""
 
     statement: Statement
     parameters: Sequence[bytes | None] = ()
 
 
-Conversation: TypeAlias = Generator[Sequence[Query], list[Result], T]
-"""What is asked, and of what was answered what is asked next: yields statements, which are one transaction and one
-round trip, and is sent their results."""
+Conversation: TypeAlias = Generator[Sequence[Request], list[Result], T]
+"""A generator that yields statements, which are sent as one transaction in one round trip, and is sent their results,
+from which it may make the next statements."""
 
-PAUSE: Sequence[Query] = ()
+PAUSE: Sequence[Request] = ()
 """Yielded instead of statements: nothing is asked, and an event loop may serve others."""
 
 
@@ -77,11 +77,11 @@ class Link:
     """A connection to the server, used by one caller at a time.
 
     Args:
-        connection: psycopg's, of either face; only its libpq connection is used.
+        connection: of psycopg, sync or async; only its libpq connection is used.
         prepared: the names of the statements that are prepared on it.
 
     Attributes:
-        loop: the event loop that has it, if one does: what a loop had when it was closed nobody gives back.
+        loop: the event loop that uses it; None for a thread. Once a loop is closed, nobody gives its connections back.
         session: the process id of its session on the server.
         used: whether it has served before.
     """
@@ -104,7 +104,7 @@ class Link:
     # What is said
 
     def converse(self, conversation: Conversation[T], *, prepare: bool) -> Waits[T]:
-        """Hold a conversation with the server; return what it comes to. What it raises is what ``exchange`` does."""
+        """Hold a conversation with the server; return its result. It raises what ``exchange`` raises."""
         try:
             calls = next(conversation)
             while True:
@@ -118,7 +118,7 @@ class Link:
             value: T = done.value
             return value
 
-    def exchange(self, calls: Sequence[Query], *, prepare: bool) -> Waits[list[Result]]:
+    def exchange(self, calls: Sequence[Request], *, prepare: bool) -> Waits[list[Result]]:
         """Send statements as one transaction; return their results.
 
         Args:
@@ -153,7 +153,7 @@ class Link:
                 raise
         self.prepared.add(statement.name)
 
-    def _send(self, call: Query, prepare: bool) -> None:
+    def _send(self, call: Request, prepare: bool) -> None:
         (text, name), given = call
         parameters = list(given)  # psycopg 3.2 takes nothing else
         if prepare and name in self.prepared:
@@ -164,7 +164,7 @@ class Link:
     def _flush(self) -> Generator[int, None, None]:
         while self.pgconn.flush():
             yield READ | WRITE
-            self.pgconn.consume_input()  # the server may have to be rid of something before it takes more
+            self.pgconn.consume_input()  # the server may have to send before it reads more
 
     def _results(self) -> Waits[list[Result]]:
         """Return the results of one statement."""
@@ -179,7 +179,7 @@ class Link:
                 return results
             results.append(result)
 
-    def _pipeline(self, calls: Sequence[Query], prepare: bool) -> Waits[list[Result]]:
+    def _pipeline(self, calls: Sequence[Request], prepare: bool) -> Waits[list[Result]]:
         pgconn = self.pgconn
         pgconn.enter_pipeline_mode()
         for call in calls:
@@ -199,7 +199,7 @@ class Link:
     # How it is waited for
 
     def run(self, waits: Waits[T], deadline: float) -> T:
-        """Carry through what is said, waiting on this thread.
+        """Run an exchange to its end, waiting on this thread.
 
         Raises:
             TimedOut: it is not done at the deadline, in seconds of the monotonic clock.
@@ -217,7 +217,7 @@ class Link:
             return value
 
     async def arun(self, waits: Waits[T], deadline: float) -> T:
-        """Carry through what is said as ``run`` does, waiting on the event loop."""
+        """Run an exchange to its end as ``run`` does, waiting on the event loop."""
         timeout = deadline - time.monotonic()
         try:
             wanted = next(waits)
@@ -225,7 +225,7 @@ class Link:
                 if wanted:
                     await self._aready(wanted, deadline - time.monotonic())
                     now = time.monotonic()
-                    if now > deadline:  # else the timer would have come first: the loop was kept from turning
+                    if now > deadline:  # the timer did not come first: a program kept the loop from running
                         deadline = now + extra_time(now - deadline, timeout)
                 else:
                     await sleep(0)
@@ -282,14 +282,14 @@ class Link:
         return self.pgconn.transaction_status == pq.TransactionStatus.IDLE
 
     def cut(self) -> None:
-        """Close it at once; a statement that the server is still at is cancelled, by a thread that may wait."""
+        """Close it at once; if the server still carries out a statement, have a thread cancel that."""
         pgconn = self.pgconn
         busy = pgconn.status == pq.ConnStatus.OK and pgconn.transaction_status == pq.TransactionStatus.ACTIVE
         if busy and not sys.is_finalizing():  # a thread that starts at the end of the interpreter never runs
             try:
                 cancel = pgconn.cancel_conn()
                 threading.Thread(target=_cancel, args=(cancel,), name="hitrate-cancel", daemon=True).start()
-            except (psycopg.Error, RuntimeError) as error:  # a libpq before 17; no thread is to be had
+            except (psycopg.Error, RuntimeError) as error:  # libpq is older than 17, or no thread can be started
                 log.debug("a statement could not be cancelled: %s", error)
         pgconn.finish()
 

@@ -23,10 +23,10 @@ from hitrate.stores.postgres.limits import Room
 from hitrate.stores.postgres.rows import LONGEST, fingerprints_of, stored, write_value
 from hitrate.stores.postgres.statements import BEGIN, COMMIT, ROLLBACK, ROW_OVERHEAD, Statements
 from hitrate.stores.postgres.statements.removals import PURGED_PER_STEP
-from hitrate.stores.postgres.wire import PAUSE, Conversation, Query, Result
+from hitrate.stores.postgres.wire import PAUSE, Conversation, Request, Result
 
 _PURGE_SECONDS = 1.0
-"""How often a write looks for what others stored and has expired; what this process stored is looked for in time."""
+"""Seconds after which a write looks for expired entries of other processes; those of this one are removed when due."""
 
 ATTEMPTS = 4
 _LARGEST = 900 << 20
@@ -34,7 +34,7 @@ _PAUSE_EVERY = 512
 
 
 class StoreResult(NamedTuple):
-    """What a statement that stores has told.
+    """What a statement that stores entries returned.
 
     Attributes:
         known: whether every namespace had a number.
@@ -58,7 +58,7 @@ class StoreResult(NamedTuple):
 
 
 class Writer:
-    """Writes entries. ``own_clock`` tells that the process's clock decides what is expired, and not the server's."""
+    """Writes entries. ``own_clock``: whether the cache's clock decides what has expired, and not the server's."""
 
     def __init__(self, statements: Statements, clock: Callable[[], float], own_clock: bool, room: Room) -> None:
         self._statements = statements
@@ -128,9 +128,9 @@ class Writer:
         batch.doomed.sort(key=itemgetter(0, 1))
         return batch
 
-    def _call(self, rows: Sequence[Row], size: int, *, exact: bool) -> Query:
+    def _call(self, rows: Sequence[Row], size: int, *, exact: bool) -> Request:
         """Return the call that stores rows."""
-        limits = self._room.limits if exact else self._room.far
+        limits = self._room.limits if exact else self._room.near_at
         names, keys, values, expiries, long_keys = zip(*rows, strict=True)
         distinct = list(dict.fromkeys(names))
         mixed = len(distinct) > 1
@@ -147,7 +147,7 @@ class Writer:
         if mixed:
             parameters.append(array(BYTEA, names))
         parameters += self.long_keys(long_keys)
-        return Query(self._statements.stores.rows[mixed, exact], parameters)
+        return Request(self._statements.stores.rows[mixed, exact], parameters)
 
     def expiries(self, expiries: Sequence[float | None]) -> bytes | None:
         """Return the column ``expiry`` as statements take it, None if nothing expires."""
@@ -162,13 +162,13 @@ class Writer:
             return ()
         return (array(BYTEA, keys) if keys.count(None) < len(keys) else None,)
 
-    def _delete(self, batch: Batch) -> Query:
-        return Query(self._statements.removals.delete, (*arrays(batch.doomed_keys), self.now()))
+    def _delete(self, batch: Batch) -> Request:
+        return Request(self._statements.removals.delete, (*arrays(batch.doomed_keys), self.now()))
 
-    def _unlease(self, batch: Batch) -> tuple[Query, ...]:
+    def _unlease(self, batch: Batch) -> tuple[Request, ...]:
         """End the leases of what is removed because somebody asked."""
         asked = [(name, key) for name, key, caller in batch.doomed if caller is not None]
-        return (Query(self._statements.removals.unlease, arrays(asked)),) if asked else ()
+        return (Request(self._statements.removals.unlease, arrays(asked)),) if asked else ()
 
     def now(self) -> bytes | None:
         """The time, if it is the cache's own clock that tells it."""
@@ -182,10 +182,10 @@ class Writer:
         far_call = near_call = None
         purge = self.purge_if_due()
         for _ in range(ATTEMPTS):
-            exact = room.is_near or not room.is_far_from(len(rows), batch.size)
+            exact = room.is_near or not room.is_small(len(rows), batch.size)
             if exact:
                 near_call = near_call or self._call(rows, batch.size, exact=True)
-                results = yield (Query(statements.bounds.lock), near_call, *purge)
+                results = yield (Request(statements.bounds.lock), near_call, *purge)
                 result, purged = results[1], results[2:]
             else:
                 far_call = far_call or self._call(rows, batch.size, exact=False)
@@ -204,7 +204,7 @@ class Writer:
                 yield from room.make(told.more, told.more_bytes, told.there, self.now())
             else:
                 room.is_near = True
-        yield from self.write_at_once(batch, removed)  # others have taken each room that was made
+        yield from self.write_at_once(batch, removed)  # other writers took the room each time
 
     def write_at_once(
         self, planned: Batch, removed: list[int], begin: Callable[[Batch], Conversation[Batch]] | None = None
@@ -218,12 +218,12 @@ class Writer:
         """
         statements, batch = self._statements, planned
         for _ in range(ATTEMPTS):
-            yield (Query(BEGIN), Query(statements.bounds.lock))
+            yield (Request(BEGIN), Request(statements.bounds.lock))
             if begin is not None:
                 batch = yield from begin(planned)
             if batch.doomed:
                 locked = sorted([*batch.doomed_keys, *((name, key) for name, key, *_ in batch.rows)])
-                yield (*self._unlease(batch), Query(statements.removals.lock, arrays(locked)))
+                yield (*self._unlease(batch), Request(statements.removals.lock, arrays(locked)))
             stored: list[tuple[list[Row], StoreResult]] = []
             for part in parts(batch.rows):
                 told = yield from self._store_part(part, batch.long_names)
@@ -234,11 +234,11 @@ class Writer:
                 if batch.doomed:
                     (result,) = yield (self._delete(batch),)
                     self._note_deleted(batch, result, removed)
-                yield (Query(COMMIT),)
+                yield (Request(COMMIT),)
                 for part, told in stored:
                     self.note_stored(part, told)
                 return
-            yield (Query(ROLLBACK),)
+            yield (Request(ROLLBACK),)
         raise StoreError(f"there was no room for {len(batch.rows)} entries after {ATTEMPTS} attempts")
 
     def _store_part(self, part: Sequence[Row], long_names: Mapping[bytes, bytes]) -> Conversation[StoreResult]:
@@ -254,7 +254,7 @@ class Writer:
                 yield from self._room.make_now(told.more, told.more_bytes, told.there, self.now())
         return told
 
-    def make_namespaces(self, names: Iterable[bytes], long_names: Mapping[bytes, bytes]) -> Sequence[Query]:
+    def make_namespaces(self, names: Iterable[bytes], long_names: Mapping[bytes, bytes]) -> Sequence[Request]:
         """Return the calls after which namespaces have numbers to write to.
 
         Args:
@@ -264,29 +264,29 @@ class Writer:
         distinct = sorted(set(names))
         new = array(BYTEA, distinct), array(BYTEA, [long_names.get(name) for name in distinct])
         stores = self._statements.stores
-        return Query(stores.make_namespaces, new), Query(stores.keep_namespaces, new[:1])
+        return Request(stores.make_namespaces, new), Request(stores.keep_namespaces, new[:1])
 
     # What is noted of it
 
-    def purge_if_due(self) -> tuple[Query, ...]:
+    def purge_if_due(self) -> tuple[Request, ...]:
         """Return the call that removes expired entries, if there may be some."""
         if time.monotonic() < self._purge_at and self._soonest > self._clock():
             return ()
-        return (Query(self._statements.removals.purge, (self.now(),)),)
+        return (Request(self._statements.removals.purge, (self.now(),)),)
 
     def purge(self) -> Conversation[int]:
         """Remove a bounded number of expired entries; return how many."""
-        results = yield (Query(self._statements.removals.purge, (self.now(),)),)
+        results = yield (Request(self._statements.removals.purge, (self.now(),)),)
         self.note_purged(results)
         return read_int8(results[0].get_value(0, 0) or b"")
 
     def count_expired(self) -> Conversation[int]:
         """Return how many entries have expired and were not removed yet."""
-        (result,) = yield (Query(self._statements.removals.expired, (self.now(),)),)
+        (result,) = yield (Request(self._statements.removals.expired, (self.now(),)),)
         return read_int8(result.get_value(0, 0) or b"")
 
     def note_purged(self, results: Sequence[Result]) -> None:
-        """Hear what the calls of ``purge_if_due`` have done."""
+        """Take note of the results of the calls of ``purge_if_due``."""
         for result in results:
             purged = read_int8(result.get_value(0, 0) or b"")
             self._room.note_purged(result)
@@ -296,7 +296,7 @@ class Writer:
             self._purge_at = 0.0 if purged >= PURGED_PER_STEP else time.monotonic() + _PURGE_SECONDS
 
     def note_stored(self, rows: Sequence[Row], told: StoreResult) -> None:
-        """Hear what was stored."""
+        """Take note of what was stored."""
         self._room.expirations += told.expired
         for _, _, _, expiry, _ in rows:
             if expiry is not None and expiry < self._soonest:
@@ -317,7 +317,7 @@ def _stores(changes: Changes) -> bool:
 
 
 def read_store_result(result: Result) -> StoreResult:
-    """Return what a statement that stores has told."""
+    """Return what a statement that stores entries returned, by name."""
     stored, held, held_bytes, more, more_bytes, expired = (
         read_int8(result.get_value(0, column) or b"") for column in range(1, 7)
     )

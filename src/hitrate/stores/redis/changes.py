@@ -2,7 +2,7 @@
 
 In broadcast mode the server tells all names with our prefix, whoever changed them, this process too, and also what it
 removes for room or because its time has passed (https://redis.io/docs/latest/develop/reference/client-side-caching/).
-An entry's name stands for its key, a token's for a namespace that was cleared, or that was given its first token.
+The name of an entry stands for its key; that of a token for a namespace that was cleared, or got its first token.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from hitrate.errors import StoreError
 from hitrate.keys import EncodedKey
 from hitrate.stores import push
 from hitrate.stores.base import Listener
-from hitrate.stores.push import PushChannel, Session, Watched
+from hitrate.stores.push import PushChannel, PushSession, Watched
 from hitrate.stores.redis.driver import hiredis
 from hitrate.stores.redis.names import Names
 from hitrate.stores.redis.wire import command
@@ -25,7 +25,7 @@ from hitrate.stores.redis.wire import command
 _READ_AT_ONCE = 1 << 16
 
 
-class TrackingSession(Session):
+class TrackingSession(PushSession):
     """A connection of the driver that tracks the names of a cache, and tells a channel what changed.
 
     Raises:
@@ -109,5 +109,5 @@ class Tracking(PushChannel):
         name, raw = key
         return self._names.buckets[0].entry(self._names[name].digits(raw))
 
-    def open(self) -> Session:
+    def open(self) -> PushSession:
         return TrackingSession(self._connect(), self._names, self)

@@ -1,6 +1,7 @@
-"""Clearing: tokens are taken away, and what carries them is of the past at once; housekeeping removes it by and by.
+"""Clearing: tokens are removed, so that entries written under them are misses; housekeeping removes these later.
 
-A server that is out of memory clears too. All that it may refuse is the mark that there is something to sweep.
+A server that is out of memory clears, too. It may refuse nothing but the mark that says that there is something to
+sweep.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
-"""What a client is: whose it is, and how to open connections with its settings.
+"""The client that a program gave: of which kind it is, and how to open connections with its settings.
 
 Connections are always the driver's sync ones, opened with the client's own settings for address, login, TLS and
-Sentinel. What a client was told about decoding, retries and the version of the protocol is for its own replies.
+Sentinel. The client's settings for decoding, retries and the version of the protocol are left out.
 """
 
 from __future__ import annotations

@@ -78,7 +78,7 @@ class Cluster(Servers):
     def _moved(
         self, requests: Sequence[Request], answers: Sequence[Answer], places: list[int]
     ) -> tuple[dict[int, Node], set[int]]:
-        """Return the requests to send again with their nodes, and which of these are only lent to them."""
+        """Return the requests to send again, with their nodes, and which of them need an ASKING before."""
         left: dict[int, Node] = {}
         asking: set[int] = set()
         for place in places:
@@ -155,5 +155,5 @@ class Cluster(Servers):
 
 
 def _with_asking(request: Request, asking: bool) -> list[Request]:
-    """Return a request, and before it what makes a node answer that the slot is only lent to."""
+    """Return a request with the command ASKING before it, so that a node to which the slot is moving answers it."""
     return [Request(_ASKING), request] if asking else [request]

@@ -17,7 +17,7 @@ _LONGEST = 10**15
 """Milliseconds that a TTL has at most, beyond which it is for ever: the server would not take much more."""
 
 
-class Clock:
+class ExpiryClock:
     """The clock that the expiries of a cache are made from: given, or the machine's. A test may replace that."""
 
     def __init__(self, given: Callable[[], float] | None) -> None:

@@ -1,9 +1,9 @@
 """What lies under an entry's name: a checksum, two tokens, a header, and the encoding, key and payload.
 
-The tokens say under which generation of all entries and of its namespace an entry was written; a clear takes a token
-away, and what carries it is of the past. They are random, never counted, so that a token that is lost and made anew
-cannot bring anything back. Whatever does not fit is a miss for that entry: these bytes are anyone's who can write
-there.
+The two tokens stand for all entries and for the namespace. A clear removes a token from the server; entries written
+under it then are misses. Tokens are random, not counted, so that a token that is lost and made anew never makes old
+entries valid again. Bytes that do not fit this format are a miss for that entry: whoever can write to the server may
+have put them there.
 """
 
 from __future__ import annotations
@@ -64,7 +64,7 @@ def pack(entry: Entry, tokens: bytes, digest: bytes, key: bytes) -> tuple[bytes,
 
 
 def unpack(values: Iterable[bytes | None], tokens: bytes, keys: Iterable[EncodedKey]) -> list[Found]:
-    """Return what values hold: an entry; None if it is of the past, an error if it cannot be trusted.
+    """Return the entries in values; for one that was cleared None, for one that cannot be trusted an error.
 
     Args:
         values: what the server returned, None for what it does not have.
@@ -97,7 +97,7 @@ def unpack(values: Iterable[bytes | None], tokens: bytes, keys: Iterable[Encoded
                 add(DecodeError("its bytes were written for another key, or by a newer hitrate"))
                 continue
         if seconds and not 0.0 < seconds < 1e9:
-            seconds = 0.0  # who can write here could have stored any number
+            seconds = 0.0  # whoever can write to the server could have stored any number
         add((encoding, value[payload_place:], None if expiry == _NEVER else expiry, seconds))
     return found
 

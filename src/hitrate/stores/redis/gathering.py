@@ -100,13 +100,13 @@ class Gathering:
             start = 0
             for keys, future in calls[:left]:
                 end = start + len(keys)
-                if not future.done():  # or else it was cancelled
+                if not future.done():  # else it was cancelled
                     future.set_result(found if len(calls) == 1 else found[start:end])
                 start = end
             if len(calls) > left:
                 self._answers.appendleft((calls[left:], found[start:]))
             left -= len(calls)
-        # After many the next turn has to come before any more, also of an answer that comes in this turn.
+        # After many, all others wait for the next turn, those of an answer that comes in this turn, too.
         self._waking = left <= 0
         if self._waking:
             self._loop.call_soon(self._wake)

@@ -1,8 +1,8 @@
-"""Sweeping: removing from the server what was cleared, by and by, off everyone's path.
+"""Sweeping: removing from the server, in the background, what was cleared.
 
-A clear leaves a mark on the server; whoever sees it, the process that cleared or one that writes later, sweeps if no
-other process does. It looks through the server in short steps and rests in between for several times as long, so
-that the server is others' nearly all of the time.
+A clear leaves a mark on the server. A process that sees the mark, be it the one that cleared or one that writes later,
+sweeps if no other process does. It looks through the server in short steps and rests between them for several times as
+long, so that the server serves others nearly all of the time.
 """
 
 from __future__ import annotations
@@ -62,7 +62,7 @@ class Sweeper:
         try:
             self._stopped.wait(_DELAY)
             while not self._stopped.is_set():
-                # What is cleared while this thread ends asks for another.
+                # A clear while this thread ends starts another.
                 marks = carry_out(_marks(op))
                 if not any(marks):
                     return
@@ -77,7 +77,7 @@ class Sweeper:
             self._not_before = time.monotonic() + _LEASE_SECONDS
 
     def _sweep_all(self, op: Operation) -> bool:
-        """Look through all servers; tell whether that came to its end."""
+        """Look through all servers; tell whether all of them were looked through."""
         for node in carry_out(op.servers.locate(op)):
             cursor = b"0"
             while True:
@@ -116,7 +116,7 @@ def _marks(op: Operation) -> Plan[list[bytes | None]]:
 
 
 def _unmark(op: Operation, marks: Sequence[bytes | None]) -> Plan[None]:
-    """Take the marks away, but for those that were renewed by a clear while the sweep went on."""
+    """Remove the marks, except those that a clear renewed during the sweep."""
     calls = [
         ScriptCall(number, [op.names.buckets[number].sweeping], [mark])
         for number, mark in enumerate(marks)

@@ -1,7 +1,7 @@
 """Leases on the server: a name for each, beside that of its entry, that lives as long as the lease.
 
-A lease carries the tokens under which it was taken, as entries do: a clear ends it by taking them away. Who settles
-stores only what is still its own.
+A lease carries the tokens under which it was taken, as entries do, and so ends with a clear, too. A caller that settles
+stores only the results whose leases are still its own.
 """
 
 from __future__ import annotations
@@ -97,7 +97,7 @@ def _lease_call(op: Operation, part: BucketKeys, keys: Sequence[EncodedKey], tok
 def _ending(names: Names, keys: Sequence[EncodedKey], token: bytes) -> bytes:
     """Return the command that ends the leases of keys of one bucket.
 
-    It has the whole script: nobody would hear that the server does not know it.
+    The script is sent whole: nobody reads the reply that says that the server does not know it.
     """
     (batch,) = batches_for(names, dict.fromkeys(keys), 0.0)
     call = _settle_call(names, batch, token)

@@ -17,8 +17,8 @@ from hitrate.stores.redis.driver import hiredis
 _READ_AT_ONCE = 1 << 16
 
 Undo = Sequence[Callable[[], bytes]]
-"""Each returns a command that undoes what was asked for, should the caller be gone before the answer comes. It follows
-on the same connection, so that the server, which may come to the request any time later, comes to both in order."""
+"""Functions, each of which returns a command that undoes a request whose caller is gone before the answer comes. The
+commands are sent on the connection of the request, so that the server carries out both in this order, however late."""
 
 
 class Request(NamedTuple):
@@ -56,7 +56,7 @@ class Link:
         timeout: seconds that the server may be silent.
 
     Attributes:
-        used: whether it has served before: only then can it have been lost in the meantime.
+        used: whether it has served before: only then may it have been lost while it was idle.
     """
 
     __slots__ = ("_connection", "_limited", "_timeout", "reader", "sock", "used")
@@ -84,7 +84,7 @@ class Link:
         self.sock.setsockopt(socket.SOL_SOCKET, socket.SO_SNDTIMEO, span)
 
     def limit(self, seconds: float) -> None:
-        """Wait less than the timeout for what is sent next: its call has taken some of its time already."""
+        """Wait less than the timeout for what is sent next: the call has spent some of its time already."""
         if seconds < self._timeout:
             self._wait_at_most(seconds)
             self._limited = True
@@ -152,7 +152,7 @@ class Link:
             pass
 
     def close(self) -> None:
-        """Close the connection without a word to the server, which a forked child shares with its parent."""
+        """Close the socket without sending anything: after a fork the parent still uses the connection."""
         try:
             self.sock.close()
         except OSError:

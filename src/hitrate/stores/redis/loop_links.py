@@ -1,8 +1,8 @@
-"""The async face of a server: one connection for each event loop, on which calls follow each other without waiting.
+"""Async calls to a server: one connection for each event loop, on which calls follow each other without waiting.
 
-A connection is opened on a thread, by the same code as for the sync face, and then read and written by the loop. What
-is sent in one turn of the loop goes out together. An answer never raises in a future: it is the replies, or the error,
-so that a call whose caller was cancelled leaves nothing behind.
+A connection is opened on a thread, by the same code as for sync calls, and then read and written by the loop. What is
+sent in one turn of the loop goes out together. The result of a future is the replies or the error, never an exception,
+since asyncio would log the exception of a call whose caller was cancelled.
 """
 
 from __future__ import annotations
@@ -59,7 +59,7 @@ class LoopLink:
         self._flying: deque[_Exchange] = deque()  # sent, in the order in which the replies come
         self._unsent = b""
         self._flushing = False
-        self._delivering = False  # whether the next turn of the loop goes on telling answers
+        self._delivering = False  # whether the next turn of the loop goes on handing out answers
         self._work = 0  # keys that the calls under way touch
         self._timer: asyncio.TimerHandle | None = None
 
@@ -75,7 +75,7 @@ class LoopLink:
         return future
 
     def undo(self, undo: Undo) -> None:
-        """Undo what was sent with this, whose caller is gone; or do not send it, if it was not yet."""
+        """Undo a request whose caller is gone; one that was not sent yet is not sent at all."""
         for call in self._waiting:
             if call.request.undo is undo and not call.again:
                 self._waiting.remove(call)
@@ -88,7 +88,7 @@ class LoopLink:
     ) -> None:
         """Send commands, at the end of this turn of the loop or at once, and have a function told the answer.
 
-        Of the time that they may take some seconds may have been spent already, on what came before them.
+        Earlier parts of the same call may have spent some of the seconds that it may take.
         """
         if not self._node.breaker.closed:
             try:
@@ -96,7 +96,7 @@ class LoopLink:
             except StoreError as error:
                 answer(error)
                 return
-        self._work += request.work  # what is ahead of it may take its time first
+        self._work += request.work  # the server answers what was sent before it first
         deadline = self._loop.time() + self._node.time_for(self._work) - spent
         self._waiting.append(_Exchange(request, deadline, answer))
         if self._link is None:
@@ -204,11 +204,11 @@ class LoopLink:
                 self._deliver(link)
         except _WOULD_BLOCK:
             pass
-        except Exception as error:  # the driver's for a protocol that is none, too
+        except Exception as error:  # among them the driver's, for replies that are no replies
             self._lost(error)
 
     def _deliver(self, link: Link) -> None:
-        """Tell calls their answers, some in each turn of the loop, so that it serves others in between."""
+        """Hand answers to calls, some in each turn of the loop, so that it serves others in between."""
         gets, flying = link.reader.gets, self._flying
         told = 0
         while flying:
@@ -231,7 +231,7 @@ class LoopLink:
 
     def _deliver_more(self, link: Link) -> None:
         if link is not self._link:
-            return  # it was lost meanwhile, and with it what it had not told
+            return  # it was lost meanwhile, with the answers not handed out yet
         self._delivering = False
         try:
             self._deliver(link)
@@ -239,7 +239,7 @@ class LoopLink:
             self._lost(error)
 
     def _check_time(self) -> None:
-        """Give up what is late; with a reply that is late, the connection on which later ones would be taken for it."""
+        """Fail the calls that are late; if one was sent, close the connection, on which its reply is still to come."""
         timer, self._timer = self._timer, None
         now = self._loop.time()
         if timer is not None and (extra := extra_time(now - timer.when(), self._node.time_for(0))):
@@ -256,7 +256,7 @@ class LoopLink:
             self._timer = self._loop.call_at(min(pending), self._check_time)
 
     def _lost(self, error: Exception) -> None:
-        """Let go of the connection; send again what had been sent on one that was lost since it last served."""
+        """Close the connection; if it was lost while it was idle, send again what was sent on it."""
         link, flying = self._link, self._flying
         if isinstance(error, Timeout):
             self._undo_all()
@@ -276,7 +276,7 @@ class LoopLink:
 
     def _fail(self, calls: deque[_Exchange], message: str, cause: BaseException | None) -> None:
         while calls:
-            error = StoreError(message)  # each its own, which does not gather the tracebacks of the others
+            error = StoreError(message)  # each call gets an error of its own: a shared one would gather all tracebacks
             error.__cause__ = cause
             error.timed_out = cause.timed_out if isinstance(cause, StoreError) else isinstance(cause, Timeout)
             call = calls.popleft()

@@ -1,4 +1,4 @@
-"""Names on the server: injective, apart from those of any other prefix, and the same length for every key.
+"""Names on the server: no two keys share one, no other prefix has it, and all have the same length.
 
 A name is the prefix, a hash tag that says in which bucket it lies, a letter for its kind and 32 hex digits. What comes
 after the prefix has one length, so that two names can only be equal if their prefixes are, and no name is ever looked
@@ -161,7 +161,7 @@ class ServerNamespace:
 def asking_for(bucket: Bucket, number: int, spaces: Sequence[ServerNamespace]) -> bytes:
     """Return the command that asks for the mark to sweep and the tokens of namespaces in the bucket of this number."""
     tokens = [space.tokens[number] for space in spaces]
-    # The register has nothing to answer. A server that evicts what was not asked for lately is to keep it.
+    # The reply of the register is not used: it is asked so that a server that evicts the least recently used keeps it.
     return command(b"MGET", bucket.sweeping, bucket.register, bucket.everything, *tokens)
 
 

@@ -16,7 +16,7 @@ from hitrate.stores.redis.loop_links import LoopLink
 
 _WORK_PER_TIMEOUT = 10_000
 _WAITED = 0.25
-"""The part of the timeout after which a connection that cannot be opened was waited for, and is not tried again."""
+"""After this part of the timeout a connection that cannot be opened counts as timed out, and is not tried again."""
 
 Sent = tuple[Link, float]
 """The connection on which commands went out, and when their replies are late, by ``time.monotonic``."""
@@ -60,7 +60,7 @@ class Node:
         try:
             return Link(self._connect(), self._timeout)
         except Exception as error:
-            # The driver has many ways to say that a server was silent; how long it took is told by the clock.
+            # The driver has many errors for a silent server; the clock tells how long it was silent.
             waited = time.monotonic() - began > self._timeout * _WAITED
             self._failed(error, "cannot be reached", timed_out=waited)
 
@@ -122,7 +122,7 @@ class Node:
         return link, deadline
 
     def _out_of_time(self) -> StoreError:
-        """Return what to raise for a call that took its time before; no failure of this server, which may be well."""
+        """Return what to raise for a call whose time was spent before it came to this server, which may be well."""
         error = StoreError(f"no time was left to ask {self.name}")
         error.timed_out = True
         return error
@@ -194,7 +194,7 @@ class Node:
             link.close()
 
     def after_fork_in_child(self) -> None:
-        """Let go of the parent's connections, and of locks that other threads of it held."""
+        """Close the parent's sockets, and make new locks for those that its other threads held."""
         self.forget()
         for link in self._loop_links.take_all():
             link.drop()

@@ -119,6 +119,6 @@ def tell_time_left(part: BucketKeys, left: Sequence[Any], now: float, found: lis
 
 
 def only_error(found: Sequence[Found]) -> StoreError | None:
-    """Return the error of a read of which nothing came, on any server; None if something did."""
+    """Return the error of a read that failed on every server; None if one answered."""
     error = found[0] if found else None
     return error if isinstance(error, StoreError) and all(isinstance(each, StoreError) for each in found) else None

@@ -1,8 +1,8 @@
 """The register on the server: which namespaces have tokens, in order, so that those under a prefix can be cleared.
 
-Each bucket has its own. Whoever does not know the tokens of a namespace has it entered by the same step of the server
-that tells them, so what can be reached is in there. A register that is lost, as a server does that is out of memory, is
-noticed: the token of all entries is missing in it.
+Each bucket has a register. When a process asks for the tokens of a namespace, the same step of the server enters the
+namespace, so that each namespace that can have entries is in the register. The register also has the token of all
+entries; where that is missing, the server has lost the register, as it may when it is out of memory.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ class Register:
     """The registers of a cache."""
 
     def __init__(self) -> None:
-        self._due = random.randrange(_TIDY_EVERY)  # processes that are over soon do their part too
+        self._due = random.randrange(_TIDY_EVERY)  # so that processes that end soon do their part, too
         self._bucket = 0
 
     def pages(
@@ -60,7 +60,7 @@ class Register:
             self._bucket = random.choice(numbers)
 
     def tidy(self, op: Operation) -> Plan[None]:
-        """Strike out some of what has expired, if many were entered."""
+        """Remove some expired namespaces from the register, if many were entered."""
         if self._due < _TIDY_EVERY:
             return
         looked_at = min(self._due * _LOOKED_AT, PAGE)

@@ -1,7 +1,7 @@
 """What the server does in one step: scripts in Lua, put together from parts.
 
-When it is out of memory the server refuses the first command of a script that needs some, and so the whole script,
-unless that has changed something before: what needs memory comes first where it can.
+A server that is out of memory refuses the first command of a script that needs memory, and so the whole script, unless
+the script has changed something before. So commands that need memory come first where possible.
 """
 
 from __future__ import annotations

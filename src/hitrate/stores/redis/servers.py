@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from hitrate.breaker import BreakerState
@@ -22,13 +23,14 @@ from hitrate.stores.redis.scripts import Script
 from hitrate.stores.redis.wire import ScriptCall, any_error, refuse_error, script_call
 
 if TYPE_CHECKING:
-    from hitrate.stores.redis.expiry import Clock
+    from hitrate.stores.redis.expiry import ExpiryClock
     from hitrate.stores.redis.register import Register
 
 T = TypeVar("T")
 Send = tuple[Node, Request]
 
 
+@dataclass(slots=True, eq=False)
 class Operation:
     """What an operation of a cache needs: its servers and names, and the time that it has.
 
@@ -42,29 +44,18 @@ class Operation:
             if each round trip has that time, as where a server is looked through.
     """
 
-    __slots__ = ("_began", "_since", "_undoable", "clock", "names", "register", "servers", "sweep")
-
-    def __init__(
-        self,
-        servers: Servers,
-        names: Names,
-        register: Register,
-        clock: Clock,
-        sweep: Callable[[], None],
-        began: float | None,
-    ) -> None:
-        self.servers = servers
-        self.names = names
-        self.register = register
-        self.clock = clock
-        self.sweep = sweep
-        self._began = began
-        self._since: float | None = None  # the first round trip has all of the time
-        self._undoable: list[tuple[Node, Undo]] = []
+    servers: Servers
+    names: Names
+    register: Register
+    clock: ExpiryClock
+    sweep: Callable[[], None]
+    began: float | None
+    _since: float | None = field(default=None, init=False)  # the first round trip has all of the time
+    _undoable: list[tuple[Node, Undo]] = field(default_factory=list, init=False)
 
     def exchange(self, sends: Sequence[Send]) -> list[Answer]:
         """Send to each server and return the answers: one round trip for all of them."""
-        since, self._since = self._since, self._began
+        since, self._since = self._since, self.began
         if len(sends) == 1:
             ((node, request),) = sends
             return [_answer(node.call, request, since)]
@@ -76,7 +67,7 @@ class Operation:
 
     async def aexchange(self, sends: Sequence[Send]) -> list[Answer]:
         """Do ``exchange`` without blocking the event loop."""
-        since, self._since = self._since, self._began
+        since, self._since = self._since, self.began
         futures = [node.loop_link().send(request, since) for node, request in sends]
         self._undoable += [(node, request.undo) for node, request in sends if request.undo]
         try:

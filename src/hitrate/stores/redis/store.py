@@ -20,7 +20,7 @@ from hitrate.stores.redis.clients import target_of
 from hitrate.stores.redis.cluster import Cluster
 from hitrate.stores.redis.commands import write_one
 from hitrate.stores.redis.counts import LifetimeCounts
-from hitrate.stores.redis.expiry import Clock, expired_in, remove_expired
+from hitrate.stores.redis.expiry import ExpiryClock, expired_in, remove_expired
 from hitrate.stores.redis.format import unpack
 from hitrate.stores.redis.gathering import Gathering
 from hitrate.stores.redis.housekeeping import Sweeper
@@ -62,7 +62,7 @@ class RedisStore(PlannedStore):
         self._names = Names(prefix.encode("utf-8", "surrogatepass"), spread=target.connect is None)
         one_server = None if target.connect is None else OneServer(target, timeout)
         self._servers: Servers = one_server or Cluster(target, self._names.buckets, timeout)
-        self._clock = Clock(clock)
+        self._clock = ExpiryClock(clock)
         self._register = Register()
         self._sweeper = Sweeper(self._operation)
         self._counts = LifetimeCounts()
@@ -232,7 +232,7 @@ class RedisStore(PlannedStore):
             node.close()
 
     def after_fork_in_child(self) -> None:
-        """Start anew what a fork does not carry over: connections, threads, and locks that other threads held."""
+        """Make new connections, threads and locks: a fork carries over none of these."""
         for node in self._servers.nodes:
             node.after_fork_in_child()
         self._gathered.take_all()

@@ -1,4 +1,4 @@
-"""Looking through a server for what is this cache's, in short steps and without patterns: to count it, to clean up.
+"""Looks through a server for the entries of this cache, in short steps and without patterns: to count, list or sweep.
 
 A server tells of no entry that it lets expire or evicts, so nothing keeps a count. The entries are looked at instead:
 all of them in a small database, a sample of a large one.

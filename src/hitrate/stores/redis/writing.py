@@ -25,7 +25,7 @@ ROUNDS = 10
 """How often something is stored anew because it was cleared meanwhile."""
 
 _NO_COMMAND = ("ERR unknown command", "ERR unsupported command", "NOPERM")
-"""How a server says that it lacks a command, or that this user may not use it."""
+"""How the errors begin by which a server says that it lacks a command, or that this user may not use it."""
 
 
 def write(op: Operation, changes: Changes) -> Plan[int]:

@@ -6,8 +6,8 @@
 ``connections``      ``connections.py`` (opens, keeps and closes them), ``handle.py`` (one of them), ``idle.py`` (what
                      stands for those that nobody uses), ``snapshots.py`` (a read transaction that outlives a read),
                      ``database.py`` (runs a step on one, and says what went wrong), ``worker.py`` (event loops)
-``the file``         ``paths.py`` (where it is), ``whole_file.py`` (it appears at once), ``ownership.py`` (whose it is),
-                     ``rights.py`` (who may write to it), ``disk.py`` (what it takes there)
+``the file``         ``paths.py`` (where it is), ``new_file.py`` (how it is made), ``ownership.py`` (whose it is),
+                     ``rights.py`` (who may write to it), ``disk.py`` (how many bytes it takes)
 ``format``           ``schema.py`` (the tables), ``rows.py`` (what lies in a row), ``statements.py``
 ``reading.py``       one statement a batch; ``near.py`` keeps copies in this process
 ``writing.py``       changes, and what comes of them; ``transaction.py`` is all or nothing, ``storing.py`` what it does

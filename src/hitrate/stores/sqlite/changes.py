@@ -1,12 +1,12 @@
-"""How the nearer tiers hear of what changed in a file: each commit is counted in the wal-index, and ours are known.
+"""How nearer tiers hear of changes in a file: the wal-index counts all commits, and this process knows its own.
 
-Every commit raises a number that all who have the file open see through shared memory (``snapshots.py``). A commit of
-this store raises the number of a watch too, if it was in step until then, and tells which keys it changed. Any other
-commit leaves the watch behind, and all copies are dropped, for nobody tells what it changed.
+Each commit raises a number in shared memory, which everybody who has the file open can see (``snapshots.py``). A commit
+of this store raises the number of its watches, too, if they were in step before, and tells which keys it changed. After
+a commit of anybody else the watches are behind, and all copies are dropped, since nobody tells what it changed.
 
-The number is only worth something while a connection is open: the last one to close takes the wal-index with it. So a
-watch keeps one for itself. It is lost, and all copies with it, when every connection is closed: before a fork, and when
-a damaged file is set aside.
+The number is kept only while a connection is open: the last one to close removes the wal-index. So a watch keeps a
+connection of its own. When all connections are closed, before a fork or when a damaged file is set aside, the watch is
+lost and all copies are dropped.
 """
 
 from __future__ import annotations
@@ -52,7 +52,7 @@ class CommitWatch(Channel):
         self._blind = False  # whether the wal-index cannot be seen on this system
 
     def in_step(self) -> bool:
-        index = self._index  # held on to: its memory is unmapped with it
+        index = self._index  # a reference of its own: without one its memory is unmapped
         return index.commits.value == self._seen  # type: ignore[no-any-return]
 
     def catch_up(self, empty: Callable[[], None]) -> None:
@@ -91,7 +91,7 @@ class CommitWatch(Channel):
     def _unwatch(self) -> Handle | None:
         self._losses += 1
         self.live = False
-        self._seen = _BEHIND  # first: whoever looks meanwhile is to find the two unlike
+        self._seen = _BEHIND  # first: a read that compares the two numbers meanwhile is to find them unlike
         self._index = _NOTHING
         kept, self._kept = self._kept, None
         return kept
@@ -113,7 +113,7 @@ class CommitWatch(Channel):
         self.lost()
 
     def after_fork_in_child(self) -> None:
-        """Nothing to let go of: it was lost before the fork, with all connections."""
+        """Do nothing: the watch was lost before the fork, when all connections were closed."""
 
 
 class Watches(list[CommitWatch]):
@@ -145,7 +145,7 @@ class Watches(list[CommitWatch]):
             watch.listener.cleared_under(prefix)
 
     def interrupted(self, error: BaseException) -> None:
-        """After an exception in a change that came from outside, have nobody go by what was told of it."""
+        """Put the watches out of step after a change was interrupted: not all of it may have been told."""
         if not isinstance(error, HitrateError):
             for watch in self:
                 watch.distrust()

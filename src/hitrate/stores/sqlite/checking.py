@@ -1,6 +1,6 @@
 """Checking a file: its pages and indexes, its totals, and each row against its key and checksum, in steps.
 
-A step sees one state of the file and holds nobody up; what programs write meanwhile is right, too.
+Each step sees one state of the file and makes nobody wait; what is written between two steps is no mistake.
 """
 
 from __future__ import annotations

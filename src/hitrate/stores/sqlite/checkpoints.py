@@ -1,11 +1,11 @@
 """Folding the -wal file into the database, and having it begin anew.
 
-SQLite lets the file begin anew only when nothing was added since the checkpoint, which under steady writes never
-happens. So the bulk is folded while others write, again and again until little came meanwhile; only that little is then
-folded with writers kept out.
+SQLite lets the -wal file begin anew only if nothing was added since the checkpoint, which under steady writes never
+happens. So most of it is folded while others write, again and again until few pages are added meanwhile; these few are
+then folded while writers are kept out.
 
-A transaction that another program keeps open for long is in the way of all that, and the -wal file grows with each
-write. So there is a length at which nothing more is stored.
+While another program keeps a transaction open, none of that is possible and the -wal file grows with each write. So
+there is a length beyond which nothing is stored.
 """
 
 from __future__ import annotations
@@ -46,10 +46,10 @@ def fold_bulk(handle: Handle, end_snapshots: Callable[[], object]) -> None:
         for _ in range(_ROUNDS):
             end_snapshots()
             pages, folded = handle.con.wal_checkpoint(mode=apsw.SQLITE_CHECKPOINT_PASSIVE)
-            if pages - before <= _LITTLE or folded <= before:  # or a reader of another process is in the way
+            if pages - before <= _LITTLE or folded <= before:  # the rest may be held by a reader of another process
                 break
             before = folded
-    except apsw.BusyError:  # another thread or process is at it
+    except apsw.BusyError:  # another thread or process does a checkpoint
         pass
 
 

@@ -1,4 +1,4 @@
-"""Namespaces are given up: their entries are out of reach at once, and removed in small steps."""
+"""Clearing: the entries of a namespace are unreachable at once, and removed in small steps."""
 
 from __future__ import annotations
 

@@ -35,7 +35,7 @@ from hitrate.stores.sqlite.rights import PRIVATE, check_rights
 from hitrate.stores.sqlite.snapshots import Snapshot, has_removed_shm, wal_index
 
 BUSY_SECONDS = 5.0
-"""How long an operation waits for another process's write at most."""
+"""Seconds that an operation waits for the write of another process at most."""
 
 _IMPATIENT_SECONDS = 0.05
 _IMPATIENT_FOR_SECONDS = 30.0
@@ -65,15 +65,15 @@ class Connections:
 
     Attributes:
         only: the one connection of ``:memory:``; None for a file.
-        idle: the handles that nobody uses. Take one by ``pop`` (IndexError: ``open`` one) and give it back by
+        idle: the handles that are not in use. Take one by ``pop`` (IndexError: ``open`` one) and give it back by
             ``append`` to the same list, which is another one after a fork, a repair or ``close``.
         commits: how many the connections made, those that changed something.
-        watches: nearer tiers, which are to know before all connections are closed.
-        near: who is to know before any of them is.
+        watches: are told before all connections are closed.
+        near: is told before any connection is closed.
         wal_pages: pages in the -wal file at the last commit of this process.
         checkpoint_pages: how many of them ask for a checkpoint.
         checkpoint_at: how many do now.
-        folded_in_vain: how often the -wal file could not begin anew since it last did.
+        folded_in_vain: checkpoints since the -wal file last began anew that did not let it begin anew.
     """
 
     def __init__(self, path: str, durability: Durability, *, repair: bool, near: Near, mode: int = PRIVATE) -> None:
@@ -127,7 +127,7 @@ class Connections:
             handle = Handle(con, self.path, None if self.in_memory else inode_of(self.path))
         try:
             con.set_busy_handler(self.wait)
-            # Closing a file that turns out not to be ours must not fold its -wal file into it.
+            # If the file turns out not to be ours, closing it must not fold its -wal file into it.
             con.config(apsw.SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, logged)
             made = schema.check(con, self.path)
             con.config(apsw.SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 0)
@@ -184,7 +184,7 @@ class Connections:
         return True
 
     def waited_in_vain(self) -> None:
-        """Wait only briefly for a while: who keeps the file locked that long may do so for each of many writes."""
+        """For a while wait only briefly: a process that locks the file so long may do so for each of many writes."""
         self._impatient_until = time.monotonic() + _IMPATIENT_FOR_SECONDS
 
     @contextmanager
@@ -248,7 +248,7 @@ class Connections:
 
     def _close(self, handle: Handle) -> None:
         handle.close()
-        self._all.discard(handle.con)  # only now, for a fork waits for it until then
+        self._all.discard(handle.con)  # last: a fork waits until it is closed
 
     def set_aside(self, handle: Handle | None, error: Exception) -> None:
         """Rename a damaged file so that a new one can be started, unless another process has done so.
@@ -310,7 +310,7 @@ class Connections:
             if self._ended(handle):
                 idle.insert(0, handle)
                 ended = True
-        return ended or len(self._all) - len(idle) > self.watches.kept  # one in use may have a transaction, too
+        return ended or len(self._all) - len(idle) > self.watches.kept  # a handle in use may have a transaction, too
 
     def close(self) -> None:
         """Close every connection; those in use are closed when they are given back."""

@@ -11,7 +11,7 @@ from hitrate.stores.lifetime import within_bounds
 from hitrate.stores.sqlite.handle import Handle
 from hitrate.stores.sqlite.schema import COUNTS, COUNTS_TABLE
 
-# A row that was written by hand, with something else in it, is none.
+# Rows that were written by hand, with values of other types, are left out.
 _ALL = f"""SELECT name, counter, amount FROM {COUNTS}
     WHERE typeof(name) = 'blob' AND typeof(counter) = 'blob' AND typeof(amount) = 'real'"""
 _NAMES = f"SELECT DISTINCT name FROM {COUNTS}"

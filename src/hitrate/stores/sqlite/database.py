@@ -1,4 +1,4 @@
-"""A file in use: a step on one of its connections, one writer at a time, and what went wrong in our terms."""
+"""Runs steps on the connections of a file, one writer at a time, and turns SQLite's errors into ours."""
 
 from __future__ import annotations
 
@@ -77,7 +77,7 @@ class Database:
         return result
 
     def with_the_only_one(self, do: Callable[..., T], *args: Any) -> T:
-        """Do something with the one connection of ``:memory:``, which this thread is left without whatever happens."""
+        """Do something with the one connection of ``:memory:``; whatever happens, this thread gives it back."""
         only = self.connections.only
         assert only is not None
         if only.is_mine():
@@ -92,7 +92,7 @@ class Database:
     # Changes
 
     def is_busy_here(self) -> bool:
-        """Tell whether a change is to be put off: a finaliser, or a signal, asks for it within another one.
+        """Tell whether to put a change off: a finaliser or a signal handler asks for it within another change.
 
         Nearer tiers are told of this one, under their lock; and `:memory:` has one connection for all.
         """
@@ -144,10 +144,10 @@ class Database:
         self.connections.watches.committed(index, before)
 
     def failed(self, handle: Handle | None, error: BaseException) -> NoReturn:
-        """Let go of a connection that failed, and say what happened in our terms."""
+        """Close a connection that failed, and return the error to raise for it."""
         if handle is not None:
             self.connections.discard(handle)
-        # The last two come of content that is not of its type.
+        # The last two are raised for a column that holds a value of another type.
         if isinstance(error, (apsw.CorruptError, apsw.NotADBError, schema.Tampered, TypeError, ValueError)):
             self.connections.set_aside(handle, error)
             raise StoreError(f"{self.path} was damaged: {error}") from error
@@ -155,7 +155,7 @@ class Database:
             raise error
         if isinstance(error, (apsw.BusyError, apsw.LockedError)):
             self.connections.waited_in_vain()
-            # Not `timed_out`: a locked file is read all the same, and so tells which old values are to be withheld.
+            # Not `timed_out`: a locked file can be read, to see which old values are to be withheld.
             raise StoreError(f"{self.path} is locked by another process: {error}") from error
         if isinstance(error, (apsw.Error, OSError, HitrateError)):
             raise StoreError(f"{self.path}: {error}") from error

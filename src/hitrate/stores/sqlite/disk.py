@@ -1,8 +1,8 @@
-"""Giving room back to the disk: free pages in steps of a few milliseconds; and how much it is that a cache takes there.
+"""Gives free pages back to the disk, in steps of a few milliseconds; and tells how many bytes a cache takes there.
 
-What is removed leaves pages of the file free, which new entries fill. Where there are many more than that takes, they
-are given back (``PRAGMA incremental_vacuum``: pages from the end of the file move into free ones, and the file is cut).
-That takes a file that was made for it; one of an older hitrate keeps its size.
+Removed entries leave free pages in the file, which new entries fill. Where there are many more than new entries need,
+they are given back: by ``PRAGMA incremental_vacuum``, pages from the end of the file move into free ones, and the file
+is cut. This works for a file that was made for it; a file of an older hitrate keeps its size.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ PAGES_PER_STEP = 64
 SPARE_PAGES = 256
 _SPARE_SHARE = 8
 WAL_BYTES = 4 << 20
-"""What may stay in a -wal file that nobody writes to: to lengthen it anew takes longer than to write over it."""
+"""Bytes that a -wal file keeps while nobody writes to it: lengthening a file takes longer than writing over it."""
 
 
 def give_back(execute: Any, spare: int = SPARE_PAGES) -> bool:

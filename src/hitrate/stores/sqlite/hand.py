@@ -1,8 +1,8 @@
 """SIEVE's hand on the rows of the file, and the two places that say whether a row was visited.
 
-A column of the row says so to every process; to write it takes a change of a page for each row that was read. So a
-process keeps in memory what it has read itself. Its own hand heeds both; the file is told a few rows at a time, for the
-hands of other processes and for who opens the file next.
+The visited bit is a column of the row, which every process sees; but setting it changes a page for each row that was
+read. So a process remembers in memory which rows it has read, and its evictions look at both. A few rows at a time it
+sets the column, for the evictions of other processes and for those that open the file later.
 """
 
 from __future__ import annotations
@@ -29,11 +29,11 @@ _LOOKED_AT_FIRST, _LOOKED_AT_ONCE = 4, 256
 _ALL = (1 << 63) - 1
 
 _CLEARED_AT_MOST = 512
-"""Visited bits that are cleared for one entry that goes: some milliseconds, for which the file is locked."""
+"""Visited bits that are cleared for one eviction at most: that takes some milliseconds, while the file is locked."""
 
 
 def mark(transaction: Transaction, most: int) -> None:
-    """Tell the file of so many rows that were read, and forget them."""
+    """Set the visited bits of so many rows that this process has read, and forget them."""
     seen = transaction.seen
     told = array("q", (seen.pop() for _ in range(min(most, len(seen)))))
     if told:

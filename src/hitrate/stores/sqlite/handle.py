@@ -47,8 +47,8 @@ class Handle:
             self.con.close(True)
 
     def __del__(self) -> None:
-        # Given back to a list that is no longer in use; a fork counts it as open until it is closed.
-        if getattr(self, "_open", False):  # or its constructor was interrupted
+        # It was given back to a list that is no longer in use. A fork waits until it is closed.
+        if getattr(self, "_open", False):  # its constructor may have been interrupted
             self.close()
 
 
@@ -57,7 +57,7 @@ def _nothing() -> None:
 
 
 def restrict(con: apsw.Connection) -> None:
-    """Let nothing that the file holds be run, and hold so much of it in memory."""
+    """Keep SQLite from running anything that the file holds, and set how much of it SQLite keeps in memory."""
     con.config(apsw.SQLITE_DBCONFIG_ENABLE_TRIGGER, 0)
     con.config(apsw.SQLITE_DBCONFIG_ENABLE_VIEW, 0)
     for name, value in (("cache_size", -48_000), ("trusted_schema", 0), ("cell_size_check", 1)):

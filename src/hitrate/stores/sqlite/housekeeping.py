@@ -1,4 +1,4 @@
-"""What need not be done by a caller: removing what was cleared or expired, and keeping the files short."""
+"""Housekeeping, which no caller waits for: removing what was cleared or has expired, and keeping the files short."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ _PATIENCE_SECONDS = 0.5
 _LONG = 4  # times the pages that ask for a checkpoint
 _BEHIND_PAGES = 8_000
 _BEHIND_PAUSE_SECONDS = 0.002
-"""The keeper does not keep up with the -wal file: each write waits so long, and it does."""
+"""Seconds that each write waits when the keeper cannot keep up with the -wal file; with that it can."""
 _TRIES_TO_BEGIN_ANEW = 3
 _LOOK_AT_WAL_SECONDS = 1.0
 """After so many tries in a row somebody is in the way for long, who is looked for so often."""
@@ -94,7 +94,7 @@ class Housekeeper:
         if removing:
             self._removed = _REMOVED_AT_ONCE
         if removing or more:
-            self._keeper.rest(time.monotonic() - began)  # as long as it took: whoever waits for the lock is first
+            self._keeper.rest(time.monotonic() - began)  # as long as the step took: others get the lock meanwhile
             return True
         return self._removed >= _REMOVED_AT_ONCE and self._give_back()
 
@@ -126,7 +126,7 @@ class Housekeeper:
             pass
         self.fold()
         if not self._connections.in_memory:
-            for _ in range(_TRIES_TO_TRUNCATE):  # whoever reads just now is in the way
+            for _ in range(_TRIES_TO_TRUNCATE):  # a read that is under way prevents it
                 self._truncate_wal()
                 if not wal_bytes(self._database.path):
                     break
@@ -135,7 +135,7 @@ class Housekeeper:
     # The -wal file
 
     def wrote(self) -> None:
-        """See to it that the -wal file is folded into the database now and then; the write itself is done."""
+        """After a write: see to it that the -wal file is folded into the database now and then."""
         connections = self._connections
         behind = connections.wal_pages - connections.checkpoint_at
         if behind < 0:
@@ -154,8 +154,9 @@ class Housekeeper:
     def fold(self) -> None:
         """Fold the -wal file into the database, and let it begin anew.
 
-        It begins anew only when everything is folded and every reader has seen so. That is waited for with writers kept
-        out: a moment, or, once the file is long, as long as an idle process keeps a transaction open.
+        The file begins anew only when all of it is folded and no reader uses it any more. That is waited for while
+        writers are kept out: for a moment or, once the file is long, for as long as an idle process keeps a transaction
+        open.
         """
         connections, exclusive = self._connections, self._database.exclusive
         if connections.in_memory or (exclusive.busy and exclusive.must_not_wait()):
@@ -168,10 +169,10 @@ class Housekeeper:
             connections.end_snapshots()
             if exclusive.run(self._database.use, begin_anew, patience, connections.wait):
                 connections.folded_in_vain = 0
-            elif is_long:  # a busy program is in the way for a moment now and then, and not to be told that it is
+            elif is_long:  # a busy program is in the way now and then, which needs no log line
                 connections.folded_in_vain += 1
         finally:
-            # Where it could not, the next checkpoint waits for as many more pages.
+            # If it could not begin anew, the next checkpoint comes after as many more pages.
             connections.checkpoint_at = connections.wal_pages + pages
 
     def wal_is_full(self) -> str:
@@ -185,7 +186,7 @@ class Housekeeper:
             connections.wal_pages = self._database.use(pages_in_wal)
             if connections.wal_pages < self.longest_wal:
                 return ""
-            connections.checkpoint_at = 0  # whoever was in the way may have gone
+            connections.checkpoint_at = 0  # the transaction that was in the way may have ended
             self._keeper.request()
         return (
             f"{connections.path}-wal has grown to {connections.wal_pages:,} pages: a program that has the file open "

@@ -1,4 +1,4 @@
-"""What stands in the place of the list of idle connections: one for all, or none while a process forks or for good."""
+"""What stands in for the list of idle connections: one connection for all threads; none in a fork or once closed."""
 
 from __future__ import annotations
 
@@ -11,14 +11,14 @@ from hitrate.exclusive import reentrant, within_step
 from hitrate.stores.sqlite.handle import Handle
 
 QUIET_SECONDS = 10.0
-"""How long a fork waits for operations to end, twice as long as one waits for another process's write."""
+"""Seconds that a fork waits for operations to end: twice as long as an operation waits for another process."""
 
 _TURN_SECONDS = 0.0001
 _TURNS = 50
 
 
 class MustNotWait(StoreError):
-    """A finaliser, within another change or step, asks for what others are at."""
+    """A finaliser that runs within another change or step asks for something that it would have to wait for."""
 
 
 class OneForAll:
@@ -63,9 +63,9 @@ class OneForAll:
         self._free.release()
 
     def give_turns(self) -> None:
-        """Let those who wait go first: whoever releases a lock would take it again before they have woken.
+        """Let threads that wait go first: a thread that releases a lock could take it again before they wake.
 
-        No longer than some milliseconds, for there may always be somebody who waits.
+        For some milliseconds at most, since there may always be threads that wait.
         """
         for _ in range(_TURNS):
             time.sleep(_TURN_SECONDS)

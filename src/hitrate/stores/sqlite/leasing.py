@@ -4,8 +4,8 @@ A lease lies at the slot of its key. Clearing gives a namespace another base, an
 its entries; removing a key removes its lease; storing an entry does not look here. All of it happens in transactions
 that write, one at a time, so that the moment of each is read within it.
 
-An older hitrate takes the table for another program's and goes on sharing the file. What it clears ends leases all the
-same, and what it deletes one by one does not.
+An older hitrate takes the table for another program's and goes on sharing the file. When it clears a namespace, the
+leases end, too; when it deletes a key, they do not.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from hitrate.stores.sqlite.schema import LEASES, LEASES_TABLE
 if TYPE_CHECKING:
     from hitrate.stores.sqlite.transaction import Transaction
 
-Place = tuple[int, bytes]
+LeaseKey = tuple[int, bytes]
 """Where a key lies: its slot, and the packed key."""
 
 Lease = tuple[bytes, float, float]
@@ -79,7 +79,7 @@ def settle(transaction: Transaction, keys: Iterable[EncodedKey], token: bytes, n
     return late
 
 
-def end(handle: Handle, places: Sequence[Place]) -> None:
+def end(handle: Handle, places: Sequence[LeaseKey]) -> None:
     """End the leases of keys that are removed."""
     if places and _is_there(handle):
         ended = set(places).intersection(_at(handle, places))
@@ -87,7 +87,7 @@ def end(handle: Handle, places: Sequence[Place]) -> None:
             handle.con.executemany(_END, ended)
 
 
-def _place(name: bytes, key: bytes, base: int) -> Place:
+def _place(name: bytes, key: bytes, base: int) -> LeaseKey:
     return base + slot_of(fingerprint(name, key)), pack_key(key)
 
 
@@ -102,10 +102,10 @@ def _is_there(handle: Handle) -> bool:
     return bool(handle.execute(found, (LEASES,)).fetchall()[0][0])
 
 
-def _at(handle: Handle, places: Iterable[Place]) -> dict[Place, Lease]:
+def _at(handle: Handle, places: Iterable[LeaseKey]) -> dict[LeaseKey, Lease]:
     """Return the token, the moment and the seconds of the leases at some places, and perhaps at others.
 
-    A row that was written by hand, with something else in it, is none.
+    Rows that were written by hand, with values of other types, are left out.
     """
     slots = array("q", [slot for slot, _ in places])
     rows = handle.execute(_AT_SLOTS, (apsw.carray(slots),)) if slots else ()
@@ -119,7 +119,7 @@ def _left(lease: Lease, token: bytes, now: float) -> float:
     return seconds - passed if its_token != token and 0 <= passed < seconds else 0.0
 
 
-def _purge(handle: Handle, places: Sequence[Place], now: float) -> None:
+def _purge(handle: Handle, places: Sequence[LeaseKey], now: float) -> None:
     """Remove leases that have ended: of a bounded number, those that lie next, and those of the oldest namespaces."""
     for slot in (places[0][0], 0) if places else ():
         handle.execute(_PURGE, (now, slot, LOOKED_AT + len(places)))

@@ -1,4 +1,4 @@
-"""What leaves the file: entries whose TTL has passed, and others where they would be more than it may hold."""
+"""What leaves the file: entries whose TTL has passed, and others when there are more than it may hold."""
 
 from __future__ import annotations
 
@@ -21,8 +21,8 @@ _NEARLY_FULL = 0.8
 _SPARE_ENTRIES, _SPARE_BYTES = 64, 128 << 10
 _SPARE_SHIFT = 8
 _LOOKED_AT_TO_SPARE = 256
-"""Eviction makes room for some more entries than it has to, so that most writes need none: for a 256th of what the
-cache may hold, so many at most, as far as they are found among so many rows."""
+"""An eviction makes room for more than one write, so that most writes need none: for a 256th of what the cache may
+hold, but for no more entries and bytes than these, and only as far as they are found among so many rows."""
 
 
 @dataclass(slots=True)
@@ -50,7 +50,7 @@ def purge(transaction: Transaction, now: float) -> int:
 
 
 def mark_some(transaction: Transaction, most: int) -> None:
-    """Tell the file of rows that were read, at most so many and for a moment, and forget them."""
+    """Set the visited bits of rows that this process has read, at most so many and for a moment, and forget them."""
     until = time.monotonic() + STEP_SECONDS
     while most > 0 and transaction.seen:
         mark(transaction, min(most, ROWS_AT_ONCE))

@@ -1,17 +1,17 @@
-"""A near tier: copies of entries of a file, as bytes in this process, for as long as they are what the file holds.
+"""A near tier: copies of entries of a file, as bytes in this process, which are used as long as nothing has changed.
 
-Half of a short read is SQLite's work. Every commit, whoever makes it, raises a number in the wal-index, which is seen
-through shared memory (``snapshots.py``). While that is the number of the commits that are known, the copies are what a
-read of the file would find. A commit of this store drops the keys that it changed, and is known from then on. After
-any other commit all copies go, for nobody tells what it changed. Now and then a read goes to the file all the same, to
-see whether it is still the one at the path.
+Half of a short read is SQLite's work. Each commit, of whatever process, raises a number in the wal-index, which is read
+through shared memory (``snapshots.py``). While that number is the one that this store knows, the copies are what a read
+of the file would find. A commit of this store drops the copies of the keys that it changed, and makes the new number
+known. After a commit of any other process all copies are dropped, since nobody tells what it changed. Now and then a
+read goes to the file all the same, to see whether it is still the file at the path.
 
-Copies cost: each is made by a read that takes a little longer for it. Where few of them are read again, the tier
-sleeps while a number of keys are read, and for four times as many each time that it was woken in vain.
+A copy costs time: the read that makes it takes a little longer. Where few copies are read again, the tier sleeps while
+a number of keys are read, and for four times as many each time that copies, tried again, did not pay.
 
-Nothing here takes a lock. A copy is put in its place only while the number is still what it was before the file, or the
-older copy, was read; both are one line without a call of Python's, within which no other thread, signal or finaliser
-comes. So a read that was overtaken by a commit, which raises the number before it drops a key, leaves nothing.
+Nothing here takes a lock. A copy is stored only if the number is still what it was before the file, or the older copy,
+was read. The look at the number and the store are one line without a call, within which no other thread, signal handler
+or finaliser runs. A commit raises the number before it drops a key; so a read that a commit overtook leaves no copy.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ _LARGEST = 64
 
 _FIRST_PAUSE, _SHORTEST_PAUSE, _LONGEST_PAUSE = 16, 128, 8192
 _JUDGED_AT = 256
-"""Keys read from the file while awake, after which it is asked whether that was worth it."""
+"""Keys read from the file, after which it is judged whether the copies paid."""
 
 _WORTH = 0.6
 """Hits for each of them that pay for the copies."""
@@ -163,7 +163,7 @@ class Near:
         if unknown and read is not None:
             for place, entry in zip(unknown, read([keys[place] for place in unknown]), strict=True):
                 found[place] = entry
-        if copies.index.commits.value != commits:  # or half of a batch that was stored meanwhile might be seen
+        if copies.index.commits.value != commits:  # else half of a batch that was stored meanwhile might be returned
             return None
         self.note_hits(rows)
         return found
@@ -275,7 +275,7 @@ class Near:
             return
         for key in keys:
             copies.young.pop(key, None)
-            copies.old.pop(key, None)  # the second: what was young may have become old between the two
+            copies.old.pop(key, None)  # after the young ones, which may have become the old ones in between
         for row in rows:
             for some in (copies.young, copies.old):
                 key = some.pop(row, None)

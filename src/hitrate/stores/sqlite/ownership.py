@@ -1,4 +1,4 @@
-"""Whose file it is, asked without SQLite.
+"""Whether a file is a database of another program, found out without SQLite.
 
 LangGraph's cache uses Python's own SQLite library, this one another. Two SQLite libraries in one process must not
 open the same file: neither sees the other's locks, and the second to come cuts short the shared memory of the first.

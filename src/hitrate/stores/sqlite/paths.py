@@ -11,8 +11,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from hitrate.stores.sqlite.new_file import link_whole
 from hitrate.stores.sqlite.rights import PRIVATE, folder_mode, no_permission, permits, refuse_planted_links
-from hitrate.stores.sqlite.whole_file import link_whole
 
 try:
     import fcntl
@@ -53,7 +53,7 @@ def one_process_at_a_time(folder: str) -> Iterator[None]:
         try:
             yield
         finally:
-            fcntl.flock(descriptor, fcntl.LOCK_UN)  # closing would not do: a child forked meanwhile has it open too
+            fcntl.flock(descriptor, fcntl.LOCK_UN)  # closing does not release it if a forked child has it open, too
     finally:
         os.close(descriptor)
 
@@ -65,7 +65,7 @@ def make_file(path: str, mode: int) -> None:
     """
     if os.path.exists(path):
         return
-    with one_process_at_a_time(os.path.dirname(path)):  # not between the files of one that is being set aside
+    with one_process_at_a_time(os.path.dirname(path)):  # a database that is set aside is renamed file by file
         try:
             if not link_whole(path, mode):
                 os.close(os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY, mode))
@@ -96,7 +96,7 @@ def _make_in_place_of(path: str, before: os.stat_result) -> None:
             os.fchown(descriptor, -1, before.st_gid)
         if hasattr(os, "fchmod"):
             os.fchmod(descriptor, PRIVATE | stat.S_IMODE(before.st_mode) & 0o666)
-    except PermissionError:  # it was another group's, and is ours alone now
+    except PermissionError:  # it belonged to another group; the new file is ours alone
         pass
     finally:
         os.close(descriptor)

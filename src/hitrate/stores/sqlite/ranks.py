@@ -5,7 +5,7 @@ order. A row is given its place when it is inserted, and another one when its tu
 
 A file may be used without this option too, in turn or at once, and by an older hitrate, which takes the table for
 another program's. Rows that were stored that way have no place, and what was removed that way leaves its place behind.
-So each eviction looks after some rows more, in order of their ids, round and round.
+So each eviction also checks some rows, in the order of their ids, over and over again.
 """
 
 from __future__ import annotations

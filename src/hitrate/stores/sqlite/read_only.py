@@ -63,7 +63,8 @@ class ReadOnlyConnections(Connections):
         state = _state_of(self.path)
         if state != self._state:
             before, self._state = self._state, state
-            # While somebody writes, the open connections see it: what counts is who opens, closes or replaces the file.
+            # Open connections see what is written. What must be noticed is that a writer opens, closes or replaces the
+            # file.
             if before is None or state is None or not before[4] or not state[4] or before[:2] != state[:2]:
                 self._replace_idle([])
 
@@ -116,8 +117,8 @@ def _check_readable(path: str) -> None:
 
 
 class ReadDatabase(Database):
-    """Sees before each step whether the file is as it was: those who list and count a file ask for what is there now,
-    and not often, as reads do.
+    """Checks before each step whether the file has changed: listing and counting are to tell what is there now, and are
+    not as frequent as reads.
     """
 
     connections: ReadOnlyConnections
@@ -131,7 +132,7 @@ class NoHousekeeping(Housekeeper):
     """Leaves the file as it is."""
 
     def step(self) -> bool:
-        self._seen.clear()  # for whom this is: no visited bit is written
+        self._seen.clear()  # nothing will write visited bits
         return False
 
     def shorten_wal(self) -> None:
@@ -189,7 +190,7 @@ class ReadOnlySqliteStore(SqliteStore):
         return super().check(repair, looked_at)
 
     def add_counts(self, amounts: Amounts) -> bool:
-        return False  # what this process does is not written down
+        return False  # counters cannot be written
 
     def lease(self, keys: Sequence[EncodedKey], token: bytes, seconds: float) -> Sequence[float]:
         return [0.0] * len(keys)  # nobody can wait here for what another computes

@@ -16,7 +16,7 @@ from hitrate.stores.sqlite.rows import SHIFT, pack_key, read_columns
 
 _COLUMNS = "id, key, expiry, seconds, checksum, encoding, payload"
 
-# In few characters, for apsw compares the text to find the statement.
+# As short as possible: apsw compares the text to find the prepared statement.
 _ONE = f"SELECT {_COLUMNS} FROM hitrate_entries WHERE slot=(SELECT base FROM hitrate_namespaces WHERE name=?2)+?1"
 
 # CROSS JOIN keeps the order: the slots asked for drive the search of the index.
@@ -90,7 +90,7 @@ def _read_batch(
     slots = array("q", [identity >> SHIFT for identity in identities])
     try:
         rows = handle.execute(_MANY, (apsw.carray(slots), name)).fetchall()
-    except UnicodeDecodeError:  # one of them holds text that is none, and is not to cost the others
+    except UnicodeDecodeError:  # one row holds text that is no UTF-8; the others are read one by one
         for place in places:
             found[place], ids[place] = read_one(handle, *wanted[place], lambda: now)
         return
@@ -110,7 +110,7 @@ def _read_batch(
         identity, its_places = match
         entry = read_columns(identity, row[2], row[3], row[4], row[5], row[6])
         if type(entry) is not tuple and type(found[its_places[0]]) is tuple:
-            continue  # a row that was brought to another's slot does not hide the right one
+            continue  # a row of another key at this slot does not hide the right one
         for place in its_places:
             found[place] = entry
             ids[place] = row[0]

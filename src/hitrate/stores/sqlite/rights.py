@@ -1,4 +1,4 @@
-"""Whose a file may be, and who may write to it: what another user has put there is not taken for the cache.
+"""Which users a file may belong to and be written by: a file that another user has put there is not used.
 
 In a folder that all may write to, such as /tmp, anybody can be there first with a file of this name, or with a -wal
 that SQLite would read beside our own file.

@@ -88,7 +88,7 @@ def write_columns(identity: int, entry: Entry, now: float) -> tuple[float | None
         times = int(now * _FRACTIONS).to_bytes(_CREATED_LENGTH, "big")
         if seconds:
             times += _SECONDS.pack(seconds)
-    except (ValueError, OverflowError):  # a clock far off, a test's perhaps
+    except (ValueError, OverflowError):  # the clock is far off, as that of a test may be
         times = seconds or None
     return (
         expiry,
@@ -111,7 +111,7 @@ def read_columns(
                 seconds = _SECONDS_AFTER_CREATED(times)[0] if len(times) == _BOTH_LENGTH else times_of(times)[1]
             else:
                 seconds = times if type(times) is float else 0.0
-            # They are in no checksum.
+            # The seconds are not covered by the checksum.
             return encoding, payload, expiry, seconds if 0.0 <= seconds < 1e9 else 0.0
     except TypeError:  # a column is not of its type
         pass

@@ -18,7 +18,7 @@ import apsw
 
 from hitrate.entry import fingerprint
 from hitrate.errors import DecodeError
-from hitrate.stores.salvaged import Salvaged, Unreadable
+from hitrate.stores.salvaged import Salvaged, UnreadableRows
 from hitrate.stores.sqlite.handle import Handle
 from hitrate.stores.sqlite.rows import read_columns, slot_of, times_of, unpack_key
 from hitrate.stores.sqlite.schema import SLOT_BITS, SLOTS
@@ -50,7 +50,7 @@ Row = Sequence[Any]
 
 def salvage(
     use: Use, under: bytes = b"", now: float = float("-inf"), after: int = _FIRST
-) -> Iterator[Salvaged | Unreadable]:
+) -> Iterator[Salvaged | UnreadableRows]:
     """Yield the entries of a file as far as they can be read, and then how many cannot be.
 
     Args:
@@ -66,7 +66,7 @@ def salvage(
     for start in range(0, len(ids), _AT_ONCE):
         batch = ids[start : start + _AT_ONCE]
         rows = use(partial(_read, ids=batch))
-        # What the table alone names and does not have is what a damaged page says.
+        # Ids that only the table has, and whose rows are not there, come from a damaged page.
         lost += [row for row in batch if row not in rows and row in in_index]
         for _, slot, times, *columns in rows.values():
             name, expiry = names.get(_base_of(slot)), columns[2]
@@ -81,7 +81,7 @@ def salvage(
     counts[None] += nameless
     for name, entries in counts.items():
         if entries and (name is None or name.startswith(under)):
-            yield Unreadable(name, entries)
+            yield UnreadableRows(name, entries)
 
 
 def wrong(slot: Any, name: bytes | None, columns: Row) -> str | None:

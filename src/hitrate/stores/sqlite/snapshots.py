@@ -26,7 +26,7 @@ _LOOK_SECONDS = 0.1
 _TRIES = 5
 _STREAK_SECONDS = 0.05
 _STREAK = 16
-"""A transaction is kept open after so many reads in a row: to start the thread that ends it takes as long as ten."""
+"""Reads in a row after which a transaction is kept open: starting the thread that ends it takes as long as ten."""
 
 
 class WalIndex:
@@ -174,7 +174,7 @@ class Snapshot:
             self._last = now
             if self._streak < _STREAK:
                 return
-        closer.request()  # also after another one: while this connection was in use the closer did not see that
+        closer.request()  # each time: the closer does not see a connection that is in use
         if not closer.runs:
             return
         self._before = self.current.raw

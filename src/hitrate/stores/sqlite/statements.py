@@ -1,4 +1,4 @@
-"""SQL that several jobs need; any other stands where it is used."""
+"""SQL that several files use; other statements stand in the file that uses them."""
 
 from hitrate.stores.sqlite.rows import ROW_OVERHEAD
 

@@ -30,7 +30,7 @@ from hitrate.stores.base import (
     check_evict,
     check_limit,
 )
-from hitrate.stores.salvaged import Salvaged, Unreadable
+from hitrate.stores.salvaged import Salvaged, UnreadableRows
 from hitrate.stores.sqlite import counts, schema
 from hitrate.stores.sqlite.changes import CommitWatch
 from hitrate.stores.sqlite.checking import check
@@ -121,7 +121,7 @@ class SqliteStore(Store):
         return Connections(where, durability, repair=repair, near=self.near, mode=mode)
 
     def _open_first(self) -> None:
-        """Open the file, so that a path that will not do is told at once; a busy file may do later."""
+        """Open the file, so that a path that cannot be used is an error at once; a busy file is opened later."""
         try:
             handle = self._connections.idle.pop() if self._connections.in_memory else self._connections.open()
         except apsw.CantOpenError as error:
@@ -257,7 +257,7 @@ class SqliteStore(Store):
     def check(self, repair: bool, looked_at: LookedAt) -> Iterator[Problem]:
         return check(self.path, self._database.use, self._database.transact if repair else None, looked_at)
 
-    def salvage(self, under: bytes) -> Iterator[Salvaged | Unreadable]:
+    def salvage(self, under: bytes) -> Iterator[Salvaged | UnreadableRows]:
         return salvage(self._database.use, under, self._clock())
 
     def compact(self) -> bool:
@@ -278,7 +278,7 @@ class SqliteStore(Store):
         return True
 
     def _add_counts_alone(self, amounts: Amounts) -> None:
-        with self._connections.impatient():  # the next step tells the same, and more
+        with self._connections.impatient():  # the next step adds these counts, and what comes until then
             self._database.transact_alone(lambda transaction: counts.add(transaction.handle, amounts))
 
     def read_counts(self) -> Amounts | None:
@@ -329,7 +329,7 @@ class SqliteStore(Store):
         await asyncio.to_thread(self.close)
 
     def after_fork_in_child(self) -> None:
-        """Start anew what a fork does not carry over: threads, and locks that other threads held."""
+        """Make new threads and locks: a fork carries over none of these."""
         self._database.after_fork_in_child()
         self.near.lose()
         self._worker = Worker(self.get, self._write_together)

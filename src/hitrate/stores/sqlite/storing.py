@@ -24,7 +24,7 @@ _Change = tuple[int, int, bytes, Entry | None]
 
 
 class LastWrite:
-    """What the last write of this process left, good for as long as no other process has written.
+    """What this process knows from its last write; it holds until another process writes.
 
     Attributes:
         bases: of the namespaces written to.
@@ -43,7 +43,7 @@ class LastWrite:
         return self._index, (self._commits - 1) & 0xFFFFFFFF
 
     def is_good(self, index: Any) -> bool:
-        """Tell whether it holds, within a write transaction, by the wal-index of its connection."""
+        """Tell whether it still holds, by the wal-index of a connection that is in a write transaction."""
         return index is not None and index is self._index and index.commits.value == self._commits
 
     def after_commit(self, index: Any, totals: tuple[int, int, int]) -> None:
@@ -129,7 +129,7 @@ def store_many(transaction: Transaction, changes: Changes, now: float) -> Writte
     written = Written()
     transaction.changed += changes
     kept: list[_Change] = []
-    unleased: list[leasing.Place] = []
+    unleased: list[leasing.LeaseKey] = []
     for (name, key), entry in changes.items():
         base = transaction.base(name)
         if base is None:
@@ -166,7 +166,7 @@ def store_many(transaction: Transaction, changes: Changes, now: float) -> Writte
         make_room(transaction, grown, len(fresh), replaced)
     _store(transaction, kept, now, there, fresh)
     leasing.end(transaction.handle, unleased)
-    if transaction.bytes > limits.bytes or transaction.entries > limits.entries:  # the batch alone is too much
+    if transaction.bytes > limits.bytes or transaction.entries > limits.entries:  # by the batch alone
         make_room(transaction, 0, 0, set())
     return written
 

@@ -1,4 +1,4 @@
-"""How many rows there are, and their bytes: carried by the newest row, or counted."""
+"""How many rows there are, and their bytes: stored in the newest row, or else counted."""
 
 from __future__ import annotations
 

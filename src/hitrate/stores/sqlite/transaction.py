@@ -104,7 +104,7 @@ class Transaction:
     # Totals
 
     def totals_are_written(self) -> None:
-        """Note that the newest row carries what the totals are by now."""
+        """Note that the newest row holds the present totals."""
         self._written = (self.entries, self.bytes, self.last)
 
     def recount(self) -> None:
@@ -144,7 +144,7 @@ class Transaction:
             self.entries -= 1
             self.bytes -= size
             if row == self.last:
-                self.last = 0  # another row is the newest one now, and is to carry the totals
+                self.last = 0  # another row is the newest one now, which is to hold the totals
 
     # Namespaces
 

@@ -1,4 +1,4 @@
-"""Calls of event loops: one thread does what is pending, all of it at a time.
+"""Calls of event loops: a thread takes all that are pending, and does them together.
 
 A hop to a thread costs twenty reads. So the loop's calls queue up, the worker takes everything there is, does the
 writes in one transaction and the reads in one statement, and wakes each loop once.
@@ -46,7 +46,7 @@ class Pending(NamedTuple):
         return result
 
 
-Outcome = tuple[Pending, Any, Exception | None]
+Served = tuple[Pending, Any, Exception | None]
 
 
 class Worker:
@@ -78,7 +78,7 @@ class Worker:
 
     def _do_writes(self, calls: list[Pending]) -> None:
         """Do the calls in their order, writes that follow each other in one transaction."""
-        outcomes: list[Outcome] = []
+        outcomes: list[Served] = []
         for are_writes, group in groupby(calls, lambda call: call.kind == "write"):
             if are_writes:
                 outcomes += _outcomes(self._write, [*group])
@@ -131,11 +131,11 @@ class _Queue:
             del calls  # and what they hold, while there is nothing to do
 
 
-def _alone(call: Pending) -> list[Outcome]:
+def _alone(call: Pending) -> list[Served]:
     return _outcomes(lambda works: [call.do()], [call])
 
 
-def _outcomes(do: Callable[[list[Any]], Sequence[Any]], calls: list[Pending]) -> list[Outcome]:
+def _outcomes(do: Callable[[list[Any]], Sequence[Any]], calls: list[Pending]) -> list[Served]:
     """Do the works of some calls together; all of them fail with what that raises."""
     try:
         results = do([call.work for call in calls]) if calls else ()
@@ -144,9 +144,9 @@ def _outcomes(do: Callable[[list[Any]], Sequence[Any]], calls: list[Pending]) ->
     return [(call, result, None) for call, result in zip(calls, results, strict=True)]
 
 
-def _tell(outcomes: list[Outcome]) -> None:
+def _tell(outcomes: list[Served]) -> None:
     """Wake each loop once, with all that it waits for."""
-    by_loop: dict[asyncio.AbstractEventLoop, list[Outcome]] = {}
+    by_loop: dict[asyncio.AbstractEventLoop, list[Served]] = {}
     for outcome in outcomes:
         by_loop.setdefault(outcome[0].loop, []).append(outcome)
     for loop, done in by_loop.items():
@@ -156,7 +156,7 @@ def _tell(outcomes: list[Outcome]) -> None:
             pass
 
 
-def _resolve(outcomes: list[Outcome], start: int = 0) -> None:
+def _resolve(outcomes: list[Served], start: int = 0) -> None:
     """Wake those who wait, a few in each turn of the loop, so that it serves others in between."""
     if len(outcomes) > start + _WOKEN_AT_ONCE:
         outcomes[0][0].loop.call_soon(_resolve, outcomes, start + _WOKEN_AT_ONCE)

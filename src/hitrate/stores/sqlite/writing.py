@@ -1,4 +1,4 @@
-"""Changes of entries: each a transaction, with a bounded share of the housekeeping, and what comes of it."""
+"""Changes of entries: each is a transaction that does a bounded share of the housekeeping, too."""
 
 from __future__ import annotations
 
@@ -96,7 +96,7 @@ class Writer:
         stored = database.use(store_one, database, name, key, entry, now)
         if self._connections.commits != commits:
             database.committed(*last.commit, [(name, key)])
-        else:  # nothing, or what is there already, by a clock that stands still: that is no commit
+        else:  # nothing was changed, or the clock stands still and the row is the same: there was no commit
             last.forget()
         return stored
 

@@ -1,4 +1,4 @@
-"""Clearing tiers: the farthest, those that wait, and before both what is in memory."""
+"""Clearing tiers: first those in memory, then the farthest, then the rest."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ def clearing(tiers: Tiers, do: str, what: Any, access: Access) -> Plan[None]:
     far = tiers.far
     with tiers.lock:
         tiers.under_way.begin(access)
-        # What a nearer tier that waits holds is not read until it is cleared, below or by a later call.
+        # Tiers other than memory are owed this clear, and so not read until it is done, below or by a later call.
         tiers.drop(do, what, far.level)
     failed: list[StoreError] = []
     try:

@@ -24,7 +24,7 @@ def until(entry: Entry | None, latest: float | None) -> Entry | None:
 def copies_for(tiers: Tiers, tier: Tier, changes: Changes, *, taken: bool = True) -> Changes:
     """Return what a write leaves in a nearer tier, as a mapping of its own.
 
-    Where the write itself will be told as a change, some time later, nothing: the next read leaves the copy.
+    Nothing if the tier will tell of the write itself as a change, which would drop the copy: the next read makes one.
     """
     if taken and any(farther.echoes for farther in tiers.all[tier.level + 1 :]):
         return dict.fromkeys(changes)

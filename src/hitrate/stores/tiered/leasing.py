@@ -1,4 +1,4 @@
-"""Leases: taken where what counts is, and settled with what was computed under them."""
+"""Leases: taken in the farthest tier, and settled with what was computed under them."""
 
 from __future__ import annotations
 
@@ -14,16 +14,16 @@ from hitrate.stores.tiered.writing import end_write, passing_on
 
 
 def leasing(tiers: Tiers, keys: Sequence[EncodedKey], token: bytes, seconds: float) -> Plan[Sequence[float]]:
-    """Take leases, after what would end them."""
+    """Take leases, after the removals that are owed, which would end them."""
     yield from tiers.paying(tiers.far)
     left: Sequence[float] = yield tiers.far.store, "lease", keys, token, seconds
     return left
 
 
 def settling(tiers: Tiers, results: Changes, token: bytes, access: Access) -> Plan[Collection[EncodedKey]]:
-    """Store results in the farthest tier, and in the others what it did not refuse."""
+    """Store results in the farthest tier, and copies in the others of those that it took."""
     failed: list[StoreError] = []
-    # What is not known to be stored far is dropped near: it may be, and what is there may be another's by then.
+    # If it is not known whether a result was stored, its copies are dropped: by then the far entry may be another's.
     given: Changes = dict.fromkeys(access.keys)
     try:
         with tiers.lock:

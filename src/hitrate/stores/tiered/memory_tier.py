@@ -1,4 +1,4 @@
-"""A memory cache as a tier: its entries under encoded keys."""
+"""A memory cache as a tier: entries in memory by encoded keys."""
 
 from __future__ import annotations
 

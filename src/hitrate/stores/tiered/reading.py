@@ -53,7 +53,7 @@ def reading(tiers: Tiers, keys: Sequence[EncodedKey], access: Access, start: int
             if not missing:
                 break
         nearer = bool(levels - {tiers.far.level})
-        # What was found nearer may be of before a change, and what was looked for farther of after it.
+        # What was found nearer may be older than a change, and what was found farther off newer.
         if nearer and (missing or len(levels) > 1) and not tiers.stands(state):
             copies.clear()
             found = yield from _reading_far(tiers, keys, failed)

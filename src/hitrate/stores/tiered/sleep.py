@@ -1,8 +1,8 @@
-"""Whether copies pay beside somebody who commits to a file: each of his commits drops them all.
+"""Whether copies pay while another process commits to the file: each of its commits drops all copies.
 
-To look for a copy, to leave one and to drop it takes several times what a short read of the file does. Where copies are
-dropped before they were read about twice, reads go to the farthest tier alone for a while: some keys at first, and
-four times as many each time that it turns out to have been in vain, as in ``stores/sqlite/near.py``.
+Looking for a copy, leaving one and dropping it takes several times as long as a short read of the file. Where copies
+are dropped before they were read about twice, reads go to the farthest tier alone for a while: for some keys at first,
+and for four times as many each time that copies, tried again, do not pay, as in ``stores/sqlite/near.py``.
 """
 
 from __future__ import annotations

@@ -1,10 +1,9 @@
-"""The store of tiers: what a cache calls, sync and async, and how it is carried out whatever comes in between."""
+"""The store of tiers: what a cache calls, sync and async, and what is undone if an exception comes in between."""
 
 from __future__ import annotations
 
 import asyncio
 import threading
-import weakref
 from collections.abc import Collection, Iterator, Sequence
 from contextlib import nullcontext
 from functools import partial
@@ -12,11 +11,11 @@ from typing import Any, TypeVar
 
 from hitrate import forking
 from hitrate.errors import HitrateError, StoreError
-from hitrate.exclusive import held, reentrant
+from hitrate.exclusive import HeldOverForks, held
 from hitrate.keys import EncodedKey
 from hitrate.plans import Plan, acarry_out, carry_out
 from hitrate.stores.base import Amounts, Changes, Found, LookedAt, Page, Problem, Store, Usage
-from hitrate.stores.salvaged import Salvaged, Unreadable
+from hitrate.stores.salvaged import Salvaged, UnreadableRows
 from hitrate.stores.tiered.clearing import clearing
 from hitrate.stores.tiered.leasing import leasing, settling
 from hitrate.stores.tiered.reading import reading
@@ -51,7 +50,7 @@ class TieredStore(Store):
     # Reading
 
     def get(self, keys: Sequence[EncodedKey], start: int | None = None) -> Sequence[Found]:
-        if self._exclusive.must_not_wait():  # a finaliser asks: it is told, and leaves no copies
+        if self._exclusive.must_not_wait():  # a finaliser asks: it gets the values, and no copies are made
             asked = [key for key in keys if not self._far.debts.doubts(key)]
             there = dict(zip(asked, self._far.store.get(asked) if asked else (), strict=True))
             return [there.get(key) for key in keys]
@@ -152,10 +151,10 @@ class TieredStore(Store):
     # Carrying out, whatever comes in between
 
     def _carried(self, access: Access, plan: Plan[T]) -> T:
-        """Carry out a plan; an exception at any line leaves no access, no lock and no copy in doubt behind."""
+        """Carry out a plan. Whatever exception comes, at any line, the access ends and doubtful copies are dropped."""
         try:
             return carry_out(plan)
-        except HitrateError:  # in its turn
+        except HitrateError:  # raised by the plan itself, which has ended the access
             raise
         except BaseException:
             self._interrupted(access)
@@ -164,13 +163,13 @@ class TieredStore(Store):
             self._exclusive.catch_up()
 
     async def _acarried(self, access: Access, plan: Plan[T]) -> T:
-        """Do ``_carried`` by the async faces."""
+        """Do ``_carried`` by the async methods of the stores."""
         try:
             return await acarry_out(plan)
-        except HitrateError:  # in its turn
+        except HitrateError:  # raised by the plan itself, which has ended the access
             raise
         except BaseException as error:
-            if isinstance(error, GeneratorExit) and self._exclusive.must_not_wait():  # collected, in another's change
+            if isinstance(error, GeneratorExit) and self._exclusive.must_not_wait():  # collected within another change
                 self._exclusive.put_off(lambda: held(self.lock, self._tiers.abandon, access))
             else:
                 self._interrupted(access)
@@ -197,7 +196,7 @@ class TieredStore(Store):
         return self._owed_left_out(await self._far.store.alist_page(under, after, limit))
 
     def _owed_left_out(self, page: Page) -> Page:
-        """Leave out what the farthest tier, whose entries count, is still to remove."""
+        """Leave out the entries whose removal is owed to the farthest tier."""
         with nullcontext() if self._exclusive.must_not_wait() else self.lock:
             debts = self._far.debts
             if not debts.any:
@@ -216,11 +215,11 @@ class TieredStore(Store):
         """Check the farthest tier, whose entries count."""
         return self._far.store.check(repair, looked_at)
 
-    def salvage(self, under: bytes) -> Iterator[Salvaged | Unreadable] | None:
+    def salvage(self, under: bytes) -> Iterator[Salvaged | UnreadableRows] | None:
         return self._far.store.salvage(under)
 
     def compact(self) -> bool:
-        gave = [tier.store.compact() for tier in self._tiers.all]  # each of them, whatever the first says
+        gave = [tier.store.compact() for tier in self._tiers.all]  # all of them, though the first one may return True
         return any(gave)
 
     # The whole
@@ -275,33 +274,4 @@ def _settlement(results: Changes) -> Access:
     return Access([key for key, entry in results.items() if entry is not None], (), writes=True)
 
 
-_stores: weakref.WeakSet[TieredStore] = weakref.WeakSet()
-_held_over_fork: list[Any] = []
-_forking = reentrant()
-
-
-def _before_fork() -> None:
-    """Hold every lock over a fork."""
-    _forking.acquire()
-    for store in list(_stores):
-        store.lock.acquire()
-        _held_over_fork.append(store)
-
-
-def _after_fork_in_parent() -> None:
-    while _held_over_fork:
-        _held_over_fork.pop().lock.release()
-    _forking.release()
-
-
-def _after_fork_in_child() -> None:
-    while _held_over_fork:
-        store = _held_over_fork.pop()
-        store.after_fork_in_child()
-        store.lock.release()
-    _forking.release()
-
-
-forking.at_fork(
-    forking.Turn.TIERS, before=_before_fork, after_in_parent=_after_fork_in_parent, after_in_child=_after_fork_in_child
-)
+_stores: HeldOverForks[TieredStore] = HeldOverForks(forking.Turn.TIERS, TieredStore.after_fork_in_child)

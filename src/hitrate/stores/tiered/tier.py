@@ -1,4 +1,4 @@
-"""One tier: a store, what it is owed, and whether it tells what changes in it."""
+"""One tier: a store, the removals that are owed to it, and whether it tells what changes in it."""
 
 from __future__ import annotations
 

@@ -21,7 +21,7 @@ from hitrate.stores.tiered.tier import Tier
 from hitrate.stores.tiered.under_way import Access, UnderWay
 
 _AGAIN_SECONDS = 0.5
-"""How long after a tier failed to take what it is owed a read asks for that again."""
+"""Seconds after a tier failed to take what it is owed until a read asks for it again."""
 
 
 class Tiers:

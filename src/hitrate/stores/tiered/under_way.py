@@ -90,7 +90,7 @@ class UnderWay:
         return access
 
     def spoil(self, do: str, what: Any) -> None:
-        """Something was changed, or may have been: what is under way for it is not to be kept. As ``Change``."""
+        """Spoil what is under way for something that was changed, or may have been. The arguments are a ``Change``."""
         self.changes += 1
         if what is None:
             for others in self._by_key.values():
@@ -123,7 +123,7 @@ class UnderWay:
         return self.clean(access)
 
     def passed_on(self, access: Access | None = None) -> None:
-        """The nearer tiers hold nothing any more that an access, or somebody else, has changed."""
+        """Note that the nearer tiers hold nothing any more that an access, or another process, has changed."""
         self.changes += 1
         if access is not None:
             self.writing.discard(access)

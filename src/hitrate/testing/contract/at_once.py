@@ -21,11 +21,11 @@ KEYS: list[FullKey] = [((f"n{number % 3}",), str(number)) for number in range(12
 A, B = KEYS[:2]
 
 
-class Held:
+class ContextValue:
     """What a run holds in a context variable."""
 
 
-HELD: ContextVar[Held] = ContextVar("HELD")
+HELD: ContextVar[ContextValue] = ContextVar("HELD")
 
 
 class AtOnce(Fixtures):
@@ -132,14 +132,14 @@ class AtOnce(Fixtures):
         """What a context variable holds while a cache is awaited is let go with the task, however busy the cache is."""
         cache = new_cache()
 
-        async def run(number: int) -> weakref.ref[Held]:
-            held = Held()
+        async def run(number: int) -> weakref.ref[ContextValue]:
+            held = ContextValue()
             HELD.set(held)
             await cache.aset({A: (number, None)})
             await cache.aget([A, B])
             return weakref.ref(held)
 
-        async def runs() -> list[weakref.ref[Held]]:
+        async def runs() -> list[weakref.ref[ContextValue]]:
             first = await asyncio.create_task(run(0))
             return [first, await asyncio.create_task(run(1)), *await asyncio.gather(*map(run, range(2, 30)))]
 

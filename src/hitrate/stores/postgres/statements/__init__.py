@@ -16,15 +16,15 @@
 from __future__ import annotations
 
 from hitrate.stores.postgres.names import Names
-from hitrate.stores.postgres.statements.bounds import Bounds
-from hitrate.stores.postgres.statements.clearing import Clearing
-from hitrate.stores.postgres.statements.leases import Leases
-from hitrate.stores.postgres.statements.listing import Listing
+from hitrate.stores.postgres.statements.bounds import BoundsStatements
+from hitrate.stores.postgres.statements.clearing import ClearingStatements
+from hitrate.stores.postgres.statements.leases import LeaseStatements
+from hitrate.stores.postgres.statements.listing import ListingStatements
 from hitrate.stores.postgres.statements.parts import ROW_OVERHEAD, STEP, Parts
-from hitrate.stores.postgres.statements.reads import Reads
-from hitrate.stores.postgres.statements.removals import Removals
+from hitrate.stores.postgres.statements.reads import ReadStatements
+from hitrate.stores.postgres.statements.removals import RemovalStatements
 from hitrate.stores.postgres.statements.statement import BEGIN, COMMIT, ROLLBACK, Statement, plain
-from hitrate.stores.postgres.statements.stores import Stores
+from hitrate.stores.postgres.statements.stores import StoreStatements
 
 __all__ = ["BEGIN", "COMMIT", "ROLLBACK", "ROW_OVERHEAD", "STEP", "Statement", "Statements", "plain"]
 
@@ -49,10 +49,10 @@ class Statements:
         """Make the statements for tables that have the columns of a listing, or have them not."""
         self.lists = lists
         parts = Parts(self._names, own_clock=self._own_clock, lists=lists)
-        self.reads = Reads(parts)
-        self.stores = Stores(parts)
-        self.removals = Removals(parts)
-        self.clearing = Clearing(parts)
-        self.bounds = Bounds(parts)
-        self.leases = Leases(parts)
-        self.listing = Listing(parts)
+        self.reads = ReadStatements(parts)
+        self.stores = StoreStatements(parts)
+        self.removals = RemovalStatements(parts)
+        self.clearing = ClearingStatements(parts)
+        self.bounds = BoundsStatements(parts)
+        self.leases = LeaseStatements(parts)
+        self.listing = ListingStatements(parts)

@@ -10,7 +10,7 @@ from hitrate.stores.postgres.statements.statement import plain
 _COUNTED_AT_MOST = 10_000
 
 
-class Bounds:
+class BoundsStatements:
     """Attributes:
     lock: makes writers take turns, until their transaction ends.
     totals: returns (entries, bytes, hand, whether there is litter).

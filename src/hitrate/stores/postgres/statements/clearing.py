@@ -13,7 +13,7 @@ from hitrate.stores.postgres.statements.statement import Statement, plain
 _NOTES_PER_STEP = 64
 
 
-class Clearing:
+class ClearingStatements:
     """Attributes:
     all: clears everything.
     some: $1 names, in order; notes the numbers that they had.

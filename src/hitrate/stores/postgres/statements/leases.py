@@ -15,7 +15,7 @@ SLACK_SECONDS = 1.0
 """How far back a clock may go before leases end: of two processes one may have looked at it first and come second."""
 
 
-class Leases:
+class LeaseStatements:
     """Attributes:
     take: $1 names, $2 keys, $3 tokens, $4 seconds, $5 now; takes those that nobody else has, where the namespace has a
         number.

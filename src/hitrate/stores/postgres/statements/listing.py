@@ -7,7 +7,7 @@ from hitrate.stores.postgres.statements.parts import Parts, now, numbered_rows_o
 from hitrate.stores.postgres.statements.statement import plain, prepared
 
 
-class Listing:
+class ListingStatements:
     """Attributes:
     newest: returns the id of the newest row, 0 if there is none.
     times: $1 the id that was last looked at, $2 that of the newest row to list, $3 how many rows to look at, $4 what

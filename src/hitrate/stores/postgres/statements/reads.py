@@ -6,7 +6,7 @@ from hitrate.stores.postgres.statements.parts import Parts, now, numbered_rows_o
 from hitrate.stores.postgres.statements.statement import plain, prepared
 
 
-class Reads:
+class ReadStatements:
     """Attributes:
     one: $1 name, $2 key, $3 now.
     many: $1 name, $2 keys, $3 now.

@@ -8,7 +8,7 @@ from hitrate.stores.postgres.statements.statement import plain, prepared
 PURGED_PER_STEP = 64
 
 
-class Removals:
+class RemovalStatements:
     """Attributes:
     delete: $1 names, $2 keys, $3 now; returns (places of the keys removed, how many had expired, their namespaces).
     lock: $1 names, $2 keys; locks rows in the order given, so that none waits for one who waits for it.

@@ -10,7 +10,7 @@ from hitrate.stores.postgres.statements.parts import Parts, now, rows_of
 from hitrate.stores.postgres.statements.statement import Statement, plain, prepared
 
 
-class Stores:
+class StoreStatements:
     """Attributes:
     rows: by whether there are several namespaces, and whether it counts exactly; see ``_store``.
     make_namespaces: $1 names, in order, $2 the names in full where those are digests; gives numbers to those that have

@@ -1,4 +1,4 @@
-"""A new file that appears with its tables in it: written without a name, flushed once, and then given its name.
+"""Creates a file with its tables in it: it is written without a name, flushed once, and then linked to its path.
 
 To have SQLite make the tables in a file that is empty takes two transactions, with eight flushes of the disk.
 """
@@ -32,7 +32,7 @@ def link_whole(path: str, mode: int) -> bool:
         with open(descriptor, "wb", closefd=False) as file:
             file.write(schema.new_file())
         os.fsync(descriptor)
-        # Given a folder, though none is needed, Python has the link followed.
+        # With a folder given, though none is needed, Python follows the link.
         os.link(f"/proc/self/fd/{descriptor}", path, src_dir_fd=descriptor)
     except FileExistsError:
         raise

@@ -21,7 +21,7 @@ def make_room(entries: Entries, fresh: set[tuple[Any, Any]]) -> None:
 
     The lock is held.
     """
-    entries.settle_all()
+    entries.take_back_all_room()
     if entries.granted <= entries.max_bytes and entries.queued <= entries.max_entries:
         return
     if entries.evictions == 0:
@@ -30,7 +30,7 @@ def make_room(entries: Entries, fresh: set[tuple[Any, Any]]) -> None:
             "InMemoryCache is full (%s entries, %s bytes; max_entries=%s, max_bytes=%s) and evicts from now on",
             *(entries.queued, entries.granted, *entries.limits),
         )
-    # Some more at once, so that the next writes need not make room each, and can do without the lock.
+    # Evict some more, so that the next writes find room, and need no lock.
     slack = min(entries.max_bytes // _SLACK, _SLACK_AT_MOST) if entries.granted > entries.max_bytes else 0
     spared = {(space, key) for name, key in fresh if (space := entries.spaces.get(name)) is not None}
     for spare, more in ((spared, slack), (set[tuple[Space, Any]](), 0)):

@@ -57,7 +57,7 @@ class Selection(NamedTuple):
         return namespace == self.under if self.exactly else namespace[: len(self.under)] == self.under
 
 
-class Snapshot:
+class EntryList:
     """Entries as they were listed.
 
     Attributes:
