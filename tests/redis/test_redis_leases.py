@@ -403,7 +403,7 @@ def test_what_is_computed_without_a_lease_replaces_nothing_and_comes_back_nowher
                 caller = Caller(
                     lambda: asyncio.run(slow.aget_or_compute(FULL_KEY, lambda: asyncio.to_thread(gate), lease=30))
                 )
-            assert gate.begun.wait(10)
+            assert gate.begun.wait(60)
         finally:
             server.resume()
         # The lease that was asked for may have been given as the server went on.
