@@ -7,8 +7,11 @@ import os
 import shutil
 import signal
 import tempfile
+import weakref
 from collections import deque
+from collections.abc import Iterator
 from functools import partial
+from typing import Any
 
 import pytest
 from hypothesis import given, settings, strategies
@@ -93,6 +96,25 @@ def pytest_collection_finish() -> None:
     # Where the variable CI is set, Hypothesis registers its random numbers at the first example, and old releases warn
     # if they find nobody who holds them: the holder must not be frozen yet.
     settings(max_examples=1, database=None)(given(strategies.none())(lambda _: None))()
+    _leave_counters_until_a_cache_is_closed()
     gc.collect()
     gc.freeze()
     gc.enable()
+
+
+class _Untold(weakref.WeakSet[Any]):
+    """Caches that the thread which tells their counters to backends finds none of."""
+
+    def __iter__(self) -> Iterator[Any]:
+        return iter(())
+
+
+def _leave_counters_until_a_cache_is_closed() -> None:
+    """Have no counters be told to a backend but when a cache is closed or collected, or a test says so.
+
+    A thread does it every ten seconds of the process, so amid any test: a command, a connection, a commit or a line in
+    the log more than those that the test counts.
+    """
+    from hitrate import lifetime
+
+    lifetime._told_of = _Untold()

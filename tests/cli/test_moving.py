@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from cli.conftest import Command
@@ -201,6 +201,7 @@ def test_a_length_that_is_only_announced_takes_no_memory(tmp_path: Path) -> None
         list(read_export(file))
 
 
+@settings(deadline=None)
 @given(st.binary(max_size=200))
 def test_no_bytes_make_reading_fail_otherwise(junk: bytes) -> None:
     from io import BytesIO

@@ -11,6 +11,7 @@ import pytest
 from cli.conftest import Command
 from hitrate import open as open_cache
 from hitrate.cli.caches import changing
+from servers.shared import PATIENT_URL
 
 
 @pytest.fixture(params=["redis", "postgres"])
@@ -18,7 +19,7 @@ def url(request: pytest.FixtureRequest) -> Iterator[str]:
     name = uuid4().hex[:12]
     server: str = request.getfixturevalue(f"{request.param}_url")
     joint = "&" if "?" in server else "?"
-    url = f"{server}{joint}{'prefix=' + name + ':' if request.param == 'redis' else 'table=t' + name}"
+    url = f"{server}{joint}{PATIENT_URL}&{'prefix=' + name + ':' if request.param == 'redis' else 'table=t' + name}"
     with open_cache(url) as cache:
         cache.set({(("a", str(i % 3)), f"k{i}"): ("x" * i, None) for i in range(30)})
         yield url
@@ -90,7 +91,7 @@ def test_a_command_evicts_nothing_by_a_limit_of_its_own(postgres_url: str) -> No
 
 
 def test_entries_of_unknown_age_stay_and_are_told(hitrate: Command, redis_url: str) -> None:
-    url = f"{redis_url}?prefix={uuid4().hex}:"
+    url = f"{redis_url}?{PATIENT_URL}&prefix={uuid4().hex}:"
     with open_cache(url) as cache:
         cache.set({(("a",), f"k{i}"): ("x" * i, None) for i in range(30)})
         answer = hitrate("clear", url, "--older-than", "0s", "--under", "a", "--yes")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import codecs
 import fcntl
 import os
 import pty
@@ -48,6 +49,7 @@ class Terminal:
         )
         os.close(theirs)
         self.text = ""
+        self._decoder = codecs.getincrementaldecoder("utf-8")()  # a read may end within a character
 
     def read_until(self, part: str | None) -> None:
         """Read until a text is shown, or to the end for None."""
@@ -62,7 +64,7 @@ class Terminal:
             if not read:
                 assert part is None, f"it shows {self.text!r}, and not {part!r}"
                 return
-            self.text += read.decode()
+            self.text += self._decoder.decode(read)
 
     def type(self, text: str) -> None:
         os.write(self._own, text.encode())

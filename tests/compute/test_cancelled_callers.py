@@ -56,7 +56,7 @@ def test_a_thread_that_waits_keeps_the_work_of_cancelled_tasks_going(cache: Any)
     compute = AsyncGated()
     with loop() as other:
         future = other.start(cache.aget_or_compute(KEY, compute))
-        assert compute.begun.wait(10)
+        assert compute.begun.wait(DEADLINE)
         thread = Caller(lambda: cache.get_or_compute(KEY, compute))
         until(lambda: waiting(cache) == 2)
         future.cancel()
@@ -88,7 +88,7 @@ def test_all_callers_of_several_loops_cancelled(cache: Any) -> None:
     compute = AsyncGated()
     with loop() as one, loop() as two:
         futures = [one.start(cache.aget_or_compute(KEY, compute))]
-        assert compute.begun.wait(10)
+        assert compute.begun.wait(DEADLINE)
         futures.append(two.start(cache.aget_or_compute(KEY, compute)))
         until(lambda: waiting(cache) == 2)
         for future in futures:

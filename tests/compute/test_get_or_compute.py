@@ -11,7 +11,7 @@ from typing import Any
 import apsw
 import pytest
 
-from compute.callers import KEY, OTHER, AsyncGated, Caller, Gated, auntil, flying, run, until, waiting
+from compute.callers import DEADLINE, KEY, OTHER, AsyncGated, Caller, Gated, auntil, flying, run, until, waiting
 from hitrate import ClosedError, InMemoryCache, SqliteCache, StoreError
 from hitrate.stores.sqlite import connections
 from hitrate.testing import Clock
@@ -158,7 +158,7 @@ REMOVALS: dict[str, Callable[[Any], Any]] = {
 def test_what_is_removed_while_it_is_computed_is_not_stored(cache: Any, removal: str, lease: float | None) -> None:
     compute = Gated()
     caller = Caller(lambda: cache.get_or_compute(KEY, compute, lease=lease))
-    assert compute.begun.wait(10)
+    assert compute.begun.wait(DEADLINE)
     REMOVALS[removal](cache)
     compute.let()
     assert caller.result() == ["value"]
@@ -168,7 +168,7 @@ def test_what_is_removed_while_it_is_computed_is_not_stored(cache: Any, removal:
 def test_what_is_removed_elsewhere_is_stored(cache: Any) -> None:
     compute = Gated()
     caller = Caller(lambda: cache.get_or_compute(KEY, compute))
-    assert compute.begun.wait(10)
+    assert compute.begun.wait(DEADLINE)
     cache.delete([OTHER])
     cache.clear([("compute", "more")])
     compute.let()
@@ -222,9 +222,9 @@ def test_many_wait_for_what_others_compute(cache: Any) -> None:
         return dict.fromkeys(keys, "batch")
 
     caller = Caller(lambda: cache.get_or_compute(KEY, single))
-    assert single.begun.wait(10)
+    assert single.begun.wait(DEADLINE)
     batch = Caller(lambda: cache.get_or_compute_many([KEY, OTHER], compute))
-    assert rest.begun.wait(10)
+    assert rest.begun.wait(DEADLINE)
     rest.let()
     single.let()
     assert batch.result() == {KEY: "single", OTHER: "batch"}
@@ -243,7 +243,7 @@ def test_a_key_that_is_left_out_is_left_out_for_all_who_waited_for_it(cache: Any
 def test_one_who_waits_for_a_key_that_many_left_out_computes_it(cache: Any) -> None:
     gate = Gated(dict)
     batch = Caller(lambda: cache.get_or_compute_many([KEY], gate))
-    assert gate.begun.wait(10)
+    assert gate.begun.wait(DEADLINE)
     one = Caller(lambda: cache.get_or_compute(KEY, lambda: 1))
     until(lambda: waiting(cache) == 1)
     gate.let()
@@ -266,8 +266,8 @@ def test_an_error_of_one_of_several_leaves_no_waiter_behind(cache: Any) -> None:
     failing, going = Gated(fail), Gated()
     first = Caller(lambda: cache.get_or_compute(KEY, failing))
     second = Caller(lambda: cache.get_or_compute(OTHER, going))
-    assert failing.begun.wait(10)
-    assert going.begun.wait(10)
+    assert failing.begun.wait(DEADLINE)
+    assert going.begun.wait(DEADLINE)
     both = Caller(lambda: cache.get_or_compute_many([KEY, OTHER], lambda keys: {}))
     until(lambda: waiting(cache) == 1 and waiting(cache, OTHER) == 1)
     failing.let()

@@ -26,7 +26,7 @@ class Missing(LookupError):
 
 cache = hitrate.SqliteCache(path="cache.db")
 
-@hitrate.cached(cache, cache_errors=Missing, error_ttl=60)
+@hitrate.cached(cache, cache_errors=Missing, error_ttl=3600)
 def slow(x):
     if x < 0:
         raise Missing(os.getpid())

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from compute.callers import KEY, OTHER, AsyncGated, Caller, Gated, auntil, run, until
+from compute.callers import DEADLINE, KEY, OTHER, AsyncGated, Caller, Gated, auntil, run, until
 from hitrate import SqliteCache
 from hitrate.testing import Clock
 
@@ -23,7 +23,7 @@ def pair(path: Path, clock: Clock) -> Iterator[tuple[Any, Any]]:
 def test_one_computes_and_the_other_reads_its_result(pair: tuple[Any, Any]) -> None:
     gate = Gated()
     callers = [Caller(lambda cache=cache: cache.get_or_compute(KEY, gate, 60, lease=30)) for cache in pair * 4]
-    assert gate.begun.wait(10)
+    assert gate.begun.wait(DEADLINE)
     gate.let()
     assert [caller.result() for caller in callers] == [["value"]] * 8
     assert gate.runs == 1
@@ -47,7 +47,7 @@ def test_the_next_takes_over_when_the_lease_ends_and_the_late_one_overwrites_not
     one, other = pair
     late = Gated(lambda: "late")
     first = Caller(lambda: one.get_or_compute(KEY, late, lease=30))
-    assert late.begun.wait(10)
+    assert late.begun.wait(DEADLINE)
     second = Caller(lambda: other.get_or_compute(KEY, lambda: "next", lease=30))
     clock.advance(30)
     assert second.result() == "next"
@@ -89,7 +89,7 @@ def test_what_the_other_deletes_while_one_computes_is_not_stored(pair: tuple[Any
     one, other = pair
     gate = Gated()
     caller = Caller(lambda: one.get_or_compute(KEY, gate, lease=3600))
-    assert gate.begun.wait(10)
+    assert gate.begun.wait(DEADLINE)
     other.delete([KEY])
     gate.let()
     assert caller.result() == ["value"]
@@ -123,7 +123,7 @@ def test_an_old_value_is_refreshed_by_one_of_them(pair: tuple[Any, Any], clock: 
     clock.advance(60)
     for cache in pair * 2:
         assert cache.get_or_compute(KEY, gate, 60, stale=60, lease=30) == 0
-    assert gate.begun.wait(10)
+    assert gate.begun.wait(DEADLINE)
     gate.let()
     until(lambda: pair[1].get([KEY]) == {KEY: 1})
     until(lambda: not any(cache._computing._refresher._pending for cache in pair))

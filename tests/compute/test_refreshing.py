@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from compute.callers import KEY, AsyncGated, Caller, Gated, auntil, run, until
+from compute.callers import DEADLINE, KEY, AsyncGated, Caller, Gated, auntil, run, until
 from hitrate import cached
 from hitrate.compute import refreshing
 from hitrate.compute.terms import refresh_is_due
@@ -32,7 +32,7 @@ def test_an_old_value_is_served_at_once_and_refreshed_once(any_cache: Any, clock
     clock.advance(60)
     gate = Gated(lambda: next(values))
     assert [ask(gate) for _ in range(20)] == [0] * 20
-    assert gate.begun.wait(10)
+    assert gate.begun.wait(DEADLINE)
     assert any_cache.get([KEY]) == {}  # a plain read never returns what is stale
     assert [ask(gate) for _ in range(20)] == [0] * 20
     gate.let()
@@ -88,7 +88,7 @@ def test_a_refresh_that_fails_keeps_the_old_value_and_is_logged_once(
     for _ in range(3):
         gate = Gated(fail, is_open=True)
         assert cache.get_or_compute(KEY, gate, 60, stale=60) == 0
-        assert gate.begun.wait(10)
+        assert gate.begun.wait(DEADLINE)
         until(lambda: not pending(cache))
     (line,) = [record for record in caplog.records if record.levelno >= logging.WARNING]
     assert "key 'key' could not be refreshed: LookupError" in line.getMessage()
@@ -121,7 +121,7 @@ def test_a_computation_that_sees_an_old_value_does_not_wait_for_its_refresh(cach
         return old
 
     caller = Caller(lambda: cache.get_or_compute(outer, compute))
-    assert going.begun.wait(10)
+    assert going.begun.wait(DEADLINE)
     until(lambda: pending(cache))
     going.let()
     assert caller.result() == 0
@@ -187,7 +187,7 @@ def test_close_waits_a_bounded_time(cache: Any, clock: Clock, monkeypatch: pytes
     clock.advance(60)
     gate = Gated(lambda: 1)
     cache.get_or_compute(KEY, gate, 60, stale=60)
-    assert gate.begun.wait(10)
+    assert gate.begun.wait(DEADLINE)
     cache.close()
     gate.let()
     until(lambda: not cache._computing._refresher._threads)
@@ -232,7 +232,7 @@ def test_a_child_refreshes_although_the_parent_does(cache: Any, clock: Clock) ->
     clock.advance(60)
     gate = Gated(lambda: 1)
     cache.get_or_compute(KEY, gate, 60, stale=60)
-    assert gate.begun.wait(10)
+    assert gate.begun.wait(DEADLINE)
 
     def check() -> None:
         assert cache.get_or_compute(KEY, lambda: 2, 60, stale=60) == 0

@@ -58,7 +58,7 @@ def test_tasks_of_several_loops_and_threads_share_one_run(cache: Any, ttl: float
     compute = AsyncGated()
     with loop() as one, loop() as two:
         futures = [each.start(cache.aget_or_compute(KEY, compute, ttl)) for each in (one, two) * 8]
-        assert compute.begun.wait(10)
+        assert compute.begun.wait(DEADLINE)
         callers = [Caller(lambda: cache.get_or_compute(KEY, compute, ttl)) for _ in range(16)]
         until(lambda: waiting(cache) == 32)
         compute.let()
@@ -71,7 +71,7 @@ def test_tasks_of_several_loops_and_threads_share_one_run(cache: Any, ttl: float
 def test_tasks_wait_for_a_thread(cache: Any) -> None:
     compute = Gated()
     leader = Caller(lambda: cache.get_or_compute(KEY, compute))
-    assert compute.begun.wait(10)
+    assert compute.begun.wait(DEADLINE)
 
     async def main() -> None:
         tasks = [asyncio.ensure_future(cache.aget_or_compute(KEY, compute)) for _ in range(8)]
@@ -234,7 +234,7 @@ def test_waiters_elsewhere_take_over_from_a_loop_that_was_closed(
     first, second = AsyncGated(), AsyncGated(is_open=True)
     gone = Loop()
     gone.start(cache.aget_or_compute(KEY, first))
-    assert first.begun.wait(10)
+    assert first.begun.wait(DEADLINE)
     thread = Caller(lambda: cache.get_or_compute(KEY, Gated(is_open=True)))
     with loop() as other:
         future = other.start(cache.aget_or_compute(KEY, second))
@@ -250,7 +250,7 @@ def test_a_key_of_a_loop_that_was_closed_is_computed_anew(cache: Any) -> None:
     first = AsyncGated()
     gone = Loop()
     gone.start(cache.aget_or_compute(KEY, first))
-    assert first.begun.wait(10)
+    assert first.begun.wait(DEADLINE)
     gone.stop()
     assert cache.get_or_compute(KEY, lambda: "anew") == "anew"
     assert flying(cache) == 0

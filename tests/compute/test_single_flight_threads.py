@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from compute.callers import KEY, OTHER, Caller, Gated, flying, until, waiting
+from compute.callers import DEADLINE, KEY, OTHER, Caller, Gated, flying, until, waiting
 from hitrate import InMemoryCache, ReentrancyError
 
 
@@ -91,7 +91,7 @@ def test_waiters_take_over_from_a_leader_that_is_interrupted(cache: Any) -> None
 
     first, second = Gated(interrupt), Gated()
     leader = Caller(lambda: cache.get_or_compute(KEY, first))
-    assert first.begun.wait(10)
+    assert first.begun.wait(DEADLINE)
     callers = [Caller(lambda: cache.get_or_compute(KEY, second)) for _ in range(8)]
     until(lambda: waiting(cache) == 8)
     first.let()
@@ -104,8 +104,8 @@ def test_waiters_take_over_from_a_leader_that_is_interrupted(cache: Any) -> None
 def test_different_keys_are_computed_at_the_same_time(cache: Any) -> None:
     one, other = Gated(), Gated()
     callers = [Caller(lambda: cache.get_or_compute(KEY, one)), Caller(lambda: cache.get_or_compute(OTHER, other))]
-    assert one.begun.wait(10)
-    assert other.begun.wait(10)
+    assert one.begun.wait(DEADLINE)
+    assert other.begun.wait(DEADLINE)
     one.let()
     other.let()
     assert [caller.result() for caller in callers] == [["value"]] * 2
@@ -152,8 +152,8 @@ def test_two_threads_that_would_wait_for_each_other_are_told(cache: Any) -> None
 
     a = Caller(lambda: cache.get_or_compute(KEY, one))
     b = Caller(lambda: cache.get_or_compute(OTHER, two))
-    assert first.begun.wait(10)
-    assert second.begun.wait(10)
+    assert first.begun.wait(DEADLINE)
+    assert second.begun.wait(DEADLINE)
     first.let()
     until(lambda: waiting(cache, OTHER) == 1)
     second.let()

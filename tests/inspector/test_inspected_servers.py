@@ -9,6 +9,7 @@ import pytest
 
 from hitrate import open as open_cache
 from inspector.serving import serving
+from servers.shared import PATIENT_URL
 
 
 @pytest.fixture(params=["redis", "postgres", "tiered"])
@@ -17,7 +18,7 @@ def url(request: pytest.FixtureRequest) -> Iterator[str]:
     kind = "postgres" if request.param == "postgres" else "redis"
     server: str = request.getfixturevalue(f"{kind}_url")
     joint = "&" if "?" in server else "?"
-    url = f"{server}{joint}{'prefix=' + name + ':' if kind == 'redis' else 'table=t' + name}"
+    url = f"{server}{joint}{PATIENT_URL}&{'prefix=' + name + ':' if kind == 'redis' else 'table=t' + name}"
     with open_cache(url) as cache:
         cache.set({(("a", str(i % 3)), f"k{i}"): ("x" * i, 3600 if i % 2 else None) for i in range(30)})
         yield f"memory:+{url}" if request.param == "tiered" else url

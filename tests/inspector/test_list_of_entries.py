@@ -201,6 +201,7 @@ def test_a_list_that_cannot_be_read_is_told_and_the_one_before_stays() -> None:
         assert index.latest.entries == 1
 
 
+@settings(deadline=None)
 @given(st.lists(st.floats(0.001, 1e6), min_size=1, max_size=40))
 def test_tiles_fill_the_whole_and_are_as_large_as_their_values(values: list[float]) -> None:
     values = sorted(values, reverse=True)

@@ -16,8 +16,8 @@ def opened(kind: str, at: str, **more: Any) -> Any:
     if kind == "sqlite":
         return SqliteCache(path=at, on_error="raise", **more)
     if kind == "postgres":
-        return PostgresCache(at, on_error="raise", **more)
-    return RedisCache(at, on_error="raise", **more)
+        return PostgresCache(at, on_error="raise", timeout=60, connect_timeout=60, **more)
+    return RedisCache(at, on_error="raise", timeout=60, connect_timeout=60, **more)
 
 
 def disturb(number: int, place: dict[str, Any]) -> None:

@@ -15,6 +15,7 @@ from uuid import uuid4
 
 from hitrate import PostgresCache
 from hitrate.keys import EncodedKey
+from servers.shared import PATIENT
 
 BATCH = [(("batch",), str(number)) for number in range(10)]
 """Keys that are only ever set together, to one value."""
@@ -28,7 +29,7 @@ def in_processes(count: int, function: Callable[..., Any], *arguments: Any) -> l
     with Manager() as manager, ProcessPoolExecutor(count, mp_context=get_context("spawn")) as processes:
         barrier = manager.Barrier(count)
         running = [processes.submit(function, barrier, number, *arguments) for number in range(count)]
-        return [each.result(timeout=60) for each in running]
+        return [each.result(timeout=300) for each in running]
 
 
 def open_and_use(barrier: Any, number: int, url: str, tables: Sequence[str]) -> int:
@@ -36,7 +37,7 @@ def open_and_use(barrier: Any, number: int, url: str, tables: Sequence[str]) -> 
     errors = 0
     for table in tables:
         barrier.wait()
-        with PostgresCache[Any](url, table=table) as cache:
+        with PostgresCache[Any](url, table=table, **PATIENT) as cache:
             cache.set({(("opened",), str(number)): (number, None)})
             assert cache.get([(("opened",), str(number))]) == {(("opened",), str(number)): number}
             errors += cache.stats().errors
@@ -108,7 +109,7 @@ def holder(url: str, table: str, key: EncodedKey, seconds: float) -> Iterator[tu
 
 def _hold(pipe: Connection, url: str, table: str, key: EncodedKey, seconds: float) -> None:
     token = uuid4().bytes
-    with PostgresCache[Any](url, table=table) as cache:
+    with PostgresCache[Any](url, table=table, **PATIENT) as cache:
         store: Any = cache._store
         pipe.send(list(store.lease([key], token, seconds)))
         pipe.send(list(store.settle({key: ("bytes", pipe.recv(), None, 0.0)}, token)))
@@ -116,7 +117,7 @@ def _hold(pipe: Connection, url: str, table: str, key: EncodedKey, seconds: floa
 
 def take_at_once(barrier: Any, number: int, url: str, table: str, rounds: int) -> list[float]:
     """Take the lease of one key after the other at the same moment as others; return what each call returned."""
-    with PostgresCache[Any](url, table=table) as cache:
+    with PostgresCache[Any](url, table=table, **PATIENT) as cache:
         store: Any = cache._store
         taken = []
         for step in range(rounds):

@@ -10,6 +10,7 @@ from postgres_days import KEY, ask
 
 from hitrate import PostgresCache
 from hitrate.errors import DecodeError
+from servers.shared import PATIENT
 
 BEFORE, AFTER = (("namespace",), "before"), (("another",), "after")
 ENTRIES = {BEFORE: ["before"], KEY: {"a": 1}, AFTER: ["after"]}
@@ -20,14 +21,14 @@ ROW = f"key = '{KEY[1]}'"
 @pytest.fixture
 def filled(postgres_url: str, table: str) -> str:
     """A table with three entries, the second of which has a bad day."""
-    with PostgresCache[Any](postgres_url, table=table, on_error="raise") as cache:
+    with PostgresCache[Any](postgres_url, table=table, on_error="raise", **PATIENT) as cache:
         cache.set({key: (value, 1e6) for key, value in ENTRIES.items()})
     return table
 
 
 def assert_missed(url: str, table: str, *, errors: int) -> None:
     """Check that the entry is a miss by every way of asking, and its neighbours are hits."""
-    with PostgresCache[Any](url, table=table) as cache:
+    with PostgresCache[Any](url, table=table, **PATIENT) as cache:
         assert cache.get(list(ENTRIES)) == NEIGHBOURS
         assert cache.get([BEFORE, KEY]) == {BEFORE: ["before"]}
         assert cache.get([KEY]) == {}
@@ -35,7 +36,7 @@ def assert_missed(url: str, table: str, *, errors: int) -> None:
         assert cache.stats().errors == 4 * errors
     if not errors:
         return
-    with PostgresCache[Any](url, table=table, on_error="raise") as cache:
+    with PostgresCache[Any](url, table=table, on_error="raise", **PATIENT) as cache:
         for keys in ([KEY], list(ENTRIES)):
             with pytest.raises(DecodeError) as caught:
                 cache.get(keys)
@@ -83,7 +84,7 @@ def test_a_row_moved_away_or_expired_is_a_plain_miss(postgres_url: str, filled: 
 @pytest.mark.parametrize("expiry", ["NULL", "'infinity'", "1e300"])
 def test_an_expiry_that_is_far_is_no_error(postgres_url: str, filled: str, expiry: str) -> None:
     ask(postgres_url, f"UPDATE {filled} SET expiry = {expiry}")
-    with PostgresCache[Any](postgres_url, table=filled, on_error="raise") as cache:
+    with PostgresCache[Any](postgres_url, table=filled, on_error="raise", **PATIENT) as cache:
         assert cache.get(list(ENTRIES)) == ENTRIES
 
 
@@ -93,26 +94,26 @@ def test_rows_that_have_changed_places_are_misses(postgres_url: str, filled: str
         f"""UPDATE {filled} AS a SET value = b.value FROM {filled} AS b
             WHERE (a.key, b.key) IN (('before', 'key'), ('key', 'before'))""",
     )
-    with PostgresCache[Any](postgres_url, table=filled) as cache:
+    with PostgresCache[Any](postgres_url, table=filled, **PATIENT) as cache:
         assert cache.get(list(ENTRIES)) == {AFTER: ["after"]}
         assert cache.stats().errors == 2
 
 
 def test_namespaces_that_have_changed_places_are_misses(postgres_url: str, filled: str) -> None:
     """Each namespace has the other's number, as if its entries had been stored under it."""
-    with PostgresCache[Any](postgres_url, table=filled, on_error="raise") as cache:
+    with PostgresCache[Any](postgres_url, table=filled, on_error="raise", **PATIENT) as cache:
         cache.set({(("namespace",), "same"): (1, None), (("another",), "same"): (2, None)})
     ((one, other),) = ask(postgres_url, f"SELECT min(id), max(id) FROM {filled}_namespaces")
     ask(postgres_url, f"UPDATE {filled} SET namespace = -namespace")
     ask(postgres_url, f"UPDATE {filled} SET namespace = {one} + {other} + namespace")
-    with PostgresCache[Any](postgres_url, table=filled) as cache:
+    with PostgresCache[Any](postgres_url, table=filled, **PATIENT) as cache:
         assert cache.get([*ENTRIES, (("namespace",), "same"), (("another",), "same")]) == {}
         assert cache.stats().errors == 2
 
 
 def test_no_flipped_bit_gives_a_wrong_value(postgres_url: str, filled: str) -> None:
     ((value,),) = ask(postgres_url, f"SELECT value FROM {filled} WHERE {ROW}")
-    with PostgresCache[Any](postgres_url, table=filled) as cache:
+    with PostgresCache[Any](postgres_url, table=filled, **PATIENT) as cache:
         for bit in range(8 * len(value)):
             changed = bytearray(value)
             changed[bit // 8] ^= 1 << bit % 8
@@ -121,7 +122,7 @@ def test_no_flipped_bit_gives_a_wrong_value(postgres_url: str, filled: str) -> N
 
 
 def test_no_flipped_bit_gives_a_wrong_value_of_another_encoding(postgres_url: str, table: str) -> None:
-    with PostgresCache[Any](postgres_url, table=table) as cache:
+    with PostgresCache[Any](postgres_url, table=table, **PATIENT) as cache:
         cache.get([KEY])
         cache.set({KEY: (b"some bytes", None)})  # with an encoding, and seconds since the miss
         assert cache.get([KEY]) == {KEY: b"some bytes"}
@@ -138,7 +139,7 @@ def test_no_flipped_bit_gives_a_wrong_value_of_another_encoding(postgres_url: st
 
 def test_every_row_of_a_large_batch_may_be_damaged_but_one(postgres_url: str, table: str) -> None:
     entries = {((f"n{number % 7}",), str(number)): [number] for number in range(500)}
-    with PostgresCache[Any](postgres_url, table=table) as cache:
+    with PostgresCache[Any](postgres_url, table=table, **PATIENT) as cache:
         cache.set({key: (value, None) for key, value in entries.items()})
         ask(postgres_url, f"UPDATE {table} SET value = '\\x01' WHERE key != '250'")
         assert list(cache.get(list(entries)).values()) == [[250]]
@@ -151,7 +152,7 @@ def test_every_row_of_a_large_batch_may_be_damaged_but_one(postgres_url: str, ta
 def test_long_keys_and_namespaces_are_told_apart(postgres_url: str, table: str) -> None:
     long = ["k" * 63, "k" * 64, "k" * 65, "k" * 66, "k" * 70 + "a", "k" * 70 + "b", "\udcff" * 40, "é" * 33]
     keys = [((name,), key) for name in long for key in long]
-    with PostgresCache[Any](postgres_url, table=table, on_error="raise") as cache:
+    with PostgresCache[Any](postgres_url, table=table, on_error="raise", **PATIENT) as cache:
         cache.set({key: (number, None) for number, key in enumerate(keys)})
         assert cache.get(keys) == {key: number for number, key in enumerate(keys)}
         cache.clear([(long[2],)])

@@ -13,6 +13,7 @@ from langgraph.types import CachePolicy
 
 import hitrate
 from hitrate.langgraph import PostgresCache
+from servers.shared import PATIENT
 
 A, B = ((("namespace",), name) for name in "ab")
 
@@ -36,7 +37,7 @@ def graph_of(cache: Any, runs: list[int], result: Any = None) -> Any:
 
 def test_a_second_run_is_a_hit_by_either_face(postgres_url: str, table: str) -> None:
     runs: list[int] = []
-    with PostgresCache[Any](postgres_url, table=table) as cache:
+    with PostgresCache[Any](postgres_url, table=table, **PATIENT) as cache:
         graph = graph_of(cache, runs)
         for _ in range(2):
             assert graph.invoke({"number": 3})["result"] == [6]
@@ -63,7 +64,7 @@ def test_what_cannot_be_stored_is_left_out_and_the_run_goes_on(
 ) -> None:
     runs: list[int] = []
     lock = threading.Lock()
-    with PostgresCache[Any](postgres_url, table=table) as cache:
+    with PostgresCache[Any](postgres_url, table=table, **PATIENT) as cache:
         graph = graph_of(cache, runs, result=lock)
         for _ in range(2):
             assert graph.invoke({"number": 3})["result"] is lock
@@ -72,7 +73,7 @@ def test_what_cannot_be_stored_is_left_out_and_the_run_goes_on(
 
 
 def test_is_a_cache_of_both_houses(postgres_url: str) -> None:
-    with PostgresCache[Any](postgres_url) as cache:
+    with PostgresCache[Any](postgres_url, **PATIENT) as cache:
         assert isinstance(cache, BaseCache)
         assert isinstance(cache, hitrate.BaseCache)
         assert isinstance(cache, hitrate.PostgresCache)

@@ -9,11 +9,12 @@ from typing import Any
 
 import psycopg
 import pytest
-from postgres_days import KEY, OTHER, ask, assert_sound, eventually, within
+from postgres_days import KEY, OTHER, SLACK, ask, assert_sound, eventually, within
 
 from hitrate import PostgresCache
 from hitrate.stores.postgres.statements import parts
 from hitrate.testing import Clock
+from servers.shared import PATIENT
 
 NAMED = [(b"\x09namespace", b"key")]
 
@@ -27,7 +28,7 @@ def rows(url: str, table: str) -> int:
 
 
 def test_entries_expire_by_the_server_s_clock(postgres_url: str, table: str) -> None:
-    with PostgresCache[Any](postgres_url, table=table, on_error="raise") as cache:
+    with PostgresCache[Any](postgres_url, table=table, on_error="raise", **PATIENT) as cache:
         cache.set({KEY: ("value", 100), OTHER: ("for ever", None)})
         ((left,),) = ask(postgres_url, f"SELECT expiry - extract(epoch FROM now()) FROM {table} WHERE key = 'key'")
         assert 90 < left <= 100
@@ -43,8 +44,8 @@ def test_a_process_whose_clock_is_wrong_neither_loses_nor_keeps_entries(
     postgres_url: str, table: str, off: float
 ) -> None:
     with (
-        PostgresCache[Any](postgres_url, table=table, on_error="raise") as right,
-        PostgresCache[Any](postgres_url, table=table, on_error="raise") as wrong,
+        PostgresCache[Any](postgres_url, table=table, on_error="raise", **PATIENT) as right,
+        PostgresCache[Any](postgres_url, table=table, on_error="raise", **PATIENT) as wrong,
     ):
         store: Any = wrong._store
         for part in (wrong, store._reader, store._writer):
@@ -60,13 +61,13 @@ def test_a_process_whose_clock_is_wrong_neither_loses_nor_keeps_entries(
 
 @pytest.mark.parametrize("ttl", [10**12, 1e18, 1e300, 10**400])
 def test_a_very_long_ttl_is_kept_by_the_server(postgres_url: str, table: str, ttl: float) -> None:
-    with PostgresCache[Any](postgres_url, table=table, on_error="raise") as cache:
+    with PostgresCache[Any](postgres_url, table=table, on_error="raise", **PATIENT) as cache:
         cache.set({KEY: ("value", ttl)})
         assert cache.get([KEY]) == cache.get([KEY, OTHER]) == {KEY: "value"}
 
 
 def test_expired_entries_go_a_bounded_number_per_write(postgres_url: str, table: str) -> None:
-    with PostgresCache[Any](postgres_url, table=table, on_error="raise") as cache:
+    with PostgresCache[Any](postgres_url, table=table, on_error="raise", **PATIENT) as cache:
         cache.set({(("n",), str(number)): (number, 100) for number in range(300)})
         ask(postgres_url, f"UPDATE {table} SET expiry = expiry - 200")
         before = rows(postgres_url, table)
@@ -85,28 +86,31 @@ def test_expired_entries_go_a_bounded_number_per_write(postgres_url: str, table:
 
 
 def test_a_clear_is_as_quick_with_many_entries_as_with_few(postgres_url: str, table: str) -> None:
-    with PostgresCache[Any](postgres_url, table=table, timeout=30, on_error="raise") as cache:
+    with PostgresCache[Any](postgres_url, table=table, timeout=60, on_error="raise") as cache:
         for batch in range(10):
             cache.set({(("many",), f"{batch}.{number}"): (number, None) for number in range(10_000)})
         cache.set({KEY: ("stays", None)})
-        with within(1.0):
-            cache.clear([("many",)])
-            assert cache.get([(("many",), "0.0"), KEY]) == {KEY: "stays"}
+        keeper: Any = cache._store._keeper  # type: ignore[attr-defined]
+        request, keeper.request = keeper.request, lambda: None
+        cache.clear([("many",)])
+        assert cache.get([(("many",), "0.0"), KEY]) == {KEY: "stays"}
+        assert rows(postgres_url, table) == 100_001, "whoever clears removes no row, however many there are"
         cache.set({(("many",), "0.0"): ("new", None)})
         assert cache.stats().entries == 2
-        with within(1.0):
-            cache.clear()
-            assert cache.get([(("many",), "0.0"), KEY]) == {}
+        cache.clear()
+        assert cache.get([(("many",), "0.0"), KEY]) == {}
+        assert rows(postgres_url, table) == 100_002
+        keeper.request = request
         cache.set({KEY: ("new", None)})
         assert cache.get([KEY]) == {KEY: "new"}
         assert cache.stats().entries == 1
-        eventually(lambda: rows(postgres_url, table) == 1, seconds=60)
+        eventually(lambda: keeper.request() or rows(postgres_url, table) == 1)
         assert cache.stats().entries == 1
     assert_sound(postgres_url, table)
 
 
 def test_what_one_process_left_to_remove_another_does(postgres_url: str, table: str) -> None:
-    with PostgresCache[Any](postgres_url, table=table, on_error="raise") as cache:
+    with PostgresCache[Any](postgres_url, table=table, on_error="raise", **PATIENT) as cache:
         cache._store._keeper.request = lambda: None  # type: ignore[attr-defined]
         cache.set({(("many",), str(number)): (number, None) for number in range(1000)})
         cache.clear([("many",)])
@@ -114,7 +118,7 @@ def test_what_one_process_left_to_remove_another_does(postgres_url: str, table: 
         cache.clear()
         assert rows(postgres_url, table) == 2000
         assert cache.stats().entries == cache.stats().bytes == 0
-    with PostgresCache[Any](postgres_url, table=table, on_error="raise") as cache:
+    with PostgresCache[Any](postgres_url, table=table, on_error="raise", **PATIENT) as cache:
         cache.set({KEY: ("new", None)})
         eventually(lambda: rows(postgres_url, table) == 1)
     assert_sound(postgres_url, table)
@@ -126,7 +130,7 @@ def test_a_clear_waits_for_nobody_and_keeps_nobody_waiting(postgres_url: str, ta
         cache.set(dict.fromkeys(keys, ("old", None)))
         with psycopg.connect(postgres_url) as holder:
             holder.execute(f"SELECT FROM {table} FOR UPDATE")  # as a writer of all of them would
-            with within(1.0):
+            with within(SLACK):
                 cache.clear([("busy",)])
                 assert cache.get(keys) == {}
                 cache.set(dict.fromkeys(keys, ("new", None)))
@@ -164,7 +168,7 @@ def test_sets_that_begin_after_a_clear_survive_it(postgres_url: str, table: str,
 
 def test_an_entry_that_lands_in_a_cleared_namespace_is_removed_later(postgres_url: str, table: str) -> None:
     """A writer that had begun before the clear may store under the number that the namespace had."""
-    with PostgresCache[Any](postgres_url, table=table, on_error="raise") as cache:
+    with PostgresCache[Any](postgres_url, table=table, on_error="raise", **PATIENT) as cache:
         cache.set({KEY: ("old", None)})
         cache.clear([KEY[0]])
         eventually(lambda: ask(postgres_url, f"SELECT emptied FROM {table}_cleared") == [(True,)])
@@ -187,7 +191,7 @@ def test_namespaces_without_entries_go_away(postgres_url: str, table: str) -> No
         ((count,),) = ask(postgres_url, f"SELECT count(*) FROM {table}_namespaces")
         return int(count)
 
-    with PostgresCache[Any](postgres_url, table=table, on_error="raise") as cache:
+    with PostgresCache[Any](postgres_url, table=table, on_error="raise", **PATIENT) as cache:
         passing = [((f"thread {number}",), "key") for number in range(300)]
         cache.set({KEY: ("stays", None), **dict.fromkeys(passing, ("passes", None))})
         assert namespaces() == 301
@@ -214,8 +218,8 @@ def test_entries_that_another_process_reads_outlive_those_that_nobody_does(
 ) -> None:
     keys = [(("n",), str(number)) for number in range(3000)]
     with (
-        PostgresCache[Any](postgres_url, table=table, max_entries=3000, on_error="raise") as reader,
-        PostgresCache[Any](postgres_url, table=table, max_entries=3000, on_error="raise") as writer,
+        PostgresCache[Any](postgres_url, table=table, max_entries=3000, on_error="raise", **PATIENT) as reader,
+        PostgresCache[Any](postgres_url, table=table, max_entries=3000, on_error="raise", **PATIENT) as writer,
     ):
         writer.set({key: (key[1], None) for key in keys})
         reader.get(keys[:1500])
@@ -234,7 +238,7 @@ def clock() -> Clock:
 
 
 def test_marks_of_visits_go_with_the_hand(postgres_url: str, table: str) -> None:
-    with PostgresCache[Any](postgres_url, table=table, max_entries=20, on_error="raise") as cache:
+    with PostgresCache[Any](postgres_url, table=table, max_entries=20, on_error="raise", **PATIENT) as cache:
         for number in range(400):
             cache.set({(("n",), str(number)): (number, None)})
             cache.get([(("n",), str(each)) for each in range(number - 5, number)])
@@ -251,7 +255,7 @@ def test_writers_do_not_take_turns_while_there_is_room(postgres_url: str, table:
         cache.set({KEY: (0, None)})
         with psycopg.connect(postgres_url) as holder:
             holder.execute(cache._store.statements.bounds.lock.text)  # type: ignore[attr-defined]
-            with within(2.0):
+            with within(SLACK):
                 for number in range(20):
                     cache.set({KEY: (number, None), (("n",), str(number)): (number, None)})
                     cache.delete([OTHER])
@@ -310,7 +314,7 @@ def test_counts_heal_after_tables_were_emptied_by_hand(
     postgres_url: str, table: str, emptied: str, bounded: bool
 ) -> None:
     with PostgresCache[Any](
-        postgres_url, table=table, max_entries=200 if bounded else None, max_bytes=None, on_error="raise"
+        postgres_url, table=table, max_entries=200 if bounded else None, max_bytes=None, on_error="raise", **PATIENT
     ) as cache:
         keys = [(("n",), str(number)) for number in range(150)]
         cache.set(dict.fromkeys(keys, (1, None)))
@@ -325,7 +329,7 @@ def test_counts_heal_after_tables_were_emptied_by_hand(
 
 
 def test_nothing_is_evicted_for_entries_that_are_gone(postgres_url: str, table: str) -> None:
-    with PostgresCache[Any](postgres_url, table=table, max_entries=100, on_error="raise") as cache:
+    with PostgresCache[Any](postgres_url, table=table, max_entries=100, on_error="raise", **PATIENT) as cache:
         cache.set({(("n",), str(number)): (number, None) for number in range(100)})
         ask(postgres_url, f"TRUNCATE {table}")
         kept = {(("n",), f"new {number}"): (number, None) for number in range(80)}

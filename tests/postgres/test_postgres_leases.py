@@ -14,7 +14,7 @@ from typing import Any
 import psycopg
 import pytest
 from postgres_children import holder, in_processes, settle_with_others, take_at_once
-from postgres_days import ask, assert_sound, backends, eventually, within
+from postgres_days import SLACK, ask, assert_sound, backends, eventually, within
 
 from hitrate import InMemoryCache, PostgresCache, TieredCache
 from hitrate.errors import StoreError
@@ -23,6 +23,7 @@ from hitrate.stores.base import Changes, Store
 from hitrate.stores.postgres.statements import leases, parts
 from hitrate.testing import Clock
 from hitrate.testing.lease_contract import KEY, NAME, OTHER, LeaseContract, entry, token
+from servers.shared import PATIENT
 
 KEYS = [(NAME, b"%d" % number) for number in range(10)]
 
@@ -33,8 +34,10 @@ def store_of(cache: Any) -> Any:
 
 @pytest.fixture
 def stores(postgres_url: str, table: str) -> Iterator[tuple[Store, Store]]:
-    one, two = (PostgresCache[Any](postgres_url, table=table, timeout=60) for _ in range(2))
-    with one, two:
+    with (
+        PostgresCache[Any](postgres_url, table=table, **PATIENT) as one,
+        PostgresCache[Any](postgres_url, table=table, **PATIENT) as two,
+    ):
         yield store_of(one), store_of(two)
 
 
@@ -58,8 +61,8 @@ class TestLeasesByTheCachesOwnClock(LeaseContract):
     @pytest.fixture
     def stores(self, postgres_url: str, table: str, clock: Clock) -> Iterator[tuple[Store, Store]]:
         with (
-            PostgresCache[Any](postgres_url, table=table, clock=clock) as one,
-            PostgresCache[Any](postgres_url, table=table, clock=clock) as two,
+            PostgresCache[Any](postgres_url, table=table, clock=clock, **PATIENT) as one,
+            PostgresCache[Any](postgres_url, table=table, clock=clock, **PATIENT) as two,
         ):
             yield store_of(one), store_of(two)
 
@@ -91,7 +94,10 @@ class TestLeasesWithLimits(LeaseContract):
     @pytest.fixture
     def stores(self, postgres_url: str, table: str) -> Iterator[tuple[Store, Store]]:
         options: Any = {"table": table, "max_entries": 3_000}
-        with PostgresCache[Any](postgres_url, **options) as one, PostgresCache[Any](postgres_url, **options) as two:
+        with (
+            PostgresCache[Any](postgres_url, **options, **PATIENT) as one,
+            PostgresCache[Any](postgres_url, **options, **PATIENT) as two,
+        ):
             yield store_of(one), store_of(two)
 
 
@@ -99,7 +105,7 @@ class TestLeasesOfTiersOverPostgreSQL(LeaseContract):
     @pytest.fixture
     def stores(self, postgres_url: str, table: str) -> Iterator[tuple[Store, Store]]:
         def tiers() -> TieredCache[Any]:
-            return TieredCache(InMemoryCache(), PostgresCache[Any](postgres_url, table=table), staleness=0)
+            return TieredCache(InMemoryCache(), PostgresCache[Any](postgres_url, table=table, **PATIENT), staleness=0)
 
         with tiers() as one, tiers() as two:
             yield store_of(one), store_of(two)
@@ -168,7 +174,7 @@ def test_leases_of_one_turn_of_the_loop_go_together(stores: tuple[Store, Store])
         one, _ = stores
         tokens = [token() for _ in range(1000)]
         keys = [(NAME, b"%d" % number) for number in range(1000)]
-        with within(10):
+        with within(30):
             taken = await asyncio.gather(*(one.alease([key], of, 60) for key, of in zip(keys, tokens, strict=True)))
             assert [list(each) for each in taken] == [[0.0]] * 1000
             results = [{key: entry(b"value")} for key in keys]
@@ -218,7 +224,7 @@ def test_an_entry_expires_as_one_that_was_written(
 
 
 def test_a_value_that_is_too_large_ends_its_lease_and_removes_the_old_one(postgres_url: str, table: str) -> None:
-    with PostgresCache[Any](postgres_url, table=table, max_bytes=10_000) as cache:
+    with PostgresCache[Any](postgres_url, table=table, max_bytes=10_000, **PATIENT) as cache:
         store = store_of(cache)
         mine = token()
         keys = KEYS[:3]
@@ -233,7 +239,7 @@ def test_a_value_that_is_too_large_ends_its_lease_and_removes_the_old_one(postgr
 
 
 def test_settling_makes_room(postgres_url: str, table: str) -> None:
-    with PostgresCache[Any](postgres_url, table=table, max_entries=20) as cache:
+    with PostgresCache[Any](postgres_url, table=table, max_entries=20, **PATIENT) as cache:
         store = store_of(cache)
         for number in range(60):
             mine = token()
@@ -294,7 +300,7 @@ def test_leases_that_nobody_settles_go_a_bounded_number_a_call(
 
 
 def test_a_namespace_stays_while_it_has_leases(postgres_url: str, table: str) -> None:
-    with PostgresCache[Any](postgres_url, table=table, on_error="raise") as cache:
+    with PostgresCache[Any](postgres_url, table=table, on_error="raise", **PATIENT) as cache:
         store = store_of(cache)
         mine, others = token(), [(encode_namespace((f"thread {number}",)), b"key") for number in range(300)]
         store.lease([KEY, *others], mine, 3600)
@@ -335,10 +341,7 @@ def test_a_holder_that_is_killed_is_replaced_when_its_lease_ends(
         assert left <= 1.0
         process.kill()
         process.join()
-    started = time.monotonic()
-    while list(one.lease([KEY], mine, 60)) != [0.0]:
-        assert time.monotonic() - started < 5.0
-        time.sleep(0.01)  # as one who waits for the lease
+    eventually(lambda: list(one.lease([KEY], mine, 600)) == [0.0])
 
 
 def test_a_holder_that_stood_still_past_its_lease_stores_nothing(
@@ -391,14 +394,14 @@ def test_a_backend_that_is_terminated_amid_a_settlement_leaves_all_of_it_or_noth
 
 def test_a_server_that_does_not_answer_in_time_is_told(postgres_url: str, table: str, face: Face) -> None:
     mine = token()
-    with PostgresCache[Any](postgres_url, table=table) as patient:
+    with PostgresCache[Any](postgres_url, table=table, **PATIENT) as patient:
         face(store_of(patient)).lease([KEY], mine, 60)
     with PostgresCache[Any](postgres_url, table=table, timeout=0.5) as cache:
         store = face(store_of(cache))
         with psycopg.connect(postgres_url) as stranger:
             stranger.execute(f"LOCK TABLE {table}_leases")  # type: ignore[arg-type]
             for call in (lambda: store.lease([KEY], mine, 60), lambda: store.settle({KEY: None}, mine)):
-                with within(2.0), pytest.raises(StoreError):
+                with within(SLACK), pytest.raises(StoreError):
                     call()
 
 
@@ -419,16 +422,23 @@ def test_a_statement_timeout_of_the_server_is_told_and_the_lease_may_be_taken_ag
     mine = token()
     one.lease([KEY], mine, 60)
     slow = f"{postgres_url}&options=-c%20statement_timeout%3D200"
-    with PostgresCache[Any](slow, table=table) as cache, psycopg.connect(postgres_url) as stranger:
+    with PostgresCache[Any](slow, table=table, **PATIENT) as cache, psycopg.connect(postgres_url) as stranger:
         stranger.execute(f"LOCK TABLE {table}_leases")  # type: ignore[arg-type]
         with pytest.raises(StoreError, match="57014"):
             store_of(cache).lease([KEY], mine, 60)
         stranger.rollback()
-        assert list(store_of(cache).lease([KEY], mine, 60)) == [0.0]
+
+        def taken() -> bool:
+            try:
+                return list(store_of(cache).lease([KEY], mine, 60)) == [0.0]
+            except StoreError:  # a busy server may take longer than that
+                return False
+
+        eventually(taken)
 
 
 def test_a_lease_holds_no_connection(postgres_url: str, table: str) -> None:
-    with PostgresCache[Any](postgres_url, table=table, max_connections=1) as cache:
+    with PostgresCache[Any](postgres_url, table=table, max_connections=1, **PATIENT) as cache:
         store = store_of(cache)
         store.lease([KEY], token(), 60)
         store.lease([KEY], token(), 60)

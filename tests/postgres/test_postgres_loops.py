@@ -15,10 +15,11 @@ from postgres_days import KEY, OTHER, assert_sound, backends
 from psycopg_pool import AsyncConnectionPool
 
 from hitrate import PostgresCache
+from servers.shared import PATIENT
 
 
 def test_reads_of_one_turn_of_the_loop_are_one_statement(postgres_url: str, table: str) -> None:
-    with PostgresCache[Any](postgres_url, table=table, on_error="raise") as cache:
+    with PostgresCache[Any](postgres_url, table=table, on_error="raise", **PATIENT) as cache:
         keys = [(("n",), str(number)) for number in range(100)]
         cache.set({key: (key[1], None) for key in keys})
         exchanges = count_exchanges(cache)
@@ -31,7 +32,7 @@ def test_reads_of_one_turn_of_the_loop_are_one_statement(postgres_url: str, tabl
 
 
 def test_writes_of_one_turn_of_the_loop_are_one_statement(postgres_url: str, table: str) -> None:
-    with PostgresCache[Any](postgres_url, table=table, on_error="raise") as cache:
+    with PostgresCache[Any](postgres_url, table=table, on_error="raise", **PATIENT) as cache:
         keys = [(("n",), str(number)) for number in range(100)]
         cache.set({keys[0]: ("makes the namespace", None)})
         exchanges = count_exchanges(cache)
@@ -62,7 +63,7 @@ def count_exchanges(cache: PostgresCache[Any]) -> list[Any]:
 
 
 def test_writes_of_one_turn_are_done_in_their_order(postgres_url: str, table: str) -> None:
-    with PostgresCache[Any](postgres_url, table=table, on_error="raise") as cache:
+    with PostgresCache[Any](postgres_url, table=table, on_error="raise", **PATIENT) as cache:
 
         async def main() -> list[Any]:
             return await asyncio.gather(
@@ -261,6 +262,6 @@ def test_close_with_calls_under_way_leaves_everything_whole(postgres_url: str, t
 
         asyncio.run(main())
         assert backends(cache) == []
-    with PostgresCache[Any](postgres_url, table=table) as cache:
+    with PostgresCache[Any](postgres_url, table=table, **PATIENT) as cache:
         assert len(set(cache.get(BATCH).values())) <= 1
     assert_sound(postgres_url, table)

@@ -11,6 +11,7 @@ from postgres_days import KEY, ask
 from hitrate import PostgresCache
 from hitrate.errors import NewerFormatError, StoreError
 from hitrate.stores.postgres import schema
+from servers.shared import PATIENT
 
 COMPANIONS = ["_namespaces", "_counts", "_cleared", "_visited", "_state", "_leases"]
 
@@ -19,7 +20,7 @@ def test_eight_processes_make_the_tables_at_once(postgres_url: str, table: str) 
     tables = [f"{table}_{number}" for number in range(4)]
     assert in_processes(8, open_and_use, postgres_url, tables) == [0] * 8
     for name in tables:
-        with PostgresCache[Any](postgres_url, table=name, on_error="raise") as cache:
+        with PostgresCache[Any](postgres_url, table=name, on_error="raise", **PATIENT) as cache:
             keys = [(("opened",), str(number)) for number in range(8)]
             assert cache.get(keys) == {key: int(key[1]) for key in keys}
 
@@ -29,7 +30,7 @@ def test_eight_processes_make_the_tables_at_once(postgres_url: str, table: str) 
     ['quo"te', "semi; DROP TABLE x --", "Ünïcode 中文", "two  spaces\tand a tab", "%s {0} $1", "UPPER", "select"],
 )
 def test_a_table_may_have_any_name(postgres_url: str, table: str, name: str) -> None:
-    with PostgresCache[Any](postgres_url, table=f"{table}{name}", on_error="raise") as cache:
+    with PostgresCache[Any](postgres_url, table=f"{table}{name}", on_error="raise", **PATIENT) as cache:
         cache.set({KEY: ("value", 60)})
         assert cache.get([KEY]) == {KEY: "value"}
         assert cache.stats().entries == 1
@@ -40,7 +41,7 @@ def test_a_table_may_have_any_name(postgres_url: str, table: str, name: str) -> 
 def test_a_table_may_be_in_a_schema(postgres_url: str, table: str) -> None:
     ask(postgres_url, f'CREATE SCHEMA "{table}"')
     try:
-        with PostgresCache[Any](postgres_url, table=f"{table}.cache", on_error="raise") as cache:
+        with PostgresCache[Any](postgres_url, table=f"{table}.cache", on_error="raise", **PATIENT) as cache:
             cache.set({KEY: ("value", None)})
             assert cache.get([KEY]) == {KEY: "value"}
         assert ask(postgres_url, f'SELECT count(*) FROM "{table}".cache') == [(1,)]
@@ -68,11 +69,11 @@ def test_what_another_program_made_is_refused_and_left_alone(
     ask(postgres_url, f"CREATE {kind.format(table + suffix)}")
     before = relations(postgres_url, table)
     try:
-        with PostgresCache[Any](postgres_url, table=table, on_error="raise") as cache:
+        with PostgresCache[Any](postgres_url, table=table, on_error="raise", **PATIENT) as cache:
             for call in (lambda: cache.get([KEY]), lambda: cache.set({KEY: (1, None)}), cache.clear):
                 with pytest.raises(StoreError, match=r"another program|missing"):
                     call()
-        with PostgresCache[Any](postgres_url, table=table) as cache:
+        with PostgresCache[Any](postgres_url, table=table, **PATIENT) as cache:
             cache.set({KEY: (1, None)})
             assert cache.get([KEY]) == {}  # without asking: what a dropped write was to replace is not served
             assert cache.stats().errors == 2
@@ -87,16 +88,16 @@ def relations(url: str, table: str) -> list[Any]:
 
 
 def test_tables_of_a_newer_hitrate_are_refused_and_left_alone(postgres_url: str, table: str) -> None:
-    with PostgresCache[Any](postgres_url, table=table, on_error="raise") as cache:
+    with PostgresCache[Any](postgres_url, table=table, on_error="raise", **PATIENT) as cache:
         cache.set({KEY: ("value", None)})
     for name in [table, *(table + suffix for suffix in COMPANIONS)]:
         ask(postgres_url, f"COMMENT ON TABLE {name} IS 'hitrate cache, format 3'")
-    with PostgresCache[Any](postgres_url, table=table, on_error="raise") as cache:
+    with PostgresCache[Any](postgres_url, table=table, on_error="raise", **PATIENT) as cache:
         with pytest.raises(NewerFormatError, match="format 3"):
             cache.get([KEY])
         with pytest.raises(StoreError, match="format 3"):
             cache.set({KEY: ("new", None)})
-    with PostgresCache[Any](postgres_url, table=table) as cache:
+    with PostgresCache[Any](postgres_url, table=table, **PATIENT) as cache:
         assert cache.get([KEY]) == {}
     assert ask(postgres_url, f"SELECT count(*) FROM {table}") == [(1,)]
 
@@ -104,20 +105,20 @@ def test_tables_of_a_newer_hitrate_are_refused_and_left_alone(postgres_url: str,
 def test_tables_of_an_older_format_are_brought_to_this_one(
     postgres_url: str, table: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    with PostgresCache[Any](postgres_url, table=table, on_error="raise") as cache:
+    with PostgresCache[Any](postgres_url, table=table, on_error="raise", **PATIENT) as cache:
         cache.set({KEY: ("value", None)})
     monkeypatch.setattr(schema, "FORMAT", 4)
     monkeypatch.setattr(
         schema, "MIGRATIONS", {2: ("ALTER TABLE {entries} ADD one int",), 3: ("ALTER TABLE {entries} ADD two int",)}
     )
-    with PostgresCache[Any](postgres_url, table=table, on_error="raise") as cache:
+    with PostgresCache[Any](postgres_url, table=table, on_error="raise", **PATIENT) as cache:
         assert cache.get([KEY]) == {KEY: "value"}
     assert ask(postgres_url, f"SELECT one, two FROM {table}") == [(None, None)]
     assert ask(postgres_url, "SELECT obj_description(%s::regclass)", f"{table}_state") == [("hitrate cache, format 4",)]
 
 
 def test_tables_that_are_dropped_are_made_again(postgres_url: str, table: str) -> None:
-    with PostgresCache[Any](postgres_url, table=table, on_error="raise") as cache:
+    with PostgresCache[Any](postgres_url, table=table, on_error="raise", **PATIENT) as cache:
         cache.set({KEY: ("value", None)})
         names = ", ".join([table, *(table + suffix for suffix in COMPANIONS)])
         ask(postgres_url, f"DROP TABLE {names}")
@@ -127,7 +128,7 @@ def test_tables_that_are_dropped_are_made_again(postgres_url: str, table: str) -
 
 
 def test_one_table_that_is_dropped_is_told(postgres_url: str, table: str) -> None:
-    with PostgresCache[Any](postgres_url, table=table, on_error="raise") as cache:
+    with PostgresCache[Any](postgres_url, table=table, on_error="raise", **PATIENT) as cache:
         cache.set({KEY: ("value", None)})
         ask(postgres_url, f"DROP TABLE {table}_namespaces")
         with pytest.raises(StoreError, match=r"missing.*_namespaces"):
@@ -138,7 +139,7 @@ def test_one_table_that_is_dropped_is_told(postgres_url: str, table: str) -> Non
 def test_tables_are_unlogged_unless_durability_is_full(
     postgres_url: str, table: str, durability: Any, persistence: str
 ) -> None:
-    with PostgresCache[Any](postgres_url, table=table, durability=durability, on_error="raise") as cache:
+    with PostgresCache[Any](postgres_url, table=table, durability=durability, on_error="raise", **PATIENT) as cache:
         cache.set({KEY: ("value", None)})
         assert cache.get([KEY]) == {KEY: "value"}
     kinds = ask(
@@ -153,9 +154,9 @@ def test_tables_are_unlogged_unless_durability_is_full(
 def test_durability_full_on_unlogged_tables_is_told(
     postgres_url: str, table: str, caplog: pytest.LogCaptureFixture
 ) -> None:
-    with PostgresCache[Any](postgres_url, table=table, on_error="raise") as cache:
+    with PostgresCache[Any](postgres_url, table=table, on_error="raise", **PATIENT) as cache:
         cache.set({KEY: ("value", None)})
-    with PostgresCache[Any](postgres_url, table=table, durability="full", on_error="raise") as cache:
+    with PostgresCache[Any](postgres_url, table=table, durability="full", on_error="raise", **PATIENT) as cache:
         assert cache.get([KEY]) == {KEY: "value"}
     assert "UNLOGGED" in caplog.text
 

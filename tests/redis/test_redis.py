@@ -12,9 +12,7 @@ from contracts import Many, ShortContract, WholeContract
 from hitrate import RedisCache
 from hitrate.testing import Clock
 from hitrate.testing.contract.keys import Keys
-
-TIMEOUT = 30.0
-"""Seconds that a call may take: on a machine with other things to do no promise of the contract becomes a miss."""
+from servers.shared import PATIENT
 
 
 class TestRedisCache(WholeContract):
@@ -22,9 +20,7 @@ class TestRedisCache(WholeContract):
 
     @pytest.fixture
     def make_cache(self, clock: Clock, redis_url: str, new_prefix: Callable[[], str]) -> Callable[..., Any]:
-        return lambda **options: RedisCache(
-            redis_url, prefix=new_prefix(), clock=clock, **{"timeout": TIMEOUT, **options}
-        )
+        return lambda **options: RedisCache(redis_url, prefix=new_prefix(), clock=clock, **{**PATIENT, **options})
 
 
 class TestRedisCacheInACluster(Keys, ShortContract):
@@ -38,4 +34,4 @@ class TestRedisCacheInACluster(Keys, ShortContract):
     def make_cache(self, clock: Clock, cluster_url: str, new_prefix: Callable[[], str]) -> Callable[..., Any]:
         client = redis.RedisCluster.from_url(cluster_url)
         client.close()
-        return lambda **options: RedisCache(client, prefix=new_prefix(), clock=clock, **{"timeout": TIMEOUT, **options})
+        return lambda **options: RedisCache(client, prefix=new_prefix(), clock=clock, **{**PATIENT, **options})

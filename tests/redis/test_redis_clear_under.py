@@ -13,6 +13,7 @@ from hitrate import RedisCache
 from hitrate.keys import EncodedKey, encode_namespace
 from hitrate.stores.redis import RedisStore
 from hitrate.stores.redis.register import PAGE
+from servers.shared import PATIENT
 from servers.valkey import Server, commands_of, wait_until
 
 UNDER, AROUND = (
@@ -39,7 +40,7 @@ def caches(request: pytest.FixtureRequest, new_prefix: Callable[[], str]) -> Ite
     two = []
     for _ in range(2):
         client = redis.RedisCluster.from_url(url) if request.param == "cluster" else url
-        two.append(RedisCache[Any](client, prefix=prefix, on_error="raise"))
+        two.append(RedisCache[Any](client, prefix=prefix, on_error="raise", **PATIENT))
     yield two[0], two[1]
     for cache in two:
         cache.close()
@@ -135,7 +136,7 @@ def client(server: Server) -> Iterator[Any]:
 
 @pytest.fixture
 def cache(server: Server) -> Iterator[RedisCache[Any]]:
-    with RedisCache[Any](server.unix_url, on_error="raise", timeout=60) as cache:
+    with RedisCache[Any](server.unix_url, on_error="raise", **PATIENT) as cache:
         yield cache
 
 
@@ -171,7 +172,7 @@ def test_a_register_that_was_lost_costs_more_than_the_prefix_and_spares_nothing_
     cache: RedisCache[Any], server: Server, client: Any, caplog: pytest.LogCaptureFixture
 ) -> None:
     keys = [(("a", "b"), "key"), (("b",), "key")]
-    other = RedisCache[Any](server.unix_url)
+    other = RedisCache[Any](server.unix_url, **PATIENT)
     for lose in (lambda name: client.delete(name), lambda name: client.delete(name) and client.set(name, "foreign")):
         cache.set(dict.fromkeys(keys, ("value", None)))
         lose(register_of(cache))
@@ -189,7 +190,7 @@ def test_a_register_that_was_lost_costs_more_than_the_prefix_and_spares_nothing_
 @pytest.mark.parametrize("kind", ["string", "list", "garbage"])
 def test_a_register_that_others_wrote_in(server: Server, client: Any, kind: str) -> None:
     keys = [(("a", "b"), "key"), (("b",), "key")]
-    with RedisCache[Any](server.unix_url, on_error="raise") as cache:
+    with RedisCache[Any](server.unix_url, on_error="raise", **PATIENT) as cache:
         cache.set(dict.fromkeys(keys, ("value", None)))
         register = register_of(cache)
         if kind == "garbage":
@@ -207,7 +208,7 @@ def test_a_register_that_others_wrote_in(server: Server, client: Any, kind: str)
 
 
 def test_namespaces_that_have_expired_leave_the_register(server: Server, client: Any) -> None:
-    with RedisCache[Any](server.unix_url, on_error="raise", timeout=30) as cache:
+    with RedisCache[Any](server.unix_url, on_error="raise", **PATIENT) as cache:
         for number in range(3_000):
             cache.set({((f"session {number}",), "key"): ("value", 0.002)})
         assert client.zcard(register_of(cache)) < 1_000
@@ -259,7 +260,7 @@ class Told:
 
 
 def test_who_tracks_the_server_is_told_each_namespace_and_of_no_lease(server: Server) -> None:
-    writer, reader, told = RedisStore(server.unix_url), RedisStore(server.unix_url), Told()
+    writer, reader, told = (*(RedisStore(server.unix_url, **PATIENT) for _ in range(2)), Told())
     channel = reader.listen(told)
     assert channel is not None
     keys = [(encode_namespace(namespace), b"key") for namespace in UNDER + AROUND]
@@ -291,8 +292,8 @@ def test_copies_in_memory_are_dropped_when_another_process_clears(server: Server
     from hitrate import InMemoryCache, TieredCache
 
     keys = [(("a", "b"), "key"), (("b",), "key")]
-    tiers = TieredCache[Any](InMemoryCache(), RedisCache(server.unix_url), staleness=3600)
-    other = RedisCache[Any](server.unix_url)
+    tiers = TieredCache[Any](InMemoryCache(), RedisCache(server.unix_url, **PATIENT), staleness=3600)
+    other = RedisCache[Any](server.unix_url, **PATIENT)
     tiers.set(dict.fromkeys(keys, ("value", None)))
 
     def live() -> bool:
@@ -317,8 +318,8 @@ def test_copies_of_what_lies_in_a_cluster_are_dropped_in_time(cluster_url: str, 
     keys = [(("a", str(number)), "key") for number in range(50)]
     clients = [redis.RedisCluster.from_url(cluster_url) for _ in range(2)]
     prefix = new_prefix()
-    tiers = TieredCache[Any](InMemoryCache(), RedisCache(clients[0], prefix=prefix), staleness=0.05)
-    other = RedisCache[Any](clients[1], prefix=prefix)
+    tiers = TieredCache[Any](InMemoryCache(), RedisCache(clients[0], prefix=prefix, **PATIENT), staleness=0.05)
+    other = RedisCache[Any](clients[1], prefix=prefix, **PATIENT)
     tiers.set(dict.fromkeys(keys, ("value", None)))
     other.clear_under(("a",))
     wait_until(lambda: tiers.get(keys) == {}, "to read anew")

@@ -18,6 +18,7 @@ from valkey.asyncio.sentinel import Sentinel as AsyncValkeySentinel
 from valkey.sentinel import Sentinel as ValkeySentinel
 
 from hitrate import RedisCache
+from servers.shared import PATIENT
 from servers.valkey import Server, running, wait_until
 
 KEY = (("clients",), "key")
@@ -25,7 +26,7 @@ KEY = (("clients",), "key")
 
 def check_both_faces(client: Any, prefix: str, **options: Any) -> None:
     """Check that what one face sets the other gets, from two event loops, and that nothing failed on the way."""
-    with RedisCache[Any](client, prefix=prefix, on_error="raise", **options) as cache:
+    with RedisCache[Any](client, prefix=prefix, on_error="raise", **{**PATIENT, **options}) as cache:
         cache.set({KEY: (["sync"], 60)})
         assert asyncio.run(cache.aget([KEY])) == {KEY: ["sync"]}
         asyncio.run(_aset(cache, ["async"]))
@@ -106,7 +107,7 @@ def test_clients_of_a_cluster(cluster_url: str, kind: str, decoded: bool) -> Non
 def test_a_prefix_with_a_hash_tag_puts_a_cache_in_one_slot(cluster_url: str) -> None:
     client = redis.RedisCluster.from_url(cluster_url)
     check_both_faces(client, "mine{together}:")
-    with RedisCache[Any](client, prefix="mine{together}:") as cache:
+    with RedisCache[Any](client, prefix="mine{together}:", **PATIENT) as cache:
         assert len(cache._store._names.buckets) == 1
     client.close()
 
@@ -139,7 +140,7 @@ def test_a_sentinels_new_primary_is_found(kind: str) -> None:
             client.replicaof("127.0.0.1", first.port)
         with running(sentinel=f"monitor primary 127.0.0.1 {first.port} 1") as sentinel:
             client = SENTINELS[kind]([("127.0.0.1", sentinel.port)]).master_for("primary")
-            with RedisCache[Any](client, timeout=3, connect_timeout=3) as cache:
+            with RedisCache[Any](client, **PATIENT) as cache:
                 cache.set({KEY: ("value", None)})
                 assert asyncio.run(cache.aget([KEY])) == {KEY: "value"}
                 with sentinel.client() as asked:
@@ -218,7 +219,7 @@ def test_a_missing_driver_names_the_extra(monkeypatch: pytest.MonkeyPatch, absen
 
 
 def test_a_node_of_a_cluster_given_as_a_server_is_told(cluster_url: str, caplog: pytest.LogCaptureFixture) -> None:
-    with RedisCache[Any](cluster_url) as cache:
+    with RedisCache[Any](cluster_url, **PATIENT) as cache:
         for number in range(20):
             cache.set({((str(number),), "key"): (number, None)})
     assert not caplog.records or any("RedisCluster" in record.getMessage() for record in caplog.records)

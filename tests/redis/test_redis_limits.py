@@ -12,6 +12,7 @@ import hitrate
 import hitrate.langgraph
 from hitrate import RedisCache, StoreError
 from hitrate.testing.faces import ASYNC, SYNC, Face
+from servers.shared import PATIENT
 from servers.valkey import Server, running
 
 MEGABYTE = 1 << 20
@@ -92,7 +93,7 @@ def test_a_server_that_evicts_any_key_only_forgets(
     small: Server, policy: Callable[[str], None], face: Face, name: str
 ) -> None:
     policy(name)
-    with RedisCache[Any](small.unix_url, timeout=30) as opened, face.open(opened) as cache:
+    with RedisCache[Any](small.unix_url, **PATIENT) as opened, face.open(opened) as cache:
         fill(cache)
         found = cache.get(KEYS)
         assert len(found) < len(KEYS), "some have gone"
@@ -108,9 +109,9 @@ def test_a_server_that_evicts_what_has_a_ttl_keeps_what_has_none(
     small: Server, policy: Callable[[str], None], face: Face
 ) -> None:
     policy("volatile-lru")
-    with RedisCache[Any](small.unix_url, timeout=30, default_ttl=3600) as opened, face.open(opened) as cache:
+    with RedisCache[Any](small.unix_url, **PATIENT, default_ttl=3600) as opened, face.open(opened) as cache:
         kept: Any = (("kept",), "for ever")
-        with RedisCache[Any](small.unix_url) as other:
+        with RedisCache[Any](small.unix_url, **PATIENT) as other:
             other.set({kept: (VALUE, None)})
         fill(cache)
         # The token of a namespace has a TTL if all its entries have: if the server evicts that, all of them are misses.
@@ -125,7 +126,7 @@ def test_a_server_that_makes_no_room_drops_writes_and_says_what_to_set(
 ) -> None:
     policy(name)  # nothing here has a TTL, so that no policy of the volatile ones finds anything to evict
     with (
-        RedisCache[Any](small.unix_url, timeout=30) as opened,
+        RedisCache[Any](small.unix_url, **PATIENT) as opened,
         face.open(opened) as cache,
         caplog.at_level(logging.WARNING, "hitrate"),
     ):
@@ -145,7 +146,7 @@ def test_a_server_that_makes_no_room_drops_writes_and_says_what_to_set(
 
 def test_a_full_server_raises_where_that_is_asked_for(small: Server, policy: Callable[[str], None], face: Face) -> None:
     policy("noeviction")
-    with RedisCache[Any](small.unix_url, timeout=30, on_error="raise") as opened, face.open(opened) as cache:
+    with RedisCache[Any](small.unix_url, **PATIENT, on_error="raise") as opened, face.open(opened) as cache:
         cache.set({KEYS[0]: (VALUE, None)})
         with pytest.raises(StoreError, match="maxmemory"):
             fill(cache)
@@ -154,7 +155,8 @@ def test_a_full_server_raises_where_that_is_asked_for(small: Server, policy: Cal
 
 def test_what_a_cache_with_limits_left_is_read_and_goes_with_a_clear(small: Server, policy: Any) -> None:
     policy("noeviction")
-    with RedisCache[Any](small.unix_url, prefix="p:", on_error="raise") as cache, small.client() as client:
+    opened = RedisCache[Any](small.unix_url, prefix="p:", on_error="raise", **PATIENT)
+    with opened as cache, small.client() as client:
         cache.set(dict.fromkeys(KEYS[:10], ("value", None)))
         # Beside the entries, which lay there as they do now, it kept its books.
         books = {kind: f"p:{{0000}}{kind}{'0' * 32}" for kind in "ioxvt"}

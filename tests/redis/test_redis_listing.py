@@ -10,6 +10,7 @@ import pytest
 import redis
 
 from hitrate import RedisCache
+from servers.shared import PATIENT
 
 KEYS = [((f"n{number % 3}", "x"), str(number)) for number in range(600)]
 
@@ -21,9 +22,9 @@ def keys_of(cache: RedisCache[Any], under: tuple[str, ...] = ()) -> list[Any]:
 def test_another_process_lists_what_this_one_stored(redis_url: str, new_prefix: Callable[[], str]) -> None:
     prefix = new_prefix()
     with (
-        RedisCache[Any](redis_url, prefix=prefix, on_error="raise") as cache,
-        RedisCache[Any](redis_url, prefix=prefix, on_error="raise") as other,
-        RedisCache[Any](redis_url, prefix=f"{prefix}x", on_error="raise") as neighbour,
+        RedisCache[Any](redis_url, prefix=prefix, on_error="raise", **PATIENT) as cache,
+        RedisCache[Any](redis_url, prefix=prefix, on_error="raise", **PATIENT) as other,
+        RedisCache[Any](redis_url, prefix=f"{prefix}x", on_error="raise", **PATIENT) as neighbour,
     ):
         cache.set(dict.fromkeys(KEYS, ("value", None)))
         neighbour.set({(("n0", "x"), "neighbour"): (1, None)})
@@ -35,7 +36,7 @@ def test_another_process_lists_what_this_one_stored(redis_url: str, new_prefix: 
 
 def test_it_asks_for_no_pattern(redis_url: str, new_prefix: Callable[[], str]) -> None:
     client = redis.Redis.from_url(redis_url)
-    with RedisCache[Any](redis_url, prefix=new_prefix()) as cache:
+    with RedisCache[Any](redis_url, prefix=new_prefix(), **PATIENT) as cache:
         cache.set(dict.fromkeys(KEYS, ("value", None)))
         before = client.info("commandstats").get("cmdstat_keys", {}).get("calls", 0)
         assert len(keys_of(cache)) == len(KEYS)
@@ -48,7 +49,10 @@ def test_a_register_that_was_lost_is_told(
 ) -> None:
     prefix = new_prefix()
     client = redis.Redis.from_url(redis_url)
-    with RedisCache[Any](redis_url, prefix=prefix) as cache, RedisCache[Any](redis_url, prefix=prefix) as other:
+    with (
+        RedisCache[Any](redis_url, prefix=prefix, **PATIENT) as cache,
+        RedisCache[Any](redis_url, prefix=prefix, **PATIENT) as other,
+    ):
         cache.set({KEYS[0]: ("value", None)})
         client.delete(f"{prefix}{{0000}}r{'0' * 32}")
         with caplog.at_level(logging.WARNING, logger="hitrate"):
@@ -62,7 +66,7 @@ def test_a_register_that_was_lost_is_told(
 def test_values_that_somebody_else_wrote_cost_no_other(redis_url: str, new_prefix: Callable[[], str], cut: int) -> None:
     prefix = new_prefix()
     client = redis.Redis.from_url(redis_url)
-    with RedisCache[Any](redis_url, prefix=prefix, on_error="raise") as cache:
+    with RedisCache[Any](redis_url, prefix=prefix, on_error="raise", **PATIENT) as cache:
         cache.set({(("n",), "k" * 300): ("value", None), (("n",), "b"): ("value", None)})
         for name in client.scan_iter(count=1000):
             if name.startswith(prefix.encode() + b"{0000}e") and client.strlen(name) > 300:
@@ -76,7 +80,7 @@ def test_values_that_somebody_else_wrote_cost_no_other(redis_url: str, new_prefi
 
 
 def test_what_a_clear_left_behind_is_not_listed(redis_url: str, new_prefix: Callable[[], str]) -> None:
-    with RedisCache[Any](redis_url, prefix=new_prefix(), on_error="raise") as cache:
+    with RedisCache[Any](redis_url, prefix=new_prefix(), on_error="raise", **PATIENT) as cache:
         cache.set(dict.fromkeys(KEYS, ("value", None)))
         cache.clear([("n1", "x")])
         assert sorted(keys_of(cache)) == sorted([*KEYS[0::3], *KEYS[2::3]])

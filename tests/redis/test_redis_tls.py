@@ -13,6 +13,7 @@ import redis
 import redis.asyncio
 
 from hitrate import RedisCache, StoreError
+from servers.shared import PATIENT
 from servers.tls import make_certificate, relaying
 from servers.valkey import Server
 
@@ -39,7 +40,7 @@ def test_both_faces_over_tls(port: int, certificate: Path, kind: str) -> None:
         "async": lambda: redis.asyncio.Redis(**options),
     }[kind]()
     values = {key: os.urandom(10_000).hex() for key in KEYS}  # more than a record, more than a buffer
-    with RedisCache[Any](client, on_error="raise") as cache:
+    with RedisCache[Any](client, on_error="raise", **PATIENT) as cache:
         cache.set({key: (value, None) for key, value in values.items()})
         assert cache.get(KEYS) == values
 

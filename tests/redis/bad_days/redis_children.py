@@ -15,7 +15,9 @@ MEMBERS = [((f"member {number % 3}",), str(number)) for number in range(9)]
 def work(url: str, prefix: str, number: int) -> dict[str, int]:
     """Write, read, delete and clear with two threads and an event loop; return what went wrong, by kind."""
     wrong = {"mixed": 0, "halves": 0, "lost": 0}
-    with RedisCache[Any](url, prefix=prefix, timeout=20) as cache:  # the machine may be busy; this is not about time
+    with RedisCache[Any](
+        url, prefix=prefix, timeout=60, connect_timeout=60
+    ) as cache:  # the machine may be busy; this is not about time
 
         def own(thread: int) -> None:
             for step in range(60):

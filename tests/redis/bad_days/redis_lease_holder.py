@@ -9,7 +9,7 @@ from hitrate.testing.lease_contract import KEY, entry, token
 
 
 def main(url: str, prefix: str, seconds: str) -> None:
-    store = RedisStore(url, prefix=prefix)
+    store = RedisStore(url, prefix=prefix, timeout=60, connect_timeout=60)
     mine = token()
     assert list(store.lease([KEY], mine, float(seconds))) == [0.0]
     print("leased", flush=True)

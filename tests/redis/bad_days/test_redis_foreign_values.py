@@ -12,6 +12,7 @@ import redis
 from xxhash import xxh3_64_digest
 
 from hitrate import DecodeError, RedisCache
+from servers.shared import PATIENT
 
 A, B = ((("foreign",), name) for name in "ab")
 VALUE = {"text": "exactly this", "numbers": [1, 2, 3]}
@@ -19,7 +20,7 @@ VALUE = {"text": "exactly this", "numbers": [1, 2, 3]}
 
 @pytest.fixture
 def cache(redis_url: str, new_prefix: Any) -> Iterator[RedisCache[Any]]:
-    with RedisCache[Any](redis_url, prefix=new_prefix()) as cache:
+    with RedisCache[Any](redis_url, prefix=new_prefix(), **PATIENT) as cache:
         yield cache
 
 
@@ -80,7 +81,7 @@ def test_random_bytes_are_an_error(cache: RedisCache[Any], client: Any) -> None:
 
 @pytest.mark.parametrize("face", ["get", "aget"])
 def test_on_error_raise_names_the_key(redis_url: str, new_prefix: Any, client: Any, face: str) -> None:
-    with RedisCache[Any](redis_url, prefix=new_prefix(), on_error="raise") as cache:
+    with RedisCache[Any](redis_url, prefix=new_prefix(), on_error="raise", **PATIENT) as cache:
         cache.set({A: (VALUE, None)})
         client.set(only_entry(client, cache), b"another program's")
         with pytest.raises(DecodeError, match=r"\('foreign',\), key 'a'"):
@@ -117,7 +118,8 @@ def test_an_entry_moved_to_another_key_is_an_error(cache: RedisCache[Any], clien
 
 
 def test_an_entry_moved_to_another_cache_is_a_miss(redis_url: str, new_prefix: Any, client: Any) -> None:
-    with RedisCache[Any](redis_url, prefix=new_prefix()) as one, RedisCache[Any](redis_url, prefix=new_prefix()) as two:
+    one, two = (RedisCache[Any](redis_url, prefix=new_prefix(), **PATIENT) for _ in range(2))
+    with one, two:
         one.set({A: ("of one", None)})
         two.set({A: ("of two", None)})
         client.set(only_entry(client, two), client.get(only_entry(client, one)))

@@ -15,6 +15,7 @@ import redis_children
 
 from hitrate import ClosedError, RedisCache
 from hitrate.testing.forking import in_child
+from servers.shared import PATIENT
 
 MEMBERS = redis_children.MEMBERS
 
@@ -26,7 +27,7 @@ def prefix(new_prefix: Callable[[], str]) -> str:
 
 @pytest.fixture
 def cache(redis_url: str, prefix: str) -> Iterator[RedisCache[Any]]:
-    with RedisCache[Any](redis_url, prefix=prefix, on_error="raise") as cache:
+    with RedisCache[Any](redis_url, prefix=prefix, on_error="raise", **PATIENT) as cache:
         yield cache
 
 
@@ -89,7 +90,7 @@ def test_a_loop_that_is_closed_amid_its_calls_leaves_others_alone(cache: RedisCa
 
 
 def test_closing_while_loops_and_threads_use_it_raises_nothing_else(redis_url: str, prefix: str) -> None:
-    cache = RedisCache[Any](redis_url, prefix=prefix)
+    cache = RedisCache[Any](redis_url, prefix=prefix, **PATIENT)
     started = Event()
 
     def use_for_ever() -> None:
