@@ -145,9 +145,9 @@ def check_counts(cache: Any) -> None:
     elif isinstance(cache, InMemoryCache):
         from hitrate.stores.memory.space import SIZE
 
-        store = cache._store
+        store, stats = cache._store, cache.stats()
         with store.lock:  # the upkeep moves and compacts beside this
-            stats, spaces = cache.stats(), store.spaces.values()
+            spaces = store.spaces.values()
             assert stats.entries == sum(map(len, spaces))
             assert stats.bytes == sum(held[SIZE] for space in spaces for held in space.values())
             assert store.arrivals.dead <= len(store.arrivals.places) // 2 + 1
