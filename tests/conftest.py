@@ -14,7 +14,7 @@ from functools import partial
 from typing import Any
 
 import pytest
-from hypothesis import given, settings, strategies
+from hypothesis import HealthCheck, given, settings, strategies
 
 from servers.shared import (
     cluster_url,
@@ -51,9 +51,21 @@ def pytest_configure(config: pytest.Config) -> None:
     """
     if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
         signal.signal(signal.SIGINT, signal.default_int_handler)
+    if not config.getoption("--hypothesis-profile", None):
+        _try_the_same_examples()
     # What is imported and collected stays: to look through it again and again takes a third of the time.
     gc.disable()
     _keep_files_in_memory(config)
+
+
+def _try_the_same_examples() -> None:
+    """Have Hypothesis try the same examples each time, and give them the time they take, whether this is CI or not.
+
+    ``--hypothesis-profile=default`` tries others.
+    """
+    slow = [HealthCheck.too_slow]
+    settings.register_profile("same", derandomize=True, database=None, deadline=None, suppress_health_check=slow)
+    settings.load_profile("same")
 
 
 def _keep_files_in_memory(config: pytest.Config) -> None:

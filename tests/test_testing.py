@@ -227,7 +227,8 @@ BROKEN: dict[type[DictCache], set[str]] = {
 
 
 def tried(cls: type[DictCache]) -> list[TrialOutcome]:
-    return try_out(Subject(f"{__name__}:{cls.__name__}", contract="documented"), seconds=10)
+    seconds = 30 if cls is WrongClear else 300  # what hangs is waited for; a busy machine takes long for 130,000 keys
+    return try_out(Subject(f"{__name__}:{cls.__name__}", contract="documented"), seconds=seconds)
 
 
 @pytest.fixture(scope="module")
@@ -245,7 +246,7 @@ def test_a_fault_fails_the_promises_it_breaks_and_no_others(
 
 
 def test_a_test_that_hangs_is_ended_and_named(trials: dict[type[DictCache], Future[list[TrialOutcome]]]) -> None:
-    assert reason(trials[WrongClear].result(), "async") == "it did not end in 10 seconds"
+    assert reason(trials[WrongClear].result(), "async") == "it did not end in 30 seconds"
 
 
 def test_what_differs_is_told_in_a_sentence(trials: dict[type[DictCache], Future[list[TrialOutcome]]]) -> None:

@@ -28,6 +28,12 @@ def few_are_many(monkeypatch):
     monkeypatch.setattr(dividing, "LARGE", 4)
 
 
+@pytest.fixture
+def nothing_beside(monkeypatch):
+    """No upkeep, whose thread moves entries and takes back rooms whenever it has its turn."""
+    monkeypatch.setattr(upkeep, "request", lambda store: None)
+
+
 def keys_of(numbers, namespace=NAMESPACE):
     return [(namespace, str(number)) for number in numbers]
 
@@ -59,23 +65,24 @@ def moved(cache):
 
 def check(cache):
     """See that all counts are of what is there, and that each entry has one place in the orders."""
-    store, stats = cache._store, cache.stats()
-    spaces = [*store.spaces.values()]
-    for space in spaces:  # so that nothing is moved while it is looked at
-        while store.change(store.move, space):
-            pass
-    assert stats.entries == sum(map(len, spaces)) == sum(len([*space]) for space in spaces)
-    assert stats.bytes == sum(held[SIZE] for space in spaces for held in space.values())
-    assert all(len({*space}) == len(space) == space.queued > 0 for space in spaces)
-    assert all(space[key] is held and space.get(key) is held for space in spaces for key, held in space.items())
-    if store.bounded:
-        places, _ = store.copy_places(256)
-        assert len(places) // 2 - store.arrivals.dead == stats.entries
-        there = {*zip(places[::2], places[1::2], strict=True)}
-        assert {(space, key) for space in spaces for key in space} <= there
-    if store.by_worth:
-        assert len(store.ranks.worth) - store.ranks.worth.dead == stats.entries
-        assert all({*space.ranks} == {*space} for space in spaces)
+    store = cache._store
+    with store.lock:  # the upkeep removes, moves and compacts beside this
+        stats, spaces = cache.stats(), [*store.spaces.values()]
+        for space in spaces:
+            while store.move(space):
+                pass
+        assert stats.entries == sum(map(len, spaces)) == sum(len([*space]) for space in spaces)
+        assert stats.bytes == sum(held[SIZE] for space in spaces for held in space.values())
+        assert all(len({*space}) == len(space) == space.queued > 0 for space in spaces)
+        assert all(space[key] is held and space.get(key) is held for space in spaces for key, held in space.items())
+        if store.bounded:
+            places, _ = store.copy_places(256)
+            assert len(places) // 2 - store.arrivals.dead == stats.entries
+            there = {*zip(places[::2], places[1::2], strict=True)}
+            assert {(space, key) for space in spaces for key in space} <= there
+        if store.by_worth:
+            assert len(store.ranks.worth) - store.ranks.worth.dead == stats.entries
+            assert all({*space.ranks} == {*space} for space in spaces)
 
 
 def test_no_dict_of_a_large_namespace_is_large(monkeypatch):
@@ -170,12 +177,12 @@ def test_the_counts_are_exact_after_threads_have_raced(options, ttl, turns, trac
     assert (cache.stats().entries, cache.stats().bytes) == (0, 0)
 
 
+@pytest.mark.usefixtures("nothing_beside")
 @pytest.mark.parametrize("trace", [None, trace_lines], ids=["untraced", "traced"])
 def test_room_is_spent_once_while_what_was_there_first_is_moved(trace, monkeypatch):
     monkeypatch.setattr(dividing, "LARGE", 300)
     cache = filled(301)
     store, space = cache._store, cache._store.spaces[NAMESPACE]
-    store.divided.clear()  # the moving is done below
     assert space.first
     interval = sys.getswitchinterval()
     sys.setswitchinterval(1e-6)
@@ -325,6 +332,7 @@ def test_a_hit_is_as_exact_as_in_a_small_one():
     check(cache)
 
 
+@pytest.mark.usefixtures("nothing_beside")
 def test_a_count_that_is_made_anew_is_as_it_was():
     for options in ({}, {"max_entries": 100}, {"max_entries": 100, "evict": "cost"}):
         cache = filled(60, **options)
@@ -357,13 +365,13 @@ class Sly(str):
     __eq__ = str.__eq__
 
 
+@pytest.mark.usefixtures("nothing_beside")
 @pytest.mark.parametrize("look", ["__contains__", "get", "__getitem__"])
 def test_a_key_that_is_moved_between_two_looks_is_found(look):
     """The hash is asked for by each look: the first of them is followed by the move."""
     for before in range(4):
         cache = filled(5)
         space = cache._store.spaces[NAMESPACE]
-        cache._store.divided.clear()
         assert len(space.first) == 5
 
         def then(key, left=before, space=space):
@@ -375,6 +383,7 @@ def test_a_key_that_is_moved_between_two_looks_is_found(look):
         assert getattr(space, look)(Sly("3", then))
 
 
+@pytest.mark.usefixtures("nothing_beside")
 def test_a_write_that_comes_upon_a_key_on_the_move_waits_its_turn():
     """The part was chosen, and then the key was moved, or removed, before the line that writes."""
     for change in ("move", "delete"):
@@ -382,7 +391,6 @@ def test_a_write_that_comes_upon_a_key_on_the_move_waits_its_turn():
         store = cache._store
         space = store.spaces[NAMESPACE]
         assert space.room > 0
-        store.divided.clear()
         first, part_of = space.first, LargeSpace.part_of
         held = ("msgpack", b"\x80", None, 0.0, False, 0.0, 300)
 
@@ -402,6 +410,7 @@ def test_a_write_that_comes_upon_a_key_on_the_move_waits_its_turn():
         assert "3" not in space.first
 
 
+@pytest.mark.usefixtures("nothing_beside")
 def test_an_exchange_that_comes_upon_a_division_changes_nothing():
     cache = InMemoryCache()
     cache.set(dict.fromkeys(keys_of(range(4)), ([1], None)))
@@ -434,6 +443,7 @@ def test_a_key_that_is_stored_and_removed_in_one_batch_leaves_the_counts_right()
             check(cache)
 
 
+@pytest.mark.usefixtures("nothing_beside")
 def test_writers_without_the_lock_know_of_the_parts(monkeypatch):
     cache = filled(40)
     space = cache._store.spaces[NAMESPACE]
@@ -450,6 +460,7 @@ def test_writers_without_the_lock_know_of_the_parts(monkeypatch):
     check(cache)
 
 
+@pytest.mark.usefixtures("nothing_beside")
 def test_after_a_count_that_was_made_anew_what_arrives_is_noted_as_due():
     clock = Clock()
     cache = filled(40, clock=clock)
@@ -466,6 +477,7 @@ def test_after_a_count_that_was_made_anew_what_arrives_is_noted_as_due():
     assert cache.stats().expirations == 1
 
 
+@pytest.mark.usefixtures("nothing_beside")
 def test_the_entries_of_a_namespace_are_counted_though_it_is_divided_at_any_step_of_that():
     ends = [each.opname.startswith(STEPS_END) for each in dis.get_instructions(InMemoryCache._count_in)]
     offsets = [each.offset for each in dis.get_instructions(InMemoryCache._count_in)]

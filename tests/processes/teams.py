@@ -15,7 +15,7 @@ from typing import Any
 
 from bad_days.bad_day_processes import Other
 
-_SECONDS = 40.0
+_SECONDS = 120.0
 
 
 class Computer(Other):
