@@ -5,32 +5,39 @@ from __future__ import annotations
 import json
 import sys
 import tempfile
+from collections.abc import Callable
 from importlib import import_module
 from pathlib import Path
 from random import Random
 from typing import Any
 
 from bench.contenders import Missing
-from bench.experiments.base import Conditions
+from bench.experiments.base import Conditions, Samples
 
 
 def main() -> None:
     """Run the experiment; every line printed is a JSON object with ``progress``, ``samples`` or ``missing`` in it."""
-    order = json.load(sys.stdin)
+    try:
+        samples = measure(json.load(sys.stdin), lambda text: _say(progress=text))
+    except Missing as error:
+        _say(missing=str(error))
+    else:
+        _say(samples=samples)
+
+
+def measure(order: dict[str, Any], progress: Callable[[str], None]) -> Samples:
+    """Run an experiment; return its samples."""
     with tempfile.TemporaryDirectory(prefix="bench-", dir=order["folder"]) as folder:
         conditions = Conditions(
             quick=order["quick"],
             folder=Path(folder),
             rng=Random(order["seed"]),
             allow_missing=order["allow_missing"],
-            progress=lambda text: _say(progress=text),
+            progress=progress,
         )
-        try:
-            samples = import_module(f"bench.experiments.{order['experiment']}").measure(conditions, **order["what"])
-        except Missing as error:
-            _say(missing=str(error))
-        else:
-            _say(samples=samples)
+        experiment = import_module(f"bench.experiments.{order['experiment']}")
+        samples: Samples = experiment.measure(conditions, **order["what"])
+    return samples
 
 
 def _say(**what: Any) -> None:

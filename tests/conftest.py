@@ -9,7 +9,7 @@ import signal
 import tempfile
 import weakref
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from functools import partial
 from typing import Any
 
@@ -56,6 +56,7 @@ def pytest_configure(config: pytest.Config) -> None:
     # What is imported and collected stays: to look through it again and again takes a third of the time.
     gc.disable()
     _keep_files_in_memory(config)
+    _tell_less(config)
 
 
 def _try_the_same_examples() -> None:
@@ -79,6 +80,25 @@ def _keep_files_in_memory(config: pytest.Config) -> None:
     os.chmod(folder, 0o755)
     os.environ["TMPDIR"] = tempfile.tempdir = folder
     config.add_cleanup(partial(shutil.rmtree, folder, ignore_errors=True))
+
+
+def _tell_less(config: pytest.Config) -> None:
+    """Of several processes, let each send the one that counts two messages for a test that passed, not six.
+
+    To read six takes that one as long as many a test takes. Durations and a report in XML need them all.
+    """
+    if config.getoption("durations", None) is not None or config.getoption("xmlpath", None):
+        return
+    for plugin in config.pluginmanager.get_plugins():
+        if type(plugin).__name__ == "WorkerInteractor":  # xdist's, in a process that it started
+            plugin.sendevent = partial(_send_some, plugin.sendevent)
+
+
+def _send_some(send: Callable[..., None], name: str, **content: Any) -> None:
+    report = content["data"] if name == "testreport" else {"when": "call"}
+    is_news = report["when"] == "call" or report["outcome"] != "passed"
+    if is_news and name not in ("logstart", "logfinish"):
+        send(name, **content)
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

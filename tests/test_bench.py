@@ -1,5 +1,6 @@
 """The benchmark's harness: it measures, scores and reports, whatever is installed. What it measures is not tested."""
 
+import gc
 import json
 import subprocess
 import sys
@@ -15,9 +16,26 @@ def _bench_on_path(monkeypatch):
     monkeypatch.syspath_prepend(str(ROOT))
 
 
+@pytest.fixture(autouse=True, scope="module")
+def _collections_as_before():
+    """An experiment that keeps the collector out ends what keeps it from looking at all tests again and again."""
+    yield
+    gc.collect()
+    gc.freeze()
+
+
 def bench(*arguments):
     command = [sys.executable, "-m", "bench", *map(str, arguments)]
     return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+
+
+@pytest.fixture
+def bench_here(monkeypatch):
+    """The command in this process, and so are the experiments, which otherwise import everything anew."""
+    from bench import __main__, runner, worker
+
+    monkeypatch.setattr(runner, "_samples", worker.measure)
+    return lambda *arguments: __main__.main([*map(str, arguments)])
 
 
 def test_a_cell_is_measured_and_merged_into_the_report(tmp_path):
@@ -35,10 +53,9 @@ def test_a_cell_is_measured_and_merged_into_the_report(tmp_path):
     assert str(tmp_path) not in report
 
 
-def test_whole_runs_and_hits_of_agents_are_measured(tmp_path):
+def test_whole_runs_and_hits_of_agents_are_measured(bench_here, tmp_path):
     cells = ("agents.sends.memory.warm.sync", "agents.tasks.memory.cold.async", "agents.hit.memory.model.async")
-    done = bench("--quick", "--allow-missing", "--no-plot", "--out", tmp_path, *cells)
-    assert done.returncode == 0, done.stderr
+    assert bench_here("--quick", "--allow-missing", "--no-plot", "--out", tmp_path, *cells) == 0
     results = json.loads((tmp_path / "results.json").read_text(encoding="utf-8"))
     assert set(results["cells"]) == set(cells)
     for cell in results["cells"].values():
@@ -48,9 +65,8 @@ def test_whole_runs_and_hits_of_agents_are_measured(tmp_path):
 
 
 @pytest.mark.parametrize("where", ["memory", "file"])
-def test_a_trace_is_read_through_a_cache_that_evicts(tmp_path, where):
-    done = bench("--quick", "--allow-missing", "--no-plot", "--out", tmp_path, f"eviction.{where}.zipf-1.0")
-    assert done.returncode == 0, done.stderr
+def test_a_trace_is_read_through_a_cache_that_evicts(bench_here, tmp_path, where):
+    assert bench_here("--quick", "--allow-missing", "--no-plot", "--out", tmp_path, f"eviction.{where}.zipf-1.0") == 0
     [cell] = json.loads((tmp_path / "results.json").read_text(encoding="utf-8"))["cells"].values()
     assert {"hitrate", "LRU", "S3-FIFO"} <= set(cell["contenders"])
     assert all(50 < each["value"] < 80 for each in cell["contenders"].values())
@@ -68,9 +84,8 @@ def test_seconds_saved_are_summed_up_by_worth(tmp_path, where):
     assert 0 < shares["LRU"] < shares["GDSF"]
 
 
-def test_percentiles_of_single_calls_are_reported(tmp_path):
-    done = bench("--quick", "--allow-missing", "--no-plot", "--out", tmp_path, "tails.memory.steady.")
-    assert done.returncode == 0, done.stderr
+def test_percentiles_of_single_calls_are_reported(bench_here, tmp_path):
+    assert bench_here("--quick", "--allow-missing", "--no-plot", "--out", tmp_path, "tails.memory.steady.") == 0
     cells = json.loads((tmp_path / "results.json").read_text(encoding="utf-8"))["cells"]
     assert set(cells) == {f"tails.memory.steady.{part}" for part in ("p50", "p99", "p99.9", "worst")}
     for who in ("hitrate", "LangGraph"):

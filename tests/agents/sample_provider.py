@@ -7,10 +7,11 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from langchain_anthropic import ChatAnthropic
-from langchain_openai import ChatOpenAI
+if TYPE_CHECKING:
+    from langchain_anthropic import ChatAnthropic
+    from langchain_openai import ChatOpenAI
 
 IMAGE = {"status": "completed", "result": "aGk=", "output_format": "png"}
 
@@ -18,7 +19,8 @@ IMAGE = {"status": "completed", "result": "aGk=", "output_format": "png"}
 class Provider:
     """What was asked, and models that ask here.
 
-    They call the tool ``look`` with the last question, and then say what it said.
+    They call the tool ``look`` with the last question, and then say what it said. Their libraries take seconds to
+    import, which every process that collects this would do.
     """
 
     def __init__(self, port: int) -> None:
@@ -26,10 +28,14 @@ class Provider:
         self._url = f"http://127.0.0.1:{port}"
 
     def openai(self, **settings: Any) -> ChatOpenAI:
+        from langchain_openai import ChatOpenAI
+
         settings = {"use_responses_api": True, "max_retries": 0, **settings}
         return ChatOpenAI(model="gpt-5-mini", api_key="none", base_url=f"{self._url}/v1", **settings)
 
     def anthropic(self, **settings: Any) -> ChatAnthropic:
+        from langchain_anthropic import ChatAnthropic
+
         return ChatAnthropic(model="claude-x", api_key="none", base_url=self._url, max_retries=0, **settings)
 
     def answer(self, path: str, body: Any) -> Any:

@@ -6,17 +6,19 @@ import asyncio
 import json
 from array import array
 from base64 import b64encode
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import httpx
 import numpy as np
 import pytest
 from langchain_core.embeddings import DeterministicFakeEmbedding, Embeddings
-from langchain_openai import OpenAIEmbeddings
 from pydantic import BaseModel, ConfigDict, Field, SecretStr
 
 from hitrate import InMemoryCache
 from hitrate.langchain import CachedEmbeddings
+
+if TYPE_CHECKING:
+    from langchain_openai import OpenAIEmbeddings
 
 
 class Fields(BaseModel, Embeddings):
@@ -184,6 +186,7 @@ def test_embeddings_over_cached_ones_do_not_wait_for_themselves() -> None:
 
 def _openai(asked: list[Any], **settings: Any) -> OpenAIEmbeddings:
     """Embeddings of OpenAI's, whose client is answered here as the service does."""
+    from langchain_openai import OpenAIEmbeddings
 
     def answer(request: httpx.Request) -> httpx.Response:
         body = json.loads(request.content)

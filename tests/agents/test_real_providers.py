@@ -9,7 +9,6 @@ from typing import Any
 
 import pytest
 from langchain.agents import create_agent
-from langchain_anthropic.middleware import AnthropicPromptCachingMiddleware
 from langchain_core.messages import AIMessage
 from langgraph.checkpoint.memory import InMemorySaver
 from langgraph.graph import START, MessagesState, StateGraph
@@ -83,6 +82,8 @@ def test_an_image_that_openai_made_is_an_image_on_a_hit(in_memory: Any, provider
 def test_marks_of_anthropics_prompt_cache_do_not_count(
     outside: bool, in_memory: Any, calls: Calls, provider: Provider
 ) -> None:
+    from langchain_anthropic.middleware import AnthropicPromptCachingMiddleware
+
     ours = CacheMiddleware(in_memory, tools=["look"])
     for ttl in ("5m", "1h"):
         theirs = AnthropicPromptCachingMiddleware(ttl=ttl)  # type: ignore[arg-type]

@@ -10,12 +10,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from langchain_community.cache import SQLAlchemyMd5Cache, SQLiteCache
 from langchain_core.language_models import LLM, GenericFakeChatModel
 from langchain_core.load import dumps
 from langchain_core.messages import AIMessage, AIMessageChunk, HumanMessage
 from langchain_core.outputs import ChatGeneration, ChatGenerationChunk, Generation, GenerationChunk
-from sqlalchemy import create_engine
 
 from hitrate import SqliteCache
 from hitrate.cli.app import run
@@ -57,6 +55,9 @@ def told(capsys: pytest.CaptureFixture[str]) -> Callable[[], Any]:
 
 @pytest.fixture(params=["SQLiteCache", "SQLAlchemyMd5Cache"])
 def theirs(request: pytest.FixtureRequest) -> Any:
+    from langchain_community.cache import SQLAlchemyMd5Cache, SQLiteCache
+    from sqlalchemy import create_engine
+
     if request.param == "SQLiteCache":
         cache: Any = SQLiteCache("theirs.db")
     else:

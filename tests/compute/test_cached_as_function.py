@@ -21,9 +21,10 @@ from unittest import mock
 import pytest
 import wrapt
 
-from compute import hosted_samples
+from compute import documented_samples, hosted_samples
 from compute.callers import run
-from compute.hosted_samples import Documented, Pair, Slotted, adocumented, documented
+from compute.documented_samples import Documented, adocumented, documented
+from compute.hosted_samples import Pair, Slotted
 from hitrate import InMemoryCache, cached
 
 
@@ -36,11 +37,11 @@ def test_inspect_sees_the_function() -> None:
     assert str(inspect.signature(documented)) == "(number: 'int', *, by: 'int' = 2) -> 'int'"
     assert get_type_hints(documented) == {"number": int, "by": int, "return": int}
     assert "def documented(" in inspect.getsource(documented)
-    assert inspect.getfile(documented) == inspect.getsourcefile(documented) == hosted_samples.__file__
-    assert inspect.getmodule(documented) is hosted_samples
+    assert inspect.getfile(documented) == inspect.getsourcefile(documented) == documented_samples.__file__
+    assert inspect.getmodule(documented) is documented_samples
     assert documented.__defaults__ is None  # type: ignore[attr-defined]
     assert documented.__kwdefaults__ == {"by": 2}  # type: ignore[attr-defined]
-    assert documented.__globals__ is vars(hosted_samples)  # type: ignore[attr-defined]
+    assert documented.__globals__ is vars(documented_samples)  # type: ignore[attr-defined]
     assert documented.__closure__ is None  # type: ignore[attr-defined]
 
 
@@ -50,7 +51,7 @@ def test_inspect_sees_the_method() -> None:
     assert inspect.ismethod(method)
     assert (method.__self__, method.__func__) == (service, Documented.method)
     assert (method.__name__, method.__qualname__) == ("method", "Documented.method")
-    assert (method.__doc__, method.__module__) == ("Return the number.", hosted_samples.__name__)
+    assert (method.__doc__, method.__module__) == ("Return the number.", documented_samples.__name__)
     assert str(inspect.signature(method)) == "(number: 'int') -> 'int'"
     assert get_type_hints(method) == {"number": int, "return": int}
     assert method == service.method
@@ -69,20 +70,21 @@ def test_help_shows_the_function() -> None:
 
 def test_sphinx_documents_the_function(tmp_path: Path) -> None:
     (tmp_path / "conf.py").write_text("extensions = ['sphinx.ext.autodoc']\n")
-    (tmp_path / "index.rst").write_text("Title\n=====\n\n.. automodule:: compute.hosted_samples\n   :members:\n")
+    (tmp_path / "index.rst").write_text("Title\n=====\n\n.. automodule:: compute.documented_samples\n   :members:\n")
     # In a process of its own: it adds annotations that it reads in sources to the classes, pydantic's BaseModel too.
     build = [sys.executable, "-m", "sphinx", "-q", "-b", "text", str(tmp_path), str(tmp_path / "out")]
     subprocess.run(build, check=True, env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)})
     text = (tmp_path / "out" / "index.txt").read_text()
-    assert "compute.hosted_samples.documented(number: int, *, by: int = 2) -> int\n\n   Return it times two." in text
-    assert "async compute.hosted_samples.adocumented(number: int) -> int" in text
+    name = "compute.documented_samples"
+    assert f"{name}.documented(number: int, *, by: int = 2) -> int\n\n   Return it times two." in text
+    assert f"async {name}.adocumented(number: int) -> int" in text
     assert "   method(number: int) -> int\n\n      Return the number." in text
     assert "   classmethod of_class(number: int) -> int\n\n      Return the number, too." in text
 
 
 def test_doctests_are_collected() -> None:
-    found = doctest.DocTestFinder().find(hosted_samples)
-    assert [each.name for each in found if each.examples] == [f"{hosted_samples.__name__}.documented"]
+    found = doctest.DocTestFinder().find(documented_samples)
+    assert [each.name for each in found if each.examples] == [f"{documented_samples.__name__}.documented"]
 
 
 def test_wraps_copies_what_is_the_functions() -> None:

@@ -17,6 +17,7 @@ from langgraph.store.memory import InMemoryStore
 
 from compute import hosted_samples
 from compute.callers import run
+from compute.documented_samples import Documented
 from compute.hosted_samples import Body, Context, Data, Doubling, Model, Other, State, Two
 from hitrate import cached
 
@@ -134,7 +135,7 @@ def test_validate_call_over_and_under_it(memory: Any) -> None:
     assert over("1") == under("1") == run(aover("1")) == [1]  # type: ignore[arg-type]
     assert over.__doc__ == "Over."
     assert inspect.iscoroutinefunction(aover)
-    assert pydantic.validate_call(hosted_samples.Documented().method)("1") == 1  # type: ignore[arg-type]
+    assert pydantic.validate_call(Documented().method)("1") == 1  # type: ignore[arg-type]
     with pytest.raises(pydantic.ValidationError):
         over("x")  # type: ignore[arg-type]
 
@@ -171,7 +172,7 @@ def test_tools(memory: Any) -> None:
     assert aadd.coroutine is not None
     assert Doubling().invoke({"a": 2}) == run(Doubling().ainvoke({"a": 2})) == 4
     assert list(Doubling().args) == ["a"]
-    method = StructuredTool.from_function(hosted_samples.Documented().method)
+    method = StructuredTool.from_function(Documented().method)
     assert (method.name, method.description, list(method.args)) == ("method", "Return the number.", ["number"])
     assert method.invoke({"number": 1}) == 1
 
@@ -195,7 +196,7 @@ def test_routes_and_dependencies(memory: Any) -> None:
     async def triple(q: int = 5) -> int:
         return q * 3
 
-    service = hosted_samples.Documented()
+    service = Documented()
 
     @app.get("/all")
     def all_of_them(

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from typing import Any
 
-import langchain_anthropic
-import langchain_openai
 import pytest
 from langchain.chat_models import init_chat_model
 from langchain_core.embeddings import DeterministicFakeEmbedding
@@ -56,9 +54,14 @@ def lookup(query: str) -> str:
 
 
 def models(provider: str, **options: Any) -> Any:
+    # Not above: every process that collects this would import them, which takes seconds.
     if provider == "openai":
-        return langchain_openai.ChatOpenAI(**{"model": "m-1", "api_key": "secret", **options})
-    made = langchain_anthropic.ChatAnthropic
+        from langchain_openai import ChatOpenAI
+
+        return ChatOpenAI(**{"model": "m-1", "api_key": "secret", **options})
+    from langchain_anthropic import ChatAnthropic
+
+    made: Any = ChatAnthropic
     return made(**{"model": "m-1", "api_key": "secret", **options})
 
 
