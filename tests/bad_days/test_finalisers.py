@@ -7,15 +7,12 @@ import threading
 import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import pytest
 
 from bad_days.test_interrupts import KINDS, check_counts, check_order
 from hitrate import InMemoryCache, PostgresCache, RedisCache, ReentrancyError, SqliteCache, TieredCache
-
-if TYPE_CHECKING:
-    from servers.postgres import SpareTables
 
 DEADLINE = 20.0
 ON_SERVERS = ["redis", "postgres", "tiers over redis", "tiers over postgres"]
@@ -119,25 +116,9 @@ def settled(cache: Any) -> None:
             time.sleep(0.001)
 
 
-@pytest.fixture(scope="module")
-def small_collections_with_servers(
-    small_collections: None, redis_url: str, postgres_url: str, spare_tables: SpareTables
-) -> None:
-    """Leave out of collections what the drivers import, too: a test collects some dozen times."""
-    name = spare_tables.take()
-    with RedisCache[Any](redis_url, prefix=f"{name}:") as far, PostgresCache[Any](postgres_url, table=name) as farther:
-        for cache in (far, farther):
-            cache.get_or_compute(key("warm"), lambda: 1, lease=60)
-            cache.clear()
-    spare_tables.give_back([name])
-    gc.collect()
-    gc.freeze()
-
-
 def opened(kind: str, request: pytest.FixtureRequest, tmp_path: Path) -> Any:
     if kind in KINDS:
         return KINDS[kind](tmp_path)
-    request.getfixturevalue("small_collections_with_servers")
     cache: Any
     if kind.endswith("redis"):
         cache = RedisCache(request.getfixturevalue("redis_url"), prefix=request.getfixturevalue("new_prefix")())
