@@ -11,6 +11,7 @@ import weakref
 from collections import deque
 from collections.abc import Callable, Iterator
 from functools import partial
+from multiprocessing.util import Finalize
 from typing import Any
 
 import pytest
@@ -45,7 +46,7 @@ __all__ = [
 pytest.register_assert_rewrite("hitrate.testing.contract", "hitrate.testing.lease_contract")
 
 
-def pytest_configure(config: pytest.Config) -> None:
+def pytest_configure() -> None:
     """Let the programs that tests start be interrupted, also where a shell without job control runs the tests beside
     other work: it has them ignore Ctrl-C, and with them all that they start.
     """
@@ -55,7 +56,7 @@ def pytest_configure(config: pytest.Config) -> None:
         _try_the_same_examples()
     # What is imported and collected stays: to look through it again and again takes a third of the time.
     gc.disable()
-    _keep_files_in_memory(config)
+    _keep_files_in_memory()
     _tell_less(config)
 
 
@@ -69,7 +70,7 @@ def _try_the_same_examples() -> None:
     settings.load_profile("same")
 
 
-def _keep_files_in_memory(config: pytest.Config) -> None:
+def _keep_files_in_memory() -> None:
     """Make the thousands of files of tests and servers in memory, if there is room and TMPDIR does not say where."""
     memory = "/dev/shm"
     if "TMPDIR" in os.environ or not os.access(memory, os.W_OK):
@@ -79,7 +80,8 @@ def _keep_files_in_memory(config: pytest.Config) -> None:
     folder = tempfile.mkdtemp(prefix="hitrate-tests-", dir=memory)
     os.chmod(folder, 0o755)
     os.environ["TMPDIR"] = tempfile.tempdir = folder
-    config.add_cleanup(partial(shutil.rmtree, folder, ignore_errors=True))
+    # At the very end: multiprocessing removes what it made there itself when the interpreter ends.
+    Finalize(None, shutil.rmtree, [folder], {"ignore_errors": True}, exitpriority=-200)
 
 
 def _tell_less(config: pytest.Config) -> None:

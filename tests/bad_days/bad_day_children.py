@@ -37,6 +37,25 @@ def drop_warnings_on_purpose() -> None:
     logging.getLogger("hitrate").propagate = False
 
 
+def import_what_a_file_needs() -> None:
+    """Import what is imported where a cache is opened, and by the first call of a loop."""
+    SqliteCache(path=":memory:", mode=0o660).close()
+    for name in ("near", "read_only", "snapshots", "worker"):
+        importlib.import_module(f"hitrate.stores.sqlite.{name}")
+
+
+def each(calls: list[tuple[str, list[Any]]]) -> None:
+    """Call functions one after the other, each in a process that is forked for it and ends as a program does."""
+    import_what_a_file_needs()
+    for function, arguments in calls:
+        child = os.fork()
+        if child == 0:
+            globals()[function](*arguments)
+            sys.exit()
+        if ended(child):
+            sys.exit(f"{function} with {arguments} ended badly")
+
+
 # Paths
 
 
@@ -59,9 +78,7 @@ def open_without_privilege(paths: list[str]) -> None:
 
 def as_user(user: int, group: int, groups: list[int] | None = None) -> None:
     """Go on as another user, if this one may; what is needed is imported before."""
-    SqliteCache(path=":memory:").close()
-    SqliteCache(path=":memory:", mode=0o660).close()
-    importlib.import_module("hitrate.stores.sqlite.read_only")
+    import_what_a_file_needs()
     os.setgroups(groups or [])
     os.setgid(group)
     os.setuid(user)

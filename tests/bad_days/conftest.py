@@ -24,8 +24,8 @@ def vandal() -> Iterator[Vandal]:
     vandal.leave()
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture
 def small_collections() -> None:
-    """Leave what earlier tests have left out of collections too, which would take longer than the tests."""
+    """Leave what earlier tests imported, or left, out of collections, which would take longer than the tests."""
     gc.collect()
     gc.freeze()

@@ -24,6 +24,7 @@ from hitrate.testing import Clock
 # Of a task that never had its first turn. Where the collector finds its coroutine under code without builtins, as that
 # of a named tuple is, the interpreter fails to warn, and says so.
 pytestmark = [
+    pytest.mark.usefixtures("small_collections"),
     pytest.mark.filterwarnings("ignore:coroutine .* was never awaited:RuntimeWarning"),
     pytest.mark.filterwarnings(
         "ignore:Exception ignored in. <coroutine object _carried:pytest.PytestUnraisableExceptionWarning"
@@ -95,7 +96,6 @@ def use(cache: Any) -> None:
     asyncio.run(read())
 
 
-@pytest.mark.usefixtures("small_collections")
 def test_what_never_began_is_closed_without_a_warning(cache: Any) -> None:
     for turns in range(6):
         loop = asyncio.new_event_loop()
@@ -181,7 +181,7 @@ def test_everything_is_as_before(cache: Any) -> None:
 def test_both_faces_are_at_full_speed_at_once(cache: Any) -> None:
     use(cache)
     kept: list[Any] = []
-    for number in range(LOOPS):
+    for number in range(3 * 18):  # what they do goes by their number, and comes again after 9
         close_one_with_work_pending(cache, number, keep=kept if number % 2 else None)
     took = []
     for _ in range(20):

@@ -16,7 +16,7 @@ import bad_day_children
 import pytest
 from bad_day_children import ENDED, MEMBERS
 from bad_day_files import assert_sound, key
-from bad_day_processes import run
+from bad_day_processes import run, run_each
 
 from hitrate import InMemoryCache, SqliteCache
 from hitrate.errors import ClosedError
@@ -181,9 +181,9 @@ def test_a_cache_in_a_cycle_is_collected_without_a_word(path: Path) -> None:
 
 @pytest.mark.parametrize("end", [name for name in vars(bad_day_children) if name.startswith("end_")])
 def test_the_interpreter_ends_cleanly_with_a_cache_open(tmp_path: Path, end: str) -> None:
-    for number in range(2):
-        path = tmp_path / f"{number}.db"
-        run(end, path)
+    paths = [tmp_path / "0.db", tmp_path / "1.db"]
+    assert run_each(*((end, path) for path in paths)) == []
+    for path in paths:
         with SqliteCache[Any](path=path, on_error="raise") as cache:
             assert cache.get([ENDED]) == {ENDED: 1}
         assert_sound(path)

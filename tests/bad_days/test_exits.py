@@ -2,27 +2,26 @@
 
 from __future__ import annotations
 
+import json
 import subprocess
 import sys
 from pathlib import Path
-
-import pytest
+from typing import Any
 
 TESTS = Path(__file__).parents[1]
 
 INTERRUPTED = """
-import asyncio, sys, warnings
-from pathlib import Path
-sys.path.insert(0, sys.argv[1])
-warnings.simplefilter("ignore")  # of coroutines that were interrupted before they were awaited
+import asyncio
 from bad_days.test_interrupts import A, ASYNC_OPERATIONS, B, KINDS, interrupted_at
 
-cache = KINDS[sys.argv[2]](Path(sys.argv[3]))
+operation, folder = case()
+warnings.simplefilter("ignore")  # of coroutines that were interrupted before they were awaited
+cache = KINDS["tiers"](folder)
 line, again = 0, True
 while again:
     line += 1
     cache.set({A: ("old", None), B: ("old", None)})
-    do = ASYNC_OPERATIONS[sys.argv[4]](cache)
+    do = ASYNC_OPERATIONS[operation](cache)
 
     async def main():
         await do()
@@ -35,13 +34,12 @@ assert line > 10, line
 """
 
 UNDER_WAY = """
-import asyncio, sys, warnings
-from pathlib import Path
-sys.path.insert(0, sys.argv[1])
-warnings.simplefilter("ignore")  # of tasks that were not begun
+import asyncio
 from bad_days.test_interrupts import A, B, C, KINDS
 
-cache = KINDS[sys.argv[2]](Path(sys.argv[3]))
+(kind, seconds), folder = case()
+warnings.simplefilter("ignore")  # of tasks that were not begun
+cache = KINDS[kind](folder)
 
 async def never():
     await asyncio.Event().wait()
@@ -53,7 +51,7 @@ async def main():
     tasks = [asyncio.ensure_future(each) for each in tasks]
     for task in tasks:
         task._log_destroy_pending = False  # asyncio's own word of each
-    await asyncio.sleep(float(sys.argv[4]))
+    await asyncio.sleep(seconds)
     return tasks
 
 loop = asyncio.new_event_loop()
@@ -63,21 +61,39 @@ for task in asyncio.all_tasks(loop):
     task._log_destroy_pending = False
 """
 
+# A process for each case, forked where the program asks for its case: all that it imports before is there.
+FORKING = """
+import json, os, sys, warnings
+from pathlib import Path
+sys.path.insert(0, sys.argv[1])
 
-def said(program: str, *arguments: str) -> str:
-    """Run a program; return what it says on stderr."""
-    command = [sys.executable, "-c", program, str(TESTS), *arguments]
-    ended = subprocess.run(command, capture_output=True, text=True, timeout=120)
+def case():
+    for number, case in enumerate(json.loads(sys.argv[2])):
+        folder = Path(str(number))
+        folder.mkdir()
+        child = os.fork()
+        if child == 0:
+            os.dup2(os.open(folder / "said", os.O_WRONLY | os.O_CREAT), 2)
+            return case, folder
+        if os.waitpid(child, 0)[1]:
+            sys.exit((folder / "said").read_text())
+    sys.exit()
+"""
+
+
+def said(program: str, cases: list[Any], folder: Path) -> dict[str, str]:
+    """Run a program for each case, each in a process of its own; return what each says on stderr, by case."""
+    command = [sys.executable, "-c", FORKING + program, str(TESTS), json.dumps(cases)]
+    ended = subprocess.run(command, capture_output=True, text=True, timeout=120, cwd=folder)
     assert ended.returncode == 0, ended.stderr
-    return ended.stderr
+    assert ended.stderr == ""
+    return {str(case): (folder / str(number) / "said").read_text() for number, case in enumerate(cases)}
 
 
-@pytest.mark.parametrize("operation", ["get", "set"])
-def test_what_was_interrupted_is_not_told_of_at_exit(operation: str, tmp_path: Path) -> None:
-    assert said(INTERRUPTED, "tiers", str(tmp_path), operation) == ""
+def test_what_was_interrupted_is_not_told_of_at_exit(tmp_path: Path) -> None:
+    assert said(INTERRUPTED, ["get", "set"], tmp_path) == {"get": "", "set": ""}
 
 
-@pytest.mark.parametrize("seconds", ["0", "0.02"])
-@pytest.mark.parametrize("kind", ["memory", "file", "tiers"])
-def test_what_is_under_way_is_not_told_of_at_exit(kind: str, seconds: str, tmp_path: Path) -> None:
-    assert said(UNDER_WAY, kind, str(tmp_path), seconds) == ""
+def test_what_is_under_way_is_not_told_of_at_exit(tmp_path: Path) -> None:
+    cases = [(kind, seconds) for kind in ("memory", "file", "tiers") for seconds in (0, 0.02)]
+    assert said(UNDER_WAY, cases, tmp_path) == {str(case): "" for case in cases}

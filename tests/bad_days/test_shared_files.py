@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 from bad_day_files import assert_sound, key, set_aside
-from bad_day_processes import other, run
+from bad_day_processes import other, run, run_each
 
 import hitrate
 from hitrate import SqliteCache
@@ -97,8 +97,9 @@ def test_a_url_gives_the_mode_in_octal(tmp_path: Path) -> None:
 def test_a_group_shares_a_file(folder: Path) -> None:
     path = folder / "cache.db"
     shared = {"mode": 0o660, "on_error": "raise"}
-    assert run("use_as", ALICE, OTHERS, [TEAM], path, shared, "0") == {"found": ["0"], "errors": 0}
-    assert run("use_as", BOB, OTHERS, [TEAM], path, shared, "1") == {"found": ["0", "1"], "errors": 0}
+    assert run_each(
+        ("use_as", ALICE, OTHERS, [TEAM], path, shared, "0"), ("use_as", BOB, OTHERS, [TEAM], path, shared, "1")
+    ) == [{"found": ["0"], "errors": 0}, {"found": ["0", "1"], "errors": 0}]
     with other("replace_when_told", ALICE, TEAM, path, shared) as alice:  # both at once, over one -wal
         assert alice.line() == "open"
         assert run("use_as", BOB, OTHERS, [TEAM], path, shared, "2")["found"] == ["0", "1", "2"]
@@ -134,20 +135,26 @@ def test_one_who_makes_a_shared_file_anew_and_gives_no_mode_keeps_it_shared(fold
 @pytest.mark.parametrize("on_error", ["miss", "raise"])
 def test_a_user_without_rights_is_told_in_a_sentence(folder: Path, on_error: str, read_only: bool) -> None:
     path = folder / "cache.db"
-    options = {"on_error": on_error, "read_only": read_only}
-    assert run("use_as", ALICE, TEAM, [], path, {}, "0")["found"] == ["0"]
-    for user, groups in ((BOB, [TEAM]), (EVE, [])):
-        told = run("use_as", user, OTHERS, groups, path, options, "1")
-        assert told["error"] == "PermissionError", told
-        assert str(path) in told["text"] or str(folder) in told["text"]
-        assert f"user {user}" in told["text"]
-        assert "mode=0o660" in told["text"]
     sealed = folder / "sealed"
     sealed.mkdir()
     os.chown(sealed, ALICE, TEAM)
     sealed.chmod(0o700)
-    for name in ("cache.db", "deeper/cache.db"):
-        told = run("use_as", BOB, OTHERS, [TEAM], sealed / name, options, "1")
+    options = {"on_error": on_error, "read_only": read_only}
+    own, bob, eve, *deeper = run_each(
+        ("use_as", ALICE, TEAM, [], path, {}, "0"),
+        ("use_as", BOB, OTHERS, [TEAM], path, options, "1"),
+        ("use_as", EVE, OTHERS, [], path, options, "1"),
+        ("use_as", BOB, OTHERS, [TEAM], sealed / "cache.db", options, "1"),
+        ("use_as", BOB, OTHERS, [TEAM], sealed / "deeper" / "cache.db", options, "1"),
+    )
+    assert own["found"] == ["0"]
+    for user, told in ((BOB, bob), (EVE, eve)):
+        assert told["error"] == "PermissionError", told
+        assert str(path) in told["text"] or str(folder) in told["text"]
+        assert f"user {user}" in told["text"]
+        assert "mode=0o660" in told["text"]
+    assert len(deeper) == 2
+    for told in deeper:
         assert told["error"] in ("PermissionError", "FileNotFoundError"), told
         assert "sealed" in told["text"]
 
@@ -217,10 +224,14 @@ def test_a_user_of_another_group_is_none_of_those_who_share(sticky: Path) -> Non
     path = sticky / "cache.db"
     plant(path, EVE, 0o660)
     os.chown(path, EVE, OTHERS)
-    told = run("use_as", BOB, TEAM, [TEAM], path, {"mode": 0o660}, "1")
-    assert told["error"] == "PermissionError"
-    assert run("use_as", BOB, TEAM, [OTHERS], path, {"mode": 0o660}, "1")["found"] == ["1"]
-    assert run("use_as", ALICE, ALICE, [OTHERS], path, {}, "1")["error"] == "PermissionError"
+    stranger, member, another = run_each(
+        ("use_as", BOB, TEAM, [TEAM], path, {"mode": 0o660}, "1"),
+        ("use_as", BOB, TEAM, [OTHERS], path, {"mode": 0o660}, "1"),
+        ("use_as", ALICE, ALICE, [OTHERS], path, {}, "1"),
+    )
+    assert stranger["error"] == "PermissionError"
+    assert member["found"] == ["1"]
+    assert another["error"] == "PermissionError"
 
 
 @as_root

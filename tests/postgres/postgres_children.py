@@ -7,14 +7,14 @@ import random
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
 from contextlib import contextmanager
-from multiprocessing import Manager, get_context
 from multiprocessing.connection import Connection
-from multiprocessing.context import SpawnProcess
+from multiprocessing.context import ForkServerProcess
 from typing import Any
 from uuid import uuid4
 
 from hitrate import PostgresCache
 from hitrate.keys import EncodedKey
+from servers.processes import forked
 from servers.shared import PATIENT
 
 BATCH = [(("batch",), str(number)) for number in range(10)]
@@ -26,7 +26,8 @@ def in_processes(count: int, function: Callable[..., Any], *arguments: Any) -> l
 
     The function is given a barrier for all to wait at, its number, and the arguments.
     """
-    with Manager() as manager, ProcessPoolExecutor(count, mp_context=get_context("spawn")) as processes:
+    context = forked()
+    with context.Manager() as manager, ProcessPoolExecutor(count, mp_context=context) as processes:
         barrier = manager.Barrier(count)
         running = [processes.submit(function, barrier, number, *arguments) for number in range(count)]
         return [each.result(timeout=300) for each in running]
@@ -91,9 +92,9 @@ async def _ause(cache: PostgresCache[Any], number: int) -> None:
 
 
 @contextmanager
-def holder(url: str, table: str, key: EncodedKey, seconds: float) -> Iterator[tuple[SpawnProcess, Connection]]:
+def holder(url: str, table: str, key: EncodedKey, seconds: float) -> Iterator[tuple[ForkServerProcess, Connection]]:
     """Have another process take a lease; it settles with the bytes that it is sent, and tells what came too late."""
-    context = get_context("spawn")
+    context = forked()
     ours, theirs = context.Pipe()
     process = context.Process(target=_hold, args=(theirs, url, table, key, seconds))
     process.start()

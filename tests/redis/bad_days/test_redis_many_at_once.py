@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import multiprocessing
 import random
 from collections.abc import Callable, Iterator
 from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
@@ -15,6 +14,7 @@ import redis_children
 
 from hitrate import ClosedError, RedisCache
 from hitrate.testing.forking import in_child
+from servers.processes import forked
 from servers.shared import PATIENT
 
 MEMBERS = redis_children.MEMBERS
@@ -32,8 +32,7 @@ def cache(redis_url: str, prefix: str) -> Iterator[RedisCache[Any]]:
 
 
 def test_eight_processes_with_two_hundred_tasks_each(redis_url: str, prefix: str, cache: RedisCache[Any]) -> None:
-    context = multiprocessing.get_context("spawn")
-    with ProcessPoolExecutor(8, mp_context=context) as processes:
+    with ProcessPoolExecutor(8, mp_context=forked()) as processes:
         running = [processes.submit(redis_children.work, redis_url, prefix, number) for number in range(8)]
         told = [each.result(120) for each in running]
     assert told == [{"mixed": 0, "halves": 0, "lost": 0, "errors": 0}] * 8
