@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Callable, Iterable, Mapping
 from contextlib import suppress
 from typing import Any, Final
@@ -18,7 +19,8 @@ from hitrate.langchain.answers import make_new
 from hitrate.langchain.remembered import Remembered
 from hitrate.langchain.settings import fields_set, key_of_parts, name_of_class, settings
 from hitrate.langchain.spared import StoredResult
-from hitrate.langgraph.call_ids import rename
+from hitrate.langgraph.call_ids import call_ids, rename
+from hitrate.langgraph.messages import Given, given_in, ids_now, take_kept, with_kept
 
 NAMESPACE: Final[Namespace] = ("langchain", "tool")
 
@@ -75,8 +77,8 @@ class ToolResults:
         self._errors = errors
         self._commands = commands
 
-    def kept(self, result: Any, seconds: float) -> StoredResult | None:
-        """Return what is stored of a result; None if it is not good for other runs."""
+    def kept(self, request: ToolCallRequest, result: Any, seconds: float) -> StoredResult | None:
+        """Return what is stored of the result of a request; None if it is not good for other runs."""
         messages = [*_messages_of(result)]
         if not self._commands and not isinstance(result, ToolMessage):
             return None
@@ -84,22 +86,71 @@ class ToolResults:
             return None
         if not self._errors and any(getattr(each, "status", None) == "error" for each in messages):
             return None
-        return StoredResult(seconds, 0, 0, result)
+        return StoredResult(seconds, 0, 0, result if isinstance(result, ToolMessage) else _with_given(result, request))
 
     def result_of(self, stored: Any, request: ToolCallRequest) -> Any:
         """Return the result of a request that what was stored answers, as if the tool had just run."""
+        given, names = _given_now(stored, request)
+        if type(stored) is deque:
+            (stored,) = stored
         messages = [*_messages_of(stored)]
         if not messages and not isinstance(stored, Command):
             raise TypeError("it is no result of a tool")
+        new = [each for each in messages if each.id not in given]
         id_ = request.tool_call["id"]
-        answers = [each for each in messages if isinstance(each, ToolMessage)]
-        new = {each.tool_call_id: id_ for each in answers} if id_ is not None and _are_of_one(answers) else {}
-        make_new([each for each in messages if each.type != "remove"], set)
+        answers = [each for each in new if isinstance(each, ToolMessage)]
+        if id_ is not None and _are_of_one(answers):
+            names |= {each.tool_call_id: id_ for each in answers}
+        make_new([each for each in new if each.type != "remove"], set)
         for message in messages:
-            rename(message, new)
-            if isinstance(message, ToolMessage):
+            rename(message, names)
+            if message.id in given:
+                message.id = given[message.id]
+            elif isinstance(message, ToolMessage):
                 message.id = None
         return stored
+
+
+def _with_given(result: Any, request: ToolCallRequest) -> Any:
+    """Return a result for storing: with what tells the messages of the state that are in it, if any are.
+
+    A command that edits or removes one of them names it by its id, and in another thread it has another id.
+    """
+    given: Given = [[(id_, says, ()) for id_, says, _ in messages] for messages in given_in(request.state)]
+    stored = with_kept((result,), given)
+    return stored if type(stored) is deque else result
+
+
+def _given_now(stored: Any, request: ToolCallRequest) -> tuple[dict[str, str], dict[str, str]]:
+    """Take out of what was stored what ``_with_given`` added, and return which ids are others in this run.
+
+    Returns:
+        The ids of messages of the state, and those of the tool calls in them.
+
+    Raises:
+        LookupError: the state of this run lacks such a message, or one with the same calls.
+        TypeError: what was stored is not what ``_with_given`` returns.
+    """
+    taken = take_kept(stored)
+    if taken is None:
+        raise TypeError("it is no result of a tool")
+    if not taken[0]:
+        return {}, {}
+    state = given_in(request.state)
+    ids = ids_now(taken[0], state)
+    if ids is None:
+        raise LookupError("it edits or removes a message that this run has not")
+    calls = {id_: calls for messages in state for id_, _, calls in messages}
+    names: dict[str, str] = {}
+    for message in _messages_of(stored[0]):
+        id_ = ids.get(message.id or "")
+        old = (*call_ids(message),)
+        if id_ is not None and old:
+            now = calls[id_]
+            if len(old) != len(now):
+                raise LookupError("it edits the calls of a message, and which are which in this run is not known")
+            names |= zip(old, now, strict=True)
+    return ids, names
 
 
 def _are_of_one(answers: Iterable[ToolMessage]) -> bool:
