@@ -19,8 +19,8 @@ from hitrate.langchain.answers import make_new
 from hitrate.langchain.remembered import Remembered
 from hitrate.langchain.settings import fields_set, key_of_parts, name_of_class, settings
 from hitrate.langchain.spared import StoredResult
-from hitrate.langgraph.call_ids import call_ids, rename
-from hitrate.langgraph.messages import Given, given_in, ids_now, take_kept, with_kept
+from hitrate.langgraph.call_ids import rename
+from hitrate.langgraph.messages import Given, calls_now, given_in, ids_now, take_kept, with_kept
 
 NAMESPACE: Final[Namespace] = ("langchain", "tool")
 
@@ -99,11 +99,10 @@ class ToolResults:
         new = [each for each in messages if each.id not in given]
         id_ = request.tool_call["id"]
         answers = [each for each in new if isinstance(each, ToolMessage)]
-        if id_ is not None and _are_of_one(answers):
-            names |= {each.tool_call_id: id_ for each in answers}
+        own = {each.tool_call_id: id_ for each in answers} if id_ is not None and _are_of_one(answers) else {}
         make_new([each for each in new if each.type != "remove"], set)
         for message in messages:
-            rename(message, names)
+            rename(message, {**own, **names} if message.id in given else {**names, **own})
             if message.id in given:
                 message.id = given[message.id]
             elif isinstance(message, ToolMessage):
@@ -112,11 +111,15 @@ class ToolResults:
 
 
 def _with_given(result: Any, request: ToolCallRequest) -> Any:
-    """Return a result for storing: with what tells the messages of the state that are in it, if any are.
+    """Return a result for storing: with what tells the messages and calls of the state that are in it, if any are.
 
-    A command that edits or removes one of them names it by its id, and in another thread it has another id.
+    A command that edits or removes a message names it by its id, and in another thread it has another id.
     """
-    given: Given = [[(id_, says, ()) for id_, says, _ in messages] for messages in given_in(request.state)]
+    own = request.tool_call["id"]
+    given: Given = [
+        [(id_, says, tuple(call for call in calls if call != own)) for id_, says, calls in messages]
+        for messages in given_in(request.state)
+    ]
     stored = with_kept((result,), given)
     return stored if type(stored) is deque else result
 
@@ -128,28 +131,19 @@ def _given_now(stored: Any, request: ToolCallRequest) -> tuple[dict[str, str], d
         The ids of messages of the state, and those of the tool calls in them.
 
     Raises:
-        LookupError: the state of this run lacks such a message, or one with the same calls.
+        LookupError: the state of this run lacks such a message, or such a call.
         TypeError: what was stored is not what ``_with_given`` returns.
     """
     taken = take_kept(stored)
     if taken is None:
         raise TypeError("it is no result of a tool")
-    if not taken[0]:
+    kept, calls = taken
+    if not kept and not calls:
         return {}, {}
-    state = given_in(request.state)
-    ids = ids_now(taken[0], state)
-    if ids is None:
-        raise LookupError("it edits or removes a message that this run has not")
-    calls = {id_: calls for messages in state for id_, _, calls in messages}
-    names: dict[str, str] = {}
-    for message in _messages_of(stored[0]):
-        id_ = ids.get(message.id or "")
-        old = (*call_ids(message),)
-        if id_ is not None and old:
-            now = calls[id_]
-            if len(old) != len(now):
-                raise LookupError("it edits the calls of a message, and which are which in this run is not known")
-            names |= zip(old, now, strict=True)
+    ids = ids_now(kept, given_in(request.state))
+    names = None if ids is None else calls_now(stored, ids, calls, request.state)
+    if ids is None or names is None:
+        raise LookupError("its command is about messages or calls that this run has not")
     return ids, names
 
 
