@@ -4,41 +4,30 @@ from __future__ import annotations
 
 import asyncio
 import threading
-from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Annotated, Any
 
 import pytest
 from langchain.agents import create_agent
 from langchain.tools import ToolRuntime
-from langchain_core.messages import AIMessage, BaseMessage, RemoveMessage, ToolMessage
+from langchain_core.messages import AIMessage, ToolMessage
 from langchain_core.tools import BaseTool, InjectedToolCallId, tool
 from langgraph.checkpoint.memory import InMemorySaver
-from langgraph.graph.message import REMOVE_ALL_MESSAGES
-from langgraph.prebuilt import InjectedState
 from langgraph.types import Command, interrupt
-from sample_agents import Calls, Run, SampleModel, agent_that_looks, asking, call_of, thread, tool_that_looks
+from sample_agents import (
+    Calls,
+    Run,
+    SampleModel,
+    agent_that_looks,
+    agent_with,
+    asking,
+    call_of,
+    results,
+    thread,
+    tool_that_looks,
+)
 
 from hitrate.langchain import CacheMiddleware
-
-Edit = Callable[[list[Any]], list[Any]]
-
-
-def agent_with(its_tools: list[Any], made: Callable[[], list[dict[str, Any]]], cache: Any, **options: Any) -> Any:
-    """An agent that makes these calls, then says what came back; its model is not cached."""
-
-    def answer(messages: list[BaseMessage]) -> AIMessage:
-        if isinstance(messages[-1], ToolMessage):
-            return AIMessage(" ".join(each.text for each in messages if isinstance(each, ToolMessage)))
-        return AIMessage("", tool_calls=made())
-
-    of_agent = {name: options.pop(name) for name in ("checkpointer", "context_schema", "store") if name in options}
-    middleware: Any = CacheMiddleware(cache, models=False, **options)
-    return create_agent(SampleModel(answer, Calls()), its_tools, middleware=[middleware], **of_agent)
-
-
-def results(state: dict[str, Any]) -> list[ToolMessage]:
-    return [each for each in state["messages"] if isinstance(each, ToolMessage)]
 
 
 def test_only_tools_that_are_named_are_cached(in_memory: Any, calls: Calls, run: Run) -> None:
@@ -250,62 +239,6 @@ def test_commands_are_not_kept_unless_asked_for(cache: Any, calls: Calls, run: R
             assert [each.tool_call_id for each in results(state)] == [call["id"]]
             assert len({each.id for each in state["messages"]}) == len(state["messages"])
         assert calls["remember"] == number
-
-
-def by_texts(request: Any) -> list[str]:
-    return [each.text for each in request.state["messages"]]
-
-
-def agent_that_edits(edit: Edit, calls: Calls, cache: Any, *, others: int = 0, key: Any = by_texts) -> Any:
-    """An agent whose cached tool changes the messages of the state."""
-
-    @tool
-    def tidy(n: int, tool_call_id: Annotated[str, InjectedToolCallId], state: Annotated[Any, InjectedState]) -> Any:
-        """Tidy up."""
-        calls["tidy"] += 1
-        return Command(update={"messages": [*edit(state["messages"]), ToolMessage("Tidy", tool_call_id=tool_call_id)]})
-
-    def made() -> list[dict[str, Any]]:
-        return [call_of("tidy", n=1), *(call_of("look", q="x") for _ in range(others))]
-
-    options: Any = {"tools": ["tidy"], "keep_commands": True, "key": key, "checkpointer": InMemorySaver()}
-    return agent_with([tidy, tool_that_looks(calls)], made, cache, **options)
-
-
-EDITS: dict[str, tuple[Edit, str]] = {
-    "removes": (lambda given: [RemoveMessage(id=given[0].id)], "second"),
-    "repeats": (lambda given: given, "first second"),
-    "edits": (lambda given: [given[1].model_copy(update={"content": "SECOND"})], "first SECOND"),
-    "removes all": (lambda given: [RemoveMessage(id=REMOVE_ALL_MESSAGES), *given[1:]], "second"),
-}
-
-
-@pytest.mark.parametrize("what", EDITS)
-@pytest.mark.parametrize("others", [0, 2])
-def test_a_command_on_messages_of_the_state_is_one_on_those_of_the_run(
-    what: str, others: int, in_memory: Any, calls: Calls, run: Run
-) -> None:
-    edit, remaining = EDITS[what]
-    agent = agent_that_edits(edit, calls, in_memory, others=others)
-    said: dict[str, list[list[str]]] = {"a": [], "b": []}
-    for name, texts in said.items():
-        for turn in (["first", "second"], ["third"]):
-            messages = run(agent, {"messages": [("user", text) for text in turn]}, thread(name))["messages"]
-            texts.append([each.text for each in messages if each.type == "human"])
-            assert len({each.id for each in messages}) == len(messages)
-            asked = [call["id"] for each in messages for call in getattr(each, "tool_calls", ())]
-            assert sorted(each.tool_call_id for each in results({"messages": messages})) == sorted(asked)
-    assert " ".join(said["a"][0]) == remaining
-    assert said["a"] == said["b"]
-    assert calls["tidy"] == 2
-
-
-def test_a_command_on_a_message_that_another_run_has_not_is_made_anew(in_memory: Any, calls: Calls, run: Run) -> None:
-    agent = agent_that_edits(EDITS["removes"][0], calls, in_memory, key=lambda request: None)
-    for name, first in (("a", "first"), ("b", "other")):
-        messages = run(agent, {"messages": [("user", first), ("user", "second")]}, thread(name))["messages"]
-        assert [each.text for each in messages if each.type == "human"] == ["second"]
-    assert calls["tidy"] == 2
 
 
 def test_a_call_that_asks_a_person_is_asked_again(cache: Any, calls: Calls, run: Run) -> None:

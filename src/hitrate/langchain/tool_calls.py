@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable, Iterable, Mapping
-from contextlib import suppress
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
+from uuid import uuid4
 
 from langchain_core.messages import BaseMessage, ToolMessage
 from langchain_core.tools import BaseTool
@@ -18,7 +18,7 @@ from hitrate.content.calls import content_key
 from hitrate.langchain.answers import make_new
 from hitrate.langchain.remembered import Remembered
 from hitrate.langchain.settings import fields_set, key_of_parts, name_of_class, settings
-from hitrate.langchain.spared import StoredResult
+from hitrate.langchain.spared import LoggedOnce, StoredResult
 from hitrate.langgraph.call_ids import rename
 from hitrate.langgraph.messages import Given, calls_now, given_in, ids_now, take_kept, with_kept
 
@@ -30,39 +30,84 @@ _PARTS = ("scope", "tool", "args", "key")
 _FUNCTIONS = ("func", "coroutine")
 
 
-def key_of_tool_call(request: ToolCallRequest, scope: Any, key: Callable[[ToolCallRequest], Any] | None) -> FullKey:
+def key_of_tool_call(
+    request: ToolCallRequest, scope: Any, key: Callable[[ToolCallRequest], Any] | None, once: LoggedOnce | None
+) -> FullKey:
     """Return the full key of a call of a tool.
+
+    A tool that holds something without content, as a client, is told from others by that very object, and so found in
+    this process alone, unless a scope or ``key`` tells it.
 
     Args:
         request: the call.
         scope: what counts besides.
         key: returns what counts of the request besides.
+        once: logs that; None if nobody has to know.
 
     Raises:
         Exception: whatever ``key`` raises; a TypeError for what has no content.
     """
     call = request.tool_call
-    parts = (scope, _identity_of(request.tool), call["args"], None if key is None else [key(request)])
+    identity = _identity_of(request.tool)
+    tool = identity.content
+    if identity.objects is not None and scope is None and key is None:
+        tool = identity.objects
+        if once is not None:
+            once.log(
+                f"the tool {call['name']!r}",
+                f"{identity.why}. Say with scope= or key= what tells it from another of its kind",
+                "is answered in this process alone",
+            )
+    parts = (scope, tool, call["args"], None if key is None else [key(request)])
     return (*NAMESPACE, call["name"]), key_of_parts(_PARTS, parts)
 
 
-def _find_identity_of(tool: BaseTool) -> str:
-    """Return what tells a tool from others of its name: its class and functions, and the settings that it was given.
+class _Identity(NamedTuple):
+    """What tells a tool from others of its name.
+
+    Attributes:
+        content: its class and functions, and the settings that it was given.
+        objects: the same, with the objects in it that have no content, each as itself; None if there are none.
+        why: what has no content, for people.
+    """
+
+    content: str
+    objects: str | None
+    why: str
+
+
+def _find_identity_of(tool: BaseTool) -> _Identity:
+    """Return what tells a tool from others of its name.
 
     A function counts as for ``cached``, by its name, its code and what it closes over: two tools that one function
-    makes are two. What has no content, as a client, does not count.
+    makes are two. What has no content, as a client, counts as the object that it is.
     """
-    told = {}
+    told: dict[str, Any] = {}
+    objects: dict[str, list[str]] = {}
+    why = ""
     for name, value in fields_set(tool, BaseTool):
         is_function = name in _FUNCTIONS and hasattr(value, "__qualname__")
-        with suppress(TypeError):
+        try:
             told[name] = content_key(name_of(value) if is_function else settings(value))
-            if is_function:
-                told[f"{name} besides"] = identity_of(value, version=None, is_lenient=True).digest().hex()
-    return content_key(name_of_class(type(tool)), told)
+        except TypeError:
+            objects[name] = [_number_of(value)]
+            why = why or f"its field {name!r} of type {type(value).__name__} has no content"
+            continue
+        if is_function:
+            lenient = identity_of(value, version=None, is_lenient=True)
+            told[f"{name} besides"] = lenient.digest().hex()
+            try:
+                identity_of(value, version=None)
+            except TypeError as error:
+                objects[name] = [*map(_number_of, lenient.without_content.values())]
+                why = why or str(error).partition(": ")[2].partition(". Say with")[0]
+    cls = name_of_class(type(tool))
+    return _Identity(content_key(cls, told), content_key(cls, told, objects) if objects else None, why)
 
 
 _identity_of = Remembered(_find_identity_of)
+_number_of = Remembered(lambda of: uuid4().hex)
+"""Returns what tells an object from all others, in other processes too, for as long as it lives."""
 
 
 class ToolResults:
