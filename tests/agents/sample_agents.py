@@ -14,6 +14,8 @@ from langchain_core.outputs import ChatGeneration, ChatResult
 from langchain_core.tools import tool
 from pydantic import PrivateAttr
 
+from hitrate.langchain import CacheMiddleware
+
 Run = Callable[..., Any]
 Calls = Counter[str]
 Answer = Callable[[list[BaseMessage]], AIMessage]
@@ -95,3 +97,21 @@ def asking(text: str) -> dict[str, Any]:
 def thread(name: str) -> dict[str, Any]:
     """The config of a thread."""
     return {"configurable": {"thread_id": name}}
+
+
+def agent_with(its_tools: list[Any], made: Callable[[], list[dict[str, Any]]], cache: Any, **options: Any) -> Any:
+    """An agent that makes these calls, then says what came back; its model is not cached."""
+
+    def answer(messages: list[BaseMessage]) -> AIMessage:
+        if isinstance(messages[-1], ToolMessage):
+            return AIMessage(" ".join(each.text for each in messages if isinstance(each, ToolMessage)))
+        return AIMessage("", tool_calls=made())
+
+    of_agent = {name: options.pop(name) for name in ("checkpointer", "context_schema", "store") if name in options}
+    middleware: Any = CacheMiddleware(cache, models=False, **options)
+    return create_agent(SampleModel(answer, Calls()), its_tools, middleware=[middleware], **of_agent)
+
+
+def results(state: dict[str, Any]) -> list[ToolMessage]:
+    """The results of tools in the state of an agent."""
+    return [each for each in state["messages"] if isinstance(each, ToolMessage)]

@@ -18,6 +18,7 @@ from langchain.agents.middleware import (
 from langchain_core.messages import AIMessage, BaseMessage, SystemMessage, ToolMessage
 from langchain_core.tools import tool
 from langgraph.checkpoint.memory import InMemorySaver
+from langgraph.graph import START, MessagesState, StateGraph
 from langgraph.types import Command
 from sample_agents import Calls, Run, SampleModel, agent_that_looks, asking, call_of, thread
 
@@ -114,6 +115,20 @@ def test_what_follows_an_answer_by_id_is_cached(cache: Any, calls: Calls, run: R
         (asked,) = run(agent, asking("x"), thread(name))["__interrupt__"]
         command: Any = Command(resume={asked.id: {"decisions": [{"type": "approve"}]}})
         assert run(agent, command, thread(name))["messages"][-1].text == "It is X."
+    assert calls == {"model": 2, "look": 1}
+
+
+@pytest.mark.parametrize("by_id", [False, True])
+def test_what_follows_an_answer_within_a_graph_is_cached(cache: Any, calls: Calls, run: Run, by_id: bool) -> None:
+    approval: Any = HumanInTheLoopMiddleware(interrupt_on={"look": True})
+    agent = agent_that_looks(calls, [approval, CacheMiddleware(cache, tools=["look"])])
+    builder = StateGraph(MessagesState).add_node("agent", agent).add_edge(START, "agent")
+    graph = builder.compile(checkpointer=InMemorySaver())
+    for name in ("1", "2"):
+        (asked,) = run(graph, asking("x"), thread(name))["__interrupt__"]
+        answer: Any = {"decisions": [{"type": "approve"}]}
+        command: Any = Command(resume={asked.id: answer} if by_id else answer)
+        assert run(graph, command, thread(name))["messages"][-1].text == "It is X."
     assert calls == {"model": 2, "look": 1}
 
 

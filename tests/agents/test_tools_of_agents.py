@@ -4,37 +4,30 @@ from __future__ import annotations
 
 import asyncio
 import threading
-from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Annotated, Any
 
 import pytest
 from langchain.agents import create_agent
 from langchain.tools import ToolRuntime
-from langchain_core.messages import AIMessage, BaseMessage, ToolMessage
+from langchain_core.messages import AIMessage, ToolMessage
 from langchain_core.tools import BaseTool, InjectedToolCallId, tool
 from langgraph.checkpoint.memory import InMemorySaver
 from langgraph.types import Command, interrupt
-from sample_agents import Calls, Run, SampleModel, agent_that_looks, asking, call_of, thread, tool_that_looks
+from sample_agents import (
+    Calls,
+    Run,
+    SampleModel,
+    agent_that_looks,
+    agent_with,
+    asking,
+    call_of,
+    results,
+    thread,
+    tool_that_looks,
+)
 
 from hitrate.langchain import CacheMiddleware
-
-
-def agent_with(its_tools: list[Any], made: Callable[[], list[dict[str, Any]]], cache: Any, **options: Any) -> Any:
-    """An agent that makes these calls, then says what came back; its model is not cached."""
-
-    def answer(messages: list[BaseMessage]) -> AIMessage:
-        if isinstance(messages[-1], ToolMessage):
-            return AIMessage(" ".join(each.text for each in messages if isinstance(each, ToolMessage)))
-        return AIMessage("", tool_calls=made())
-
-    of_agent = {name: options.pop(name) for name in ("checkpointer", "context_schema", "store") if name in options}
-    middleware: Any = CacheMiddleware(cache, models=False, **options)
-    return create_agent(SampleModel(answer, Calls()), its_tools, middleware=[middleware], **of_agent)
-
-
-def results(state: dict[str, Any]) -> list[ToolMessage]:
-    return [each for each in state["messages"] if isinstance(each, ToolMessage)]
 
 
 def test_only_tools_that_are_named_are_cached(in_memory: Any, calls: Calls, run: Run) -> None:

@@ -13,6 +13,7 @@ from langgraph.types import CachePolicy, Command, interrupt
 from sample_graphs import Run, Work, one_node
 
 import releases
+from hitrate.langgraph import attach, policy
 
 RESUMES = pytest.mark.skipif(
     releases.LANGGRAPH < releases.INTERRUPTED_WITH_CACHE, reason="LangGraph cannot resume a node with a policy yet"
@@ -112,6 +113,48 @@ def test_what_follows_an_approval_is_kept(cache: Any, run: Run, calls: Counter[s
         run(graph, {"number": 1}, config=thread(name))
         assert run(graph, Command(resume="yes"), config=thread(name))["items"] == ["yes", "paid"]
     assert calls["pay"] == 1
+
+
+@RESUMES
+@pytest.mark.parametrize("depth", [1, 2])
+@pytest.mark.parametrize("by_id", [False, True])
+def test_what_follows_an_approval_in_an_inner_graph_is_kept(
+    cache: Any, run: Run, calls: Counter[str], depth: int, by_id: bool
+) -> None:
+    def pay(state: Work) -> Work:
+        calls["pay"] += 1
+        return {"items": [*state["done"], "paid"]}
+
+    builder = StateGraph(Work).add_node("ask", lambda state: {"done": [interrupt("ok?")]}).add_edge(START, "ask")
+    graph = builder.add_node("pay", pay, cache_policy=policy(pay)).add_edge("ask", "pay").compile()
+    for level in range(depth, 0, -1):
+        options: Any = {} if level > 1 else {"checkpointer": InMemorySaver()}
+        graph = StateGraph(Work).add_node("inner", graph).add_edge(START, "inner").compile(**options)
+    graph = attach(graph, cache)
+    for name, answer in (("a", "yes"), ("b", "no"), ("c", "yes")):
+        (asked,) = run(graph, {"number": 1}, config=thread(name))["__interrupt__"]
+        command: Any = Command(resume={asked.id: answer} if by_id else answer)
+        assert run(graph, command, config=thread(name))["items"] == [answer, "paid"]
+    assert calls["pay"] == 2
+
+
+@RESUMES
+@pytest.mark.parametrize("by_id", [False, True])
+def test_a_task_that_follows_an_approval_is_kept(cache: Any, calls: Counter[str], by_id: bool) -> None:
+    @task(cache_policy=CachePolicy())
+    def pay(number: int, answer: str) -> str:
+        calls["pay"] += 1
+        return f"{number} {answer}"
+
+    @entrypoint(cache=cache, checkpointer=InMemorySaver())
+    def flow(number: int) -> Any:
+        return pay(number, interrupt("ok?")).result()
+
+    for name, answer in (("a", "yes"), ("b", "no"), ("c", "yes")):
+        (asked,) = flow.invoke(1, thread(name))["__interrupt__"]
+        command: Any = Command(resume={asked.id: answer} if by_id else answer)
+        assert flow.invoke(command, thread(name)) == f"1 {answer}"
+    assert calls["pay"] == 2
 
 
 def test_nodes_beside_it_are_kept(cache: Any, run: Run) -> None:

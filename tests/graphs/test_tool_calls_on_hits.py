@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter, deque
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -11,7 +12,8 @@ from langchain_core.messages import AIMessage, AnyMessage, HumanMessage, RemoveM
 from langgraph.cache.base import BaseCache
 from langgraph.checkpoint.memory import InMemorySaver
 from langgraph.graph import END, START, MessagesState, StateGraph
-from langgraph.types import Command, Send
+from langgraph.graph.message import REMOVE_ALL_MESSAGES
+from langgraph.types import CachePolicy, Command, Send
 from pydantic import BaseModel
 from sample_graphs import Run
 
@@ -139,6 +141,50 @@ def test_a_result_of_a_call_of_the_input_stays_with_it(cache: Any, run: Run, cal
         assert [each.type for each in messages] == ["human", "tool", "ai"]
         assert messages[-1].tool_calls[0]["id"] == messages[1].tool_call_id == "call_1"
     assert calls["rewrite"] == 1
+
+
+BY_TEXT: Any = CachePolicy(key_func=lambda state: repr([each.text for each in state["messages"]]))
+"""A policy that counts no ids of calls, nor what calls are given."""
+
+
+def called(number: int, *texts: str) -> list[AnyMessage]:
+    """A question, calls, and their results, with the ids of a run of this number."""
+    made = AIMessage(
+        "", tool_calls=[{"name": "look", "args": {"text": text}, "id": f"{number} {text}"} for text in texts]
+    )
+    return [HumanMessage("hi"), made, *(ToolMessage("found", tool_call_id=f"{number} {text}") for text in texts)]
+
+
+EDITS: dict[str, Callable[[list[Any]], list[Any]]] = {
+    "keeps the last": lambda given: [RemoveMessage(id=REMOVE_ALL_MESSAGES), *given[1:]],
+    "shortens a result": lambda given: [given[2].model_copy(update={"content": "..."})],
+    "answers the calls": lambda given: [ToolMessage("x", tool_call_id=call["id"]) for call in given[1].tool_calls],
+    "says what it calls": lambda given: [given[1].model_copy(update={"content": "looking"})],
+}
+
+
+@pytest.mark.parametrize("what", EDITS)
+@pytest.mark.parametrize("texts", ["ab", "cb"])
+def test_a_hit_refers_to_the_calls_of_its_own_run(
+    cache: Any, run: Run, calls: Counter[str], what: str, texts: str
+) -> None:
+    def edit(state: MessagesState) -> Any:
+        calls["edit"] += 1
+        return {"messages": EDITS[what](state["messages"])}
+
+    builder = StateGraph(MessagesState).add_node("edit", edit, cache_policy=BY_TEXT)
+    graph = builder.add_edge(START, "edit").compile(cache=cache, checkpointer=InMemorySaver())
+    for number, its_texts in ((1, "ab"), (2, texts)):
+        config = {"configurable": {"thread_id": str(number)}}
+        messages = run(graph, {"messages": called(number, *its_texts)}, config=config)["messages"]
+        made = [call for each in messages if isinstance(each, AIMessage) for call in each.tool_calls]
+        assert [(call["id"], call["args"]) for call in made] == [
+            (f"{number} {text}", {"text": text}) for text in its_texts
+        ]
+        answered = {each.tool_call_id for each in messages if isinstance(each, ToolMessage)}
+        assert answered == {call["id"] for call in made}
+    is_found = what == "shortens a result" or (texts == "ab" and what != "answers the calls")
+    assert calls["edit"] == (1 if is_found else 2)
 
 
 def test_what_a_command_and_a_field_say_of_a_call_goes_with_it(cache: Any, run: Run, calls: Counter[str]) -> None:

@@ -50,7 +50,31 @@ def holds_answers(config: Any) -> bool:
     if scratchpad is None:
         return False
     answer = getattr(scratchpad, "get_null_resume", None)
-    return bool(getattr(scratchpad, "resume", None)) or (answer is not None and answer(False) is not None)
+    return bool(getattr(scratchpad, "resume", None)) or (answer is not None and _is_left(answer))
+
+
+def _is_left(answer: Any) -> bool:
+    """Tell whether an answer that was given to the run, and to no question by its id, is still to be had.
+
+    The first that asks takes it. LangGraph goes on to tell it to the tasks of inner graphs, and to those that a task
+    calls, which would all count as answered. What it holds tells them apart: the answer's write is gone from the list
+    of pending writes.
+
+    Args:
+        answer: ``get_null_resume`` of a scratchpad.
+    """
+    if answer(False) is None:
+        return False
+    try:
+        held = {
+            name: cell.cell_contents for name, cell in zip(answer.__code__.co_freevars, answer.__closure__, strict=True)
+        }
+        write = held["null_resume_write"]
+        if write is None:
+            return _is_left(held["parent_scratchpad"].get_null_resume)
+        return any(each is write for each in [*held["pending_writes"]])
+    except (AttributeError, KeyError, TypeError, ValueError):  # another release of LangGraph, whose answer is that
+        return True
 
 
 def watched_answers() -> WatchedAnswers | None:

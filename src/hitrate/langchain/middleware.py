@@ -5,6 +5,7 @@ from __future__ import annotations
 import difflib
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from datetime import timedelta
+from functools import partial
 from time import perf_counter
 from typing import Any
 
@@ -26,6 +27,7 @@ from hitrate.langchain.model_calls import kept_of_response, key_of_model_call, r
 from hitrate.langchain.saved import Prices, Savings, checked, savings
 from hitrate.langchain.spared import LoggedOnce, SparedCall
 from hitrate.langchain.tool_calls import ToolResults, key_of_tool_call
+from hitrate.memory import InMemoryCache
 
 Seconds = float | timedelta | None
 
@@ -38,8 +40,9 @@ class CacheMiddleware(AgentMiddleware[Any, Any, Any]):
     that was cut off, filtered or empty is not kept. The messages of a hit have new ids.
 
     A call of a tool is found again by the tool and its arguments. What a tool reads from the state, the context or the
-    store is not among these: ``key`` says it. Failures and commands are not kept, nor is the result of a call that was
-    interrupted to ask a person.
+    store is not among these: ``key`` says it. A tool that holds something without content, as a client, is found in
+    this process alone, unless ``key`` or ``scope`` tells it from others. Failures and commands are not kept, nor is the
+    result of a call that was interrupted to ask a person.
 
     Equal calls that are made at the same time run once. Whatever the cache does, the model or tool runs, at most once
     for a call, and raises what it raises.
@@ -113,6 +116,8 @@ class CacheMiddleware(AgentMiddleware[Any, Any, Any]):
         self._name = name
         self._ledger = cache._counters.ledger
         self._once = LoggedOnce()
+        # What is in memory is found by no other process anyhow.
+        self._of_others = None if isinstance(cache, InMemoryCache) else self._once
 
     @property
     def name(self) -> str:
@@ -187,11 +192,12 @@ class CacheMiddleware(AgentMiddleware[Any, Any, Any]):
             terms = self._terms_of(request)
             if terms is None or holds_answers(request.runtime.config if request.runtime else None):
                 return None
-            full_key = key_of_tool_call(request, self._scope_of(request), self._key)
+            full_key = key_of_tool_call(request, self._scope_of(request), self._key, self._of_others)
         except Exception as error:
             self._once.log(f"the tool {request.tool_call.get('name')!r}", _said(error))
             return None
-        return self._spared(full_key, "", terms, handler, request, self._results.kept, self._results.result_of, started)
+        keep = partial(self._results.kept, request)
+        return self._spared(full_key, "", terms, handler, request, keep, self._results.result_of, started)
 
     def _terms_of(self, request: ToolCallRequest) -> Terms | None:
         """Return how results of a tool are kept; None if they are not."""

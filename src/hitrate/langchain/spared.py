@@ -47,12 +47,12 @@ class LoggedOnce:
     def __init__(self) -> None:
         self._logged: set[str] = set()
 
-    def log(self, what: str, why: object) -> None:
-        """Log that something runs uncached, and why."""
+    def log(self, what: str, why: object, how: str = "runs uncached") -> None:
+        """Log that something runs uncached, or how else it is answered, and why."""
         reason = f"{what}: {why}"
         if reason not in self._logged and len(self._logged) < _LOGGED:
             self._logged.add(reason)
-            log.warning("%s runs uncached (logged once): %s", what, why)
+            log.warning("%s %s (logged once): %s", what, how, why)
 
     @contextmanager
     def for_errors(self) -> Iterator[None]:

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Callable, Iterable, Mapping
-from contextlib import suppress
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
+from uuid import uuid4
 
 from langchain_core.messages import BaseMessage, ToolMessage
 from langchain_core.tools import BaseTool
@@ -17,8 +18,9 @@ from hitrate.content.calls import content_key
 from hitrate.langchain.answers import make_new
 from hitrate.langchain.remembered import Remembered
 from hitrate.langchain.settings import fields_set, key_of_parts, name_of_class, settings
-from hitrate.langchain.spared import StoredResult
+from hitrate.langchain.spared import LoggedOnce, StoredResult
 from hitrate.langgraph.call_ids import rename
+from hitrate.langgraph.messages import Given, calls_now, given_in, ids_now, take_kept, with_kept
 
 NAMESPACE: Final[Namespace] = ("langchain", "tool")
 
@@ -28,39 +30,84 @@ _PARTS = ("scope", "tool", "args", "key")
 _FUNCTIONS = ("func", "coroutine")
 
 
-def key_of_tool_call(request: ToolCallRequest, scope: Any, key: Callable[[ToolCallRequest], Any] | None) -> FullKey:
+def key_of_tool_call(
+    request: ToolCallRequest, scope: Any, key: Callable[[ToolCallRequest], Any] | None, once: LoggedOnce | None
+) -> FullKey:
     """Return the full key of a call of a tool.
+
+    A tool that holds something without content, as a client, is told from others by that very object, and so found in
+    this process alone, unless a scope or ``key`` tells it.
 
     Args:
         request: the call.
         scope: what counts besides.
         key: returns what counts of the request besides.
+        once: logs that; None if nobody has to know.
 
     Raises:
         Exception: whatever ``key`` raises; a TypeError for what has no content.
     """
     call = request.tool_call
-    parts = (scope, _identity_of(request.tool), call["args"], None if key is None else [key(request)])
+    identity = _identity_of(request.tool)
+    tool = identity.content
+    if identity.objects is not None and scope is None and key is None:
+        tool = identity.objects
+        if once is not None:
+            once.log(
+                f"the tool {call['name']!r}",
+                f"{identity.why}. Say with scope= or key= what tells it from another of its kind",
+                "is answered in this process alone",
+            )
+    parts = (scope, tool, call["args"], None if key is None else [key(request)])
     return (*NAMESPACE, call["name"]), key_of_parts(_PARTS, parts)
 
 
-def _find_identity_of(tool: BaseTool) -> str:
-    """Return what tells a tool from others of its name: its class and functions, and the settings that it was given.
+class _Identity(NamedTuple):
+    """What tells a tool from others of its name.
+
+    Attributes:
+        content: its class and functions, and the settings that it was given.
+        objects: the same, with the objects in it that have no content, each as itself; None if there are none.
+        why: what has no content, for people.
+    """
+
+    content: str
+    objects: str | None
+    why: str
+
+
+def _find_identity_of(tool: BaseTool) -> _Identity:
+    """Return what tells a tool from others of its name.
 
     A function counts as for ``cached``, by its name, its code and what it closes over: two tools that one function
-    makes are two. What has no content, as a client, does not count.
+    makes are two. What has no content, as a client, counts as the object that it is.
     """
-    told = {}
+    told: dict[str, Any] = {}
+    objects: dict[str, list[str]] = {}
+    why = ""
     for name, value in fields_set(tool, BaseTool):
         is_function = name in _FUNCTIONS and hasattr(value, "__qualname__")
-        with suppress(TypeError):
+        try:
             told[name] = content_key(name_of(value) if is_function else settings(value))
-            if is_function:
-                told[f"{name} besides"] = identity_of(value, version=None, is_lenient=True).digest().hex()
-    return content_key(name_of_class(type(tool)), told)
+        except TypeError:
+            objects[name] = [_number_of(value)]
+            why = why or f"its field {name!r} of type {type(value).__name__} has no content"
+            continue
+        if is_function:
+            lenient = identity_of(value, version=None, is_lenient=True)
+            told[f"{name} besides"] = lenient.digest().hex()
+            try:
+                identity_of(value, version=None)
+            except TypeError as error:
+                objects[name] = [*map(_number_of, lenient.without_content.values())]
+                why = why or str(error).partition(": ")[2].partition(". Say with")[0]
+    cls = name_of_class(type(tool))
+    return _Identity(content_key(cls, told), content_key(cls, told, objects) if objects else None, why)
 
 
 _identity_of = Remembered(_find_identity_of)
+_number_of = Remembered(lambda of: uuid4().hex)
+"""Returns what tells an object from all others, in other processes too, for as long as it lives."""
 
 
 class ToolResults:
@@ -75,8 +122,8 @@ class ToolResults:
         self._errors = errors
         self._commands = commands
 
-    def kept(self, result: Any, seconds: float) -> StoredResult | None:
-        """Return what is stored of a result; None if it is not good for other runs."""
+    def kept(self, request: ToolCallRequest, result: Any, seconds: float) -> StoredResult | None:
+        """Return what is stored of the result of a request; None if it is not good for other runs."""
         messages = [*_messages_of(result)]
         if not self._commands and not isinstance(result, ToolMessage):
             return None
@@ -84,22 +131,65 @@ class ToolResults:
             return None
         if not self._errors and any(getattr(each, "status", None) == "error" for each in messages):
             return None
-        return StoredResult(seconds, 0, 0, result)
+        return StoredResult(seconds, 0, 0, result if isinstance(result, ToolMessage) else _with_given(result, request))
 
     def result_of(self, stored: Any, request: ToolCallRequest) -> Any:
         """Return the result of a request that what was stored answers, as if the tool had just run."""
+        given, names = _given_now(stored, request)
+        if type(stored) is deque:
+            (stored,) = stored
         messages = [*_messages_of(stored)]
         if not messages and not isinstance(stored, Command):
             raise TypeError("it is no result of a tool")
+        new = [each for each in messages if each.id not in given]
         id_ = request.tool_call["id"]
-        answers = [each for each in messages if isinstance(each, ToolMessage)]
-        new = {each.tool_call_id: id_ for each in answers} if id_ is not None and _are_of_one(answers) else {}
-        make_new([each for each in messages if each.type != "remove"], set)
+        answers = [each for each in new if isinstance(each, ToolMessage)]
+        own = {each.tool_call_id: id_ for each in answers} if id_ is not None and _are_of_one(answers) else {}
+        make_new([each for each in new if each.type != "remove"], set)
         for message in messages:
-            rename(message, new)
-            if isinstance(message, ToolMessage):
+            rename(message, {**own, **names} if message.id in given else {**names, **own})
+            if message.id in given:
+                message.id = given[message.id]
+            elif isinstance(message, ToolMessage):
                 message.id = None
         return stored
+
+
+def _with_given(result: Any, request: ToolCallRequest) -> Any:
+    """Return a result for storing: with what tells the messages and calls of the state that are in it, if any are.
+
+    A command that edits or removes a message names it by its id, and in another thread it has another id.
+    """
+    own = request.tool_call["id"]
+    given: Given = [
+        [(id_, says, tuple(call for call in calls if call != own)) for id_, says, calls in messages]
+        for messages in given_in(request.state)
+    ]
+    stored = with_kept((result,), given)
+    return stored if type(stored) is deque else result
+
+
+def _given_now(stored: Any, request: ToolCallRequest) -> tuple[dict[str, str], dict[str, str]]:
+    """Take out of what was stored what ``_with_given`` added, and return which ids are others in this run.
+
+    Returns:
+        The ids of messages of the state, and those of the tool calls in them.
+
+    Raises:
+        LookupError: the state of this run lacks such a message, or such a call.
+        TypeError: what was stored is not what ``_with_given`` returns.
+    """
+    taken = take_kept(stored)
+    if taken is None:
+        raise TypeError("it is no result of a tool")
+    kept, calls = taken
+    if not kept and not calls:
+        return {}, {}
+    ids = ids_now(kept, given_in(request.state))
+    names = None if ids is None else calls_now(stored, ids, calls, request.state)
+    if ids is None or names is None:
+        raise LookupError("its command is about messages or calls that this run has not")
+    return ids, names
 
 
 def _are_of_one(answers: Iterable[ToolMessage]) -> bool:

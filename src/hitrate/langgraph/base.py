@@ -15,7 +15,17 @@ from hitrate.errors import SerializationError
 from hitrate.events import noting
 from hitrate.failsafe import log
 from hitrate.langgraph.dict_messages import dicts_in
-from hitrate.langgraph.messages import calls_in, given_in, ids_now, is_plain, renew, take_kept, with_kept
+from hitrate.langgraph.messages import (
+    calls_in,
+    calls_now,
+    given_in,
+    ids_now,
+    is_plain,
+    rename_calls,
+    renew,
+    take_kept,
+    with_kept,
+)
 from hitrate.langgraph.tasks import Asking, Tasks, are_of_a_graph
 from hitrate.langgraph.unkeyed import is_unkeyed
 from hitrate.runs import BYPASS, USE, current_mode
@@ -82,6 +92,13 @@ class GraphCache(Cache[ValueT], LangGraphCache[ValueT]):  # pyright: ignore[repo
         ids = ids_now(kept, given_in(given)) if kept and task is not None else {each.id: each.id for each in kept}
         if ids is None:
             return False
+        if calls and task is not None:
+            names = calls_now(value, ids, calls, given, channels)
+            if names is None:
+                return False
+            if names:
+                rename_calls(value, names, channels)
+                calls = [names.get(call, call) for call in calls]
         renew(
             value,
             ids,

@@ -160,6 +160,50 @@ def ids_now(kept: Iterable[InputMessage], given: Given) -> dict[str, str] | None
     return ids if len({*ids.values()}) == len(ids) else None
 
 
+def calls_now(
+    writes: Any, ids: Mapping[str, str], calls: Iterable[str], given: Any, channels: Container[str] = ()
+) -> dict[str, str] | None:
+    """Return by the ids that tool calls of one run's input have in what was written there those that they have in
+    another; None if that run has not the same calls.
+
+    A call is the same if it stands at the same place of the same message, and asks for the same.
+
+    Args:
+        writes: what a node wrote in the one run.
+        ids: of the messages of its input that are in there, and what they are in the other run, as ``ids_now`` tells.
+        calls: the ids of calls of its input that are in there.
+        given: the node's input in the other run.
+        channels: those in which a dict may be a message.
+    """
+    there = calls_in(given)
+    if there.issuperset(calls):
+        return {}
+    of_input = {message.id: message for messages in _messages_in(given) for message in messages}
+    names: dict[str, str] = {}
+    for messages in [*_messages_in(writes), dicts_in(writes, channels)]:
+        for message in messages:
+            if message.id in ids and not there.issuperset(call_ids(message)):
+                old, now = _asked_in(message), _asked_in(of_input[ids[message.id]])
+                if [*old.values()] != [*now.values()]:
+                    return None
+                names |= zip(old, now, strict=True)
+    return names if there.issuperset(call for call in calls if call not in names) else None
+
+
+def _asked_in(message: Any) -> dict[str, Any]:
+    """Return by their ids what the tool calls of a message ask for; None for one that it answers."""
+    asked = {call["id"]: (call.get("name"), call.get("args")) for call in getattr(message, "tool_calls", None) or ()}
+    return {id_: asked.get(id_) for id_ in call_ids(message)}
+
+
+def rename_calls(writes: Any, names: Mapping[str, str], channels: Container[str] = ()) -> None:
+    """Replace ids of tool calls in what a node wrote, in place."""
+    for messages in [*_messages_in(writes), dicts_in(writes, channels)]:
+        for message in messages:
+            rename(message, names)
+    rename_in_place(writes, names)
+
+
 def renew(
     writes: Any,
     kept: Mapping[str, str],
