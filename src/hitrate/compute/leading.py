@@ -12,6 +12,7 @@ from types import CoroutineType
 from typing import TYPE_CHECKING, Any
 
 from hitrate.base import FullKey
+from hitrate.callables import refuse_coroutine
 from hitrate.compute.control_flow import is_control_flow, watched_answers
 from hitrate.compute.exceptions import described
 from hitrate.compute.flights import AGAIN, APART, LEFT_OUT, Flight, Outcome, led
@@ -354,11 +355,19 @@ class Leading:
                 refuse_what_is_used_up(key, computed[key])
                 if self._work.took_answer:
                     continue
-                if terms.cache_if is None or terms.cache_if(computed[key]):
+                if self._is_wanted(computed[key]):
                     entry = self._entry(key, computed[key], now, seconds)
             if entry is not None:
                 entries[key] = entry
         return entries
+
+    def _is_wanted(self, value: Any) -> bool:
+        """Tell whether a value is to be stored."""
+        if self._terms.cache_if is None:
+            return True
+        wanted = self._terms.cache_if(value)
+        refuse_coroutine("cache_if", wanted)  # it is true, and so would have everything stored
+        return wanted
 
     def _outcome(self, key: FullKey, computed: Computed | Exception, entry: Entry | None) -> Outcome:
         if isinstance(computed, Exception):
