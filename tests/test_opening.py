@@ -108,11 +108,41 @@ def test_an_option_goes_to_each_tier_that_has_it(tmp_path):
         ("sqlite:///a.db?max_byte=1", "is max_bytes meant"),
         ("sqlite:///a.db?secret=1", "none of [a-z_, ]*$"),
         ([], "no URL"),
+        ("sqlite:///run#1.db", "has a #.*write %23"),
+        ("sqlite:///a.db#", "has a #"),
+        ("memory:#x", "has a #"),
+        ("memory:?max_entries=5#x", "has a #"),
+        ("redis://h?prefix=tenant#1", "has a #"),
+        ("postgresql://h/db?table=cache#1", "has a #"),
+        ("memory:+sqlite:///run#1.db", "has a #"),
+        ("sqlite:///a\tb.db", "tab or a line break"),
+        ("sqlite:///a\nb.db", "tab or a line break"),
+        ("redis://h?prefix=a\rb", "tab or a line break"),
+        ("memory:\n+sqlite:///b.db", "tab or a line break"),
     ],
 )
 def test_a_url_that_names_no_cache_is_a_value_error(url, message):
     with pytest.raises(ValueError, match=message):
         hitrate.open(url)
+
+
+@pytest.mark.parametrize("url", ["SQLITE:///{}.db", " sqlite:///{}.db", "\tSqlite:///{}.db\r\n", "sqlite:{}.db"])
+def test_a_scheme_in_capitals_and_space_around_a_url_name_the_same_file(tmp_path, monkeypatch, url):
+    monkeypatch.chdir(tmp_path)
+    with hitrate.open(url.format("a")) as cache, hitrate.open(["MEMORY:", url.format("b")]) as tiers:
+        cache.set({KEY: (1, None)})
+        assert type(tiers) is TieredCache
+    assert (tmp_path / "a.db").exists()
+    assert (tmp_path / "b.db").exists()
+
+
+def test_names_that_are_not_in_utf8_stay_apart():
+    names = ["%ff", "%fe", "%EF%BF%BD"]
+    assert len({place(f"sqlite:///{name}.db")[1] for name in names}) == 3
+    assert len({place(f"redis://h?prefix={name}")[2]["prefix"] for name in names}) == 3
+    assert place("postgresql://h/db?application_name=%ff")[1] == "postgresql://h/db?application_name=%FF"
+    with pytest.raises(ValueError, match="cannot be written in UTF-8"):
+        hitrate.open("sqlite:///%ff.db")
 
 
 @pytest.mark.parametrize("url", [None, 5, b"memory:", ["memory:", None]])

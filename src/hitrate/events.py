@@ -16,6 +16,7 @@ from time import perf_counter
 from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
 from hitrate.base import FullKey, Namespace
+from hitrate.callables import refuse_coroutine, refuse_coroutine_function
 from hitrate.errors import ClosedError, StoreError
 from hitrate.failsafe import log
 from hitrate.plans import Plan, acarry_out, carry_out
@@ -109,7 +110,7 @@ class Watch:
     def tell(self, *told: Any, **more: Any) -> None:
         """Call the hook with an event."""
         try:
-            self.hook(Event(*told, **more))
+            refuse_coroutine("events", self.hook(Event(*told, **more)))
         except Exception:
             if not self._is_logged:
                 self._is_logged = True
@@ -297,10 +298,11 @@ def watch(cache: Any, hook: Hook | None) -> None:
     """Have a cache call a hook with its events; None for no hook.
 
     Raises:
-        TypeError: the hook cannot be called.
+        TypeError: the hook cannot be called, or is a coroutine function.
     """
     if hook is not None and not callable(hook):
         raise TypeError(f"events is a function that takes an Event, or None, not {hook!r}")
+    refuse_coroutine_function("events", hook)
     own = vars(cache)
     methods = [(name, method, waits) for method in _METHODS for name, waits in ((method, False), (f"a{method}", True))]
     if "_watch" in own:

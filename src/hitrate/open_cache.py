@@ -12,6 +12,7 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Any, Literal, NoReturn, Self, overload
 
 from hitrate.base import TTL, BaseCache, Namespace, ValueT
+from hitrate.callables import refuse_coroutine_function
 from hitrate.clock import wall_clock
 from hitrate.codec import Codec
 from hitrate.entry import expiry_of, seconds_of
@@ -341,6 +342,7 @@ def _check_parts(serde: object, clock: object) -> None:
         )
     if not callable(clock):
         raise TypeError(f"clock is a function that returns the seconds since the epoch, not {described(clock)}")
+    refuse_coroutine_function("clock", clock)
 
 
 def _tell_counts(ref: weakref.ref[OpenCache[Any]]) -> None:

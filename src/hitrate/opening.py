@@ -23,7 +23,12 @@ _CLASSES = {
 _REDIS_NAMES = {"valkey": "redis", "valkeys": "rediss"}
 
 # A plus sign may be in a password or a path: what joins two tiers stands before a scheme.
-_JOINT = re.compile(r"\+(?=(?:" + "|".join(_CLASSES) + r"):)")
+_JOINT = re.compile(r"\+(?=(?:" + "|".join(_CLASSES) + r"):)", re.IGNORECASE)
+
+_BEFORE_A_URL = "".join(map(chr, range(33)))  # the space and what is below it
+_AFTER_A_URL = "\t\r\n"  # a line of a file of settings has them
+_LEFT_OUT_OF_A_URL = re.compile(r"[\t\r\n]")
+"""What Python, as browsers do, leaves out of a URL wherever it stands, so that two files would be one."""
 
 _SCHEME = re.compile(r"[a-z][a-z0-9+]{0,20}(?=://)")
 
@@ -67,6 +72,7 @@ def open(url: str | Sequence[str], **options: Any) -> ComputingCache[Any]:
 
     Options of a cache may stand in its query: ``sqlite:///file.db?max_bytes=1000000&durability=full``,
     ``sqlite:///file.db?mode=660`` (octal) or ``?read_only=1``; what is no option of hitrate is left to the driver.
+    In a name ``#``, ``?`` and ``%`` are written as ``%23``, ``%3F`` and ``%25``.
 
     Args:
         url: one URL, or a sequence of them.
@@ -128,8 +134,13 @@ def open_from(home: ModuleType, url: str | Sequence[str], options: dict[str, Any
 
 
 def urls_of(url: str) -> list[str]:
-    """Return the URLs of the tiers, near to far, or the one of a cache without tiers."""
-    return _JOINT.split(url)
+    """Return the URLs of the tiers, near to far, or the one of a cache without tiers; the schemes in lower case."""
+    return [_with_plain_scheme(each) for each in _JOINT.split(url.lstrip(_BEFORE_A_URL).rstrip(_AFTER_A_URL))]
+
+
+def _with_plain_scheme(url: str) -> str:
+    scheme, colon, rest = url.partition(":")
+    return f"{scheme.lower()}{colon}{rest}" if scheme.lower() in _CLASSES else url
 
 
 def _plan(home: ModuleType, url: str) -> tuple[Any, dict[str, Any], dict[str, Any]]:
@@ -137,6 +148,8 @@ def _plan(home: ModuleType, url: str) -> tuple[Any, dict[str, Any], dict[str, An
 
     No message has anything of the URL but its scheme: wherever it is taken apart wrongly, a piece may be of a password.
     """
+    if _LEFT_OUT_OF_A_URL.search(url):
+        raise ValueError("a URL has a tab or a line break in it; in a name write it as %09, %0A or %0D")
     try:
         parts = urlsplit(url)
     except ValueError:
@@ -154,11 +167,13 @@ def _plan(home: ModuleType, url: str) -> tuple[Any, dict[str, Any], dict[str, An
     if scheme not in ("memory", "sqlite") and not url.partition(":")[2].startswith("//"):
         # With one slash only, user and password would be taken for a path, and be shown.
         raise ValueError(f"a URL of {_CLASSES[scheme]} begins with {scheme}:// and not with {scheme}: alone")
+    if "#" in url.partition("?")[2] or (scheme in ("memory", "sqlite") and "#" in url):
+        raise ValueError(f"the URL of {_CLASSES[scheme]} has a #, and what follows that is not looked at; write %23")
     cls = getattr(home, _CLASSES[scheme])
     known_options = _FROM_TEXT.keys() & _parameters(cls)
     options: dict[str, Any] = {}
     rest: list[tuple[str, str]] = []
-    for name, text in parse_qsl(parts.query, keep_blank_values=True):
+    for name, text in parse_qsl(parts.query, keep_blank_values=True, errors="surrogateescape"):
         if name not in known_options:
             rest.append((name, text))
             continue
@@ -175,7 +190,7 @@ def _plan(home: ModuleType, url: str) -> tuple[Any, dict[str, Any], dict[str, An
             raise ValueError(f"the URL of {_CLASSES[scheme]} gives an option that is none of {options_known}{meant}")
         return cls, _place(scheme, url, parts.netloc, parts.path), options
     # An @ is not quoted: by it the class notices that a password was cut.
-    query = urlencode(rest, safe="@")
+    query = urlencode(rest, safe="@", errors="surrogateescape")
     driver = urlunsplit((_REDIS_NAMES.get(scheme, scheme), parts.netloc, parts.path, query, parts.fragment))
     if not driver.partition(":")[2].startswith("//"):  # urlunsplit drops an empty host
         driver = driver.replace(":", "://", 1)
@@ -189,7 +204,8 @@ def _place(scheme: str, url: str, host: str, path: str) -> dict[str, Any]:
         return {}
     if host:
         raise ValueError("the URL of SqliteCache names a host; a file is sqlite:///relative or sqlite:////absolute")
-    path = unquote(path[1:] if url.startswith("sqlite://") else path)
+    # A name that is not in UTF-8 is the str that the system's calls have for it.
+    path = unquote(path[1:] if url.startswith("sqlite://") else path, errors="surrogateescape")
     if not path:
         raise ValueError("the URL of SqliteCache names no file; write sqlite:///cache.db")
     return {"path": path}

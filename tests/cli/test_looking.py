@@ -136,6 +136,12 @@ def test_nothing_is_written_to_a_file_that_is_looked_at(hitrate: Command, filled
     assert os.listdir() == ["c.db"]
 
 
+@pytest.mark.parametrize("url", ["SQLITE:///no.db", " sqlite:///no.db", "memory:+Sqlite:///no.db"])
+def test_no_spelling_of_a_url_makes_a_file(hitrate: Command, tmp_path: Path, url: str) -> None:
+    assert hitrate("stats", url).code == 3
+    assert [*tmp_path.iterdir()] == []
+
+
 def test_a_file_in_use_is_looked_at_as_it_is(hitrate: Command, filled: str) -> None:
     with SqliteCache("c.db") as cache:
         cache.set({(("new",), "k"): (1, None)})

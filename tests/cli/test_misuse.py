@@ -104,10 +104,21 @@ def test_a_limit_may_be_any_number(hitrate: Command, filled: str) -> None:
     assert len(hitrate("keys", filled, "a/0", "--limit", "9" * 30, "--json").json) == 2
 
 
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        *(["stats"], ["ls"], ["keys", "a"], ["show", "a", "k"], ["check"], ["check", "--repair"], ["compact"]),
+        *(["clear", "--all", "--yes"], ["clear", "--expired", "--yes"], ["clear", "--expired", "--dry-run"]),
+        *(["export", "x.export"], ["serve", "--port", "0"]),
+    ],
+    ids=" ".join,
+)
 @pytest.mark.parametrize("url", ["redis://:secret@127.0.0.1:1", "postgresql://me:secret@127.0.0.1:1/db"])
-def test_a_server_that_is_down_gets_a_sentence_without_the_password(hitrate: Command, url: str) -> None:
-    answer = hitrate("stats", url)
-    assert answer.code == 3
+def test_a_server_that_is_down_gets_a_sentence_without_the_password(
+    hitrate: Command, url: str, arguments: list[str]
+) -> None:
+    answer = hitrate(arguments[0], url, *arguments[1:])
+    assert (answer.code, answer.out) == (3, "")
     assert "nothing listens there" in answer.err
     assert "secret" not in answer.err
 

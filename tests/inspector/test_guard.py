@@ -75,7 +75,11 @@ def test_another_host_is_refused(client: TestClient, host: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "origin", ["http://elsewhere.test", "null", "http://127.0.0.1", f"http://{HOST}.x", "http://x@y"]
+    "origin",
+    [
+        *("http://elsewhere.test", "null", "http://127.0.0.1", f"http://{HOST}.x", "http://x@y"),
+        *("http://[", "http://]", "http://[x]:1", "http://[::1", "//[", "[", "", "\u00ff".encode()),
+    ],
 )
 def test_another_origin_is_refused(client: TestClient, origin: str) -> None:
     for method in ("GET", "POST"):

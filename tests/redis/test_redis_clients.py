@@ -193,6 +193,22 @@ def test_a_database_that_is_no_number_is_not_taken_for_the_first(path: str) -> N
         RedisCache(f"redis://:secret@localhost{right}").close()
 
 
+@pytest.mark.parametrize("scheme", ["redis://h:1/0", "rediss://h", "valkey://h", "unix:///run/redis.sock"])
+@pytest.mark.parametrize("option", ["prefix=app", "foo=secret", "ssl_foo=1", "prefx=a&socket_timeout=1", "host_=h"])
+def test_an_option_that_the_driver_does_not_have_is_a_value_error(scheme: str, option: str) -> None:
+    with pytest.raises(ValueError, match="option that the Redis driver does not have") as caught:
+        RedisCache(f"{scheme}?{option}")
+    assert "secret" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    "query", ["", "db=3", "socket_timeout=5", "client_name=me", "max_connections=3", "protocol=3&decode_responses=yes"]
+)
+def test_an_option_that_the_driver_has_is_left_to_it(query: str) -> None:
+    for url in ("redis://h", "rediss://h", "unix:///run/redis.sock"):
+        RedisCache[Any](f"{url}?{query}").close()
+
+
 def test_a_password_in_a_wrong_url_is_not_told() -> None:
     with pytest.raises(ValueError, match="a URL begins") as caught:
         RedisCache("rdis://:secret@localhost")

@@ -3,7 +3,7 @@
 Exit codes, which scripts may go by: see ``hitrate.cli.exits``.
 
 ================  ======================================================================================================
-``app.py``        the group of commands; ``exits.py``: exit codes, and failures as sentences
+``app.py``        the group of commands; ``exits.py``: exit codes, and failures as sentences; ``ending.py``: signals
 ``looking.py``    ``stats``, ``ls``, ``keys`` and ``show``; ``tree.py``: namespaces as a tree, ``values.py``: a value as
                   text
 ``clearing.py``   ``clear``
@@ -30,9 +30,17 @@ def main() -> None:
                 _misuse("the command needs click, which is not installed: pip install '.[cli]' in hitrate's folder")
             )
         from hitrate.cli.app import run
+        from hitrate.cli.ending import Ending
     except KeyboardInterrupt:  # ``run`` sees to those that come later
         sys.exit(130)
-    sys.exit(run())
+    ending = Ending()
+    try:
+        ending.watch()
+        code = run()
+    except KeyboardInterrupt:
+        code = 130
+    ending.end()
+    sys.exit(code)
 
 
 def _misuse(message: str) -> int:

@@ -30,8 +30,11 @@ def reading(url: str) -> Iterator[Cache]:
     with failures_told(), _opened(url, **options) as cache:
         store = cache._open_store()
         store.make_nothing()
+        # A file is opened at once, a server when it is first asked: one that is down is told by every command.
         if _OF_A_DATABASE.match(url):
-            store.usage()  # a file is opened at once, a database when it is first asked
+            store.usage()
+        elif not _OF_A_FILE.match(url):
+            store.get(cache._encode_keys([((), "")]))
         yield cache
 
 

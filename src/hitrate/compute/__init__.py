@@ -10,6 +10,7 @@
 ``computing.py``     asks the cache, boards a flight, and leads it or waits for it
 ``flights.py``       single flight in a process: who computes what, and who waits for it
 ``leading.py``       leading a flight: look again, take the lease, compute, store, land
+``used_up.py``       results that the first who takes them uses up
 ``refreshing.py``    in the background, before or after an expiry
 ``looking.py``       how old an entry is, and whether it is an exception
 ``exceptions.py``    exceptions as values

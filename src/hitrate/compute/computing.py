@@ -407,7 +407,7 @@ def _many_awaited(compute: Callable[[list[FullKey]], Any]) -> Callable[[list[Ful
 
 
 def _value(outcome: Outcome, *, leads: bool = False) -> Any:
-    if outcome is APART:
+    if outcome is APART or (outcome.is_for_one and not leads):
         return _APART
     return _NOTHING if outcome is AGAIN or outcome is LEFT_OUT else outcome.taken(leads=leads)
 
@@ -433,7 +433,7 @@ def _sorted_out(
                 alone.add(key)
             elif value is not _NOTHING:
                 found[key] = value
-            if outcome is AGAIN or outcome is APART:
+            if outcome is AGAIN or value is _APART:
                 again.append(key)
     return again
 

@@ -46,16 +46,24 @@ class Outcome:
         copy: makes a value of its own for each caller that waited; None if the value is shared, since it cannot be
             copied.
         error: what was raised.
+        is_for_one: whether the value is the leading caller's alone, since whoever takes it uses it up: those who waited
+            are to ask again, each on its own.
     """
 
-    __slots__ = ("copy", "error", "value")
+    __slots__ = ("copy", "error", "is_for_one", "value")
 
     def __init__(
-        self, value: Any = None, copy: Callable[[], Any] | None = None, error: BaseException | None = None
+        self,
+        value: Any = None,
+        copy: Callable[[], Any] | None = None,
+        error: BaseException | None = None,
+        *,
+        is_for_one: bool = False,
     ) -> None:
         self.value = value
         self.copy = copy
         self.error = error
+        self.is_for_one = is_for_one
 
     def taken(self, *, leads: bool) -> Any:
         """Return the value for a caller, or raise."""

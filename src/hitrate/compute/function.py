@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from hitrate import runs
 from hitrate.base import TTL, FullKey, Namespace
 from hitrate.cache import _MISS
+from hitrate.callables import refuse_coroutine_function, runs_as
 from hitrate.compute.cache import ComputingCache
 from hitrate.compute.call_keys import BoundClasses, ContentKeys, OwnKeys
 from hitrate.compute.identity import identity_of, name_of, namespace_of, register_cached
@@ -254,6 +255,7 @@ def cached(
     )
     if not callable(key):
         raise TypeError(f"key is a function of the arguments that returns a str; {key!r} cannot be called")
+    refuse_coroutine_function("key", key)
     if key is not stable_key and (ignore or only is not None or scope is not None):
         raise TypeError("ignore, only and scope are for stable_key; a key function of your own says what counts")
     options = KeyOptions.of(ignore, only, scope)
@@ -272,7 +274,7 @@ def cached(
             keys = OwnKeys(
                 function, where, key, None if is_named else identity_of(function, version=version, is_lenient=True)
             )
-        kind = _CoroutineFunction if _calls(function, inspect.iscoroutinefunction) else _Function
+        kind = _CoroutineFunction if runs_as(function, inspect.iscoroutinefunction) else _Function
         return kind(function, cache, where, keys, terms)
 
     return decorate
@@ -288,16 +290,9 @@ def _check_function(function: Any) -> None:
     if not callable(function):
         advice = ": write @tool, or what else makes it, above @cached(...)" if hasattr(function, "invoke") else ""
         raise TypeError(f"cached decorates a function, not {function!r} of type {type(function).__name__}{advice}")
-    if _calls(function, inspect.isgeneratorfunction) or _calls(function, inspect.isasyncgenfunction):
+    if runs_as(function, inspect.isgeneratorfunction) or runs_as(function, inspect.isasyncgenfunction):
         name = ".".join(name_of(function)) if hasattr(function, "__qualname__") else repr(function)
         raise TypeError(
             f"{name} is a generator, whose items are used up by the first who takes them; "
             f"cache a function that returns a list of them"
         )
-
-
-def _calls(function: Any, is_kind: Callable[[Any], bool]) -> bool:
-    """Tell whether what runs when an object is called is of a kind, such as a generator function."""
-    while isinstance(function, partial):
-        function = function.func
-    return is_kind(function) or is_kind(getattr(function, "__call__", None))  # noqa: B004

@@ -8,15 +8,17 @@ import os
 import time
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
-from types import AsyncGeneratorType, CoroutineType, GeneratorType
+from types import CoroutineType
 from typing import TYPE_CHECKING, Any
 
 from hitrate.base import FullKey
+from hitrate.callables import refuse_coroutine
 from hitrate.compute.control_flow import is_control_flow, watched_answers
 from hitrate.compute.exceptions import described
 from hitrate.compute.flights import AGAIN, APART, LEFT_OUT, Flight, Outcome, led
 from hitrate.compute.looking import Look, look
 from hitrate.compute.terms import Terms
+from hitrate.compute.used_up import is_used_up, refuse_what_is_used_up
 from hitrate.entry import Entry
 from hitrate.envelope import Envelope
 from hitrate.errors import ClosedError, SerializationError, StoreError
@@ -350,14 +352,22 @@ class Leading:
                 if isinstance(computed, terms.cache_errors) and not self._work.took_answer:
                     entry = self._entry(key, described(computed), now, seconds, error=True)
             elif key in computed:
-                _refuse_what_is_used_up(key, computed[key])
+                refuse_what_is_used_up(key, computed[key])
                 if self._work.took_answer:
                     continue
-                if terms.cache_if is None or terms.cache_if(computed[key]):
+                if self._is_wanted(computed[key]):
                     entry = self._entry(key, computed[key], now, seconds)
             if entry is not None:
                 entries[key] = entry
         return entries
+
+    def _is_wanted(self, value: Any) -> bool:
+        """Tell whether a value is to be stored."""
+        if self._terms.cache_if is None:
+            return True
+        wanted = self._terms.cache_if(value)
+        refuse_coroutine("cache_if", wanted)  # it is true, and so would have everything stored
+        return wanted
 
     def _outcome(self, key: FullKey, computed: Computed | Exception, entry: Entry | None) -> Outcome:
         if isinstance(computed, Exception):
@@ -369,7 +379,7 @@ class Leading:
             # though it is not stored, those who wait get copies of it
             entry = self._prepared(key, value, None, 0.0, Envelope())
         if entry is None:
-            return Outcome(value)
+            return Outcome(value, is_for_one=self._left[key].waiting > 0 and is_used_up(value))
         return Outcome(value, partial(self._cache._codec.opened_value, entry, self._encoded[key]))
 
     def _entry(self, key: FullKey, value: Any, now: float, seconds: float, *, error: bool = False) -> Entry | None:
@@ -442,18 +452,3 @@ class Leading:
         except ClosedError:  # it was closed meanwhile
             return False
         return True
-
-
-def _refuse_what_is_used_up(key: FullKey, value: Any) -> None:
-    """Raise a TypeError for a coroutine or a generator: it can be used once, and all who wait want it."""
-    if isinstance(value, CoroutineType):
-        value.close()
-        raise TypeError(
-            f"the function for namespace {key[0]!r}, key {key[1]!r} returned a coroutine, which can be awaited once; "
-            f"use aget_or_compute, or decorate the coroutine function itself"
-        )
-    if isinstance(value, (GeneratorType, AsyncGeneratorType)):
-        raise TypeError(
-            f"the function for namespace {key[0]!r}, key {key[1]!r} returned a generator, whose items are used up by "
-            f"the first who takes them; return a list of them"
-        )

@@ -7,6 +7,7 @@ import random
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
+from hitrate.callables import refuse_coroutine_function
 from hitrate.entry import expiry_of, number_of, seconds_of
 from hitrate.stats import Counts
 
@@ -65,6 +66,7 @@ def agreed(
     expiry_of(ttl, 0.0)
     if cache_if is not None and not callable(cache_if):
         raise TypeError(f"cache_if tells by the value whether to store it; {cache_if!r} cannot be called")
+    refuse_coroutine_function("cache_if", cache_if)
     kinds = (cache_errors,) if isinstance(cache_errors, type) else tuple(cache_errors)
     for kind in kinds:
         if not (isinstance(kind, type) and issubclass(kind, Exception)):

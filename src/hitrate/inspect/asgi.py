@@ -5,7 +5,7 @@ from __future__ import annotations
 import secrets
 import time
 from collections.abc import Callable
-from contextlib import AbstractContextManager, nullcontext
+from contextlib import AbstractContextManager, nullcontext, suppress
 from functools import partial
 from importlib.resources import files
 from typing import Any
@@ -13,7 +13,7 @@ from typing import Any
 from click import ClickException
 from starlette.applications import Starlette
 from starlette.concurrency import run_in_threadpool
-from starlette.requests import Request
+from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 from starlette.routing import Route
 from starlette.types import ASGIApp
@@ -115,14 +115,14 @@ def site(
     form_token = secrets.token_urlsafe()
 
     def answer(request: Request, name: str, page: Page, status: int = 200) -> Response:
-        if request.url.path.endswith(".json"):
+        if request.scope["path"].endswith(".json"):
             return Response(as_json(page), status, media_type="application/json")
         base = request.scope.get("root_path", "")
         more = {
             "page_name": name,
             "allow_delete": changing is not None,
             "form_token": form_token,
-            "query": request.url.query,
+            "query": request.scope["query_string"].decode(errors="replace"),
         }
         return Response(as_html(name, page, base, **more), status, media_type="text/html")
 
@@ -131,7 +131,7 @@ def site(
         def show(request: Request) -> Response:
             inspector.history.start()
             try:
-                return answer(request, name, page_of(Query(request.url.query)))
+                return answer(request, name, page_of(Query(request.scope)))
             except tuple(_STATUS) as error:
                 status = next(code for kind, code in _STATUS.items() if isinstance(error, kind))
                 return fail(request, status, words_of(error) or type(error).__name__)
@@ -180,10 +180,11 @@ def site(
 
 
 async def _body(request: Request) -> bytes:
-    """Return the beginning of the request's body, as much as any form of ours may have."""
+    """Return the beginning of the request's body, as much as any form of ours may have and as its sender sent."""
     body = b""
-    async for chunk in request.stream():
-        body += chunk
-        if len(body) > _LONGEST_FORM:
-            break
+    with suppress(ClientDisconnect):
+        async for chunk in request.stream():
+            body += chunk
+            if len(body) > _LONGEST_FORM:
+                break
     return body[:_LONGEST_FORM]

@@ -6,6 +6,8 @@ import json
 from typing import Any
 from urllib.parse import parse_qsl, urlencode
 
+from starlette.types import Scope
+
 from hitrate.base import Namespace
 
 _LONGEST_SEARCH = 1000
@@ -15,13 +17,14 @@ class WrongRequestError(Exception):
     """The address asks for something that there is not; it says what."""
 
 
-def pairs_of(text: str) -> list[tuple[str, str]]:
-    """Return the names and values of a query.
+def pairs_of(scope: Scope) -> list[tuple[str, str]]:
+    """Return the names and values of a request's query.
 
     Raises:
         WrongRequestError: it is not in UTF-8, in which our own links are, lone surrogates included.
     """
     try:
+        text = scope["query_string"].decode()  # a browser writes it in ASCII, and any other client may not
         return parse_qsl(text, keep_blank_values=True, errors="surrogatepass")
     except ValueError as error:
         raise WrongRequestError("the address is not in UTF-8") from error
@@ -31,14 +34,14 @@ class Query:
     """The query of an address.
 
     Args:
-        text: what stands after the question mark.
+        scope: of the request.
 
     Raises:
         WrongRequestError: it is not in UTF-8.
     """
 
-    def __init__(self, text: str) -> None:
-        self._given = dict(pairs_of(text))
+    def __init__(self, scope: Scope) -> None:
+        self._given = dict(pairs_of(scope))
 
     def __contains__(self, name: str) -> bool:
         return name in self._given

@@ -74,7 +74,7 @@ class Guard:
         if self._hosts is not None and host not in self._hosts:
             return _refusal(f"this inspector is at {min(self._hosts)}, and under no other name")
         origin = request.headers.get("origin")
-        if origin is not None and (urlsplit(origin).netloc or origin) != host:
+        if origin is not None and _host_of(origin) != host:
             return _refusal("this was sent by a page of another origin")
         if origin is None and request.method not in _SAFE:
             return _refusal("a change is to be sent by a page of the inspector's, which says so in the header Origin")
@@ -85,7 +85,7 @@ class Guard:
         if self._token is None:
             return None
         try:
-            query = pairs_of(request.url.query)
+            query = pairs_of(request.scope)
         except WrongRequestError:
             query = []
         for name, given in query:
@@ -104,13 +104,21 @@ class Guard:
             return None
         rest = urlencode(query, errors="surrogatepass")
         path = request.scope["raw_path"].decode("ascii")
-        place = f"{request.url.scheme}://{request.headers['host']}{path}{'?' if rest else ''}{rest}"
+        place = f"{request.scope['scheme']}://{request.headers['host']}{path}{'?' if rest else ''}{rest}"
         answer = RedirectResponse(place, status_code=303)
         answer.set_cookie(self._cookie, self._token or "", httponly=True, samesite="strict")
         return answer
 
     def _is_right(self, given: str) -> bool:
         return compare_digest(given.encode("utf-8", "surrogatepass"), (self._token or "").encode())
+
+
+def _host_of(origin: str) -> str:
+    """Return the host and port of an origin; of what is none, such as ``null``, all of it."""
+    try:
+        return urlsplit(origin).netloc or origin
+    except ValueError:  # brackets around no IPv6 address
+        return origin
 
 
 def _refusal(why: str) -> Response:

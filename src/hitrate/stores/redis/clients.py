@@ -111,7 +111,21 @@ def _from_url(url: str) -> Any:
             "the URL cannot be understood; it is redis://user:password@host:port/database, and in the password each of "
             "% / ? # @ : is written as a per cent sign and its code, as urllib.parse.quote(password, safe='') does"
         )
+    if not _is_known_to_driver(client.connection_pool):
+        raise ValueError(
+            "the URL gives an option that the Redis driver does not have; those of RedisCache, such as prefix, are its "
+            "arguments, or stand in a URL for hitrate.open"
+        )
     return client
+
+
+def _is_known_to_driver(pool: Any) -> bool:
+    """Tell whether the driver has all options that a URL gives; it says so when it makes a connection."""
+    try:
+        pool.connection_class(**_settings(pool.connection_kwargs, {}))  # which does not connect yet
+    except TypeError:
+        return False
+    return True
 
 
 _DATABASE = re.compile("[0-9]{1,9}/?")
