@@ -46,7 +46,7 @@ __all__ = [
 pytest.register_assert_rewrite("hitrate.testing.contract", "hitrate.testing.lease_contract")
 
 
-def pytest_configure() -> None:
+def pytest_configure(config: pytest.Config) -> None:
     """Let the programs that tests start be interrupted, also where a shell without job control runs the tests beside
     other work: it has them ignore Ctrl-C, and with them all that they start.
     """
