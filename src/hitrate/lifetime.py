@@ -244,10 +244,7 @@ _thread = Background("hitrate-counters", _run)
 
 
 def _start_thread() -> None:
-    try:
-        _thread.start()
-    except RuntimeError as error:  # the system has no thread to spare, or the interpreter is about to exit
-        log.debug("counters are told later: %s", error)
+    _thread.try_to_start("counters are added later")
 
 
 def _after_fork_in_child() -> None:

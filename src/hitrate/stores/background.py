@@ -12,6 +12,7 @@ import threading
 from collections.abc import Callable
 
 from hitrate.exclusive import a_few_lines, held, within_change
+from hitrate.failsafe import log
 
 
 class Background:
@@ -34,7 +35,7 @@ class Background:
         """See to it that the thread runs.
 
         Raises:
-            RuntimeError: no thread is to be had, or the interpreter is about to exit.
+            RuntimeError: the system has no thread to spare, or the interpreter is about to exit.
         """
         if self.thread is not None:
             return
@@ -45,6 +46,13 @@ class Background:
         except BaseException:
             held(a_few_lines, self._forget, thread)
             raise
+
+    def try_to_start(self, otherwise: str) -> None:
+        """Do ``start``, for work that may wait: log what happens ``otherwise``, when no thread can be started."""
+        try:
+            self.start()
+        except RuntimeError as error:
+            log.debug("%s: %s", otherwise, error)
 
     def _note(self, thread: threading.Thread) -> bool:
         """Note a thread before it starts, since others may ask meanwhile; tell whether there was none."""

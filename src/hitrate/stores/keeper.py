@@ -44,10 +44,7 @@ class Keeper:
         """Ask for the job to be done soon."""
         self._wanted.set()  # before the look: a thread that is about to end looks here last
         if self._background.thread is None and not self._stopped.is_set():
-            try:
-                self._background.start()
-            except RuntimeError as error:  # no thread is to be had, or the interpreter is about to exit
-                log.debug("housekeeping was put off: %s", error)
+            self._background.try_to_start("housekeeping was put off")
 
     @property
     def runs(self) -> bool:

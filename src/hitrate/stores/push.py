@@ -129,10 +129,7 @@ class PushChannel(Channel):
 
     def expect(self, keys: Collection[EncodedKey]) -> None:
         if self._background.thread is None and not self._stopped.is_set():
-            try:
-                self._background.start()
-            except RuntimeError as error:  # no thread is to be had, or the interpreter is about to exit
-                log.debug("changes are not heard of: %s", error)
+            self._background.try_to_start("changes are not heard of")
         if len(self.watched) > _WATCHED_AT_MOST:
             self._seen = _BEHIND  # all copies are dropped, and so all that is watched
         self.watched.add(keys)

@@ -14,7 +14,6 @@ from typing import TYPE_CHECKING, Any
 
 from hitrate.clock import wall_clock
 from hitrate.exclusive import Signal
-from hitrate.failsafe import log
 from hitrate.stores.background import Background
 from hitrate.stores.memory.arrivals import Compaction
 from hitrate.stores.memory.due import NEVER
@@ -42,10 +41,7 @@ def request(store: Entries) -> None:
     _asked[id(store)] = weakref.ref(store)
     _wanted.set()  # before the look: a thread that is about to end looks here last
     if _background.thread is None:
-        try:
-            _background.start()
-        except RuntimeError as error:  # no thread is to be had, or the interpreter is about to exit
-            log.debug("housekeeping was put off: %s", error)
+        _background.try_to_start("housekeeping was put off")
 
 
 def after_fork_in_child() -> None:

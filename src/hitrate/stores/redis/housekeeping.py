@@ -40,10 +40,7 @@ class Sweeper:
     def request(self) -> None:
         """See to it that what was cleared is removed."""
         if self._background.thread is None and time.monotonic() >= self._not_before and not self._stopped.is_set():
-            try:
-                self._background.start()
-            except RuntimeError as error:  # the system has no thread to spare, or the interpreter is about to exit
-                log.debug("what was cleared is removed later: %s", error)
+            self._background.try_to_start("what was cleared is removed later")
 
     def stop(self) -> None:
         """End the thread, if there is one, after its present step."""
