@@ -19,7 +19,7 @@ PAID_AT_ONCE = 1_000
 
 
 @dataclass(frozen=True)
-class Bill:
+class OwedRemovals:
     """Some of what is owed, to be carried out.
 
     Attributes:
@@ -142,13 +142,13 @@ class Debts:
             if self._keys.get(key, since) < since:
                 del self._keys[key]
 
-    def bill(self) -> Bill:
+    def bill(self) -> OwedRemovals:
         """Return what to carry out next, a bounded part of it."""
         names = None if self._all else list(self._names)
         keys = [key for key, _ in zip(self._keys, range(PAID_AT_ONCE), strict=False)]
-        return Bill(names, keys, self.now(), list(self._prefixes))
+        return OwedRemovals(names, keys, self.now(), list(self._prefixes))
 
-    def carried_out(self, bill: Bill) -> None:
+    def carried_out(self, bill: OwedRemovals) -> None:
         """Forget what was carried out, but not what has come to be owed since."""
         if bill.names is None and self._all < bill.at:
             self._all = 0

@@ -18,7 +18,7 @@ from hitrate.failsafe import log
 from hitrate.keys import EncodedKey
 from hitrate.plans import Plan
 from hitrate.stores.base import Amounts, Changes, Channel, Found, Listener, LookedAt, Page, Problem, Store, Usage
-from hitrate.stores.debts import KEYS_AT_MOST, Bill, Debts
+from hitrate.stores.debts import KEYS_AT_MOST, Debts, OwedRemovals
 from hitrate.stores.paired import PlannedStore
 
 if TYPE_CHECKING:
@@ -131,7 +131,7 @@ class WithholdingStore(PlannedStore):
         finally:
             debts.paying = False
 
-    def _strike_out(self, bill: Bill) -> None:
+    def _strike_out(self, bill: OwedRemovals) -> None:
         with a_few_lines:
             self._debts.carried_out(bill)
 
@@ -218,7 +218,7 @@ class WithholdingStore(PlannedStore):
         yield from self.paying()
         since = self._now()
         yield self.store, do, what
-        self._strike_out(Bill(what, (), since) if do == "clear" else Bill((), (), since, (what,)))
+        self._strike_out(OwedRemovals(what, (), since) if do == "clear" else OwedRemovals((), (), since, (what,)))
         self._end_if_done()
 
     # Leases

@@ -47,8 +47,8 @@ _TRUE = b"\x01"
 
 
 @dataclass(slots=True, eq=False)
-class Take:
-    """A caller's wish for leases: see ``Store.lease``.
+class LeaseRequest:
+    """What a caller asks leases for; see ``Store.lease``.
 
     Attributes:
         asked: whether a server was asked for them.
@@ -72,7 +72,7 @@ class Settlement(NamedTuple):
         return self.results.keys()
 
 
-LeaseWork = TypeVar("LeaseWork", Take, Settlement)
+LeaseWork = TypeVar("LeaseWork", LeaseRequest, Settlement)
 Wanted = dict[tuple[bytes, bytes], tuple[int, EncodedKey]]
 """What stands for names and keys, in the order in which all lock, each with its caller's index and the key itself."""
 
@@ -90,12 +90,12 @@ class Leaser:
         self._writer = writer
         self._room = room
         self._purge_at = 0.0
-        self.owed: deque[Take] = deque(maxlen=_OWED_AT_MOST)
+        self.owed: deque[LeaseRequest] = deque(maxlen=_OWED_AT_MOST)
         self.broken_off: dict[int, int] = {}
 
     # Taking
 
-    def take(self, works: Sequence[Take]) -> Conversation[list[Sequence[float]]]:
+    def take(self, works: Sequence[LeaseRequest]) -> Conversation[list[Sequence[float]]]:
         """Take leases for several callers; return for each the seconds until other's end, 0.0 for what it has now."""
         for work in works:
             work.asked = True
@@ -112,7 +112,7 @@ class Leaser:
                     left[caller][key] = its
         return [[left[caller][key] for key in work.keys] for caller, work in enumerate(works)]
 
-    def _take(self, wanted: Wanted, works: Sequence[Take]) -> Conversation[list[float]]:
+    def _take(self, wanted: Wanted, works: Sequence[LeaseRequest]) -> Conversation[list[float]]:
         names, keys, tokens = owners = _owners(wanted, works)
         seconds = array(FLOAT8, [float8(works[caller].seconds) for caller, _ in wanted.values()])
         leases, now = self._statements.leases, self._writer.now()
@@ -284,6 +284,6 @@ def _wanted(group: Sequence[tuple[int, LeaseWork]]) -> Conversation[Wanted]:
     return dict(sorted(pairs))
 
 
-def _owners(wanted: Wanted, works: Sequence[Take] | Sequence[Settlement]) -> tuple[bytes, bytes, bytes]:
+def _owners(wanted: Wanted, works: Sequence[LeaseRequest] | Sequence[Settlement]) -> tuple[bytes, bytes, bytes]:
     """Return the names, the keys and the tokens, as arrays."""
     return *arrays(list(wanted)), array(BYTEA, [works[caller].token for caller, _ in wanted.values()])

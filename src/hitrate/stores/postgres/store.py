@@ -26,7 +26,7 @@ from hitrate.stores.postgres.conninfo import check_seconds, connections_of, desc
 from hitrate.stores.postgres.counts import LifetimeCounts
 from hitrate.stores.postgres.database import Database
 from hitrate.stores.postgres.gathering import Queue
-from hitrate.stores.postgres.leasing import Leaser, Settlement, Take
+from hitrate.stores.postgres.leasing import Leaser, LeaseRequest, Settlement
 from hitrate.stores.postgres.limits import NO_LIMIT, TRUE, Room, limits_of
 from hitrate.stores.postgres.listing import Lister
 from hitrate.stores.postgres.reading import Reader
@@ -101,7 +101,7 @@ class PostgresStore(Store):
         self._leaser = Leaser(self.statements, self._writer, self._room)
         self._doing: dict[type, Callable[[list[Any]], Conversation[list[Any]]]] = {
             Request: _ask,
-            Take: self._leaser.take,
+            LeaseRequest: self._leaser.take,
             Settlement: self._leaser.settle,
         }
         self._counts = LifetimeCounts(names.quote_lifetime(table))
@@ -195,7 +195,7 @@ class PostgresStore(Store):
     # Leases
 
     def lease(self, keys: Sequence[EncodedKey], token: bytes, seconds: float) -> Sequence[float]:
-        take = Take(keys, token, seconds)
+        take = LeaseRequest(keys, token, seconds)
         try:
             return self._database.hold(lambda: self._leaser.take([take]), self._leaser.note_broken_off)[0]
         except BaseException:
@@ -203,7 +203,7 @@ class PostgresStore(Store):
             raise
 
     async def alease(self, keys: Sequence[EncodedKey], token: bytes, seconds: float) -> Sequence[float]:
-        left: Sequence[float] = await self._queues_here().leases.submit(Take(keys, token, seconds))
+        left: Sequence[float] = await self._queues_here().leases.submit(LeaseRequest(keys, token, seconds))
         return left
 
     def settle(self, results: Changes, token: bytes) -> Collection[EncodedKey]:
@@ -220,13 +220,13 @@ class PostgresStore(Store):
         for kind, group in groupby(works, type):
             some: list[Any] = list(group)
             do = self._doing.get(kind, self._writer.write)
-            note = self._leaser.note_broken_off if kind is Take else None
+            note = self._leaser.note_broken_off if kind is LeaseRequest else None
             results += await self._database.ahold(lambda: do(some), deadline, note)  # noqa: B023 - held before the next
         return results
 
-    def _owe(self, work: Take | Settlement) -> None:
+    def _owe(self, work: LeaseRequest | Settlement) -> None:
         """Have leases be given back that were granted, or may yet be, to a caller who is gone."""
-        if isinstance(work, Take) and work.asked:
+        if isinstance(work, LeaseRequest) and work.asked:
             self._leaser.owed.append(work)
             self._keeper.request()
 

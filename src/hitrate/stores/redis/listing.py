@@ -18,7 +18,7 @@ from hitrate.stores.redis.names import digest_of
 from hitrate.stores.redis.nodes import Node
 from hitrate.stores.redis.register import PAGE
 from hitrate.stores.redis.servers import Operation
-from hitrate.stores.redis.surveying import Seen, look
+from hitrate.stores.redis.surveying import SurveyedEntry, look
 from hitrate.stores.redis.wire import command
 
 _USUAL_KEY = 192
@@ -68,7 +68,7 @@ def _begin(op: Operation, under: bytes) -> Plan[Place]:
     return Place(namespaces, (yield from op.servers.locate(op)) if namespaces else [])
 
 
-def _listed(op: Operation, node: Node, place: Place, seen: list[Seen]) -> Plan[list[Listed]]:
+def _listed(op: Operation, node: Node, place: Place, seen: list[SurveyedEntry]) -> Plan[list[Listed]]:
     own_clock = op.clock.own
     now = None if own_clock is None else own_clock()
     wanted = [

@@ -21,7 +21,7 @@ COUNTED_EXACTLY = 20_000
 _STEP = 250
 
 
-class Seen(NamedTuple):
+class SurveyedEntry(NamedTuple):
     """An entry that was looked at.
 
     Attributes:
@@ -45,7 +45,7 @@ class Seen(NamedTuple):
 
 def look(
     op: Operation, node: Node, cursor: bytes, beginning: int = HEADER_LENGTH
-) -> Plan[tuple[bytes, int, list[Seen]]]:
+) -> Plan[tuple[bytes, int, list[SurveyedEntry]]]:
     """Look at the next keys of a server.
 
     Args:
@@ -62,7 +62,7 @@ def look(
     return cursor, len(keys), (yield from _look_at(op, node, own, beginning)) if own else []
 
 
-def _look_at(op: Operation, node: Node, own: Sequence[tuple[int, bytes]], beginning: int) -> Plan[list[Seen]]:
+def _look_at(op: Operation, node: Node, own: Sequence[tuple[int, bytes]], beginning: int) -> Plan[list[SurveyedEntry]]:
     """Look at entries, given as the number of the bucket and the name; return those that are there."""
     last = b"%d" % (beginning - 1)
     asked = b"".join([command(b"GETRANGE", name, b"0", last) + command(b"STRLEN", name) for _, name in own])
@@ -85,7 +85,7 @@ def _look_at(op: Operation, node: Node, own: Sequence[tuple[int, bytes]], beginn
         if not is_error(values):  # else the bucket has moved to another node
             current.update(zip(tokens, values, strict=True))
     return [
-        Seen(
+        SurveyedEntry(
             number,
             name,
             token,

@@ -28,7 +28,7 @@ from hitrate.stores.keeper import Keeper
 from hitrate.stores.sqlite import schema
 from hitrate.stores.sqlite.changes import Watches
 from hitrate.stores.sqlite.handle import Durability, Handle, make_durable, restrict, use_wal
-from hitrate.stores.sqlite.idle import QUIET_SECONDS, Closed, Gate, MustNotWait, OneForAll
+from hitrate.stores.sqlite.idle import QUIET_SECONDS, Closed, ForkGate, MustNotWait, SharedConnection
 from hitrate.stores.sqlite.near import Near
 from hitrate.stores.sqlite.paths import Inode, inode_of, inodes_of, make_file, one_process_at_a_time, set_aside
 from hitrate.stores.sqlite.rights import PRIVATE, check_rights
@@ -92,9 +92,9 @@ class Connections:
         self._look_at = 0.0
         self._impatient_until = 0.0
         self.closer = self._new_closer()
-        self._gate = Gate()
-        self._held: OneForAll | None = None
-        self.only = OneForAll(self._connect()) if self.in_memory else None
+        self._gate = ForkGate()
+        self._held: SharedConnection | None = None
+        self.only = SharedConnection(self._connect()) if self.in_memory else None
         self.idle: Any = self.only or []
         _pools.add(self)
 
@@ -324,7 +324,7 @@ class Connections:
                 return
             self.idle = idle
         self._lose()
-        if isinstance(replaced, OneForAll):
+        if isinstance(replaced, SharedConnection):
             replaced.close()
         elif isinstance(replaced, list):
             self._close_all(replaced)
@@ -348,7 +348,7 @@ class Connections:
                 self.idle = self._gate
         if isinstance(replaced, list):
             self._lose()
-        if isinstance(replaced, OneForAll):
+        if isinstance(replaced, SharedConnection):
             if replaced.acquire(over_fork=True):
                 self._held = replaced
         elif isinstance(replaced, list):
@@ -362,7 +362,7 @@ class Connections:
         if self._held is not None:
             self._held.release()
             self._held = None
-        gate, self._gate = self._gate, Gate()
+        gate, self._gate = self._gate, ForkGate()
         with a_few_lines:
             if self.idle is gate:
                 self.idle = []

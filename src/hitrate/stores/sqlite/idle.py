@@ -21,7 +21,7 @@ class MustNotWait(StoreError):
     """A finaliser that runs within another change or step asks for something that it would have to wait for."""
 
 
-class OneForAll:
+class SharedConnection:
     """The one connection of a ``:memory:`` cache, for one thread at a time."""
 
     def __init__(self, handle: Handle) -> None:
@@ -84,7 +84,7 @@ class OneForAll:
             self._free.release()
 
 
-class Gate:
+class ForkGate:
     """Stands for the idle connections while the process forks: whoever wants one waits."""
 
     def __init__(self) -> None:

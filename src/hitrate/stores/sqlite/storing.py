@@ -115,7 +115,7 @@ def store_one(handle: Handle, database: Database, name: bytes, key: bytes, entry
 
 
 @dataclass(slots=True)
-class Written:
+class WriteEffects:
     """What a write did beside storing."""
 
     removed: int = 0
@@ -123,10 +123,10 @@ class Written:
     too_large: list[tuple[EncodedKey, int]] = field(default_factory=list)
 
 
-def store_many(transaction: Transaction, changes: Changes, now: float) -> Written:
+def store_many(transaction: Transaction, changes: Changes, now: float) -> WriteEffects:
     """Store and remove entries, after making room for them."""
     limits = transaction.limits
-    written = Written()
+    written = WriteEffects()
     transaction.changed += changes
     kept: list[_Change] = []
     unleased: list[leasing.LeaseKey] = []

@@ -17,7 +17,7 @@ from hitrate.stores.sqlite.database import Database
 from hitrate.stores.sqlite.housekeeping import Housekeeper
 from hitrate.stores.sqlite.idle import MustNotWait
 from hitrate.stores.sqlite.limits import PURGED_PER_WRITE, purge
-from hitrate.stores.sqlite.storing import Written, store_many, store_one
+from hitrate.stores.sqlite.storing import WriteEffects, store_many, store_one
 from hitrate.stores.sqlite.transaction import Transaction
 
 _PURGE_EVERY = 64  # writes, to find what other processes left; what this one knows of goes when it is due
@@ -134,7 +134,7 @@ class Writer:
         told = self._told()
         evicted: list[EncodedKey] = []
 
-        def do(transaction: Transaction) -> tuple[list[Changes], list[Written], int]:
+        def do(transaction: Transaction) -> tuple[list[Changes], list[WriteEffects], int]:
             if told is not None:
                 evicted.clear()  # by an attempt before this
                 transaction.evicted_keys = evicted
