@@ -22,7 +22,7 @@ _GIVEN_BOUND = re.compile(r"[?&]max_bytes=")
 
 @contextmanager
 def reading(url: str) -> Iterator[Cache]:
-    """Open a cache to look into, of tiers the farthest, in which all is; nothing is written, and nothing made."""
+    """Open a cache for reading; of tiers the farthest, which has all entries. Nothing is written, no file is made."""
     from hitrate.opening import urls_of
 
     url = urls_of(url)[-1]
@@ -47,7 +47,7 @@ def changing(url: str, *, make: bool = False) -> Iterator[Cache]:
         make: whether a file or tables that are not there are made.
     """
     if not make:
-        with reading(url):  # which raises for what is no cache of ours, and makes nothing
+        with reading(url):  # it raises for what is no cache of ours, and makes no file
             pass
     with failures_told(), _opened(url, **_without_limit(url)) as cache:
         yield cache
@@ -56,7 +56,7 @@ def changing(url: str, *, make: bool = False) -> Iterator[Cache]:
 def _without_limit(url: str) -> dict[str, Any]:
     """Return the options of a cache that evicts nothing, unless its URL says otherwise: the program's limit is unknown.
 
-    Of several tiers each has what its own URL says before what is given for all.
+    In a URL of several tiers, a tier's own option goes before the option given for all.
     """
     from hitrate.opening import urls_of
 

@@ -18,9 +18,9 @@ MISUSE = 2
 """The arguments are wrong; nothing was looked at."""
 UNUSABLE = 3
 """The cache or a file cannot be used: not there, no cache, of a newer version, locked, damaged; its server is down.
-So it is where what is printed cannot be written."""
+Also if the output cannot be written."""
 PARTLY = 4
-"""A part of the cache cannot be read; with the rest it is done."""
+"""A part of the cache cannot be read; the command was carried out on the rest."""
 INTERRUPTED = 130
 PIPE_CLOSED = 141
 

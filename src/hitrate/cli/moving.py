@@ -203,7 +203,7 @@ def import_command(ctx: click.Context, url: str, path: Path, library: str | None
         length, where = (os.fstat(file.fileno()).st_size, file.tell) if file.seekable() else (None, None)
         stream = read_export(source)
         try:
-            first = next(stream, None)  # before a cache is made: of what is no export, none is
+            first = next(stream, None)  # first, so that no cache is made if the file is no export
         except (NoExport, CutShort) as error:
             raise Failure(f"{path}: {error}") from error
         with changing(url, make=True) as cache, progress("importing", length) as shown:

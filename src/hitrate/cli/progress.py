@@ -1,4 +1,4 @@
-"""How far long work has come: a bar on a terminal, by rich where that is installed, and nothing anywhere else."""
+"""The progress of long work: a bar on a terminal if rich is installed, and nothing anywhere else."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _BETWEEN = 256
 
 
 class Progress:
-    """Is told what has been done.
+    """Counts what has been done, and shows it.
 
     Args:
         what: is being done, as in ``exporting``.
@@ -31,7 +31,7 @@ class Progress:
         self._begins = time.monotonic() + _QUIET_SECONDS if sys.stderr.isatty() else float("inf")
 
     def show(self) -> None:
-        """Show the bar now, for work that tells nothing until it is done."""
+        """Show the bar now, for work that reports no progress until it is done."""
         if self._bar is None and self._begins < float("inf"):
             self._bar = _bar_of(self._what, self._total)
             self._begins = float("inf")

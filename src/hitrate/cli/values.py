@@ -1,4 +1,4 @@
-"""A stored value for people and for JSON, without the program that stored it."""
+"""Shows a stored value to people, or as JSON, without importing the program that stored it."""
 
 from __future__ import annotations
 
@@ -18,8 +18,8 @@ _LONGEST_NUMBER = 12_000  # bits; Python refuses to write 4300 decimal digits
 def decoded(encoding: str, payload: bytes) -> tuple[Any, bool]:
     """Return what can be told of a value, and whether it is the value itself.
 
-    Only what is made of the standard library's types is restored, whatever this process has imported: so it is told
-    the same by the command and by an inspector within the program.
+    Only values of the standard library's types are restored, whatever this process has imported. So the command and an
+    inspector within the program show the same.
 
     Args:
         encoding: of its payload, in its envelope if it has one.
@@ -73,7 +73,7 @@ def spelled(value: Any) -> str:
 
 
 def _without_long_numbers(value: Any) -> Any:
-    """Return plain data with long numbers as hexadecimal text; what else there is stays."""
+    """Return plain data with long numbers as hexadecimal text; all else stays as it is."""
     if isinstance(value, int) and value.bit_length() > _LONGEST_NUMBER:
         return hex(value)
     if isinstance(value, dict):
@@ -84,7 +84,7 @@ def _without_long_numbers(value: Any) -> Any:
 
 
 def plainly(value: Any) -> Any:
-    """Return a value as JSON can say it; what JSON has no word for as text."""
+    """Return a value as JSON has it; as text if JSON has no form for it."""
     try:
         return _plainly(value)
     except RecursionError:

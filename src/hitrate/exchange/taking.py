@@ -12,7 +12,7 @@ from hitrate.records import AT_ONCE, Damaged, Record
 
 
 class Taken:
-    """What came of the records that were read.
+    """How many of the records that were read were taken, and why others were not.
 
     Attributes:
         stored: how many were stored.

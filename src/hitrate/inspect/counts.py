@@ -1,4 +1,4 @@
-"""What a cache did, in all programs that use it until now; of a cache in memory that is this one."""
+"""What a cache did until now, in all programs that use it; a cache in memory is used by this one alone."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What is in a cache, as it was listed at some moment: kept so that any page of it, in any order, is there at once.
+"""The list of a cache's entries at some moment, kept so that any page of it, in any order, can be shown at once.
 
 No store has its entries in the order of their sizes or keys, and a listing of a million takes seconds. So they are put
 into a temporary database of SQLite's own, without a name, which nobody else sees and which goes with this object: in
@@ -29,7 +29,7 @@ _ORDERS = {sort: (sort, "namespace") for sort in SORTS} | {"expires": ("expires"
 COUNTED = 50_000
 """So many entries that a search finds are counted, and no more."""
 DEEPEST = 5_000
-"""So many entries that a search finds can be paged through; beyond, it is to be narrowed or turned round."""
+"""So many entries that a search finds can be paged through; to see others, narrow the search or reverse the order."""
 
 _NEVER = float("inf")
 _KIBIBYTES_IN_MEMORY = 250_000
@@ -58,7 +58,7 @@ class Selection(NamedTuple):
 
 
 class EntryList:
-    """Entries as they were listed.
+    """The entries of a cache, as they were listed at some moment.
 
     Attributes:
         namespaces: what each namespace holds.

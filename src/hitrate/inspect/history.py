@@ -80,7 +80,7 @@ class Series:
             ends.append((number if ends else number - 1, totals))
 
     def told(self, now: float) -> list[Figures]:
-        """Return the buckets until this moment that something is known of, the oldest first."""
+        """Return the buckets until this moment for which there are totals, the oldest first."""
         first = int(now // self.seconds) - self.buckets
         ends = list(self._ends)
         return [
@@ -91,7 +91,7 @@ class Series:
 
 
 def _between(start: float, before: Figures, after: Figures) -> Figures:
-    # Totals that fell begin anew, with a server that was emptied.
+    # Totals that have fallen began anew, as on a server that was emptied.
     counted = {name: max(0, getattr(after, name) - getattr(before, name)) for name in _COUNTED}
     return after._replace(start=start, **counted)
 

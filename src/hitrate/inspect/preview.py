@@ -1,4 +1,4 @@
-"""A value as text that ends somewhere, however large it is."""
+"""Shows a value as text of limited length, however large the value is."""
 
 from __future__ import annotations
 
