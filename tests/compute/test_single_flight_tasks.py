@@ -25,7 +25,6 @@ from compute.callers import (
     waiting,
 )
 from hitrate import ReentrancyError
-from hitrate.compute import flights
 
 
 def test_the_function_runs_once(any_cache: Any) -> None:
@@ -230,7 +229,7 @@ def test_recursion_over_different_keys_goes_on(cache: Any) -> None:
 def test_waiters_elsewhere_take_over_from_a_loop_that_was_closed(
     cache: Any, monkeypatch: pytest.MonkeyPatch, ends: str
 ) -> None:
-    monkeypatch.setattr(flights, "_LOOK_SECONDS", 0.01)
+    monkeypatch.setattr("hitrate.compute.flight._LOOK_SECONDS", 0.01)
     first, second = AsyncGated(), AsyncGated(is_open=True)
     gone = Loop()
     gone.start(cache.aget_or_compute(KEY, first))

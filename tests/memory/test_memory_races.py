@@ -21,10 +21,22 @@ from hitrate.stores.memory.space import SIZE, LargeSpace, Space
 STEPS_END = ("CALL", "PRECALL", "JUMP_BACKWARD", "RESUME", "FOR_ITER", "SEND", "YIELD", "AWAIT", "WITH", "BUILD_")
 
 
-def race(cache, ttl, turns, trace):
-    """Have four threads use a cache in all ways, and switch as often as they can."""
+def run_at_once(run):
+    """Run a function on four threads, each with its number, which switch as often as they can."""
     interval = sys.getswitchinterval()
     sys.setswitchinterval(1e-6)
+    try:
+        threads = [threading.Thread(target=run, args=[number]) for number in range(4)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+    finally:
+        sys.setswitchinterval(interval)
+
+
+def race(cache, ttl, turns, trace):
+    """Have threads use a cache in all ways."""
 
     def run(seed):
         sys.settrace(trace)
@@ -46,14 +58,7 @@ def race(cache, ttl, turns, trace):
                     text = "x" * rng.randrange(5000)
                     cache.set({key: ({"text": text}, None if number < 15 else ttl and rng.randrange(1, ttl))})
 
-    try:
-        threads = [threading.Thread(target=run, args=[seed]) for seed in range(4)]
-        for thread in threads:
-            thread.start()
-        for thread in threads:
-            thread.join()
-    finally:
-        sys.setswitchinterval(interval)
+    run_at_once(run)
 
 
 def trace_lines(frame, event, arg):
@@ -80,22 +85,13 @@ def test_room_that_is_spent_under_a_tracer_is_spent_once(ttl):
     """Much room, and writers that nothing sends to the lock: the exchange of the fast path alone."""
     cache = InMemoryCache(max_bytes=50_000_000)
     cache.set({(("ns",), "first"): ({"n": 0}, ttl)})
-    interval = sys.getswitchinterval()
-    sys.setswitchinterval(1e-6)
 
     def write(seed):
         sys.settrace(trace_lines)
         for number in range(1500):
             cache.set({(("ns",), str(number % 7)): ({"text": "x" * (seed * 50 + number % 11)}, ttl)})
 
-    try:
-        threads = [threading.Thread(target=write, args=[seed]) for seed in range(4)]
-        for thread in threads:
-            thread.start()
-        for thread in threads:
-            thread.join()
-    finally:
-        sys.setswitchinterval(interval)
+    run_at_once(write)
     with cache._store.lock:
         entries = [held for space in cache._store.spaces.values() for held in space.values()]
         assert cache.stats().bytes == sum(held[SIZE] for held in entries)

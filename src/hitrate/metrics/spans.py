@@ -19,8 +19,8 @@ from hitrate.keys import EncodedKey, decode_namespace, decode_text
 if TYPE_CHECKING:
     from opentelemetry.trace import Span, Tracer
 
-    from hitrate.compute.flights import Flight
-    from hitrate.compute.leading import Computed, Work
+    from hitrate.compute.flight import Flight
+    from hitrate.compute.work import Computed, Work
     from hitrate.stores.base import Found, Store
 
 _KEYS_TOLD = 16
