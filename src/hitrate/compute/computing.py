@@ -31,7 +31,7 @@ _NOTHING: Any = object()
 """Returned in place of a value: the caller is to ask the cache again."""
 
 _APART: Any = object()
-"""Returned in place of a value: the caller is to ask the cache again, and then to compute the value alone."""
+"""Returned in place of a value: the caller is to ask the cache again and, if it misses, to compute the value alone."""
 
 
 class Computing:

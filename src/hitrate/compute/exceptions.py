@@ -24,7 +24,7 @@ def described(error: Exception) -> Described | None:
         name, args, attributes, *others = dump(error, _name(cls))
         stored = (name, tuple(args), dict(attributes), *others)
         return stored if str(restored(stored, [cls])) == str(error) else None
-    except Exception:  # it holds what cannot be read, or a __str__ of the user's failed
+    except Exception:  # an attribute cannot be read, or a __str__ of the program failed
         return None
 
 
@@ -42,7 +42,7 @@ def restored(stored: Any, kinds: Sequence[type[Exception]]) -> Exception | None:
                     try:
                         _, _, restore = exception_state(kind)
                         error: Exception = restore([name, [*args], dict(attributes), *others])
-                    except Exception:  # these are not its args, nor is that its state
+                    except Exception:  # the stored args or state are not those of the class
                         return None
                     return error
     return None

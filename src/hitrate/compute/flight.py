@@ -71,8 +71,8 @@ LEFT_OUT = Outcome()
 class Boarding:
     """One call's part in flights: those that it leads, and those of others that it waits for.
 
-    The call makes it before it takes part in any, and ends it whatever happens: so an exception that comes between any
-    two lines leaves no flight behind that nobody leads.
+    The call makes it before it takes part in a flight, and ends it in a ``finally``: so an exception at any line leaves
+    no flight behind that nobody leads.
 
     Args:
         loop: the event loop whose task will carry out the flights that begin; None if this thread will.
@@ -83,7 +83,7 @@ class Boarding:
         within: the flights whose computation makes the call.
         blocked: the event loop that the call blocks.
         thread: the thread that leads the flights that begin, unless a task does.
-        nested: whether the call comes within another one of its thread, as a finaliser's, and so must not wait.
+        nested: whether the call interrupts another one of its thread, as a finaliser does, and so must not wait.
     """
 
     __slots__ = ("__weakref__", "blocked", "loop", "mine", "nested", "others", "thread", "within")
@@ -174,13 +174,13 @@ class Flight:
         return self.outcome is None
 
     def forget_others(self) -> None:
-        """Forget who waits: a forked child has none of these threads, and their locks would stay locked."""
+        """Forget the waiters: in a forked child their threads are gone, and their locks would stay locked."""
         self._wakes = []
         self.waiters = None
 
     def wait(self) -> Outcome:
         """Wait on this thread until it has landed."""
-        woken = threading.Lock()  # not an Event: a finaliser that lands this flight could wait for its lock
+        woken = threading.Lock()  # not an Event, which has a lock: a finaliser that lands this flight could wait for it
         woken.acquire()
         if self._when_landed(woken.release):
             while not woken.acquire(timeout=_LOOK_SECONDS) and self.outcome is None:
@@ -200,11 +200,11 @@ class Flight:
 
         def landed() -> None:
             if asyncio._get_running_loop() is loop and asyncio.current_task(loop) is not None:
-                wake()  # we are in a step of the loop: it looks for callbacks that are ready before it sleeps
+                wake()  # this is a step of the loop, which looks for ready callbacks before it sleeps
                 return
             try:
                 loop.call_soon_threadsafe(wake)
-            except RuntimeError:  # the loop of the one who waited was closed
+            except RuntimeError:  # the loop of the waiter was closed
                 pass
 
         if self._when_landed(landed):

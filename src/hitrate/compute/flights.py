@@ -27,7 +27,7 @@ from hitrate.exclusive import a_few_lines, held, within_change, within_lines
 _GIL: bool = getattr(sys, "_is_gil_enabled", lambda: True)()
 
 _blocked: dict[asyncio.AbstractEventLoop | None, set[Boarding]] = {}
-"""By event loop the calls that block it while they wait: until they return, none of the loop's tasks goes on."""
+"""For each event loop the sync calls that block it while they wait; until they return, none of its tasks goes on."""
 
 
 class Flights:
@@ -36,8 +36,8 @@ class Flights:
     Attributes:
         landed: how many have landed. A call that read this before it missed the cache, and now leads a flight, need not
             look into the cache again if the number is unchanged.
-        forsaken: leases to be given back, as full key and token, of computations that ended where nothing could be
-            awaited: their event loop was closed.
+        forsaken: leases to be given back, as full key and token: their computations ended without it, since nothing can
+            be awaited once an event loop is closed.
     """
 
     def __init__(self) -> None:
@@ -59,17 +59,16 @@ class Flights:
             alone: those of the keys to begin flights for that nobody else takes part in.
 
         Raises:
-            ReentrancyError: the computation of one of these keys is what asks, and would wait for itself.
+            ReentrancyError: the computation of one of these keys makes this call, and would wait for itself.
         """
         if self._by_loop:
             self._let_go_of_closed_loops()
         if within_lines():
-            # A finaliser runs within a change of flights: a flight that it waited for could not land.
+            # A finaliser has interrupted a change of flights: a flight that it waited for could not land.
             alone = keys
             boarding.nested = True
         elif self._flights and boarding.loop is None and within_change():
-            # A finaliser runs within a change of a store: the thread that computes may be waiting to change that store,
-            # too.
+            # A finaliser has interrupted a change of a store, for which the thread that computes may be waiting, too.
             alone = keys
             boarding.nested = True
         with a_few_lines: self._board(boarding, keys, anew, alone)  # fmt: skip  # noqa: E701
@@ -89,7 +88,7 @@ class Flights:
                 if blocked is not None and not anew and any(each.loop is blocked for each in awaited):
                     raise _reentrancy(key, "a task of this very event loop computes it; await aget_or_compute instead")
                 if not anew and any(each.thread == boarding.thread is not None for each in awaited):
-                    # A finaliser runs on a thread that is about to compute this: it must not wait for itself.
+                    # A finaliser has interrupted the thread that computes this: it must not wait for itself.
                     alone = (*(other for other in keys if other in alone), key)
                     boarding.nested = True
         for key in keys:
@@ -165,7 +164,7 @@ class Flights:
         return deserted
 
     def remove(self, flight: Flight) -> None:
-        """Take a flight away, so that no call finds it any more. What it had to store is stored by now."""
+        """Take a flight out, so that no call finds it any more. Its result is stored by now, if it is to be."""
         self.landed += 1
         flights, key = self._flights, flight.key
         if flight.loop is not None or self._alone:
@@ -186,7 +185,7 @@ class Flights:
                 del self._by_loop[flight.loop]
 
     def _let_go_of_closed_loops(self) -> None:
-        """Land the flights of event loops that were closed, and let go of their tasks."""
+        """Land the flights of event loops that were closed, and drop their tasks."""
         for loop in [*self._by_loop]:
             if loop.is_closed():
                 for flight in [*self._by_loop.get(loop, ())]:
@@ -200,7 +199,7 @@ class Flights:
                     flight.companions = []
 
     def forsake(self, flight: Flight) -> None:
-        """Note the lease of a flight whose computation has ended without giving it back; a later call does."""
+        """Note the lease of a flight whose computation ended without giving it back; a later call gives it back."""
         token, flight.lease = flight.lease, None
         if token is not None:
             self.forsaken.append((flight.key, token))
@@ -240,7 +239,8 @@ def _awaited_by(flight: Flight) -> set[Flight]:
 
 
 def _let_go(task: asyncio.Task[Any]) -> None:
-    """Close what a task of a closed loop never began: else the interpreter warns that nobody awaited it."""
+    """Close the coroutine of a task that never began, since its loop was closed: else Python warns that it was never
+    awaited."""
     coroutine = task.get_coro()
     if isinstance(coroutine, CoroutineType) and inspect.getcoroutinestate(coroutine) == inspect.CORO_CREATED:
         coroutine.close()

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from hitrate.compute.computing import Computing
 
 _POLL_SECONDS = 0.005
-"""How soon a waiter first asks again for what another process computes; each time it waits half as long again."""
+"""Seconds after which a caller first asks again for what another process computes; each wait is half as long again."""
 
 _POLL_SECONDS_AT_MOST = 0.1
 
@@ -44,7 +44,7 @@ _PAUSE = _Pause()
 
 
 class Leading:
-    """What is done once for the flights that a caller leads.
+    """Carries out the flights that a caller leads.
 
     Args:
         computing: whose flights they are.
@@ -55,7 +55,7 @@ class Leading:
         anew: whether to compute whatever the cache holds.
         newer_than: seconds since the epoch; a value in the cache is taken only if it is fresh for longer than this.
         patient: whether to wait for what another process computes, or leave it to that.
-        nested: whether the call comes within another one of its thread, which may have the lease.
+        nested: whether the call interrupts another one of its thread, which may have the lease.
     """
 
     def __init__(
@@ -119,7 +119,7 @@ class Leading:
         self._left.pop(key, None)  # last: until then `abandon` lands it if this is interrupted
 
     def _look_again(self, keys: Sequence[FullKey]) -> Plan[list[FullKey]]:
-        """Land what is in the cache by now; return the keys that it was found for."""
+        """Land the flights whose values are in the cache by now; return their keys."""
         try:
             found = yield self._cache._store, "get", [self._encoded[key] for key in keys]
         except StoreError as error:
@@ -137,11 +137,11 @@ class Leading:
         return landed
 
     def _is_known(self, seen: Look) -> bool:
-        """Tell whether an entry is the old one, which is to be replaced."""
+        """Tell whether an entry is the old one, which this refresh is to replace."""
         return None not in (self._newer_than, seen.fresh_until) and seen.fresh_until <= self._newer_than  # type: ignore[operator]
 
     def _compute_under_lease(self, seconds: float) -> Plan[None]:
-        """Compute what no other process computes; wait for what others do."""
+        """Compute the keys whose leases are granted; wait for those that other processes compute."""
         token = os.urandom(16)
         poll = _POLL_SECONDS
         held: list[FullKey] = []
@@ -249,14 +249,15 @@ class Leading:
             self._seconds = max(0.0, now - started)
             for observe in cache._observers:
                 observe(self._seconds, isinstance(computed, Exception))
-            # Each value gets its share of the time: otherwise hits on all of them would save more than computing took.
+            # Each value gets its share of the time: else hits on all of them would save more seconds than computing
+            # took.
             entries = self._entries(keys, computed, now, self._seconds / len(keys))
         except Exception as error:  # raised by cache_if, or because of what the function returned
             computed, entries = error, {}
         outdated: list[FullKey] = []
         if (self._anew or self._newer_than is not None) and not isinstance(computed, Exception):
-            # A value that was computed anew and is not to be kept leaves no older one behind; a refresh leaves none if
-            # its value cannot be kept.
+            # If a value was computed anew and is not to be kept, the older one is removed; a refresh removes it if the
+            # new value cannot be stored.
             outdated = [key for key in keys if key not in entries and (self._anew or key in self._refused)]
         try:
             if fenced:

@@ -1,4 +1,4 @@
-"""Looking closer at an entry than a read does: how old it is, and whether it is an exception."""
+"""Looks at an entry more closely than a read does: how old it is, and whether it is an exception."""
 
 from __future__ import annotations
 

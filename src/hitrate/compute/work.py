@@ -67,9 +67,9 @@ class Work:
 
 
 def close_unawaited(made: Any) -> None:
-    """Close a coroutine that an interrupt came before the await of; one that was awaited is closed already.
+    """Close a coroutine if an interrupt came before its await; after the await it is closed already.
 
-    Else the collector tells of it, wherever that comes upon it.
+    Else Python would warn, wherever the collector finds it, that it was never awaited.
     """
     if isinstance(made, CoroutineType):
         made.close()

@@ -1,8 +1,8 @@
 """A callable object that passes for the function it wraps, and for a method where it is bound to an object.
 
-A real function would have to do without ``service.method.get(1)``: what is bound to an object is a method, whose
-attributes are those of its function, and these do not know the object. So this is an object of a class of its own
-that answers as a function does wherever it is asked what it is, as ``wrapt`` does.
+With a real function there could be no ``service.method.get(1)``: a method has the attributes of its function, which do
+not know the object. So this is an object of a class of its own, which answers all questions about what it is as a
+function does; ``wrapt`` works in the same way.
 """
 
 from __future__ import annotations
