@@ -1,4 +1,4 @@
-"""What a class is made of and called, and what has a name: asked without importing or running anything of it."""
+"""What a class is made of and called, and what is found under a name: looked up without importing or running code."""
 
 from __future__ import annotations
 

@@ -4,9 +4,9 @@
 through extensions, so without a bound of our own 64 kB of hostile bytes overflow an 8 MB stack. The first four are left
 to its limit, each further one may be ``NATIVE`` deep, and at most ``DOCUMENTS`` nest: 5 MB at the worst.
 
-Each document is a copy of a part of the one around it, all of them are there at once, and to look how deep one is takes
-time. So only the outermost ``LARGE`` may be of any size, and those further in of ``SMALL`` bytes: a payload takes ten
-times its bytes, not sixty.
+Each nested document is a copy of a part of the one around it, all copies are in memory at once, and measuring the depth
+of one takes time. So only the outermost ``LARGE`` documents may have any size, and those further in at most ``SMALL``
+bytes: decoding takes ten times the bytes of a payload, not sixty.
 """
 
 from __future__ import annotations

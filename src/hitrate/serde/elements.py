@@ -148,7 +148,7 @@ def _reader_of_text(letter: str, order: str) -> Callable[[bytes], Any]:
 
 
 def _reader_of_floats(size: int, *, is_big: bool) -> Callable[[bytes], Any]:
-    if size not in _FLOATS:  # of C's long double, of which only the machine that wrote it knows the form
+    if size not in _FLOATS:  # C's long double, whose form only the machine that wrote it knows
         return lambda data: f"0x{data.hex()}"
     form = struct.Struct((">" if is_big else "<") + _FLOATS[size])
 

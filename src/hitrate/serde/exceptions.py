@@ -1,7 +1,7 @@
 """Exceptions as values: class, ``args``, attributes, notes, and what the interpreter's own classes hold besides.
 
-Where one was raised is not part of it: its traceback, context and cause belong to the run, as pickle has it too. It is
-made by the built-in exception that it derives from, empty, and then filled: nothing interprets stored arguments.
+The traceback, context and cause belong to the run and are left out, as by pickle. An exception is made empty, by the
+built-in exception that its class derives from, and then filled, so that nothing interprets stored arguments.
 """
 
 from __future__ import annotations

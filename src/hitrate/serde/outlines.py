@@ -1,4 +1,4 @@
-"""What is told of a value of a library or a class that is not looked up: its name, and something of what is stored.
+"""Shows values of libraries and classes without looking these up: the name, and some of what is stored.
 
 Nothing is imported and nothing is called because stored data names it: arrays, frames and times are read here by their
 own small grammars, whether their library is there or not, so that everybody is shown the same. However much is stored,
@@ -21,7 +21,7 @@ from hitrate.serde.registry import Hook
 
 _ELEMENTS = 20
 _ELEMENTS_OF_MANY = 6
-"""Of an axis of several."""
+"""Elements of each axis, of an array of several axes."""
 _ELEMENTS_IN_ALL = 100
 _ROWS, _COLUMNS = 10, 20
 _CHARACTERS = 200
