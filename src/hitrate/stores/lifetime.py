@@ -6,9 +6,11 @@ not make a table that grows for ever.
 
 from __future__ import annotations
 
-from collections.abc import Collection
-from typing import Final
+from collections.abc import Collection, Iterable
+from contextlib import suppress
+from typing import Any, Final
 
+from hitrate.keys import decode_text
 from hitrate.stores.base import Amounts
 
 REST: Final = b"\xff"
@@ -43,3 +45,12 @@ def within_bounds(amounts: Amounts, there: Collection[bytes]) -> dict[tuple[byte
                 name = REST
         kept[name, counter] = kept.get((name, counter), 0) + amount
     return kept
+
+
+def counters_in(rows: Iterable[Any]) -> dict[tuple[bytes, str], float]:
+    """Return the counters in rows of encoded namespace, name and amount, without those that were written by hand."""
+    found = {}
+    for namespace, name, amount in rows:
+        with suppress(UnicodeDecodeError):
+            found[namespace, decode_text(name)] = amount
+    return found

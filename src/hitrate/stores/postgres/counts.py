@@ -7,9 +7,9 @@ cache's durability is: it has a few rows, written every few seconds, which a cra
 from __future__ import annotations
 
 from hitrate.errors import StoreError
-from hitrate.keys import decode_text, encode_text
+from hitrate.keys import encode_text
 from hitrate.stores.base import Amounts
-from hitrate.stores.lifetime import names_new, within_bounds
+from hitrate.stores.lifetime import counters_in, names_new, within_bounds
 from hitrate.stores.postgres.binary import BYTEA, FLOAT8, array, float8, rows_of
 from hitrate.stores.postgres.schema import ADVISORY_LOCK
 from hitrate.stores.postgres.statements import Statement, plain
@@ -46,7 +46,7 @@ class LifetimeCounts:
         )
 
     def add(self, amounts: Amounts) -> Conversation[None]:
-        """Add to them."""
+        """Add to the counters."""
         if not (yield from self._is_there()):
             yield [Request(each) for each in self._make]
         if names_new(amounts, self._known):
@@ -58,7 +58,7 @@ class LifetimeCounts:
         self._known |= {*names}
 
     def read(self) -> Conversation[dict[tuple[bytes, str], float]]:
-        """Return them."""
+        """Return the counters."""
         return (yield from self._read()) if (yield from self._is_there()) else {}
 
     def _is_there(self) -> Conversation[bool]:
@@ -73,10 +73,4 @@ class LifetimeCounts:
 
     def _read(self) -> Conversation[dict[tuple[bytes, str], float]]:
         (result,) = yield (Request(self._all),)
-        found = {}
-        for name, counter, amount in rows_of(result):
-            try:
-                found[name, decode_text(counter)] = amount
-            except UnicodeDecodeError:  # written by hand
-                continue
-        return found
+        return counters_in(rows_of(result))

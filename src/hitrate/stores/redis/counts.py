@@ -26,7 +26,7 @@ class LifetimeCounts:
         self._known: frozenset[bytes] = frozenset()
 
     def add(self, op: Operation, amounts: Amounts) -> Plan[None]:
-        """Add to them, all in one transaction of the server."""
+        """Add to the counters, in one transaction of the server."""
         if names_new(amounts, self._known):
             self._known = frozenset(name for name, _ in (yield from self.read(op)))
         name, kept = op.names.buckets[_BUCKET].counts, within_bounds(amounts, self._known)
@@ -43,7 +43,7 @@ class LifetimeCounts:
         self._known |= {name for name, _ in kept}
 
     def read(self, op: Operation) -> Plan[dict[tuple[bytes, str], float]]:
-        """Return them."""
+        """Return the counters."""
         fields = yield from op.reply(command(b"HGETALL", op.names.buckets[_BUCKET].counts), _BUCKET)
         found = {}
         for field, amount in zip(fields[::2], fields[1::2], strict=True):

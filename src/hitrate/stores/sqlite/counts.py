@@ -5,9 +5,9 @@ An older hitrate takes the table for another program's and goes on sharing the f
 
 from __future__ import annotations
 
-from hitrate.keys import decode_text, encode_text
+from hitrate.keys import encode_text
 from hitrate.stores.base import Amounts
-from hitrate.stores.lifetime import within_bounds
+from hitrate.stores.lifetime import counters_in, within_bounds
 from hitrate.stores.sqlite.handle import Handle
 from hitrate.stores.sqlite.schema import COUNTS, COUNTS_TABLE
 
@@ -33,13 +33,7 @@ def add(handle: Handle, amounts: Amounts) -> None:
 
 def read(handle: Handle) -> dict[tuple[bytes, str], float]:
     """Return the counters."""
-    found = {}
-    for name, counter, amount in handle.execute(_ALL).fetchall() if _are_there(handle) else ():
-        try:
-            found[name, decode_text(counter)] = amount
-        except UnicodeDecodeError:  # written by hand
-            continue
-    return found
+    return counters_in(handle.execute(_ALL).fetchall() if _are_there(handle) else ())
 
 
 def _are_there(handle: Handle) -> bool:
