@@ -32,7 +32,7 @@ Result = Literal["hit", "miss", "stored", "refused", "failed", "removed", "clear
 Why = Literal["", "never there", "expired", "evicted", "removed", "gone", "refused", "damaged", "failed", "too large"]
 
 _REMEMBERED = 8192
-"""The latest so many keys whose entries left are remembered, with the reason."""
+"""Keys, the latest ones, of which it is remembered why a read of them will miss, or when their entry expires."""
 
 
 @dataclass(frozen=True, slots=True)
