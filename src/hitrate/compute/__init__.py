@@ -10,7 +10,6 @@
 ``computing.py``     asks the cache, boards a flight, and leads it or waits for it
 ``flight.py``        a flight, which a call leads and others wait for; ``flights.py``: those of a cache
 ``leading.py``       leading a flight: look again, take the lease, compute, store, land
-``work.py``          the function that computes, as a flight calls it
 ``used_up.py``       results that the first who takes them uses up
 ``refreshing.py``    in the background, before or after an expiry
 ``looking.py``       how old an entry is, and whether it is an exception

@@ -13,11 +13,10 @@ from hitrate.base import FullKey
 from hitrate.compute.control_flow import is_resumed
 from hitrate.compute.flight import AGAIN, APART, LEFT_OUT, Boarding, Flight, Outcome, led
 from hitrate.compute.flights import Flights
-from hitrate.compute.leading import Leading
+from hitrate.compute.leading import Leading, Work, close_unawaited
 from hitrate.compute.looking import Look, look
 from hitrate.compute.refreshing import Refresher
 from hitrate.compute.terms import Terms, refresh_is_due
-from hitrate.compute.work import Work, close_unawaited
 from hitrate.errors import SerializationError, StoreError
 from hitrate.exclusive import within_change
 from hitrate.failsafe import log

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from opentelemetry.trace import Span, Tracer
 
     from hitrate.compute.flight import Flight
-    from hitrate.compute.work import Computed, Work
+    from hitrate.compute.leading import Computed, Work
     from hitrate.stores.base import Found, Store
 
 _KEYS_TOLD = 16
