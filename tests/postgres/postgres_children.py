@@ -28,7 +28,7 @@ def in_processes(count: int, function: Callable[..., Any], *arguments: Any) -> l
     """
     context = forked()
     with context.Manager() as manager, ProcessPoolExecutor(count, mp_context=context) as processes:
-        barrier = manager.Barrier(count)
+        barrier = manager.Barrier(count, None, 60)  # so that the others end if one fails
         running = [processes.submit(function, barrier, number, *arguments) for number in range(count)]
         return [each.result(timeout=300) for each in running]
 

@@ -46,6 +46,10 @@ def cluster_url() -> Iterator[str]:
     from servers.valkey import running_cluster
 
     with running_cluster() as servers:
+        # On a machine with other things to do no node is to take another for dead.
+        for server in servers:
+            with server.client() as client:
+                client.config_set("cluster-node-timeout", 60_000)
         yield servers[0].url
 
 
