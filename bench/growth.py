@@ -85,7 +85,7 @@ def measure(rows: int, folder: Path) -> dict[str, float]:
     # By the store: the command `hitrate` does so, too, and a program leaves it to the housekeeping.
     began = time.perf_counter()
     purged = cache._store.remove_expired()
-    found["purge"] = 1e6 * (time.perf_counter() - began) / purged
+    found["purge"] = 1e6 * (time.perf_counter() - began) / max(1, purged)  # the keeper may come first
     entries = cache.stats().entries
     cache.close()
     cache = opened(max_entries=entries)

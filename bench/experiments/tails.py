@@ -110,7 +110,7 @@ def _at_limit(contender: Contender, conditions: Conditions, rows: int, sets: int
 
 def _due(contender: Contender, conditions: Conditions, rows: int, sets: int) -> Times:
     """Let many fall due in one moment, and set from then on, at least until those that remove them have."""
-    number = _DUE // 10 if conditions.quick else _DUE
+    number = _CHUNK if conditions.quick else _DUE
     seconds = _DUE_AFTER // 10 if conditions.quick else _DUE_AFTER
     # A little before a full second, at which hitrate looks for them, so that it finds all of them at once.
     begins = math.ceil(time.time()) + seconds

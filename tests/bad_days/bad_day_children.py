@@ -360,7 +360,7 @@ def fork(check: Callable[[], None], by_exit: bool) -> int:
         warnings.simplefilter("ignore", DeprecationWarning)  # forking with threads is what is tested
         child = os.fork()
     if child == 0:
-        signal.alarm(20)
+        signal.alarm(60)
         try:
             check()
         except BaseException as error:

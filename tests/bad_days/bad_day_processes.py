@@ -52,7 +52,7 @@ class Other(subprocess.Popen[str]):
         self.stdin.write(line + "\n")  # type: ignore[union-attr]
         self.stdin.flush()  # type: ignore[union-attr]
 
-    def end(self, seconds: float = 60) -> list[str]:
+    def end(self, seconds: float = 120) -> list[str]:
         """Wait until it has ended well, with nothing on stderr; return the lines that it had still to say."""
         out, err = self.communicate(timeout=seconds)
         if self.returncode != 0 or err:
@@ -103,7 +103,7 @@ def others(count: int, function: str, *args: Any) -> Iterator[list[Other]]:
             process.communicate()
 
 
-def eventually(holds: Callable[[], Any], seconds: float = 20) -> Any:
+def eventually(holds: Callable[[], Any], seconds: float = 60) -> Any:
     """Return what a condition gives once that is truthy; failing to become so in time is a failure."""
     deadline = time.monotonic() + seconds
     while not (result := holds()):

@@ -151,7 +151,7 @@ def what_there_is() -> tuple[Counter[str], int, int]:
 
 
 def until(holds: Callable[[], Any], told: Any = None) -> None:
-    deadline = time.monotonic() + SECONDS
+    deadline = time.monotonic() + 3 * SECONDS
     while not holds():
         assert time.monotonic() < deadline, (holds, told)
         time.sleep(0.01)  # threads that connect or cancel end by themselves

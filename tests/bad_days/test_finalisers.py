@@ -14,7 +14,7 @@ import pytest
 from bad_days.test_interrupts import KINDS, check_counts, check_order
 from hitrate import InMemoryCache, PostgresCache, RedisCache, ReentrancyError, SqliteCache, TieredCache
 
-DEADLINE = 20.0
+DEADLINE = 60.0
 ON_SERVERS = ["redis", "postgres", "tiers over redis", "tiers over postgres"]
 
 

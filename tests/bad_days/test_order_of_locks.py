@@ -15,7 +15,7 @@ from bad_days.test_interrupts import KINDS
 from hitrate import InMemoryCache, SqliteCache, TieredCache
 from hitrate.exclusive import Exclusive, within_change
 
-DEADLINE = 20.0
+DEADLINE = 60.0
 
 
 def key(name: str) -> Any:

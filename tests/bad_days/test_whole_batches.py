@@ -21,7 +21,7 @@ from hitrate.testing.serializers import UndecodableSerializer
 HITRATE = str(Path(hitrate.__file__).parent)
 COUNTED = (f"{HITRATE}/stores/", f"{HITRATE}/memory.py", f"{HITRATE}/tiered.py")
 BELOW = (f"{HITRATE}/stores/sqlite/", f"{HITRATE}/stores/memory/")
-DEADLINE = 20.0
+DEADLINE = 60.0
 
 KINDS: dict[str, Callable[[Path], Any]] = {
     "memory": lambda path: InMemoryCache(),

@@ -309,7 +309,7 @@ def test_a_read_of_more_keys_than_are_remembered_is_remembered_whole():
     assert cache.stats().seconds_saved == 2 * len(keys)
 
 
-def wait_until(done, seconds=20.0):
+def wait_until(done, seconds=60.0):
     """Wait for the upkeep, which has its own thread."""
     deadline = time.monotonic() + seconds
     while not done():

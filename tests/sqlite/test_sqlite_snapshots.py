@@ -126,7 +126,7 @@ def test_an_idle_transaction_is_ended_and_then_the_thread(cache, monkeypatch):
     monkeypatch.setattr(connections, "_TICK_SECONDS", 0.01)
     for _ in range(100):
         cache.get([KEY])
-    deadline = time.monotonic() + 20
+    deadline = time.monotonic() + 60
     while open_transactions(cache) or cache._store._connections.closer.runs:
         assert time.monotonic() < deadline
         time.sleep(0.01)

@@ -40,7 +40,7 @@ def rows(path, sql="SELECT count(*) FROM hitrate_entries", *args):
         return con.execute(sql, args).fetchall()
 
 
-def until(condition, seconds=20.0):
+def until(condition, seconds=60.0):
     """Wait for a condition that a background thread brings about."""
     deadline = time.monotonic() + seconds
     while not condition():
