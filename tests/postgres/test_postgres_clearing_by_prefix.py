@@ -16,7 +16,7 @@ from hitrate import InMemoryCache, PostgresCache, TieredCache
 from hitrate.base import Namespace
 from hitrate.keys import EncodedKey, encode_namespace
 from hitrate.stores.postgres.rows import LONGEST
-from hitrate.stores.postgres.wire import Link, Query
+from hitrate.stores.postgres.wire import Link, Request
 from servers.shared import PATIENT
 
 AWKWARD: list[Namespace] = [
@@ -95,7 +95,7 @@ def test_ten_thousand_namespaces_are_cleared_as_one(
     asked: list[int] = []
     exchange = Link.exchange
 
-    def counted(link: Link, calls: Sequence[Query], *, prepare: bool) -> Any:
+    def counted(link: Link, calls: Sequence[Request], *, prepare: bool) -> Any:
         if threading.current_thread() is threading.main_thread():  # and not the one that removes what was cleared
             asked.append(len(calls))
         return exchange(link, calls, prepare=prepare)
