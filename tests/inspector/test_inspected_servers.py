@@ -10,6 +10,7 @@ import pytest
 from hitrate import open as open_cache
 from inspector.serving import serving
 from servers.shared import PATIENT_URL
+from servers.valkey import Server
 
 
 @pytest.fixture(params=["redis", "postgres", "tiered"])
@@ -36,10 +37,13 @@ def test_it_is_looked_into(url: str) -> None:
         assert {served.get(name).status_code for name in ("", "namespaces", "entries", "expiry")} == {200}
 
 
-def test_a_server_that_is_down_is_told() -> None:
-    with serving("redis://127.0.0.1:1?connect_timeout=1") as served:
+def test_a_server_that_goes_down_is_told(server: Server) -> None:
+    with serving(f"{server.url}?{PATIENT_URL}") as served:
+        assert served.get("overview").status_code == 200
+        server.stop()
         answer = served.get("overview")
         assert answer.status_code == 503
-        assert "127.0.0.1:1" in answer.text
-        while not (page := served.get("entries.json").json())["failure"]:
-            assert page["listed"] is None
+        assert f"127.0.0.1:{server.port}" in answer.text
+        while not (failure := served.get("entries.json", fresh=1).json()["failure"]):
+            pass
+        assert f"127.0.0.1:{server.port}" in failure

@@ -18,7 +18,7 @@ from servers.valkey import Server, running_cluster, wait_until
 
 KEYS = [((f"n{number % 3}",), str(number)) for number in range(300)]
 VALUES = {key: key[1] * 3 for key in KEYS}
-PATIENCE = 10.0
+PATIENCE = 20.0
 
 
 @pytest.fixture
@@ -41,10 +41,18 @@ def set_all(cache: Driver, mark: str) -> None:
         cache.set({key: (VALUES[key] + mark, None) for key in KEYS[start : start + 50]})
 
 
+def let_replicas_take_over(servers: list[Server], allowed: bool) -> None:
+    """Say whether replicas take over by themselves, as they do within a second or two."""
+    for server in servers[3:]:
+        with server.client() as client:
+            client.config_set("cluster-replica-no-failover", "no" if allowed else "yes")
+
+
 def test_a_node_is_killed_and_failed_over(servers: list[Server], cache: Driver) -> None:
     cache.set({key: (value, None) for key, value in VALUES.items()})
     assert cache.get(KEYS) == VALUES
     wait_until(lambda: all_replicated(servers), "to replicate")
+    let_replicas_take_over(servers, False)
     servers[0].stop()
 
     began = time.monotonic()
@@ -54,6 +62,7 @@ def test_a_node_is_killed_and_failed_over(servers: list[Server], cache: Driver) 
     assert 0 < len(found) < len(KEYS), "the nodes that are alive do not serve, or the killed one does"
     assert cache.raw.stats().errors >= len(KEYS) - len(found)
 
+    let_replicas_take_over(servers, True)
     wait_until(lambda: len(cache.get(KEYS)) == len(KEYS), "to fail over")
     assert cache.get(KEYS) == VALUES
     set_all(cache, " new")
@@ -115,6 +124,7 @@ def test_on_error_raise_raises_for_the_node_that_is_down(servers: list[Server]) 
     client.close()
     with RedisCache[Any](client, timeout=3, connect_timeout=3, on_error="raise") as cache:
         cache.set({key: (value, None) for key, value in VALUES.items()})
+        let_replicas_take_over(servers, False)
         servers[0].stop()
         with pytest.raises(StoreError, match=str(servers[0].port)):
             cache.get(KEYS)
@@ -140,4 +150,4 @@ def test_two_hundred_tasks_while_a_node_dies(servers: list[Server], cache: Drive
 
     began = time.monotonic()
     asyncio.run(main())
-    assert time.monotonic() - began < 30
+    assert time.monotonic() - began < 60
