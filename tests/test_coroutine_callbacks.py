@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 from hitrate import InMemoryCache, SqliteCache, TieredCache, cached
+from hitrate.langchain import CacheMiddleware
 
 
 async def coroutine_function(*arguments: Any) -> Any:
@@ -42,6 +43,8 @@ REFUSING: dict[str, Callable[[Any], Any]] = {
     "cache_if": lambda given: cached(InMemoryCache(), cache_if=given),
     "key": lambda given: cached(InMemoryCache(), key=given),
     "events": _set_events,
+    "key of a middleware": lambda given: CacheMiddleware(InMemoryCache(), tools=["t"], key=given),
+    "scope of a middleware": lambda given: CacheMiddleware(InMemoryCache(), scope=given),
     "clock": lambda given: InMemoryCache(clock=given),
     "clock of a file": lambda given: SqliteCache(path=":memory:", clock=given),
     "clock of tiers": lambda given: TieredCache(InMemoryCache(), InMemoryCache(), clock=given),

@@ -16,7 +16,7 @@ README = (ROOT / "README.md").read_text(encoding="utf-8")
 PAGES = {
     "README.md": 4,
     "docs/backend.md": 1,
-    "docs/compute-once.md": 10,
+    "docs/compute-once.md": 11,
     "docs/inspector.md": 1,
     "docs/langchain.md": 6,
     "docs/langgraph.md": 5,

@@ -106,7 +106,7 @@ class Explanation:
         return {**_as_json(self), "is_hit": self.is_hit}
 
     def __str__(self) -> str:
-        return "\n".join(self._lines())
+        return "\n".join(map(_visible, self._lines()))
 
     def _lines(self) -> Iterator[str]:
         said = f"{_SENTENCES[self.state]}{f' ({self.detail})' if self.detail else ''}"
@@ -130,6 +130,11 @@ class Explanation:
             for difference in near.differences:
                 yield f"    {_told(difference)}"
         yield from self.notes
+
+
+def _visible(line: str) -> str:
+    """Return a line in which nothing ends it or commands the terminal: names and reprs are whatever they are."""
+    return line if line.isprintable() else "".join(each if each.isprintable() else repr(each)[1:-1] for each in line)
 
 
 def _as_json(value: Any) -> Any:

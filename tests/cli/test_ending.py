@@ -50,6 +50,17 @@ def test_an_export_that_is_ended_leaves_no_part_of_a_file(tmp_path: Path, filled
     assert [*tmp_path.glob("x.export*")] == []
 
 
+def test_a_program_may_run_the_command_on_a_thread(filled: str) -> None:
+    code = f"""
+import sys, threading
+from hitrate.cli import main
+sys.argv = ["hitrate", "stats", {filled!r}]
+threading.Thread(target=main).start()
+"""
+    done = subprocess.run([sys.executable, "-W", "error", "-c", code], capture_output=True, text=True, check=True)
+    assert "entries  7" in done.stdout
+
+
 def test_a_signal_that_is_ignored_stays_ignored(tmp_path: Path, filled: str) -> None:
     ignoring = "signal.signal(signal.SIGHUP, signal.SIG_IGN)"
     process = standing_still("export", filled, "x.export", before=ignoring)

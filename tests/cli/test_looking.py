@@ -83,6 +83,17 @@ def test_a_limit_that_leaves_something_out_is_told(hitrate: Command, filled: str
     assert hitrate("keys", filled, "a/0", "--limit", "2").err == ""
 
 
+def test_one_long_name_does_not_widen_every_line_of_a_pipe(hitrate: Command) -> None:
+    with SqliteCache[int]("c.db") as cache:
+        cache.set({(("a",), key): (1, None) for key in ("k", "x" * 10_000)} | {(("y" * 10_000,), "k"): (1, None)})
+    title, *rows = hitrate("keys", "sqlite:///c.db", "a").out.splitlines()
+    assert sorted(map(len, [title, *rows]))[-2] < 150
+    assert [row.split()[0] for row in rows] == ["k", "x" * 10_000]
+    lines = hitrate("ls", "sqlite:///c.db").out.splitlines()
+    assert sorted(map(len, lines))[-2] < 150
+    assert lines[-1].startswith("y" * 10_000 + " ")
+
+
 def test_what_a_key_holds_does_not_command_the_terminal(hitrate: Command, filled: str) -> None:
     assert "\x1b" not in hitrate("keys", filled, "a").out
     assert r"\x1b[31m" in hitrate("keys", filled, "a").out

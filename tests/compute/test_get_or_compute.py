@@ -297,6 +297,15 @@ def test_many_that_are_cancelled_leave_no_waiter_behind(cache: Any) -> None:
     assert flying(cache) == 0
 
 
+def test_a_coroutine_function_in_the_place_of_one_that_computes_many_is_told(cache: Any) -> None:
+    async def compute(keys: list[Any]) -> dict[Any, Any]:
+        return dict.fromkeys(keys, 1)
+
+    with pytest.raises(TypeError, match=r"computes 1 key .* not a coroutine; await aget_or_compute_many"):
+        cache.get_or_compute_many([KEY], compute)
+    assert run(cache.aget_or_compute_many([KEY], compute)) == {KEY: 1}
+
+
 @pytest.mark.parametrize(
     ("make", "what"), [(lambda: (n for n in [1]), "generator"), (lambda: asyncio.sleep(0), "coroutine")]
 )

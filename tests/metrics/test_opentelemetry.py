@@ -115,6 +115,16 @@ def test_a_name_is_given_once_and_a_closed_cache_is_told_of_no_more() -> None:
     telemetry.provider.shutdown()
 
 
+@pytest.mark.parametrize("other", [5, object(), MeterProvider().get_meter("m")])
+def test_what_is_no_provider_or_no_tracer_is_refused_and_fails_no_call(other: object) -> None:
+    cache: InMemoryCache[int] = InMemoryCache()
+    with pytest.raises(TypeError, match="meter_provider is an object with get_meter"):
+        opentelemetry(cache, name="c", meter_provider=other)  # type: ignore[arg-type]
+    with pytest.raises(TypeError, match="tracer is an object with start_span and start_as_current_span"):
+        opentelemetry(cache, name="c", meter_provider=MeterProvider(), tracer=other)  # type: ignore[arg-type]
+    assert cache.get_or_compute((("a",), "k"), lambda: 1) == 1
+
+
 def test_namespaces_are_told_apart_where_that_is_asked_for() -> None:
     telemetry = Telemetry()
     caches = [InMemoryCache(), InMemoryCache()]

@@ -143,6 +143,24 @@ def test_while_a_server_is_down_only_what_it_holds_is_missing() -> None:
     assert ("hitrate_entries", "c") not in told
 
 
+def test_names_that_no_text_can_hold_do_not_fail_the_scrape() -> None:
+    registry = CollectorRegistry()
+    cache: InMemoryCache[int] = InMemoryCache()
+    prometheus(cache, name="c\udc80", registry=registry)
+    cache.set({KEY: (1, None)})
+    cache.get([KEY])
+    cache._counters.ledger.account(("a",), "model\ud83d").hit(1.0, 10, 20, 0.0)
+    told = scraped(registry)
+    assert told["hitrate_sets_total", "c\\udc80"] == 1
+    assert told["hitrate_tokens_saved_total", "c\\udc80", "input", "model\\ud83d"] == 10
+
+
+@pytest.mark.parametrize("registry", [5, object(), "registry"])
+def test_what_is_no_registry_is_refused(registry: object) -> None:
+    with pytest.raises(TypeError, match="registry is an object with register and collect"):
+        prometheus(InMemoryCache(), name="c", registry=registry)  # type: ignore[arg-type]
+
+
 @pytest.mark.parametrize(("cache", "name"), [(object(), "c"), ({}, "c"), (InMemoryCache(), ""), (InMemoryCache(), 1)])
 def test_what_is_no_cache_or_no_name_is_refused(cache: object, name: object) -> None:
     with pytest.raises(TypeError):

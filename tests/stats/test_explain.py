@@ -5,11 +5,13 @@ from __future__ import annotations
 import asyncio
 import json
 from collections.abc import Iterator
+from enum import Enum
 from functools import partial
 from pathlib import Path
 from typing import Any, TypedDict
 
 import apsw
+import pandas as pd
 import pytest
 from langgraph.graph import END, START, StateGraph
 from pydantic import BaseModel
@@ -145,6 +147,34 @@ def test_fields_of_a_state_and_what_is_ignored() -> None:
     assert explain(cache, partial(ask, {"question": "why", "trace": 2, "lang": "en"})).is_hit
     explanation = explain(cache, partial(ask, {"question": "why", "trace": 2, "lang": "de"}))
     assert differing(explanation) == ["state.lang"]
+
+
+class Loud(Enum):
+    """Of a repr that ends the line and commands the terminal."""
+
+    ONE = 1
+    TWO = 2
+
+    def __repr__(self) -> str:
+        return f"<loud {self.value}\n\n   \x1b[31m red>"
+
+
+@pytest.mark.parametrize("values", [(Loud.ONE, Loud.TWO), (pd.DataFrame({"a": [1]}), pd.DataFrame({"a": [1, 2]}))])
+def test_what_a_repr_holds_stays_in_its_line(values: tuple[Any, Any]) -> None:
+    cache: InMemoryCache[Any] = InMemoryCache()
+
+    @cached(cache)
+    def f(state: dict[str, Any]) -> int:
+        return 1
+
+    with remember_parts():
+        f({"x\ny": values[0], "z": 1})
+        explanation = explain(cache, partial(f, {"x\ny": values[1], "z": 1}))
+    lines = str(explanation).split("\n")
+    assert all(line.isprintable() for line in lines)
+    (difference,) = [line for line in lines if " here, " in line]
+    assert difference.startswith("    state.x\\ny: ")
+    assert "\n" not in explanation.nearest[0].differences[0].here.shown  # type: ignore[union-attr]
 
 
 def test_models_with_ignored_fields_are_shown() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import signal
+import threading
 from typing import Any
 
 _NAMES = ("SIGTERM", "SIGHUP")  # the second is no signal of every system
@@ -15,7 +16,12 @@ class Ending:
         self._number: int | None = None
 
     def watch(self) -> None:
-        """Begin to; a signal that the one who started us ignores, as nohup does, stays ignored."""
+        """Begin to; a signal that the one who started us ignores, as nohup does, stays ignored.
+
+        A program that runs the command on a thread of its own gets its signals itself.
+        """
+        if threading.current_thread() is not threading.main_thread():
+            return
         for name in _NAMES:
             number = getattr(signal, name, None)
             if number is not None and signal.getsignal(number) is signal.SIG_DFL:

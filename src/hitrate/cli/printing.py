@@ -13,6 +13,8 @@ import click
 _UNITS = ["bytes", "kB", "MB", "GB", "TB"]
 _BETWEEN = 2
 """Spaces between two columns."""
+_ALIGNED = 100
+"""Characters of a first column, at most, after which the others are aligned on a pipe: one name may have 10 kB."""
 _NARROWEST = 12
 """Characters of the first column for which other columns are left out."""
 _SPANS = [(86400, "d"), (3600, "h"), (60, "min"), (1, "s")]
@@ -116,7 +118,8 @@ def span(seconds: float | None) -> str:
 def print_table(columns: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
     """Print a table: by rich on a terminal, where it is installed, and otherwise as plain text.
 
-    In a narrow window the first column goes over several lines, and the last columns are left out.
+    In a narrow window the first column goes over several lines, and the last columns are left out. Elsewhere each row
+    is a line.
 
     Args:
         columns: their titles; the first is text, those after it are aligned to the right.
@@ -129,8 +132,10 @@ def print_table(columns: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
         kept, widths[0] = _fitting(widths, shutil.get_terminal_size().columns)
         left_out = columns[kept:]
         columns, rows, widths = columns[:kept], [row[:kept] for row in rows], widths[:kept]
-    if not (sys.stdout.isatty() and _rich_table(columns, rows)):
-        _plain_table(columns, rows, widths)
+        if not _rich_table(columns, rows):
+            _plain_table(columns, rows, widths, folds=True)
+    else:
+        _plain_table(columns, rows, [min(widths[0], _ALIGNED), *widths[1:]], folds=False)
     if left_out:
         click.echo(f"no room for {', '.join(left_out)}", err=True)
 
@@ -147,10 +152,11 @@ def _room_for_first(widths: Sequence[int], room: int) -> int:
     return room - sum(_BETWEEN + width for width in widths[1:])
 
 
-def _plain_table(columns: Sequence[str], rows: Iterable[Sequence[str]], widths: Sequence[int]) -> None:
+def _plain_table(columns: Sequence[str], rows: Iterable[Sequence[str]], widths: Sequence[int], *, folds: bool) -> None:
     for first, *others in [columns, *rows]:
         rest = "".join(f"{cell:>{width + _BETWEEN}}" for cell, width in zip(others, widths[1:], strict=True))
-        lines = [first[start : start + widths[0]] for start in range(0, len(first), widths[0])] or [""]
+        length = widths[0] if folds else max(len(first), 1)
+        lines = [first[start : start + length] for start in range(0, len(first), length)] or [""]
         click.echo(f"{lines[0]:<{widths[0]}}{rest}".rstrip())
         for line in lines[1:]:
             click.echo(line)

@@ -343,9 +343,11 @@ class Leading:
         terms = self._terms
         entries = {}
         if type(computed) is not dict and not isinstance(computed, (Exception, Mapping)):
+            advice = "; await aget_or_compute_many instead" if isinstance(computed, CoroutineType) else ""
+            close_unawaited(computed)
             raise TypeError(
-                f"the function that computes {len(keys)} keys is to return a mapping of them to their values, not a "
-                f"{type(computed).__name__}"
+                f"the function that computes {len(keys)} {'key' if len(keys) == 1 else 'keys'} is to return a mapping "
+                f"of keys to values, not a {type(computed).__name__}{advice}"
             )
         for key in keys:
             entry = None

@@ -197,9 +197,11 @@ _repr.maxlevel = 3
 
 
 def shown(value: Any) -> str:
-    """Return the beginning of a repr; of an object whose repr fails, its type."""
+    """Return the beginning of a repr, in one line; of an object whose repr fails, its type."""
     try:
         text = _repr.repr(value)
     except Exception:
         text = f"<{type(value).__qualname__}>"
+    if "\n" in text:  # a frame's is a table
+        text = " ".join(text.split())
     return text if len(text) <= _SHOWN_CHARACTERS else text[: _SHOWN_CHARACTERS - 3] + "..."

@@ -61,7 +61,7 @@ class Query:
         """Return one of some words, the first if none is given."""
         given = self._given.get(name, choices[0])
         if given not in choices:
-            raise WrongRequestError(f"{name} is one of {', '.join(choices)}, not {given[:80]!r}")
+            raise WrongRequestError(f"{name} is one of {', '.join(dict.fromkeys(choices))}, not {given[:80]!r}")
         return given
 
     def number(self, name: str, default: int, most: int) -> int:

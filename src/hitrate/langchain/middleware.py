@@ -16,6 +16,7 @@ from langchain_core.tools import BaseTool
 from langgraph.types import Command
 
 from hitrate.base import FullKey
+from hitrate.callables import refuse_coroutine_function
 from hitrate.compute.cache import ComputingCache
 from hitrate.compute.control_flow import holds_answers
 from hitrate.compute.terms import Terms, agreed
@@ -96,6 +97,8 @@ class CacheMiddleware(AgentMiddleware[Any, Any, Any]):
             )
         if key is not None and not callable(key):
             raise TypeError(f"key is a function of the request of a tool call; {key!r} cannot be called")
+        for argument, function in (("key", key), ("scope", scope)):
+            refuse_coroutine_function(argument, function)
         for option, given in (("models", models), ("keep_errors", keep_errors), ("keep_commands", keep_commands)):
             if type(given) is not bool:
                 raise TypeError(f"{option} is True or False, not {given!r} of type {type(given).__name__}")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import weakref
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from json import dumps
 from typing import Any, NamedTuple
@@ -83,7 +83,7 @@ class WatchedCache:
             raise TypeError(f"name is a str that is not empty, not {name!r}")
         if not isinstance(namespaces, bool):
             raise TypeError(f"namespaces is True or False, not {namespaces!r}")
-        self.name = name
+        self.name = legible(name)
         self._tells_namespaces = namespaces
         self._told_apart: set[str] = set()
         self._cache = weakref.ref(cache)
@@ -114,7 +114,7 @@ class WatchedCache:
             yield name, {}, getattr(stats, name)
         for model, tokens in stats.tokens_saved.items():
             for kind, count in tokens.items():
-                yield "tokens_saved", {"model": model, "kind": kind}, count
+                yield "tokens_saved", {"model": legible(model), "kind": kind}, count
         yield "breaker_state", {}, BREAKER[stats.breaker]
         if usage is not None:
             yield "evictions", {}, usage.evictions
@@ -149,6 +149,21 @@ class WatchedCache:
             yield "namespace_lookups", {"namespace": label, "result": "miss"}, did.misses
             yield "namespace_sets", {"namespace": label}, did.sets
             yield "namespace_seconds_saved", {"namespace": label}, did.seconds_saved
+
+
+def legible(text: str) -> str:
+    """Return text that every exporter can write: a lone surrogate is escaped."""
+    return text.encode(errors="backslashreplace").decode()
+
+
+def refuse_other(name: str, given: Any, methods: Sequence[str]) -> None:
+    """Refuse what has not the methods of what it is to be: it would fail in the middle of a program's call.
+
+    Raises:
+        TypeError: so it is.
+    """
+    if not all(callable(getattr(given, method, None)) for method in methods):
+        raise TypeError(f"{name} is an object with {' and '.join(methods)}, not one of type {type(given).__name__}")
 
 
 LABELS = {

@@ -10,7 +10,7 @@ import weakref
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
-from hitrate.metrics.figures import COMPUTE, METRICS, NAMESPACES, SECONDS, Figure, Metric, WatchedCache
+from hitrate.metrics.figures import COMPUTE, METRICS, NAMESPACES, SECONDS, Figure, Metric, WatchedCache, refuse_other
 
 try:
     from opentelemetry.metrics import CallbackOptions, MeterProvider, Observation, get_meter_provider
@@ -56,24 +56,27 @@ def opentelemetry(
             200 are told apart.
 
     Raises:
-        TypeError: that is no cache, or no name.
+        TypeError: that is no cache, no name, no provider, or no tracer.
         ValueError: another cache of that name tells this provider.
         ModuleNotFoundError: opentelemetry-api is not installed (the extra ``opentelemetry``).
     """
     watched = WatchedCache(cache, name, namespaces=namespaces)
     provider = get_meter_provider() if meter_provider is None else meter_provider
+    refuse_other("meter_provider", provider, ("get_meter",))
+    if tracer is not None:
+        refuse_other("tracer", tracer, ("start_span", "start_as_current_span"))
     instruments = _instruments.get(provider)
     if instruments is None:
         instruments = _instruments[provider] = _Instruments(provider)
     instruments.add(watched)
-    attributes = {"cache": name}
+    attributes = {"cache": watched.name}
 
     def observe(seconds: float, failed: bool) -> None:
         instruments.computed.record(seconds, {**attributes, "result": "error" if failed else "value"})
 
     cache._observers = (*cache._observers, observe)
     if tracer is not None:
-        _trace(cache, Spans(tracer, name, keys=span_keys))
+        _trace(cache, Spans(tracer, watched.name, keys=span_keys))
 
 
 def _trace(cache: ComputingCache[Any], spans: Spans) -> None:

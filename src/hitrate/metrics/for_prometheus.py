@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from itertools import accumulate
 from typing import TYPE_CHECKING, Any
 
-from hitrate.metrics.figures import COMPUTE, LABELS, METRICS, NAMESPACES, SECONDS, WatchedCache
+from hitrate.metrics.figures import COMPUTE, LABELS, METRICS, NAMESPACES, SECONDS, WatchedCache, refuse_other
 
 try:
     from prometheus_client import REGISTRY
@@ -44,12 +44,13 @@ def prometheus(
             first 200 are told apart.
 
     Raises:
-        TypeError: that is no cache, or no name.
+        TypeError: that is no cache, no name, or no registry.
         ValueError: another cache of that name is in the registry.
         ModuleNotFoundError: prometheus_client is not installed (the extra ``prometheus``).
     """
     watched = _Computations(cache, name, namespaces=namespaces)
     registry = REGISTRY if registry is None else registry
+    refuse_other("registry", registry, ("register", "collect"))
     with _lock:
         collector = _collectors.get(registry)
         if collector is None:

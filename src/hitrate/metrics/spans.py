@@ -15,6 +15,7 @@ from opentelemetry.trace import Status, StatusCode
 
 from hitrate.base import FullKey
 from hitrate.keys import EncodedKey, decode_namespace, decode_text
+from hitrate.metrics.figures import legible
 
 if TYPE_CHECKING:
     from opentelemetry.trace import Span, Tracer
@@ -85,8 +86,8 @@ class Spans:
             told["hitrate.keys"] = count
         if self._keys:
             some = list(islice(keys, _KEYS_TOLD))
-            told["hitrate.namespaces"] = [_legible("/".join(namespace)) for namespace, _ in some]
-            told["hitrate.key_names"] = [_legible(key) for _, key in some]
+            told["hitrate.namespaces"] = [legible("/".join(namespace)) for namespace, _ in some]
+            told["hitrate.key_names"] = [legible(key) for _, key in some]
         return told
 
 
@@ -205,8 +206,3 @@ class TracedStore:
 
 def _decoded(key: EncodedKey) -> FullKey:
     return decode_namespace(key[0]), decode_text(key[1])
-
-
-def _legible(text: str) -> str:
-    """Return text that every exporter can write: a lone surrogate is escaped."""
-    return text.encode(errors="backslashreplace").decode()

@@ -18,6 +18,7 @@ from collections import Counter, OrderedDict, defaultdict, deque
 from collections.abc import Callable
 from decimal import Decimal
 from fractions import Fraction
+from functools import partial
 from typing import Any
 from uuid import UUID
 
@@ -159,6 +160,10 @@ class _Copying:
         if value.dtype.hasobject:
             raise _NoCopy
         self._count(0, _DECODE_INSTANCE)
+        if value.dtype.names is not None:
+            from hitrate.serde.numpy_ import copied  # which imports NumPy; here it is imported already
+
+            return partial(copied, value)
         copy = value.copy
         return lambda: copy("K")
 

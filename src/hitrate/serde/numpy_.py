@@ -138,8 +138,16 @@ def _encode_array(obj: np.ndarray[Any, Any], pack: Pack) -> bytes:
         raise Refused("it has too many elements of no size")
     if obj.dtype.kind in _CHECKED and not _is_whole(obj):
         raise Refused("it holds bytes that are no characters or no booleans")
-    content = obj.tobytes("F" if obj.flags.fnc else "C")
-    return pack([describe(obj.dtype), [*obj.shape], content, obj.flags.fnc], INNER)
+    order: Any = "F" if obj.flags.fnc else "C"
+    stored = obj if obj.dtype.names is None else _without_padding(obj, order)
+    return pack([describe(obj.dtype), [*obj.shape], stored.tobytes(order), obj.flags.fnc], INNER)
+
+
+def _without_padding(array: Any, order: Any = "C") -> Any:
+    """Return records with nothing between their fields: anything that this process has in memory may lie there."""
+    clean = np.zeros(array.shape, array.dtype, order)
+    clean[...] = array
+    return clean
 
 
 def _decode_array(data: bytes, hook: Hook) -> Any:
@@ -154,7 +162,20 @@ def _decode_array(data: bytes, hook: Hook) -> Any:
     made = np.ndarray(shape, dtype, content, order=order)  # type: ignore[arg-type]
     if dtype.kind in _CHECKED and not _is_whole(made):
         raise DecodeError("a stored array holds what are no characters or no booleans")
-    return made.copy("K")
+    return made.copy("K") if dtype.names is None else copied(made)
+
+
+def copied(array: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
+    """Return a copy of an array, in its order, with what lies between fields of records, which NumPy leaves."""
+    own = array.copy("K")
+    if own.dtype.names is not None and own.nbytes and array.flags.forc:
+        _bytes_of(own)[:] = _bytes_of(array)
+    return own
+
+
+def _bytes_of(array: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
+    in_order = array if array.flags.c_contiguous else array.T
+    return np.ndarray(array.nbytes, np.uint8, in_order)
 
 
 def _object_array(shape: tuple[int, ...], items: list[Any], order: Any) -> Any:
@@ -180,7 +201,9 @@ def _encode_scalar(obj: Any, pack: Pack) -> bytes:
     text = text_of(obj)
     if text is not None:
         return pack([None, text], INNER)
-    return pack([describe(obj.dtype), obj.tobytes()], INNER)
+    return pack(
+        [describe(obj.dtype), obj.tobytes() if obj.dtype.names is None else _without_padding(obj).tobytes()], INNER
+    )
 
 
 def _decode_scalar(data: bytes, hook: Hook) -> Any:
@@ -193,7 +216,7 @@ def _decode_scalar(data: bytes, hook: Hook) -> Any:
     dtype = _dtype_of(spec)
     if type(content) is not bytes or dtype.hasobject or dtype.itemsize != len(content):
         raise DecodeError("a stored scalar has another size")
-    whole = np.ndarray((), dtype, content).copy()
+    whole = copied(np.ndarray((), dtype, content))
     made = whole[()]
     if isinstance(made, np.ndarray):
         raise DecodeError("a stored scalar is an array")
