@@ -82,8 +82,22 @@ def test_a_holder_that_resumes_while_its_successor_computes_stores_nothing(four:
     assert four.ask("get", where, "key", of=0)["key"]["by"] == 1
 
 
-    with team_of(3) as team:
-        lease = begun(team, where, LEASE, 1, 2)
+def test_a_computation_that_raises_frees_its_lease_at_once(four: Team, where: dict[str, Any]) -> None:
+    begun(four, where, LONG, 1, 2, 3)
+    four.tell(0, "raise")
+    assert four.wait("raised") == [(0, "by 0")]
+    _, (successor, _) = four.wait("computing", 2)
+    four.tell(successor, "finish")
+    assert [value["by"] for _, value in four.wait("returned", 3)] == [successor] * 3
+
+
+def test_a_value_that_cannot_be_stored_frees_its_lease_at_once(four: Team, where: dict[str, Any]) -> None:
+    begun(four, where, LONG, 1, 2, 3)
+    four.tell(0, "keep file")
+    assert four.wait("returned") == [(0, "unstorable")]
+    _, (successor, _) = four.wait("computing", 2)
+    four.tell(successor, "finish")
+    assert [value["by"] for _, value in four.wait("returned", 4)[1:]] == [successor] * 3
 
 
 def test_only_what_was_stored_counts_as_set(backend: Callable[[str], dict[str, Any]], four: Team) -> None:
