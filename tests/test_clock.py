@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import sys
 import time
+import warnings
 from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import AbstractContextManager, contextmanager, suppress
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -58,8 +60,22 @@ def face(request: pytest.FixtureRequest) -> Face:
     return found
 
 
+@pytest.fixture(scope="module")
+def _names_that_import_have_done_so() -> None:
+    """freezegun asks every module for every name. Some import more then, which fails with its dates in place."""
+    asked: set[str] = set()
+    while new := sys.modules.keys() - asked:
+        asked |= new
+        for module in [sys.modules[name] for name in new if name in sys.modules]:
+            for name in dir(module):
+                with suppress(Exception), warnings.catch_warnings(action="ignore"):
+                    getattr(module, name)
+
+
 @pytest.fixture(params=list(WAYS))
-def moving(request: pytest.FixtureRequest) -> Callable[[], AbstractContextManager[Move]]:
+def moving(
+    request: pytest.FixtureRequest, _names_that_import_have_done_so: None
+) -> Callable[[], AbstractContextManager[Move]]:
     return WAYS[request.param]
 
 

@@ -7,8 +7,6 @@ import sys
 from pathlib import Path
 from typing import Any
 
-import pytest
-
 CHILD = """
 import sys
 import hitrate
@@ -18,7 +16,7 @@ from langchain_core.messages import AIMessage
 from langchain_core.tools import tool
 from hitrate.langchain import CacheMiddleware
 
-where, log = sys.argv[1:]
+stores = sys.argv[1:]
 
 
 class Model(FakeMessagesListChatModel):
@@ -27,18 +25,18 @@ class Model(FakeMessagesListChatModel):
 
     def _generate(self, messages, *args, **settings):
         self.i = len(messages) // 2
-        with open(log, "a") as lines:
+        with open(f"{number}.log", "a") as lines:
             print("model", file=lines)
         if not self.i:
-            print("computing", flush=True)
-            sys.stdin.readline()
+            while sys.stdin.readline().strip() != where:
+                pass
         return super()._generate(messages, *args, **settings)
 
 
 @tool
 def look(q: str) -> str:
     "Look it up."
-    with open(log, "a") as lines:
+    with open(f"{number}.log", "a") as lines:
         print("tool", file=lines)
     return q.upper()
 
@@ -46,29 +44,28 @@ def look(q: str) -> str:
 call = {"name": "look", "args": {"q": "x"}, "id": "call_1"}
 model = Model(responses=[AIMessage("", tool_calls=[call]), AIMessage("It is X.")])
 asks = lambda request: print("asks", flush=True)  # when the key is made, just before the cache is asked
-middleware = CacheMiddleware(hitrate.open(where), tools=["look"], lease=60, scope=asks)
-print(create_agent(model, [look], middleware=[middleware]).invoke({"messages": [("user", "x")]})["messages"][-1].text)
+for number, where in enumerate(stores):
+    middleware = CacheMiddleware(hitrate.open(where), tools=["look"], lease=60, scope=asks)
+    agent = create_agent(model, [look], middleware=[middleware])
+    print(agent.invoke({"messages": [("user", "x")]})["messages"][-1].text, flush=True)
 """
 
 
-@pytest.mark.parametrize("kind", ["sqlite", "redis"])
-def test_with_a_lease_two_processes_make_each_call_once(
-    kind: str, request: pytest.FixtureRequest, tmp_path: Path
-) -> None:
-    where = f"sqlite:///{tmp_path / 'c.db'}" if kind == "sqlite" else request.getfixturevalue("redis_server")
-    log = tmp_path / "log"
+def test_with_a_lease_two_processes_make_each_call_once(redis_server: str, tmp_path: Path) -> None:
+    """On one store, and on another after it."""
+    stores = [f"sqlite:///{tmp_path / 'c.db'}", redis_server]
 
     def start() -> Any:
-        child = [sys.executable, "-c", CHILD, where, str(log)]
-        return subprocess.Popen(child, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+        child = [sys.executable, "-c", CHILD, *stores]
+        return subprocess.Popen(child, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, cwd=tmp_path)
 
     with start() as one, start() as two:
-        # Whoever is first computes until both have asked.
-        lines = [each.stdout.readline() for each in (one, two)]
-        assert lines == ["asks\n", "asks\n"]
-        for each in (one, two):
-            each.stdin.write("\n")
-            each.stdin.flush()
-        printed = [each.communicate(timeout=50)[0].splitlines()[-1] for each in (one, two)]
-    assert printed == ["It is X.", "It is X."]
-    assert sorted(log.read_text().split()) == ["model", "model", "tool"]
+        for number, where in enumerate(stores):
+            # Whoever is first computes until both have asked.
+            assert [each.stdout.readline() for each in (one, two)] == ["asks\n", "asks\n"]
+            for each in (one, two):
+                print(where, file=each.stdin, flush=True)
+            for each in (one, two):
+                answered = iter(each.stdout.readline, "")
+                assert next(line for line in answered if line != "asks\n") == "It is X.\n"
+            assert sorted((tmp_path / f"{number}.log").read_text().split()) == ["model", "model", "tool"]

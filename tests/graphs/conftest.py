@@ -29,17 +29,30 @@ def redis_server() -> Iterator[str]:
         yield server.unix_url
 
 
-@pytest.fixture(params=["memory", "sqlite", "redis"])
-def open_cache(request: pytest.FixtureRequest, tmp_path: Path, clock: Clock) -> Iterator[Callable[..., Any]]:
+EVERY_KIND = ["memory", "sqlite", "redis"]
+
+
+# What a cache for graphs does with messages, questions and keys, it does before a store is asked, in memory in a way of
+# its own. Modules that ask more of a store have a fixture of this name with every kind.
+@pytest.fixture(params=["memory", "sqlite"])
+def store_kind(request: pytest.FixtureRequest) -> str:
+    """The kinds of cache to run graphs with."""
+    return str(request.param)
+
+
+@pytest.fixture
+def open_cache(
+    store_kind: str, request: pytest.FixtureRequest, tmp_path: Path, clock: Clock
+) -> Iterator[Callable[..., Any]]:
     """A function that opens a cache of each kind in turn; what outlives one is found by the next."""
-    server = request.getfixturevalue("redis_server") if request.param == "redis" else ""
+    server = request.getfixturevalue("redis_server") if store_kind == "redis" else ""
     with ExitStack() as at_the_end:
 
         def open_one(**options: Any) -> Any:
             options.setdefault("clock", clock)
-            if request.param == "memory":
+            if store_kind == "memory":
                 cache: Any = InMemoryCache(**options)
-            elif request.param == "redis":
+            elif store_kind == "redis":
                 options.setdefault("timeout", 30.0)  # a busy machine makes no hit a miss
                 cache = RedisCache(server, prefix=f"{tmp_path}:", **options)
             else:

@@ -15,7 +15,13 @@ from langgraph.types import CachePolicy, Command, interrupt
 from sample_graphs import Run, Work, counting_documents, one_node
 
 import releases
+from graphs.conftest import EVERY_KIND
 from hitrate.testing import Clock
+
+
+@pytest.fixture(params=EVERY_KIND)
+def store_kind(request: pytest.FixtureRequest) -> str:
+    return str(request.param)
 
 
 class TestASecondRun:

@@ -14,8 +14,14 @@ from typing import Any
 import pytest
 from sample_graphs import Run, Work, counting_documents, one_node
 
+from graphs.conftest import EVERY_KIND
 from hitrate import ClosedError, MsgpackSerializer
 from hitrate.langgraph import SqliteCache
+
+
+@pytest.fixture(params=EVERY_KIND)
+def store_kind(request: pytest.FixtureRequest) -> str:
+    return str(request.param)
 
 
 class TestBadDays:
@@ -56,7 +62,7 @@ class TestBadDays:
         with pytest.raises(ClosedError):
             run(graph, {"documents": ["a"]})
 
-    @pytest.mark.parametrize("open_cache", ["memory", "sqlite"], indirect=True)  # limits on Redis are its server's
+    @pytest.mark.parametrize("store_kind", ["memory", "sqlite"])  # limits on Redis are its server's
     def test_a_bounded_cache_only_forgets(self, open_cache: Any, run: Run, calls: Counter[str]) -> None:
         graph = counting_documents(calls, open_cache(max_entries=10))
         documents = [str(number) for number in range(50)]

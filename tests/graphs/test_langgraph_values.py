@@ -19,7 +19,13 @@ from langgraph.graph import START, StateGraph
 from langgraph.types import CachePolicy, Command, Send
 from sample_graphs import Chat, Run, Work, counting_documents, one_node
 
+from graphs.conftest import EVERY_KIND
 from hitrate import MsgpackSerializer
+
+
+@pytest.fixture(params=EVERY_KIND)
+def store_kind(request: pytest.FixtureRequest) -> str:
+    return str(request.param)
 
 
 def without_id(message: BaseMessage) -> BaseMessage:

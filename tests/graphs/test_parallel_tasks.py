@@ -11,9 +11,16 @@ import pytest
 from langgraph.func import entrypoint, task
 from langgraph.types import CachePolicy
 
+from graphs.conftest import EVERY_KIND
 from hitrate.langgraph import tasks
 from hitrate.stores.base import Store
 from releases import HITS_STREAMED_ONCE, LANGGRAPH
+
+
+@pytest.fixture(params=EVERY_KIND)
+def store_kind(request: pytest.FixtureRequest) -> str:
+    return str(request.param)
+
 
 TASKS = 60
 HIT_CHUNKS = 1 if LANGGRAPH >= HITS_STREAMED_ONCE else 2

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import select
@@ -10,6 +11,7 @@ import stat
 import subprocess
 import sys
 import textwrap
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import apsw
@@ -30,24 +32,64 @@ EXAMPLES = [
 ]
 
 
-def on_a_bare_system(code: str, folder: Path, seconds: float = 300) -> subprocess.CompletedProcess[str]:
+STARTER = """
+import json, os, sys
+fork, wait, exit_code = os.fork, os.waitpid, os.waitstatus_to_exitcode
+import bare_system
+
+for order in sys.stdin:
+    code, folder = json.loads(order)
+    child = fork()
+    if not child:
+        break
+    print(exit_code(wait(child, 0)[1]), flush=True)
+else:
+    sys.exit()
+os.chdir(folder)
+for number, name in ((1, "out"), (2, "err")):
+    os.dup2(os.open(f"../{name}", os.O_CREAT | os.O_WRONLY), number)
+exec(compile(code, "<string>", "exec"))
+"""
+"""A Python on such a system that has imported what takes a second, though nothing of hitrate. For each program it
+becomes a new process.
+"""
+
+Run = Callable[[str], subprocess.CompletedProcess[str]]
+
+
+@pytest.fixture(scope="module")
+def starter() -> Iterator[subprocess.Popen[str]]:
     environment = {
         **os.environ,
         "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1",
         "PYTHONPATH": os.pathsep.join([str(HERE), *filter(None, sys.path)]),
     }
-    return subprocess.run(
-        [sys.executable, "-W", "error", "-c", f"import bare_system\n{textwrap.dedent(code)}"],
-        capture_output=True,
-        text=True,
-        cwd=folder,
-        env=environment,
-        timeout=seconds,
-        check=False,
-    )
+    command = [sys.executable, "-W", "error", "-c", STARTER]
+    with subprocess.Popen(
+        command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env=environment
+    ) as starter:
+        yield starter
 
 
-def test_the_documented_contract_holds_without_what_only_some_systems_have(tmp_path: Path) -> None:
+@pytest.fixture
+def on_a_bare_system(starter: subprocess.Popen[str], tmp_path: Path) -> Run:
+    """Runs a program in a new folder, once a test."""
+
+    def run(code: str) -> subprocess.CompletedProcess[str]:
+        assert starter.stdin
+        assert starter.stdout
+        (tmp_path / "here").mkdir()
+        print(json.dumps([textwrap.dedent(code), str(tmp_path / "here")]), file=starter.stdin, flush=True)
+        ended = int(starter.stdout.readline())
+        out, err = ((tmp_path / name).read_text() for name in ("out", "err"))
+        return subprocess.CompletedProcess(code, ended, out, err)
+
+    return run
+
+
+def test_the_documented_contract_holds_without_what_only_some_systems_have(
+    on_a_bare_system: Run, tmp_path: Path
+) -> None:
     run = on_a_bare_system(
         f"""
         import pytest
@@ -55,8 +97,7 @@ def test_the_documented_contract_holds_without_what_only_some_systems_have(tmp_p
             {str(HERE / "bare_contract.py")!r}, "-q", "-x", "-p", "no:cacheprovider", "--noconftest", "-c",
             {os.devnull!r}, "--rootdir", {str(HERE)!r}, "--basetemp", {str(tmp_path / "tries")!r},
         ])
-        """,
-        tmp_path,
+        """
     )
     last = run.stdout.splitlines()[-1]
     assert re.search(r"\d{3,} passed", last), run.stdout[-3000:] + run.stderr[-2000:]
@@ -65,37 +106,35 @@ def test_the_documented_contract_holds_without_what_only_some_systems_have(tmp_p
 
 
 @pytest.mark.parametrize(("code", "printed"), EXAMPLES, ids=range(len(EXAMPLES)))
-def test_the_examples_of_the_readme_print_the_same(code: str, printed: str, tmp_path: Path) -> None:
-    run = on_a_bare_system(code, tmp_path, seconds=120)
+def test_the_examples_of_the_readme_print_the_same(code: str, printed: str, on_a_bare_system: Run) -> None:
+    run = on_a_bare_system(code)
     assert run.stderr == ""
     assert run.stdout == printed
 
 
-def test_every_module_can_be_imported(tmp_path: Path) -> None:
+def test_every_module_can_be_imported(on_a_bare_system: Run) -> None:
     run = on_a_bare_system(
         """
         import importlib, pkgutil, hitrate
         for module in pkgutil.walk_packages(hitrate.__path__, "hitrate."):
             if not module.name.endswith("__main__"):
                 importlib.import_module(module.name)
-        """,
-        tmp_path,
+        """
     )
     assert (run.returncode, run.stderr) == (0, "")
 
 
-def test_what_is_wrong_with_a_path_is_said_without_users(tmp_path: Path) -> None:
+def test_what_is_wrong_with_a_path_is_said_without_users(on_a_bare_system: Run) -> None:
     run = on_a_bare_system(
         """
         from hitrate.stores.sqlite.rights import no_permission
         print(no_permission("a/b.db", "."))
-        """,
-        tmp_path,
+        """
     )
     assert run.stdout.startswith("path 'a/b.db' cannot be used: no permission to read and write '.'; give another path")
 
 
-def test_a_database_of_another_program_is_left_alone_there_too(tmp_path: Path) -> None:
+def test_a_database_of_another_program_is_left_alone_there_too(on_a_bare_system: Run) -> None:
     run = on_a_bare_system(
         """
         import sqlite3
@@ -109,8 +148,7 @@ def test_a_database_of_another_program_is_left_alone_there_too(tmp_path: Path) -
             print(cache.get([(("n",), "k")]))
         import os
         print(sorted(os.listdir()))
-        """,
-        tmp_path,
+        """
     )
     assert run.stdout == "{(('n',), 'k'): 1}\n['a.db', 'a.db.hitrate']\n"
 

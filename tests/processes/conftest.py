@@ -49,6 +49,13 @@ def eight() -> Iterator[Team]:
         yield team
 
 
+@pytest.fixture(scope="module")
+def four() -> Iterator[Team]:
+    """Four of them, where no more have a part of their own. Each has to import what its backends need."""
+    with team_of(4) as team:
+        yield team
+
+
 @pytest.fixture(params=["sqlite", "tiered"])
 def moving(
     request: pytest.FixtureRequest, backend: Callable[[str], dict[str, Any]], tmp_path: Path

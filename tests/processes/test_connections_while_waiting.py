@@ -44,9 +44,9 @@ def lead(team: Team, where: dict[str, Any]) -> None:
     team.wait("computing")
 
 
-def test_threads_that_wait(eight: Team, few: tuple[ComputingCache[Any], dict[str, Any]]) -> None:
+def test_threads_that_wait(four: Team, few: tuple[ComputingCache[Any], dict[str, Any]]) -> None:
     cache, where = few
-    lead(eight, where)
+    lead(four, where)
     got: dict[str, Any] = {}
 
     def wait_for(number: int) -> None:
@@ -59,15 +59,15 @@ def test_threads_that_wait(eight: Team, few: tuple[ComputingCache[Any], dict[str
         cache.set({OTHER: (number, None)})
         assert cache.get([OTHER]) == {OTHER: number}
     assert not got
-    eight.tell(0, "finish")
+    four.tell(0, "finish")
     for thread in threads:
         thread.join(30)
     assert got == {name: {"name": name, "by": 0} for _, name in WAITED_FOR}
 
 
-def test_tasks_that_wait(eight: Team, few: tuple[ComputingCache[Any], dict[str, Any]]) -> None:
+def test_tasks_that_wait(four: Team, few: tuple[ComputingCache[Any], dict[str, Any]]) -> None:
     cache, where = few
-    lead(eight, where)
+    lead(four, where)
 
     async def main() -> list[Any]:
         waiting = [asyncio.create_task(cache.aget_or_compute(key, must_not_run, lease=600)) for key in WAITED_FOR]
@@ -75,7 +75,7 @@ def test_tasks_that_wait(eight: Team, few: tuple[ComputingCache[Any], dict[str, 
             await cache.aset({OTHER: (number, None)})
             assert await cache.aget([OTHER]) == {OTHER: number}
         assert not any(task.done() for task in waiting)
-        eight.tell(0, "finish")
+        four.tell(0, "finish")
         return await asyncio.wait_for(asyncio.gather(*waiting), 30)
 
     assert asyncio.run(main()) == [{"name": name, "by": 0} for _, name in WAITED_FOR]

@@ -77,18 +77,18 @@ def test_a_postgresql_server_that_stops() -> None:
 
 @pytest.mark.parametrize("kind", ["sqlite", "tiered"])
 def test_a_file_that_is_deleted(
-    eight: Team, backend: Callable[[str], dict[str, Any]], kind: str, tmp_path: Path
+    four: Team, backend: Callable[[str], dict[str, Any]], kind: str, tmp_path: Path
 ) -> None:
     """Whoever has it open goes on sharing it. Who opens it anew has a new file, where nobody holds a lease."""
     where = backend(kind)
     gate = tmp_path / "gate"
     gate.touch()  # whoever computes besides the first is not to wait
-    both_wait(eight, where, gate=str(gate))
+    both_wait(four, where, gate=str(gate))
     for path in Path(where["at"]).parent.glob("cache.db*"):
         path.unlink()
-    eight.tell(0, "finish")
-    returned = {number: value["by"] for number, value in eight.wait("returned", 3)}
-    computed = [number for number, _ in eight.said["computing"]]
+    four.tell(0, "finish")
+    returned = {number: value["by"] for number, value in four.wait("returned", 3)}
+    computed = [number for number, _ in four.said["computing"]]
     assert len(computed) == len({*computed})
     assert returned == {number: number if number in computed else 0 for number in range(3)}
 
