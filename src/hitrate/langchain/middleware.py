@@ -5,7 +5,6 @@ from __future__ import annotations
 import difflib
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from datetime import timedelta
-from functools import partial
 from time import perf_counter
 from typing import Any
 
@@ -196,8 +195,7 @@ class CacheMiddleware(AgentMiddleware[Any, Any, Any]):
         except Exception as error:
             self._once.log(f"the tool {request.tool_call.get('name')!r}", _said(error))
             return None
-        keep = partial(self._results.kept, request)
-        return self._spared(full_key, "", terms, handler, request, keep, self._results.result_of, started)
+        return self._spared(full_key, "", terms, handler, request, self._results.kept, self._results.result_of, started)
 
     def _terms_of(self, request: ToolCallRequest) -> Terms | None:
         """Return how results of a tool are kept; None if they are not."""
@@ -222,7 +220,7 @@ class CacheMiddleware(AgentMiddleware[Any, Any, Any]):
         terms: Terms,
         handler: Callable[[Any], Any],
         request: Any,
-        keep: Callable[[Any, float], Any],
+        keep: Callable[[Any, float, Any], Any],
         renew: Callable[[Any, Any], Any],
         started: float,
     ) -> SparedCall:
