@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from hitrate.content.calls import content_key
+from hitrate.content.canonical import encode
 from hitrate.runs import Block
 
 
@@ -25,5 +26,10 @@ class scope(Block):
     """
 
     def __init__(self, *parts: Any) -> None:
-        self._scope = content_key(*parts)
+        try:
+            self._scope = content_key(*parts)
+        except TypeError:
+            for part in parts:
+                encode(part, "the scope")  # its error names what the caller gave
+            raise
         self._tells_apart = any(part is not None for part in parts)

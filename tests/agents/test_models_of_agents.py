@@ -643,17 +643,31 @@ def test_a_setting_without_content_runs_uncached_and_is_logged_once(
     assert " at 0x" not in line
 
 
-def test_a_model_with_a_field_without_content_runs_uncached(in_memory: Any, calls: Calls, caplog: Any) -> None:
+def _over(opaque: Any) -> Any:
+    return lambda: opaque
+
+
+@pytest.mark.parametrize(
+    "handle",
+    [lambda opaque: opaque, _over, lambda opaque: [_over(opaque)], lambda opaque: {"a": (_over(opaque),)}],
+    ids=["object", "closure", "list", "dict"],
+)
+def test_a_model_with_a_field_without_content_runs_uncached(
+    handle: Any, in_memory: Any, calls: Calls, caplog: Any
+) -> None:
     class Handles(SampleModel):
         handle: Any = None
 
     middleware = CacheMiddleware(in_memory)
     for _ in range(2):
-        model = Handles(echo, calls, handle=_Opaque())
+        model = Handles(echo, calls, handle=handle(_Opaque()))
         middleware.wrap_model_call(request_of(model, [HumanMessage("x")]), call_model)
     assert calls["model"] == 2
-    assert "'handle'" in caplog.text
-    assert " at 0x" not in caplog.text
+    (line,) = [each.getMessage() for each in caplog.records]
+    assert "the field 'handle' of the model " in line
+    assert "_Opaque" in line
+    assert "ignore=" not in line
+    assert " at 0x" not in line
 
 
 def test_a_model_that_says_what_tells_it_may_have_a_client(in_memory: Any, calls: Calls) -> None:
@@ -822,7 +836,10 @@ def test_namespaces_are_cleared(cache: Any, calls: Calls, run: Run) -> None:
         ({"models": ["sample-1"]}, r"models is True or False, not \['sample-1'\] of type list"),
         ({"keep_errors": ValueError}, "keep_errors is True or False"),
         ({"keep_commands": "look"}, "keep_commands is True or False"),
-        ({"scope": _Opaque()}, "the argument scope cannot be part of a key"),
+        (
+            {"scope": _Opaque()},
+            "the argument scope cannot be part of a key.* Give what names it, as an id, in its place$",
+        ),
         ({"name": 3}, "name of a middleware"),
         ({"ttl": "1h"}, "TTL"),
     ],

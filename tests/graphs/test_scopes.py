@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import re
 from collections import Counter
 from collections.abc import AsyncIterator, Iterator
 from typing import Any
@@ -124,9 +125,21 @@ def test_a_stream_that_another_task_closes_leaves_that_task_its_scope() -> None:
     asyncio.run(main())
 
 
-def test_a_scope_without_content_is_refused() -> None:
-    with pytest.raises(TypeError, match="cannot be part of a key"):
-        hitrate.scope(object())
+@pytest.mark.parametrize(
+    "scoped",
+    [
+        lambda scope: hitrate.scope("acme", scope),
+        lambda scope: hitrate.stable_key(1, scope=scope),
+        lambda scope: hitrate.cached(hitrate.InMemoryCache(), scope=scope)(len),
+        lambda scope: policy(scope=scope),
+    ],
+    ids=["scope", "stable_key", "cached", "policy"],
+)
+def test_a_scope_without_content_is_refused_with_what_to_do(scoped: Any) -> None:
+    for scope, where in ((object(), "scope is of type builtins.object"), ({"a": object()}, "scope['a'] is of type")):
+        with pytest.raises(TypeError, match=f"scope cannot be part of a key: .*{re.escape(where)}") as refused:
+            scoped(scope)
+        assert str(refused.value).endswith(". Give what names it, as an id, in its place")
 
 
 @pytest.mark.parametrize("options", [{"require_scope": True}, {"scope": True}])

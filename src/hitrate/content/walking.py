@@ -22,6 +22,9 @@ from hitrate.serde.texts import is_text
 ADVICE = "Leave it out with ignore=, say with only= what counts, or use a key function of your own"
 """The end of a refusal: what those can do who choose the arguments."""
 
+ADVICE_FOR_A_SCOPE = "Give what names it, as an id, in its place"
+"""The end of the refusal of a scope, which has no fields to leave out."""
+
 
 class KeyWalk(Walk):
     """The walk of the serializer, with the orders and the NaN of a key.
@@ -37,6 +40,7 @@ class KeyWalk(Walk):
     def __init__(self, option: int, root: str) -> None:
         super().__init__({}, _no_rule, root=root)
         self._option = option
+        self._advice = ADVICE_FOR_A_SCOPE if root else ADVICE
         self.why = ""
 
     def value(self, obj: Any) -> bytes:
@@ -86,7 +90,7 @@ class KeyWalk(Walk):
         except SerializationError as exc:
             raise TypeError(str(exc)) from exc.__cause__
         except Exception as exc:
-            raise TypeError(f"{self._argument()} cannot be part of a key: {why(exc)}. {ADVICE}") from exc
+            raise TypeError(f"{self._argument()} cannot be part of a key: {why(exc)}. {self._advice}") from exc
 
     def _tree(self, obj: Any) -> Any:
         cls = type(obj)
@@ -130,7 +134,8 @@ class KeyWalk(Walk):
         self.why = why
         error = super()._error(obj, why)
         return SerializationError(
-            f"{self._argument()} cannot be part of a key: {error.where} is of type {error.type_name}: {why}. {ADVICE}",
+            f"{self._argument()} cannot be part of a key: {error.where} is of type {error.type_name}: {why}. "
+            f"{self._advice}",
             where=error.where,
             type_name=error.type_name,
         )

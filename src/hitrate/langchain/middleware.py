@@ -5,7 +5,6 @@ from __future__ import annotations
 import difflib
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from datetime import timedelta
-from functools import partial
 from time import perf_counter
 from typing import Any
 
@@ -22,7 +21,7 @@ from hitrate.compute.control_flow import holds_answers
 from hitrate.compute.terms import Terms, agreed
 from hitrate.content.calls import key_of
 from hitrate.content.options import PLAIN
-from hitrate.content.walking import ADVICE
+from hitrate.content.walking import ADVICE, ADVICE_FOR_A_SCOPE
 from hitrate.failsafe import log
 from hitrate.langchain.model_calls import kept_of_response, key_of_model_call, response_of
 from hitrate.langchain.saved import Prices, Savings, checked, savings
@@ -111,7 +110,7 @@ class CacheMiddleware(AgentMiddleware[Any, Any, Any]):
         }
         if name is not None and type(name) is not str:
             raise TypeError(f"the name of a middleware is a str, not {name!r} of type {type(name).__name__}")
-        self._scope = scope if callable(scope) or scope is None else key_of(("scope",), (scope,), {}, PLAIN, run="")
+        self._scope = scope if callable(scope) or scope is None else _key_of_scope(scope)
         self._key = key
         self._compares = bool(self._of_tool)  # the names of tools with those of the first request
         self._results = ToolResults(errors=keep_errors, commands=keep_commands)
@@ -199,8 +198,7 @@ class CacheMiddleware(AgentMiddleware[Any, Any, Any]):
         except Exception as error:
             self._once.log(f"the tool {request.tool_call.get('name')!r}", _said(error))
             return None
-        keep = partial(self._results.kept, request)
-        return self._spared(full_key, "", terms, handler, request, keep, self._results.result_of, started)
+        return self._spared(full_key, "", terms, handler, request, self._results.kept, self._results.result_of, started)
 
     def _terms_of(self, request: ToolCallRequest) -> Terms | None:
         """Return how results of a tool are kept; None if they are not."""
@@ -225,12 +223,19 @@ class CacheMiddleware(AgentMiddleware[Any, Any, Any]):
         terms: Terms,
         handler: Callable[[Any], Any],
         request: Any,
-        keep: Callable[[Any, float], Any],
+        keep: Callable[[Any, float, Any], Any],
         renew: Callable[[Any, Any], Any],
         started: float,
     ) -> SparedCall:
         account = self._ledger.account(full_key[0], model)
         return SparedCall(self._cache, full_key, terms, handler, request, keep, renew, account, started, self._once)
+
+
+def _key_of_scope(scope: Any) -> str:
+    try:
+        return key_of(("scope",), (scope,), {}, PLAIN, run="")
+    except TypeError as error:
+        raise TypeError(f"{_said(error)}. {ADVICE_FOR_A_SCOPE}") from error
 
 
 def _said(error: Exception) -> str:

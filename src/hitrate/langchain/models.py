@@ -124,12 +124,13 @@ def _counting(model: BaseLanguageModel[Any], tells: bool) -> Iterator[tuple[str,
         if name in HOW_IT_IS_ASKED or hasattr(type(value), "__next__"):  # an iterator is used up as it is read
             continue
         try:
-            yield name, content_key(settings(value))
+            yield name, content_key(settings(value, is_lenient=tells))
         except TypeError as error:
             if not tells:
+                why = str(error).partition(". Say with scope=")[0]  # the rest is advice for cached functions
                 raise TypeError(
                     f"the field {name!r} of the model {name_of_class(type(model))} has no content, and the class has "
-                    f"no _identifying_params that tell its models apart: {error}"
+                    f"no _identifying_params that tell its models apart: {why}"
                 ) from error
 
 

@@ -53,24 +53,31 @@ def key_of_parts(
         return key_of(names, parts, {}, PLAIN)  # takes twice as long, and its error has the name
 
 
-def settings(value: Any) -> Any:
+def settings(value: Any, is_lenient: bool = True) -> Any:
     """Return settings as content: functions and classes by their names, tools by their schemas, no secrets.
 
     What has no content is left in its place, and refused when the key is made.
+
+    Args:
+        value: the settings.
+        is_lenient: whether what a function closes over does not count where it has no content.
+
+    Raises:
+        TypeError: it counts, and has none.
     """
     kind = type(value)
     if kind in PLAIN_TYPES:
         return value
     if isinstance(value, dict):
         return {
-            name: settings(each)
+            name: settings(each, is_lenient)
             for name, each in value.items()
             if name != CACHE_CONTROL
             and not isinstance(each, (SecretStr, SecretBytes))
             and not (type(name) is str and name.lower() in _SECRET)
         }
     if kind is list or kind is tuple:
-        return [settings(each) for each in value]
+        return [settings(each, is_lenient) for each in value]
     if isinstance(value, (SecretStr, SecretBytes)):
         return None
     if isinstance(value, BaseTool):
@@ -78,7 +85,7 @@ def settings(value: Any) -> Any:
     if isinstance(value, type):
         return class_schema(value)
     if callable(value) and hasattr(value, "__code__"):
-        return ["function", *name_of(value), identity_of(value, version=None, is_lenient=True).digest()]
+        return ["function", *name_of(value), identity_of(value, version=None, is_lenient=is_lenient).digest()]
     return value
 
 

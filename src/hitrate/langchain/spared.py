@@ -81,7 +81,7 @@ class SparedCall:
         terms: how results are kept, and a ``cache_if`` that leaves out None.
         handler: makes the call, or returns an awaitable of it.
         request: what the handler is given.
-        keep: returns what is to be stored of a result, None for nothing.
+        keep: is given a result, how long it took and the request; returns what is to be stored, None for nothing.
         renew: returns the result of this request from what was stored, the caller's own.
         account: where what is saved is noted.
         started: when the key began to be made, by ``perf_counter``.
@@ -93,7 +93,7 @@ class SparedCall:
     terms: Terms
     handler: Callable[[Any], Any]
     request: Any
-    keep: Callable[[Any, float], StoredResult | None]
+    keep: Callable[[Any, float, Any], StoredResult | None]
     renew: Callable[[Any, Any], Any]
     account: Account
     started: float
@@ -175,7 +175,7 @@ class SparedCall:
         self._ended = True
         self._seconds = seconds
         try:
-            kept = self.keep(self._result, seconds)
+            kept = self.keep(self._result, seconds, self.request)
         except Exception as error:
             self.once.log(self._what, f"its result cannot be looked at: {error!r}")
             return None

@@ -97,9 +97,9 @@ def _find_identity_of(tool: BaseTool) -> _Identity:
             lenient = identity_of(value, version=None, is_lenient=True)
             told[f"{name} besides"] = lenient.digest().hex()
             try:
-                identity_of(value, version=None)
+                identity_of(value, version=None).digest()
             except TypeError as error:
-                objects[name] = [*map(_number_of, lenient.without_content.values())]
+                objects[name] = [*map(_number_of, lenient.without_content.values() or [value])]
                 why = why or str(error).partition(": ")[2].partition(". Say with")[0]
     cls = name_of_class(type(tool))
     return _Identity(content_key(cls, told), content_key(cls, told, objects) if objects else None, why)
@@ -108,6 +108,9 @@ def _find_identity_of(tool: BaseTool) -> _Identity:
 _identity_of = Remembered(_find_identity_of)
 _number_of = Remembered(lambda of: uuid4().hex)
 """Returns what tells an object from all others, in other processes too, for as long as it lives."""
+
+
+_NONE: Final[dict[str, str]] = {}
 
 
 class ToolResults:
@@ -122,7 +125,7 @@ class ToolResults:
         self._errors = errors
         self._commands = commands
 
-    def kept(self, request: ToolCallRequest, result: Any, seconds: float) -> StoredResult | None:
+    def kept(self, result: Any, seconds: float, request: ToolCallRequest) -> StoredResult | None:
         """Return what is stored of the result of a request; None if it is not good for other runs."""
         messages = [*_messages_of(result)]
         if not self._commands and not isinstance(result, ToolMessage):
@@ -135,22 +138,25 @@ class ToolResults:
 
     def result_of(self, stored: Any, request: ToolCallRequest) -> Any:
         """Return the result of a request that what was stored answers, as if the tool had just run."""
-        given, names = _given_now(stored, request)
+        given = names = _NONE
         if type(stored) is deque:
+            given, names = _given_now(stored, request)
             (stored,) = stored
         messages = [*_messages_of(stored)]
         if not messages and not isinstance(stored, Command):
             raise TypeError("it is no result of a tool")
-        new = [each for each in messages if each.id not in given]
+        new = [each for each in messages if each.id not in given] if given else messages
         id_ = request.tool_call["id"]
         answers = [each for each in new if isinstance(each, ToolMessage)]
         own = {each.tool_call_id: id_ for each in answers} if id_ is not None and _are_of_one(answers) else {}
         make_new([each for each in new if each.type != "remove"], set)
         for message in messages:
-            rename(message, {**own, **names} if message.id in given else {**names, **own})
-            if message.id in given:
+            if given and message.id in given:
+                rename(message, {**own, **names})
                 message.id = given[message.id]
-            elif isinstance(message, ToolMessage):
+                continue
+            rename(message, {**names, **own} if names else own)
+            if isinstance(message, ToolMessage):
                 message.id = None
         return stored
 
@@ -183,8 +189,6 @@ def _given_now(stored: Any, request: ToolCallRequest) -> tuple[dict[str, str], d
     if taken is None:
         raise TypeError("it is no result of a tool")
     kept, calls = taken
-    if not kept and not calls:
-        return {}, {}
     ids = ids_now(kept, given_in(request.state))
     names = None if ids is None else calls_now(stored, ids, calls, request.state)
     if ids is None or names is None:

@@ -121,7 +121,8 @@ def policy(
             _log_once(logged, names.of_function, str(error))
             return unkeyed()
 
-    options_for(b"")  # raises if the scope cannot be part of a key
+    encode(scope, "the scope")  # raises
+    options_for(b"")  # likewise, for the other options
     return CachePolicy(key_func=key, ttl=ttl)  # type: ignore[arg-type]  # the cache also takes floats and timedeltas
 
 
