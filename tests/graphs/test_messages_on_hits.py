@@ -6,6 +6,7 @@ import asyncio
 import operator
 from collections import Counter, deque
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Annotated, Any, NamedTuple
 
 import pytest
@@ -18,7 +19,8 @@ from langgraph.graph import START, MessagesState, StateGraph
 from langgraph.types import CachePolicy, Command, Send
 from sample_graphs import Run
 
-from hitrate.langgraph import policy
+import hitrate
+from hitrate.langgraph import TieredCache, policy
 from hitrate.langgraph.messages import KEPT, given_in, renew
 
 LAST = CachePolicy(key_func=lambda state: state["messages"][-1].content)
@@ -52,6 +54,18 @@ def test_a_question_that_is_asked_again_has_its_answer_again(cache: Any, run: Ru
     assert [each.content for each in messages] == (
         ["hi", "answer 0", "how", "answer 1", "hi", "answer 0", "hi", "answer 0"]
     )
+    assert len({each.id for each in messages}) == len(messages)
+    assert calls["answer"] == 2
+
+
+def test_in_tiers_too_from_either(run: Run, calls: Counter[str], tmp_path: Path) -> None:
+    node, saver = answering(calls), InMemorySaver()
+    for _ in range(2):  # the second finds them in the file alone
+        near, far = hitrate.InMemoryCache[Any](), hitrate.SqliteCache[Any](path=tmp_path / "far.db")  # of no graph
+        with TieredCache[Any](near, far) as tiers:
+            messages = ask(run, chat(node, tiers, checkpointer=saver), "hi", "how", "hi", "hi")
+            assert tiers.stats().errors == 0
+    assert [each.content for each in messages] == ["hi", "answer 0", "how", "answer 1", *["hi", "answer 0"] * 2] * 2
     assert len({each.id for each in messages}) == len(messages)
     assert calls["answer"] == 2
 
