@@ -12,18 +12,19 @@ import types
 from collections.abc import Callable, Iterable
 from typing import Any
 
-from ormsgpack import unpackb
-
 from hitrate.errors import DecodeError
 from hitrate.modules import loaded_name, module_dict
 from hitrate.serde.forms import Form
 from hitrate.serde.references import find_class, reference_to
-from hitrate.serde.registry import FIELDS, Encode, Hook, Pack, Refused, form_of, listed
+from hitrate.serde.registry import FIELDS, Encode, Pack, Refused, form_of, listed
 
 CLASS = 1
 
 Place = tuple[str, types.ModuleType, Callable[[str], Any], str]
 KnownClass = tuple[str, types.ModuleType, Callable[[str], Any], str, type, Callable[[list[Any]], Any]]
+
+_NOWHERE: Place = "", types.ModuleType(""), lambda name: None, ""
+"""The place of a class that is looked for each time."""
 
 
 class Classes:
@@ -47,16 +48,7 @@ class Classes:
         """
         form = self._form(cls)
         dump, mark = form.dump, form.mark
-        place = _place_of(form)
-        if place is None:
-
-            def encode_nested(obj: Any, pack: Pack) -> bytes:
-                reference_to(cls)
-                return pack(dump(obj, mark), FIELDS)
-
-            return encode_nested
-
-        module_name, module, get_class, name = place
+        module_name, module, get_class, name = _place_of(form) or _NOWHERE
         get_module = sys.modules.get
 
         def encode(obj: Any, pack: Pack) -> bytes:
@@ -66,24 +58,15 @@ class Classes:
 
         return encode
 
-    def decode(self, data: bytes, hook: Hook) -> Any:
-        """Return the instance of a stored state.
+    def restore(self, state: Any) -> Any:
+        """Return the instance of a decoded state, whose class is looked for.
 
         Raises:
             DecodeError: its class is not there, not allowed, of no known family, or has changed.
         """
-        return self.restore(listed(unpackb(data, ext_hook=hook)))
-
-    def restore(self, state: list[Any]) -> Any:
-        """Return the instance of a decoded state; raises as ``decode`` does."""
-        mark = state[0] if state else None
+        mark = listed(state)[0]
         if type(mark) is not str:
             raise DecodeError("a stored instance does not name its class")
-        known = self.known.get(mark)
-        if known is not None:
-            module_name, module, get_class, name, known_class, restore = known
-            if sys.modules.get(module_name) is module and get_class(name) is known_class:
-                return restore(state)
         ref = mark.rpartition("#")[0]
         cls = find_class(ref)
         if cls is None:

@@ -37,7 +37,7 @@ class MsgpackSerializer:
         self._allowed = None if types is None else _checked(types)
         self._classes = Classes(self._allowed)
         self._rules: dict[type, Rule] = dict(ENCODERS)
-        self._decoders: dict[int, Decode] = {**DECODERS, CLASS: self._classes.decode, TAUGHT: decoder(self._allowed)}
+        self._decoders: dict[int, Decode] = {**DECODERS, TAUGHT: decoder(self._allowed)}
         self.pack: Callable[[Any], bytes] = packer(self._rules, self._find_rule)
         self._hook = unpacker(self._decoders, self._find_decoder, self._classes)
 

@@ -229,10 +229,10 @@ def unpacker(decoders: dict[int, Decode], find: Callable[[int], Decode], classes
         raise DecodeError("it is nested too deeply")
 
     below: Hook = too_deep
-    for level in range(DOCUMENTS, FREE - 1, -1):
-        below = _bounded_unpacker(decoders, find, below, SMALL if level > LARGE else sys.maxsize)
-    for _ in range(1, FREE):
+    for level in range(DOCUMENTS, 0, -1):
         below = _unpacker(decoders, find, classes, below)
+        if level >= FREE:
+            below = _bounded(below, SMALL if level > LARGE else sys.maxsize)
     return below
 
 
@@ -259,19 +259,15 @@ def _unpacker(decoders: dict[int, Decode], find: Callable[[int], Decode], classe
     return hook
 
 
-def _bounded_unpacker(decoders: dict[int, Decode], find: Callable[[int], Decode], below: Hook, largest: int) -> Hook:
-    get = decoders.get
+def _bounded(hook: Hook, largest: int) -> Hook:
+    def bounded(code: int, data: bytes) -> Any:
+        if len(data) > largest or not is_shallow(data):
+            error = DecodeError("it is nested too deeply, or too deeply for its size")
+            _remember(error)
+            raise error
+        return hook(code, data)
 
-    def hook(code: int, data: bytes) -> Any:
-        try:
-            if len(data) > largest or not is_shallow(data):
-                raise DecodeError("it is nested too deeply, or too deeply for its size")
-            return (get(code) or find(code))(data, below)
-        except Exception as exc:
-            _remember(exc)
-            raise
-
-    return hook
+    return bounded
 
 
 def _remember(exc: Exception) -> None:
