@@ -43,12 +43,14 @@ class Attributes:
         slots: the slots by name.
         has_dict: whether instances have a ``__dict__``.
         put_dict: sets it.
+        in_slots: what the class declares of its slots; nothing until ``declare`` was called.
+        in_dict: likewise of its ``__dict__``.
 
     Raises:
         Refused: instances hold more than that, or the class's own code would run.
     """
 
-    __slots__ = ("has_dict", "put_dict", "slots")
+    __slots__ = ("has_dict", "in_dict", "in_slots", "put_dict", "slots")
 
     def __init__(self, cls: type, base: type = object, carried: Collection[type] = ()) -> None:
         self.slots: dict[str, Any] = {}
@@ -85,6 +87,25 @@ class Attributes:
             if type(space) is not types.GetSetDescriptorType:
                 raise Refused("it has a __dict__ of its own making")
             self.put_dict = space.__set__
+        self.declare(())
+
+    def declare(self, names: Iterable[str], optional: Collection[str] = ()) -> None:
+        """Note what the class declares; the arguments are those of ``Declared``."""
+        given = [*names]
+        self.in_slots = Declared([name for name in given if name in self.slots], optional)
+        self.in_dict = Declared([name for name in given if name not in self.slots], optional)
+
+    def missing(self, filled: dict[str, Any], others: dict[str, Any]) -> list[str]:
+        """Return the declared names that an instance has neither in slots nor in its dict; raises as ``Declared``'s."""
+        return self.in_slots.missing(filled) + self.in_dict.missing(others)
+
+    def check(self, filled: Any, others: Any, missing: Collection[str] = ()) -> None:
+        """See that what is stored of the slots and the dict is whole; raises as that of ``Declared``."""
+        self.in_slots.check(filled, [name for name in missing if name in self.slots])
+        if self.has_dict:
+            self.in_dict.check(others, [name for name in missing if name not in self.slots])
+        elif others is not None:
+            raise DecodeError("stored attributes are none")
 
     def filled(self, obj: Any) -> dict[str, Any]:
         """Return the values of the slots that were set."""
@@ -177,17 +198,27 @@ def check_names(attributes: Any) -> None:
 
 
 def dataclass_fields(cls: type) -> dict[str, Any]:
-    """Return what the standard library knows of the fields of a dataclass; nothing if the class is none."""
+    """Return the fields that instances of a dataclass have."""
+    return {name: field for name, field in (all_fields(cls) or {}).items() if field._field_type is _FIELD}
+
+
+def all_fields(cls: type) -> dict[str, Any] | None:
+    """Return the fields of a dataclass, those of its ``__init__`` or of the class alone too; None if it is none."""
     fields = attribute(cls, "__dataclass_fields__")
-    return fields if type(fields) is dict and type not in ancestry(cls) else {}
+    return fields if type(fields) is dict and type not in ancestry(cls) else None
 
 
 def described_fields(cls: type) -> list[str] | None:
     """Return what makes the fields of a dataclass the same as the stored ones, None if the class is none."""
-    fields = attribute(cls, "__dataclass_fields__")
-    if type(fields) is not dict or type in ancestry(cls):
+    fields = all_fields(cls)
+    if fields is None:
         return None
     return [f"{name}:{field._field_type.name}:{describe(field.type)}" for name, field in fields.items()]
+
+
+def has_default(cls: type, name: str) -> bool:
+    """Tell whether a class has something under the name of a field, which is seen where an instance has nothing."""
+    return type(attribute(cls, name)) not in (types.NoneType, types.MemberDescriptorType)
 
 
 def _declared_names(cls: type) -> list[str]:
@@ -196,28 +227,18 @@ def _declared_names(cls: type) -> list[str]:
     It is asked for classes that derive from a built-in type or an exception; the others have a family of their own.
     """
     attr: Any = sys.modules.get("attr")
-    fields = [name for name, each in dataclass_fields(cls).items() if each._field_type is _FIELD]
+    fields = [*dataclass_fields(cls)]
     of_attrs = attribute(cls, "__attrs_attrs__")
     if attr is not None and isinstance(of_attrs, tuple) and type not in ancestry(cls):
         fields += [each.name for each in of_attrs if type(each) is attr.Attribute]
-    # A default that the class has is seen where the instance has none.
-    return [name for name in fields if type(attribute(cls, name)) in (types.NoneType, types.MemberDescriptorType)]
+    return [name for name in fields if not has_default(cls, name)]
 
 
-def described_and_declared(cls: type, slots: Collection[str]) -> tuple[list[str], Declared, Declared]:
-    """Return what describes the fields of a class that derives from a built-in type, and what its instances must have.
-
-    Args:
-        cls: the class.
-        slots: the names of its slots.
-
-    Returns:
-        The description; the names that are in slots, and those that are in a dict.
-    """
+def described(cls: type, attributes: Attributes) -> list[str]:
+    """Declare the attributes of a class that derives from a built-in type, and return what describes its fields."""
     declared = _declared_names(cls)
-    names = [*dict.fromkeys([*declared, *always_set(cls)])]
-    in_slots, in_dict = (Declared([each for each in names if (each in slots) == there]) for there in (True, False))
-    return described_fields(cls) or declared, in_slots, in_dict
+    attributes.declare(dict.fromkeys([*declared, *always_set(cls)]))
+    return described_fields(cls) or declared
 
 
 def _holds_no_more_than(cls: type, base: type) -> bool:

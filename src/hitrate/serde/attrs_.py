@@ -7,7 +7,7 @@ from typing import Any
 import attr
 
 from hitrate.errors import DecodeError
-from hitrate.serde.attributes import Attributes, check_names
+from hitrate.serde.attributes import Attributes
 from hitrate.serde.classes import ancestry, attribute, describe
 from hitrate.serde.forms import Form
 from hitrate.serde.registry import Refused, register_classes
@@ -46,10 +46,7 @@ def _form(cls: type) -> Form | None:
     def restore(state: list[Any]) -> Any:
         _, *parts = state
         filled, others = parts if slots else ({}, *parts)
-        if has_dict:
-            check_names(others)
-        elif others is not None:
-            raise DecodeError("stored attributes are none")
+        attributes.check(filled, others)
         missing = _missing(filled, others)
         if missing is not None:
             raise DecodeError(f"the stored state lacks the attribute {missing!r}")

@@ -2,34 +2,24 @@
 
 from __future__ import annotations
 
-import dataclasses
-import types
 from collections.abc import Callable, Collection, Iterable
 from typing import Any
 
 from hitrate.errors import DecodeError
-from hitrate.serde.attributes import Attributes, Declared, dataclass_fields, described_fields
-from hitrate.serde.classes import attribute
+from hitrate.serde.attributes import Attributes, dataclass_fields, described_fields, has_default
 from hitrate.serde.forms import Form
 from hitrate.serde.registry import Refused, register_classes
 from hitrate.serde.set_by_init import always_set
-
-_FIELD: Any = dataclasses._FIELD  # type: ignore[attr-defined]
 
 
 def _form(cls: type) -> Form | None:
     described = described_fields(cls)
     if described is None:
         return None
-    fields = {name: each for name, each in dataclass_fields(cls).items() if each._field_type is _FIELD}
+    fields = dataclass_fields(cls)
     # What __init__ does not set may stay unset; what the class has under the name is seen where the instance has none.
-    optional = [name for name, each in fields.items() if not each.init or _has_default(cls, name)]
+    optional = [name for name, each in fields.items() if not each.init or has_default(cls, name)]
     return plain_form(cls, ["dataclass", *described], declared=fields, optional=optional)
-
-
-def _has_default(cls: type, name: str) -> bool:
-    default = attribute(cls, name)
-    return default is not None and type(default) is not types.MemberDescriptorType
 
 
 def plain_form(
@@ -48,14 +38,12 @@ def plain_form(
         Refused: instances hold more than that, or cannot be made without the class's own code.
     """
     attributes = Attributes(cls)
-    names = [*declared]
-    others = [name for name in always_set(cls) if name not in names and name not in attributes.slots]
-    if not attributes.slots:
-        return _form_of_dict(cls, fields, attributes, Declared([*names, *others], optional), open=open)
     slots, has_dict = attributes.slots, attributes.has_dict
-    required = {*(names or slots)}.difference(optional)
-    in_slots = Declared(slots, slots.keys() - required)
-    in_dict = Declared([*(name for name in names if name not in slots), *others], optional)
+    names = [*declared] or [*slots]
+    others = [name for name in always_set(cls) if name not in slots]
+    attributes.declare(dict.fromkeys([*slots, *names, *others]), {*optional, *slots.keys() - names})
+    if not slots:
+        return _form_of_dict(cls, fields, attributes, open=open)
     new, put_dict, names_of_slots = object.__new__, attributes.put_dict, [*slots]
     getters = [(name, member.__get__) for name, member in slots.items()]
     setters = [member.__set__ for member in slots.values()]
@@ -67,9 +55,9 @@ def plain_form(
             filled = {name: get(obj) for name, get in getters}
         except AttributeError:
             filled = attributes.filled(obj)
-            missing = in_slots.missing(filled)
+            missing = attributes.in_slots.missing(filled)
         if others is not None:
-            missing += in_dict.missing(others)
+            missing += attributes.in_dict.missing(others)
         return [mark, filled, others, missing] if missing else [mark, filled, others]
 
     def restore(state: list[Any]) -> Any:
@@ -92,21 +80,18 @@ def plain_form(
         return made
 
     def restore_with_care(_: str, filled: Any, others: Any, missing: Any = ()) -> Any:
-        in_slots.check(filled, [name for name in missing if name in slots])
+        attributes.check(filled, others, missing)
         made: Any = new(cls)
         attributes.fill(made, filled)
-        if has_dict:
-            in_dict.check(others, [name for name in missing if name not in slots])
-            put_dict(made, others)
-        elif others is not None:
-            raise DecodeError("stored attributes are none")
+        put_dict(made, others)
         return made
 
     return Form(cls, [*fields, "slots", *slots], dump, restore, again=again, open=open)
 
 
-def _form_of_dict(cls: type, fields: list[str], attributes: Attributes, declared: Declared, *, open: bool) -> Form:
-    new, put_dict, get_all, names = object.__new__, attributes.put_dict, declared.get_all, declared.names
+def _form_of_dict(cls: type, fields: list[str], attributes: Attributes, *, open: bool) -> Form:
+    new, put_dict, declared = object.__new__, attributes.put_dict, attributes.in_dict
+    get_all, names = declared.get_all, declared.names
     if not attributes.has_dict and names:
         raise Refused("its fields are not where they were declared")
 

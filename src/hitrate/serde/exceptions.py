@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 from hitrate.errors import DecodeError
-from hitrate.serde.attributes import Attributes, base_of, described_and_declared
+from hitrate.serde.attributes import Attributes, base_of, described
 from hitrate.serde.classes import ancestry
 from hitrate.serde.forms import Form
 from hitrate.serde.registry import Refused, register_classes
@@ -66,7 +66,7 @@ def exception_state(cls: type) -> tuple[list[str], Callable[[Any, str], list[Any
     base = native_base(cls)
     attributes = Attributes(cls, base)
     members = dict(_native_fields(base))
-    fields, in_slots, in_dict = described_and_declared(cls, attributes.slots)
+    fields = described(cls, attributes)
     make = _maker(cls, base)
     kinds = next((_PRINTED[each] for each in ancestry(base) if each in _PRINTED), {})
 
@@ -95,8 +95,7 @@ def exception_state(cls: type) -> tuple[list[str], Callable[[Any, str], list[Any
 
     def dump(obj: Any, mark: str) -> list[Any]:
         args, others, filled = _args.__get__(obj), obj.__dict__, attributes.filled(obj)
-        in_slots.missing(filled)
-        in_dict.missing(others)
+        attributes.missing(filled, others)
         blank, own = native(make(args)), native(obj)
         besides = {name: value for name, value in own.items() if not _is_same(value, blank.get(name))}
         if blank.keys() - own.keys() or (besides and not may_be(besides)):
@@ -108,8 +107,7 @@ def exception_state(cls: type) -> tuple[list[str], Callable[[Any, str], list[Any
         besides, filled = more or ({}, {})
         if type(args) is not list or type(besides) is not dict:
             raise DecodeError("the stored state of an exception is none")
-        in_slots.check(filled)
-        in_dict.check(others)
+        attributes.check(filled, others)
         if besides and not may_be(besides):
             raise DecodeError("the stored fields of an exception are none")
         made = make(tuple(args))

@@ -8,7 +8,7 @@ import types
 import typing
 from typing import Any
 
-from hitrate.serde.attributes import dataclass_fields
+from hitrate.serde.attributes import all_fields
 from hitrate.serde.classes import ancestry, attribute
 from hitrate.serde.registry import ENCODERS
 
@@ -81,7 +81,7 @@ def _is_plain_enum(cls: type) -> bool:
 
 def _is_plain_dataclass(cls: type) -> bool:
     # An annotation that is text would be evaluated, which is code.
-    types_of_fields = [each.type for each in dataclass_fields(cls).values()]
+    types_of_fields = [each.type for each in (all_fields(cls) or {}).values()]
     return (
         bool(types_of_fields)
         and type(cls) is type

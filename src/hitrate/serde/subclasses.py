@@ -17,7 +17,7 @@ from typing import Any
 from uuid import UUID
 
 from hitrate.errors import DecodeError
-from hitrate.serde.attributes import Attributes, base_of, described_and_declared
+from hitrate.serde.attributes import Attributes, base_of, described
 from hitrate.serde.classes import ancestry
 from hitrate.serde.forms import Form
 from hitrate.serde.registry import register_classes
@@ -156,9 +156,8 @@ def _form(cls: type) -> Form | None:
         return None
     read, make = _BASES[base]
     attributes = Attributes(cls, object if base in _OF_SLOTS else base, [base] if base in _OF_SLOTS else ())
-    fields, in_slots, in_dict = described_and_declared(cls, attributes.slots)
-    described = ["subclass", base.__name__, *fields]
-    has_names, names_in_dict = bool(in_slots.names or in_dict.names), in_dict.names
+    fields = ["subclass", base.__name__, *described(cls, attributes)]
+    names_in_dict, has_names = attributes.in_dict.names, bool(attributes.in_slots.names or attributes.in_dict.names)
     has_dict, slots, put_dict = attributes.has_dict, attributes.slots, attributes.put_dict
 
     def dump_content(obj: Any, mark: str) -> list[Any]:
@@ -171,14 +170,13 @@ def _form(cls: type) -> Form | None:
         return make(cls, content)
 
     if not has_dict and not slots:
-        return Form(cls, described, dump_content, restore_content)
+        return Form(cls, fields, dump_content, restore_content)
 
     def dump(obj: Any, mark: str) -> list[Any]:
-        others = obj.__dict__ if has_dict else None
+        others = obj.__dict__ if has_dict else {}
         filled = attributes.filled(obj) if slots else {}
         if has_names:
-            in_slots.missing(filled)
-            in_dict.missing(others or {})
+            attributes.missing(filled, others)
         if filled:
             return [mark, read(obj), others or None, filled]
         return [mark, read(obj), others] if others else [mark, read(obj)]
@@ -193,7 +191,7 @@ def _form(cls: type) -> Form | None:
             _, content, others = state
             if type(content) is base and type(others) is dict:
                 if [*others] != names_in_dict:
-                    in_dict.check(others)
+                    attributes.in_dict.check(others)
                 made = make(cls, content)
                 put_dict(made, others)
                 return made
@@ -201,14 +199,11 @@ def _form(cls: type) -> Form | None:
 
     def restore_with_care(mark: str, content: Any, others: Any = None, filled: Any = None) -> Any:
         made = restore_content([mark, content])
-        in_slots.check(filled or {})
-        in_dict.check(others or {})
-        if others is not None:
-            if not has_dict:
-                raise DecodeError("stored attributes are none")
-            put_dict(made, others)
-        if filled is not None:
-            attributes.fill(made, filled)
+        filled = {} if filled is None else filled
+        others = {} if has_dict and others is None else others
+        attributes.check(filled, others)
+        put_dict(made, others)
+        attributes.fill(made, filled)
         return made
 
     def again(state: list[Any]) -> Any:
@@ -219,7 +214,7 @@ def _form(cls: type) -> Form | None:
             attributes.fill(made, state[3])
         return made
 
-    return Form(cls, [*described, "slots", *slots], dump, restore, again=again)
+    return Form(cls, [*fields, "slots", *slots], dump, restore, again=again)
 
 
 register_classes(_form)
