@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from dataclasses import dataclass
 from datetime import datetime, time
 from typing import Any
 from uuid import UUID
@@ -29,6 +30,7 @@ _HIDDEN = "**********"
 _SECRETS = ("pydantic.types:SecretStr", "pydantic.types:SecretBytes")
 
 
+@dataclass(slots=True, eq=False, repr=False)
 class Instance:
     """An object that is told by what is stored of it.
 
@@ -37,15 +39,14 @@ class Instance:
         state: what is told of its content.
         about: what is said beside the name, such as a shape.
         parts: of an instance of a class, the parts in which its state is told as JSON, most often one; else None.
+        labels: of an index, the labels, which the frame or column around it needs; else None.
     """
 
-    __slots__ = ("about", "name", "parts", "state")
-
-    def __init__(self, name: str, state: Any, about: str = "", parts: list[Any] | None = None) -> None:
-        self.name = name
-        self.state = state
-        self.about = about
-        self.parts = parts
+    name: str
+    state: Any
+    about: str = ""
+    parts: list[Any] | None = None
+    labels: Column | None = None
 
     def __repr__(self) -> str:
         return f"<{self.title} {self.state!r}>"
@@ -54,20 +55,6 @@ class Instance:
     def title(self) -> str:
         """The name, with what is said beside it."""
         return f"{self.name} ({self.about})" if self.about else self.name
-
-
-class _Labels(Instance):
-    """An index, whose labels the frame or column around it needs.
-
-    Attributes:
-        column: the labels.
-    """
-
-    __slots__ = ("column",)
-
-    def __init__(self, name: str, column: Column, about: str = "") -> None:
-        super().__init__(name, _first(column), about)
-        self.column = column
 
 
 class _More:
@@ -88,7 +75,10 @@ def outline(code: int, data: bytes, hook: Hook) -> Instance:
         data: its content.
         hook: reads what is nested in it.
     """
-    name, tell = _OUTLINES[code]
+    if code in _OF_PARTS:
+        name, tell = _OF_PARTS[code]
+        return tell(name, *unpackb(data, ext_hook=hook))
+    name, tell = _OF_BYTES[code]
     return tell(name, data, hook)
 
 
@@ -124,12 +114,7 @@ def _fields(parts: list[Any]) -> Any:
 # What is told of each
 
 
-def _state(data: bytes, hook: Hook) -> Any:
-    return unpackb(data, ext_hook=hook)
-
-
-def _array(name: str, data: bytes, hook: Hook) -> Instance:
-    spec, shape, content, is_fortran = _state(data, hook)
+def _array(name: str, spec: Any, shape: Any, content: Any, is_fortran: Any) -> Instance:
     column = list_of(content, "object") if spec is None else buffer_column(spec, content)
     if math.prod(shape) not in (column.length, 0):
         raise ValueError("a stored array does not fill its shape")
@@ -158,8 +143,7 @@ def _nested(shape: list[int], column: Column, *, is_fortran: bool) -> Any:
     return part(0, 0)
 
 
-def _scalar(name: str, data: bytes, hook: Hook) -> Instance:
-    spec, content = _state(data, hook)
+def _scalar(name: str, spec: Any, content: Any) -> Instance:
     if spec is None:
         return Instance(f"numpy.{type(content).__name__}_", _cell(content))
     kind = element_type(spec)
@@ -168,13 +152,11 @@ def _scalar(name: str, data: bytes, hook: Hook) -> Instance:
     return Instance(f"numpy.{known if known.isidentifier() else 'void'}", kind.read(content), about)
 
 
-def _dtype(name: str, data: bytes, hook: Hook) -> Instance:
-    (spec,) = _state(data, hook)
+def _dtype(name: str, spec: Any) -> Instance:
     return Instance(name, "object" if spec is None else _cut(element_type(spec).name))
 
 
-def _masked_array(name: str, data: bytes, hook: Hook) -> Instance:
-    content, mask, *_ = _state(data, hook)
+def _masked_array(name: str, content: Any, mask: Any, *_: Any) -> Instance:
     state = {"data": content.state} if mask is None else {"data": content.state, "mask": mask.state}
     return Instance(name, state, content.about)
 
@@ -183,14 +165,12 @@ def _nothing(name: str, data: bytes, hook: Hook) -> Instance:
     return Instance(name, None)
 
 
-def _timestamp(name: str, data: bytes, hook: Hook) -> Instance:
-    unit, number, zone, *_ = _state(data, hook)
+def _timestamp(name: str, unit: Any, number: Any, zone: Any, *_: Any) -> Instance:
     text = instant(number, unit)
     return Instance(name, text if zone is None else in_utc(text), "" if zone is None else f"in {_zone(zone)}")
 
 
-def _timedelta(name: str, data: bytes, hook: Hook) -> Instance:
-    unit, number = _state(data, hook)
+def _timedelta(name: str, unit: Any, number: Any) -> Instance:
     return Instance(name, span(number, unit))
 
 
@@ -203,25 +183,18 @@ def _period(name: str, data: bytes, hook: Hook) -> Instance:
     return Instance(name, period(int.from_bytes(data[:8], "big", signed=True), frequency), _cut(frequency))
 
 
-def _interval(name: str, data: bytes, hook: Hook) -> Instance:
-    *sides, closed = _state(data, hook)
-    left, right = (each.state if type(each) is Instance else each for each in sides)
-    return Instance(name, interval(left, right, closed))
+def _interval(name: str, *parts: Any) -> Instance:
+    return Instance(name, interval(*(each.state if type(each) is Instance else each for each in parts)))
 
 
 def _text(name: str, data: bytes, hook: Hook) -> Instance:
     return Instance(name, data.decode())
 
 
-def _index(name: str, data: bytes, hook: Hook) -> Instance:
-    (state,) = _state(data, hook)
-    return _told_index(state)
-
-
-def _told_index(state: Any) -> _Labels:
+def _index(name: str, state: Any) -> Instance:
     column = pandas_index(state, _labels)
-    name = _INDEXES.get(state["kind"], "Index")
-    return _Labels(f"pandas.{name}", column, f"{_cut(column.dtype)}, {_count(column.length, 'label')}")
+    kind = _INDEXES.get(state["kind"], "Index")
+    return Instance(f"pandas.{kind}", _first(column), _about(column, "label"), labels=column)
 
 
 _INDEXES = {
@@ -236,48 +209,40 @@ _INDEXES = {
 
 
 def _labels(index: Any) -> Column:
-    if not isinstance(index, _Labels):
+    if not isinstance(index, Instance) or index.labels is None:
         raise TypeError("a stored index is none")
-    return index.column
+    return index.labels
 
 
-def _pandas_array(name: str, data: bytes, hook: Hook) -> Instance:
-    (state,) = _state(data, hook)
+def _pandas_array(name: str, state: Any) -> Instance:
     column = pandas_column(state, _labels)
-    return Instance(name, _first(column), f"{_cut(column.dtype)}, {_count(column.length, 'element')}")
+    return Instance(name, _first(column), _about(column))
 
 
-def _pandas_dtype(name: str, data: bytes, hook: Hook) -> Instance:
-    (state,) = _state(data, hook)
+def _pandas_dtype(name: str, state: Any) -> Instance:
     any_categories = type(state) is dict and state.get("kind") == "any categories"
     return Instance(name, "category" if any_categories else _cut(pandas_column(state, _labels).dtype))
 
 
-def _pandas_series(name: str, data: bytes, hook: Hook) -> Instance:
-    index, label, _, _, values = _state(data, hook)[1::2]
+def _pandas_series(name: str, *parts: Any) -> Instance:
+    index, label, _, _, values = parts[1::2]
     column, labels = pandas_column(values, _labels), pandas_index(index, _labels)
-    about = f"{_cut(column.dtype)}, {_count(column.length, 'element')}"
-    return Instance(
-        name, {"name": _cell(label), "index": _first(labels, _ROWS), "values": _first(column, _ROWS)}, about
-    )
+    state = {"name": _cell(label), "index": _first(labels, _ROWS), "values": _first(column, _ROWS)}
+    return Instance(name, state, _about(column))
 
 
-def _pandas_frame(name: str, data: bytes, hook: Hook) -> Instance:
-    parts = _state(data, hook)
+def _pandas_frame(name: str, *parts: Any) -> Instance:
     labels = pandas_index(parts[1], _labels)
     columns = [(label, pandas_column(state, _labels)) for label, state in zip(parts[8::2], parts[9::2], strict=True)]
     return _frame(name, labels.length, columns, {"index": _first(labels, _ROWS)})
 
 
-def _polars_series(name: str, data: bytes, hook: Hook) -> Instance:
-    label, state = _state(data, hook)
+def _polars_series(name: str, label: Any, state: Any) -> Instance:
     column = polars_column(state)
-    about = f"{_cut(column.dtype)}, {_count(column.length, 'element')}"
-    return Instance(name, {"name": _cell(label), "values": _first(column)}, about)
+    return Instance(name, {"name": _cell(label), "values": _first(column)}, _about(column))
 
 
-def _polars_frame(name: str, data: bytes, hook: Hook) -> Instance:
-    _, height, *parts = _state(data, hook)
+def _polars_frame(name: str, _: Any, height: Any, *parts: Any) -> Instance:
     columns = [(label, polars_column(state)) for label, state in zip(parts[::2], parts[1::2], strict=True)]
     return _frame(name, height, columns, {})
 
@@ -299,13 +264,11 @@ def _uuid(name: str, data: bytes, hook: Hook) -> Instance:
     return Instance(name, str(UUID(bytes=data)))
 
 
-def _zone_of_pytz(name: str, data: bytes, hook: Hook) -> Instance:
-    zone = _state(data, hook)[0]
+def _zone_of_pytz(name: str, zone: Any, *_: Any) -> Instance:
     return Instance(name, zone if isinstance(zone, str) else span(zone, "m"))
 
 
-def _zone_of_dateutil(name: str, data: bytes, hook: Hook) -> Instance:
-    kind, *rest = _state(data, hook)
+def _zone_of_dateutil(name: str, kind: Any, *rest: Any) -> Instance:
     return Instance(name, _cut(" ".join(map(str, rest if kind == "name" else [kind, *rest]))))
 
 
@@ -319,12 +282,12 @@ def _of_msgspec(name: str, data: bytes, hook: Hook) -> Instance:
 
 def _datetime(name: str, data: bytes, hook: Hook) -> Instance:
     year, *parts = int.from_bytes(data[:2], "big"), *data[2:7], int.from_bytes(data[7:11], "big")
-    (zone,) = _state(data[12:], hook)
+    (zone,) = unpackb(data[12:], ext_hook=hook)
     return Instance(name, datetime(year, *parts).isoformat(), f"in {_zone(zone)}")
 
 
 def _time(name: str, data: bytes, hook: Hook) -> Instance:
-    (zone,) = _state(data[8:], hook)
+    (zone,) = unpackb(data[8:], ext_hook=hook)
     hour, minute, second = data[:3]
     moment = time(hour, minute, second, int.from_bytes(data[3:7], "big"))
     return Instance(name, moment.isoformat(), f"in {_zone(zone)}")
@@ -358,46 +321,55 @@ def _cut(text: str) -> str:
     return text if len(text) <= _CHARACTERS else f"{text[:_CHARACTERS]}…"
 
 
+def _about(column: Column, noun: str = "element") -> str:
+    return f"{_cut(column.dtype)}, {_count(column.length, noun)}"
+
+
 def _count(number: int, noun: str) -> str:
     return f"{number} {noun}{'' if number == 1 else 's'}"
 
 
-_OUTLINES: dict[int, tuple[str, Callable[[str, bytes, Hook], Instance]]] = {
-    40: ("datetime.datetime", _datetime),  # these two come here with the time zone of a library
-    42: ("datetime.time", _time),
-    46: ("pydantic_core.TzInfo", _offset_zone),
-    47: ("pydantic_core.Url", _text),
-    48: ("pydantic_core.MultiHostUrl", _text),
-    65: ("uuid_utils.UUID", _uuid),
+_OF_PARTS: dict[int, tuple[str, Callable[..., Instance]]] = {
     66: ("pytz.timezone", _zone_of_pytz),
     67: ("dateutil.tz", _zone_of_dateutil),
-    68: ("msgspec.Raw", _of_msgspec),
     80: ("numpy.ndarray", _array),
     81: ("numpy.generic", _scalar),
     82: ("numpy.dtype", _dtype),
     83: ("numpy.ma.MaskedArray", _masked_array),
-    84: ("numpy.ma.masked", _nothing),
     86: ("pandas.Timestamp", _timestamp),
     87: ("pandas.Timedelta", _timedelta),
-    88: ("pandas.NaT", _missing),
-    89: ("pandas.Period", _period),
     90: ("pandas.Interval", _interval),
     91: ("pandas.Index", _index),
     92: ("pandas.Series", _pandas_series),
     93: ("pandas.DataFrame", _pandas_frame),
     94: ("pandas.array", _pandas_array),
     95: ("pandas.dtype", _pandas_dtype),
-    96: ("pandas.offsets", _text),
     97: ("polars.Series", _polars_series),
     98: ("polars.DataFrame", _polars_frame),
 }
-"""By extension code: the name, and what tells of it. A family registers its codes where its library is there."""
+"""By extension code whose content is a list of parts: the name, and what tells of these."""
 
+_OF_BYTES: dict[int, tuple[str, Callable[[str, bytes, Hook], Instance]]] = {
+    40: ("datetime.datetime", _datetime),  # these two come here with the time zone of a library
+    42: ("datetime.time", _time),
+    46: ("pydantic_core.TzInfo", _offset_zone),
+    47: ("pydantic_core.Url", _text),
+    48: ("pydantic_core.MultiHostUrl", _text),
+    65: ("uuid_utils.UUID", _uuid),
+    68: ("msgspec.Raw", _of_msgspec),
+    84: ("numpy.ma.masked", _nothing),
+    88: ("pandas.NaT", _missing),
+    89: ("pandas.Period", _period),
+    96: ("pandas.offsets", _text),
+}
+"""By extension code of another content: the name, and what tells of it."""
 
-LIBRARIES = _OUTLINES.keys() - {40, 42}
+_NAMES = {code: name for code, (name, _) in {**_OF_PARTS, **_OF_BYTES}.items()}
+
+LIBRARIES = _NAMES.keys() - {40, 42}
 """The extension codes of what optional libraries make."""
 
 
 def name_of_extension(code: int) -> str:
     """Return what an extension is called of which nothing more can be told."""
-    return _OUTLINES[code][0] if code in _OUTLINES else f"extension {code}"
+    return _NAMES.get(code, f"extension {code}")
