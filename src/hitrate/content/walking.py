@@ -38,7 +38,7 @@ class KeyWalk(Walk):
     """
 
     def __init__(self, option: int, root: str) -> None:
-        super().__init__({}, _no_rule, root=root)
+        super().__init__({}, root)
         self._option = option
         self._advice = ADVICE_FOR_A_SCOPE if root else ADVICE
         self.why = ""
@@ -143,7 +143,3 @@ class KeyWalk(Walk):
     def _argument(self) -> str:
         root, *inner = self._path
         return root or f"the argument {inner[0] if inner else ''}"
-
-
-def _no_rule(cls: type) -> Any:
-    raise NotImplementedError

@@ -107,7 +107,8 @@ def exception_state(cls: type) -> tuple[list[str], Callable[[Any, str], list[Any
         besides, filled = more or ({}, {})
         if type(args) is not list or type(besides) is not dict:
             raise DecodeError("the stored state of an exception is none")
-        attributes.check(filled, others)
+        attributes.in_slots.check(filled)
+        attributes.in_dict.check(others)
         if besides and not may_be(besides):
             raise DecodeError("the stored fields of an exception are none")
         made = make(tuple(args))

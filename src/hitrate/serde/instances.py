@@ -9,14 +9,14 @@ from __future__ import annotations
 
 import sys
 import types
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from typing import Any
 
 from hitrate.errors import DecodeError
 from hitrate.modules import loaded_name, module_dict
 from hitrate.serde.forms import Form
 from hitrate.serde.references import find_class, reference_to
-from hitrate.serde.registry import FIELDS, Encode, Pack, Refused, form_of, listed
+from hitrate.serde.registry import FIELDS, Encode, Pack, Refused, form_of
 
 CLASS = 1
 
@@ -34,8 +34,8 @@ class Classes:
         allowed: the only ones, or None for all.
     """
 
-    def __init__(self, allowed: Iterable[type] | None) -> None:
-        self._allowed = None if allowed is None else frozenset(allowed)
+    def __init__(self, allowed: frozenset[type] | None) -> None:
+        self._allowed = allowed
         self._forms: dict[type, Form] = {}
         self.known: dict[str, KnownClass] = {}
         """By mark, where the class was last found and how it is restored; good only while it is still there."""
@@ -64,7 +64,7 @@ class Classes:
         Raises:
             DecodeError: its class is not there, not allowed, of no known family, or has changed.
         """
-        mark = listed(state)[0]
+        mark = state[0]
         if type(mark) is not str:
             raise DecodeError("a stored instance does not name its class")
         ref = mark.rpartition("#")[0]

@@ -34,12 +34,11 @@ class MsgpackSerializer:
     def __init__(self, *, types: Iterable[type] | None = None) -> None:
         """Make a serializer, which keeps no state and may be shared by threads."""
         load_core()
-        self._allowed = None if types is None else _checked(types)
-        self._classes = Classes(self._allowed)
-        self._rules: dict[type, Rule] = dict(ENCODERS)
-        self._decoders: dict[int, Decode] = {**DECODERS, TAUGHT: decoder(self._allowed)}
-        self.pack: Callable[[Any], bytes] = packer(self._rules, self._find_rule)
-        self._hook = unpacker(self._decoders, self._find_decoder, self._classes)
+        allowed = None if types is None else _checked(types)
+        classes = Classes(allowed)
+        self._rules = _FoundRules(classes, allowed)
+        self.pack: Callable[[Any], bytes] = packer(self._rules)
+        self._hook = unpacker(_FoundDecoders({**DECODERS, TAUGHT: decoder(allowed)}), classes)
 
     def dumps_typed(self, obj: Any) -> tuple[str, bytes]:
         """Return ``(encoding, payload)`` for a value.
@@ -72,7 +71,7 @@ class MsgpackSerializer:
                     return "writes", self.pack(flat)
             return "msgpack", self.pack(obj)
         except (TypeError, ValueError, RuntimeError, Refused):
-            return "msgpack", rewrite(obj, self._rules, self._find_rule)
+            return "msgpack", rewrite(obj, self._rules)
 
     def loads_typed(self, data: tuple[str, bytes]) -> Any:
         """Return the value of an ``(encoding, payload)`` pair.
@@ -108,19 +107,32 @@ class MsgpackSerializer:
         """Return the value of a payload of the encoding ``"msgpack"``; what it raises may be any exception."""
         return unpackb(payload, ext_hook=self._hook)
 
-    def _find_rule(self, cls: type) -> Rule:
+
+class _FoundRules(dict[type, Rule]):
+    """How each type is written, found when the first value of the type is stored."""
+
+    def __init__(self, classes: Classes, allowed: frozenset[type] | None) -> None:
+        super().__init__(ENCODERS)
+        self._classes = classes
+        self._allowed = allowed
+
+    def __missing__(self, cls: type) -> Rule:
         rule = rule_of(cls) or (CLASS, self._classes.encoder(cls))
         if rule[0] == TAUGHT and self._allowed is not None and cls not in self._allowed:
             raise Refused("it is not among the types that this serializer was given")
-        self._rules[cls] = rule
+        self[cls] = rule
         return rule
 
-    def _find_decoder(self, code: int) -> Decode:
+
+class _FoundDecoders(dict[int, Decode]):
+    """How each extension code is read, found when the first value of a library is restored."""
+
+    def __missing__(self, code: int) -> Decode:
         discover()
         decode = DECODERS.get(code)
         if decode is None:
             raise DecodeError(f"extension code {code} is not known, or its library is not imported")
-        self._decoders[code] = decode
+        self[code] = decode
         return decode
 
 

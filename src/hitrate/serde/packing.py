@@ -20,7 +20,7 @@ from ormsgpack import Ext, packb, unpackb
 from hitrate.errors import DecodeError
 from hitrate.serde.depth import DOCUMENTS, FREE, LARGE, SMALL, is_shallow
 from hitrate.serde.instances import CLASS, Classes
-from hitrate.serde.registry import Decode, Hook, Pack, Refused, Rule
+from hitrate.serde.registry import Decoders, Hook, Pack, Refused, Rules
 
 OPTION = (
     ormsgpack.OPT_PASSTHROUGH_TUPLE
@@ -149,15 +149,10 @@ def is_packed_floats(packed: bytes) -> bool:
 _FLOATS_AT_LEAST = 64
 
 
-def packer(rules: dict[type, Rule], find: Callable[[type], Rule]) -> Pack:
-    """Return the function that packs a whole value.
-
-    Args:
-        rules: how each known type is written.
-        find: finds, and adds to the rules, how another type is written; raises ``Refused``.
-    """
-    default = _default(rules, find, _nested(rules, find, checked=False))
-    default_checked = _default(rules, find, _nested(rules, find, checked=True))
+def packer(rules: Rules) -> Pack:
+    """Return the function that packs a whole value by these rules."""
+    default = _default(rules, _nested(rules, checked=False))
+    default_checked = _default(rules, _nested(rules, checked=True))
 
     def pack_whole(state: Any, style: int = 0, /) -> bytes:
         packed = packb(state, default, OPTION)
@@ -177,7 +172,7 @@ def packer(rules: dict[type, Rule], find: Callable[[type], Rule]) -> Pack:
     return pack_whole
 
 
-def _nested(rules: dict[type, Rule], find: Callable[[type], Rule], *, checked: bool) -> Pack:
+def _nested(rules: Rules, *, checked: bool) -> Pack:
     """Return a function that packs what is nested in a value, looking for impostors in it or not."""
 
     def too_deep(state: Any, style: int = 0, /) -> bytes:
@@ -185,16 +180,14 @@ def _nested(rules: dict[type, Rule], find: Callable[[type], Rule], *, checked: b
 
     below: Pack = too_deep
     for level in range(DOCUMENTS, 0, -1):
-        below = _level(_default(rules, find, below), level, checked=checked)
+        below = _level(_default(rules, below), level, checked=checked)
     return below
 
 
-def _default(rules: dict[type, Rule], find: Callable[[type], Rule], below: Pack) -> Callable[[Any], Ext]:
-    get = rules.get
-
+def _default(rules: Rules, below: Pack) -> Callable[[Any], Ext]:
     def default(obj: Any) -> Ext:
-        rule = get(type(obj)) or find(type(obj))
-        return Ext(rule[0], rule[1](obj, below))
+        code, encode = rules[type(obj)]
+        return Ext(code, encode(obj, below))
 
     return default
 
@@ -216,12 +209,11 @@ def _level(default: Callable[[Any], Ext], level: int, *, checked: bool) -> Pack:
     return pack_with_care if checked or bounded else pack
 
 
-def unpacker(decoders: dict[int, Decode], find: Callable[[int], Decode], classes: Classes) -> Hook:
+def unpacker(decoders: Decoders, classes: Classes) -> Hook:
     """Return the extension hook for a whole value.
 
     Args:
-        decoders: how each known extension code is read.
-        find: finds, and adds to the decoders, how another code is read; raises ``DecodeError``.
+        decoders: how each extension code is read.
         classes: restores the instances of user classes.
     """
 
@@ -230,20 +222,19 @@ def unpacker(decoders: dict[int, Decode], find: Callable[[int], Decode], classes
 
     below: Hook = too_deep
     for level in range(DOCUMENTS, 0, -1):
-        below = _unpacker(decoders, find, classes, below)
+        below = _unpacker(decoders, classes, below)
         if level >= FREE:
             below = _bounded(below, SMALL if level > LARGE else sys.maxsize)
     return below
 
 
-def _unpacker(decoders: dict[int, Decode], find: Callable[[int], Decode], classes: Classes, below: Hook) -> Hook:
-    get = decoders.get
+def _unpacker(decoders: Decoders, classes: Classes, below: Hook) -> Hook:
     restore_anew, get_known, get_module = classes.restore, classes.known.get, sys.modules.get
 
     def hook(code: int, data: bytes) -> Any:
         try:
             if code != CLASS:
-                return (get(code) or find(code))(data, below)
+                return decoders[code](data, below)
             # Written out here because it is most of what a hit on a LangChain message costs.
             state = unpackb(data, ext_hook=below)
             known = get_known(state[0])

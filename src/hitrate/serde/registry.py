@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import logging
 import sys
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from importlib import import_module
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -37,6 +37,10 @@ Hook = Callable[[int, bytes], Any]
 Encode = Callable[[Any, Pack], bytes]
 Decode = Callable[[bytes, Hook], Any]
 Rule = tuple[int, Encode]
+Rules = Mapping[type, Rule]
+"""How each type is written; to look up one that cannot be stored raises ``Refused``."""
+Decoders = Mapping[int, Decode]
+"""How each extension code is read; to look up one that is not known raises."""
 
 
 class Refused(Exception):

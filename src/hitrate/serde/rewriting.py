@@ -17,7 +17,7 @@ from hitrate.errors import SerializationError, words_of
 from hitrate.serde.containers import ODD_DICT, pack_pairs
 from hitrate.serde.depth import DOCUMENTS, FREE, LARGE, SMALL, is_shallow
 from hitrate.serde.packing import OPTION
-from hitrate.serde.registry import FIELDS, INNER, ITEMS, PAIRS, Refused, Rule
+from hitrate.serde.registry import FIELDS, INNER, ITEMS, PAIRS, Refused, Rules
 from hitrate.serde.texts import SURROGATES, encode_surrogates, is_text
 
 # Channels of LangGraph's own: what a task returns, a state that is no dict, and what edges send.
@@ -29,25 +29,24 @@ _name_of: Callable[[type], str] = vars(type)["__qualname__"].__get__
 _AS_IS = frozenset({type(None), bool, float, bytes})
 
 
-def rewrite(obj: Any, rules: dict[type, Rule], find: Callable[[type], Rule]) -> bytes:
+def rewrite(obj: Any, rules: Rules) -> bytes:
     """Return the payload of a value, as the fast path would have made it if it could.
 
     Args:
         obj: the value.
-        rules: how each known type is written.
-        find: finds, and adds to the rules, how another type is written; raises ``Refused``.
+        rules: how each type is written.
 
     Raises:
         SerializationError: something in the value cannot be stored exactly.
     """
     try:
-        return Walk(rules, find).payload(obj)
+        return Walk(rules).payload(obj)
     except SerializationError:
         # What a LangGraph node leaves: the part of the state that cannot be stored is better named by its channel.
         if type(obj) is deque and all(map(_is_write, obj)):
             for channel, value in obj:
                 root = _LANGGRAPHS_OWN.get(channel) or f"state[{brief(channel)}]"
-                Walk(rules, find, root=root).payload(value)
+                Walk(rules, root).payload(value)
         raise
 
 
@@ -59,14 +58,12 @@ class Walk:
     """A walk through one value, with the path to where it is.
 
     Args:
-        rules: how each known type is written.
-        find: finds, and adds to the rules, how another type is written; raises ``Refused``.
+        rules: how each type is written.
         root: how the value is called in messages.
     """
 
-    def __init__(self, rules: dict[type, Rule], find: Callable[[type], Rule], *, root: str = "value") -> None:
+    def __init__(self, rules: Rules, root: str = "value") -> None:
         self._rules = rules
-        self._find = find
         self._root = root
         self._path = [root]
         self._above: set[int] = set()
@@ -107,8 +104,8 @@ class Walk:
             self._above.discard(id(obj))
 
     def _other(self, obj: Any) -> Any:
-        rule = self._rules.get(type(obj)) or self._find(type(obj))
-        return Ext(rule[0], rule[1](obj, self._pack))
+        code, encode = self._rules[type(obj)]
+        return Ext(code, encode(obj, self._pack))
 
     def _dict(self, obj: dict[Any, Any], label: str) -> Any:
         if all(type(key) is str and is_text(key) for key in obj):

@@ -12,10 +12,11 @@ from ormsgpack import unpackb
 
 from hitrate.errors import DecodeError
 from hitrate.serde.depth import is_shallow
-from hitrate.serde.instances import CLASS
+from hitrate.serde.instances import CLASS, Classes
 from hitrate.serde.msgpack import MsgpackSerializer
 from hitrate.serde.outlines import LIBRARIES, Instance, instance_of, name_of_extension, outline
-from hitrate.serde.registry import DECODERS, Decode, Hook, load_core
+from hitrate.serde.packing import unpacker
+from hitrate.serde.registry import DECODERS, Hook, load_core
 from hitrate.serde.taught import TAUGHT
 
 _DEEPEST = 16
@@ -27,11 +28,8 @@ class CoreSerializer(MsgpackSerializer):
 
     def __init__(self) -> None:
         super().__init__(types=[])
-        for code in LIBRARIES:
-            self._decoders.pop(code, None)
-
-    def _find_decoder(self, code: int) -> Decode:
-        raise DecodeError(f"extension code {code} is of a library")
+        of_core = {code: decode for code, decode in DECODERS.items() if code not in LIBRARIES}
+        self._hook = unpacker(of_core, Classes(frozenset()))
 
 
 def structure_of(payload: bytes) -> Any:
