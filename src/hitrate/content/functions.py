@@ -11,6 +11,7 @@ import sys
 import types
 import typing
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from inspect import Parameter, signature
 from types import CodeType
 from typing import Any
@@ -143,12 +144,12 @@ def metadata(of: Any) -> Any:
     cls = type(of)
     if not _is_plain(cls) or _is_keyable(cls):
         return of
-    return PlainObject(of) if is_own_class(cls) else _Machinery(of, cls.__module__.partition(".")[0])
+    return _Attributes(of, None if is_own_class(cls) else cls.__module__.partition(".")[0])
 
 
 def bound_object(of: Any) -> Any:
     """Return what a method is bound to, as a part of it: by its attributes, if it has no other content."""
-    return PlainObject(of) if _is_plain(type(of)) and not _is_keyable(type(of)) else of
+    return _Attributes(of) if _is_plain(type(of)) and not _is_keyable(type(of)) else of
 
 
 def _is_keyable(cls: type) -> bool:
@@ -220,58 +221,39 @@ def _getter(obj: Any, description: Description) -> Said:
     return ["operator", type(obj).__name__], f"an operator.{type(obj).__name__}", parts
 
 
-class PlainObject:
-    """An object by its class and attributes, as a part of what can be called.
+@dataclass(slots=True, eq=False)
+class _Attributes:
+    """An object that counts by its class and attributes, as a part of what can be called.
 
-    Args:
+    Attributes:
         obj: of a class written in Python that inherits from none of the interpreter's.
+        package: of what the code of an installed package holds of its own, such as a decorator's settings, its name;
+            the name stands for what has no content. Else None.
     """
 
-    __slots__ = ("obj",)
-
-    def __init__(self, obj: Any) -> None:
-        self.obj = obj
+    obj: Any
+    package: str | None = None
 
 
-class _Machinery:
-    """What the code of an installed package holds of its own, such as a decorator's settings.
-
-    It counts as far as it has content: the package's name stands for the rest.
-
-    Args:
-        obj: an object of a class of the package.
-        package: its name.
-    """
-
-    __slots__ = ("obj", "package")
-
-    def __init__(self, obj: Any, package: str | None) -> None:
-        self.obj = obj
-        self.package = package
-
-
-def _plain_object(plain: PlainObject, description: Description) -> Said:
-    obj = plain.obj
+def _said_attributes(of: _Attributes, description: Description) -> Said:
+    obj, package = of.obj, of.package
     parts = [Piece("__class__", type(obj), "is of the class")]
-    options = _strict(description.options) if is_own_class(type(obj)) else None
-    parts += [Piece(name, value, _HOLDS, options) for name, value in sorted(attributes_of(obj).items())]
-    return ["object"], f"the {name_of_function(type(obj)).replace(':', '.')} object", parts
-
-
-def _machinery(machinery: _Machinery, description: Description) -> Said:
-    obj, package = machinery.obj, machinery.package
-    options = description.options._replace(is_lax=True)
-    parts = [Piece("__class__", type(obj), "is of the class")]
+    if package is not None:
+        options: Options | None = description.options._replace(is_lax=True)
+    else:
+        options = _strict(description.options) if is_own_class(type(obj)) else None
     for name, value in sorted(attributes_of(obj).items()):
         parts.append(Piece(name, _own_of(value, package), _HOLDS, options))
-    return ["machinery"], f"the {type(obj).__qualname__} object", parts
+    if package is not None:
+        return ["machinery"], f"the {type(obj).__qualname__} object", parts
+    return ["object"], f"the {name_of_function(type(obj)).replace(':', '.')} object", parts
 
 
 def _own_of(value: Any, package: str | None) -> Any:
     """Return what an installed package's code holds, marked as its own if it is of the package too."""
     if isinstance(value, types.MethodType) and _is_of(value.__self__, package):
-        return [value.__func__, _Machinery(value.__self__, package)]
-    return _Machinery(value, package) if _is_of(value, package) else value
+        return [value.__func__, _Attributes(value.__self__, package)]
+    return _Attributes(value, package) if _is_of(value, package) else value
 
 
 def _is_of(value: Any, package: str | None) -> bool:
@@ -309,7 +291,7 @@ def rule_for(cls: type) -> Callable[[Any, Pack], Any] | None:
         return tree_of(_wrapper("wrapt", "__wrapped__", "_self_wrapper"))
     if attribute(cls, "__call__") is None and attribute(cls, "__get__") is None:
         return tree_of(_local_dataclass) if attribute(cls, "__dataclass_fields__") is not None else None
-    return tree_of(_callable_object) if _is_plain(cls) else tree_of(_of_extension)
+    return tree_of(_object) if _is_plain(cls) else tree_of(_of_extension)
 
 
 def with_class(cls: type, tree: Callable[[Any, Pack], Any]) -> Callable[[Any, Pack], Any]:
@@ -324,15 +306,15 @@ def with_class(cls: type, tree: Callable[[Any, Pack], Any]) -> Callable[[Any, Pa
     return lambda obj, pack: [*tree(obj, pack), cls] if is_own_class(cls) else tree(obj, pack)
 
 
-def _callable_object(obj: Any, description: Description) -> Said:
-    return _plain_object(PlainObject(obj), description)
+def _object(obj: Any, description: Description) -> Said:
+    return _said_attributes(_Attributes(obj), description)
 
 
 def _local_dataclass(obj: Any, description: Description) -> Said:
     """A dataclass without a name to be found by: as a part only, for an argument is told by the name of its class."""
     if description.is_whole(obj):
         state_of(type(obj))  # raises if the class cannot be found by its name, and says why
-    return _plain_object(PlainObject(obj), description)
+    return _object(obj, description)
 
 
 def _of_extension(obj: Any, description: Description) -> Said:
@@ -370,5 +352,4 @@ register(classmethod, _wrapper("classmethod", "__func__"))
 register(staticmethod, _wrapper("staticmethod", "__func__"))
 for _getters in (operator.itemgetter, operator.attrgetter, operator.methodcaller):
     register(_getters, _getter)
-register(PlainObject, _plain_object)
-register(_Machinery, _machinery)
+register(_Attributes, _said_attributes)

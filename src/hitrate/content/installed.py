@@ -10,10 +10,10 @@ import os
 import sys
 import sysconfig
 from functools import lru_cache
-from types import ModuleType
 from typing import Any
 
 from hitrate.modules import module_dict
+from hitrate.serde.classes import find_in_module
 
 _PLACES = frozenset({"site-packages", "dist-packages"})
 _PATHS = sysconfig.get_paths()
@@ -53,14 +53,7 @@ def is_installed_module(name: str) -> bool:
 
 def found_in(module: str, qualified_name: str) -> Any:
     """Return the function or class that is under a name in a loaded module, or None; no code of the module runs."""
-    loaded = sys.modules.get(module)
-    if not issubclass(type(loaded), ModuleType):
-        return None
-    space: Any = module_dict(loaded)
-    found: Any = None
-    for name in qualified_name.split("."):
-        found = space.get(name) if space is not None else None
-        space = type.__dict__["__dict__"].__get__(found) if issubclass(type(found), type) else None
+    found = find_in_module(f"{module}:{qualified_name}")
     return getattr(found, "__func__", found) if type(found) in (classmethod, staticmethod) else found
 
 
