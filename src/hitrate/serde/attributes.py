@@ -101,10 +101,10 @@ class Attributes:
 
     def check(self, filled: Any, others: Any, missing: Collection[str] = ()) -> None:
         """See that what is stored of the slots and the dict is whole; raises as that of ``Declared``."""
-        of_slots = [name for name in missing if name in self.slots] if missing else ()
+        of_slots = [name for name in missing if name in self.slots] if len(missing) else ()
         self.in_slots.check(filled, of_slots)
         if self.has_dict:
-            self.in_dict.check(others, [name for name in missing if name not in of_slots] if missing else ())
+            self.in_dict.check(others, [name for name in missing if name not in of_slots] if len(missing) else ())
         elif others is not None:
             raise DecodeError("stored attributes are none")
 

@@ -11,9 +11,6 @@ from typing import Any
 
 from hitrate.serde.elements import Column, buffer_column, instant, span
 
-Columns = Callable[[Any], Column]
-"""Returns the labels of an index that stands by itself, which was read before what it is a part of."""
-
 
 def buffer_of(state: Any) -> Column:
     """Return the elements of a buffer of ``buffers.state_of``."""
@@ -35,13 +32,8 @@ def _masked(content: Column, mask: Any, dtype: str) -> Column:
 # pandas
 
 
-def pandas_column(state: Any, labels: Columns) -> Column:
-    """Return the elements of a column of ``pandas_columns.state_of``.
-
-    Args:
-        state: what is stored of it.
-        labels: returns those of an index.
-    """
+def pandas_column(state: Any) -> Column:
+    """Return the elements of a column of ``pandas_columns.state_of``, of which each index in it was read before."""
     if type(state) is list:
         return list_of(state, "object")
     kind = state["kind"]
@@ -58,7 +50,7 @@ def pandas_column(state: Any, labels: Columns) -> Column:
         numbers, name = buffer_of(state["ordinals"]), f"period[{state['frequency']}]"
         return Column(name, numbers.length, lambda place: period(numbers.at(place), state["frequency"]))
     if kind == "intervals":
-        left, right = (pandas_column(state[side], labels) for side in ("left", "right"))
+        left, right = (pandas_column(state[side]) for side in ("left", "right"))
         closed = state["closed"]
         return Column(
             f"interval[{left.dtype}, {closed}]",
@@ -66,7 +58,7 @@ def pandas_column(state: Any, labels: Columns) -> Column:
             lambda place: interval(left.at(place), right.at(place), closed),
         )
     if kind == "categories":
-        codes, names = buffer_of(state["codes"]), labels(state["categories"])
+        codes, names = buffer_of(state["codes"]), state["categories"].labels
         return Column("category", codes.length, lambda place: _category(names, codes.at(place)))
     if kind == "masked":
         content = buffer_of(state["content"])
@@ -123,21 +115,21 @@ def _converted(column: Column, convert: Callable[[Any], Any]) -> Column:
     return column._replace(at=lambda place: convert(column.at(place)))
 
 
-def pandas_index(state: Any, labels: Columns) -> Column:
-    """Return the labels of an index of ``pandas_.index_state``; the arguments are those of ``pandas_column``."""
+def pandas_index(state: Any) -> Column:
+    """Return the labels of an index of ``pandas_.index_state``, of which each index in it was read before."""
     kind = state["kind"]
     if kind == "range":
         steps = range(*state["range"])
         return Column("int64", len(steps), steps.__getitem__)
     if kind == "levels":
-        levels = [labels(each) for each in state["levels"]]
+        levels = [each.labels for each in state["levels"]]
         codes = [buffer_of(each) for each in state["codes"]]
         return Column(
             f"{len(levels)} levels",
             codes[0].length,
             lambda place: tuple(_category(level, each.at(place)) for level, each in zip(levels, codes, strict=True)),
         )
-    return pandas_column(state["values"], labels)
+    return pandas_column(state["values"])
 
 
 # polars

@@ -192,7 +192,7 @@ def _text(name: str, data: bytes, hook: Hook) -> Instance:
 
 
 def _index(name: str, state: Any) -> Instance:
-    column = pandas_index(state, _labels)
+    column = pandas_index(state)
     kind = _INDEXES.get(state["kind"], "Index")
     return Instance(f"pandas.{kind}", _first(column), _about(column, "label"), labels=column)
 
@@ -208,32 +208,26 @@ _INDEXES = {
 }
 
 
-def _labels(index: Any) -> Column:
-    if not isinstance(index, Instance) or index.labels is None:
-        raise TypeError("a stored index is none")
-    return index.labels
-
-
 def _pandas_array(name: str, state: Any) -> Instance:
-    column = pandas_column(state, _labels)
+    column = pandas_column(state)
     return Instance(name, _first(column), _about(column))
 
 
 def _pandas_dtype(name: str, state: Any) -> Instance:
     any_categories = type(state) is dict and state.get("kind") == "any categories"
-    return Instance(name, "category" if any_categories else _cut(pandas_column(state, _labels).dtype))
+    return Instance(name, "category" if any_categories else _cut(pandas_column(state).dtype))
 
 
 def _pandas_series(name: str, *parts: Any) -> Instance:
     index, label, _, _, values = parts[1::2]
-    column, labels = pandas_column(values, _labels), pandas_index(index, _labels)
+    column, labels = pandas_column(values), pandas_index(index)
     state = {"name": _cell(label), "index": _first(labels, _ROWS), "values": _first(column, _ROWS)}
     return Instance(name, state, _about(column))
 
 
 def _pandas_frame(name: str, *parts: Any) -> Instance:
-    labels = pandas_index(parts[1], _labels)
-    columns = [(label, pandas_column(state, _labels)) for label, state in zip(parts[8::2], parts[9::2], strict=True)]
+    labels = pandas_index(parts[1])
+    columns = [(label, pandas_column(state)) for label, state in zip(parts[8::2], parts[9::2], strict=True)]
     return _frame(name, labels.length, columns, {"index": _first(labels, _ROWS)})
 
 
