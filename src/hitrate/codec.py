@@ -15,12 +15,12 @@ from hitrate.envelope import MARK, PLAIN, Envelope, opened
 from hitrate.errors import DecodeError, SerializationError
 from hitrate.keys import (
     EncodedKey,
-    FullKeyDecoder,
     NamespaceEncoder,
     check_key,
     check_namespace,
     encode_namespace,
     encode_text,
+    full_key_decoder,
     refuse_keys,
 )
 from hitrate.serde import BoundSerializer, SerializerProtocol
@@ -85,7 +85,7 @@ class Codec:
 
     def key_decoder(self) -> Callable[[Any, Any], FullKey]:
         """Return a function that makes a full key of an encoded namespace and key."""
-        return FullKeyDecoder()
+        return full_key_decoder()
 
     def binding(self, encoded_key: EncodedKey, mark: str = "") -> bytes:
         """Return one injective byte string for a full key, for serializers that bind a value to it."""

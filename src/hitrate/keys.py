@@ -102,19 +102,13 @@ class NamespaceDecoder(dict[bytes, Namespace]):
         return namespace
 
 
-class FullKeyDecoder:
-    """Returns the full key of an encoded namespace and an encoded key, whoever wrote these.
+def full_key_decoder() -> Callable[[bytes, bytes], FullKey]:
+    """Return a function that returns the full key of an encoded namespace and an encoded key, whoever wrote these.
 
-    Raises:
-        ValueError: they are no encoding.
-        IndexError: likewise.
+    It raises ValueError or IndexError if they are no encoding.
     """
-
-    def __init__(self) -> None:
-        self._namespaces = NamespaceDecoder()
-
-    def __call__(self, name: bytes, key: bytes) -> FullKey:
-        return self._namespaces[name], decode_text(key)
+    namespaces = NamespaceDecoder()
+    return lambda name, key: (namespaces[name], decode_text(key))
 
 
 def spelled(name: bytes, key: bytes) -> str:

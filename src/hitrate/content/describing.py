@@ -19,6 +19,7 @@ from hitrate.content.rules import TREES
 from hitrate.content.walking import KeyWalk
 from hitrate.errors import SerializationError
 from hitrate.exclusive import held
+from hitrate.keys import encode_text
 from hitrate.serde.registry import Pack, Refused
 
 _DESCRIBED = 101
@@ -280,7 +281,7 @@ def tree_of(said: Callable[[Any, Description], Said]) -> Callable[[Any, Pack], A
 
 def named(kind: str, name: str) -> Ext:
     """Return what stands for an object that is told by its name alone."""
-    return Ext(_NAMED, f"{kind}:{name}".encode("utf-8", "surrogatepass"))
+    return Ext(_NAMED, encode_text(f"{kind}:{name}"))
 
 
 TREES[EmptyCell] = lambda obj, pack: Ext(_EMPTY, b"")

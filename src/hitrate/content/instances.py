@@ -7,13 +7,14 @@ from typing import Any
 
 from ormsgpack import Ext
 
+from hitrate.keys import encode_text
 from hitrate.serde.classes import ancestry
 from hitrate.serde.instances import CLASS
 
 
 def class_mark(name: str) -> Ext:
     """Return what an instance of the class of a name begins with."""
-    return Ext(CLASS, name.encode("utf-8", "surrogatepass"))
+    return Ext(CLASS, encode_text(name))
 
 
 def attributes_of(obj: Any) -> dict[str, Any]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from dataclasses import dataclass, field, replace
 from typing import Any, Final
 
 from ormsgpack import packb
@@ -14,6 +15,7 @@ VERSION: Final = 1
 """Of the encoding: it is part of what is hashed, so that a change of the encoding changes every key."""
 
 
+@dataclass(slots=True)
 class KeyOptions:
     """The options of a key, checked and ready for use.
 
@@ -22,21 +24,21 @@ class KeyOptions:
             function whose calls they are, if it is known.
         ignore: the fields that are left out, None if there are none.
         only: the fields that are kept, None for all.
-        function: what tells the function whose calls they are from others, empty if it is not known.
         scope: the scope as it stands in the header, and as it was given; None if there is none.
+        function: what tells the function whose calls they are from others, empty if it is not known.
+        of_argument: by the name of an argument the fields of it that are left out, or kept.
     """
 
-    __slots__ = ("function", "header", "ignore", "of_argument", "only", "scope")
+    header: bytes
+    ignore: Tree | None
+    only: Tree | None
+    scope: tuple[bytes, Any] | None = None
+    function: bytes = b""
+    of_argument: dict[str, Tree] = field(init=False)
 
-    def __init__(self, header: bytes, ignore: Tree | None, only: Tree | None) -> None:
-        """Use ``of``."""
-        self.header: bytes = header
-        self.ignore: Tree | None = ignore
-        self.only: Tree | None = only
-        self.function = b""
-        self.scope: tuple[bytes, Any] | None = None
-        tree = ignore or only or {}
-        self.of_argument: dict[str, Tree] = {name: merged(tree, sub) for name, sub in tree.items() if sub is not None}
+    def __post_init__(self) -> None:
+        tree = self.ignore or self.only or {}
+        self.of_argument = {name: merged(tree, sub) for name, sub in tree.items() if sub is not None}
 
     @classmethod
     def of(
@@ -61,9 +63,7 @@ class KeyOptions:
         if scope is None:
             return cls(packb([VERSION]), left_out or None, kept)
         encoded = encode(scope, "the scope")
-        made = cls(packb([VERSION, None])[:-1] + encoded, left_out or None, kept)
-        made.scope = encoded, scope
-        return made
+        return cls(packb([VERSION, None])[:-1] + encoded, left_out or None, kept, (encoded, scope))
 
     def of_function(self, identity: bytes) -> KeyOptions:
         """Return these options for the calls of a function.
@@ -72,10 +72,8 @@ class KeyOptions:
             identity: what tells the function from all others, already encoded or hashed.
         """
         scope = self.header[2:] or packb(None)
-        made = KeyOptions(packb([VERSION, None, None])[:2] + scope + packb(identity), None, None)
-        made.ignore, made.only, made.of_argument = self.ignore, self.only, self.of_argument
-        made.function, made.scope = identity, self.scope
-        return made
+        header = packb([VERSION, None, None])[:2] + scope + packb(identity)
+        return replace(self, header=header, function=identity)
 
 
 PLAIN: Final = KeyOptions.of()

@@ -17,6 +17,8 @@ from hashlib import blake2b
 from types import CodeType
 from typing import Any
 
+from hitrate.keys import encode_text
+
 _DIGEST_SIZE = 16
 _KNOWN_CODES = 4096
 _KNOWN_TEXTS = 32
@@ -53,7 +55,7 @@ def count_of_name(code: CodeType, space: Mapping[str, Any]) -> int:
 
 def bytecode_digest(code: CodeType) -> str:
     """Return a digest of what the interpreter runs, without names of files and numbers of lines."""
-    return _hex(repr(_instructions(code)).encode("utf-8", "surrogatepass"))
+    return _hex(encode_text(repr(_instructions(code))))
 
 
 def _hex(data: bytes) -> str:
@@ -218,7 +220,7 @@ def _value(value: Any) -> Iterator[bytes]:
     else:
         # A str as it is: which characters its repr escapes is another matter in each version of Python.
         text = value if type(value) is str else hex(value) if type(value) is int else repr(value)
-        yield f"{type(value).__name__}:{len(text)}:{text}".encode("utf-8", "surrogatepass")
+        yield encode_text(f"{type(value).__name__}:{len(text)}:{text}")
 
 
 def _without_docstring(body: list[ast.stmt]) -> list[ast.stmt]:

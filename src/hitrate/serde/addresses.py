@@ -11,6 +11,7 @@ import socket
 from typing import Any
 
 from hitrate.errors import DecodeError
+from hitrate.keys import decode_text, encode_text
 from hitrate.serde.registry import Hook, Pack, register
 
 ADDRESS = 63
@@ -25,12 +26,12 @@ _ADDRESSES = (ipaddress.IPv4Address, ipaddress.IPv6Address)
 
 
 def _encode(obj: Any, pack: Pack) -> bytes:
-    return bytes([_TYPES.index(type(obj))]) + str(obj).encode("utf-8", "surrogatepass")
+    return bytes([_TYPES.index(type(obj))]) + encode_text(str(obj))
 
 
 def _decode(data: bytes, hook: Hook) -> Any:
     cls = _TYPES[data[0]]
-    text, slash, prefix = data[1:].decode("utf-8", "surrogatepass").partition("/")
+    text, slash, prefix = decode_text(data[1:]).partition("/")
     text, percent, scope = text.partition("%")
     number = int.from_bytes(socket.inet_pton(socket.AF_INET6 if cls in _OF_SIX else socket.AF_INET, text), "big")
     if cls in _ADDRESSES:

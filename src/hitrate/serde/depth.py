@@ -35,10 +35,6 @@ def is_shallow(document: bytes) -> bool:
     # Most documents are too small, or hold too few bytes that could open a container, to be deep.
     if len(document) <= NATIVE or len(document.translate(None, _NOT_CONTAINERS)) <= NATIVE:
         return True
-    return _depth_is_within(document, NATIVE)
-
-
-def _depth_is_within(document: bytes, limit: int) -> bool:
     open_counts: list[int] = []
     at, end = 0, len(document)
     while at < end:
@@ -67,7 +63,7 @@ def _depth_is_within(document: bytes, limit: int) -> bool:
             at += width
         if count > 0:
             open_counts.append(count)
-            if len(open_counts) > limit:
+            if len(open_counts) > NATIVE:
                 return False
             continue
         while open_counts:

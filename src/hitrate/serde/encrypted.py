@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from hitrate.errors import DecodeError
+from hitrate.keys import encode_text
 from hitrate.serde.msgpack import default_serializer
 from hitrate.serde.protocol import BoundSerializer, SerializerProtocol
 
@@ -152,5 +153,5 @@ class EncryptedSerializer:
 
 def _associated(encoding: str, binding: bytes | None) -> bytes:
     """Return what is authenticated besides the content, so that no two pairs of arguments have it in common."""
-    name = encoding.encode("utf-8", "surrogatepass")
+    name = encode_text(encoding)
     return len(name).to_bytes(4, "big") + name + (b"\0" if binding is None else b"\1" + binding)

@@ -6,6 +6,7 @@ import hashlib
 from collections.abc import Callable
 from typing import Any
 
+from hitrate.keys import encode_text
 from hitrate.serde.classes import attribute
 from hitrate.serde.references import reference_to
 from hitrate.serde.registry import Refused
@@ -49,5 +50,4 @@ class Form:
 
 def _fingerprint(fields: list[str]) -> str:
     """Return a short digest of a class's fields; ASCII, so that it looks like nothing else inside msgpack."""
-    text = "\0".join(fields).encode("utf-8", "surrogatepass")
-    return hashlib.blake2b(text, digest_size=6).hexdigest()
+    return hashlib.blake2b(encode_text("\0".join(fields)), digest_size=6).hexdigest()

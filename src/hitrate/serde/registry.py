@@ -143,13 +143,7 @@ def load_core() -> None:
 def rule_of(cls: type) -> Rule | None:
     """Return how a type with an encoding of its own is written; None for user classes, which are restored by name."""
     discover()
-    rule = ENCODERS.get(cls)
-    if rule is None:
-        for find in FINDERS:
-            rule = find(cls)
-            if rule is not None:
-                break
-    return rule
+    return ENCODERS.get(cls) or next((rule for find in FINDERS if (rule := find(cls)) is not None), None)
 
 
 def form_of(cls: type) -> Form:

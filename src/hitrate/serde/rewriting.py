@@ -14,11 +14,12 @@ from typing import Any
 from ormsgpack import Ext, packb
 
 from hitrate.errors import SerializationError, words_of
+from hitrate.keys import encode_text
 from hitrate.serde.containers import ODD_DICT, pack_pairs
 from hitrate.serde.depth import DOCUMENTS, FREE, LARGE, SMALL, is_shallow
 from hitrate.serde.packing import OPTION
 from hitrate.serde.registry import FIELDS, INNER, ITEMS, PAIRS, Refused, Rules
-from hitrate.serde.texts import SURROGATES, encode_surrogates, is_text
+from hitrate.serde.texts import SURROGATES, is_text
 
 # Channels of LangGraph's own: what a task returns, a state that is no dict, and what edges send.
 _LANGGRAPHS_OWN = {"__return__": "result", "__root__": "state", "__pregel_tasks": "Send"}
@@ -84,7 +85,7 @@ class Walk:
         if cls in _AS_IS:
             return obj
         if cls is str:
-            return obj if is_text(obj) else Ext(SURROGATES, encode_surrogates(obj))
+            return obj if is_text(obj) else Ext(SURROGATES, encode_text(obj))
         if cls is int and -(2**63) <= obj < 2**64:
             return obj
         if id(obj) in self._above:

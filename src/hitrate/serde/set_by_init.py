@@ -85,7 +85,8 @@ def _always_done(cls: type, call: _MethodCall) -> Done:
     if this is None or sum(_stored(step).count(this) for step in steps) != call.is_new or code.co_flags & _NO_FUNCTION:
         return frozenset()
     does = [_done_by(cls, call, steps, at, this) for at in range(len(steps))]
-    handlers = [(each.start, each.end, at_offset[each.target]) for each in _handlers_of(code)]
+    entries: Iterable[Any] = dis.Bytecode(code).exception_entries  # type: ignore[attr-defined]
+    handlers = [(each.start, each.end, at_offset[each.target]) for each in entries]
 
     before: dict[int, Done] = {0: frozenset()}
     ends: dict[int, Done] = {}
@@ -118,12 +119,6 @@ def _steps_of(code: CodeType) -> tuple[list[dis.Instruction], dict[int, int]]:
         if step.opname != "EXTENDED_ARG":
             steps.append(step)
     return steps, at_offset
-
-
-def _handlers_of(code: CodeType) -> Iterable[Any]:
-    """Return the ranges of instructions whose exceptions are handled, and where."""
-    entries: Iterable[Any] = dis.Bytecode(code).exception_entries  # type: ignore[attr-defined]
-    return entries
 
 
 def _done_by(cls: type, call: _MethodCall, steps: list[dis.Instruction], at: int, this: str) -> Callable[[Done], Done]:

@@ -9,6 +9,7 @@ from typing import Any
 from ormsgpack import unpackb
 
 from hitrate.errors import DecodeError
+from hitrate.keys import decode_text, encode_text
 from hitrate.serde.registry import INNER, Hook, Pack, Refused, listed, register
 
 SURROGATES = 60
@@ -24,16 +25,6 @@ _FLAGS = int(re.ASCII | re.IGNORECASE | re.LOCALE | re.MULTILINE | re.DOTALL | r
 
 
 _ESCAPED = re.compile(r"\\[uUxN0-7]")
-
-
-def encode_surrogates(text: str) -> bytes:
-    """Return the bytes of a str with lone surrogates, which UTF-8 forbids."""
-    return text.encode("utf-8", "surrogatepass")
-
-
-def decode_surrogates(data: bytes) -> str:
-    """Return the str of ``encode_surrogates``."""
-    return data.decode("utf-8", "surrogatepass")
 
 
 def is_text(text: Any) -> bool:
@@ -76,11 +67,11 @@ def _decode_pattern(data: bytes, hook: Hook) -> Any:
     return re.compile(pattern, flags)
 
 
-register(SURROGATES, lambda data, hook: decode_surrogates(data))
+register(SURROGATES, lambda data, hook: decode_text(data))
 register(
     PATH,
-    lambda data, hook: _PATHS[data[0]](decode_surrogates(data[1:])),
+    lambda data, hook: _PATHS[data[0]](decode_text(data[1:])),
     types=_PATHS,
-    encode=lambda obj, pack: bytes([_PATHS.index(type(obj))]) + encode_surrogates(str(obj)),
+    encode=lambda obj, pack: bytes([_PATHS.index(type(obj))]) + encode_text(str(obj)),
 )
 register(PATTERN, _decode_pattern, types=[re.Pattern], encode=_encode_pattern)
