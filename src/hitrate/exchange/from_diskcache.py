@@ -11,7 +11,7 @@ from itertools import islice
 from pathlib import Path
 from typing import Any
 
-from hitrate.exchange.foreign import NotTheirs, instant_of, record_of, table_of
+from hitrate.exchange.foreign import Left, NotTheirs, instant_of, left, record_of, table_of
 from hitrate.records import Damaged, Record
 
 _RAW, _BINARY, _TEXT, _PICKLE = 1, 2, 3, 4
@@ -52,17 +52,15 @@ def _of_shard(folder: Path) -> Iterator[Record | Damaged]:
         is_json = all(_is_zipped(key) for (key,) in islice(keys, _KEYS_LOOKED_AT))
     with table_of(folder / "cache.db", "Cache", _COLUMNS, _FILE) as rows:
         for key, key_is_text, raw, stored, expires, mode, filename, value, value_is_text in rows:
-            if not raw or mode == _PICKLE:
-                why = "its key is a pickle" if not raw else "it is a pickle, which is never loaded"
-                yield Damaged(_NAMESPACE, "", why)
-                continue
             try:
+                if not raw or mode == _PICKLE:
+                    raise Left("it is a pickle, which is never loaded" if raw else "its key is a pickle")
                 name = _plain(key, key_is_text)
                 held = _plain(value, value_is_text) if mode == _RAW else _content(folder, filename, mode)
                 if is_json:
                     name, held = _unzipped(name), _unzipped(held)
-            except (OSError, ValueError, zlib.error, RecursionError) as error:
-                yield Damaged(_NAMESPACE, "", f"it cannot be read ({type(error).__name__})")
+            except (Left, OSError, ValueError, zlib.error, RecursionError) as error:
+                yield left(error)
                 continue
             where, text = (_NAMESPACE, name) if type(name) is str else ((*_NAMESPACE, type(name).__name__), repr(name))
             times = {"created": instant_of(stored), "expires": instant_of(expires)}

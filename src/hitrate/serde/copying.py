@@ -100,12 +100,10 @@ class _Copying:
         if cls in _ATOMS:
             self.decoding += _DECODE_ITEM
             return None
-        if cls is list:
-            return self._list(value)
+        if cls is list or cls is tuple or cls is deque:
+            return self._sequence(value)
         if cls in _MAPPINGS:
             return self._mapping(value)
-        if cls is tuple or cls is deque:
-            return self._sequence(value)
         if cls is set or cls is bytearray:
             # Elements of a set are hashable, but an instance of a user's class may be changeable all the same.
             if cls is set and not all(map(is_immutable, value)):
@@ -125,11 +123,6 @@ class _Copying:
         self.decoding += decoding + items * _DECODE_ITEM
         self.copying += _COPY_CONTAINER + items * _COPY_ITEM
 
-    def _list(self, value: list[Any]) -> Make:
-        self._count(0, _DECODE_LIST)
-        self.copying += len(value) * _COPY_ITEM
-        return _assembled(value.copy, [(i, make) for i, each in enumerate(value) if (make := self._part(each))])
-
     def _mapping(self, value: dict[Any, Any]) -> Make:
         self._count(len(value), _DECODE_DICT)
         if not all(type(key) is str or is_immutable(key) for key in value):
@@ -143,9 +136,12 @@ class _Copying:
         return make
 
     def _sequence(self, value: Any) -> Make | None:
-        self._count(0, _DECODE_EXTENSION if type(value) is deque else _DECODE_LIST)
+        cls = type(value)
+        self._count(0, _DECODE_EXTENSION if cls is deque else _DECODE_LIST)
+        if cls is list:
+            self.copying += len(value) * _COPY_ITEM
         parts = [(i, make) for i, each in enumerate(value) if (make := self._part(each))]
-        if type(value) is deque:
+        if cls is not tuple:
             return _assembled(value.copy, parts)
         if not parts:
             return None

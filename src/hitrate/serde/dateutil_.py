@@ -10,7 +10,7 @@ from dateutil import tz
 from ormsgpack import unpackb
 
 from hitrate.errors import DecodeError
-from hitrate.serde.registry import INNER, Pack, Refused, listed, register
+from hitrate.serde.registry import INNER, Pack, Refused, listed, made_again, register
 from hitrate.serde.times import is_zone_key
 
 DATEUTIL = 67
@@ -20,10 +20,7 @@ _DAY = timedelta(days=1)
 
 def _encode(obj: Any, pack: Pack) -> bytes:
     state = _state_of(obj)
-    try:
-        made = _zone_of(state)
-    except DecodeError:
-        made = None
+    made = made_again(_zone_of, state)
     if type(made) is not type(obj) or made != obj or repr(made) != repr(obj):
         raise Refused("dateutil does not give it for a name or an offset")
     return pack(state, INNER)

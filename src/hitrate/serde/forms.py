@@ -25,7 +25,7 @@ class Form:
         open: whether ``types=`` leaves it alone, because it is no user's class.
     """
 
-    __slots__ = ("again", "cls", "dump", "family", "mark", "open", "restore")
+    __slots__ = ("again", "dump", "family", "mark", "open", "restore")
 
     def __init__(
         self,
@@ -39,7 +39,6 @@ class Form:
     ) -> None:
         if attribute(cls, "__del__") is not None:
             raise Refused("its __del__ would run for whatever was stored in its name")
-        self.cls = cls
         self.family = fields[0]
         self.mark = f"{reference_to(cls)}#{_fingerprint(fields)}"
         self.dump = dump

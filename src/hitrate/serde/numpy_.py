@@ -15,7 +15,7 @@ import numpy as np
 from ormsgpack import unpackb
 
 from hitrate.errors import DecodeError
-from hitrate.serde.registry import INNER, Hook, Pack, Refused, listed, register
+from hitrate.serde.registry import INNER, Hook, Pack, Refused, listed, made_again, register
 
 ARRAY = 80
 SCALAR = 81
@@ -37,10 +37,7 @@ def describe(dtype: np.dtype[Any]) -> Any:
         Refused: the description would not lead back to an equal dtype.
     """
     spec = _spec_of(dtype)
-    try:
-        same = _dtype_of(spec)
-    except (DecodeError, TypeError, ValueError):
-        same = None
+    same: Any = made_again(_dtype_of, spec)
     if same is None or same != dtype or same.str != dtype.str or same.isalignedstruct != dtype.isalignedstruct:
         raise Refused(f"its dtype {dtype} cannot be stored")
     if same.char != dtype.char:

@@ -13,7 +13,7 @@ from ormsgpack import unpackb
 from pandas.tseries.frequencies import to_offset
 
 from hitrate.errors import DecodeError
-from hitrate.serde.registry import INNER, Hook, Pack, Refused, listed, register
+from hitrate.serde.registry import INNER, Hook, Pack, Refused, listed, made_again, register
 from hitrate.serde.times import is_zone
 
 TIMESTAMP = 86
@@ -127,10 +127,7 @@ def text_of(offset: Any) -> str:
         Refused: no text gives it back.
     """
     text = str(offset.freqstr)
-    try:
-        made = frequency_of(text)
-    except DecodeError:
-        made = None
+    made = made_again(frequency_of, text)
     if type(made) is not type(offset) or made != offset:
         raise Refused(f"no name gives back the frequency {offset!r}")
     return text
@@ -143,11 +140,8 @@ def period_name(of: Any) -> str:
         Refused: the text does not give it back.
     """
     text = str(of.freqstr)
-    try:
-        frequency = period_dtype_of(text).freq
-    except DecodeError:
-        frequency = None
-    if frequency is None or frequency != of.freq:
+    made = made_again(period_dtype_of, text)
+    if made is None or made.freq != of.freq:
         raise Refused(f"no name gives back the frequency {of.freq!r}")
     return text
 

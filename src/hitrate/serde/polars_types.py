@@ -7,7 +7,7 @@ from typing import Any
 import polars as pl
 
 from hitrate.errors import DecodeError
-from hitrate.serde.registry import Refused, listed
+from hitrate.serde.registry import Refused, listed, made_again
 from hitrate.serde.times import is_zone_key
 
 NUMBERS: dict[str, Any] = {
@@ -45,10 +45,7 @@ def describe(dtype: Any) -> Any:
         Refused: it cannot be stored.
     """
     spec = _spec_of(dtype)
-    try:
-        made = type_of(spec)
-    except DecodeError:
-        made = None
+    made = made_again(type_of, spec)
     if made is None or made != dtype or repr(made) != repr(dtype):
         raise Refused(f"the dtype {dtype} cannot be stored")
     return spec

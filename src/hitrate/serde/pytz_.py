@@ -10,7 +10,7 @@ from pytz.tzinfo import DstTzInfo, StaticTzInfo
 
 from hitrate.errors import DecodeError
 from hitrate.serde.classes import ancestry
-from hitrate.serde.registry import FINDERS, INNER, Pack, Refused, Rule, listed, register
+from hitrate.serde.registry import FINDERS, INNER, Pack, Refused, Rule, listed, made_again, register
 from hitrate.serde.times import is_zone_key
 
 PYTZ = 66
@@ -20,11 +20,7 @@ _FIXED: Any = type(pytz.FixedOffset(1))
 
 def _encode(obj: Any, pack: Pack) -> bytes:
     state = _state_of(obj)
-    try:
-        same = _zone_of(state) is obj
-    except (DecodeError, pytz.UnknownTimeZoneError):
-        same = False
-    if not same:
+    if made_again(_zone_of, state) is not obj:
         raise Refused("pytz does not give it for its name and offset")
     return pack(state, INNER)
 

@@ -20,7 +20,7 @@ from hitrate.errors import DecodeError
 from hitrate.modules import canonical_name
 from hitrate.serde.classes import ancestry, attribute, find_in_module, generic_arguments, name_of_class
 from hitrate.serde.generics import is_made_without_code
-from hitrate.serde.registry import Hook, Pack, Refused, register
+from hitrate.serde.registry import Hook, Pack, Refused, made_again, register
 
 _MAX_DEPTH = 8
 _MOST_MADE = 256
@@ -250,10 +250,7 @@ def _text_of(spec: Any) -> str:
 
 def _encode(obj: Any, pack: Pack) -> bytes:
     spec = spec_of(obj)
-    try:
-        same: Any = type_of(spec)
-    except (DecodeError, TypeError):
-        same = None
+    same: Any = made_again(type_of, spec)
     if type(same) is not type(obj) or same != obj or spec_of(same) != spec:
         raise Refused(f"the type {obj} cannot be stored")
     return _text_of(spec).encode()

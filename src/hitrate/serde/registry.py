@@ -160,6 +160,14 @@ def form_of(cls: type) -> Form:
     raise Refused(UNKNOWN)
 
 
+def made_again(make: Callable[..., Any], *parts: Any) -> Any:
+    """Return what will be restored of the parts of a value that is to be stored; None if that is refused."""
+    try:
+        return make(*parts)
+    except (DecodeError, TypeError, ValueError, LookupError):
+        return None
+
+
 def listed(value: Any) -> list[Any]:
     """Return the value if it is a list, as every encoder's state is on the wire.
 
