@@ -295,12 +295,7 @@ def rule_for(cls: type) -> Callable[[Any, Pack], Any] | None:
 
 
 def with_class(cls: type, tree: Callable[[Any, Pack], Any]) -> Callable[[Any, Pack], Any]:
-    """Return how the instances of a class are written that has a content: if they can be called, with their class.
-
-    Args:
-        cls: the class.
-        tree: its content.
-    """
+    """Return how the instances of a class with such a content are written: if they can be called, with their class."""
     if attribute(cls, "__call__") is None and attribute(cls, "invoke") is None:
         return tree
     return lambda obj, pack: [*tree(obj, pack), cls] if is_own_class(cls) else tree(obj, pack)

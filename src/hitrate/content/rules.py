@@ -30,11 +30,7 @@ _TUPLE = Ext(TUPLE, b"")
 
 
 def tree_for(cls: type) -> TreeOf:
-    """Find how a type is written, and remember it.
-
-    Raises:
-        Refused: it cannot be part of a key.
-    """
+    """Find how a type is written, and remember it."""
     load_core()
     rule = rule_of(cls)
     import_module("hitrate.content.plain")

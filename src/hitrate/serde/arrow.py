@@ -38,11 +38,7 @@ _OFFSET = re.compile(r"[+-][0-9]{2}:[0-9]{2}", re.ASCII)
 
 
 def state_of(array: Any, buffer: Buffer) -> dict[str, Any]:
-    """Return what an array, chunked or not, is written as.
-
-    Raises:
-        Refused: its type cannot be stored.
-    """
+    """Return what an array, chunked or not, is written as."""
     kind = array.type
     spec = _spec_of(kind)
     if isinstance(array, pa.ChunkedArray):
@@ -95,11 +91,7 @@ def _type_of(state: dict[str, Any]) -> Any:
 
 
 def array_of(state: Any) -> Any:
-    """Return the array of a decoded state.
-
-    Raises:
-        DecodeError: it is not one that ``state_of`` returned; other exceptions come from Arrow's own checks.
-    """
+    """Return the array of a decoded state."""
     if type(state) is not dict:
         raise DecodeError("a stored Arrow array is none")
     kind = _type_of(state)

@@ -96,11 +96,11 @@ class Attributes:
         self.in_dict = Declared([name for name in given if name not in self.slots], optional)
 
     def missing(self, filled: dict[str, Any], others: dict[str, Any]) -> list[str]:
-        """Return the declared names that an instance has neither in slots nor in its dict; raises as ``Declared``'s."""
+        """Return the declared names that an instance has neither in slots nor in its dict; see ``Declared``."""
         return self.in_slots.missing(filled) + self.in_dict.missing(others)
 
     def check(self, filled: Any, others: Any, missing: Collection[str] = ()) -> None:
-        """See that what is stored of the slots and the dict is whole; raises as that of ``Declared``."""
+        """See that what is stored of the slots and the dict is whole; see ``Declared``."""
         of_slots = [name for name in missing if name in self.slots] if len(missing) else ()
         self.in_slots.check(filled, of_slots)
         if self.has_dict:
@@ -119,11 +119,7 @@ class Attributes:
         return found
 
     def fill(self, obj: Any, values: Any) -> None:
-        """Set slots.
-
-        Raises:
-            DecodeError: the values are no dict, or one is of no slot.
-        """
+        """Set the slots of an instance that is made anew."""
         if type(values) is not dict:
             raise DecodeError("stored slots are none")
         for name, value in values.items():
@@ -153,11 +149,7 @@ class Declared:
         self.get_all: Callable[[Any], Any] = itemgetter(*self.names) if self.names else _nothing
 
     def missing(self, attributes: dict[str, Any]) -> list[str]:
-        """Return the names that are not there.
-
-        Raises:
-            Refused: one of them may not be missing.
-        """
+        """Return the names that are not there, all of them such as may be missing."""
         names = [name for name in self.names if name not in attributes]
         for name in names:
             if name not in self._optional:
@@ -165,15 +157,7 @@ class Declared:
         return names
 
     def check(self, attributes: Any, missing: Any = ()) -> None:
-        """See that stored attributes are whole.
-
-        Args:
-            attributes: the stored dict.
-            missing: the stored names of those that were not set.
-
-        Raises:
-            DecodeError: they are not.
-        """
+        """See that a stored dict is whole, but for the stored names of what was not set."""
         if type(attributes) is not dict:
             raise DecodeError("stored attributes are none")
         try:
@@ -185,11 +169,7 @@ class Declared:
 
 
 def check_names(attributes: Any) -> None:
-    """See that stored attributes are a dict under names.
-
-    Raises:
-        DecodeError: they are not.
-    """
+    """See that stored attributes are a dict under names."""
     if type(attributes) is not dict:
         raise DecodeError("stored attributes are none")
     try:

@@ -31,11 +31,7 @@ def stored(array: np.ndarray[Any, Any]) -> bytes:
 
 
 def state_of(array: np.ndarray[Any, Any], buffer: Buffer) -> dict[str, Any]:
-    """Return what an array of one dimension is written as.
-
-    Raises:
-        Refused: its elements are of another type.
-    """
+    """Return what an array of one dimension is written as."""
     if array.dtype.str not in _DTYPES or array.dtype != _DTYPES[array.dtype.str]:
         raise Refused(f"the dtype {array.dtype} cannot be stored")
     return {"kind": "buffer", "dtype": array.dtype.str, "content": buffer(array)}
@@ -47,9 +43,6 @@ def array_of(state: Any, kinds: str = "biufcmM") -> np.ndarray[Any, Any]:
     Args:
         state: what was stored, of any type.
         kinds: the letters that NumPy has for the kinds of elements it may have.
-
-    Raises:
-        DecodeError: it is not one that ``state_of`` returned.
     """
     if type(state) is not dict or state.get("kind") != "buffer":
         raise DecodeError("a stored column is none")

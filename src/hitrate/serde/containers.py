@@ -89,9 +89,6 @@ def pack_pairs(flat: list[Any], packed: Callable[[], bytes]) -> bytes:
     Args:
         flat: its keys and values in turn.
         packed: packs them; called again if there are more than a few fractions among them.
-
-    Raises:
-        Refused: too many keys share one hash.
     """
     keys = flat[::2]
     if is_crowded(keys):

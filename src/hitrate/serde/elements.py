@@ -59,23 +59,14 @@ class ElementType(NamedTuple):
 
 
 def buffer_column(spec: Any, content: bytes) -> Column:
-    """Return the elements of a buffer.
-
-    Args:
-        spec: the description of their type, as ``numpy_.describe`` returns it.
-        content: the buffer.
-    """
+    """Return the elements of a buffer, whose type is described as ``numpy_.describe`` does."""
     name, size, read = element_type(spec)
     length = len(content) // size if size else 0
     return Column(name, length, lambda place: read(content[place * size : place * size + size]))
 
 
 def element_type(spec: Any, nesting: int = 0) -> ElementType:
-    """Return the element type of a description.
-
-    Raises:
-        ValueError: it describes none.
-    """
+    """Return the element type of a description."""
     if nesting > _MAX_NESTING:
         raise ValueError("a type is nested too deeply")
     if isinstance(spec, str):

@@ -32,10 +32,6 @@ _notes = threading.local()
 def unpack_noting(data: bytes, hook: Hook) -> tuple[Any, list[int]]:
     """Return what a document holds, and of its fractions the hashes that they are looked up by.
 
-    Args:
-        data: the document.
-        hook: reads what is nested in it.
-
     Returns:
         The content; for each different fraction a hash, none if there are few.
     """

@@ -41,11 +41,7 @@ class Classes:
         """By mark, where the class was last found and how it is restored; good only while it is still there."""
 
     def encoder(self, cls: type) -> Encode:
-        """Return the encoder of a class.
-
-        Raises:
-            Refused: it cannot be stored.
-        """
+        """Return the encoder of a class."""
         form = self._form(cls)
         dump, mark = form.dump, form.mark
         module_name, module, get_class, name = _place_of(form) or _NOWHERE
@@ -59,11 +55,7 @@ class Classes:
         return encode
 
     def restore(self, state: Any) -> Any:
-        """Return the instance of a decoded state, whose class is looked for.
-
-        Raises:
-            DecodeError: its class is not there, not allowed, of no known family, or has changed.
-        """
+        """Return the instance of a decoded state, whose class is looked for."""
         mark = state[0]
         if type(mark) is not str:
             raise DecodeError("a stored instance does not name its class")

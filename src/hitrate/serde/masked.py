@@ -27,11 +27,7 @@ def _encode(obj: Any, pack: Pack) -> bytes:
 
 
 def state_of(obj: Any, fill: Any) -> list[Any]:
-    """Return what a masked array is made of, with a fill value that may be another's.
-
-    Raises:
-        Refused: it is more than that.
-    """
+    """Return what a masked array is made of, with a fill value that may be another's."""
     if obj._baseclass is not np.ndarray:
         raise Refused("it masks an array of another class")
     if obj._optinfo or obj._basedict or not vars(obj).keys() <= _OWN:

@@ -31,11 +31,7 @@ _MAX_EMPTY = 64
 
 
 def describe(dtype: np.dtype[Any]) -> Any:
-    """Return a dtype as nested lists of str and int.
-
-    Raises:
-        Refused: the description would not lead back to an equal dtype.
-    """
+    """Return a dtype as nested lists of str and int, which lead back to an equal one."""
     spec = _spec_of(dtype)
     same: Any = made_again(_dtype_of, spec)
     if same is None or same != dtype or same.str != dtype.str or same.isalignedstruct != dtype.isalignedstruct:

@@ -68,13 +68,7 @@ MORE = _More()
 
 
 def outline(code: int, data: bytes, hook: Hook) -> Instance:
-    """Return what is told of an extension. It raises one of the usual errors if that is none of those known here.
-
-    Args:
-        code: its code.
-        data: its content.
-        hook: reads what is nested in it.
-    """
+    """Return what is told of an extension. It raises one of the usual errors if that is none of those known here."""
     if code in _OF_PARTS:
         name, tell = _OF_PARTS[code]
         return tell(name, *unpackb(data, ext_hook=hook))
@@ -83,12 +77,7 @@ def outline(code: int, data: bytes, hook: Hook) -> Instance:
 
 
 def instance_of(name: str, parts: list[Any]) -> Instance:
-    """Return what is told of an instance of a class.
-
-    Args:
-        name: of the class, as it is stored.
-        parts: what else is stored.
-    """
+    """Return what is told of an instance, of which the name of its class and these parts are stored."""
     state = _fields(parts)
     if name in _SECRETS or (type(state) is dict and state.keys() == {"_secret_value"}):
         state = _HIDDEN  # as pydantic itself writes it

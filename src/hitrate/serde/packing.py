@@ -210,12 +210,7 @@ def _level(default: Callable[[Any], Ext], level: int, *, checked: bool) -> Pack:
 
 
 def unpacker(decoders: Decoders, classes: Classes) -> Hook:
-    """Return the extension hook for a whole value.
-
-    Args:
-        decoders: how each extension code is read.
-        classes: restores the instances of user classes.
-    """
+    """Return the extension hook for a whole value, which reads by these decoders and restores these classes."""
 
     def too_deep(code: int, data: bytes) -> Any:
         raise DecodeError("it is nested too deeply")

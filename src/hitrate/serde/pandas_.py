@@ -43,16 +43,7 @@ def levels_and_codes(index: pd.MultiIndex) -> dict[str, Any]:
 
 
 def index_state(index: Any, buffer: Buffer = stored, levels: Levels = levels_and_codes) -> dict[str, Any]:
-    """Return what an index is written as.
-
-    Args:
-        index: the index.
-        buffer: what of a buffer is written.
-        levels: how several levels are written.
-
-    Raises:
-        Refused: it cannot be stored.
-    """
+    """Return what an index is written as, with what two functions write of a buffer and of several levels."""
     if type(index) is pd.RangeIndex:
         return {"kind": "range", "range": [index.start, index.stop, index.step], "name": index.name}
     if type(index) is pd.MultiIndex:
@@ -75,9 +66,6 @@ def index_of(state: Any, length: int | None = None) -> Any:
     Args:
         state: what was stored, of any type.
         length: how long it has to be, None if nothing tells.
-
-    Raises:
-        DecodeError: it is not one that ``index_state`` returned; other exceptions come from pandas' own checks.
     """
     if type(state) is not dict:
         raise DecodeError("a stored index is none")

@@ -42,9 +42,6 @@ def state_of(column: Any, buffer: Buffer = stored) -> Any:
     Args:
         column: an array of NumPy or pandas.
         buffer: what of a buffer is written.
-
-    Raises:
-        Refused: its dtype is not one that can be stored.
     """
     if type(column) is pd.arrays.NumpyExtensionArray:
         column = column.to_numpy()
@@ -125,11 +122,7 @@ _WRITERS: dict[type, Callable[[Any, Buffer], Any]] = {
 
 
 def column_of(state: Any) -> Any:
-    """Return the column of a decoded state.
-
-    Raises:
-        DecodeError: it is not one that ``state_of`` returned; other exceptions come from pandas' own checks.
-    """
+    """Return the column of a decoded state."""
     if type(state) is list:
         return np.fromiter(state, object, len(state))
     if type(state) is not dict:

@@ -72,12 +72,7 @@ def _folded(made: Any, fold: Any) -> Any:
 
 
 def can_be_zoned(first: Any, last: Any) -> bool:
-    """Tell whether all times from one to another can have a time zone, which asks Python's own times for it.
-
-    Args:
-        first: the earliest, as NumPy has it.
-        last: the latest.
-    """
+    """Tell whether all of NumPy's times from one to another can have a time zone, for which Python's own are asked."""
     # In seconds, since in nanoseconds those years are out of range.
     return bool(first.astype(_FIRST.dtype) >= _FIRST and last.astype(_LAST.dtype) <= _LAST)
 
@@ -94,20 +89,12 @@ def _decode_timedelta(data: bytes, hook: Hook) -> Any:
 
 
 def frequency_of(text: Any) -> Any:
-    """Return the offset of pandas that a text names.
-
-    Raises:
-        DecodeError: it names none.
-    """
+    """Return the offset of pandas that a text names."""
     return _named(text, to_offset)
 
 
 def period_dtype_of(text: Any) -> Any:
-    """Return the dtype of periods of a frequency, which has another name there than as an offset.
-
-    Raises:
-        DecodeError: the text names none.
-    """
+    """Return the dtype of periods of a frequency, which has another name there than as an offset."""
     return _named(text, pd.PeriodDtype)
 
 
@@ -121,11 +108,7 @@ def _named(text: Any, make: Callable[[str], Any]) -> Any:
 
 
 def text_of(offset: Any) -> str:
-    """Return the text that names an offset.
-
-    Raises:
-        Refused: no text gives it back.
-    """
+    """Return the text that names an offset."""
     text = str(offset.freqstr)
     made = made_again(frequency_of, text)
     if type(made) is not type(offset) or made != offset:
@@ -134,11 +117,7 @@ def text_of(offset: Any) -> str:
 
 
 def period_name(of: Any) -> str:
-    """Return the text that names the frequency of a period, or of an array of them.
-
-    Raises:
-        Refused: the text does not give it back.
-    """
+    """Return the text that names the frequency of a period, or of an array of them."""
     text = str(of.freqstr)
     made = made_again(period_dtype_of, text)
     if made is None or made.freq != of.freq:

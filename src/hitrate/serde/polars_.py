@@ -19,11 +19,7 @@ FRAME = 98
 
 
 def state_of(series: pl.Series, buffer: Buffer) -> dict[str, Any]:
-    """Return what the elements of a series are written as.
-
-    Raises:
-        Refused: its dtype cannot be stored, or its times are out of the range that polars can show.
-    """
+    """Return what the elements of a series are written as."""
     dtype = series.dtype
     spec = describe(dtype)
     kept = plain(dtype)
@@ -58,11 +54,7 @@ def _refuse_missing(items: Any, dtype: Any, error: type[Exception]) -> None:
 
 
 def series_of(name: str, state: Any) -> pl.Series:
-    """Return the series of a decoded state.
-
-    Raises:
-        DecodeError: it is not one that ``state_of`` returned; other exceptions come from polars' own checks.
-    """
+    """Return the series of a decoded state."""
     if type(name) is not str or type(state) is not dict:
         raise DecodeError("a stored series is none")
     dtype = type_of(state["dtype"])

@@ -39,11 +39,7 @@ _MAX_NESTING = 16
 
 
 def describe(dtype: Any) -> Any:
-    """Return a type as nested lists of str and int.
-
-    Raises:
-        Refused: it cannot be stored.
-    """
+    """Return a type as nested lists of str and int."""
     spec = _spec_of(dtype)
     made = made_again(type_of, spec)
     if made is None or made != dtype or repr(made) != repr(dtype):
@@ -73,11 +69,7 @@ def _spec_of(dtype: Any) -> Any:
 
 
 def type_of(spec: Any, nesting: int = 0) -> Any:
-    """Return the type of a description.
-
-    Raises:
-        DecodeError: it describes none.
-    """
+    """Return the type of a description."""
     if nesting > _MAX_NESTING:
         raise DecodeError("a stored dtype is nested too deeply")
     if type(spec) is str and spec in _SIMPLE:

@@ -46,11 +46,7 @@ _KINDS: list[Any] = [types.GenericAlias, types.UnionType, _GENERIC, _UNION, _LIT
 
 
 def reference_to(cls: type) -> str:
-    """Return the ``module:qualname`` of a class; of a generic model with its arguments also these.
-
-    Raises:
-        Refused: looking that up does not lead back to the class.
-    """
+    """Return the ``module:qualname`` of a class; of a generic model with its arguments also these."""
     origin, arguments = generic_arguments(cls)
     if origin is not None:
         text = _text_of([spec_of(each) for each in arguments])
@@ -128,11 +124,7 @@ def _new(origin: Any, text: str) -> type | None:
 
 
 def spec_of(annotation: Any, depth: int = 0) -> Any:
-    """Return what a type is made of, as lists, text and None.
-
-    Raises:
-        Refused: it cannot be made again from that.
-    """
+    """Return what a type is made of, as lists, text and None."""
     if depth > _MAX_DEPTH:
         raise Refused("its type is nested too deeply")
     if annotation is None:
@@ -172,11 +164,7 @@ def spec_of(annotation: Any, depth: int = 0) -> Any:
 
 
 def type_of(spec: Any, depth: int = 0) -> Any:
-    """Return the type of a description.
-
-    Raises:
-        DecodeError: it describes none, or a class of it is not there.
-    """
+    """Return the type of a description."""
     if depth > _MAX_DEPTH:
         raise DecodeError("a stored type is nested too deeply")
     if spec is None:

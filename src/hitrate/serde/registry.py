@@ -3,6 +3,9 @@
 A family of types is one file that calls ``register`` (types with an encoding of their own) or ``register_classes``
 (user classes, restored by name) when it is imported. Families of optional libraries are imported only once the program
 itself has imported that library: nothing that is read from a store can cause an import.
+
+In all of them, what writes raises ``Refused`` for a value that it cannot keep exactly. What reads is given bytes of any
+author: it raises ``DecodeError`` for what no encoder wrote, or lets out what the library's own checks raise.
 """
 
 from __future__ import annotations
@@ -147,11 +150,7 @@ def rule_of(cls: type) -> Rule | None:
 
 
 def form_of(cls: type) -> Form:
-    """Return the form of a user class.
-
-    Raises:
-        Refused: it is of no family, or cannot be found again by its name.
-    """
+    """Return the form of a user class."""
     discover()
     for form_in_family in FAMILIES:
         form = form_in_family(cls)
@@ -169,11 +168,7 @@ def made_again(make: Callable[..., Any], *parts: Any) -> Any:
 
 
 def listed(value: Any) -> list[Any]:
-    """Return the value if it is a list, as every encoder's state is on the wire.
-
-    Raises:
-        DecodeError: it is something else.
-    """
+    """Return the value if it is a list, as every encoder's state is on the wire."""
     if type(value) is not list:
         raise DecodeError("the stored bytes do not have the shape of their encoding")
     return value

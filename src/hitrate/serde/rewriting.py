@@ -33,10 +33,6 @@ _AS_IS = frozenset({type(None), bool, float, bytes})
 def rewrite(obj: Any, rules: Rules) -> bytes:
     """Return the payload of a value, as the fast path would have made it if it could.
 
-    Args:
-        obj: the value.
-        rules: how each type is written.
-
     Raises:
         SerializationError: something in the value cannot be stored exactly.
     """

@@ -33,10 +33,7 @@ class CoreSerializer(MsgpackSerializer):
 
 
 def structure_of(payload: bytes) -> Any:
-    """Return plain data with an ``Instance`` wherever something else is stored.
-
-    Args:
-        payload: of an encoding that is msgpack.
+    """Return the plain data of a msgpack payload, with an ``Instance`` wherever something else is stored.
 
     Raises:
         DecodeError: it is no msgpack, or nested too deeply.

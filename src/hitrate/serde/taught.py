@@ -148,11 +148,7 @@ def encode_key(obj: Any, pack: Pack) -> bytes:
 
 
 def decoder(allowed: frozenset[type] | None) -> Decode:
-    """Return the decoder of a serializer.
-
-    Args:
-        allowed: the only classes that it restores, or None for all.
-    """
+    """Return the decoder of a serializer that restores only these classes, all of them for None."""
 
     def decode(data: bytes, hook: Hook) -> Any:
         name, state = listed(unpackb(data, ext_hook=hook))
