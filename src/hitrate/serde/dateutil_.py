@@ -7,10 +7,9 @@ from datetime import timedelta
 from typing import Any
 
 from dateutil import tz
-from ormsgpack import unpackb
 
 from hitrate.errors import DecodeError
-from hitrate.serde.registry import INNER, Pack, Refused, listed, made_again, register
+from hitrate.serde.registry import INNER, Pack, Refused, made_again, of_parts, register
 from hitrate.serde.times import is_zone_key
 
 DATEUTIL = 67
@@ -20,7 +19,7 @@ _DAY = timedelta(days=1)
 
 def _encode(obj: Any, pack: Pack) -> bytes:
     state = _state_of(obj)
-    made = made_again(_zone_of, state)
+    made = made_again(_zone_of, *state)
     if type(made) is not type(obj) or made != obj or repr(made) != repr(obj):
         raise Refused("dateutil does not give it for a name or an offset")
     return pack(state, INNER)
@@ -49,8 +48,7 @@ def _name_of(obj: Any) -> str:
     return str(name)
 
 
-def _zone_of(state: list[Any]) -> Any:
-    kind, *rest = state
+def _zone_of(kind: Any, *rest: Any) -> Any:
     if kind == "utc":
         return tz.UTC
     if kind == "offset":
@@ -59,7 +57,7 @@ def _zone_of(state: list[Any]) -> Any:
             return tz.tzoffset(name, offset)
     if kind == "local":
         zone: Any = tz.tzlocal()
-        if [zone._std_offset, zone._dst_offset, [*zone._tznames]] == rest:
+        if [zone._std_offset, zone._dst_offset, [*zone._tznames]] == [*rest]:
             return zone
         raise DecodeError("the stored local time zone is not that of this process")
     if kind == "name":
@@ -74,7 +72,7 @@ def _zone_of(state: list[Any]) -> Any:
 
 register(
     DATEUTIL,
-    lambda data, hook: _zone_of(listed(unpackb(data, ext_hook=hook))),
+    of_parts(_zone_of),
     types=[tz.tzutc, tz.tzoffset, tz.tzlocal, tz.tzfile],
     encode=_encode,
 )

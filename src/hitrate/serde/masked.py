@@ -5,10 +5,9 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-from ormsgpack import unpackb
 
 from hitrate.errors import DecodeError
-from hitrate.serde.registry import INNER, Hook, Pack, Refused, listed, register
+from hitrate.serde.registry import INNER, Hook, Pack, Refused, of_parts, register
 
 MASKED_ARRAY = 83
 MASKED = 84
@@ -43,8 +42,7 @@ def _fills(fill: Any, dtype: np.dtype[Any]) -> bool:
     return bool(fill.dtype == dtype) or dtype == np.object_ or fill.dtype.kind == dtype.kind in ("S", "U")
 
 
-def _decode(data: bytes, hook: Hook) -> Any:
-    content, mask, fill, is_hard = listed(unpackb(data, ext_hook=hook))
+def _array_of(content: Any, mask: Any, fill: Any, is_hard: Any) -> Any:
     if type(content) is not np.ndarray or type(is_hard) is not bool:
         raise DecodeError("a stored masked array has no content")
     made = _Array(content, hard_mask=is_hard)
@@ -66,5 +64,5 @@ def _decode_masked(data: bytes, hook: Hook) -> Any:
     return np.ma.masked
 
 
-register(MASKED_ARRAY, _decode, types=[np.ma.MaskedArray], encode=_encode)
+register(MASKED_ARRAY, of_parts(_array_of), types=[np.ma.MaskedArray], encode=_encode)
 register(MASKED, _decode_masked, types=[type(np.ma.masked)], encode=lambda obj, pack: b"")

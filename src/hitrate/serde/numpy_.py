@@ -15,7 +15,7 @@ import numpy as np
 from ormsgpack import unpackb
 
 from hitrate.errors import DecodeError
-from hitrate.serde.registry import INNER, Hook, Pack, Refused, listed, made_again, register
+from hitrate.serde.registry import INNER, Hook, Pack, Refused, listed, of_parts, register
 
 ARRAY = 80
 SCALAR = 81
@@ -33,7 +33,10 @@ _MAX_EMPTY = 64
 def describe(dtype: np.dtype[Any]) -> Any:
     """Return a dtype as nested lists of str and int, which lead back to an equal one."""
     spec = _spec_of(dtype)
-    same: Any = made_again(_dtype_of, spec)
+    try:
+        same = _dtype_of(spec)
+    except (DecodeError, TypeError, ValueError):
+        same = None
     if same is None or same != dtype or same.str != dtype.str or same.isalignedstruct != dtype.isalignedstruct:
         raise Refused(f"its dtype {dtype} cannot be stored")
     if same.char != dtype.char:
@@ -199,8 +202,7 @@ def _encode_scalar(obj: Any, pack: Pack) -> bytes:
     )
 
 
-def _decode_scalar(data: bytes, hook: Hook) -> Any:
-    spec, content = listed(unpackb(data, ext_hook=hook))
+def _scalar_of(spec: Any, content: Any) -> Any:
     if spec is None:
         if type(content) is str:
             return np.str_(content)
@@ -223,14 +225,14 @@ def _encode_dtype(obj: np.dtype[Any], pack: Pack) -> bytes:
     return pack([None if obj.char == "O" and not obj.metadata else describe(obj)])
 
 
-def _decode_dtype(data: bytes, hook: Hook) -> Any:
-    (spec,) = listed(unpackb(data, ext_hook=hook))
-    return np.dtype(object) if spec is None else _dtype_of(spec)
-
-
 DTYPES: set[type] = {getattr(np.dtypes, name) for name in np.dtypes.__all__}
 SCALARS = {*np.sctypeDict.values(), np.longlong, np.ulonglong, np.int_, np.uint, np.intc, np.uintc} - {np.object_}
 
 register(ARRAY, _decode_array, types=[np.ndarray], encode=_encode_array)
-register(SCALAR, _decode_scalar, types=SCALARS, encode=_encode_scalar)
-register(DTYPE, _decode_dtype, types=DTYPES, encode=_encode_dtype)
+register(SCALAR, of_parts(_scalar_of), types=SCALARS, encode=_encode_scalar)
+register(
+    DTYPE,
+    of_parts(lambda spec: np.dtype(object) if spec is None else _dtype_of(spec)),
+    types=DTYPES,
+    encode=_encode_dtype,
+)

@@ -7,13 +7,12 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from ormsgpack import unpackb
 
 from hitrate.errors import DecodeError
 from hitrate.serde.buffers import Buffer, stored
 from hitrate.serde.pandas_columns import column_of, state_of
 from hitrate.serde.pandas_scalars import frequency_of, text_of
-from hitrate.serde.registry import FIELDS, PAIRS, Hook, Pack, Refused, listed, register
+from hitrate.serde.registry import FIELDS, PAIRS, Pack, Refused, listed, of_parts, register
 from hitrate.serde.rewriting import brief
 
 INDEX = 91
@@ -128,8 +127,7 @@ def encode_index(obj: Any, pack: Pack, buffer: Buffer = stored, levels: Levels =
     return pack([index_state(obj, buffer, levels)], FIELDS)
 
 
-def _decode_index(data: bytes, hook: Hook) -> Any:
-    (state,) = listed(unpackb(data, ext_hook=hook))
+def _index_alone(state: Any) -> Any:
     return index_of(state)
 
 
@@ -153,8 +151,8 @@ def _put_besides(made: Any, attrs: Any, allows_duplicate_labels: Any) -> Any:
     return made
 
 
-def _decode_series(data: bytes, hook: Hook) -> Any:
-    index, name, attrs, flags, values = listed(unpackb(data, ext_hook=hook))[1::2]
+def _series_of(*pairs: Any) -> Any:
+    index, name, attrs, flags, values = pairs[1::2]
     column = column_of(values)
     made = pd.Series(column, index_of(index, len(column)), dtype=column.dtype, name=name, copy=False)
     return _put_besides(made, attrs, flags)
@@ -171,8 +169,8 @@ def encode_frame(obj: Any, pack: Pack, buffer: Buffer = stored, levels: Levels =
     return pack(parts, PAIRS)
 
 
-def _decode_frame(data: bytes, hook: Hook) -> Any:
-    index_parts, columns, attrs, flags, *states = listed(unpackb(data, ext_hook=hook))[1::2]
+def _frame_of(*pairs: Any) -> Any:
+    index_parts, columns, attrs, flags, *states = pairs[1::2]
     if not isinstance(columns, pd.Index) or len(columns) != len(states):
         raise DecodeError("a stored frame has other columns than it names")
     arrays = [column_of(state) for state in states]
@@ -185,6 +183,6 @@ def _decode_frame(data: bytes, hook: Hook) -> Any:
 
 INDEXES: list[type] = [*_KIND_OF, pd.RangeIndex, pd.MultiIndex]
 
-register(INDEX, _decode_index, types=INDEXES, encode=encode_index)
-register(SERIES, _decode_series, types=[pd.Series], encode=encode_series)
-register(FRAME, _decode_frame, types=[pd.DataFrame], encode=encode_frame)
+register(INDEX, of_parts(_index_alone), types=INDEXES, encode=encode_index)
+register(SERIES, of_parts(_series_of), types=[pd.Series], encode=encode_series)
+register(FRAME, of_parts(_frame_of), types=[pd.DataFrame], encode=encode_frame)

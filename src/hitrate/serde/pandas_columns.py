@@ -11,13 +11,12 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from ormsgpack import unpackb
 
 from hitrate.errors import DecodeError
 from hitrate.serde import buffers
 from hitrate.serde.buffers import Buffer, array_of, stored
 from hitrate.serde.pandas_scalars import can_be_zoned, period_dtype_of, period_name
-from hitrate.serde.registry import FIELDS, Hook, Pack, Refused, listed, register
+from hitrate.serde.registry import FIELDS, Pack, Refused, listed, of_parts, register
 from hitrate.serde.times import is_zone
 
 PANDAS_ARRAY = 94
@@ -207,8 +206,7 @@ def encode_array(obj: Any, pack: Pack, buffer: Buffer = stored) -> bytes:
     return pack([state_of(obj, buffer)], FIELDS)
 
 
-def _decode_array(data: bytes, hook: Hook) -> Any:
-    (state,) = listed(unpackb(data, ext_hook=hook))
+def _array_of(state: Any) -> Any:
     column = column_of(state)
     if type(column) is not np.ndarray:
         return column
@@ -219,7 +217,7 @@ def _decode_array(data: bytes, hook: Hook) -> Any:
 
 ARRAYS: list[type] = [*_WRITERS, pd.arrays.NumpyExtensionArray]
 
-register(PANDAS_ARRAY, _decode_array, types=ARRAYS, encode=encode_array)
+register(PANDAS_ARRAY, of_parts(_array_of), types=ARRAYS, encode=encode_array)
 
 
 # Dtypes by themselves
@@ -261,9 +259,4 @@ def _is_same(made: Any, dtype: Any) -> bool:
     return type(made) is type(dtype) and made == dtype and repr(made) == repr(dtype)
 
 
-def _decode_dtype(data: bytes, hook: Hook) -> Any:
-    (state,) = listed(unpackb(data, ext_hook=hook))
-    return _dtype_of(state)
-
-
-register(PANDAS_DTYPE, _decode_dtype, types=DTYPES, encode=encode_dtype)
+register(PANDAS_DTYPE, of_parts(_dtype_of), types=DTYPES, encode=encode_dtype)

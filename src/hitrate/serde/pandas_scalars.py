@@ -9,11 +9,10 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from ormsgpack import unpackb
 from pandas.tseries.frequencies import to_offset
 
 from hitrate.errors import DecodeError
-from hitrate.serde.registry import INNER, Hook, Pack, Refused, listed, made_again, register
+from hitrate.serde.registry import INNER, Hook, Pack, Refused, made_again, of_parts, register
 from hitrate.serde.times import is_zone
 
 TIMESTAMP = 86
@@ -83,11 +82,6 @@ def _scalar_of(kind: str, unit: Any, number: Any) -> Any:
     return np.int64(number).view(f"{kind}[{unit}]")
 
 
-def _decode_timedelta(data: bytes, hook: Hook) -> Any:
-    unit, number = listed(unpackb(data, ext_hook=hook))
-    return pd.Timedelta(_scalar_of("timedelta64", unit, number))
-
-
 def frequency_of(text: Any) -> Any:
     """Return the offset of pandas that a text names."""
     return _named(text, to_offset)
@@ -129,17 +123,21 @@ def _decode_period(data: bytes, hook: Hook) -> Any:
     return pd.Period(ordinal=_INT64.unpack_from(data)[0], freq=period_dtype_of(data[8:].decode("ascii")).freq)
 
 
+def _interval_of(left: Any, right: Any, closed: Any) -> Any:
+    return pd.Interval(left, right, closed)
+
+
 OFFSETS = {getattr(pd.offsets, name) for name in pd.offsets.__all__}
 
 register(
     TIMESTAMP,
-    lambda data, hook: _timestamp_of(*listed(unpackb(data, ext_hook=hook))),
+    of_parts(_timestamp_of),
     types=[pd.Timestamp],
     encode=_encode_timestamp,
 )
 register(
     TIMEDELTA,
-    _decode_timedelta,
+    of_parts(lambda unit, number: pd.Timedelta(_scalar_of("timedelta64", unit, number))),
     types=[pd.Timedelta],
     encode=lambda obj, pack: pack([obj.unit, _number_of(obj.asm8)], INNER),
 )
@@ -157,7 +155,7 @@ register(
 )
 register(
     INTERVAL,
-    lambda data, hook: pd.Interval(*listed(unpackb(data, ext_hook=hook))),
+    of_parts(_interval_of),
     types=[pd.Interval],
     encode=lambda obj, pack: pack([obj.left, obj.right, obj.closed], INNER),
 )

@@ -5,13 +5,12 @@ from __future__ import annotations
 from typing import Any
 
 import polars as pl
-from ormsgpack import unpackb
 
 from hitrate.errors import DecodeError
 from hitrate.serde import buffers
 from hitrate.serde.buffers import Buffer, array_of, stored
 from hitrate.serde.polars_types import NUMBERS, describe, holds_arrays, is_shown, plain, type_of
-from hitrate.serde.registry import PAIRS, Hook, Pack, Refused, listed, register
+from hitrate.serde.registry import PAIRS, Pack, Refused, listed, of_parts, register
 from hitrate.serde.rewriting import brief
 
 SERIES = 97
@@ -102,19 +101,17 @@ def encode_frame(obj: pl.DataFrame, pack: Pack, buffer: Buffer = stored) -> byte
     return pack(parts, PAIRS)
 
 
-def _decode_series(data: bytes, hook: Hook) -> Any:
-    name, state = listed(unpackb(data, ext_hook=hook))
+def _series_of(name: Any, state: Any) -> Any:
     return _without_panic(lambda: series_of(name, state))
 
 
-def _decode_frame(data: bytes, hook: Hook) -> Any:
-    _, height, *flat = listed(unpackb(data, ext_hook=hook))
+def _frame_of(_: Any, height: Any, *flat: Any) -> Any:
     if type(height) is not int or not 0 <= height < 2**32:
         raise DecodeError("a stored frame has no height")
-    return _without_panic(lambda: _frame_of(height, flat))
+    return _without_panic(lambda: _frame_of_columns(height, flat))
 
 
-def _frame_of(height: int, flat: list[Any]) -> pl.DataFrame:
+def _frame_of_columns(height: int, flat: tuple[Any, ...]) -> pl.DataFrame:
     parts = iter(flat)
     columns = [series_of(name, state) for name, state in zip(parts, parts, strict=True)]
     if not columns and height:
@@ -135,5 +132,5 @@ def _without_panic(make: Any) -> Any:
         raise DecodeError(f"polars cannot make it: {exc}") from exc
 
 
-register(SERIES, _decode_series, types=[pl.Series], encode=encode_series)
-register(FRAME, _decode_frame, types=[pl.DataFrame], encode=encode_frame)
+register(SERIES, of_parts(_series_of), types=[pl.Series], encode=encode_series)
+register(FRAME, of_parts(_frame_of), types=[pl.DataFrame], encode=encode_frame)

@@ -5,12 +5,11 @@ from __future__ import annotations
 from typing import Any
 
 import pytz
-from ormsgpack import unpackb
 from pytz.tzinfo import DstTzInfo, StaticTzInfo
 
 from hitrate.errors import DecodeError
 from hitrate.serde.classes import ancestry
-from hitrate.serde.registry import FINDERS, INNER, Pack, Refused, Rule, listed, made_again, register
+from hitrate.serde.registry import FINDERS, INNER, Pack, Refused, Rule, made_again, of_parts, register
 from hitrate.serde.times import is_zone_key
 
 PYTZ = 66
@@ -20,7 +19,7 @@ _FIXED: Any = type(pytz.FixedOffset(1))
 
 def _encode(obj: Any, pack: Pack) -> bytes:
     state = _state_of(obj)
-    if made_again(_zone_of, state) is not obj:
+    if made_again(_zone_of, *state) is not obj:
         raise Refused("pytz does not give it for its name and offset")
     return pack(state, INNER)
 
@@ -35,8 +34,7 @@ def _state_of(obj: Any) -> list[Any]:
     return [obj.zone, obj._utcoffset, obj._dst, obj._tzname]
 
 
-def _zone_of(state: list[Any]) -> Any:
-    name, *offset = state
+def _zone_of(name: Any, *offset: Any) -> Any:
     if type(name) is int and not offset and abs(name) < 24 * 60:
         return pytz.FixedOffset(name)
     if type(name) is not str or not is_zone_key(name):
@@ -45,7 +43,7 @@ def _zone_of(state: list[Any]) -> Any:
     if zone.zone != name:
         raise DecodeError("a stored time zone of pytz is none")
     if offset:
-        zone = zone._tzinfos[tuple(offset)]
+        zone = zone._tzinfos[offset]
     return zone
 
 
@@ -57,7 +55,7 @@ def _find(cls: type) -> Rule | None:
 
 register(
     PYTZ,
-    lambda data, hook: _zone_of(listed(unpackb(data, ext_hook=hook))),
+    of_parts(_zone_of),
     types=[type(pytz.UTC), _FIXED],
     encode=_encode,
 )

@@ -13,8 +13,11 @@ from __future__ import annotations
 import logging
 import sys
 from collections.abc import Callable, Iterable, Mapping
+from functools import wraps
 from importlib import import_module
 from typing import TYPE_CHECKING, Any, Protocol
+
+from ormsgpack import unpackb
 
 from hitrate.errors import DecodeError
 
@@ -103,6 +106,16 @@ def register(code: int, decode: Decode, *, types: Iterable[type] = (), encode: E
     if encode is not None:
         for each in types:
             ENCODERS[each] = (code, encode)
+
+
+def of_parts(make: Callable[..., Any]) -> Decode:
+    """Return what reads an encoding whose content is a list: the function is given the parts in it."""
+
+    @wraps(make)
+    def decode(data: bytes, hook: Hook) -> Any:
+        return make(*listed(unpackb(data, ext_hook=hook)))
+
+    return decode
 
 
 def register_classes(form_of: Callable[[type], Form | None]) -> None:

@@ -7,10 +7,8 @@ from decimal import Decimal
 from typing import Any
 from uuid import UUID, SafeUUID
 
-from ormsgpack import unpackb
-
 from hitrate.errors import DecodeError
-from hitrate.serde.registry import Hook, listed, register
+from hitrate.serde.registry import Hook, of_parts, register
 
 BIG_INT = 20
 BYTEARRAY = 21
@@ -34,16 +32,14 @@ def _decode_decimal(data: bytes, hook: Hook) -> Any:
     return made
 
 
-def _decode_range(data: bytes, hook: Hook) -> Any:
-    numbers = listed(unpackb(data, ext_hook=hook))
+def _slice_of(start: Any, stop: Any, step: Any) -> Any:
+    return slice(start, stop, step)
+
+
+def _range_of(*numbers: Any) -> Any:
     if len(numbers) != 3 or any(type(each) is not int for each in numbers):
         raise DecodeError("a stored range is none")
     return range(*numbers)
-
-
-def _decode_slice(data: bytes, hook: Hook) -> Any:
-    start, stop, step = listed(unpackb(data, ext_hook=hook))
-    return slice(start, stop, step)
 
 
 register(
@@ -60,8 +56,8 @@ register(
     encode=lambda obj, pack: _TWO_DOUBLES.pack(obj.real, obj.imag),
 )
 register(DECIMAL, _decode_decimal, types=[Decimal], encode=lambda obj, pack: str(obj).encode())
-register(RANGE, _decode_range, types=[range], encode=lambda obj, pack: pack([obj.start, obj.stop, obj.step]))
-register(SLICE, _decode_slice, types=[slice], encode=lambda obj, pack: pack([obj.start, obj.stop, obj.step]))
+register(RANGE, of_parts(_range_of), types=[range], encode=lambda obj, pack: pack([obj.start, obj.stop, obj.step]))
+register(SLICE, of_parts(_slice_of), types=[slice], encode=lambda obj, pack: pack([obj.start, obj.stop, obj.step]))
 register(
     UUID_,
     lambda data, hook: UUID(bytes=data[:-1], is_safe=_SAFETY[data[-1]]),

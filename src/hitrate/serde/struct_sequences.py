@@ -10,10 +10,8 @@ import os
 import time
 from typing import Any
 
-from ormsgpack import unpackb
-
 from hitrate.errors import DecodeError
-from hitrate.serde.registry import Hook, Pack, Refused, listed, register
+from hitrate.serde.registry import Pack, Refused, listed, of_parts, register
 
 RECORD = 110
 
@@ -36,8 +34,7 @@ def _encode(obj: Any, pack: Pack) -> bytes:
     return pack([_NAMES[type(obj)], [*items], others])
 
 
-def _decode(data: bytes, hook: Hook) -> Any:
-    name, items, others = listed(unpackb(data, ext_hook=hook))
+def _record_of(name: Any, items: Any, others: Any) -> Any:
     cls = _RECORDS.get(name) if type(name) is str else None
     if cls is None or type(others) is not dict or len(listed(items)) != cls.n_sequence_fields:
         raise DecodeError("a stored record is none")
@@ -49,4 +46,4 @@ def _decode(data: bytes, hook: Hook) -> Any:
     return made
 
 
-register(RECORD, _decode, types=_NAMES, encode=_encode)
+register(RECORD, of_parts(_record_of), types=_NAMES, encode=_encode)

@@ -6,11 +6,9 @@ import pathlib
 import re
 from typing import Any
 
-from ormsgpack import unpackb
-
 from hitrate.errors import DecodeError
 from hitrate.keys import decode_text, encode_text
-from hitrate.serde.registry import INNER, Hook, Pack, Refused, listed, register
+from hitrate.serde.registry import INNER, Pack, Refused, of_parts, register
 
 SURROGATES = 60
 PATH = 61
@@ -58,8 +56,7 @@ def _encode_pattern(obj: re.Pattern[Any], pack: Pack) -> bytes:
     return pack([obj.pattern, obj.flags, bytes(_price(obj.pattern))], INNER)
 
 
-def _decode_pattern(data: bytes, hook: Hook) -> Any:
-    pattern, flags, paid = listed(unpackb(data, ext_hook=hook))
+def _pattern_of(pattern: Any, flags: Any, paid: Any) -> Any:
     if type(flags) is not int or flags & ~_FLAGS or type(pattern) not in (str, bytes):
         raise DecodeError("a stored pattern is none")
     if type(paid) is not bytes or len(paid) < _price(pattern):
@@ -74,4 +71,4 @@ register(
     types=_PATHS,
     encode=lambda obj, pack: bytes([_PATHS.index(type(obj))]) + encode_text(str(obj)),
 )
-register(PATTERN, _decode_pattern, types=[re.Pattern], encode=_encode_pattern)
+register(PATTERN, of_parts(_pattern_of), types=[re.Pattern], encode=_encode_pattern)

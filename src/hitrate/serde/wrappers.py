@@ -10,14 +10,12 @@ from collections import ChainMap, UserDict, UserList, UserString
 from functools import partial
 from typing import Any
 
-from ormsgpack import unpackb
-
 from hitrate.errors import DecodeError
 from hitrate.serde.attributes import check_names
 from hitrate.serde.classes import ancestry
 from hitrate.serde.dataclasses_ import checked, plain_form
 from hitrate.serde.forms import Form
-from hitrate.serde.registry import INNER, Hook, Pack, Refused, listed, register, register_classes
+from hitrate.serde.registry import INNER, Hook, Pack, Refused, of_parts, register, register_classes
 
 PROXY = 11
 MACHINE_ARRAY = 12
@@ -62,8 +60,7 @@ def _restore_namespace(state: list[Any]) -> Any:
     return made
 
 
-def _decode_proxy(data: bytes, hook: Hook) -> Any:
-    (mapping,) = listed(unpackb(data, ext_hook=hook))
+def _proxy_of(mapping: Any) -> Any:
     if not _is_mapping(mapping):
         raise DecodeError("a stored view of a mapping is of none")
     return types.MappingProxyType(mapping)
@@ -93,7 +90,7 @@ def _decode_machine_array(data: bytes, hook: Hook) -> Any:
 
 register(
     PROXY,
-    _decode_proxy,
+    of_parts(_proxy_of),
     types=[types.MappingProxyType],
     # There is no other access to the mapping that a proxy is a view of.
     encode=lambda obj, pack: pack(gc.get_referents(obj), INNER),
