@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterable, Sequence
 from typing import Any, NoReturn
 
 from hitrate.base import FullKey, Namespace
-from hitrate.entry import DEFAULT_ENCODING
+from hitrate.entry import DEFAULT_ENCODING, ENCODING_CODES
 from hitrate.envelope import MARK, PLAIN, Envelope, opened
 from hitrate.errors import DecodeError, SerializationError
 from hitrate.keys import (
@@ -24,8 +24,6 @@ from hitrate.keys import (
     refuse_keys,
 )
 from hitrate.serde import BoundSerializer, SerializerProtocol
-
-_KNOWN_ENCODINGS = frozenset({"msgpack", "writes", "bytes", "null"})
 
 
 class Codec:
@@ -130,7 +128,7 @@ class Codec:
         if type(dumped) is not tuple or len(dumped) != 2:
             self._refuse(None, dumped)
         encoding, payload = dumped
-        if type(payload) is not bytes or encoding not in _KNOWN_ENCODINGS:
+        if type(payload) is not bytes or encoding not in ENCODING_CODES:
             if (
                 not isinstance(encoding, str)
                 or not encoding.isascii()

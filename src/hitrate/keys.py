@@ -160,13 +160,6 @@ def check_key(full_key: object) -> None:
         raise TypeError(f"a key is a str; the one given with namespace {namespace!r} is {described(key)}")
 
 
-def _is_full_key(value: object) -> bool:
-    match value:
-        case (tuple(namespace), str()) if isinstance(value, tuple):
-            return all(isinstance(part, str) for part in namespace)
-    return False
-
-
 def plain_key(full_key: FullKey) -> FullKey:
     """Return a full key made of tuple and str themselves, the one given if it is.
 
@@ -222,7 +215,11 @@ def check_pairs(pairs: object) -> None:
 
 def refuse_keys(keys: Iterable[object], cause: BaseException) -> NoReturn:
     """Name what is wrong with full keys that could not be used; re-raise the cause if no key is to blame."""
-    if _is_full_key(keys):
+    try:
+        check_key(keys)
+    except TypeError:
+        pass
+    else:
         given = _brief(keys)
         raise TypeError(f"keys is a sequence of full keys, not the single key {given}; write [{given}]") from cause
     for full_key in keys:

@@ -52,14 +52,12 @@ def message_state(cls: type[BaseMessage]) -> Callable[[Any, Any], list[Any]]:
 
 def without_made_ids(blocks: list[Any]) -> list[Any]:
     """Return blocks of content without the ids that LangChain gives each block that it makes."""
-    if any(type(each) is dict and is_made_id(each.get("id")) for each in blocks):
-        return [
-            {name: value for name, value in each.items() if name != "id"}
-            if type(each) is dict and is_made_id(each.get("id"))
-            else each
-            for each in blocks
-        ]
-    return blocks
+    return [
+        {name: value for name, value in each.items() if name != "id"}
+        if type(each) is dict and is_made_id(each.get("id"))
+        else each
+        for each in blocks
+    ]
 
 
 def is_made_id(id_: Any) -> bool:

@@ -121,19 +121,17 @@ def _read_frame(file: IO[bytes]) -> bytes | None:
 def _read(file: IO[bytes], length: int) -> bytes:
     """Read so many bytes; a file that only says that so many follow does not have memory made for them."""
     parts = []
-    try:
-        while length:
+    while length:
+        try:
             part = file.read(min(length, _READ_AT_ONCE))
-            if not part:
-                raise CutShort(_ENDS)
-            parts.append(part)
-            length -= len(part)
-    except CutShort:
-        raise
-    except (OSError, EOFError, ValueError) as error:
-        raise CutShort(f"it cannot be read on: {error}") from error
-    except Exception as error:  # zstd raises a class of its own, which may not be installed
-        raise CutShort(f"it cannot be decompressed: {error}") from error
+        except (OSError, EOFError, ValueError) as error:
+            raise CutShort(f"it cannot be read on: {error}") from error
+        except Exception as error:  # zstd raises a class of its own, which may not be installed
+            raise CutShort(f"it cannot be decompressed: {error}") from error
+        if not part:
+            raise CutShort(_ENDS)
+        parts.append(part)
+        length -= len(part)
     return b"".join(parts)
 
 

@@ -33,6 +33,7 @@ _TIMES = {
         *(pa.duration(unit) for unit in ("s", "ms", "us", "ns")),
     )
 }
+_TYPES = {**_NUMBERS, **_LISTS, **_TIMES}
 _UNITS = ("s", "ms", "us", "ns")
 _OFFSET = re.compile(r"[+-][0-9]{2}:[0-9]{2}", re.ASCII)
 
@@ -60,7 +61,7 @@ def _spec_of(kind: Any) -> dict[str, Any]:
         if kind.tz is not None and not _is_zone(kind.tz):
             raise Refused(f"the Arrow type {kind} cannot be stored")
         return {"type": "timestamp", "unit": kind.unit, "zone": kind.tz}
-    if any(name in known and known[name] == kind for known in (_NUMBERS, _LISTS, _TIMES)):
+    if _TYPES.get(name) == kind:
         return {"type": name}
     raise Refused(f"the Arrow type {kind} cannot be stored")
 
@@ -83,10 +84,8 @@ def _type_of(state: dict[str, Any]) -> Any:
             if zone is not None and _OFFSET.fullmatch(zone) is None:
                 ZoneInfo(zone)  # raises if there is no such time zone, which Arrow does not ask
             return pa.timestamp(unit, zone)
-    elif type(name) is str:
-        for known in (_NUMBERS, _LISTS, _TIMES):
-            if name in known:
-                return known[name]
+    elif type(name) is str and name in _TYPES:
+        return _TYPES[name]
     raise DecodeError("a stored Arrow type is none")
 
 
