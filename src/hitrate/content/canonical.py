@@ -10,16 +10,12 @@ from __future__ import annotations
 import re
 from typing import Any
 
-import ormsgpack
 from ormsgpack import packb
 
 from hitrate.content.rules import TREES, tree_for
-from hitrate.content.walking import KeyWalk
-from hitrate.serde import packing
+from hitrate.content.walking import OPTION, KeyWalk
 from hitrate.serde.packing import holds_impostor
 from hitrate.serde.registry import Refused
-
-OPTION = packing.OPTION | ormsgpack.OPT_SORT_KEYS
 
 _search_nan = re.compile(rb"\xcb[\x7f\xff][\xf0-\xff]").search
 _get = TREES.get
@@ -35,7 +31,7 @@ def encode(obj: Any, root: str) -> bytes:
     Raises:
         TypeError: something in it cannot be part of a key; the message names its place and type.
     """
-    return encode_fast(obj) or KeyWalk(OPTION, root).value(obj)
+    return encode_fast(obj) or KeyWalk(root).value(obj)
 
 
 def encode_call(parts: list[Any], first: int) -> bytes:
@@ -49,7 +45,7 @@ def encode_call(parts: list[Any], first: int) -> bytes:
     Raises:
         TypeError: something in them cannot be part of a key; the message names its place and type.
     """
-    return encode_fast(parts) or KeyWalk(OPTION, "").call(parts, first)
+    return encode_fast(parts) or KeyWalk("").call(parts, first)
 
 
 def encode_fast(obj: Any) -> bytes | None:

@@ -14,9 +14,9 @@ from typing import Any, NamedTuple, TypeVar
 
 from ormsgpack import Ext, packb
 
-from hitrate.content.canonical import OPTION, encode_fast
+from hitrate.content.canonical import encode_fast
 from hitrate.content.rules import TREES
-from hitrate.content.walking import KeyWalk
+from hitrate.content.walking import OPTION, KeyWalk
 from hitrate.errors import SerializationError
 from hitrate.exclusive import held
 from hitrate.keys import encode_text
@@ -221,7 +221,7 @@ class Description:
             self.options = before
 
     def _encode_slowly(self, part: Piece, owner: str) -> bytes:
-        walk = KeyWalk(OPTION, part.name)
+        walk = KeyWalk(part.name)
         try:
             return walk.part(part.value)
         except SerializationError as exc:

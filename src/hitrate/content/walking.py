@@ -10,14 +10,18 @@ from collections.abc import Callable
 from operator import itemgetter
 from typing import Any
 
+import ormsgpack
 from ormsgpack import Ext, packb
 
 from hitrate.content.rules import NAN, TREES, tree_for
 from hitrate.errors import SerializationError
+from hitrate.serde import packing
 from hitrate.serde.containers import ODD_DICT
 from hitrate.serde.registry import INNER, ITEMS, PAIRS
 from hitrate.serde.rewriting import Walk, brief, why
 from hitrate.serde.texts import is_text
+
+OPTION = packing.OPTION | ormsgpack.OPT_SORT_KEYS
 
 ADVICE = "Leave it out with ignore=, say with only= what counts, or use a key function of your own"
 """The end of a refusal: what those can do who choose the arguments."""
@@ -30,16 +34,14 @@ class KeyWalk(Walk):
     """The walk of the serializer, with the orders and the NaN of a key.
 
     Args:
-        option: what ``packb`` is told.
         root: how the value is called in messages; empty for the arguments of a call, which have names.
 
     Attributes:
         why: what was wrong, once something was.
     """
 
-    def __init__(self, option: int, root: str) -> None:
+    def __init__(self, root: str) -> None:
         super().__init__({}, root)
-        self._option = option
         self._advice = ADVICE_FOR_A_SCOPE if root else ADVICE
         self.why = ""
 
@@ -58,7 +60,7 @@ class KeyWalk(Walk):
             SerializationError: something in it cannot be part of a key; its cause says why.
         """
         try:
-            return packb(self._tree(obj), None, self._option)
+            return packb(self._tree(obj), None, OPTION)
         except SerializationError:
             raise
         except Exception as exc:
@@ -86,7 +88,7 @@ class KeyWalk(Walk):
 
     def _document(self, tree: Callable[[], Any]) -> bytes:
         try:
-            return packb(tree(), None, self._option)
+            return packb(tree(), None, OPTION)
         except SerializationError as exc:
             raise TypeError(str(exc)) from exc.__cause__
         except Exception as exc:
@@ -114,7 +116,7 @@ class KeyWalk(Walk):
             tree: Any = self._pairs(state)
         else:
             tree = [self._tree(each) for each in state] if style == INNER else self._tree(state)
-        return packb(tree, None, self._option)
+        return packb(tree, None, OPTION)
 
     def _odd_dict(self, obj: dict[Any, Any]) -> Any:
         items = []

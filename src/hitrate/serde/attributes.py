@@ -81,7 +81,7 @@ class Attributes:
         if _size_of(cls) > _size_of(base) + own * _POINTER:
             raise Refused("it inherits from an extension type whose content is not in its fields")
         self.has_dict = _dict_offset(cls) != 0
-        self.put_dict: Callable[[Any, Any], None] = _put_nothing
+        self.put_dict: Callable[[Any, Any], None] = _nothing
         if self.has_dict:
             space = attribute(cls, "__dict__")
             if type(space) is not types.GetSetDescriptorType:
@@ -233,9 +233,5 @@ def _holds_no_more_than(cls: type, base: type) -> bool:
     return True
 
 
-def _nothing(attributes: Any) -> None:
-    return None
-
-
-def _put_nothing(obj: Any, attributes: Any) -> None:
+def _nothing(*_: Any) -> None:
     return None

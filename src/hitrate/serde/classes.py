@@ -26,6 +26,15 @@ def attribute(cls: type, name: str) -> Any:
     return None
 
 
+def annotation(cls: type, name: str, otherwise: Any = None) -> Any:
+    """Return the annotation of a field as the class was written: libraries resolve the names in it when it is used."""
+    for base in ancestry(cls):
+        annotations = _class_dict(base).get("__annotations__")
+        if type(annotations) is dict and name in annotations:
+            return annotations[name]
+    return otherwise
+
+
 def generic_arguments(cls: type) -> tuple[type | None, tuple[Any, ...]]:
     """Return the generic pydantic model and the arguments that a class was made of, None if it was written out."""
     metadata = _class_dict(cls).get("__pydantic_generic_metadata__")

@@ -30,6 +30,11 @@ _RUN = re.compile(rb"[\x00-\x80\x90\xa0\xc0\xc2\xc3\xe0-\xff]+")
 _COUNTED = {0xDC: (2, 1), 0xDD: (4, 1), 0xDE: (2, 2), 0xDF: (4, 2)}
 
 
+def is_within_bounds(document: bytes, level: int) -> bool:
+    """Tell whether a document is no deeper and no larger than it may be at a level; 1 is that within the outermost."""
+    return level < FREE or ((level <= LARGE or len(document) <= SMALL) and is_shallow(document))
+
+
 def is_shallow(document: bytes) -> bool:
     """Tell whether the arrays and maps of a document nest at most ``NATIVE`` deep, extensions not entered."""
     # Most documents are too small, or hold too few bytes that could open a container, to be deep.

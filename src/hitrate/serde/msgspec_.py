@@ -8,7 +8,7 @@ from typing import Any
 import msgspec
 
 from hitrate.errors import DecodeError
-from hitrate.serde.classes import ancestry, attribute, describe
+from hitrate.serde.classes import ancestry, annotation, attribute, describe
 from hitrate.serde.forms import Form
 from hitrate.serde.registry import Hook, Refused, register, register_classes
 
@@ -57,7 +57,7 @@ def _form(cls: type) -> Form | None:
             _dict_of(made, "__dict__").update(rest[0])
         return made
 
-    known = [f"{name}:{describe(_annotation(cls, name))}" for name in names]
+    known = [f"{name}:{describe(annotation(cls, name))}" for name in names]
     return Form(cls, ["struct", *known, *(["dict"] if has_dict else [])], dump, restore)
 
 
@@ -66,14 +66,6 @@ def _member(cls: type, name: str) -> Any:
     if type(member) is not types.MemberDescriptorType:
         raise Refused(f"its field {name!r} is overridden")
     return member
-
-
-def _annotation(cls: type, name: str) -> Any:
-    for base in ancestry(cls):
-        annotations = vars(base).get("__annotations__", {})
-        if name in annotations:
-            return annotations[name]
-    return None
 
 
 def _decode(data: bytes, hook: Hook) -> Any:

@@ -150,17 +150,9 @@ def _masked_array(name: str, content: Any, mask: Any, *_: Any) -> Instance:
     return Instance(name, state, content.about)
 
 
-def _nothing(name: str, data: bytes, hook: Hook) -> Instance:
-    return Instance(name, None)
-
-
 def _timestamp(name: str, unit: Any, number: Any, zone: Any, *_: Any) -> Instance:
     text = instant(number, unit)
     return Instance(name, text if zone is None else in_utc(text), "" if zone is None else f"in {_zone(zone)}")
-
-
-def _timedelta(name: str, unit: Any, number: Any) -> Instance:
-    return Instance(name, span(number, unit))
 
 
 def _missing(name: str, data: bytes, hook: Hook) -> Instance:
@@ -243,10 +235,6 @@ def _frame(name: str, rows: int, columns: list[tuple[Any, Column]], more: dict[s
     return Instance(name, state, f"{_count(rows, 'row')} x {_count(len(columns), 'column')}")
 
 
-def _uuid(name: str, data: bytes, hook: Hook) -> Instance:
-    return Instance(name, str(UUID(bytes=data)))
-
-
 def _zone_of_pytz(name: str, zone: Any, *_: Any) -> Instance:
     return Instance(name, zone if isinstance(zone, str) else span(zone, "m"))
 
@@ -320,7 +308,7 @@ _OF_PARTS: dict[int, tuple[str, Callable[..., Instance]]] = {
     82: ("numpy.dtype", _dtype),
     83: ("numpy.ma.MaskedArray", _masked_array),
     86: ("pandas.Timestamp", _timestamp),
-    87: ("pandas.Timedelta", _timedelta),
+    87: ("pandas.Timedelta", lambda name, unit, number: Instance(name, span(number, unit))),
     90: ("pandas.Interval", _interval),
     91: ("pandas.Index", _index),
     92: ("pandas.Series", _pandas_series),
@@ -338,9 +326,9 @@ _OF_BYTES: dict[int, tuple[str, Callable[[str, bytes, Hook], Instance]]] = {
     46: ("pydantic_core.TzInfo", _offset_zone),
     47: ("pydantic_core.Url", _text),
     48: ("pydantic_core.MultiHostUrl", _text),
-    65: ("uuid_utils.UUID", _uuid),
+    65: ("uuid_utils.UUID", lambda name, data, hook: Instance(name, str(UUID(bytes=data)))),
     68: ("msgspec.Raw", _of_msgspec),
-    84: ("numpy.ma.masked", _nothing),
+    84: ("numpy.ma.masked", lambda name, data, hook: Instance(name, None)),
     88: ("pandas.NaT", _missing),
     89: ("pandas.Period", _period),
     96: ("pandas.offsets", _text),

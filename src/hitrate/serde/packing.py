@@ -18,7 +18,7 @@ import ormsgpack
 from ormsgpack import Ext, packb, unpackb
 
 from hitrate.errors import DecodeError
-from hitrate.serde.depth import DOCUMENTS, FREE, LARGE, SMALL, is_shallow
+from hitrate.serde.depth import DOCUMENTS, FREE, is_within_bounds
 from hitrate.serde.instances import CLASS, Classes
 from hitrate.serde.registry import Decoders, Hook, Pack, Refused, Rules
 
@@ -193,7 +193,7 @@ def _default(rules: Rules, below: Pack) -> Callable[[Any], Ext]:
 
 
 def _level(default: Callable[[Any], Ext], level: int, *, checked: bool) -> Pack:
-    bounded, small = level >= FREE, level > LARGE
+    bounded = level >= FREE
 
     def pack(state: Any, style: int = 0, /) -> bytes:
         return packb(state, default, OPTION)
@@ -202,7 +202,7 @@ def _level(default: Callable[[Any], Ext], level: int, *, checked: bool) -> Pack:
         if checked and holds_impostor(state):
             raise Refused("it holds a type that msgpack would silently change")
         packed = packb(state, default, OPTION)
-        if bounded and (not is_shallow(packed) or (small and len(packed) > SMALL)):
+        if bounded and not is_within_bounds(packed, level):
             raise Refused("it is nested too deeply, or too deeply for its size")
         return packed
 
@@ -219,7 +219,7 @@ def unpacker(decoders: Decoders, classes: Classes) -> Hook:
     for level in range(DOCUMENTS, 0, -1):
         below = _unpacker(decoders, classes, below)
         if level >= FREE:
-            below = _bounded(below, SMALL if level > LARGE else sys.maxsize)
+            below = _bounded(below, level)
     return below
 
 
@@ -245,9 +245,9 @@ def _unpacker(decoders: Decoders, classes: Classes, below: Hook) -> Hook:
     return hook
 
 
-def _bounded(hook: Hook, largest: int) -> Hook:
+def _bounded(hook: Hook, level: int) -> Hook:
     def bounded(code: int, data: bytes) -> Any:
-        if len(data) > largest or not is_shallow(data):
+        if not is_within_bounds(data, level):
             error = DecodeError("it is nested too deeply, or too deeply for its size")
             _remember(error)
             raise error

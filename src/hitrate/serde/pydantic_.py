@@ -10,7 +10,7 @@ from pydantic_core import PydanticUndefined
 
 from hitrate.errors import DecodeError
 from hitrate.serde.attributes import Declared, check_names
-from hitrate.serde.classes import ancestry, describe
+from hitrate.serde.classes import ancestry, annotation, describe
 from hitrate.serde.dataclasses_ import plain_form
 from hitrate.serde.forms import Form
 from hitrate.serde.registry import Refused, listed, register_classes
@@ -35,20 +35,13 @@ def _form(cls: type) -> Form | None:
     for base in ancestry(cls):
         if base is not BaseModel and any(type(each) is types.MemberDescriptorType for each in vars(base).values()):
             raise Refused("it has slots besides its fields")
-    fields = [f"{name}:{_annotation(cls, name, info)}" for name, info in cls.__pydantic_fields__.items()]
+    fields = [
+        f"{name}:{describe(annotation(cls, name, info.annotation))}" for name, info in cls.__pydantic_fields__.items()
+    ]
     fields += ["private", *cls.__private_attributes__]
     if cls.__pydantic_root_model__:
         return Form(cls, ["root model", *fields], _dump_root, _restorer_of_root(cls))
     return _form_of_model(cls, fields)
-
-
-def _annotation(cls: type, name: str, info: Any) -> str:
-    """Return the type of a field as the class was written: pydantic resolves names in it when it is first used."""
-    for base in ancestry(cls):
-        annotations = vars(base).get("__annotations__")
-        if type(annotations) is dict and name in annotations:
-            return describe(annotations[name])
-    return describe(info.annotation)
 
 
 def _form_of_model(cls: type[BaseModel], fields: list[str]) -> Form:

@@ -16,7 +16,7 @@ from ormsgpack import Ext, packb
 from hitrate.errors import SerializationError, words_of
 from hitrate.keys import encode_text
 from hitrate.serde.containers import ODD_DICT, pack_pairs
-from hitrate.serde.depth import DOCUMENTS, FREE, LARGE, SMALL, is_shallow
+from hitrate.serde.depth import DOCUMENTS, is_within_bounds
 from hitrate.serde.packing import OPTION
 from hitrate.serde.registry import FIELDS, INNER, ITEMS, PAIRS, Refused, Rules
 from hitrate.serde.texts import SURROGATES, is_text
@@ -130,7 +130,7 @@ class Walk:
             assert style == FIELDS
             tree = [self._dict(each, ".{}") if type(each) is dict else self._tree(each) for each in state]
         packed = packb(tree, None, OPTION)
-        if self._level >= FREE and (not is_shallow(packed) or (self._level > LARGE and len(packed) > SMALL)):
+        if not is_within_bounds(packed, self._level):
             raise Refused("it is nested too deeply, or too deeply for its size")
         self._level -= 1
         return packed
