@@ -35,14 +35,7 @@ def encode_text(text: str) -> bytes:
 
 
 def encode_namespace(namespace: Namespace) -> bytes:
-    """Encode a namespace injectively.
-
-    Args:
-        namespace: a tuple of str.
-
-    Returns:
-        The encoding; it has the encoding of each shorter namespace that this one extends as its beginning.
-    """
+    """Encode a namespace injectively; the encoding of each shorter one that it extends is the beginning of its own."""
     parts = []
     for part in namespace:
         raw = encode_text(part)

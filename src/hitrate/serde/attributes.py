@@ -158,14 +158,12 @@ class Declared:
 
     def check(self, attributes: Any, missing: Any = ()) -> None:
         """See that a stored dict is whole, but for the stored names of what was not set."""
-        if type(attributes) is not dict:
-            raise DecodeError("stored attributes are none")
+        check_names(attributes)
         try:
             if self.missing(attributes) != [*missing]:
                 raise DecodeError("a stored instance lacks a field")
         except Refused as exc:
             raise DecodeError(f"a stored instance is not whole: {exc}") from exc
-        check_names(attributes)
 
 
 def check_names(attributes: Any) -> None:
