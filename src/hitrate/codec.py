@@ -103,8 +103,9 @@ class Codec:
         """
         if self.binds and expiry is not None:
             envelope = envelope._replace(expires=expiry)
-        encoding, payload = self.dump(value, encoded_key, envelope.mark)
-        return envelope.around(encoding), payload
+        mark = envelope.mark
+        encoding, payload = self.dump(value, encoded_key, mark)
+        return f"{mark}{encoding}", payload
 
     def dump(self, value: Any, encoded_key: Any, mark: str = "") -> tuple[str, bytes]:
         """Return the encoding and the payload of a value, as the serializer makes them.

@@ -32,12 +32,6 @@ class Envelope(NamedTuple):
     error: bool = False
     expires: float | None = None
 
-    def around(self, encoding: str) -> str:
-        """Return the name of an encoding in this envelope."""
-        if self == PLAIN:
-            return encoding
-        return f"{self.mark}{encoding}"
-
     @property
     def mark(self) -> str:
         """The text before the encoding; empty if there is nothing to say."""
@@ -83,6 +77,6 @@ def opened(encoding: str) -> tuple[Envelope, str]:
         elif each == _ERROR:
             error = True
     envelope = Envelope(fresh_until, error, expires)
-    if not mark or envelope.around(inner) != encoding:  # other spellings included
+    if not mark or f"{envelope.mark}{inner}" != encoding:  # other spellings included
         raise DecodeError(f"unknown encoding {encoding!r}")
     return envelope, inner

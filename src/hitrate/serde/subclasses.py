@@ -25,31 +25,23 @@ from hitrate.serde.registry import register_classes
 Make = Callable[[type, Any], Any]
 
 
-def _make_ordered_dict(cls: Any, content: OrderedDict[Any, Any]) -> Any:
-    made = OrderedDict.__new__(cls)
+def _fill_ordered_dict(made: Any, content: OrderedDict[Any, Any]) -> None:
     # OrderedDict.update calls the subclass's __setitem__.
     for key, value in content.items():
         OrderedDict.__setitem__(made, key, value)
-    return made
+
+
+def _fill_default_dict(made: Any, content: defaultdict[Any, Any]) -> None:
+    _factory.__set__(made, content.default_factory)
+    dict.update(made, content)
+
+
+def _fill_deque(made: Any, content: deque[Any]) -> None:
+    deque.__init__(made, content, content.maxlen)
 
 
 _factory: Any = vars(defaultdict)["default_factory"]
-
-
-def _make_default_dict(cls: Any, content: defaultdict[Any, Any]) -> Any:
-    made = defaultdict.__new__(cls)
-    _factory.__set__(made, content.default_factory)
-    dict.update(made, content)
-    return made
-
-
 _maxlen: Any = vars(deque)["maxlen"]
-
-
-def _make_deque(cls: Any, content: deque[Any]) -> Any:
-    made = deque.__new__(cls)
-    deque.__init__(made, content, content.maxlen)
-    return made
 
 
 def _filled(base: Any, fill: Callable[[Any, Any], None]) -> Make:
@@ -103,9 +95,12 @@ _BASES: dict[type, tuple[Callable[[Any], Any], Make]] = {
     dict: (lambda obj: dict(dict.items(obj)), _filled(dict, dict.update)),
     set: (lambda obj: {*set.__iter__(obj)}, _filled(set, set.update)),
     frozenset: (lambda obj: frozenset([*frozenset.__iter__(obj)]), frozenset.__new__),
-    deque: (lambda obj: deque(deque.__iter__(obj), _maxlen.__get__(obj)), _make_deque),
-    OrderedDict: (lambda obj: OrderedDict(OrderedDict.items(obj)), _make_ordered_dict),
-    defaultdict: (lambda obj: defaultdict(_factory.__get__(obj), dict.items(obj)), _make_default_dict),
+    deque: (lambda obj: deque(deque.__iter__(obj), _maxlen.__get__(obj)), _filled(deque, _fill_deque)),
+    OrderedDict: (lambda obj: OrderedDict(OrderedDict.items(obj)), _filled(OrderedDict, _fill_ordered_dict)),
+    defaultdict: (
+        lambda obj: defaultdict(_factory.__get__(obj), dict.items(obj)),
+        _filled(defaultdict, _fill_default_dict),
+    ),
     Decimal: (lambda obj: Decimal(Decimal.__str__(obj)), Decimal.__new__),
     dt.datetime: _of_state(dt.datetime),
     dt.date: _of_state(dt.date),
