@@ -27,7 +27,11 @@ _states: dict[type, State] = {}
 
 
 def state_of(cls: type) -> State:
-    """Return the function that returns the content of an instance."""
+    """Return the function that returns the content of an instance.
+
+    Raises:
+        Refused: it is of no known family, or cannot be told by its name.
+    """
     state = _states.get(cls)
     if state is None:
         state = _component_state(cls)

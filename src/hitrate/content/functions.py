@@ -236,17 +236,18 @@ class _Attributes:
 
 
 def _said_attributes(of: _Attributes, description: Description) -> Said:
-    obj, package = of.obj, of.package
-    parts = [Piece("__class__", type(obj), "is of the class")]
-    if package is not None:
-        options: Options | None = description.options._replace(is_lax=True)
+    cls = type(of.obj)
+    options: Options | None
+    if of.package is None:
+        head, title = ["object"], name_of_function(cls).replace(":", ".")
+        options = _strict(description.options) if is_own_class(cls) else None
     else:
-        options = _strict(description.options) if is_own_class(type(obj)) else None
-    for name, value in sorted(attributes_of(obj).items()):
-        parts.append(Piece(name, _own_of(value, package), _HOLDS, options))
-    if package is not None:
-        return ["machinery"], f"the {type(obj).__qualname__} object", parts
-    return ["object"], f"the {name_of_function(type(obj)).replace(':', '.')} object", parts
+        head, title = ["machinery"], cls.__qualname__
+        options = description.options._replace(is_lax=True)
+    parts = [Piece("__class__", cls, "is of the class")]
+    for name, value in sorted(attributes_of(of.obj).items()):
+        parts.append(Piece(name, _own_of(value, of.package), _HOLDS, options))
+    return head, f"the {title} object", parts
 
 
 def _own_of(value: Any, package: str | None) -> Any:

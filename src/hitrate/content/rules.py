@@ -30,7 +30,11 @@ _TUPLE = Ext(TUPLE, b"")
 
 
 def tree_for(cls: type) -> TreeOf:
-    """Find how a type is written, and remember it."""
+    """Find how a type is written, and remember it.
+
+    Raises:
+        Refused: it cannot be part of a key.
+    """
     load_core()
     rule = rule_of(cls)
     import_module("hitrate.content.plain")
