@@ -46,20 +46,17 @@ class _Log:
 
     def __init__(self) -> None:
         self.most = 0
-        self._parts: OrderedDict[str, tuple[Part, ...]] = OrderedDict()
+        self.parts: OrderedDict[str, tuple[Part, ...]] = OrderedDict()
 
     def note(self, key: str, parts: tuple[Part, ...]) -> None:
         with a_few_lines:
-            self._parts[key] = parts
-            self._parts.move_to_end(key)
+            self.parts[key] = parts
+            self.parts.move_to_end(key)
             self.cut()
 
     def cut(self) -> None:
-        while len(self._parts) > self.most:
-            self._parts.popitem(last=False)
-
-    def get(self, key: str) -> tuple[Part, ...]:
-        return self._parts.get(key, ())
+        while len(self.parts) > self.most:
+            self.parts.popitem(last=False)
 
 
 _log = _Log()
@@ -103,7 +100,7 @@ class remember_parts:
 
 def remembered(key: str) -> tuple[Part, ...]:
     """Return the parts of a key; none if they are not remembered."""
-    return _log.get(key)
+    return _log.parts.get(key, ())
 
 
 def made_by(make: Callable[[], str]) -> tuple[str, tuple[Part, ...]]:
@@ -146,7 +143,8 @@ def note(
     try:
         positional, *named = counting if told is None else ([], told())
         arguments = _named(positional, named)
-        parts = [_part(*item, encode) for argument in arguments for item in _items(*argument)]
+        items = [item for argument in arguments for item in _items(*argument)]
+        parts = [Part(name, _digest(encode(value, name)), shown(value)) for name, value in items]
         if function:
             parts.append(Part("function", function.hex()[: 2 * _DIGEST_SIZE], ""))
         if scope is not None:
@@ -163,7 +161,7 @@ def note(
 
 def note_alias(alias: str, key: str) -> None:
     """Note that entries are kept under a key that stands for one whose parts are noted."""
-    if parts := _log.get(key):
+    if parts := remembered(key):
         _log.note(alias, parts)
 
 
@@ -181,10 +179,6 @@ def _items(name: str, value: Any) -> Iterator[tuple[str, Any]]:
             yield f"{name}.{field}", item
     else:
         yield name, value
-
-
-def _part(name: str, value: Any, encode: Callable[[Any, str], bytes]) -> Part:
-    return Part(name, _digest(encode(value, name)), shown(value))
 
 
 def _digest(raw: bytes) -> str:

@@ -83,7 +83,6 @@ class _Text:
     Attributes:
         codes: every code object in it.
         exact: those by themselves, line numbers included.
-        loose: lists of them by themselves, line numbers aside: the file may have been edited elsewhere.
     """
 
     def __init__(self, source: str, file: str, flags: int) -> None:
@@ -111,7 +110,7 @@ class _Text:
         """Return the code objects of the text that are the one that runs, or differ by their lines alone."""
         if code in self.exact:
             return [self.exact[code]]
-        if self._loose is None:
+        if self._loose is None:  # without the numbers of lines: the file may have been edited elsewhere
             self._loose = {}
             for each in self.codes:
                 self._loose.setdefault(_without_lines(each), []).append(each)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from functools import wraps
 from typing import Any
 
 import polars as pl
@@ -101,17 +103,21 @@ def encode_frame(obj: pl.DataFrame, pack: Pack, buffer: Buffer = stored) -> byte
     return pack(parts, PAIRS)
 
 
-def _series_of(name: Any, state: Any) -> Any:
-    return _without_panic(lambda: series_of(name, state))
+def _without_panic(make: Callable[..., Any]) -> Callable[..., Any]:
+    @wraps(make)
+    def made(*parts: Any) -> Any:
+        try:
+            return make(*parts)
+        except pl.exceptions.PanicException as exc:
+            # It derives from BaseException, and would end the program.
+            raise DecodeError(f"polars cannot make it: {exc}") from exc
+
+    return made
 
 
-def _frame_of(_: Any, height: Any, *flat: Any) -> Any:
+def _frame_of(_: Any, height: Any, *flat: Any) -> pl.DataFrame:
     if type(height) is not int or not 0 <= height < 2**32:
         raise DecodeError("a stored frame has no height")
-    return _without_panic(lambda: _frame_of_columns(height, flat))
-
-
-def _frame_of_columns(height: int, flat: tuple[Any, ...]) -> pl.DataFrame:
     parts = iter(flat)
     columns = [series_of(name, state) for name, state in zip(parts, parts, strict=True)]
     if not columns and height:
@@ -124,13 +130,5 @@ def _frame_of_columns(height: int, flat: tuple[Any, ...]) -> pl.DataFrame:
     return made
 
 
-def _without_panic(make: Any) -> Any:
-    try:
-        return make()
-    except pl.exceptions.PanicException as exc:
-        # It derives from BaseException, and would end the program.
-        raise DecodeError(f"polars cannot make it: {exc}") from exc
-
-
-register(SERIES, of_parts(_series_of), types=[pl.Series], encode=encode_series)
-register(FRAME, of_parts(_frame_of), types=[pl.DataFrame], encode=encode_frame)
+register(SERIES, of_parts(_without_panic(series_of)), types=[pl.Series], encode=encode_series)
+register(FRAME, of_parts(_without_panic(_frame_of)), types=[pl.DataFrame], encode=encode_frame)

@@ -15,7 +15,7 @@ from hitrate.errors import DecodeError
 from hitrate.serde.attributes import Attributes
 from hitrate.serde.classes import ancestry, attribute
 from hitrate.serde.forms import Form
-from hitrate.serde.registry import Hook, Pack, Refused, register, register_classes
+from hitrate.serde.registry import Hook, Pack, Refused, made_again, register, register_classes
 
 ZONE = 46
 URL = 47
@@ -28,24 +28,18 @@ def _decode_zone(data: bytes, hook: Hook) -> Any:
     return TzInfo(int.from_bytes(data, "big", signed=True))
 
 
-def _again(text: str, kind: Any) -> Any:
-    """Return the URL that a text makes, None if the URL's own text would be another."""
+def _url_of(kind: Any, text: str) -> Any:
     made = kind(text)
-    return made if str(made) == text else None
+    if str(made) != text:
+        raise DecodeError("a stored URL is none")
+    return made
 
 
 def _encode_url(obj: Any, pack: Pack) -> bytes:
     text = str(obj)
-    if _again(text, type(obj)) != obj:
+    if made_again(_url_of, type(obj), text) != obj:
         raise Refused("its text does not lead back to it")
     return text.encode()
-
-
-def _decoded(text: str, kind: Any) -> Any:
-    made = _again(text, kind)
-    if made is None:
-        raise DecodeError("a stored URL is none")
-    return made
 
 
 def _form(cls: type) -> Form | None:
@@ -95,10 +89,10 @@ register(
     types=[TzInfo],
     encode=lambda obj, pack: int(obj.utcoffset(None).total_seconds()).to_bytes(4, "big", signed=True),
 )
-register(URL, lambda data, hook: _decoded(data.decode(), Url), types=[Url], encode=_encode_url)
+register(URL, lambda data, hook: _url_of(Url, data.decode()), types=[Url], encode=_encode_url)
 register(
     MULTI_HOST_URL,
-    lambda data, hook: _decoded(data.decode(), MultiHostUrl),
+    lambda data, hook: _url_of(MultiHostUrl, data.decode()),
     types=[MultiHostUrl],
     encode=_encode_url,
 )
