@@ -223,7 +223,7 @@ class Description:
     def _encode_slowly(self, part: Piece, owner: str) -> bytes:
         walk = KeyWalk(part.name)
         try:
-            return walk.part(part.value)
+            return walk.payload(part.value)
         except SerializationError as exc:
             if isinstance(exc.__cause__, NoContent):
                 raise exc.__cause__ from None

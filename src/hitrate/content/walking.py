@@ -40,6 +40,8 @@ class KeyWalk(Walk):
         why: what was wrong, once something was.
     """
 
+    option = OPTION
+
     def __init__(self, root: str) -> None:
         super().__init__({}, root)
         self._advice = ADVICE_FOR_A_SCOPE if root else ADVICE
@@ -52,20 +54,6 @@ class KeyWalk(Walk):
             TypeError: something in it cannot be part of a key.
         """
         return self._document(lambda: self._tree(obj))
-
-    def part(self, obj: Any) -> bytes:
-        """Return the encoding of a part of a description.
-
-        Raises:
-            SerializationError: something in it cannot be part of a key; its cause says why.
-        """
-        try:
-            return packb(self._tree(obj), None, OPTION)
-        except SerializationError:
-            raise
-        except Exception as exc:
-            self._path = self._path[:1]
-            raise self._error(obj, why(exc)) from exc
 
     def call(self, parts: list[Any], first: int) -> bytes:
         """Return the encoding of the arguments of a call; raises as ``value`` does.

@@ -57,7 +57,12 @@ class Walk:
     Args:
         rules: how each type is written.
         root: how the value is called in messages.
+
+    Attributes:
+        option: what ``packb`` is told.
     """
+
+    option = OPTION
 
     def __init__(self, rules: Rules, root: str = "value") -> None:
         self._rules = rules
@@ -67,8 +72,9 @@ class Walk:
         self._level = 0
 
     def payload(self, obj: Any) -> bytes:
+        """Return the document of a value; a SerializationError says what in it cannot be written."""
         try:
-            return packb(self._tree(obj), None, OPTION)
+            return packb(self._tree(obj), None, self.option)
         except SerializationError:
             raise
         except Exception as exc:
