@@ -165,7 +165,11 @@ def _builtin(function: Any, description: Description) -> Said:
     if of is None or isinstance(of, types.ModuleType):
         module = public_module(function.__module__ or getattr(of, "__name__", ""), function.__qualname__, function)
         return ["builtin", f"{module}:{function.__qualname__}"], function.__name__, ()
-    return ["builtin method", function.__name__], function.__name__, [Piece("self", bound_object(of), _BOUND)]
+    return _builtin_method(function, description)
+
+
+def _builtin_method(method: Any, description: Description) -> Said:
+    return ["builtin method", method.__name__], method.__name__, [Piece("self", bound_object(method.__self__), _BOUND)]
 
 
 def _member(member: Any, description: Description) -> Said:
@@ -329,14 +333,7 @@ def _of_extension(obj: Any, description: Description) -> Said:
 register(types.FunctionType, _function)
 register(types.MethodType, _method)
 register(types.BuiltinFunctionType, _builtin)
-register(
-    types.MethodWrapperType,
-    lambda obj, description: (
-        ["builtin method", obj.__name__],
-        obj.__name__,
-        [Piece("self", bound_object(obj.__self__), _BOUND)],
-    ),
-)
+register(types.MethodWrapperType, _builtin_method)
 for _type in (types.WrapperDescriptorType, types.MethodDescriptorType, types.ClassMethodDescriptorType):
     register(_type, _member)
 register(functools.partialmethod, _partialmethod)
