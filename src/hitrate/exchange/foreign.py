@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 
 from hitrate.base import Namespace
 from hitrate.records import Damaged, Record
-from hitrate.serde import MsgpackSerializer
+from hitrate.serde import default_serializer
 
 
 class NotTheirs(ValueError):
@@ -103,7 +103,7 @@ def record_of(
 ) -> Record | Damaged:
     """Return the record of a value, or why it cannot be stored."""
     try:
-        encoding, payload = MsgpackSerializer().dumps_typed(value)
+        encoding, payload = default_serializer().dumps_typed(value)
     except Exception as error:
         return Damaged(namespace, key, f"it cannot be stored exactly: {error}")
     return Record(namespace, key, encoding, payload, created, expires, 0.0)

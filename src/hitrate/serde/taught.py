@@ -10,22 +10,8 @@ import threading
 from collections.abc import Callable
 from typing import Any, NamedTuple, TypeVar
 
-from ormsgpack import unpackb
-
 from hitrate.errors import DecodeError, raised
-from hitrate.serde.registry import (
-    FINDERS,
-    INNER,
-    Decode,
-    Hook,
-    Pack,
-    Refused,
-    Rule,
-    form_of,
-    listed,
-    load_core,
-    rule_of,
-)
+from hitrate.serde.registry import FINDERS, INNER, Decode, Pack, Refused, Rule, form_of, load_core, of_parts, rule_of
 
 TAUGHT = 64  # one code for all of them
 
@@ -150,8 +136,8 @@ def encode_key(obj: Any, pack: Pack) -> bytes:
 def decoder(allowed: frozenset[type] | None) -> Decode:
     """Return the decoder of a serializer that restores only these classes, all of them for None."""
 
-    def decode(data: bytes, hook: Hook) -> Any:
-        name, state = listed(unpackb(data, ext_hook=hook))
+    @of_parts
+    def decode(name: Any, state: Any) -> Any:
         taught = _by_name.get(name) if type(name) is str else None
         if taught is None:
             raise DecodeError(f"this process has registered no class under the name {name!r:.200}")
