@@ -22,11 +22,7 @@ _get = TREES.get
 
 
 def encode(obj: Any, root: str) -> bytes:
-    """Return the encoding of one value.
-
-    Args:
-        obj: the value.
-        root: how it is called in messages.
+    """Return the encoding of one value; ``root`` is how messages call it.
 
     Raises:
         TypeError: something in it cannot be part of a key; the message names its place and type.

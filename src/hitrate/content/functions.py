@@ -283,11 +283,7 @@ def _is_of_extension(cls: type) -> bool:
 
 
 def rule_for(cls: type) -> Callable[[Any, Pack], Any] | None:
-    """Return how the instances of a class are written that can be called, or are descriptors, such as a property.
-
-    Args:
-        cls: a class without another content.
-    """
+    """Return how the instances of a class without another content are written: what can be called, and descriptors."""
     if issubclass(cls, types.BuiltinFunctionType):
         return tree_of(_builtin)
     if issubclass(cls, functools.partial):

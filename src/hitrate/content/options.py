@@ -66,11 +66,7 @@ class KeyOptions:
         return cls(packb([VERSION, None])[:-1] + encoded, left_out or None, kept, (encoded, scope))
 
     def of_function(self, identity: bytes) -> KeyOptions:
-        """Return these options for the calls of a function.
-
-        Args:
-            identity: what tells the function from all others, already encoded or hashed.
-        """
+        """Return these options for the calls of a function, by what tells it from all others, encoded or hashed."""
         scope = self.header[2:] or packb(None)
         header = packb([VERSION, None, None])[:2] + scope + packb(identity)
         return replace(self, header=header, function=identity)

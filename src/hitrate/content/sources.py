@@ -31,12 +31,7 @@ _digests: dict[int, tuple[CodeType, str]] = {}
 
 
 def code_digest(code: CodeType, space: Mapping[str, Any]) -> str:
-    """Return a digest of what the code of a function says.
-
-    Args:
-        code: the function's code.
-        space: its globals, which may know a loader of the source.
-    """
+    """Return a digest of what the code of a function says, whose globals may know a loader of the source."""
     known = _digests.get(id(code))
     if known is None:
         if len(_digests) >= _KNOWN_CODES:

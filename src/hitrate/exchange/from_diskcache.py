@@ -31,9 +31,6 @@ def records_of(folder: Path) -> Iterator[Record | Damaged]:
     float or bytes becomes its repr, in a namespace that has ``"int"``, ``"float"`` or ``"bytes"`` as one more part.
     Tags are left out.
 
-    Args:
-        folder: the folder that diskcache was given.
-
     Raises:
         NotTheirs: it is none.
     """

@@ -38,12 +38,7 @@ def state_of(array: np.ndarray[Any, Any], buffer: Buffer) -> dict[str, Any]:
 
 
 def array_of(state: Any, kinds: str = "biufcmM") -> np.ndarray[Any, Any]:
-    """Return the array of a stored state, which may be written to.
-
-    Args:
-        state: what was stored, of any type.
-        kinds: the letters that NumPy has for the kinds of elements it may have.
-    """
+    """Return the array of a stored state, which may be written to; ``kinds`` are NumPy's letters for its elements."""
     if type(state) is not dict or state.get("kind") != "buffer":
         raise DecodeError("a stored column is none")
     spec, content = state.get("dtype"), state.get("content")

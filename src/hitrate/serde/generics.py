@@ -23,12 +23,7 @@ _HOOKS = (
 
 
 def is_made_without_code(origin: Any, arguments: tuple[Any, ...]) -> bool:
-    """Tell that pydantic makes the class of a generic model and its arguments without calling code of the program's.
-
-    Args:
-        origin: the generic model.
-        arguments: the types that it is to be given.
-    """
+    """Tell that pydantic makes the class of a generic model and its arguments without calling code of the program's."""
     # With defer_build, as OpenAI's models have it, pydantic makes the class and looks into no type of its fields.
     deferred = getattr(origin, "model_config", {}).get("defer_build") is True
     if not _is_plain(origin, deferred):

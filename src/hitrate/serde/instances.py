@@ -28,11 +28,7 @@ _NOWHERE: Place = "", types.ModuleType(""), lambda name: None, ""
 
 
 class Classes:
-    """The user classes that one serializer stores and restores.
-
-    Args:
-        allowed: the only ones, or None for all.
-    """
+    """The user classes that one serializer stores and restores: only those that are allowed, all of them for None."""
 
     def __init__(self, allowed: frozenset[type] | None) -> None:
         self._allowed = allowed

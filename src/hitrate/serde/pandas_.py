@@ -60,12 +60,7 @@ def index_state(index: Any, buffer: Buffer = stored, levels: Levels = levels_and
 
 
 def index_of(state: Any, length: int | None = None) -> Any:
-    """Return the index of a decoded state.
-
-    Args:
-        state: what was stored, of any type.
-        length: how long it has to be, None if nothing tells.
-    """
+    """Return the index of a decoded state, which has to be of this length if one is given."""
     if type(state) is not dict:
         raise DecodeError("a stored index is none")
     index = _index_of(state, length)
