@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import struct
 from collections import OrderedDict
 from decimal import Decimal
 from itertools import chain
@@ -12,8 +11,7 @@ from uuid import UUID
 
 from hitrate.content.rules import NAN, OVERRIDES
 from hitrate.serde.registry import INNER, Pack, Refused
-
-_TWO_DOUBLES = struct.Struct(">dd")
+from hitrate.serde.scalars import TWO_DOUBLES
 
 
 def _encode_set(obj: Any, pack: Pack) -> bytes:
@@ -34,7 +32,7 @@ def _encode_decimal(obj: Decimal, pack: Pack) -> bytes:
 
 OVERRIDES[set] = OVERRIDES[frozenset] = _encode_set
 OVERRIDES[OrderedDict] = _encode_ordered_dict
-OVERRIDES[complex] = lambda obj, pack: _TWO_DOUBLES.pack(
+OVERRIDES[complex] = lambda obj, pack: TWO_DOUBLES.pack(
     *(NAN if part != part else part for part in (obj.real, obj.imag))
 )
 OVERRIDES[Decimal] = _encode_decimal

@@ -19,7 +19,7 @@ SLICE = 26
 UUID_ = 27
 ELLIPSIS = 28
 
-_TWO_DOUBLES = struct.Struct(">dd")
+TWO_DOUBLES = struct.Struct(">dd")
 _SAFETY = [SafeUUID.unknown, SafeUUID.safe, SafeUUID.unsafe]
 
 
@@ -51,9 +51,9 @@ register(
 register(BYTEARRAY, lambda data, hook: bytearray(data), types=[bytearray], encode=lambda obj, pack: bytes(obj))
 register(
     COMPLEX,
-    lambda data, hook: complex(*_TWO_DOUBLES.unpack(data)),
+    lambda data, hook: complex(*TWO_DOUBLES.unpack(data)),
     types=[complex],
-    encode=lambda obj, pack: _TWO_DOUBLES.pack(obj.real, obj.imag),
+    encode=lambda obj, pack: TWO_DOUBLES.pack(obj.real, obj.imag),
 )
 register(DECIMAL, _decode_decimal, types=[Decimal], encode=lambda obj, pack: str(obj).encode())
 register(RANGE, of_parts(_range_of), types=[range], encode=lambda obj, pack: pack([obj.start, obj.stop, obj.step]))
