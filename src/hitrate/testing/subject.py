@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from importlib import import_module
 from pathlib import Path
@@ -55,18 +55,24 @@ class Subject:
 
     def takes(self, option: str) -> bool:
         """Tell whether the factory has a parameter of this name."""
-        return option in _parameters(self.factory())
+        return option in self._parameters
 
     def needs(self, option: str) -> bool:
         """Tell whether the factory has a parameter of this name and no default for it."""
-        parameter = _parameters(self.factory()).get(option)
+        parameter = self._parameters.get(option)
         return parameter is not None and parameter.default is inspect.Parameter.empty
 
     def lacks(self, option: str) -> bool:
         """Tell whether it is a function that has no way to take this option; a class is held to the documented ones."""
-        parameters = _parameters(self.factory())
-        any_name = any(parameter.kind is inspect.Parameter.VAR_KEYWORD for parameter in parameters.values())
-        return not (inspect.isclass(self.factory()) or option in parameters or any_name)
+        any_name = any(parameter.kind is inspect.Parameter.VAR_KEYWORD for parameter in self._parameters.values())
+        return not (inspect.isclass(self.factory()) or self.takes(option) or any_name)
+
+    @property
+    def _parameters(self) -> Mapping[str, inspect.Parameter]:
+        try:
+            return inspect.signature(self.factory()).parameters
+        except (TypeError, ValueError):  # a builtin without a signature
+            return {}
 
     def is_full(self) -> bool:
         """Tell whether the full contract is the one to try."""
@@ -101,10 +107,3 @@ class Subject:
             raise UnusableError(f"{self.target} makes no cache: it has no {', '.join(absent)}")
         if close := getattr(cache, "close", None):
             close()
-
-
-def _parameters(factory: Callable[..., Any]) -> dict[str, inspect.Parameter]:
-    try:
-        return dict(inspect.signature(factory).parameters)
-    except (TypeError, ValueError):  # a builtin without a signature
-        return {}
