@@ -7,14 +7,11 @@ from typing import Any
 import pytest
 
 from hitrate.base import FullKey
-from hitrate.testing.contract.fixtures import Fixtures, MakeCache
+from hitrate.testing.contract.fixtures import A, B, C, Fixtures, MakeCache
 from hitrate.testing.contract.misuse import BAD_KEYS, GOOD, UNHASHABLE_KEYS, type_error_that_names
 from hitrate.testing.contract.one_store import opposite
 from hitrate.testing.faces import Driver, Face
 from hitrate.testing.hostile import LOOKALIKES
-
-NAMESPACE = ("namespace",)
-A, B, C = ((NAMESPACE, name) for name in "abc")
 
 
 class Deleting(Fixtures):

@@ -14,6 +14,10 @@ from hitrate.testing.faces import ASYNC, SYNC, Driver, Face
 
 MakeCache: TypeAlias = Callable[..., Any]
 
+NAMESPACE = ("namespace",)
+A, B, C = ((NAMESPACE, name) for name in "abc")
+"""A namespace, and three keys in it."""
+
 
 class Fixtures:
     """The fixtures of every contract; a backend gives ``make_cache``."""
