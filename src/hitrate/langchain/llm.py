@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from datetime import timedelta
 from time import perf_counter
 from typing import Any, Final, TypeGuard
@@ -15,10 +16,10 @@ from hitrate.base import FullKey, Namespace
 from hitrate.compute.cache import ComputingCache
 from hitrate.content.calls import key_of
 from hitrate.content.options import PLAIN
+from hitrate.failsafe import LoggedOnce
 from hitrate.langchain.answers import is_whole, tokens_of
 from hitrate.langchain.prompts import SettingWithoutContent, model_of, prompt_of, told_prompt
 from hitrate.langchain.saved import Prices, Savings, checked, savings
-from hitrate.langchain.spared import LoggedOnce
 from hitrate.langgraph.messages import with_new_item_ids
 from hitrate.runs import BYPASS, USE, current_mode
 from hitrate.stats import MissTimes
@@ -88,7 +89,7 @@ class LLMCache(LangChainCache):
         started = perf_counter()
         full_key = self._key(prompt, llm_string)
         found: dict[FullKey, Any] = {}
-        with self._once.for_errors():
+        with self._errors_logged():
             if _is_asked(full_key):
                 found = self._cache.get((full_key,))
         return self._generations(full_key, found, started)
@@ -98,7 +99,7 @@ class LLMCache(LangChainCache):
         started = perf_counter()
         full_key = self._key(prompt, llm_string)
         found: dict[FullKey, Any] = {}
-        with self._once.for_errors():
+        with self._errors_logged():
             if _is_asked(full_key):
                 found = await self._cache.aget((full_key,))
         return self._generations(full_key, found, started)
@@ -112,14 +113,14 @@ class LLMCache(LangChainCache):
             return_val: what the model gave.
         """
         pairs = self._to_store(prompt, llm_string, return_val)
-        with self._once.for_errors():
+        with self._errors_logged():
             if pairs:
                 self._cache.set(pairs)
 
     async def aupdate(self, prompt: str, llm_string: str, return_val: Sequence[Generation]) -> None:
         """Asynchronously keep the generations for a prompt; as ``update``."""
         pairs = self._to_store(prompt, llm_string, return_val)
-        with self._once.for_errors():
+        with self._errors_logged():
             if pairs:
                 await self._cache.aset(pairs)
 
@@ -134,6 +135,14 @@ class LLMCache(LangChainCache):
     async def aclear(self, **kwargs: Any) -> None:
         """Asynchronously remove the answers of all models; as ``clear``."""
         await self._cache.aclear_under(NAMESPACE)
+
+    @contextmanager
+    def _errors_logged(self) -> Iterator[None]:
+        """Log, once, what goes wrong with the cache in this block, in place of raising it."""
+        try:
+            yield
+        except Exception as error:
+            self._once.log("a model", repr(error))
 
     def _key(self, prompt: str, llm_string: str) -> FullKey | None:
         """Return the full key of a call; None if it is not cached."""

@@ -14,7 +14,6 @@ from langchain_core.runnables.config import var_child_runnable_config
 from langchain_core.tools import BaseTool
 from langgraph.types import Command
 
-from hitrate.base import FullKey
 from hitrate.callables import refuse_coroutine_function
 from hitrate.compute.cache import ComputingCache
 from hitrate.compute.control_flow import holds_answers
@@ -22,10 +21,10 @@ from hitrate.compute.terms import Terms, agreed
 from hitrate.content.calls import key_of
 from hitrate.content.options import PLAIN
 from hitrate.content.walking import ADVICE, ADVICE_FOR_A_SCOPE
-from hitrate.failsafe import log
+from hitrate.failsafe import LoggedOnce, log
 from hitrate.langchain.model_calls import kept_of_response, key_of_model_call, response_of
 from hitrate.langchain.saved import Prices, Savings, checked, savings
-from hitrate.langchain.spared import LoggedOnce, SparedCall
+from hitrate.langchain.spared import SparedCall
 from hitrate.langchain.tool_calls import ToolResults, key_of_tool_call
 from hitrate.memory import InMemoryCache
 
@@ -165,8 +164,17 @@ class CacheMiddleware(AgentMiddleware[Any, Any, Any]):
         except Exception as error:
             self._once.log(f"the model {type(request.model).__name__}", _said(error))
             return None
-        return self._spared(
-            full_key, full_key[0][-1], self._terms, handler, request, kept_of_response, response_of, started
+        return SparedCall(
+            self._cache,
+            full_key,
+            self._terms,
+            handler,
+            request,
+            keep=kept_of_response,
+            renew=lambda stored: response_of(stored, request),
+            account=self._ledger.account(full_key[0], full_key[0][-1]),
+            started=started,
+            once=self._once,
         )
 
     # Tools
@@ -198,7 +206,19 @@ class CacheMiddleware(AgentMiddleware[Any, Any, Any]):
         except Exception as error:
             self._once.log(f"the tool {request.tool_call.get('name')!r}", _said(error))
             return None
-        return self._spared(full_key, "", terms, handler, request, self._results.kept, self._results.result_of, started)
+        results = self._results
+        return SparedCall(
+            self._cache,
+            full_key,
+            terms,
+            handler,
+            request,
+            keep=lambda result, seconds: results.kept(result, seconds, request),
+            renew=lambda stored: results.result_of(stored, request),
+            account=self._ledger.account(full_key[0]),
+            started=started,
+            once=self._once,
+        )
 
     def _terms_of(self, request: ToolCallRequest) -> Terms | None:
         """Return how results of a tool are kept; None if they are not."""
@@ -215,20 +235,6 @@ class CacheMiddleware(AgentMiddleware[Any, Any, Any]):
 
     def _scope_of(self, request: Any) -> Any:
         return self._scope(request) if callable(self._scope) else self._scope
-
-    def _spared(
-        self,
-        full_key: FullKey,
-        model: str,
-        terms: Terms,
-        handler: Callable[[Any], Any],
-        request: Any,
-        keep: Callable[[Any, float, Any], Any],
-        renew: Callable[[Any, Any], Any],
-        started: float,
-    ) -> SparedCall:
-        account = self._ledger.account(full_key[0], model)
-        return SparedCall(self._cache, full_key, terms, handler, request, keep, renew, account, started, self._once)
 
 
 def _key_of_scope(scope: Any) -> str:

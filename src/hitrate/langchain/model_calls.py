@@ -108,13 +108,12 @@ def _spec(given: Any) -> list[Any]:
     return [given.name, given.description, given.json_schema, given.strict, of]
 
 
-def kept_of_response(response: Any, seconds: float, request: Any) -> StoredResult | None:
+def kept_of_response(response: Any, seconds: float) -> StoredResult | None:
     """Return what is stored of a response; None if it is not good for other runs.
 
     Args:
         response: what the handler returned.
         seconds: how long it took.
-        request: not used, for what is stored of a response says nothing of it.
     """
     if type(response) is not ModelResponse or not response.result:
         return None

@@ -17,12 +17,9 @@ from langgraph.errors import GraphBubbleUp
 from hitrate.base import FullKey
 from hitrate.compute.cache import ComputingCache
 from hitrate.compute.terms import Terms
-from hitrate.failsafe import log
+from hitrate.failsafe import LoggedOnce
 from hitrate.runs import BYPASS, REFRESH, current_mode
 from hitrate.savings import Account
-
-_LOGGED = 100
-"""Reasons that one middleware logs, at most."""
 
 
 class StoredResult(NamedTuple):
@@ -39,28 +36,6 @@ class StoredResult(NamedTuple):
     input_tokens: int
     output_tokens: int
     content: Any
-
-
-class LoggedOnce:
-    """A line that is logged once for each reason."""
-
-    def __init__(self) -> None:
-        self._logged: set[str] = set()
-
-    def log(self, what: str, why: object, how: str = "runs uncached") -> None:
-        """Log that something runs uncached, or how else it is answered, and why."""
-        reason = f"{what}: {why}"
-        if reason not in self._logged and len(self._logged) < _LOGGED:
-            self._logged.add(reason)
-            log.warning("%s %s (logged once): %s", what, how, why)
-
-    @contextmanager
-    def for_errors(self) -> Iterator[None]:
-        """Log, in place of raising it, what goes wrong in a ``with`` block around the call of a model."""
-        try:
-            yield
-        except Exception as error:
-            self.log("a model", repr(error))
 
 
 class _HandlerFailedError(Exception):
@@ -81,7 +56,7 @@ class SparedCall:
         terms: how results are kept, and a ``cache_if`` that leaves out None.
         handler: makes the call, or returns an awaitable of it.
         request: what the handler is given.
-        keep: is given a result, how long it took and the request; returns what is to be stored, None for nothing.
+        keep: is given a result and how long it took; returns what is to be stored, None for nothing.
         renew: returns the result of this request from what was stored, the caller's own.
         account: where what is saved is noted.
         started: when the key began to be made, by ``perf_counter``.
@@ -93,8 +68,8 @@ class SparedCall:
     terms: Terms
     handler: Callable[[Any], Any]
     request: Any
-    keep: Callable[[Any, float, Any], StoredResult | None]
-    renew: Callable[[Any, Any], Any]
+    keep: Callable[[Any, float], StoredResult | None]
+    renew: Callable[[Any], Any]
     account: Account
     started: float
     once: LoggedOnce
@@ -139,43 +114,38 @@ class SparedCall:
         return await self.handler(self.request)
 
     def _compute(self) -> list[Any] | None:
-        self._begin()
-        started = perf_counter()
-        try:
+        with self._its_only_run():
             self._result = self.handler(self.request)
-        except BaseException as error:
-            self._error = error
-            if isinstance(error, Exception) and not isinstance(error, GraphBubbleUp):
-                # All who wait get this one; other exceptions reach this caller alone.
-                raise _HandlerFailedError(error) from None
-            raise
-        return self._end(perf_counter() - started)
+        return self._to_store()
 
     async def _acompute(self) -> list[Any] | None:
-        self._begin()
-        started = perf_counter()
-        try:
+        with self._its_only_run():
             self._result = await self.handler(self.request)
-        except BaseException as error:
-            self._error = error
-            if isinstance(error, Exception) and not isinstance(error, GraphBubbleUp):
-                # All who wait get this one; other exceptions reach this caller alone.
-                raise _HandlerFailedError(error) from None
-            raise
-        return self._end(perf_counter() - started)
+        return self._to_store()
 
     # What both share
 
-    def _begin(self) -> None:
+    @contextmanager
+    def _its_only_run(self) -> Iterator[None]:
+        """Note that the handler runs in this block, how long, and what it raises."""
         if self._began:
             raise self._error or RuntimeError("a handler is called once")
         self._began = True
-
-    def _end(self, seconds: float) -> list[Any] | None:
-        self._ended = True
-        self._seconds = seconds
+        started = perf_counter()
         try:
-            kept = self.keep(self._result, seconds, self.request)
+            yield
+        except BaseException as error:
+            self._error = error
+            if isinstance(error, Exception) and not isinstance(error, GraphBubbleUp):
+                # All who wait get this one; other exceptions reach this caller alone.
+                raise _HandlerFailedError(error) from None
+            raise
+        self._ended = True
+        self._seconds = perf_counter() - started
+
+    def _to_store(self) -> list[Any] | None:
+        try:
+            kept = self.keep(self._result, self._seconds)
         except Exception as error:
             self.once.log(self._what, f"its result cannot be looked at: {error!r}")
             return None
@@ -203,7 +173,7 @@ class SparedCall:
             return False
         try:
             kept = StoredResult(*stored)
-            self._result = self.renew(kept.content, self.request)
+            self._result = self.renew(kept.content)
             self.account.hit(float(kept.seconds), kept.input_tokens, kept.output_tokens, perf_counter() - self.started)
         except Exception as error:
             self.once.log(self._what, f"what was stored is unusable: {error!r}")

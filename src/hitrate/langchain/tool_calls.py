@@ -15,10 +15,11 @@ from langgraph.types import Command
 from hitrate.base import FullKey, Namespace
 from hitrate.compute.identity import identity_of, name_of
 from hitrate.content.calls import content_key
+from hitrate.failsafe import LoggedOnce
 from hitrate.langchain.answers import make_new
 from hitrate.langchain.remembered import Remembered
 from hitrate.langchain.settings import fields_set, key_of_parts, name_of_class, settings
-from hitrate.langchain.spared import LoggedOnce, StoredResult
+from hitrate.langchain.spared import StoredResult
 from hitrate.langgraph.call_ids import rename
 from hitrate.langgraph.messages import Given, calls_now, given_in, ids_now, take_kept, with_kept
 
