@@ -90,26 +90,29 @@ class Computing:
         full_key: FullKey,
         compute: Callable[[], Any],
         terms: Terms,
-        seen: int = 0,
+        seen: int | None = None,
         *,
         anew: bool = False,
         alone: bool = False,
+        newer_than: float | None = None,
     ) -> Any:
-        """Return the value by a flight, of this thread or of others.
+        """Return the value by a flight, of this thread or of others; the arguments are those of ``Leading``.
 
         Returns:
-            The value; ``_NOTHING`` or ``_APART`` if the cache is to be asked again.
+            The value; ``_NOTHING`` or ``_APART`` if the cache is to be asked again. Of a refresh (``newer_than``)
+            ``_NOTHING`` where the flight is led by others, for which it does not wait.
         """
         full_key = plain_key(full_key)
         keys = [full_key]
         boarding = Boarding(None)
         try:
-            self.flights.board(boarding, keys, anew=anew, alone=keys if alone or is_resumed() else ())
+            alone = alone or (newer_than is None and is_resumed())
+            self.flights.board(boarding, keys, anew=anew, alone=keys if alone else ())
             if not boarding.mine:
-                return _value(boarding.others[0].wait())
+                return _value(boarding.others[0].wait()) if newer_than is None else _NOTHING
             work = Work(lambda keys: {full_key: compute()})
             nested = boarding.nested or (terms.lease is not None and within_change())
-            run = Leading(self, boarding.mine, work, terms, seen=seen, anew=anew, nested=nested)
+            run = Leading(self, boarding.mine, work, terms, seen=seen, anew=anew, newer_than=newer_than, nested=nested)
             carry_out(run.plan())
             return _value(run.outcomes[full_key], leads=True)
         finally:
@@ -155,18 +158,21 @@ class Computing:
         full_key: FullKey,
         compute: Callable[[], Any],
         terms: Terms,
-        seen: int = 0,
+        seen: int | None = None,
         *,
         anew: bool = False,
         alone: bool = False,
+        newer_than: float | None = None,
     ) -> Any:
         full_key = plain_key(full_key)
         keys, boarding = [full_key], Boarding(asyncio.get_running_loop())
         try:
-            self.flights.board(boarding, keys, anew=anew, alone=keys if alone or is_resumed() else ())
+            alone = alone or (newer_than is None and is_resumed())
+            self.flights.board(boarding, keys, anew=anew, alone=keys if alone else ())
             if not boarding.mine:
-                return _value(await boarding.others[0].await_())
-            run = Leading(self, boarding.mine, Work(_one_awaited(full_key, compute)), terms, seen=seen, anew=anew)
+                return _value(await boarding.others[0].await_()) if newer_than is None else _NOTHING
+            work = Work(_one_awaited(full_key, compute))
+            run = Leading(self, boarding.mine, work, terms, seen=seen, anew=anew, newer_than=newer_than)
             await self._await_own(run, boarding.mine)
             return _value(run.outcomes[full_key], leads=True)
         finally:
@@ -292,39 +298,16 @@ class Computing:
             self.cache._clock(), found.fresh_until, found.seconds, terms.early, terms.chance() if terms.early else 0.0
         )
 
-    def _refreshing(self, found: Look, full_key: FullKey, flights: list[Flight], work: Work, terms: Terms) -> Leading:
-        terms = terms._replace(cache_errors=())  # if it fails, the old value is served on, and not the exception
-        return Leading(self, flights, work, terms, newer_than=found.fresh_until, patient=False)
-
     def _refresh(self, found: Look, full_key: FullKey, compute: Callable[[], Any], terms: Terms) -> None:
         """Replace an old value, unless a flight for its key is under way."""
         led.set(())  # this context is the refresh's own: the computation that saw the old value does not wait for it
-        full_key = plain_key(full_key)
-        boarding = Boarding(None)
-        try:
-            self.flights.board(boarding, [full_key])
-            if boarding.mine:
-                work = Work(lambda keys: {full_key: compute()})
-                run = self._refreshing(found, full_key, boarding.mine, work, terms)
-                carry_out(run.plan())
-                _value(run.outcomes[full_key])
-        finally:
-            self.flights.leave(boarding)
+        terms = terms._replace(cache_errors=())  # if it fails, the old value is served on, and not the exception
+        self._by_flight(full_key, compute, terms, newer_than=found.fresh_until)
 
     async def _arefresh(self, found: Look, full_key: FullKey, compute: Callable[[], Any], terms: Terms) -> None:
-        """Replace an old value, unless a flight for its key is under way."""
-        led.set(())  # as in _refresh
-        full_key = plain_key(full_key)
-        boarding = Boarding(asyncio.get_running_loop())
-        try:
-            self.flights.board(boarding, [full_key])
-            if boarding.mine:
-                work = Work(_one_awaited(full_key, compute))
-                run = self._refreshing(found, full_key, boarding.mine, work, terms)
-                await self._await_own(run, boarding.mine)
-                _value(run.outcomes[full_key])
-        finally:
-            self.flights.leave(boarding)
+        """Replace an old value; as ``_refresh``."""
+        led.set(())
+        await self._aby_flight(full_key, compute, terms._replace(cache_errors=()), newer_than=found.fresh_until)
 
     # The whole
 

@@ -117,8 +117,8 @@ class Leading:
         terms: the terms on which they are computed and kept.
         seen: how many flights had landed before the caller looked into the cache; None to look again in any case.
         anew: whether to compute whatever the cache holds.
-        newer_than: seconds since the epoch; a value in the cache is taken only if it is fresh for longer than this.
-        patient: whether to wait for what another process computes, or leave it to that.
+        newer_than: of a refresh, until when the old value is fresh, in seconds since the epoch: one in the cache is
+            taken only if it is fresh for longer, and what another process computes is left to that. Else None.
         nested: whether the call interrupts another one of its thread, which may have the lease.
     """
 
@@ -132,7 +132,6 @@ class Leading:
         seen: int | None = None,
         anew: bool = False,
         newer_than: float | None = None,
-        patient: bool = True,
         nested: bool = False,
     ) -> None:
         self._computing = computing
@@ -142,7 +141,6 @@ class Leading:
         self._seen = seen
         self._anew = anew
         self._newer_than = newer_than
-        self._patient = patient
         self._nested = nested
         self._left = {flight.key: flight for flight in flights}
         self._encoded: dict[FullKey, Any] = {}
@@ -238,7 +236,7 @@ class Leading:
                     if mine:
                         yield from self._compute(mine, token)
                     continue
-                if not self._patient:
+                if self._newer_than is not None:
                     return
                 yield _PAUSE, "pause", min(poll, *waits)
                 poll = min(poll * 1.5, _POLL_SECONDS_AT_MOST)
