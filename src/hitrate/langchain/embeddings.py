@@ -93,7 +93,6 @@ class CachedEmbeddings(Embeddings):
         agreed(ttl=ttl, lease=lease)
         self.model = name
         self._embeddings = embeddings
-        self._model = _Model(embeddings)
         self._cache = cache
         self._is_named = model is not None
         self._ttl = ttl
@@ -220,7 +219,11 @@ class CachedEmbeddings(Embeddings):
         wanted = {key: texts[key] for key in (texts if keys is None else keys)}
         if not wanted:
             return {}
-        returned = yield self._model, kind, [*wanted.values()]
+        if kind == DOCUMENTS:
+            returned = yield self._embeddings, "embed_documents", [*wanted.values()]
+        else:
+            (text,) = wanted.values()
+            returned = [(yield self._embeddings, "embed_query", text)]
         try:
             vectors = [*returned]
         except TypeError:
@@ -238,25 +241,6 @@ class CachedEmbeddings(Embeddings):
             if not len(found) % _AT_ONCE:
                 yield _TURN, "give"
         return found
-
-
-class _Model:
-    """The embeddings that are asked, by the kind of text."""
-
-    def __init__(self, embeddings: Embeddings) -> None:
-        self._embeddings = embeddings
-
-    def documents(self, texts: list[str]) -> Any:
-        return self._embeddings.embed_documents(texts)
-
-    async def adocuments(self, texts: list[str]) -> Any:
-        return await self._embeddings.aembed_documents(texts)
-
-    def queries(self, texts: list[str]) -> Any:
-        return [self._embeddings.embed_query(text) for text in texts]
-
-    async def aqueries(self, texts: list[str]) -> Any:
-        return [await self._embeddings.aembed_query(text) for text in texts]
 
 
 class _SharedComputation:
@@ -282,21 +266,18 @@ class _SharedComputation:
         self._lease = lease
 
     def compute(self, keys: list[FullKey]) -> Vectors:
-        return self._cache.get_or_compute_many(keys, self._carry_out, self._ttl, lease=self._lease)
+        return self._cache.get_or_compute_many(
+            keys, lambda missing: carry_out(self._noted(missing)), self._ttl, lease=self._lease
+        )
 
     async def acompute(self, keys: list[FullKey]) -> Vectors:
-        return await self._cache.aget_or_compute_many(keys, self._acarry_out, self._ttl, lease=self._lease)
+        return await self._cache.aget_or_compute_many(
+            keys, lambda missing: acarry_out(self._noted(missing)), self._ttl, lease=self._lease
+        )
 
-    def _carry_out(self, keys: list[FullKey]) -> Vectors:
+    def _noted(self, keys: list[FullKey]) -> Plan[Vectors]:
         try:
-            return carry_out(self._plan(keys))
-        except Exception as error:
-            self.raised = error
-            raise
-
-    async def _acarry_out(self, keys: list[FullKey]) -> Vectors:
-        try:
-            return await acarry_out(self._plan(keys))
+            return (yield from self._plan(keys))
         except Exception as error:
             self.raised = error
             raise

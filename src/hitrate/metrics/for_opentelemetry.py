@@ -8,6 +8,7 @@ from __future__ import annotations
 import threading
 import weakref
 from collections.abc import Iterable
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from hitrate.metrics.figures import COMPUTE, METRICS, NAMESPACES, SECONDS, Figure, Metric, WatchedCache, refuse_other
@@ -102,7 +103,7 @@ class _Instruments:
             make = meter.create_observable_counter if metric.total else meter.create_observable_up_down_counter
             make(
                 f"hitrate.{metric.name}",
-                callbacks=[_Reading(self, metric)],
+                callbacks=[partial(self.observed, metric)],
                 unit=metric.unit,
                 description=metric.help,
             )
@@ -120,8 +121,8 @@ class _Instruments:
             raise ValueError(f"a cache named {watched.name!r} tells this provider already; give each a name of its own")
         self._watched = {**self._watched, watched.name: watched}
 
-    def observed(self, metric: Metric) -> Iterable[Observation]:
-        """Return what a metric is now, of each cache."""
+    def observed(self, metric: Metric, options: CallbackOptions) -> Iterable[Observation]:
+        """Return what a metric is now, of each cache; an instrument calls this."""
         with self._lock:
             if not self._waiting.pop(metric.name, False):
                 self._read()
@@ -137,17 +138,6 @@ class _Instruments:
             for metric, labels, value in watched.figures()
         ]
         self._waiting = {metric.name: True for metric in (*METRICS, *NAMESPACES)}
-
-
-class _Reading:
-    """The callback of one instrument."""
-
-    def __init__(self, instruments: _Instruments, metric: Metric) -> None:
-        self._instruments = instruments
-        self._metric = metric
-
-    def __call__(self, options: CallbackOptions) -> Iterable[Observation]:
-        return self._instruments.observed(self._metric)
 
 
 _instruments: weakref.WeakKeyDictionary[MeterProvider, _Instruments] = weakref.WeakKeyDictionary()
