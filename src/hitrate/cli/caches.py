@@ -40,12 +40,7 @@ def reading(url: str) -> Iterator[Cache]:
 
 @contextmanager
 def changing(url: str, *, make: bool = False) -> Iterator[Cache]:
-    """Open a cache to change what is in it.
-
-    Args:
-        url: the cache.
-        make: whether a file or tables that are not there are made.
-    """
+    """Open a cache to change what is in it; with ``make`` a file or tables that are not there are made."""
     if not make:
         with reading(url):  # it raises for what is no cache of ours, and makes no file
             pass

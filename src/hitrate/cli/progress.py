@@ -17,12 +17,7 @@ _BETWEEN = 256
 
 
 class Progress:
-    """Counts what has been done, and shows it.
-
-    Args:
-        what: is being done, as in ``exporting``.
-        total: how much there is to do; None if nobody knows.
-    """
+    """Counts what has been done of a total, None if nobody knows that, and shows it."""
 
     def __init__(self, what: str, total: int | None = None) -> None:
         self._what = what
@@ -44,12 +39,7 @@ class Progress:
             self._bar.update(self._bar.task_ids[0], completed=done)
 
     def along(self, items: Iterable[T], done: Callable[[], int] | None = None) -> Iterator[T]:
-        """Yield items, and move on with them.
-
-        Args:
-            items: the items.
-            done: returns how much has been done; the number of items if not given.
-        """
+        """Yield items, and move on with them: by what ``done`` returns, or by their number."""
         for count, item in enumerate(items, 1):
             yield item
             if count % _BETWEEN == 0:
