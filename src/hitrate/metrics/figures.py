@@ -129,7 +129,7 @@ class WatchedCache:
 
     def _figures_of_namespaces(self, cache: ComputingCache[Any]) -> Iterator[Figure]:
         """Yield what was done in each namespace: the first 200 by their names, as JSON, and all others together."""
-        sums: dict[str, NamespaceStats] = {}
+        by_label: dict[str, list[NamespaceStats]] = {}
         for namespace, did in cache.stats(by="namespace").items():
             label = _OTHERS if namespace is None else dumps(list(namespace))  # ASCII: a part may have a lone surrogate
             if label not in self._told_apart:
@@ -137,18 +137,12 @@ class WatchedCache:
                     self._told_apart.add(label)
                 else:
                     label = _OTHERS
-            before = sums.get(label, NamespaceStats())
-            sums[label] = NamespaceStats(
-                hits=before.hits + did.hits,
-                misses=before.misses + did.misses,
-                sets=before.sets + did.sets,
-                seconds_saved=before.seconds_saved + did.seconds_saved,
-            )
-        for label, did in sums.items():
-            yield "namespace_lookups", {"namespace": label, "result": "hit"}, did.hits
-            yield "namespace_lookups", {"namespace": label, "result": "miss"}, did.misses
-            yield "namespace_sets", {"namespace": label}, did.sets
-            yield "namespace_seconds_saved", {"namespace": label}, did.seconds_saved
+            by_label.setdefault(label, []).append(did)
+        for label, all_did in by_label.items():
+            yield "namespace_lookups", {"namespace": label, "result": "hit"}, sum(did.hits for did in all_did)
+            yield "namespace_lookups", {"namespace": label, "result": "miss"}, sum(did.misses for did in all_did)
+            yield "namespace_sets", {"namespace": label}, sum(did.sets for did in all_did)
+            yield "namespace_seconds_saved", {"namespace": label}, sum(did.seconds_saved for did in all_did)
 
 
 def legible(text: str) -> str:
@@ -157,11 +151,7 @@ def legible(text: str) -> str:
 
 
 def refuse_other(name: str, given: Any, methods: Sequence[str]) -> None:
-    """Refuse what has not the methods of what it is to be: it would fail in the middle of a program's call.
-
-    Raises:
-        TypeError: so it is.
-    """
+    """Raise a TypeError for what lacks the methods: it would fail in the middle of a program's call."""
     if not all(callable(getattr(given, method, None)) for method in methods):
         raise TypeError(f"{name} is an object with {' and '.join(methods)}, not one of type {type(given).__name__}")
 

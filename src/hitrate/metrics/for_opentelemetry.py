@@ -87,11 +87,7 @@ def _trace(cache: ComputingCache[Any], spans: Spans) -> None:
 
 
 class _Instruments:
-    """The instruments of one provider, for all caches that tell it.
-
-    Args:
-        provider: makes them.
-    """
+    """The instruments of one provider, for all caches that tell it."""
 
     def __init__(self, provider: MeterProvider) -> None:
         meter = provider.get_meter("hitrate")
@@ -131,7 +127,10 @@ class _Instruments:
         return [Observation(value, attributes) for name, attributes, value in reading if name == metric.name]
 
     def _read(self) -> None:
-        """Read all caches once for all metrics: each is told from this reading once, and asks for the next one then."""
+        """Read all caches once for all metrics.
+
+        Each metric is answered once from this reading; the first that is asked for again has all caches read anew.
+        """
         self._reading = [
             (metric, {"cache": name, **labels}, value)
             for name, watched in self._watched.items()

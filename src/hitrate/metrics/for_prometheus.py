@@ -94,11 +94,7 @@ class _Collector:
         self._watched: dict[str, _Computations] = {}
 
     def add(self, watched: _Computations) -> None:
-        """Tell of a cache, too.
-
-        Raises:
-            ValueError: there is one of that name.
-        """
+        """Tell of a cache, too; raise a ValueError if there is one of that name."""
         there = self._watched.get(watched.name)
         if there is not None and not there.gone:
             raise ValueError(f"a cache named {watched.name!r} is in this registry already; give each a name of its own")
