@@ -34,14 +34,7 @@ _APART: Any = object()
 
 
 class Computing:
-    """Computes for one cache.
-
-    Args:
-        cache: where the values are kept.
-
-    Attributes:
-        flights: what is being computed.
-    """
+    """Computes for one cache; its flights are what is being computed."""
 
     def __init__(self, cache: ComputingCache[Any]) -> None:
         self.cache = cache
@@ -123,8 +116,7 @@ class Computing:
         if runs.is_used and (mode := runs.current_mode()):
             if mode == runs.REFRESH:
                 return await self.arecompute(full_key, compute, terms)
-            computed = await _one_awaited(full_key, compute)([full_key])
-            return computed[full_key]
+            return await _awaited(compute)
         while True:
             seen = self.flights.landed
             if terms.looks_closer:
@@ -171,8 +163,11 @@ class Computing:
             self.flights.board(boarding, keys, anew=anew, alone=keys if alone else ())
             if not boarding.mine:
                 return _value(await boarding.others[0].await_()) if newer_than is None else _NOTHING
-            work = Work(_one_awaited(full_key, compute))
-            run = Leading(self, boarding.mine, work, terms, seen=seen, anew=anew, newer_than=newer_than)
+
+            async def computed(keys: list[FullKey]) -> Mapping[FullKey, Any]:
+                return {full_key: await _awaited(compute)}
+
+            run = Leading(self, boarding.mine, Work(computed), terms, seen=seen, anew=anew, newer_than=newer_than)
             await self._await_own(run, boarding.mine)
             return _value(run.outcomes[full_key], leads=True)
         finally:
@@ -234,7 +229,7 @@ class Computing:
         missing = [*dict.fromkeys(map(plain_key, full_keys))]
         mode = runs.current_mode()
         if mode == runs.BYPASS:
-            return _in_order(full_keys, await _many_awaited(compute)(missing) if missing else found)
+            return _in_order(full_keys, await _awaited(compute, missing) if missing else found)
         anew = mode == runs.REFRESH
         alone = {*missing} if is_resumed() else set()
         if not missing:
@@ -247,7 +242,7 @@ class Computing:
             boarding = Boarding(asyncio.get_running_loop())
             try:
                 self.flights.board(boarding, missing, anew=anew, alone=alone)
-                run = Leading(self, boarding.mine, Work(_many_awaited(compute)), terms, seen=seen, anew=anew)
+                run = Leading(self, boarding.mine, Work(compute), terms, seen=seen, anew=anew)
                 if boarding.mine:
                     await self._await_own(run, boarding.mine)
                 others = {flight.key: await flight.await_() for flight in boarding.others}
@@ -364,30 +359,15 @@ def _has_ended_well(task: asyncio.Task[Any]) -> bool:
     return task.done() and not task.cancelled() and task.exception() is None
 
 
-def _one_awaited(full_key: FullKey, compute: Callable[[], Any]) -> Callable[[list[FullKey]], Any]:
-    async def computed(keys: list[FullKey]) -> Mapping[FullKey, Any]:
-        value = None
-        try:
-            value = compute()
-            return {full_key: await value if inspect.isawaitable(value) else value}
-        except BaseException:
-            close_unawaited(value)
-            raise
-
-    return computed
-
-
-def _many_awaited(compute: Callable[[list[FullKey]], Any]) -> Callable[[list[FullKey]], Any]:
-    async def computed(keys: list[FullKey]) -> Any:
-        values = None
-        try:
-            values = compute(keys)
-            return await values if inspect.isawaitable(values) else values
-        except BaseException:
-            close_unawaited(values)
-            raise
-
-    return computed
+async def _awaited(compute: Callable[..., Any], *args: Any) -> Any:
+    """Call a function, await what it returns if that is to be awaited, and return the result."""
+    value = None
+    try:
+        value = compute(*args)
+        return await value if inspect.isawaitable(value) else value
+    except BaseException:
+        close_unawaited(value)
+        raise
 
 
 def _value(outcome: Outcome, *, leads: bool = False) -> Any:
