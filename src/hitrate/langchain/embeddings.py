@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass
 from functools import partial
 from hashlib import blake2b
 from itertools import islice
@@ -243,41 +244,33 @@ class CachedEmbeddings(Embeddings):
         return found
 
 
+@dataclass(eq=False)
 class _SharedComputation:
-    """Has a cache compute what it does not hold, once for all who ask at the same time.
-
-    Args:
-        cache: the cache.
-        plan: returns, for keys, the plan by which their values are computed.
-        ttl: seconds that they are kept.
-        lease: seconds that other processes wait.
+    """Has a cache compute by a plan what it does not hold, once for all who ask at the same time.
 
     Attributes:
         raised: what the plan of this caller raised; not what the plan of another caller raised that it waited for.
     """
 
-    def __init__(
-        self, cache: ComputingCache[Any], plan: Callable[[list[FullKey]], Plan[Vectors]], ttl: Any, lease: Any
-    ) -> None:
-        self.raised: Exception | None = None
-        self._cache = cache
-        self._plan = plan
-        self._ttl = ttl
-        self._lease = lease
+    cache: ComputingCache[Any]
+    plan: Callable[[list[FullKey]], Plan[Vectors]]
+    ttl: TTL | None
+    lease: TTL | None
+    raised: Exception | None = None
 
     def compute(self, keys: list[FullKey]) -> Vectors:
-        return self._cache.get_or_compute_many(
-            keys, lambda missing: carry_out(self._noted(missing)), self._ttl, lease=self._lease
+        return self.cache.get_or_compute_many(
+            keys, lambda missing: carry_out(self._noted(missing)), self.ttl, lease=self.lease
         )
 
     async def acompute(self, keys: list[FullKey]) -> Vectors:
-        return await self._cache.aget_or_compute_many(
-            keys, lambda missing: acarry_out(self._noted(missing)), self._ttl, lease=self._lease
+        return await self.cache.aget_or_compute_many(
+            keys, lambda missing: acarry_out(self._noted(missing)), self.ttl, lease=self.lease
         )
 
     def _noted(self, keys: list[FullKey]) -> Plan[Vectors]:
         try:
-            return (yield from self._plan(keys))
+            return (yield from self.plan(keys))
         except Exception as error:
             self.raised = error
             raise

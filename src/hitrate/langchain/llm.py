@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from datetime import timedelta
 from time import perf_counter
 from typing import Any, Final, TypeGuard
 
@@ -12,7 +11,7 @@ from langchain_core.caches import BaseCache as LangChainCache
 from langchain_core.messages import BaseMessage
 from langchain_core.outputs import ChatGeneration, ChatGenerationChunk, Generation, GenerationChunk
 
-from hitrate.base import FullKey, Namespace
+from hitrate.base import TTL, FullKey, Namespace
 from hitrate.compute.cache import ComputingCache
 from hitrate.content.calls import key_of
 from hitrate.content.options import PLAIN
@@ -60,16 +59,14 @@ class LLMCache(LangChainCache):
         TypeError: an argument has the wrong type.
     """
 
-    def __init__(
-        self, cache: ComputingCache[Any], *, ttl: float | timedelta | None = None, prices: Prices | None = None
-    ) -> None:
+    def __init__(self, cache: ComputingCache[Any], *, ttl: TTL | None = None, prices: Prices | None = None) -> None:
         if not isinstance(cache, ComputingCache):
             raise TypeError(
                 f"LLMCache takes a hitrate cache, as in LLMCache(hitrate.InMemoryCache()), not {cache!r} of type "
                 f"{type(cache).__name__}"
             )
         self._cache = cache
-        self._ttl = cache._terms(ttl.total_seconds() if isinstance(ttl, timedelta) else ttl, None).ttl
+        self._ttl = cache._terms(ttl, None).ttl
         self._prices = checked(prices)
         self._ledger = cache._counters.ledger
         self._missed = MissTimes()
@@ -194,11 +191,7 @@ class LLMCache(LangChainCache):
 
 
 def key_of_call(prompt: str, llm_string: str) -> FullKey:
-    """Return the full key of a call of a model.
-
-    Args:
-        prompt: what LangChain makes of the messages, or a text.
-        llm_string: what it makes of the model and its settings.
+    """Return the full key of a call of a model, by the two texts that LangChain makes of it.
 
     Raises:
         SettingWithoutContent: a setting of the model is told by its memory address alone.
@@ -209,12 +202,7 @@ def key_of_call(prompt: str, llm_string: str) -> FullKey:
 
 
 def stored_form(generations: Sequence[Generation], seconds: float) -> list[Any] | None:
-    """Return what is stored of the generations for a prompt; None if they are not whole.
-
-    Args:
-        generations: what a model gave.
-        seconds: how long it took.
-    """
+    """Return what is stored of the generations for a prompt, and the seconds they took; None if they are not whole."""
     if not all(_is_whole(each) for each in generations):
         return None
     messages = [each.message for each in generations if isinstance(each, ChatGeneration)]

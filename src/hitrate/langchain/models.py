@@ -11,8 +11,8 @@ from langchain_core.runnables.config import ensure_config
 from langchain_core.runnables.configurable import DynamicRunnable
 
 from hitrate.content.calls import content_key
-from hitrate.langchain.remembered import Remembered
 from hitrate.langchain.settings import HOW_IT_IS_ASKED, PLAIN_TYPES, fields_set, name_of_class, settings
+from hitrate.langgraph.remembered import Remembered
 
 _ANSWERS_ALIKE = frozenset({"ls_integration"})
 

@@ -52,6 +52,7 @@ class SparedCall:
 
     Args:
         cache: where results are.
+        once: logs what goes wrong.
         full_key: of the call.
         terms: how results are kept, and a ``cache_if`` that leaves out None.
         handler: makes the call, or returns an awaitable of it.
@@ -60,10 +61,10 @@ class SparedCall:
         renew: returns the result of this request from what was stored, the caller's own.
         account: where what is saved is noted.
         started: when the key began to be made, by ``perf_counter``.
-        once: logs what goes wrong.
     """
 
     cache: ComputingCache[Any]
+    once: LoggedOnce
     full_key: FullKey
     terms: Terms
     handler: Callable[[Any], Any]
@@ -72,7 +73,6 @@ class SparedCall:
     renew: Callable[[Any], Any]
     account: Account
     started: float
-    once: LoggedOnce
     _seconds: float = field(default=0.0, init=False)  # how long the handler took
     _began: bool = field(default=False, init=False)
     _ended: bool = field(default=False, init=False)

@@ -92,12 +92,8 @@ def _digest_of(message: Any) -> str:
 def with_kept(writes: Any, given: Given, channels: Container[str] = ()) -> Any:
     """Return what a node wrote, for storing: with what of its input is in it, if anything is.
 
-    That is messages that it was given, and the ids of tool calls that others had made.
-
-    Args:
-        writes: what it wrote.
-        given: the messages in its input.
-        channels: those in which a dict may be a message.
+    That is messages that it was given, and the ids of tool calls that others had made. In some channels a dict may be a
+    message.
     """
     if not given:
         return writes
@@ -139,10 +135,13 @@ def take_kept(writes: Any) -> tuple[list[InputMessage], list[str]] | None:
 
 
 def ids_now(kept: Iterable[InputMessage], given: Given) -> dict[str, str] | None:
-    """Return by the ids of one run's messages the ids that the same messages have in another; None if one is not there.
+    """Return the ids that messages which one run was given have in the input of another, by their ids in the first.
 
     The same message says the same and stands at the same place, from the end or from the beginning: a policy may
     count the last messages alone. Failing that it is the one with the same id.
+
+    Returns:
+        The ids; None if the other run was not given one of the messages.
     """
     present = {id_ for messages in given for id_, _, _ in messages}
     ids: dict[str, str] = {}
@@ -163,17 +162,19 @@ def ids_now(kept: Iterable[InputMessage], given: Given) -> dict[str, str] | None
 def calls_now(
     writes: Any, ids: Mapping[str, str], calls: Iterable[str], given: Any, channels: Container[str] = ()
 ) -> dict[str, str] | None:
-    """Return by the ids that tool calls of one run's input have in what was written there those that they have in
-    another; None if that run has not the same calls.
+    """Return the ids that tool calls in one run's input have in the input of another, by their ids in the first.
 
     A call is the same if it stands at the same place of the same message, and asks for the same.
 
     Args:
-        writes: what a node wrote in the one run.
-        ids: of the messages of its input that are in there, and what they are in the other run, as ``ids_now`` tells.
+        writes: what a node wrote in the first run.
+        ids: the ids of the messages of its input that are in there, and what they are now, as ``ids_now`` returns them.
         calls: the ids of calls of its input that are in there.
         given: the node's input in the other run.
         channels: those in which a dict may be a message.
+
+    Returns:
+        The ids; None if the other run has not the same calls.
     """
     there = calls_in(given)
     if there.issuperset(calls):
@@ -191,7 +192,7 @@ def calls_now(
 
 
 def _asked_in(message: Any) -> dict[str, Any]:
-    """Return by their ids what the tool calls of a message ask for; None for one that it answers."""
+    """Return what the tool calls of a message ask for, by their ids; None for a call that the message answers."""
     asked = {call["id"]: (call.get("name"), call.get("args")) for call in getattr(message, "tool_calls", None) or ()}
     return {id_: asked.get(id_) for id_ in call_ids(message)}
 

@@ -14,11 +14,7 @@ Pairs = Mapping[FullKey, tuple[Any, float | None]]
 
 
 class Driver(ABC):
-    """A cache driven through one of its faces.
-
-    Args:
-        raw: the cache itself.
-    """
+    """A cache driven through one of its faces; ``raw`` is the cache itself."""
 
     def __init__(self, raw: Any) -> None:
         self.raw = raw

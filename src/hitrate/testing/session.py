@@ -19,14 +19,7 @@ _SHOWN = 60
 
 
 def run(subject: Subject, done: frozenset[str], directory: Path, parent: Connection[Message, None]) -> None:
-    """Try the subject and tell ``parent`` about it.
-
-    Args:
-        subject: the cache to try.
-        done: the tests to leave out; an earlier session has run them.
-        directory: for temporary files.
-        parent: where messages go.
-    """
+    """Try the subject and tell ``parent`` about it, but for the tests that an earlier session has done."""
     os.setsid()  # so that the parent can end this process together with whatever it has forked
     _be_reproducible(directory)
     arguments = ["--pyargs", "hitrate.testing.probe", "--noconftest"]

@@ -34,11 +34,7 @@ class Subject:
     contract: Literal["auto", "documented", "full"] = "auto"
 
     def factory(self) -> Callable[..., Any]:
-        """Return the class or function that the target names.
-
-        Raises:
-            UnusableError: there is none.
-        """
+        """Return the class or function that the target names; an ``UnusableError`` if there is none."""
         module_name, _, path = self.target.partition(":")
         if not module_name or not path:
             raise UnusableError(f"{self.target!r} is not of the form module:Class")
@@ -92,11 +88,7 @@ class Subject:
         return self.factory()(**given)
 
     def check(self, directory: Path) -> None:
-        """Make one cache, to see that it can be done.
-
-        Raises:
-            UnusableError: it cannot.
-        """
+        """Make one cache, to see that it can be done; an ``UnusableError`` if it cannot."""
         try:
             cache = self.make(self.new_clock(), directory)
         except UnusableError:

@@ -227,11 +227,7 @@ class _Writes:
 
 
 def ask_for_listing(cache: Driver) -> None:
-    """Go on if the cache lists what it holds.
-
-    Raises:
-        NotOffered: it does not.
-    """
+    """Go on if the cache lists what it holds; else raise ``NotOffered``."""
     if not callable(getattr(cache.raw, "entries", None)):
         raise NotOffered("the cache has no `entries`")
     try:
