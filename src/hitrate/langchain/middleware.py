@@ -113,7 +113,8 @@ class CacheMiddleware(AgentMiddleware[Any, Any, Any]):
         self._key = key
         # until the first request, whose tools tell whether a name is misspelt
         self._compares = bool(self._of_tool)
-        self._results = ToolResults(errors=keep_errors, commands=keep_commands)
+        results = ToolResults(errors=keep_errors, commands=keep_commands)
+        self._kept_of_tool, self._result_of_tool = results.kept, results.result_of
         self._prices = checked(prices)
         self._name = name
         self._ledger = cache._counters.ledger
@@ -167,8 +168,7 @@ class CacheMiddleware(AgentMiddleware[Any, Any, Any]):
             self._once.log(f"the model {type(request.model).__name__}", _said(error))
             return None
         account = self._ledger.account(full_key[0], full_key[0][-1])
-        renew = partial(response_of, request)
-        return self._spared(full_key, self._terms, handler, request, kept_of_response, renew, account, started)
+        return self._spared(full_key, self._terms, handler, request, kept_of_response, response_of, account, started)
 
     # Tools
 
@@ -200,8 +200,8 @@ class CacheMiddleware(AgentMiddleware[Any, Any, Any]):
             self._once.log(f"the tool {request.tool_call.get('name')!r}", _said(error))
             return None
         account = self._ledger.account(full_key[0])
-        keep, renew = partial(self._results.kept, request), partial(self._results.result_of, request)
-        return self._spared(full_key, terms, handler, request, keep, renew, account, started)
+        keep = partial(self._kept_of_tool, request)
+        return self._spared(full_key, terms, handler, request, keep, self._result_of_tool, account, started)
 
     def _terms_of(self, request: ToolCallRequest) -> Terms | None:
         """Return how results of a tool are kept; None if they are not."""

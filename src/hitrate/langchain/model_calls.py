@@ -116,7 +116,7 @@ def kept_of_response(response: Any, seconds: float) -> StoredResult | None:
     return StoredResult(seconds, *tokens_of(answers), [response.result, response.structured_response])
 
 
-def response_of(request: ModelRequest[Any], stored: Any) -> ModelResponse[Any]:
+def response_of(stored: Any, request: ModelRequest[Any]) -> ModelResponse[Any]:
     """Return the response to a request that what was stored answers, as if the model had just given it."""
     result, structured = stored
     if not result or not all(isinstance(each, BaseMessage) for each in result):

@@ -6,8 +6,7 @@ a key, the cache or what it holds, makes the handler run.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from time import perf_counter
 from typing import Any, NamedTuple
@@ -58,7 +57,7 @@ class SparedCall:
         handler: makes the call, or returns an awaitable of it.
         request: what the handler is given.
         keep: is given a result and how long it took; returns what is to be stored, None for nothing.
-        renew: returns the result of this request from what was stored, the caller's own.
+        renew: returns the result of the request from what was stored, the caller's own.
         account: where what is saved is noted.
         started: when the key began to be made, by ``perf_counter``.
     """
@@ -70,7 +69,7 @@ class SparedCall:
     handler: Callable[[Any], Any]
     request: Any
     keep: Callable[[Any, float], StoredResult | None]
-    renew: Callable[[Any], Any]
+    renew: Callable[[Any, Any], Any]
     account: Account
     started: float
     _seconds: float = field(default=0.0, init=False)  # how long the handler took
@@ -114,36 +113,40 @@ class SparedCall:
         return await self.handler(self.request)
 
     def _compute(self) -> list[Any] | None:
-        with self._its_only_run():
+        started = self._begin()
+        try:
             self._result = self.handler(self.request)
-        return self._to_store()
+        except BaseException as error:
+            self._note_failure(error)
+            raise
+        return self._end(started)
 
     async def _acompute(self) -> list[Any] | None:
-        with self._its_only_run():
+        started = self._begin()
+        try:
             self._result = await self.handler(self.request)
-        return self._to_store()
+        except BaseException as error:
+            self._note_failure(error)
+            raise
+        return self._end(started)
 
     # What both share
 
-    @contextmanager
-    def _its_only_run(self) -> Iterator[None]:
-        """Note that the handler runs in this block, how long, and what it raises."""
+    def _begin(self) -> float:
         if self._began:
             raise self._error or RuntimeError("a handler is called once")
         self._began = True
-        started = perf_counter()
-        try:
-            yield
-        except BaseException as error:
-            self._error = error
-            if isinstance(error, Exception) and not isinstance(error, GraphBubbleUp):
-                # All who wait get this one; other exceptions reach this caller alone.
-                raise _HandlerFailedError(error) from None
-            raise
+        return perf_counter()
+
+    def _note_failure(self, error: BaseException) -> None:
+        """Note what the handler raised; raise what all who wait get, unless it is for this caller alone."""
+        self._error = error
+        if isinstance(error, Exception) and not isinstance(error, GraphBubbleUp):
+            raise _HandlerFailedError(error) from None
+
+    def _end(self, started: float) -> list[Any] | None:
         self._ended = True
         self._seconds = perf_counter() - started
-
-    def _to_store(self) -> list[Any] | None:
         try:
             kept = self.keep(self._result, self._seconds)
         except Exception as error:
@@ -173,7 +176,7 @@ class SparedCall:
             return False
         try:
             kept = StoredResult(*stored)
-            self._result = self.renew(kept.content)
+            self._result = self.renew(kept.content, self.request)
             self.account.hit(float(kept.seconds), kept.input_tokens, kept.output_tokens, perf_counter() - self.started)
         except Exception as error:
             self.once.log(self._what, f"what was stored is unusable: {error!r}")

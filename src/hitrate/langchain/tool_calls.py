@@ -133,7 +133,7 @@ class ToolResults:
             return None
         return StoredResult(seconds, 0, 0, result if isinstance(result, ToolMessage) else _with_given(result, request))
 
-    def result_of(self, request: ToolCallRequest, stored: Any) -> Any:
+    def result_of(self, stored: Any, request: ToolCallRequest) -> Any:
         """Return the result of a request that what was stored answers, as if the tool had just run."""
         given = names = _NONE
         if type(stored) is deque:
