@@ -112,10 +112,11 @@ def keys_command(url: str, namespace: Namespace, limit: int, json_: bool) -> Non
     """The entries of NAMESPACE in the cache at URL, the oldest first."""
     with reading(url) as cache:
         infos = (info for info in cache.entries(namespace) if info.namespace == namespace)
+        first = islice(infos, min(limit, sys.maxsize) or None)
         if json_:
-            print_json_list(map(_without_namespace, islice(infos, min(limit, sys.maxsize) or None)))
+            print_json_list(map(_without_namespace, first))
             return
-        found = list(islice(infos, min(limit, sys.maxsize) or None))
+        found = list(first)
         more = limit and next(infos, None) is not None
     if not found:
         click.echo(f"there are no entries in exactly the namespace {name_of(namespace)}", err=True)

@@ -92,7 +92,7 @@ def overview(inspector: Inspector, query: Query) -> Page:
 def namespaces(inspector: Inspector, query: Query) -> Page:
     """The namespaces below one, by what they take and what they spare."""
     under = query.namespace("under") or ()
-    by = query.choice("by", ("bytes", "entries", "seconds", "saved", "tokens"))
+    by = query.choice("by", tuple(_COLUMNS))
     listed, page = _listed(inspector, query)
     page |= {"under": list(under), "by": by, "namespaces": [], "more": 0}
     if listed is None:

@@ -27,23 +27,30 @@ class Metric(NamedTuple):
         help: what it counts.
         total: whether it only grows.
         unit: in the notation of UCUM, as OpenTelemetry has it.
+        labels: beside the cache's name.
     """
 
     name: str
     help: str
     total: bool = True
     unit: str = "{entry}"
+    labels: tuple[str, ...] = ()
 
 
 METRICS = [
-    Metric("lookups", "Keys asked for, by what came of it, and of a tiered cache by where hits were.", unit="{lookup}"),
+    Metric(
+        "lookups",
+        "Keys asked for, by what came of it, and of a tiered cache by where hits were.",
+        unit="{lookup}",
+        labels=("result", "tier"),
+    ),
     Metric("sets", "Entries stored."),
     Metric("deletes", "Entries deleted by their key."),
     Metric("evictions", "Entries removed to stay within the limits."),
     Metric("expirations", "Entries removed because their TTL had passed."),
     Metric("errors", "Reads and writes that failed.", unit="{error}"),
     Metric("seconds_saved", "Seconds that hits spared.", unit="s"),
-    Metric("tokens_saved", "Tokens of models that hits spared.", unit="{token}"),
+    Metric("tokens_saved", "Tokens of models that hits spared.", unit="{token}", labels=("model", "kind")),
     Metric("entries", "Entries held.", total=False),
     Metric("bytes", "Bytes held: keys, payloads and a fixed overhead an entry.", total=False, unit="By"),
     Metric("limit_entries", "Entries held at most; missing for no limit.", total=False),
@@ -54,9 +61,14 @@ METRICS = [
 COMPUTE = Metric("compute_seconds", "Seconds that computations took.", unit="s")
 
 NAMESPACES = [
-    Metric("namespace_lookups", "Keys asked for in a namespace, by what came of it.", unit="{lookup}"),
-    Metric("namespace_sets", "Entries stored in a namespace."),
-    Metric("namespace_seconds_saved", "Seconds that hits in a namespace spared.", unit="s"),
+    Metric(
+        "namespace_lookups",
+        "Keys asked for in a namespace, by what came of it.",
+        unit="{lookup}",
+        labels=("namespace", "result"),
+    ),
+    Metric("namespace_sets", "Entries stored in a namespace.", labels=("namespace",)),
+    Metric("namespace_seconds_saved", "Seconds that hits in a namespace spared.", unit="s", labels=("namespace",)),
 ]
 """What is told of each namespace where a program asks for it."""
 
@@ -154,13 +166,3 @@ def refuse_other(name: str, given: Any, methods: Sequence[str]) -> None:
     """Raise a TypeError for what lacks the methods: it would fail in the middle of a program's call."""
     if not all(callable(getattr(given, method, None)) for method in methods):
         raise TypeError(f"{name} is an object with {' and '.join(methods)}, not one of type {type(given).__name__}")
-
-
-LABELS = {
-    "lookups": ("result", "tier"),
-    "tokens_saved": ("model", "kind"),
-    "namespace_lookups": ("namespace", "result"),
-    "namespace_sets": ("namespace",),
-    "namespace_seconds_saved": ("namespace",),
-}
-"""The labels of the metrics that have some beside the cache's name."""

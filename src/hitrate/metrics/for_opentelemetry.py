@@ -77,13 +77,10 @@ def opentelemetry(
 
     cache._observers = (*cache._observers, observe)
     if tracer is not None:
-        _trace(cache, Spans(tracer, watched.name, keys=span_keys))
-
-
-def _trace(cache: ComputingCache[Any], spans: Spans) -> None:
-    cache._around = (*cache._around, spans.around)
-    if not isinstance(cache._open_store(), MemoryStore):  # memory is read by other methods, in no time
-        cache._exchange_within(lambda store: TracedStore(store, spans))
+        spans = Spans(tracer, watched.name, keys=span_keys)
+        cache._around = (*cache._around, spans.around)
+        if not isinstance(cache._open_store(), MemoryStore):  # memory is read by other methods, in no time
+            cache._exchange_within(lambda store: TracedStore(store, spans))
 
 
 class _Instruments:
