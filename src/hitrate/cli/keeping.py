@@ -13,7 +13,7 @@ from hitrate.cli.arguments import cache_argument, json_option, name_of
 from hitrate.cli.caches import Cache, changing, reading
 from hitrate.cli.exits import NOT_SO, Failure
 from hitrate.cli.printing import counted, entries_text, key_text, one_line, print_json, size
-from hitrate.cli.progress import progress
+from hitrate.cli.progress import Progress
 from hitrate.errors import StoreError
 
 
@@ -29,7 +29,7 @@ def check_command(ctx: click.Context, url: str, repair: bool, json_: bool) -> No
     """
     with (changing if repair else reading)(url) as cache:
         with (
-            progress("checking", _entries(cache)) as shown,
+            Progress("checking", _entries(cache)) as shown,
             closing(findings(cache, repair=repair, looked_at=shown.is_at)) as each,
         ):
             found = list(each)
@@ -88,7 +88,7 @@ def compact_command(url: str, json_: bool) -> None:
     """Give the room that removed entries left in the file at URL back to the disk. Programs may go on using it."""
     with changing(url) as cache:
         before = cache.stats().disk_bytes
-        with progress("compacting") as shown:
+        with Progress("compacting") as shown:
             shown.show()
             compacted = cache._open_store().compact()
         if not compacted:

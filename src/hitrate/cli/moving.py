@@ -20,7 +20,7 @@ from hitrate.cli.arguments import cache_argument, json_option, name_of, namespac
 from hitrate.cli.caches import Cache, changing, reading
 from hitrate.cli.exits import MISUSE, NOT_SO, PARTLY, Failure, failures_told
 from hitrate.cli.printing import counted, entries_text, key_text, one_line, print_json
-from hitrate.cli.progress import progress
+from hitrate.cli.progress import Progress
 from hitrate.errors import StoreError
 from hitrate.exchange.exports import CutShort, NoExport, compressed, opened, read_export, write_export
 from hitrate.exchange.foreign import NotTheirs
@@ -51,7 +51,7 @@ def export_command(
     with (
         reading(url) as cache,
         _appearing(file, force=force) as target,
-        progress("exporting", _total(cache, under)) as shown,
+        Progress("exporting", _total(cache, under)) as shown,
     ):
         try:
             left = LeftOut()
@@ -205,7 +205,7 @@ def import_command(ctx: click.Context, url: str, path: Path, library: str | None
             stream = _begun(read_export(source))
         except (NoExport, CutShort) as error:
             raise Failure(f"{path}: {error}") from error
-        with changing(url, make=True) as cache, progress("importing", length) as shown:
+        with changing(url, make=True) as cache, Progress("importing", length) as shown:
             try:
                 take(cache, shown.along(stream, where), taken, replace=replace)
             except CutShort as error:
@@ -222,7 +222,7 @@ def _take_over(url: str, path: Path, library: str, taken: Taken, *, replace: boo
     with failures_told():
         try:
             stream = _begun(source.records_of(path))
-            with changing(url, make=True) as cache, progress("importing") as shown:
+            with changing(url, make=True) as cache, Progress("importing") as shown:
                 take(cache, shown.along(stream), taken, replace=replace)
         except NotTheirs as error:
             raise Failure(str(error)) from error
