@@ -38,9 +38,7 @@ class ContentKeys:
         self.options = options
         self.identity = identity
         self._namespace = namespace
-        self._of_function: KeyOptions | None = None
-        if identity.is_complete:  # if it is not, this is made at the first call
-            self._of_function = options.of_function(identity.digest())
+        self._of_function: KeyOptions | None = None  # made at the first call for which the identity is complete
         self._name = getattr(function, "__qualname__", repr(function))
         try:
             self._signature = inspect.signature(function)

@@ -97,7 +97,7 @@ class WatchedCache:
             raise TypeError(f"namespaces is True or False, not {namespaces!r}")
         self.name = legible(name)
         self._tells_namespaces = namespaces
-        self._told_apart: set[str] = set()
+        self._told_apart: set[str] = set()  # the namespaces that have a label of their own
         self._cache = weakref.ref(cache)
 
     @property
