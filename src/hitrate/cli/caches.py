@@ -81,3 +81,11 @@ def _opened(url: str, **options: Any) -> Iterator[Cache]:
 def named(cache: Cache) -> str:
     """Return what and where a cache is, without how it was opened."""
     return repr(cache).replace(", read_only=True", "")
+
+
+def count_of(cache: Cache) -> int | None:
+    """Return how many entries a cache holds; None if it is damaged so that they cannot be counted."""
+    try:
+        return cache.stats().entries
+    except StoreError:
+        return None

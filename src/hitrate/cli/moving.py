@@ -17,7 +17,7 @@ import click
 
 from hitrate.base import Namespace
 from hitrate.cli.arguments import cache_argument, json_option, name_of, namespace_of
-from hitrate.cli.caches import Cache, changing, reading
+from hitrate.cli.caches import changing, count_of, reading
 from hitrate.cli.exits import MISUSE, NOT_SO, PARTLY, Failure, failures_told
 from hitrate.cli.printing import counted, entries_text, key_text, one_line, print_json
 from hitrate.cli.progress import Progress
@@ -51,7 +51,7 @@ def export_command(
     with (
         reading(url) as cache,
         _appearing(file, force=force) as target,
-        Progress("exporting", _total(cache, under)) as shown,
+        Progress("exporting", None if under else count_of(cache)) as shown,
     ):
         try:
             left = LeftOut()
@@ -85,14 +85,6 @@ def export_command(
         ctx.exit(PARTLY)
     if left.damaged:
         ctx.exit(NOT_SO)
-
-
-def _total(cache: Cache, under: Namespace) -> int | None:
-    """Return how many entries there are to export, if that is known."""
-    try:
-        return None if under else cache.stats().entries
-    except StoreError:  # a part of the file cannot be read
-        return None
 
 
 def _write(target: IO[bytes], sound: Iterator[Record], *, zstd: bool) -> int:

@@ -249,11 +249,6 @@ def renew(
         rename_in_place(writes, names)
 
 
-def without_item_ids(message: Any) -> None:
-    """Take the ids of OpenAI's items out of a message, in place."""
-    _replace_item_ids(message, None)
-
-
 def with_new_item_ids(message: Any) -> None:
     """Take the ids of OpenAI's items out of a message, in place; those that need one get a new one."""
     renewed: dict[str, str] = {}
@@ -261,10 +256,11 @@ def with_new_item_ids(message: Any) -> None:
     def new_id(old: str) -> str:
         return renewed.setdefault(old, f"{old.partition('_')[0]}_{uuid4().hex}")
 
-    _replace_item_ids(message, new_id)
+    without_item_ids(message, new_id)
 
 
-def _replace_item_ids(message: Any, new_id: NewId | None) -> None:
+def without_item_ids(message: Any, new_id: NewId | None = None) -> None:
+    """Take the ids of OpenAI's items out of a message, in place; ``new_id`` makes one for those that need one."""
     content = message.content
     if type(content) is list:
         message.content = _blocks(content, new_id)
