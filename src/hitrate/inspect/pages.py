@@ -136,12 +136,8 @@ def _row(branch: Branch, did: list[NamespaceStats]) -> Page:
         "hits": sum(each.hits for each in did),
         "misses": sum(each.misses for each in did),
         "seconds_saved": sum(each.seconds_saved for each in did),
-        "tokens_saved": sum(_tokens(each.tokens_saved) for each in did),
+        "tokens_saved": sum(sum(tokens.values()) for each in did for tokens in each.tokens_saved.values()),
     }
-
-
-def _tokens(by_model: dict[str, dict[str, int]]) -> int:
-    return sum(sum(tokens.values()) for tokens in by_model.values())
 
 
 def _put_below(rows: list[Page], deeper: list[Page], depth: int, column: str) -> None:

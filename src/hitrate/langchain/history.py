@@ -77,7 +77,9 @@ def _with_numbers(message: BaseMessage, names: dict[str, str]) -> tuple[Any, dic
         content = _text_of([block(each) for each in with_ids(content, names)])
     elif isinstance(content, str):
         content = str.__str__(content)  # such as the `text` of a message, a subclass of str
-    return content, _without_nothing(with_ids(own.additional_kwargs, names))
+    kwargs = with_ids(own.additional_kwargs, names)
+    # None is what one provider says where others leave out the field
+    return content, {name: value for name, value in kwargs.items() if value is not None and name != CACHE_CONTROL}
 
 
 def _text_of(blocks: list[Any]) -> Any:
@@ -103,8 +105,3 @@ def block(given: Any) -> Any:
     if type(inner) is list:  # the result of a tool has blocks of its own
         return {**given, "content": [block(each) for each in inner]}
     return given
-
-
-def _without_nothing(values: dict[str, Any]) -> dict[str, Any]:
-    """Return fields that say something: None is what one provider says where others leave out the field."""
-    return {name: value for name, value in values.items() if value is not None and name != CACHE_CONTROL}

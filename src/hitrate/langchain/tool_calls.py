@@ -144,8 +144,8 @@ class ToolResults:
             raise TypeError("it is no result of a tool")
         new = [each for each in messages if each.id not in given] if given else messages
         id_ = request.tool_call["id"]
-        answers = [each for each in new if isinstance(each, ToolMessage)]
-        own = {each.tool_call_id: id_ for each in answers} if id_ is not None and _are_of_one(answers) else {}
+        calls = {each.tool_call_id for each in new if isinstance(each, ToolMessage)}
+        own = dict.fromkeys(calls, id_) if id_ is not None and len(calls) == 1 else {}
         make_new([each for each in new if each.type != "remove"], set)
         for message in messages:
             if given and message.id in given:
@@ -191,10 +191,6 @@ def _given_now(stored: Any, request: ToolCallRequest) -> tuple[dict[str, str], d
     if ids is None or names is None:
         raise LookupError("its command is about messages or calls that this run has not")
     return ids, names
-
-
-def _are_of_one(answers: Iterable[ToolMessage]) -> bool:
-    return len({each.tool_call_id for each in answers}) == 1
 
 
 def _messages_of(result: Any) -> Iterable[BaseMessage]:
