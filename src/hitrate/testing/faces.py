@@ -105,3 +105,7 @@ class Face:
 
 SYNC = Face("sync")
 ASYNC = Face("async")
+
+
+def opposite(face: Face) -> Face:
+    return ASYNC if face is SYNC else SYNC

@@ -16,8 +16,7 @@ from hitrate.testing.clock import Clock
 from hitrate.testing.contract.clearing import BAD_PREFIXES, fill, left
 from hitrate.testing.contract.fixtures import Fixtures, MakeCache
 from hitrate.testing.contract.misuse import type_error_that_names
-from hitrate.testing.contract.one_store import opposite
-from hitrate.testing.faces import Driver, Face
+from hitrate.testing.faces import Driver, Face, opposite
 from hitrate.testing.hostile import LOOKALIKES
 
 NAMESPACE = ("namespace",)
