@@ -14,6 +14,7 @@ from __future__ import annotations
 import sys
 from collections import deque
 from collections.abc import Callable, Container, Iterable, Iterator, Mapping, Sequence
+from itertools import chain
 from typing import Any, NamedTuple
 from uuid import uuid4
 
@@ -97,8 +98,7 @@ def with_kept(writes: Any, given: Given, channels: Container[str] = ()) -> Any:
     """
     if not given:
         return writes
-    written = [message for messages in _messages_in(writes) for message in messages]
-    written += dicts_in(writes, channels)
+    written = _written(writes, channels)
     ids = {message.id for message in written if message.id}
     kept = {
         id_: (id_, number, place, len(messages), says)
@@ -181,13 +181,12 @@ def calls_now(
         return {}
     of_input = {message.id: message for messages in _messages_in(given) for message in messages}
     names: dict[str, str] = {}
-    for messages in [*_messages_in(writes), dicts_in(writes, channels)]:
-        for message in messages:
-            if message.id in ids and not there.issuperset(call_ids(message)):
-                old, now = _asked_in(message), _asked_in(of_input[ids[message.id]])
-                if [*old.values()] != [*now.values()]:
-                    return None
-                names |= zip(old, now, strict=True)
+    for message in _written(writes, channels):
+        if message.id in ids and not there.issuperset(call_ids(message)):
+            old, now = _asked_in(message), _asked_in(of_input[ids[message.id]])
+            if [*old.values()] != [*now.values()]:
+                return None
+            names |= zip(old, now, strict=True)
     return names if there.issuperset(call for call in calls if call not in names) else None
 
 
@@ -199,9 +198,8 @@ def _asked_in(message: Any) -> dict[str, Any]:
 
 def rename_calls(writes: Any, names: Mapping[str, str], channels: Container[str] = ()) -> None:
     """Replace ids of tool calls in what a node wrote, in place."""
-    for messages in [*_messages_in(writes), dicts_in(writes, channels)]:
-        for message in messages:
-            rename(message, names)
+    for message in _written(writes, channels):
+        rename(message, names)
     rename_in_place(writes, names)
 
 
@@ -231,16 +229,15 @@ def renew(
     """
     renewed: dict[str, str] = {}
     new: list[Any] = []
-    for messages in [*_messages_in(writes), dicts_in(writes, channels)]:
-        for message in messages:
-            old = message.id
-            if old in kept:
-                message.id = kept[old]
-            elif new_ids and message.type != "remove":
-                if old:
-                    message.id = renewed.setdefault(old, str(uuid4()))
-                with_new_item_ids(message)
-                new.append(message)
+    for message in _written(writes, channels):
+        old = message.id
+        if old in kept:
+            message.id = kept[old]
+        elif new_ids and message.type != "remove":
+            if old:
+                message.id = renewed.setdefault(old, str(uuid4()))
+            with_new_item_ids(message)
+            new.append(message)
     makers = [message for message in new if message.type in _MAKE_CALLS]
     names = new_call_ids(makers, lambda: taken().difference(calls)) if makers else {}
     if names:
@@ -318,6 +315,11 @@ def _block(block: Any, new_id: NewId | None) -> Any:
     if new_id is not None and id_.startswith(_NEED_ID):
         return {**block, "id": new_id(id_)}
     return {name: value for name, value in block.items() if name != "id"}
+
+
+def _written(writes: Any, channels: Container[str]) -> list[Any]:
+    """Return the messages in what a node wrote, and the dicts in some channels that are messages."""
+    return [*chain.from_iterable(_messages_in(writes)), *dicts_in(writes, channels)]
 
 
 def _messages_in(value: Any) -> Iterator[list[Any]]:
