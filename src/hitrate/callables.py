@@ -17,29 +17,13 @@ def runs_as(function: Any, is_kind: Callable[[Any], bool]) -> bool:
 
 
 def refuse_coroutine_function(name: str, function: Any) -> None:
-    """Refuse a coroutine function where a result is needed at once: nobody would await what it returns.
-
-    Args:
-        name: of the argument.
-        function: what was given.
-
-    Raises:
-        TypeError: it is one.
-    """
+    """Raise a TypeError for a coroutine function that is given as ``name``: nobody would await what it returns."""
     if runs_as(function, inspect.iscoroutinefunction):
         raise TypeError(f"{name} is a plain function, not the coroutine function {function!r}: nobody would await it")
 
 
 def refuse_coroutine(name: str, result: Any) -> None:
-    """Refuse a coroutine that a plain function returned in the place of a result, and close it.
-
-    Args:
-        name: of the argument that the function was given as.
-        result: what it returned.
-
-    Raises:
-        TypeError: it is one.
-    """
+    """Close a coroutine that the plain function given as ``name`` returned as a result, and raise a TypeError."""
     if isinstance(result, CoroutineType):
         result.close()
         raise TypeError(f"{name} returned a coroutine, which nobody would await: it is to be a plain function")

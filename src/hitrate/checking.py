@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Generator
+from contextlib import suppress
 from typing import Any, NamedTuple
 
 from hitrate.base import Namespace
@@ -32,12 +33,7 @@ class Finding(NamedTuple):
 def findings(
     cache: Cache[Any], *, repair: bool, looked_at: LookedAt = lambda entries: None
 ) -> Generator[Finding, None, None]:
-    """Yield what is wrong in a cache.
-
-    Args:
-        cache: the cache.
-        repair: whether to put it right.
-        looked_at: is told after each step how many entries it has looked at so far.
+    """Yield what is wrong in a cache, and put it right with ``repair``; ``looked_at`` is told how far it has come.
 
     Raises:
         StoreError: the store failed.
@@ -55,8 +51,6 @@ def findings(
     for name, key, what, mended, of in problems:
         namespace = text = None
         if name is not None:
-            try:
+            with suppress(ValueError, IndexError):  # the key itself was damaged
                 namespace, text = full_key(name, key or b"")
-            except (ValueError, IndexError):  # the key itself was damaged
-                pass
         yield Finding(namespace, None if key is None else text, what, mended, of)

@@ -10,7 +10,7 @@ import inspect
 from collections import OrderedDict
 from collections.abc import Awaitable, Callable, Collection, Iterable, Mapping, Sequence
 from contextvars import ContextVar, Token
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import wraps
 from time import perf_counter
 from typing import TYPE_CHECKING, Any, Literal, TypeVar
@@ -69,6 +69,7 @@ class Event:
 Hook = Callable[[Event], object]
 
 
+@dataclass(slots=True, eq=False)
 class Notes:
     """What became known within one call.
 
@@ -79,25 +80,17 @@ class Notes:
         kept: the full keys that a graph's cache stores of those that it was given; None for all.
     """
 
-    __slots__ = ("failure", "kept", "problems", "tiers")
-
-    def __init__(self) -> None:
-        self.problems: dict[FullKey, Exception] = {}
-        self.failure: Exception | None = None
-        self.tiers: dict[Any, int] = {}
-        self.kept: Collection[FullKey] | None = None
+    problems: dict[FullKey, Exception] = field(default_factory=dict)
+    failure: Exception | None = None
+    tiers: dict[Any, int] = field(default_factory=dict)
+    kept: Collection[FullKey] | None = None
 
 
 noting: ContextVar[Notes | None] = ContextVar("hitrate_notes", default=None)
 
 
 class Watch:
-    """Tells a hook what a cache does.
-
-    Args:
-        cache: the cache.
-        hook: is called with each event, on the thread or in the task that caused it. What it raises is logged once.
-    """
+    """Tells a hook what a cache does; what the hook raises is logged once."""
 
     def __init__(self, cache: Cache[Any], hook: Hook) -> None:
         self.hook = hook
@@ -149,16 +142,9 @@ class Watch:
     def called(
         self, method: str, given: Any, result: Any, notes: Notes, seconds: float, error: Exception | None
     ) -> Plan[None]:
-        """Tell of a call of a method, as a plan.
+        """Tell of a call of a method, by its argument, its result or what it raised, as a plan.
 
-        Args:
-            method: its name.
-            given: its argument.
-            result: what it returned.
-            notes: what became known meanwhile.
-            seconds: how long it took.
-            error: what it raised. Of a ``set`` a value that cannot be stored is told; a call with wrong arguments never
-                is.
+        Of a ``set`` a value that cannot be stored is told; a call with wrong arguments never is.
         """
         if method == "set" and (error is None or notes.problems or isinstance(error, StoreError)):
             self.wrote(given, notes, seconds, error)
@@ -382,13 +368,9 @@ def _listed(keys: Any) -> Any:
 
 
 def _telling(its_watch: Watch, method: str, original: Callable[..., Any], *, waits: bool) -> Callable[..., Any]:
-    """Return a method of the cache that tells of its calls.
+    """Return a method of the cache that tells of its calls, by the name of the sync method.
 
-    Args:
-        its_watch: tells of them.
-        method: the name of the method, of an async one that of the sync one.
-        original: the method itself.
-        waits: whether it is an async one, which may do a part of its work when it is called and not when it is awaited.
+    ``waits``: it is an async one, which may do a part of its work when it is called and not when it is awaited.
     """
 
     @wraps(original)

@@ -1,4 +1,4 @@
-"""Turns failures of a backend into misses, counted and logged, unless the program wants them raised."""
+"""Turns failures of a backend into misses, counted and logged, unless the program wants them raised; log lines."""
 
 from __future__ import annotations
 
@@ -16,6 +16,7 @@ OnError = Literal["miss", "raise"]
 log = logging.getLogger("hitrate")
 
 _SECONDS_BETWEEN_LINES = 60.0
+_REASONS = 100
 
 
 class Failsafe:
@@ -54,3 +55,17 @@ class Failsafe:
             # The program itself asked for a read-only cache: one line is enough.
             self._last_line[kind] = math.inf if isinstance(error, ReadOnlyError) else now
             when_free(log.warning, "%s: %s failed, going on without the cache: %s", self._name, doing, error)
+
+
+class LoggedOnce:
+    """Logs that calls of a model, a tool or a node run uncached: once for each reason, and for 100 of them at most."""
+
+    def __init__(self) -> None:
+        self._logged: set[str] = set()
+
+    def log(self, what: str, why: object, how: str = "runs uncached") -> None:
+        """Log that something runs uncached, or how else it is answered, and why."""
+        reason = f"{what}: {why}"
+        if reason not in self._logged and len(self._logged) < _REASONS:
+            self._logged.add(reason)
+            log.warning("%s %s (logged once): %s", what, how, why)

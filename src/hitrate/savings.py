@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import dataclass
 from typing import Final
 
 from hitrate.base import Namespace
@@ -10,6 +11,7 @@ from hitrate.base import Namespace
 _ACCOUNTS_AT_MOST: Final = 4096
 
 
+@dataclass(slots=True, eq=False)
 class Account:
     """What was saved in one namespace, of one model.
 
@@ -26,36 +28,17 @@ class Account:
         output_tokens: tokens that hits did not have made.
     """
 
-    __slots__ = (
-        "hits",
-        "input_tokens",
-        "misses",
-        "model",
-        "namespace",
-        "output_tokens",
-        "seconds_saved",
-        "seconds_spent",
-    )
-
-    def __init__(self, namespace: Namespace, model: str) -> None:
-        self.namespace = namespace
-        self.model = model
-        self.hits = 0
-        self.misses = 0
-        self.seconds_saved = 0.0
-        self.seconds_spent = 0.0
-        self.input_tokens = 0
-        self.output_tokens = 0
+    namespace: Namespace
+    model: str
+    hits: int = 0
+    misses: int = 0
+    seconds_saved: float = 0.0
+    seconds_spent: float = 0.0
+    input_tokens: int = 0
+    output_tokens: int = 0
 
     def hit(self, seconds: float, input_tokens: int, output_tokens: int, spent: float) -> None:
-        """Note a call that was spared.
-
-        Args:
-            seconds: how long it took when it ran.
-            input_tokens: how many tokens went to the model then.
-            output_tokens: how many came back.
-            spent: seconds that the cache took.
-        """
+        """Note a call that was spared: the seconds and tokens that it took when it ran, and what the cache spent."""
         self.hits += 1
         self.seconds_saved += seconds
         self.seconds_spent += spent

@@ -6,7 +6,7 @@ from concurrent.futures import ThreadPoolExecutor
 from threading import Barrier
 from typing import Any
 
-from hitrate.langchain.remembered import Remembered
+from hitrate.langgraph.remembered import Remembered
 
 
 class Thing:

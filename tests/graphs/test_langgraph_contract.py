@@ -25,10 +25,11 @@ from hitrate.testing import Clock
 from hitrate.testing.contract.counters import Counters
 from hitrate.testing.contract.expiry import Expiry
 from hitrate.testing.contract.failures import Failures
+from hitrate.testing.contract.fixtures import A, B, C
 from hitrate.testing.contract.lifecycle import Lifecycle
 from hitrate.testing.contract.one_store import OneStore
 from hitrate.testing.contract.reading import Reading
-from hitrate.testing.contract.refusal import A, B, C, Refusal, unserialisable
+from hitrate.testing.contract.refusal import Refusal, unserialisable
 from hitrate.testing.contract.signatures import Signatures
 from hitrate.testing.contract.writing import Writing
 from hitrate.testing.faces import Driver

@@ -139,7 +139,9 @@ def test_nothing_of_a_run_is_kept_when_it_has_ended(cache: Any, calls: Counter[s
     for _ in range(5):
         asyncio.run(flow.ainvoke([1, 2, 3]))
     gc.collect()
-    assert len(cache._tasks._runs) <= 1  # a connection to a server has the context of the run that it was opened in
+    assert (
+        len(cache._tasks._run_of._known) <= 1
+    )  # a connection to a server has the context of the run that it was opened in
     assert not cache._tasks._known
 
 
@@ -153,7 +155,7 @@ def test_what_is_remembered_of_a_run_is_bounded(
 
     async def main() -> list[int]:
         result: list[int] = await flow.ainvoke(numbers)
-        remembered.extend(len(run.asked) for run in cache._tasks._runs.values())
+        remembered.extend(len(run.asked) for _, run in cache._tasks._run_of._known.values())
         return result
 
     for _ in range(2):

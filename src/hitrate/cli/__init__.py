@@ -26,9 +26,9 @@ def main() -> None:
         try:
             import click as click
         except ModuleNotFoundError:
-            sys.exit(
-                _misuse("the command needs click, which is not installed: pip install '.[cli]' in hitrate's folder")
-            )
+            needed = "the command needs click, which is not installed: pip install '.[cli]' in hitrate's folder"
+            print(f"hitrate: {needed}", file=sys.stderr)
+            sys.exit(2)
         from hitrate.cli.app import run
         from hitrate.cli.ending import Ending
     except KeyboardInterrupt:  # ``run`` sees to those that come later
@@ -41,8 +41,3 @@ def main() -> None:
         code = 130
     ending.end()
     sys.exit(code)
-
-
-def _misuse(message: str) -> int:
-    print(f"hitrate: {message}", file=sys.stderr)
-    return 2

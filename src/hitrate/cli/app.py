@@ -76,14 +76,7 @@ def hitrate() -> None:
 
 
 def run(arguments: list[str] | None = None) -> int:
-    """Run the command.
-
-    Args:
-        arguments: those after its name; None for those of the process.
-
-    Returns:
-        The exit code.
-    """
+    """Run the command with these arguments, by default those of the process, and return the exit code."""
     for name in ("stdout", "stderr"):
         if getattr(sys, name) is None:  # it was closed, as by >&-: what is printed goes nowhere
             setattr(sys, name, open(os.devnull, "w", encoding="utf-8"))  # noqa: SIM115 - to the end

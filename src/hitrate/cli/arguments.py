@@ -4,14 +4,11 @@ from __future__ import annotations
 
 import json
 import re
-from typing import Any, TypeVar
 
 import click
 
 from hitrate.base import Namespace
 from hitrate.cli.printing import array_text, is_plain, quoted
-
-F = TypeVar("F", bound=Any)
 
 _SHORT_ESCAPE = re.compile(r"\\(?:x([0-9a-fA-F]{2})|.)", re.DOTALL)
 """An escape: of a character below 256 in the form that JSON does not have, or another one."""
@@ -73,13 +70,5 @@ def name_of(namespace: Namespace) -> str:
     return array_text([*namespace])
 
 
-def cache_argument(command: F) -> F:
-    """Give a command the argument ``URL``."""
-    decorated: F = click.argument("url", metavar="URL")(command)
-    return decorated
-
-
-def json_option(command: F) -> F:
-    """Give a command the option ``--json``."""
-    decorated: F = click.option("--json", "json_", is_flag=True, help="Print JSON.")(command)
-    return decorated
+cache_argument = click.argument("url", metavar="URL")
+json_option = click.option("--json", "json_", is_flag=True, help="Print JSON.")

@@ -40,12 +40,7 @@ def reading(url: str) -> Iterator[Cache]:
 
 @contextmanager
 def changing(url: str, *, make: bool = False) -> Iterator[Cache]:
-    """Open a cache to change what is in it.
-
-    Args:
-        url: the cache.
-        make: whether a file or tables that are not there are made.
-    """
+    """Open a cache to change what is in it; with ``make`` a file or tables that are not there are made."""
     if not make:
         with reading(url):  # it raises for what is no cache of ours, and makes no file
             pass
@@ -86,3 +81,11 @@ def _opened(url: str, **options: Any) -> Iterator[Cache]:
 def named(cache: Cache) -> str:
     """Return what and where a cache is, without how it was opened."""
     return repr(cache).replace(", read_only=True", "")
+
+
+def count_of(cache: Cache) -> int | None:
+    """Return how many entries a cache holds; None if it is damaged so that they cannot be counted."""
+    try:
+        return cache.stats().entries
+    except StoreError:
+        return None

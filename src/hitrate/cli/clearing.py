@@ -14,7 +14,7 @@ from hitrate.cli.arguments import bytes_of, cache_argument, json_option, key_of,
 from hitrate.cli.caches import Cache, changing, named, reading
 from hitrate.cli.exits import MISUSE, NOT_SO, Failure
 from hitrate.cli.printing import entries_text, key_text, print_json, size
-from hitrate.cli.progress import progress
+from hitrate.cli.progress import Progress
 from hitrate.entry_info import EntryInfo
 
 
@@ -124,7 +124,7 @@ def _count(cache: Cache, choice: Choice) -> tuple[int, int]:
     """Return how many entries are meant, and their bytes."""
     is_meant = choice.test(time.time())
     entries = taken = undecided = 0
-    with progress("looking", _total(cache, choice)) as shown:
+    with Progress("looking", _total(cache, choice)) as shown:
         for info in shown.along(cache.entries(choice.under or ())):
             if is_meant(info):
                 entries += 1
@@ -143,7 +143,7 @@ def _total(cache: Cache, choice: Choice) -> int | None:
 
 
 def _remove_expired(cache: Cache) -> int:
-    with progress("removing") as shown:
+    with Progress("removing") as shown:
         shown.show()
         return cache._open_store().remove_expired()
 
@@ -156,7 +156,7 @@ def _clear(cache: Cache, choice: Choice, counted: int) -> int:
         return cache.delete([(choice.under or (), choice.key)])
     if not choice.whole:
         is_meant = choice.test(time.time())
-        with progress("removing", _total(cache, choice)) as shown:
+        with Progress("removing", _total(cache, choice)) as shown:
             infos = shown.along(cache.entries(choice.under or ()))
             return remove(cache, (info[:2] for info in infos if is_meant(info)))
     if choice.exactly:

@@ -26,12 +26,7 @@ PIPE_CLOSED = 141
 
 
 class Failure(click.ClickException):
-    """Ends the command with a sentence.
-
-    Args:
-        message: what happened, to what, and what to do.
-        exit_code: one of the codes above.
-    """
+    """Ends the command with one of the codes above and a sentence: what happened, to what, and what to do."""
 
     def __init__(self, message: str, exit_code: int = UNUSABLE) -> None:
         super().__init__(message)

@@ -10,11 +10,10 @@ import click
 
 from hitrate.checking import Finding, findings
 from hitrate.cli.arguments import cache_argument, json_option, name_of
-from hitrate.cli.caches import Cache, changing, reading
+from hitrate.cli.caches import changing, count_of, reading
 from hitrate.cli.exits import NOT_SO, Failure
 from hitrate.cli.printing import counted, entries_text, key_text, one_line, print_json, size
-from hitrate.cli.progress import progress
-from hitrate.errors import StoreError
+from hitrate.cli.progress import Progress
 
 
 @click.command("check")
@@ -29,11 +28,11 @@ def check_command(ctx: click.Context, url: str, repair: bool, json_: bool) -> No
     """
     with (changing if repair else reading)(url) as cache:
         with (
-            progress("checking", _entries(cache)) as shown,
+            Progress("checking", count_of(cache)) as shown,
             closing(findings(cache, repair=repair, looked_at=shown.is_at)) as each,
         ):
             found = list(each)
-        entries = _entries(cache)
+        entries = count_of(cache)
     if json_:
         print_json({"entries": entries, "problems": [finding._asdict() for finding in found]})
     else:
@@ -49,14 +48,6 @@ def check_command(ctx: click.Context, url: str, repair: bool, json_: bool) -> No
             click.echo(advice, err=True)
     if not all(finding.mended for finding in found):
         ctx.exit(NOT_SO)
-
-
-def _entries(cache: Cache) -> int | None:
-    """Return how many entries a cache holds; None if it is damaged so that they cannot be counted."""
-    try:
-        return cache.stats().entries
-    except StoreError:
-        return None
 
 
 def _place(finding: Finding) -> str:
@@ -88,7 +79,7 @@ def compact_command(url: str, json_: bool) -> None:
     """Give the room that removed entries left in the file at URL back to the disk. Programs may go on using it."""
     with changing(url) as cache:
         before = cache.stats().disk_bytes
-        with progress("compacting") as shown:
+        with Progress("compacting") as shown:
             shown.show()
             compacted = cache._open_store().compact()
         if not compacted:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import sys
 import time
-from collections.abc import Iterator
 from itertools import islice
 from typing import Any
 
@@ -12,7 +11,7 @@ import click
 
 from hitrate.base import Namespace
 from hitrate.cli.arguments import cache_argument, json_option, key_of, name_of, namespace_of
-from hitrate.cli.caches import Cache, named, reading
+from hitrate.cli.caches import named, reading
 from hitrate.cli.exits import NOT_SO, Failure
 from hitrate.cli.printing import counted, key_text, print_json, print_json_list, print_table, shown, size, span
 from hitrate.cli.tree import SORTS, tree_rows
@@ -112,11 +111,12 @@ def ls_command(url: str, under: Namespace, sort: str, json_: bool) -> None:
 def keys_command(url: str, namespace: Namespace, limit: int, json_: bool) -> None:
     """The entries of NAMESPACE in the cache at URL, the oldest first."""
     with reading(url) as cache:
-        infos = entries_of(cache, namespace)
+        infos = (info for info in cache.entries(namespace) if info.namespace == namespace)
+        first = islice(infos, min(limit, sys.maxsize) or None)
         if json_:
-            print_json_list(map(_as_dict, islice(infos, min(limit, sys.maxsize) or None)))
+            print_json_list(map(_without_namespace, first))
             return
-        found = list(islice(infos, min(limit, sys.maxsize) or None))
+        found = list(first)
         more = limit and next(infos, None) is not None
     if not found:
         click.echo(f"there are no entries in exactly the namespace {name_of(namespace)}", err=True)
@@ -185,16 +185,7 @@ def show_command(url: str, namespace: Namespace, key: str, full: bool, json_: bo
         click.echo(f"{more}; --full for all", err=True)
 
 
-def entries_of(cache: Cache, namespace: Namespace) -> Iterator[EntryInfo]:
-    """List the entries of exactly this namespace."""
-    return (info for info in cache.entries(namespace) if info.namespace == namespace)
-
-
-def _as_dict(info: EntryInfo) -> dict[str, Any]:
-    return {
-        "key": info.key,
-        "bytes": info.bytes,
-        "created": info.created,
-        "expires": info.expires,
-        "seconds": info.seconds,
-    }
+def _without_namespace(info: EntryInfo) -> dict[str, Any]:
+    told = info._asdict()
+    del told["namespace"]
+    return told

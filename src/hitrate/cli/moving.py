@@ -6,8 +6,10 @@ import os
 from collections import Counter
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field
 from importlib import import_module
 from importlib.metadata import version
+from itertools import chain, islice
 from pathlib import Path
 from typing import IO, Any
 
@@ -15,10 +17,10 @@ import click
 
 from hitrate.base import Namespace
 from hitrate.cli.arguments import cache_argument, json_option, name_of, namespace_of
-from hitrate.cli.caches import Cache, changing, reading
+from hitrate.cli.caches import changing, count_of, reading
 from hitrate.cli.exits import MISUSE, NOT_SO, PARTLY, Failure, failures_told
 from hitrate.cli.printing import counted, entries_text, key_text, one_line, print_json
-from hitrate.cli.progress import progress
+from hitrate.cli.progress import Progress
 from hitrate.errors import StoreError
 from hitrate.exchange.exports import CutShort, NoExport, compressed, opened, read_export, write_export
 from hitrate.exchange.foreign import NotTheirs
@@ -49,7 +51,7 @@ def export_command(
     with (
         reading(url) as cache,
         _appearing(file, force=force) as target,
-        progress("exporting", _total(cache, under)) as shown,
+        Progress("exporting", None if under else count_of(cache)) as shown,
     ):
         try:
             left = LeftOut()
@@ -85,14 +87,6 @@ def export_command(
         ctx.exit(NOT_SO)
 
 
-def _total(cache: Cache, under: Namespace) -> int | None:
-    """Return how many entries there are to export, if that is known."""
-    try:
-        return None if under else cache.stats().entries
-    except StoreError:  # a part of the file cannot be read
-        return None
-
-
 def _write(target: IO[bytes], sound: Iterator[Record], *, zstd: bool) -> int:
     if not zstd:
         return write_export(target, sound, version=version("hitrate"))
@@ -100,21 +94,19 @@ def _write(target: IO[bytes], sound: Iterator[Record], *, zstd: bool) -> int:
         return write_export(writer, sound, version=version("hitrate"))
 
 
+@dataclass
 class LeftOut:
     """What an export leaves out.
 
-    Args:
-        is_part: whether the cache could not be read as a whole.
-
     Attributes:
+        is_part: whether the cache could not be read as a whole.
         damaged: entries that cannot be trusted.
         unreadable: by namespace, None for an unknown one, how many entries cannot be read.
     """
 
-    def __init__(self, *, is_part: bool = False) -> None:
-        self.is_part = is_part
-        self.damaged: list[Damaged] = []
-        self.unreadable: Counter[Namespace | None] = Counter()
+    is_part: bool = False
+    damaged: list[Damaged] = field(default_factory=list)
+    unreadable: Counter[Namespace | None] = field(default_factory=Counter)
 
     def sound(self, found: Iterable[Record | Damaged | Unreadable]) -> Iterator[Record]:
         """Yield the records that are sound, and note the others."""
@@ -201,14 +193,13 @@ def import_command(ctx: click.Context, url: str, path: Path, library: str | None
         return
     with failures_told(), path.open("rb") as file, opened(file) as source:
         length, where = (os.fstat(file.fileno()).st_size, file.tell) if file.seekable() else (None, None)
-        stream = read_export(source)
         try:
-            first = next(stream, None)  # first, so that no cache is made if the file is no export
+            stream = _begun(read_export(source))
         except (NoExport, CutShort) as error:
             raise Failure(f"{path}: {error}") from error
-        with changing(url, make=True) as cache, progress("importing", length) as shown:
+        with changing(url, make=True) as cache, Progress("importing", length) as shown:
             try:
-                take(cache, shown.along(_with_first(first, stream), where), taken, replace=replace)
+                take(cache, shown.along(stream, where), taken, replace=replace)
             except CutShort as error:
                 failure = f"{path}: {error}; the entries before that were stored"
     _tell(taken, json_=json_)
@@ -221,19 +212,17 @@ def import_command(ctx: click.Context, url: str, path: Path, library: str | None
 def _take_over(url: str, path: Path, library: str, taken: Taken, *, replace: bool) -> None:
     source = import_module(f"hitrate.exchange.from_{library}")
     with failures_told():
-        stream = source.records_of(path)
         try:
-            first = next(stream, None)  # before a cache is made
-            with changing(url, make=True) as cache, progress("importing") as shown:
-                take(cache, shown.along(_with_first(first, stream)), taken, replace=replace)
+            stream = _begun(source.records_of(path))
+            with changing(url, make=True) as cache, Progress("importing") as shown:
+                take(cache, shown.along(stream), taken, replace=replace)
         except NotTheirs as error:
             raise Failure(str(error)) from error
 
 
-def _with_first(first: Any, rest: Iterator[Any]) -> Iterator[Any]:
-    if first is not None:
-        yield first
-        yield from rest
+def _begun(stream: Iterator[Any]) -> Iterator[Any]:
+    """Return a stream whose first item has been read: no cache is made for a file of which there is none to be had."""
+    return chain([*islice(stream, 1)], stream)
 
 
 def _tell(taken: Taken, *, json_: bool) -> None:

@@ -66,12 +66,7 @@ def _escaped(character: str) -> str:
 
 
 def is_plain(text: str, mark: str) -> bool:
-    """Tell whether text shows as it is, and can be given to a command so.
-
-    Args:
-        text: the text.
-        mark: what its JSON begins with.
-    """
+    """Tell whether text shows as it is, and can be given to a command so; its JSON would begin with ``mark``."""
     return bool(text) and text.isprintable() and text == text.strip() and not text.startswith(("-", mark))
 
 
@@ -118,12 +113,8 @@ def span(seconds: float | None) -> str:
 def print_table(columns: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
     """Print a table: by rich on a terminal, where it is installed, and otherwise as plain text.
 
-    In a narrow window the first column goes over several lines, and the last columns are left out. Elsewhere each row
-    is a line.
-
-    Args:
-        columns: their titles; the first is text, those after it are aligned to the right.
-        rows: the cells.
+    The first column is text, and those after it are aligned to the right. In a narrow window the first goes over more
+    than one line, and the last columns are left out. Elsewhere each row is a line.
     """
     rows = [[one_line(cell) for cell in row] for row in rows]
     widths = [max(map(len, column)) for column in zip(columns, *rows, strict=True)]

@@ -5,8 +5,7 @@ from __future__ import annotations
 import sys
 import time
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
-from typing import Any, TypeVar
+from typing import Any, Self, TypeVar
 
 T = TypeVar("T")
 
@@ -17,12 +16,7 @@ _BETWEEN = 256
 
 
 class Progress:
-    """Counts what has been done, and shows it.
-
-    Args:
-        what: is being done, as in ``exporting``.
-        total: how much there is to do; None if nobody knows.
-    """
+    """Counts what has been done of a total, None if nobody knows that, and shows it while its block runs."""
 
     def __init__(self, what: str, total: int | None = None) -> None:
         self._what = what
@@ -44,31 +38,18 @@ class Progress:
             self._bar.update(self._bar.task_ids[0], completed=done)
 
     def along(self, items: Iterable[T], done: Callable[[], int] | None = None) -> Iterator[T]:
-        """Yield items, and move on with them.
-
-        Args:
-            items: the items.
-            done: returns how much has been done; the number of items if not given.
-        """
+        """Yield items, and move on with them: by what ``done`` returns, or by their number."""
         for count, item in enumerate(items, 1):
             yield item
             if count % _BETWEEN == 0:
                 self.is_at(count if done is None else done())
 
-    def end(self) -> None:
-        """Take the bar away."""
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *failure: object) -> None:
         if self._bar is not None:
             self._bar.stop()
-
-
-@contextmanager
-def progress(what: str, total: int | None = None) -> Iterator[Progress]:
-    """Show how far work has come while this block runs; the arguments are those of ``Progress``."""
-    shown = Progress(what, total)
-    try:
-        yield shown
-    finally:
-        shown.end()
 
 
 def _bar_of(what: str, total: int | None) -> Any:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
 from typing import Any
 
 from hitrate.base import Namespace
@@ -11,6 +12,7 @@ from hitrate.entry_info import NamespaceInfo
 from hitrate.stats import NamespaceStats
 
 
+@dataclass(eq=False)
 class Row:
     """A line of the tree.
 
@@ -24,15 +26,14 @@ class Row:
         own: what is in the namespace itself, None if that is nothing.
     """
 
-    def __init__(self, namespace: Namespace) -> None:
-        self.namespace = namespace
-        self.entries = 0
-        self.bytes = 0
-        self.oldest: float | None = None
-        self.hits = 0
-        self.seconds_saved = 0.0
-        self.own: NamespaceInfo | None = None
-        self.below: dict[str, Row] = {}
+    namespace: Namespace
+    entries: int = 0
+    bytes: int = 0
+    oldest: float | None = None
+    hits: int = 0
+    seconds_saved: float = 0.0
+    own: NamespaceInfo | None = None
+    below: dict[str, Row] = field(default_factory=dict)
 
     def add(self, info: NamespaceInfo, did: NamespaceStats) -> None:
         """Count what a namespace at or below this line holds, and what was done in it."""
@@ -67,13 +68,7 @@ SORTS = list(_ORDERS)
 def tree_rows(
     namespaces: Iterable[NamespaceInfo], sort: str, did: Mapping[Namespace | None, NamespaceStats]
 ) -> list[Row]:
-    """Return the lines of the tree, each before those below it.
-
-    Args:
-        namespaces: those that hold something.
-        sort: one of ``SORTS``: in which order those that begin alike come.
-        did: what was done in namespaces.
-    """
+    """Return the lines of the tree, each before those below it; those that begin alike in the order of ``sort``."""
     nothing = NamespaceStats()
     root = Row(())
     for info in namespaces:

@@ -16,14 +16,10 @@ _LONGEST_NUMBER = 12_000  # bits; Python refuses to write 4300 decimal digits
 
 
 def decoded(encoding: str, payload: bytes) -> tuple[Any, bool]:
-    """Return what can be told of a value, and whether it is the value itself.
+    """Return what can be told of a value, and whether it is the value itself; its encoding may be in an envelope.
 
     Only values of the standard library's types are restored, whatever this process has imported. So the command and an
     inspector within the program show the same.
-
-    Args:
-        encoding: of its payload, in its envelope if it has one.
-        payload: the serialised value.
     """
     try:
         envelope, encoding = opened(encoding)

@@ -26,15 +26,9 @@ _NO_KEYWORDS: dict[str, Any] = {}
 class ContentKeys:
     """Makes keys by what the arguments are.
 
-    Args:
-        function: whose calls are keyed.
-        namespace: the namespace of its entries.
-        options: what counts of the arguments.
-        identity: what tells the function from others.
-
     Attributes:
-        identity: what tells the function from others.
         options: what counts of the arguments.
+        identity: what tells the function from others.
         remembered: the keys of some calls without keyword arguments, by the arguments and the type of each.
     """
 
@@ -44,9 +38,7 @@ class ContentKeys:
         self.options = options
         self.identity = identity
         self._namespace = namespace
-        self._of_function: KeyOptions | None = None
-        if identity.is_complete:  # if it is not, this is made at the first call
-            self._of_function = options.of_function(identity.digest())
+        self._of_function: KeyOptions | None = None  # made at the first call for which the identity is complete
         self._name = getattr(function, "__qualname__", repr(function))
         try:
             self._signature = inspect.signature(function)
@@ -123,14 +115,7 @@ class ContentKeys:
 
 
 class OwnKeys:
-    """Makes keys by a function of the user's.
-
-    Args:
-        function: whose calls are keyed.
-        namespace: the namespace of its entries.
-        key: takes the arguments of a call and returns a str.
-        identity: what tells the function from others; None if the namespace does.
-    """
+    """Makes keys by a function of the user's, and by the identity of the function where its namespace is not enough."""
 
     def __init__(
         self, function: Callable[..., Any], namespace: Namespace, key: Callable[..., str], identity: Identity | None
@@ -169,11 +154,7 @@ def _is_small(args: tuple[Any, ...]) -> bool:
 
 
 class BoundClasses:
-    """Tells of which classes a cached function is a method, and what stands for them in its keys.
-
-    Args:
-        function: the cached function.
-    """
+    """Tells of which classes a cached function is a method, and what stands for them in its keys."""
 
     __slots__ = ("_function", "_known")
 

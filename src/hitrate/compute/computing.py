@@ -34,14 +34,7 @@ _APART: Any = object()
 
 
 class Computing:
-    """Computes for one cache.
-
-    Args:
-        cache: where the values are kept.
-
-    Attributes:
-        flights: what is being computed.
-    """
+    """Computes for one cache; its flights are what is being computed."""
 
     def __init__(self, cache: ComputingCache[Any]) -> None:
         self.cache = cache
@@ -90,26 +83,29 @@ class Computing:
         full_key: FullKey,
         compute: Callable[[], Any],
         terms: Terms,
-        seen: int = 0,
+        seen: int | None = None,
         *,
         anew: bool = False,
         alone: bool = False,
+        newer_than: float | None = None,
     ) -> Any:
-        """Return the value by a flight, of this thread or of others.
+        """Return the value by a flight, of this thread or of others; the arguments are those of ``Leading``.
 
         Returns:
-            The value; ``_NOTHING`` or ``_APART`` if the cache is to be asked again.
+            The value; ``_NOTHING`` or ``_APART`` if the cache is to be asked again. Of a refresh (``newer_than``)
+            ``_NOTHING`` where the flight is led by others, for which it does not wait.
         """
         full_key = plain_key(full_key)
         keys = [full_key]
         boarding = Boarding(None)
         try:
-            self.flights.board(boarding, keys, anew=anew, alone=keys if alone or is_resumed() else ())
+            alone = alone or (newer_than is None and is_resumed())
+            self.flights.board(boarding, keys, anew=anew, alone=keys if alone else ())
             if not boarding.mine:
-                return _value(boarding.others[0].wait())
+                return _value(boarding.others[0].wait()) if newer_than is None else _NOTHING
             work = Work(lambda keys: {full_key: compute()})
             nested = boarding.nested or (terms.lease is not None and within_change())
-            run = Leading(self, boarding.mine, work, terms, seen=seen, anew=anew, nested=nested)
+            run = Leading(self, boarding.mine, work, terms, seen=seen, anew=anew, newer_than=newer_than, nested=nested)
             carry_out(run.plan())
             return _value(run.outcomes[full_key], leads=True)
         finally:
@@ -120,8 +116,7 @@ class Computing:
         if runs.is_used and (mode := runs.current_mode()):
             if mode == runs.REFRESH:
                 return await self.arecompute(full_key, compute, terms)
-            computed = await _one_awaited(full_key, compute)([full_key])
-            return computed[full_key]
+            return await _awaited(compute)
         while True:
             seen = self.flights.landed
             if terms.looks_closer:
@@ -155,18 +150,24 @@ class Computing:
         full_key: FullKey,
         compute: Callable[[], Any],
         terms: Terms,
-        seen: int = 0,
+        seen: int | None = None,
         *,
         anew: bool = False,
         alone: bool = False,
+        newer_than: float | None = None,
     ) -> Any:
         full_key = plain_key(full_key)
         keys, boarding = [full_key], Boarding(asyncio.get_running_loop())
         try:
-            self.flights.board(boarding, keys, anew=anew, alone=keys if alone or is_resumed() else ())
+            alone = alone or (newer_than is None and is_resumed())
+            self.flights.board(boarding, keys, anew=anew, alone=keys if alone else ())
             if not boarding.mine:
-                return _value(await boarding.others[0].await_())
-            run = Leading(self, boarding.mine, Work(_one_awaited(full_key, compute)), terms, seen=seen, anew=anew)
+                return _value(await boarding.others[0].await_()) if newer_than is None else _NOTHING
+
+            async def computed(keys: list[FullKey]) -> Mapping[FullKey, Any]:
+                return {full_key: await _awaited(compute)}
+
+            run = Leading(self, boarding.mine, Work(computed), terms, seen=seen, anew=anew, newer_than=newer_than)
             await self._await_own(run, boarding.mine)
             return _value(run.outcomes[full_key], leads=True)
         finally:
@@ -228,7 +229,7 @@ class Computing:
         missing = [*dict.fromkeys(map(plain_key, full_keys))]
         mode = runs.current_mode()
         if mode == runs.BYPASS:
-            return _in_order(full_keys, await _many_awaited(compute)(missing) if missing else found)
+            return _in_order(full_keys, await _awaited(compute, missing) if missing else found)
         anew = mode == runs.REFRESH
         alone = {*missing} if is_resumed() else set()
         if not missing:
@@ -241,7 +242,7 @@ class Computing:
             boarding = Boarding(asyncio.get_running_loop())
             try:
                 self.flights.board(boarding, missing, anew=anew, alone=alone)
-                run = Leading(self, boarding.mine, Work(_many_awaited(compute)), terms, seen=seen, anew=anew)
+                run = Leading(self, boarding.mine, Work(compute), terms, seen=seen, anew=anew)
                 if boarding.mine:
                     await self._await_own(run, boarding.mine)
                 others = {flight.key: await flight.await_() for flight in boarding.others}
@@ -292,39 +293,16 @@ class Computing:
             self.cache._clock(), found.fresh_until, found.seconds, terms.early, terms.chance() if terms.early else 0.0
         )
 
-    def _refreshing(self, found: Look, full_key: FullKey, flights: list[Flight], work: Work, terms: Terms) -> Leading:
-        terms = terms._replace(cache_errors=())  # if it fails, the old value is served on, and not the exception
-        return Leading(self, flights, work, terms, newer_than=found.fresh_until, patient=False)
-
     def _refresh(self, found: Look, full_key: FullKey, compute: Callable[[], Any], terms: Terms) -> None:
         """Replace an old value, unless a flight for its key is under way."""
         led.set(())  # this context is the refresh's own: the computation that saw the old value does not wait for it
-        full_key = plain_key(full_key)
-        boarding = Boarding(None)
-        try:
-            self.flights.board(boarding, [full_key])
-            if boarding.mine:
-                work = Work(lambda keys: {full_key: compute()})
-                run = self._refreshing(found, full_key, boarding.mine, work, terms)
-                carry_out(run.plan())
-                _value(run.outcomes[full_key])
-        finally:
-            self.flights.leave(boarding)
+        terms = terms._replace(cache_errors=())  # if it fails, the old value is served on, and not the exception
+        self._by_flight(full_key, compute, terms, newer_than=found.fresh_until)
 
     async def _arefresh(self, found: Look, full_key: FullKey, compute: Callable[[], Any], terms: Terms) -> None:
-        """Replace an old value, unless a flight for its key is under way."""
-        led.set(())  # as in _refresh
-        full_key = plain_key(full_key)
-        boarding = Boarding(asyncio.get_running_loop())
-        try:
-            self.flights.board(boarding, [full_key])
-            if boarding.mine:
-                work = Work(_one_awaited(full_key, compute))
-                run = self._refreshing(found, full_key, boarding.mine, work, terms)
-                await self._await_own(run, boarding.mine)
-                _value(run.outcomes[full_key])
-        finally:
-            self.flights.leave(boarding)
+        """Replace an old value; as ``_refresh``."""
+        led.set(())
+        await self._aby_flight(full_key, compute, terms._replace(cache_errors=()), newer_than=found.fresh_until)
 
     # The whole
 
@@ -381,30 +359,15 @@ def _has_ended_well(task: asyncio.Task[Any]) -> bool:
     return task.done() and not task.cancelled() and task.exception() is None
 
 
-def _one_awaited(full_key: FullKey, compute: Callable[[], Any]) -> Callable[[list[FullKey]], Any]:
-    async def computed(keys: list[FullKey]) -> Mapping[FullKey, Any]:
-        value = None
-        try:
-            value = compute()
-            return {full_key: await value if inspect.isawaitable(value) else value}
-        except BaseException:
-            close_unawaited(value)
-            raise
-
-    return computed
-
-
-def _many_awaited(compute: Callable[[list[FullKey]], Any]) -> Callable[[list[FullKey]], Any]:
-    async def computed(keys: list[FullKey]) -> Any:
-        values = None
-        try:
-            values = compute(keys)
-            return await values if inspect.isawaitable(values) else values
-        except BaseException:
-            close_unawaited(values)
-            raise
-
-    return computed
+async def _awaited(compute: Callable[..., Any], *args: Any) -> Any:
+    """Call a function, await what it returns if that is to be awaited, and return the result."""
+    value = None
+    try:
+        value = compute(*args)
+        return await value if inspect.isawaitable(value) else value
+    except BaseException:
+        close_unawaited(value)
+        raise
 
 
 def _value(outcome: Outcome, *, leads: bool = False) -> Any:

@@ -57,11 +57,8 @@ def _is_left(answer: Any) -> bool:
     """Tell whether an answer that was given to the run, and to no question by its id, is still to be had.
 
     The first that asks takes it. LangGraph goes on to tell it to the tasks of inner graphs, and to those that a task
-    calls, which would all count as answered. What it holds tells them apart: the answer's write is gone from the list
-    of pending writes.
-
-    Args:
-        answer: ``get_null_resume`` of a scratchpad.
+    calls, which would all count as answered. What ``get_null_resume`` of a scratchpad holds tells them apart: the
+    answer's write is gone from the list of pending writes.
     """
     if answer(False) is None:
         return False
@@ -89,9 +86,6 @@ class WatchedAnswers:
     """Tells whether a LangGraph task may have taken an answer since.
 
     It may if it asked (``interrupt`` returns the answer), or if it ran a graph or a task, which may have asked.
-
-    Args:
-        scratchpad: LangGraph's, of the task.
     """
 
     def __init__(self, scratchpad: Any) -> None:

@@ -7,6 +7,7 @@ import threading
 import weakref
 from collections.abc import Callable
 from contextvars import ContextVar
+from dataclasses import dataclass
 from typing import Any
 
 from hitrate.base import FullKey
@@ -19,6 +20,7 @@ led: ContextVar[tuple[Flight, ...]] = ContextVar("hitrate_flights", default=())
 """The flights that this thread or task computes; read to detect a computation that waits for itself."""
 
 
+@dataclass(slots=True, eq=False)
 class Outcome:
     """How a flight ended: with a value, with an exception, or with neither (``AGAIN``, ``APART``).
 
@@ -31,20 +33,10 @@ class Outcome:
             are to ask again, each on its own.
     """
 
-    __slots__ = ("copy", "error", "is_for_one", "value")
-
-    def __init__(
-        self,
-        value: Any = None,
-        copy: Callable[[], Any] | None = None,
-        error: BaseException | None = None,
-        *,
-        is_for_one: bool = False,
-    ) -> None:
-        self.value = value
-        self.copy = copy
-        self.error = error
-        self.is_for_one = is_for_one
+    value: Any = None
+    copy: Callable[[], Any] | None = None
+    error: BaseException | None = None
+    is_for_one: bool = False
 
     def taken(self, *, leads: bool) -> Any:
         """Return the value for a caller, or raise."""

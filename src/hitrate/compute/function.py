@@ -28,11 +28,7 @@ if TYPE_CHECKING:
 
 
 class _Cached(FunctionWrapper):
-    """What the two kinds of cached functions share.
-
-    Attributes:
-        namespace: where its entries are.
-    """
+    """What the two kinds of cached functions share."""
 
     __slots__ = (
         *("_cache", "_calls", "_classes", "_computing", "_counts", "_flights", "_hit", "_keys", "_looks_closer"),

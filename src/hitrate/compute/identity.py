@@ -89,11 +89,6 @@ def _names_of_parameters(function: Callable[..., Any]) -> set[str]:
 class Identity:
     """What tells a function from all others: its name and code, and all that it wraps, closes over and has as defaults.
 
-    Args:
-        function: the function.
-        name: how it is called in messages.
-        options: what of it counts.
-
     Attributes:
         options: what of it counts.
         without_content: by name what was left out of it because it has no content.

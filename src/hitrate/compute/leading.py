@@ -7,6 +7,7 @@ import inspect
 import os
 import time
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import InitVar, dataclass
 from functools import partial
 from types import CoroutineType
 from typing import TYPE_CHECKING, Any
@@ -36,10 +37,7 @@ Computed = Mapping[FullKey, Any]
 
 
 class Work:
-    """A function that computes the values of keys, called in the context of their flights.
-
-    Args:
-        function: takes the keys and returns a value for each, or an awaitable of that.
+    """A function that computes the values of keys, or returns an awaitable of them, in the context of their flights.
 
     Attributes:
         took_answer: whether it may have taken a person's answer, which is for this run alone.
@@ -107,6 +105,7 @@ class _Pause:
 _PAUSE = _Pause()
 
 
+@dataclass(eq=False, repr=False)
 class Leading:
     """Carries out the flights that a caller leads.
 
@@ -117,33 +116,22 @@ class Leading:
         terms: the terms on which they are computed and kept.
         seen: how many flights had landed before the caller looked into the cache; None to look again in any case.
         anew: whether to compute whatever the cache holds.
-        newer_than: seconds since the epoch; a value in the cache is taken only if it is fresh for longer than this.
-        patient: whether to wait for what another process computes, or leave it to that.
+        newer_than: of a refresh, until when the old value is fresh, in seconds since the epoch: one in the cache is
+            taken only if it is fresh for longer, and what another process computes is left to that. Else None.
         nested: whether the call interrupts another one of its thread, which may have the lease.
     """
 
-    def __init__(
-        self,
-        computing: Computing,
-        flights: Sequence[Flight],
-        work: Work,
-        terms: Terms,
-        *,
-        seen: int | None = None,
-        anew: bool = False,
-        newer_than: float | None = None,
-        patient: bool = True,
-        nested: bool = False,
-    ) -> None:
-        self._computing = computing
-        self._cache = computing.cache
-        self._work = work
-        self._terms = terms
-        self._seen = seen
-        self._anew = anew
-        self._newer_than = newer_than
-        self._patient = patient
-        self._nested = nested
+    computing: Computing
+    flights: InitVar[Sequence[Flight]]
+    work: Work
+    terms: Terms
+    seen: int | None = None
+    anew: bool = False
+    newer_than: float | None = None
+    nested: bool = False
+
+    def __post_init__(self, flights: Sequence[Flight]) -> None:
+        self._cache = self.computing.cache
         self._left = {flight.key: flight for flight in flights}
         self._encoded: dict[FullKey, Any] = {}
         self._refused: set[FullKey] = set()
@@ -156,17 +144,17 @@ class Leading:
         try:
             keys = list(self._left)
             self._encoded.update(zip(keys, self._cache._encode_keys(keys), strict=True))  # raises if it was closed
-            if not self._anew and self._computing.flights.landed != self._seen:
+            if not self.anew and self.computing.flights.landed != self.seen:
                 yield from self._look_again(keys)
-            if self._left and self._terms.lease is not None and not self._nested:
-                yield from self._compute_under_lease(self._terms.lease)
+            if self._left and self.terms.lease is not None and not self.nested:
+                yield from self._compute_under_lease(self.terms.lease)
             elif self._left:
-                yield from self._compute(list(self._left), fenced=self._terms.lease is None)
+                yield from self._compute(list(self._left), fenced=self.terms.lease is None)
         finally:
             if self._left:
                 self.abandon()
             for flight in self._leased.values():  # an interrupt, or a closed loop: a later call gives the lease back
-                self._computing.flights.forsake(flight)
+                self.computing.flights.forsake(flight)
 
     def abandon(self) -> None:
         """Land the flights that have not landed: calls that wait for them are to ask again."""
@@ -178,7 +166,7 @@ class Leading:
         if flight is None:  # `abandon` was faster
             return
         self.outcomes.setdefault(key, outcome)
-        self._computing.flights.remove(flight)
+        self.computing.flights.remove(flight)
         flight.land(outcome)
         self._left.pop(key, None)  # last: until then `abandon` lands it if this is interrupted
 
@@ -193,7 +181,7 @@ class Leading:
             return []
         landed, codec = [], self._cache._codec
         for key, each in zip(keys, found, strict=True):
-            seen = look(self._cache, key, self._encoded[key], each, self._terms)
+            seen = look(self._cache, key, self._encoded[key], each, self.terms)
             if seen is not None and seen.fresh and not self._is_known(seen):
                 copy = None if seen.error is not None else partial(codec.opened_value, each, self._encoded[key])
                 self._land(key, Outcome(seen.value, copy, seen.error))
@@ -202,7 +190,7 @@ class Leading:
 
     def _is_known(self, seen: Look) -> bool:
         """Tell whether an entry is the old one, which this refresh is to replace."""
-        return None not in (self._newer_than, seen.fresh_until) and seen.fresh_until <= self._newer_than  # type: ignore[operator]
+        return None not in (self.newer_than, seen.fresh_until) and seen.fresh_until <= self.newer_than  # type: ignore[operator]
 
     def _compute_under_lease(self, seconds: float) -> Plan[None]:
         """Compute the keys whose leases are granted; wait for those that other processes compute."""
@@ -211,7 +199,7 @@ class Leading:
         held: list[FullKey] = []
         try:
             while self._left:
-                if self._computing.flights.forsaken:
+                if self.computing.flights.forsaken:
                     yield from self._give_back()
                 keys = list(self._left)
                 for key in keys:
@@ -231,18 +219,18 @@ class Leading:
                     else:
                         held.append(key)
                 if held:
-                    found = [] if self._anew else (yield from self._look_again(held))
+                    found = [] if self.anew else (yield from self._look_again(held))
                     if found:
                         yield from self._settle(token, dict.fromkeys(found))
                     mine, held = [key for key in held if key in self._left], []
                     if mine:
                         yield from self._compute(mine, token)
                     continue
-                if not self._patient:
+                if self.newer_than is not None:
                     return
                 yield _PAUSE, "pause", min(poll, *waits)
                 poll = min(poll * 1.5, _POLL_SECONDS_AT_MOST)
-                if not self._anew:
+                if not self.anew:
                     yield from self._look_again(keys)
         except GeneratorExit:
             raise
@@ -269,7 +257,7 @@ class Leading:
 
     def _give_back(self) -> Plan[None]:
         """End the leases of computations of this process that ended without giving them back."""
-        forsaken = self._computing.flights.forsaken
+        forsaken = self.computing.flights.forsaken
         while forsaken:
             try:
                 key, token = forsaken.popleft()
@@ -292,7 +280,7 @@ class Leading:
         """
         cache = self._cache
         flights = [self._left[key] for key in keys]
-        work: Any = self._work
+        work: Any = self.work
         for around in cache._around:
             work = around(work)
         started = cache._clock()
@@ -319,20 +307,20 @@ class Leading:
         except Exception as error:  # raised by cache_if, or because of what the function returned
             computed, entries = error, {}
         outdated: list[FullKey] = []
-        if (self._anew or self._newer_than is not None) and not isinstance(computed, Exception):
+        if (self.anew or self.newer_than is not None) and not isinstance(computed, Exception):
             # If a value was computed anew and is not to be kept, the older one is removed; a refresh removes it if the
             # new value cannot be stored.
-            outdated = [key for key in keys if key not in entries and (self._anew or key in self._refused)]
+            outdated = [key for key in keys if key not in entries and (self.anew or key in self._refused)]
         try:
             if fenced:
                 yield from self._store(keys, entries, outdated, token)
             elif token is not None and not cache._closed:  # the store may have granted the leases all the same
                 yield from self._settle(token, dict.fromkeys(keys))
-                if self._anew and not isinstance(computed, Exception):  # the old value must not be served on
+                if self.anew and not isinstance(computed, Exception):  # the old value must not be served on
                     yield from self._write("delete", dict.fromkeys(keys))
         finally:
             for flight in flights:
-                self._computing.flights.remove(flight)  # no call can join any more: the number of waiters is final
+                self.computing.flights.remove(flight)  # no call can join any more: the number of waiters is final
             for key in keys:
                 self._land(key, self._outcome(key, computed, entries.get(key)))
 
@@ -340,7 +328,7 @@ class Leading:
         self, keys: Sequence[FullKey], computed: Computed | Exception, now: float, seconds: float
     ) -> dict[FullKey, Entry]:
         """Return what is to be stored."""
-        terms = self._terms
+        terms = self.terms
         entries = {}
         if type(computed) is not dict and not isinstance(computed, (Exception, Mapping)):
             advice = "; await aget_or_compute_many instead" if isinstance(computed, CoroutineType) else ""
@@ -352,11 +340,11 @@ class Leading:
         for key in keys:
             entry = None
             if isinstance(computed, Exception):
-                if isinstance(computed, terms.cache_errors) and not self._work.took_answer:
+                if isinstance(computed, terms.cache_errors) and not self.work.took_answer:
                     entry = self._entry(key, described(computed), now, seconds, error=True)
             elif key in computed:
                 refuse_what_is_used_up(key, computed[key])
-                if self._work.took_answer:
+                if self.work.took_answer:
                     continue
                 if self._is_wanted(computed[key]):
                     entry = self._entry(key, computed[key], now, seconds)
@@ -366,9 +354,9 @@ class Leading:
 
     def _is_wanted(self, value: Any) -> bool:
         """Tell whether a value is to be stored."""
-        if self._terms.cache_if is None:
+        if self.terms.cache_if is None:
             return True
-        wanted = self._terms.cache_if(value)
+        wanted = self.terms.cache_if(value)
         refuse_coroutine("cache_if", wanted)  # it is true, and so would have everything stored
         return wanted
 
@@ -387,7 +375,7 @@ class Leading:
 
     def _entry(self, key: FullKey, value: Any, now: float, seconds: float, *, error: bool = False) -> Entry | None:
         """Return what is to be stored for a value; None for nothing."""
-        cache, terms = self._cache, self._terms
+        cache, terms = self._cache, self.terms
         expiry = cache._expiry(terms.error_ttl if error else terms.ttl, now)
         if expiry is not None and expiry <= now:
             return None
@@ -408,7 +396,7 @@ class Leading:
             return *self._cache._codec.encoded(value, encoded, expiry, envelope), expiry, seconds
         except SerializationError as refusal:
             self._refused.add(key)
-            self._computing.not_stored(key, refusal)
+            self.computing.not_stored(key, refusal)
             return None
 
     def _store(
@@ -429,14 +417,14 @@ class Leading:
             )  # settle also ends the leases of keys that are not stored
             self._count_sets({key: entry for key, entry in wanted.items() if self._encoded[key] not in late})
             overdue = [key for key in wanted if self._encoded[key] in late]
-            if overdue and self._seconds >= (self._terms.lease or 0.0):
-                self._computing.came_late(overdue[0], self._seconds, self._terms.lease)
+            if overdue and self._seconds >= (self.terms.lease or 0.0):
+                self.computing.came_late(overdue[0], self._seconds, self.terms.lease)
         elif written or wanted:
             if not (yield from self._write("write", written | wanted)):
                 return
             self._count_sets(wanted)
         # Keys that were removed while they were being stored, and keys computed anew whose results came too late.
-        removed = [k for k in wanted if self._left[k].revoked or (self._anew and self._encoded[k] in late)]
+        removed = [k for k in wanted if self._left[k].revoked or (self.anew and self._encoded[k] in late)]
         if removed:
             yield from self._write("delete", dict.fromkeys(removed))
 

@@ -11,6 +11,7 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable, Coroutine
+from contextlib import suppress
 from contextvars import copy_context
 from typing import Any
 
@@ -32,11 +33,7 @@ _CLOSE_SECONDS = 5.0
 
 
 class Refresher:
-    """Runs refreshes.
-
-    Args:
-        name: what the log lines call the cache.
-    """
+    """Runs the refreshes of a cache, which log lines call by its name."""
 
     def __init__(self, name: str) -> None:
         self._name = name
@@ -166,10 +163,8 @@ class Refresher:
             self._changed.notify_all()
             tasks = [task for tasks in self._tasks.all() for task in list(tasks.values())]
         for task in tasks:
-            try:
+            with suppress(RuntimeError):  # its loop was closed, and it with it
                 task.get_loop().call_soon_threadsafe(task.cancel)
-            except RuntimeError:  # its loop was closed, and it with it
-                pass
         return tasks
 
     def after_fork_in_child(self) -> None:

@@ -30,9 +30,6 @@ class FunctionWrapper:
     """Passes for the function that it wraps: for ``inspect``, ``help`` and hosts that ask what they were given.
 
     What is its own is in slots, and only what a function would have in ``__dict__``: ``functools.wraps`` copies that.
-
-    Args:
-        function: any callable.
     """
 
     __slots__ = ("__dict__", "__weakref__", "_function")

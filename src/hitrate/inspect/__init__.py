@@ -9,8 +9,7 @@ elsewhere, and every page is there as JSON, too.
 #   asgi.py                  app: which page is where; serving.py: on a port of this machine
 #   guard.py                 who may ask; asking.py: what a request asks for
 #   pages.py, entry_page.py  what the pages show, as plain data; removal.py: removing entries
-#   rendering.py             pages as HTML and JSON; naming.py, amounts.py, preview.py: names, amounts and values as
-#                            text
+#   rendering.py             pages as HTML and JSON; amounts.py, preview.py: names, amounts and values as text
 #   drawing.py               the pictures in the templates, made by charts.py and treemap.py
 #   scanning.py              the list of entries, read in the background; entry_list.py keeps it
 #   key_search.py            text in keys; namespaces.py: namespaces as a tree

@@ -1,7 +1,10 @@
-"""Amounts as people read them; sizes and spans of time are written as the command does."""
+"""Amounts and namespaces as people read them; sizes and spans of time are written as the command does."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
+from hitrate.cli import arguments
 from hitrate.cli.printing import span
 
 
@@ -25,3 +28,8 @@ def seconds(amount: float) -> str:
 def dollars(amount: float) -> str:
     """Return money."""
     return f"${amount:,.2f}"
+
+
+def name_of(namespace: Sequence[str]) -> str:
+    """Return a namespace in a line, as it can be given to the command."""
+    return arguments.name_of(tuple(namespace)) if namespace else "(the empty namespace)"

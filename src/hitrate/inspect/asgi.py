@@ -106,12 +106,7 @@ def site(
     inspector: Inspector,
     changing: Callable[[], AbstractContextManager[ComputingCache[Any]]] | None,
 ) -> Starlette:
-    """Return the pages without the guard.
-
-    Args:
-        inspector: the cache.
-        changing: opens the cache to remove entries from it; None for a site that only shows.
-    """
+    """Return the pages without the guard; ``changing`` opens the cache to remove entries, None where only shown."""
     form_token = secrets.token_urlsafe()
 
     def answer(request: Request, name: str, page: Page, status: int = 200) -> Response:

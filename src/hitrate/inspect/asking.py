@@ -31,14 +31,7 @@ def pairs_of(scope: Scope) -> list[tuple[str, str]]:
 
 
 class Query:
-    """The query of an address.
-
-    Args:
-        scope: of the request.
-
-    Raises:
-        WrongRequestError: it is not in UTF-8.
-    """
+    """The query of an address; one that is not in UTF-8 raises a ``WrongRequestError``."""
 
     def __init__(self, scope: Scope) -> None:
         self._given = dict(pairs_of(scope))

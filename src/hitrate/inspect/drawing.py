@@ -6,10 +6,9 @@ from collections.abc import Callable
 from typing import Any, NamedTuple
 
 from hitrate.cli.printing import size
-from hitrate.inspect.amounts import count, dollars, percent, seconds
+from hitrate.inspect.amounts import count, dollars, name_of, percent, seconds
 from hitrate.inspect.charts import Bar, bars
 from hitrate.inspect.history import SPANS
-from hitrate.inspect.naming import name_of
 from hitrate.inspect.treemap import Tile, squarified
 
 MAP_WIDTH = 800

@@ -115,15 +115,7 @@ class EntryList:
         return sum(sums.entries for namespace, sums in self.namespaces.items() if selection.has(namespace))
 
     def page(self, selection: Selection, sort: Sort, down: bool, offset: int, limit: int) -> list[EntryInfo]:
-        """Return some of the entries that are meant.
-
-        Args:
-            selection: which.
-            sort: in the order of what.
-            down: whether the greatest comes first.
-            offset: how many are left out at the beginning.
-            limit: how many are returned at most.
-        """
+        """Return some of the entries that are meant, in the order of ``sort``, the greatest first if ``down``."""
         where, bindings = self._where(selection)
         found = self.count(selection)
         if not found:
@@ -155,23 +147,13 @@ class EntryList:
         return None
 
     def expiring(self, moments: list[float]) -> list[tuple[int, int]]:
-        """Return for each moment how many entries, and bytes, are gone by then and were not by the one before.
-
-        Args:
-            moments: in seconds since the epoch, in their order.
-        """
+        """Return for each moment, in their order, how many entries and bytes have expired since the one before it."""
         sql = "SELECT count(*), coalesce(sum(bytes), 0) FROM entries WHERE expires > ? AND expires <= ?"
         spans = zip([-_NEVER, *moments], moments, strict=False)
         return [self._fetch(sql, list(span))[0] for span in spans]
 
     def forget(self, selection: Selection, key: str | None, until: float | None) -> None:
-        """Leave out what was removed from the cache.
-
-        Args:
-            selection: of which namespaces.
-            key: only this one of them; None for all.
-            until: only what had expired by then, in seconds since the epoch; None for all.
-        """
+        """Leave out what was removed from the cache: of one key or all, or what had expired until then."""
         where, bindings = self._where(selection)
         if key is not None:
             where, bindings = f"{where or 'WHERE 1'} AND key = ?", [*bindings, encode_text(key)]

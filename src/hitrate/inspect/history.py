@@ -11,6 +11,7 @@ import time
 import weakref
 from collections import deque
 from collections.abc import Callable
+from contextlib import suppress
 from itertools import pairwise
 from typing import Any, NamedTuple
 
@@ -55,12 +56,7 @@ _COUNTED = Figures._fields[1:-2]
 
 
 class Series:
-    """Totals at the ends of the latest buckets.
-
-    Args:
-        seconds: of a bucket.
-        buckets: how many are shown.
-    """
+    """Totals at the ends of the latest buckets, each so many seconds long."""
 
     def __init__(self, seconds: int, buckets: int) -> None:
         self.seconds = seconds
@@ -97,13 +93,7 @@ def _between(start: float, before: Figures, after: Figures) -> Figures:
 
 
 class History:
-    """Samples a cache, without keeping it alive, in a thread that ends with it.
-
-    Args:
-        cache: the cache.
-        prices: of tokens.
-        clock: returns the seconds since the epoch.
-    """
+    """Samples a cache, without keeping it alive, in a thread that ends with it."""
 
     def __init__(self, cache: Cache, prices: Prices, clock: Callable[[], float]) -> None:
         self._cache = weakref.ref(cache)
@@ -128,10 +118,8 @@ class History:
         cache = self._cache()
         if cache is None or cache._closed:
             return False
-        try:
+        with suppress(HitrateError):  # a gap, as long as the store cannot be asked
             self.note(counts_of(cache, self._prices))
-        except HitrateError:
-            pass  # a gap, as long as the store cannot be asked
         return not cache._closed
 
     def note(self, counts: PricedStats) -> None:

@@ -21,12 +21,7 @@ class KeySearch:
         self._namespaces = array("I")
 
     def add(self, key: bytes, namespace: int) -> None:
-        """Add the key of the next entry.
-
-        Args:
-            key: the key.
-            namespace: the number of its namespace.
-        """
+        """Add the key of the next entry, and the number of its namespace."""
         self._starts.append(len(self._text))
         self._namespaces.append(namespace)
         self._text += key.lower()
@@ -36,12 +31,7 @@ class KeySearch:
         self._namespaces[row] = _GONE
 
     def find(self, text: bytes, limit: int) -> array[int]:
-        """Return the places in the list of the entries whose key has a text in it, in their order.
-
-        Args:
-            text: the text, not empty.
-            limit: how many are returned at most.
-        """
+        """Return the places in the list of the entries whose key has a text in it, in order; ``limit`` at most."""
         found = array("q")
         whole, starts, numbers = self._text, self._starts, self._namespaces
         text = text.lower()

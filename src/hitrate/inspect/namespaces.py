@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import NamedTuple
 
 from hitrate.base import Namespace
 from hitrate.entry_info import EntryInfo
 
 
+@dataclass(slots=True, eq=False)
 class Sums:
     """What a namespace holds.
 
@@ -19,13 +21,10 @@ class Sums:
         oldest: when the oldest of them was stored, None if that is not known.
     """
 
-    __slots__ = ("bytes", "entries", "oldest", "seconds")
-
-    def __init__(self) -> None:
-        self.entries = 0
-        self.bytes = 0
-        self.seconds = 0.0
-        self.oldest: float | None = None
+    entries: int = 0
+    bytes: int = 0
+    seconds: float = 0.0
+    oldest: float | None = None
 
     def add(self, info: EntryInfo) -> None:
         """Count an entry."""

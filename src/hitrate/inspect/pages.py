@@ -92,7 +92,7 @@ def overview(inspector: Inspector, query: Query) -> Page:
 def namespaces(inspector: Inspector, query: Query) -> Page:
     """The namespaces below one, by what they take and what they spare."""
     under = query.namespace("under") or ()
-    by = query.choice("by", ("bytes", "entries", "seconds", "saved", "tokens"))
+    by = query.choice("by", tuple(_COLUMNS))
     listed, page = _listed(inspector, query)
     page |= {"under": list(under), "by": by, "namespaces": [], "more": 0}
     if listed is None:
@@ -116,14 +116,7 @@ _COLUMNS = {
 
 
 def _rows(found: list[Branch], counted: dict[Namespace, NamespaceStats], depth: int, column: str) -> list[Page]:
-    """Return what is told of branches, those first that have most of something.
-
-    Args:
-        found: the branches.
-        counted: what was done in each namespace.
-        depth: how many parts tell the branches apart.
-        column: of what.
-    """
+    """Return what is told of branches that ``depth`` parts tell apart, those first that have most in a column."""
     did: dict[Namespace, list[NamespaceStats]] = {}
     for namespace, counts in counted.items():
         did.setdefault(namespace[:depth], []).append(counts)
@@ -143,23 +136,12 @@ def _row(branch: Branch, did: list[NamespaceStats]) -> Page:
         "hits": sum(each.hits for each in did),
         "misses": sum(each.misses for each in did),
         "seconds_saved": sum(each.seconds_saved for each in did),
-        "tokens_saved": sum(_tokens(each.tokens_saved) for each in did),
+        "tokens_saved": sum(sum(tokens.values()) for each in did for tokens in each.tokens_saved.values()),
     }
 
 
-def _tokens(by_model: dict[str, dict[str, int]]) -> int:
-    return sum(sum(tokens.values()) for tokens in by_model.values())
-
-
 def _put_below(rows: list[Page], deeper: list[Page], depth: int, column: str) -> None:
-    """Put into each row the largest of what is in it and below, and what the others come to.
-
-    Args:
-        rows: the branches.
-        deeper: the branches told apart by one more part, in their order.
-        depth: how many parts tell the rows apart.
-        column: of what they are the largest.
-    """
+    """Put into each row, of the branches with one more part, those with most in a column, and the sum of the rest."""
     below: dict[Namespace, list[Page]] = {}
     for each in deeper:
         below.setdefault(tuple(each["namespace"][:depth]), []).append(each)

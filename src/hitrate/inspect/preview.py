@@ -29,12 +29,7 @@ class _FullError(Exception):
 
 
 def preview(value: Any, limit: int = _LIMIT) -> tuple[str, bool]:
-    """Return a value as text, and whether that is all of it: a str as it is, else as Python writes it.
-
-    Args:
-        value: plain data, with an ``Instance`` where something else is stored.
-        limit: characters, at most.
-    """
+    """Return plain data as text of ``limit`` characters at most, and whether that is all of it: a str as it is."""
     if isinstance(value, str):
         return value[:limit], len(value) <= limit
     writer = _Writer(limit)

@@ -10,7 +10,7 @@ from hitrate.errors import StoreError
 from hitrate.inspect.asking import Query, WrongRequestError
 from hitrate.inspect.counts import Cache
 from hitrate.inspect.entry_list import Selection
-from hitrate.inspect.pages import Inspector, Page
+from hitrate.inspect.pages import Inspector, Page, wanted_key
 
 
 class Removal(NamedTuple):
@@ -36,9 +36,7 @@ def chosen(query: Query) -> Removal:
     exactly, under = query.namespace("ns"), query.namespace("under")
     if sum([exactly is not None, under is not None, "expired" in query, "all" in query]) != 1:
         raise WrongRequestError("say what is to be removed: ns (and key), under, expired=1 or all=1")
-    if "key" in query and exactly is None:
-        raise WrongRequestError("an entry is named by ns, a JSON array of strings, and key")
-    key = query.text("key") if "key" in query else None
+    key = wanted_key(query)[1] if "key" in query else None
     return Removal(
         Selection(exactly if exactly is not None else under or (), exactly is not None), key, "expired" in query
     )

@@ -10,9 +10,8 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from hitrate.cli.printing import key_text, one_line, shown, size, span
 from hitrate.inspect import charts, drawing
-from hitrate.inspect.amounts import count, dollars, percent, seconds
+from hitrate.inspect.amounts import count, dollars, name_of, percent, seconds
 from hitrate.inspect.asking import query_of
-from hitrate.inspect.naming import name_of
 
 
 def as_json(page: dict[str, Any]) -> bytes:
@@ -29,14 +28,7 @@ def _finite(value: Any) -> Any:
 
 
 def as_html(template: str, page: dict[str, Any], base: str, **more: Any) -> bytes:
-    """Return a page as HTML.
-
-    Args:
-        template: the name of its template.
-        page: what it shows.
-        base: what the paths of the app begin with.
-        more: what the template needs beside that.
-    """
+    """Return a page as HTML; the paths of the app begin with ``base``, and ``more`` is what else it needs."""
     text = _environment().get_template(f"{template}.html").render(page=page, base=base, **more)
     return text.encode("utf-8", "backslashreplace")
 

@@ -50,11 +50,7 @@ class Index:
         self._took = 0.0
 
     def look(self, *, now: bool = False) -> EntryList | None:
-        """Return the latest list, and see to it that there will be a newer one if it is old.
-
-        Args:
-            now: whether it is old in any case, and so is one that is being made.
-        """
+        """Return the latest list, and have a newer one made if it is old, as it always is with ``now``."""
         if now or self.latest is None or time.monotonic() >= self._stale_from:
             thread = self.start(again=now)
             if self.latest is None or self._took < 2 * _PATIENCE:
@@ -78,13 +74,7 @@ class Index:
             return self._thread
 
     def forget(self, selection: Selection, key: str | None, *, expired: bool) -> None:
-        """Leave out of the list what was removed from the cache.
-
-        Args:
-            selection: of which namespaces.
-            key: only this one of them; None for all.
-            expired: only what has expired.
-        """
+        """Leave out of the list what was removed from the cache: one key or all of them, or only what has expired."""
         until = self._clock() if expired else None
         with self._lock:
             if self.latest is not None:

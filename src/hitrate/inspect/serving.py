@@ -46,11 +46,7 @@ class Site:
         self._app = Guard(pages, token, [f"{host}:{self.port}" for host in (_HOST, "localhost")])
 
     def run(self, started: Callable[[], None]) -> None:
-        """Answer requests until the process is told to end.
-
-        Args:
-            started: is called first: the port is open, and what connects from here on is answered.
-        """
+        """Call ``started``, since the port is open, and answer requests until the process is told to end."""
         config = uvicorn.Config(
             self._app,
             log_level="warning",

@@ -16,13 +16,7 @@ class Tile(NamedTuple):
 
 
 def squarified(values: Sequence[float], width: float, height: float) -> list[Tile]:
-    """Return a tile for each value.
-
-    Args:
-        values: above 0, the greatest first.
-        width: of the whole.
-        height: of the whole.
-    """
+    """Return a tile for each of some values, which are above 0 and the greatest first, in a whole of such a size."""
     total = sum(values)
     areas = [value * width * height / total for value in values]
     tiles: list[Tile] = []

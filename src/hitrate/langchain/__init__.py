@@ -11,8 +11,7 @@ A run does not fail because of its cache: whatever the cache does, the model or 
 #   embeddings.py                  CachedEmbeddings; embedding_models.py: which vectors a model makes, vectors.py:
 #                                  vectors as bytes
 #   byte_store.py                  ByteStore
-#   models.py                      which model answers; settings.py: its settings as content, remembered.py: what was
-#                                  found out about an object
+#   models.py                      which model answers; settings.py: its settings as content
 #   history.py                     messages as a key has them; media.py: images, sound and files in them
 #   answers.py                     which answers are good for other runs, and what makes an old one new
 #   saved.py                       savings: what hits spared

@@ -26,12 +26,7 @@ _UNFINISHED = frozenset(
 
 
 def is_whole(message: BaseMessage, info: Mapping[str, Any] | None = None) -> bool:
-    """Tell whether an answer is one that a model gave to its end, and says something.
-
-    Args:
-        message: the answer.
-        info: what came with it, where the message has no metadata.
-    """
+    """Tell whether an answer is one that a model gave to its end, and that says something; ``info`` came with it."""
     for told in (message.response_metadata, info):
         if told:
             for name in _REASONS:
@@ -77,9 +72,7 @@ def _count(value: Any) -> int:
 def make_new(messages: Sequence[BaseMessage], history: Callable[[], set[str]]) -> None:
     """Give the messages of a hit ids of their own, in place, as if the model had just answered.
 
-    Args:
-        messages: of one answer.
-        history: returns the ids of tool calls that stand in the conversation already.
+    ``history`` returns the ids of tool calls that stand in the conversation already.
     """
     names = new_ids(messages, history)
     for message in messages:

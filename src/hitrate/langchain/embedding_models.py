@@ -89,6 +89,7 @@ def _settings(embeddings: Embeddings, named: bool) -> Iterator[tuple[str, Any]]:
 
 
 _TOLD: Final = (*_SCALARS, dict, tuple)
+"""Types of the attributes that are settings, in a class that does not declare its fields."""
 
 
 @lru_cache(maxsize=256)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass
 from functools import partial
 from hashlib import blake2b
 from itertools import islice
@@ -93,7 +94,6 @@ class CachedEmbeddings(Embeddings):
         agreed(ttl=ttl, lease=lease)
         self.model = name
         self._embeddings = embeddings
-        self._model = _Model(embeddings)
         self._cache = cache
         self._is_named = model is not None
         self._ttl = ttl
@@ -220,7 +220,11 @@ class CachedEmbeddings(Embeddings):
         wanted = {key: texts[key] for key in (texts if keys is None else keys)}
         if not wanted:
             return {}
-        returned = yield self._model, kind, [*wanted.values()]
+        if kind == DOCUMENTS:
+            returned = yield self._embeddings, "embed_documents", [*wanted.values()]
+        else:
+            (text,) = wanted.values()
+            returned = [(yield self._embeddings, "embed_query", text)]
         try:
             vectors = [*returned]
         except TypeError:
@@ -240,63 +244,33 @@ class CachedEmbeddings(Embeddings):
         return found
 
 
-class _Model:
-    """The embeddings that are asked, by the kind of text."""
-
-    def __init__(self, embeddings: Embeddings) -> None:
-        self._embeddings = embeddings
-
-    def documents(self, texts: list[str]) -> Any:
-        return self._embeddings.embed_documents(texts)
-
-    async def adocuments(self, texts: list[str]) -> Any:
-        return await self._embeddings.aembed_documents(texts)
-
-    def queries(self, texts: list[str]) -> Any:
-        return [self._embeddings.embed_query(text) for text in texts]
-
-    async def aqueries(self, texts: list[str]) -> Any:
-        return [await self._embeddings.aembed_query(text) for text in texts]
-
-
+@dataclass(eq=False)
 class _SharedComputation:
-    """Has a cache compute what it does not hold, once for all who ask at the same time.
-
-    Args:
-        cache: the cache.
-        plan: returns, for keys, the plan by which their values are computed.
-        ttl: seconds that they are kept.
-        lease: seconds that other processes wait.
+    """Has a cache compute by a plan what it does not hold, once for all who ask at the same time.
 
     Attributes:
         raised: what the plan of this caller raised; not what the plan of another caller raised that it waited for.
     """
 
-    def __init__(
-        self, cache: ComputingCache[Any], plan: Callable[[list[FullKey]], Plan[Vectors]], ttl: Any, lease: Any
-    ) -> None:
-        self.raised: Exception | None = None
-        self._cache = cache
-        self._plan = plan
-        self._ttl = ttl
-        self._lease = lease
+    cache: ComputingCache[Any]
+    plan: Callable[[list[FullKey]], Plan[Vectors]]
+    ttl: TTL | None
+    lease: TTL | None
+    raised: Exception | None = None
 
     def compute(self, keys: list[FullKey]) -> Vectors:
-        return self._cache.get_or_compute_many(keys, self._carry_out, self._ttl, lease=self._lease)
+        return self.cache.get_or_compute_many(
+            keys, lambda missing: carry_out(self._noted(missing)), self.ttl, lease=self.lease
+        )
 
     async def acompute(self, keys: list[FullKey]) -> Vectors:
-        return await self._cache.aget_or_compute_many(keys, self._acarry_out, self._ttl, lease=self._lease)
+        return await self.cache.aget_or_compute_many(
+            keys, lambda missing: acarry_out(self._noted(missing)), self.ttl, lease=self.lease
+        )
 
-    def _carry_out(self, keys: list[FullKey]) -> Vectors:
+    def _noted(self, keys: list[FullKey]) -> Plan[Vectors]:
         try:
-            return carry_out(self._plan(keys))
-        except Exception as error:
-            self.raised = error
-            raise
-
-    async def _acarry_out(self, keys: list[FullKey]) -> Vectors:
-        try:
-            return await acarry_out(self._plan(keys))
+            return (yield from self.plan(keys))
         except Exception as error:
             self.raised = error
             raise

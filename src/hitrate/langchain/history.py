@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from types import SimpleNamespace
 from typing import Any
 
 from langchain_core.messages import BaseMessage
@@ -13,17 +14,17 @@ from hitrate.langchain.settings import CACHE_CONTROL
 from hitrate.langgraph.call_ids import OF_CALLS, call_ids, with_ids
 from hitrate.langgraph.messages import without_item_ids
 
-_TOLD_APART = frozenset(
+_NOT_AMONG_MORE = frozenset(
     {"id", "response_metadata", "usage_metadata", "artifact", "type", "content", "additional_kwargs"}
 )
-"""Fields that do not count; the last three are written first, by hand."""
+"""Fields that do not count, and the last three, which ``_content_of`` puts in places of their own."""
 
 
 _NOTHING = frozenset({type(None), list, dict, str})
 """The types of values that say nothing where they are empty."""
 
 
-def told(messages: Iterable[BaseMessage]) -> list[Any]:
+def content_of(messages: Iterable[BaseMessage]) -> list[Any]:
     """Return what messages say, as content.
 
     The ids of messages, of tool calls and of a provider's items do not count, but which result is of which call does:
@@ -31,7 +32,7 @@ def told(messages: Iterable[BaseMessage]) -> list[Any]:
     artifacts, which no model sees.
     """
     names: dict[str, str] = {}
-    return [_told(message, names) for message in messages]
+    return [_content_of(message, names) for message in messages]
 
 
 def numbered(messages: Iterable[list[Any]]) -> dict[str, Any]:
@@ -39,7 +40,7 @@ def numbered(messages: Iterable[list[Any]]) -> dict[str, Any]:
     return {str(number): [who, said, *filter(None, more)] for number, (who, said, *more) in enumerate(messages)}
 
 
-def _told(message: BaseMessage, names: dict[str, str]) -> list[Any]:
+def _content_of(message: BaseMessage, names: dict[str, str]) -> list[Any]:
     attributes = message.__dict__
     content = attributes["content"]
     more: dict[str, Any] = {}
@@ -49,7 +50,7 @@ def _told(message: BaseMessage, names: dict[str, str]) -> list[Any]:
         if kwargs:
             more["additional_kwargs"] = kwargs
     for name, value in attributes.items():
-        if name in _TOLD_APART or (not value and type(value) in _NOTHING):
+        if name in _NOT_AMONG_MORE or (not value and type(value) in _NOTHING):
             continue
         if name == "tool_call_id":
             value = names.setdefault(value, str(len(names)))
@@ -65,7 +66,9 @@ def _told(message: BaseMessage, names: dict[str, str]) -> list[Any]:
 
 def _with_numbers(message: BaseMessage, names: dict[str, str]) -> tuple[Any, dict[str, Any]]:
     """Return content and additional_kwargs of a message with numbers for ids of calls, without a provider's items."""
-    own = _Own(message)
+    # what is changed for the key is not changed in the message itself
+    changed = {"additional_kwargs": {**message.additional_kwargs}, "response_metadata": {}}
+    own = SimpleNamespace(**message.__dict__ | changed)
     without_item_ids(own)
     for id_ in call_ids(own):
         names.setdefault(id_, str(len(names)))
@@ -74,19 +77,9 @@ def _with_numbers(message: BaseMessage, names: dict[str, str]) -> tuple[Any, dic
         content = _text_of([block(each) for each in with_ids(content, names)])
     elif isinstance(content, str):
         content = str.__str__(content)  # such as the `text` of a message, a subclass of str
-    return content, _without_nothing(with_ids(own.additional_kwargs, names))
-
-
-class _Own:
-    """Parts of a message that are changed for the key, and not in the message itself."""
-
-    content: Any
-    additional_kwargs: dict[str, Any]
-
-    def __init__(self, message: BaseMessage) -> None:
-        self.__dict__.update(message.__dict__)
-        self.additional_kwargs = {**message.additional_kwargs}
-        self.response_metadata: dict[str, Any] = {}
+    kwargs = with_ids(own.additional_kwargs, names)
+    # None is what one provider says where others leave out the field
+    return content, {name: value for name, value in kwargs.items() if value is not None and name != CACHE_CONTROL}
 
 
 def _text_of(blocks: list[Any]) -> Any:
@@ -112,8 +105,3 @@ def block(given: Any) -> Any:
     if type(inner) is list:  # the result of a tool has blocks of its own
         return {**given, "content": [block(each) for each in inner]}
     return given
-
-
-def _without_nothing(values: dict[str, Any]) -> dict[str, Any]:
-    """Return fields that say something: None is what one provider says where others leave out the field."""
-    return {name: value for name, value in values.items() if value is not None and name != CACHE_CONTROL}

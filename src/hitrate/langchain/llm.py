@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from datetime import timedelta
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from time import perf_counter
 from typing import Any, Final, TypeGuard
 
@@ -11,14 +11,14 @@ from langchain_core.caches import BaseCache as LangChainCache
 from langchain_core.messages import BaseMessage
 from langchain_core.outputs import ChatGeneration, ChatGenerationChunk, Generation, GenerationChunk
 
-from hitrate.base import FullKey, Namespace
+from hitrate.base import TTL, FullKey, Namespace
 from hitrate.compute.cache import ComputingCache
 from hitrate.content.calls import key_of
 from hitrate.content.options import PLAIN
+from hitrate.failsafe import LoggedOnce
 from hitrate.langchain.answers import is_whole, tokens_of
 from hitrate.langchain.prompts import SettingWithoutContent, model_of, prompt_of, told_prompt
 from hitrate.langchain.saved import Prices, Savings, checked, savings
-from hitrate.langchain.spared import LoggedOnce
 from hitrate.langgraph.messages import with_new_item_ids
 from hitrate.runs import BYPASS, USE, current_mode
 from hitrate.stats import MissTimes
@@ -59,16 +59,14 @@ class LLMCache(LangChainCache):
         TypeError: an argument has the wrong type.
     """
 
-    def __init__(
-        self, cache: ComputingCache[Any], *, ttl: float | timedelta | None = None, prices: Prices | None = None
-    ) -> None:
+    def __init__(self, cache: ComputingCache[Any], *, ttl: TTL | None = None, prices: Prices | None = None) -> None:
         if not isinstance(cache, ComputingCache):
             raise TypeError(
                 f"LLMCache takes a hitrate cache, as in LLMCache(hitrate.InMemoryCache()), not {cache!r} of type "
                 f"{type(cache).__name__}"
             )
         self._cache = cache
-        self._ttl = cache._terms(ttl.total_seconds() if isinstance(ttl, timedelta) else ttl, None).ttl
+        self._ttl = cache._terms(ttl, None).ttl
         self._prices = checked(prices)
         self._ledger = cache._counters.ledger
         self._missed = MissTimes()
@@ -88,7 +86,7 @@ class LLMCache(LangChainCache):
         started = perf_counter()
         full_key = self._key(prompt, llm_string)
         found: dict[FullKey, Any] = {}
-        with self._once.for_errors():
+        with self._errors_logged():
             if _is_asked(full_key):
                 found = self._cache.get((full_key,))
         return self._generations(full_key, found, started)
@@ -98,7 +96,7 @@ class LLMCache(LangChainCache):
         started = perf_counter()
         full_key = self._key(prompt, llm_string)
         found: dict[FullKey, Any] = {}
-        with self._once.for_errors():
+        with self._errors_logged():
             if _is_asked(full_key):
                 found = await self._cache.aget((full_key,))
         return self._generations(full_key, found, started)
@@ -112,14 +110,14 @@ class LLMCache(LangChainCache):
             return_val: what the model gave.
         """
         pairs = self._to_store(prompt, llm_string, return_val)
-        with self._once.for_errors():
+        with self._errors_logged():
             if pairs:
                 self._cache.set(pairs)
 
     async def aupdate(self, prompt: str, llm_string: str, return_val: Sequence[Generation]) -> None:
         """Asynchronously keep the generations for a prompt; as ``update``."""
         pairs = self._to_store(prompt, llm_string, return_val)
-        with self._once.for_errors():
+        with self._errors_logged():
             if pairs:
                 await self._cache.aset(pairs)
 
@@ -134,6 +132,14 @@ class LLMCache(LangChainCache):
     async def aclear(self, **kwargs: Any) -> None:
         """Asynchronously remove the answers of all models; as ``clear``."""
         await self._cache.aclear_under(NAMESPACE)
+
+    @contextmanager
+    def _errors_logged(self) -> Iterator[None]:
+        """Log, once, what goes wrong with the cache in this block, in place of raising it."""
+        try:
+            yield
+        except Exception as error:
+            self._once.log("a model", repr(error))
 
     def _key(self, prompt: str, llm_string: str) -> FullKey | None:
         """Return the full key of a call; None if it is not cached."""
@@ -185,11 +191,7 @@ class LLMCache(LangChainCache):
 
 
 def key_of_call(prompt: str, llm_string: str) -> FullKey:
-    """Return the full key of a call of a model.
-
-    Args:
-        prompt: what LangChain makes of the messages, or a text.
-        llm_string: what it makes of the model and its settings.
+    """Return the full key of a call of a model, by the two texts that LangChain makes of it.
 
     Raises:
         SettingWithoutContent: a setting of the model is told by its memory address alone.
@@ -200,12 +202,7 @@ def key_of_call(prompt: str, llm_string: str) -> FullKey:
 
 
 def stored_form(generations: Sequence[Generation], seconds: float) -> list[Any] | None:
-    """Return what is stored of the generations for a prompt; None if they are not whole.
-
-    Args:
-        generations: what a model gave.
-        seconds: how long it took.
-    """
+    """Return what is stored of the generations for a prompt, and the seconds they took; None if they are not whole."""
     if not all(_is_whole(each) for each in generations):
         return None
     messages = [each.message for each in generations if isinstance(each, ChatGeneration)]

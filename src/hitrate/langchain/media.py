@@ -23,7 +23,6 @@ _OF_KIND = frozenset({"image", "audio", "video", "file", "text-plain", *_KINDS})
 _INNER = ("image_url", "file", "input_audio", "source")
 _DATA = ("data", "base64", "url", "file_data", "image_url", "bytes")
 _TYPES = ("mime_type", "media_type", "format")
-_MARKS = frozenset({"source_type"})
 
 
 def is_media(block: dict[str, Any]) -> bool:
@@ -54,8 +53,7 @@ def media(block: dict[str, Any]) -> Any:
             del told[name]
             for each in _TYPES:
                 media_type = told.pop(each, "") or media_type
-            for each in _MARKS:
-                told.pop(each, None)
+            told.pop("source_type", None)
             digest = blake2b(data, digest_size=32).digest()
             rest = {each: what for each, what in told.items() if what is not None and each not in ("id", "index")}
             return [_KINDS.get(kind, kind), _media_type(media_type), digest, rest]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
-from datetime import timedelta
+from functools import partial
 from time import perf_counter
 from typing import Any
 
@@ -14,7 +14,7 @@ from langchain_core.runnables.config import var_child_runnable_config
 from langchain_core.tools import BaseTool
 from langgraph.types import Command
 
-from hitrate.base import FullKey
+from hitrate.base import TTL
 from hitrate.callables import refuse_coroutine_function
 from hitrate.compute.cache import ComputingCache
 from hitrate.compute.control_flow import holds_answers
@@ -22,14 +22,12 @@ from hitrate.compute.terms import Terms, agreed
 from hitrate.content.calls import key_of
 from hitrate.content.options import PLAIN
 from hitrate.content.walking import ADVICE, ADVICE_FOR_A_SCOPE
-from hitrate.failsafe import log
+from hitrate.failsafe import LoggedOnce, log
 from hitrate.langchain.model_calls import kept_of_response, key_of_model_call, response_of
 from hitrate.langchain.saved import Prices, Savings, checked, savings
-from hitrate.langchain.spared import LoggedOnce, SparedCall
+from hitrate.langchain.spared import SparedCall
 from hitrate.langchain.tool_calls import ToolResults, key_of_tool_call
 from hitrate.memory import InMemoryCache
-
-Seconds = float | timedelta | None
 
 
 class CacheMiddleware(AgentMiddleware[Any, Any, Any]):
@@ -78,10 +76,10 @@ class CacheMiddleware(AgentMiddleware[Any, Any, Any]):
         cache: ComputingCache[Any],
         *,
         models: bool = True,
-        tools: Iterable[str | BaseTool] | Mapping[str, Seconds] = (),
-        ttl: Seconds = None,
+        tools: Iterable[str | BaseTool] | Mapping[str, TTL | None] = (),
+        ttl: TTL | None = None,
         scope: Any = None,
-        lease: float | None = None,
+        lease: TTL | None = None,
         key: Callable[[ToolCallRequest], Any] | None = None,
         keep_errors: bool = False,
         keep_commands: bool = False,
@@ -104,21 +102,25 @@ class CacheMiddleware(AgentMiddleware[Any, Any, Any]):
         self.tools: Sequence[BaseTool] = ()  # LangChain reads this: a middleware may bring tools of its own
         self._cache = cache
         self._models = models
-        self._terms = _terms(ttl, lease)
+        self._terms = agreed(ttl=ttl, lease=lease, cache_if=_is_kept)
         self._of_tool = {
-            each: self._terms if given is None else _terms(given, lease) for each, given in _named(tools).items()
+            name: self._terms if of_tool is None else agreed(ttl=of_tool, lease=lease, cache_if=_is_kept)
+            for name, of_tool in _named(tools).items()
         }
         if name is not None and type(name) is not str:
             raise TypeError(f"the name of a middleware is a str, not {name!r} of type {type(name).__name__}")
         self._scope = scope if callable(scope) or scope is None else _key_of_scope(scope)
         self._key = key
-        self._compares = bool(self._of_tool)  # the names of tools with those of the first request
-        self._results = ToolResults(errors=keep_errors, commands=keep_commands)
+        # until the first request, whose tools tell whether a name is misspelt
+        self._compares = bool(self._of_tool)
+        results = ToolResults(errors=keep_errors, commands=keep_commands)
+        self._kept_of_tool, self._result_of_tool = results.kept, results.result_of
         self._prices = checked(prices)
         self._name = name
         self._ledger = cache._counters.ledger
         self._once = LoggedOnce()
-        # What is in memory is found by no other process anyhow.
+        self._spared = partial(SparedCall, cache, self._once)
+        # Logs that a tool is answered in this process alone; not of memory, which no other process reads anyhow.
         self._of_others = None if isinstance(cache, InMemoryCache) else self._once
 
     @property
@@ -165,9 +167,8 @@ class CacheMiddleware(AgentMiddleware[Any, Any, Any]):
         except Exception as error:
             self._once.log(f"the model {type(request.model).__name__}", _said(error))
             return None
-        return self._spared(
-            full_key, full_key[0][-1], self._terms, handler, request, kept_of_response, response_of, started
-        )
+        account = self._ledger.account(full_key[0], full_key[0][-1])
+        return self._spared(full_key, self._terms, handler, request, kept_of_response, response_of, account, started)
 
     # Tools
 
@@ -198,7 +199,9 @@ class CacheMiddleware(AgentMiddleware[Any, Any, Any]):
         except Exception as error:
             self._once.log(f"the tool {request.tool_call.get('name')!r}", _said(error))
             return None
-        return self._spared(full_key, "", terms, handler, request, self._results.kept, self._results.result_of, started)
+        account = self._ledger.account(full_key[0])
+        keep = partial(self._kept_of_tool, request)
+        return self._spared(full_key, terms, handler, request, keep, self._result_of_tool, account, started)
 
     def _terms_of(self, request: ToolCallRequest) -> Terms | None:
         """Return how results of a tool are kept; None if they are not."""
@@ -216,20 +219,6 @@ class CacheMiddleware(AgentMiddleware[Any, Any, Any]):
     def _scope_of(self, request: Any) -> Any:
         return self._scope(request) if callable(self._scope) else self._scope
 
-    def _spared(
-        self,
-        full_key: FullKey,
-        model: str,
-        terms: Terms,
-        handler: Callable[[Any], Any],
-        request: Any,
-        keep: Callable[[Any, float, Any], Any],
-        renew: Callable[[Any, Any], Any],
-        started: float,
-    ) -> SparedCall:
-        account = self._ledger.account(full_key[0], model)
-        return SparedCall(self._cache, full_key, terms, handler, request, keep, renew, account, started, self._once)
-
 
 def _key_of_scope(scope: Any) -> str:
     try:
@@ -246,10 +235,6 @@ def _said(error: Exception) -> str:
 
 def _is_kept(stored: Any) -> bool:
     return stored is not None
-
-
-def _terms(ttl: Seconds, lease: float | None) -> Terms:
-    return agreed(ttl=ttl.total_seconds() if isinstance(ttl, timedelta) else ttl, lease=lease, cache_if=_is_kept)
 
 
 def _named(tools: Any) -> dict[str, Any]:

@@ -12,12 +12,12 @@ from langchain_core.runnables.config import var_child_runnable_config
 from hitrate.base import FullKey, Namespace
 from hitrate.content.calls import content_key
 from hitrate.langchain.answers import is_whole, make_new, tokens_of
-from hitrate.langchain.history import numbered, told
+from hitrate.langchain.history import content_of, numbered
 from hitrate.langchain.models import identity_of, name_of_model, picks_format_by, told_of
-from hitrate.langchain.remembered import Remembered
 from hitrate.langchain.settings import class_schema, key_of_parts, name_of_class, settings, tool_schema
 from hitrate.langchain.spared import StoredResult
 from hitrate.langgraph.call_ids import call_ids
+from hitrate.langgraph.remembered import Remembered
 
 NAMESPACE: Final[Namespace] = ("langchain", "model")
 
@@ -29,24 +29,20 @@ _PARTS = (
 
 
 def key_of_model_call(request: ModelRequest[Any], scope: Any) -> FullKey:
-    """Return the full key of a call of a model.
-
-    Args:
-        request: the call.
-        scope: what counts besides.
+    """Return the full key of a call of a model, in which the scope counts besides.
 
     Raises:
         Exception: whatever a model or tool raises when it is asked what it is; a TypeError for what has no content.
     """
     model = request.model
-    messages = told(request.messages if request.system_message is None else [request.system_message, *request.messages])
+    said = request.messages if request.system_message is None else [request.system_message, *request.messages]
     format_ = request.response_format
     parts = (
         scope,
         _name_of_agent(),
         identity_of(model),
         settings(request.model_settings),
-        messages,
+        content_of(said),
         request.system_message is not None,
         [tool_schema(tool) for tool in request.tools],
         settings(request.tool_choice),
@@ -108,14 +104,8 @@ def _spec(given: Any) -> list[Any]:
     return [given.name, given.description, given.json_schema, given.strict, of]
 
 
-def kept_of_response(response: Any, seconds: float, request: Any) -> StoredResult | None:
-    """Return what is stored of a response; None if it is not good for other runs.
-
-    Args:
-        response: what the handler returned.
-        seconds: how long it took.
-        request: not used, for what is stored of a response says nothing of it.
-    """
+def kept_of_response(response: Any, seconds: float) -> StoredResult | None:
+    """Return what is stored of a response, and the seconds it took; None if it is not good for other runs."""
     if type(response) is not ModelResponse or not response.result:
         return None
     answers = [each for each in response.result if isinstance(each, AIMessage)]

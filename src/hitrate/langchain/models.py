@@ -11,8 +11,8 @@ from langchain_core.runnables.config import ensure_config
 from langchain_core.runnables.configurable import DynamicRunnable
 
 from hitrate.content.calls import content_key
-from hitrate.langchain.remembered import Remembered
 from hitrate.langchain.settings import HOW_IT_IS_ASKED, PLAIN_TYPES, fields_set, name_of_class, settings
+from hitrate.langgraph.remembered import Remembered
 
 _ANSWERS_ALIKE = frozenset({"ls_integration"})
 
@@ -31,7 +31,7 @@ def identity_of(model: Any) -> Any:
             _fields_of(model).key,
             getattr(model, "_llm_type", ""),
             settings(_answering(model._identifying_params)),
-            {name: value for name, value in _params(model).items() if name not in _ANSWERS_ALIKE},
+            {name: value for name, value in model._get_ls_params().items() if name not in _ANSWERS_ALIKE},
         ]
     if isinstance(model, RunnableBinding):
         if model.config_factories:
@@ -53,7 +53,8 @@ def told_of(model: Any) -> dict[str, Any]:
     if isinstance(model, DynamicRunnable):
         return told_of(model.prepare(ensure_config())[0])
     if isinstance(model, BaseLanguageModel):
-        says = {name.removeprefix("ls_"): each for name, each in _params(model).items() if name not in _ANSWERS_ALIKE}
+        params = model._get_ls_params().items()
+        says = {name.removeprefix("ls_"): each for name, each in params if name not in _ANSWERS_ALIKE}
         return {**_fields_of(model).told, **says, **settings(_answering(model._identifying_params))}
     return {"class": name_of_class(type(model)), **settings(_chosen(model))}
 
@@ -70,7 +71,7 @@ def name_of_model(model: Any) -> str:
         name = getattr(model, field, None)
         if type(name) is str and name:
             return name
-    name = _params(model).get("ls_model_name") if isinstance(model, BaseLanguageModel) else None
+    name = model._get_ls_params().get("ls_model_name") if isinstance(model, BaseLanguageModel) else None
     return name if type(name) is str else type(model).__name__
 
 
@@ -92,10 +93,6 @@ def _chosen(model: Any) -> dict[str, Any]:
 
 def _answering(given: Mapping[str, Any]) -> dict[str, Any]:
     return {name: value for name, value in given.items() if name not in HOW_IT_IS_ASKED}
-
-
-def _params(model: BaseLanguageModel[Any]) -> Mapping[str, Any]:
-    return model._get_ls_params()
 
 
 class _Fields(NamedTuple):

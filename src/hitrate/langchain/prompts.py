@@ -11,10 +11,11 @@ import ast
 import json
 import re
 from functools import lru_cache
+from types import SimpleNamespace
 from typing import Any
 
 from hitrate.content.calls import content_key
-from hitrate.langchain.history import numbered, told
+from hitrate.langchain.history import content_of, numbered
 from hitrate.langchain.settings import CACHE_CONTROL, HOW_IT_IS_ASKED
 
 _LITERAL = re.compile(r"'(?:[^'\\]|\\.)*'|\"(?:[^\"\\]|\\.)*\"", re.DOTALL)
@@ -37,7 +38,7 @@ def prompt_of(text: str) -> Any:
     except ValueError:
         return text
     messages = [_message(each) for each in given]
-    return text if None in messages else ["messages", told(messages)]  # type: ignore[arg-type]  # none is None
+    return text if None in messages else ["messages", content_of(messages)]  # type: ignore[arg-type]  # none is None
 
 
 def told_prompt(prompt: Any) -> dict[str, Any]:
@@ -45,22 +46,15 @@ def told_prompt(prompt: Any) -> dict[str, Any]:
     return {"prompt": prompt} if isinstance(prompt, str) else {"messages": numbered(prompt[1])}
 
 
-class _Message:
-    """A message as ``history.told`` reads it, out of the JSON that LangChain made of it."""
-
-    __pydantic_extra__: dict[str, Any] = {}  # noqa: RUF012 - nothing writes to it
-
-    def __init__(self, fields: dict[str, Any]) -> None:
-        self.__dict__.update(fields)
-
-
-def _message(given: Any) -> _Message | None:
+def _message(given: Any) -> SimpleNamespace | None:
+    """Return a message for ``content_of``, out of the JSON that LangChain made of it; None if it is none."""
     if type(given) is not dict or given.keys() != {"lc", "type", "id", "kwargs"} or given["type"] != "constructor":
         return None
     kwargs = given["kwargs"]
     if type(kwargs) is not dict or "content" not in kwargs or "messages" not in given["id"]:
         return None
-    return _Message({"additional_kwargs": {}, "type": given["id"][-1], **kwargs})
+    usual = {"additional_kwargs": {}, "__pydantic_extra__": {}, "type": given["id"][-1]}
+    return SimpleNamespace(**usual | kwargs)
 
 
 @lru_cache(maxsize=128)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import fields
 from importlib import import_module
 from typing import Any, NamedTuple
 
@@ -65,11 +66,7 @@ def savings(cache: Cache[Any], *, prices: Prices | None = None) -> list[Savings]
 
 
 def checked(prices: Any) -> Prices | None:
-    """Return prices as they are, if they are any.
-
-    Raises:
-        TypeError: they are not; it says what they should be.
-    """
+    """Return prices as they are, or raise a TypeError that says what they should be."""
     if prices is not None and not (isinstance(prices, Mapping) and all(map(_is_price, prices.values()))):
         raise TypeError(
             f"prices are dollars for a million input tokens and for a million output tokens, by the name of a model, "
@@ -85,30 +82,13 @@ def _is_price(given: Any) -> bool:
 
 
 def _record(account: Account, prices: Prices) -> Savings:
-    sent, made = account.input_tokens, account.output_tokens
-    return Savings(
-        account.namespace,
-        account.model,
-        account.hits,
-        account.misses,
-        account.seconds_saved,
-        account.seconds_spent,
-        sent,
-        made,
-        dollars(account.model, account.hits, sent, made, prices) if account.model else None,
-    )
+    told = {each.name: getattr(account, each.name) for each in fields(account)}
+    tokens = account.input_tokens, account.output_tokens
+    return Savings(**told, dollars=dollars(account.model, account.hits, *tokens, prices) if account.model else None)
 
 
 def dollars(model: str, hits: int, sent: int, made: int, prices: Prices) -> float | None:
-    """Return what the tokens that hits of a model spared would have cost, None if its price is not known.
-
-    Args:
-        model: its name.
-        hits: how many hits spared them.
-        sent: input tokens.
-        made: output tokens.
-        prices: those that were given.
-    """
+    """Return what the tokens that hits of a model spared would have cost, None if its price is not known."""
     if model in prices:
         for_input, for_output = prices[model]
         return (sent * for_input + made * for_output) / 1_000_000

@@ -14,7 +14,7 @@ from pydantic_core import PydanticUndefined
 from hitrate.compute.identity import identity_of, name_of
 from hitrate.content.calls import content_key, key_of
 from hitrate.content.options import PLAIN
-from hitrate.langchain.remembered import Remembered
+from hitrate.langgraph.remembered import Remembered
 
 CACHE_CONTROL: Final = "cache_control"
 """What tells a provider to keep a prompt: it changes the bill and not the answer."""
@@ -135,11 +135,8 @@ _schema_of_tool = Remembered(_find_schema_of_tool)
 def fields_set(instance: BaseModel, base: type[BaseModel]) -> Iterator[tuple[str, Any]]:
     """Yield by name the fields of a model or tool that differ from their defaults, in the order of their names.
 
-    Left out are secrets, what is not part of its content by its own declaration, and what every model or tool has.
-
-    Args:
-        instance: the model or tool.
-        base: LangChain's class of all models, or of all tools.
+    Left out are secrets, what is not part of its content by its own declaration, and what ``base``, the class of all
+    models or tools, has.
     """
     secret = getattr(instance, "lc_secrets", None) or {}
     for name, field in sorted(type(instance).model_fields.items()):

@@ -6,8 +6,7 @@ a key, the cache or what it holds, makes the handler run.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from time import perf_counter
 from typing import Any, NamedTuple
@@ -17,12 +16,9 @@ from langgraph.errors import GraphBubbleUp
 from hitrate.base import FullKey
 from hitrate.compute.cache import ComputingCache
 from hitrate.compute.terms import Terms
-from hitrate.failsafe import log
+from hitrate.failsafe import LoggedOnce
 from hitrate.runs import BYPASS, REFRESH, current_mode
 from hitrate.savings import Account
-
-_LOGGED = 100
-"""Reasons that one middleware logs, at most."""
 
 
 class StoredResult(NamedTuple):
@@ -41,28 +37,6 @@ class StoredResult(NamedTuple):
     content: Any
 
 
-class LoggedOnce:
-    """A line that is logged once for each reason."""
-
-    def __init__(self) -> None:
-        self._logged: set[str] = set()
-
-    def log(self, what: str, why: object, how: str = "runs uncached") -> None:
-        """Log that something runs uncached, or how else it is answered, and why."""
-        reason = f"{what}: {why}"
-        if reason not in self._logged and len(self._logged) < _LOGGED:
-            self._logged.add(reason)
-            log.warning("%s %s (logged once): %s", what, how, why)
-
-    @contextmanager
-    def for_errors(self) -> Iterator[None]:
-        """Log, in place of raising it, what goes wrong in a ``with`` block around the call of a model."""
-        try:
-            yield
-        except Exception as error:
-            self.log("a model", repr(error))
-
-
 class _HandlerFailedError(Exception):
     """The handler of the call that others wait for raised an exception."""
 
@@ -77,27 +51,27 @@ class SparedCall:
 
     Args:
         cache: where results are.
+        once: logs what goes wrong.
         full_key: of the call.
         terms: how results are kept, and a ``cache_if`` that leaves out None.
         handler: makes the call, or returns an awaitable of it.
         request: what the handler is given.
-        keep: is given a result, how long it took and the request; returns what is to be stored, None for nothing.
-        renew: returns the result of this request from what was stored, the caller's own.
+        keep: is given a result and how long it took; returns what is to be stored, None for nothing.
+        renew: returns the result of the request from what was stored, the caller's own.
         account: where what is saved is noted.
         started: when the key began to be made, by ``perf_counter``.
-        once: logs what goes wrong.
     """
 
     cache: ComputingCache[Any]
+    once: LoggedOnce
     full_key: FullKey
     terms: Terms
     handler: Callable[[Any], Any]
     request: Any
-    keep: Callable[[Any, float, Any], StoredResult | None]
+    keep: Callable[[Any, float], StoredResult | None]
     renew: Callable[[Any, Any], Any]
     account: Account
     started: float
-    once: LoggedOnce
     _seconds: float = field(default=0.0, init=False)  # how long the handler took
     _began: bool = field(default=False, init=False)
     _ended: bool = field(default=False, init=False)
@@ -139,43 +113,42 @@ class SparedCall:
         return await self.handler(self.request)
 
     def _compute(self) -> list[Any] | None:
-        self._begin()
-        started = perf_counter()
+        started = self._begin()
         try:
             self._result = self.handler(self.request)
         except BaseException as error:
-            self._error = error
-            if isinstance(error, Exception) and not isinstance(error, GraphBubbleUp):
-                # All who wait get this one; other exceptions reach this caller alone.
-                raise _HandlerFailedError(error) from None
+            self._note_failure(error)
             raise
-        return self._end(perf_counter() - started)
+        return self._end(started)
 
     async def _acompute(self) -> list[Any] | None:
-        self._begin()
-        started = perf_counter()
+        started = self._begin()
         try:
             self._result = await self.handler(self.request)
         except BaseException as error:
-            self._error = error
-            if isinstance(error, Exception) and not isinstance(error, GraphBubbleUp):
-                # All who wait get this one; other exceptions reach this caller alone.
-                raise _HandlerFailedError(error) from None
+            self._note_failure(error)
             raise
-        return self._end(perf_counter() - started)
+        return self._end(started)
 
     # What both share
 
-    def _begin(self) -> None:
+    def _begin(self) -> float:
         if self._began:
             raise self._error or RuntimeError("a handler is called once")
         self._began = True
+        return perf_counter()
 
-    def _end(self, seconds: float) -> list[Any] | None:
+    def _note_failure(self, error: BaseException) -> None:
+        """Note what the handler raised; raise what all who wait get, unless it is for this caller alone."""
+        self._error = error
+        if isinstance(error, Exception) and not isinstance(error, GraphBubbleUp):
+            raise _HandlerFailedError(error) from None
+
+    def _end(self, started: float) -> list[Any] | None:
         self._ended = True
-        self._seconds = seconds
+        self._seconds = perf_counter() - started
         try:
-            kept = self.keep(self._result, seconds, self.request)
+            kept = self.keep(self._result, self._seconds)
         except Exception as error:
             self.once.log(self._what, f"its result cannot be looked at: {error!r}")
             return None

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
 from typing import Any, Final, NamedTuple
 from uuid import uuid4
 
@@ -15,12 +16,13 @@ from langgraph.types import Command
 from hitrate.base import FullKey, Namespace
 from hitrate.compute.identity import identity_of, name_of
 from hitrate.content.calls import content_key
+from hitrate.failsafe import LoggedOnce
 from hitrate.langchain.answers import make_new
-from hitrate.langchain.remembered import Remembered
 from hitrate.langchain.settings import fields_set, key_of_parts, name_of_class, settings
-from hitrate.langchain.spared import LoggedOnce, StoredResult
+from hitrate.langchain.spared import StoredResult
 from hitrate.langgraph.call_ids import rename
 from hitrate.langgraph.messages import Given, calls_now, given_in, ids_now, take_kept, with_kept
+from hitrate.langgraph.remembered import Remembered
 
 NAMESPACE: Final[Namespace] = ("langchain", "tool")
 
@@ -113,26 +115,21 @@ _number_of = Remembered(lambda of: uuid4().hex)
 _NONE: Final[dict[str, str]] = {}
 
 
+@dataclass(frozen=True)
 class ToolResults:
-    """Which results of tools are kept, and how they are made new.
+    """Which results of tools are kept, with errors and commands among them or not, and how they are made new."""
 
-    Args:
-        errors: whether those that say that the tool failed are.
-        commands: whether those that are a ``Command`` are.
-    """
+    errors: bool
+    commands: bool
 
-    def __init__(self, *, errors: bool, commands: bool) -> None:
-        self._errors = errors
-        self._commands = commands
-
-    def kept(self, result: Any, seconds: float, request: ToolCallRequest) -> StoredResult | None:
+    def kept(self, request: ToolCallRequest, result: Any, seconds: float) -> StoredResult | None:
         """Return what is stored of the result of a request; None if it is not good for other runs."""
         messages = [*_messages_of(result)]
-        if not self._commands and not isinstance(result, ToolMessage):
+        if not self.commands and not isinstance(result, ToolMessage):
             return None
         if not messages and not isinstance(result, Command):
             return None
-        if not self._errors and any(getattr(each, "status", None) == "error" for each in messages):
+        if not self.errors and any(getattr(each, "status", None) == "error" for each in messages):
             return None
         return StoredResult(seconds, 0, 0, result if isinstance(result, ToolMessage) else _with_given(result, request))
 
@@ -147,8 +144,8 @@ class ToolResults:
             raise TypeError("it is no result of a tool")
         new = [each for each in messages if each.id not in given] if given else messages
         id_ = request.tool_call["id"]
-        answers = [each for each in new if isinstance(each, ToolMessage)]
-        own = {each.tool_call_id: id_ for each in answers} if id_ is not None and _are_of_one(answers) else {}
+        calls = {each.tool_call_id for each in new if isinstance(each, ToolMessage)}
+        own = dict.fromkeys(calls, id_) if id_ is not None and len(calls) == 1 else {}
         make_new([each for each in new if each.type != "remove"], set)
         for message in messages:
             if given and message.id in given:
@@ -196,10 +193,6 @@ def _given_now(stored: Any, request: ToolCallRequest) -> tuple[dict[str, str], d
     return ids, names
 
 
-def _are_of_one(answers: Iterable[ToolMessage]) -> bool:
-    return len({each.tool_call_id for each in answers}) == 1
-
-
 def _messages_of(result: Any) -> Iterable[BaseMessage]:
     """Yield the messages of what a tool returned: one, those that a command adds, or those in a list of such."""
     if isinstance(result, BaseMessage):
@@ -217,5 +210,5 @@ def _messages_of(result: Any) -> Iterable[BaseMessage]:
 
 
 def _is_pairs(update: Any) -> bool:
-    """Tell whether an update is a list of names of fields and their values."""
+    """Tell whether an update is a list of pairs, of the name of a field and its value."""
     return isinstance(update, (list, tuple)) and all(type(each) is tuple and len(each) == 2 for each in update)

@@ -11,6 +11,8 @@ from array import array
 from copy import deepcopy
 from typing import Any, Final
 
+from hitrate.keys import described
+
 _SIZES: Final = {b"f": 4, b"d": 8, b"b": 1, b"B": 1, b"q": 8}
 """Bytes of a number by the mark of its kind, which is its code in ``array``."""
 
@@ -49,7 +51,7 @@ def packed(vector: Any) -> Packed:
         return (numbers,)
     plain = [_plain(each) for each in numbers]
     if not _are_numbers(plain):
-        raise TypeError(f"a vector is a list of numbers, not {_described(vector)}")
+        raise TypeError(f"a vector is a list of numbers, not {described(vector)}")
     return packed(plain)
 
 
@@ -81,7 +83,7 @@ def _listed(vector: Any) -> list[Any]:
     tolist = getattr(vector, "tolist", None)
     numbers = tolist() if callable(tolist) else None
     if type(numbers) is not list:
-        raise TypeError(f"a vector is a list of numbers, not {_described(vector)}")
+        raise TypeError(f"a vector is a list of numbers, not {described(vector)}")
     return numbers
 
 
@@ -98,8 +100,3 @@ def _plain(value: Any) -> Any:
         return [_plain(each) for each in value]
     tolist = getattr(value, "tolist", None)
     return tolist() if callable(tolist) else value
-
-
-def _described(value: Any) -> str:
-    text = repr(value)
-    return f"{text if len(text) <= 200 else text[:197] + '...'} of type {type(value).__name__}"

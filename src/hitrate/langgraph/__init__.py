@@ -19,7 +19,8 @@ what a task waited for its turn is counted with it.
 #                 URL
 #   policies.py   policy; fields.py: the fields of a node's input, which its options name
 #   attaching.py  attach; reaching.py: which graphs are in a graph
-#   tasks.py      which tasks read, and what must be known of one when its result comes; unkeyed.py: tasks without a key
+#   tasks.py      which tasks read, and what must be known of one when its result comes; unkeyed.py: tasks without a
+#                 key, remembered.py: what was found out about an object
 #   messages.py   messages of a hit are new ones; call_ids.py: the ids of tool calls in them,
 #                 dict_messages.py: messages that are dicts
 

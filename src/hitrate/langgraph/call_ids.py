@@ -126,12 +126,7 @@ def rename(message: Any, names: Mapping[str, str]) -> None:
 
 
 def new_ids(messages: Iterable[Any], taken: Callable[[], set[str]]) -> dict[str, str]:
-    """Return new ids for those tool calls of some messages whose ids are taken.
-
-    Args:
-        messages: of a response.
-        taken: returns the ids that stand in the history; called if there are any calls.
-    """
+    """Return new ids for those tool calls of a response that have one of the ids that ``taken`` returns."""
     ids = [*dict.fromkeys(id_ for message in messages for id_ in call_ids(message))]
     if not ids:
         return {}

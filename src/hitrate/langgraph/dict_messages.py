@@ -26,12 +26,7 @@ _REDUCERS = "langgraph.graph.message"
 
 
 class DictMessage:
-    """A message that is a dict, with the attributes of a message: to set one changes the dict.
-
-    Args:
-        fields: the dict.
-        kind: the type of the message.
-    """
+    """A message of some type that is a dict, with the attributes of a message: to set one changes the dict."""
 
     __slots__ = ("__dict__", "type")
 
@@ -43,7 +38,7 @@ class DictMessage:
 
     @property
     def additional_kwargs(self) -> dict[str, Any]:
-        """What providers added; nothing where there is no dict of it."""
+        """What providers added; an empty dict where there is none."""
         return self._dict("additional_kwargs")
 
     @additional_kwargs.setter
@@ -52,7 +47,7 @@ class DictMessage:
 
     @property
     def response_metadata(self) -> dict[str, Any]:
-        """What providers say of the response; likewise."""
+        """What providers say of the response; an empty dict where there is nothing."""
         return self._dict("response_metadata")
 
     def _dict(self, name: str) -> dict[str, Any]:
@@ -61,12 +56,7 @@ class DictMessage:
 
 
 def dicts_in(writes: Any, channels: Container[str]) -> list[DictMessage]:
-    """Return the messages that are dicts in what a node wrote.
-
-    Args:
-        writes: channels and values.
-        channels: those whose reducer takes dicts as messages.
-    """
+    """Return the messages that are dicts in what a node wrote into channels whose reducer takes dicts as messages."""
     found: list[DictMessage | None] = []
     if type(writes) is deque:
         for write in writes:
@@ -101,11 +91,7 @@ def _are_calls(calls: Any) -> bool:
 
 
 def channels_of_messages(loop: Any) -> frozenset[str]:
-    """Return the channels of a run whose reducer takes dicts as messages.
-
-    Args:
-        loop: LangGraph's, whose ``specs`` are its channels by name.
-    """
+    """Return the channels of a run, which LangGraph's loop has, whose reducer takes dicts as messages."""
     specs = getattr(loop, "specs", None)
     if not isinstance(specs, Mapping):
         return frozenset()

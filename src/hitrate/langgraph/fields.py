@@ -20,13 +20,8 @@ _INJECTED = frozenset({"config", "previous", "runtime", "store", "writer"})
 class FieldNames:
     """The names that the options of a policy give, and those that inputs have.
 
-    Args:
-        func: the function of the node or task, None if it is not known.
-        only: the option of the policy.
-        ignore: likewise.
-
     Attributes:
-        of_function: how messages call the function.
+        of_function: how messages call the function of the node or task.
         positional: the names of its parameters.
         closed_over: the names of the variables that it closes over.
     """
@@ -60,13 +55,13 @@ class FieldNames:
         return bound.args, bound.kwargs
 
     def selected(self, value: Any) -> Any:
-        """Return of an instance the fields that ``only`` names, if it has one: they alone count, and not its class."""
+        """Return the fields of an instance that ``only`` names, which then count without its class; else the value."""
         if not self._only or isinstance(value, dict) or self._only.isdisjoint(fields := _fields_of(value)):
             return value
         return {name: getattr(value, name) for name in self._only & fields if hasattr(value, name)}
 
     def unknown(self, args: tuple[Any, ...], kwargs: _Named) -> tuple[str, str] | None:
-        """Return a name that may be that of an argument without one: a task was given it by position, and no function.
+        """Return a name in the options that may mean an argument given by position: without a function it has no name.
 
         Returns:
             The option that has the name, and what to log; None if there is no such name.

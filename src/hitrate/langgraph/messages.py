@@ -14,6 +14,7 @@ from __future__ import annotations
 import sys
 from collections import deque
 from collections.abc import Callable, Container, Iterable, Iterator, Mapping, Sequence
+from itertools import chain
 from typing import Any, NamedTuple
 from uuid import uuid4
 
@@ -92,17 +93,12 @@ def _digest_of(message: Any) -> str:
 def with_kept(writes: Any, given: Given, channels: Container[str] = ()) -> Any:
     """Return what a node wrote, for storing: with what of its input is in it, if anything is.
 
-    That is messages that it was given, and the ids of tool calls that others had made.
-
-    Args:
-        writes: what it wrote.
-        given: the messages in its input.
-        channels: those in which a dict may be a message.
+    That is messages that it was given, and the ids of tool calls that others had made. In some channels a dict may be a
+    message.
     """
     if not given:
         return writes
-    written = [message for messages in _messages_in(writes) for message in messages]
-    written += dicts_in(writes, channels)
+    written = _written(writes, channels)
     ids = {message.id for message in written if message.id}
     kept = {
         id_: (id_, number, place, len(messages), says)
@@ -139,10 +135,13 @@ def take_kept(writes: Any) -> tuple[list[InputMessage], list[str]] | None:
 
 
 def ids_now(kept: Iterable[InputMessage], given: Given) -> dict[str, str] | None:
-    """Return by the ids of one run's messages the ids that the same messages have in another; None if one is not there.
+    """Return the ids that messages which one run was given have in the input of another, by their ids in the first.
 
     The same message says the same and stands at the same place, from the end or from the beginning: a policy may
     count the last messages alone. Failing that it is the one with the same id.
+
+    Returns:
+        The ids; None if the other run was not given one of the messages.
     """
     present = {id_ for messages in given for id_, _, _ in messages}
     ids: dict[str, str] = {}
@@ -163,44 +162,44 @@ def ids_now(kept: Iterable[InputMessage], given: Given) -> dict[str, str] | None
 def calls_now(
     writes: Any, ids: Mapping[str, str], calls: Iterable[str], given: Any, channels: Container[str] = ()
 ) -> dict[str, str] | None:
-    """Return by the ids that tool calls of one run's input have in what was written there those that they have in
-    another; None if that run has not the same calls.
+    """Return the ids that tool calls in one run's input have in the input of another, by their ids in the first.
 
     A call is the same if it stands at the same place of the same message, and asks for the same.
 
     Args:
-        writes: what a node wrote in the one run.
-        ids: of the messages of its input that are in there, and what they are in the other run, as ``ids_now`` tells.
+        writes: what a node wrote in the first run.
+        ids: the ids of the messages of its input that are in there, and what they are now, as ``ids_now`` returns them.
         calls: the ids of calls of its input that are in there.
         given: the node's input in the other run.
         channels: those in which a dict may be a message.
+
+    Returns:
+        The ids; None if the other run has not the same calls.
     """
     there = calls_in(given)
     if there.issuperset(calls):
         return {}
     of_input = {message.id: message for messages in _messages_in(given) for message in messages}
     names: dict[str, str] = {}
-    for messages in [*_messages_in(writes), dicts_in(writes, channels)]:
-        for message in messages:
-            if message.id in ids and not there.issuperset(call_ids(message)):
-                old, now = _asked_in(message), _asked_in(of_input[ids[message.id]])
-                if [*old.values()] != [*now.values()]:
-                    return None
-                names |= zip(old, now, strict=True)
+    for message in _written(writes, channels):
+        if message.id in ids and not there.issuperset(call_ids(message)):
+            old, now = _asked_in(message), _asked_in(of_input[ids[message.id]])
+            if [*old.values()] != [*now.values()]:
+                return None
+            names |= zip(old, now, strict=True)
     return names if there.issuperset(call for call in calls if call not in names) else None
 
 
 def _asked_in(message: Any) -> dict[str, Any]:
-    """Return by their ids what the tool calls of a message ask for; None for one that it answers."""
+    """Return what the tool calls of a message ask for, by their ids; None for a call that the message answers."""
     asked = {call["id"]: (call.get("name"), call.get("args")) for call in getattr(message, "tool_calls", None) or ()}
     return {id_: asked.get(id_) for id_ in call_ids(message)}
 
 
 def rename_calls(writes: Any, names: Mapping[str, str], channels: Container[str] = ()) -> None:
     """Replace ids of tool calls in what a node wrote, in place."""
-    for messages in [*_messages_in(writes), dicts_in(writes, channels)]:
-        for message in messages:
-            rename(message, names)
+    for message in _written(writes, channels):
+        rename(message, names)
     rename_in_place(writes, names)
 
 
@@ -230,27 +229,21 @@ def renew(
     """
     renewed: dict[str, str] = {}
     new: list[Any] = []
-    for messages in [*_messages_in(writes), dicts_in(writes, channels)]:
-        for message in messages:
-            old = message.id
-            if old in kept:
-                message.id = kept[old]
-            elif new_ids and message.type != "remove":
-                if old:
-                    message.id = renewed.setdefault(old, str(uuid4()))
-                with_new_item_ids(message)
-                new.append(message)
+    for message in _written(writes, channels):
+        old = message.id
+        if old in kept:
+            message.id = kept[old]
+        elif new_ids and message.type != "remove":
+            if old:
+                message.id = renewed.setdefault(old, str(uuid4()))
+            with_new_item_ids(message)
+            new.append(message)
     makers = [message for message in new if message.type in _MAKE_CALLS]
     names = new_call_ids(makers, lambda: taken().difference(calls)) if makers else {}
     if names:
         for message in new:
             rename(message, names)
         rename_in_place(writes, names)
-
-
-def without_item_ids(message: Any) -> None:
-    """Take the ids of OpenAI's items out of a message, in place."""
-    _replace_item_ids(message, None)
 
 
 def with_new_item_ids(message: Any) -> None:
@@ -260,10 +253,11 @@ def with_new_item_ids(message: Any) -> None:
     def new_id(old: str) -> str:
         return renewed.setdefault(old, f"{old.partition('_')[0]}_{uuid4().hex}")
 
-    _replace_item_ids(message, new_id)
+    without_item_ids(message, new_id)
 
 
-def _replace_item_ids(message: Any, new_id: NewId | None) -> None:
+def without_item_ids(message: Any, new_id: NewId | None = None) -> None:
+    """Take the ids of OpenAI's items out of a message, in place; ``new_id`` makes one for those that need one."""
     content = message.content
     if type(content) is list:
         message.content = _blocks(content, new_id)
@@ -321,6 +315,11 @@ def _block(block: Any, new_id: NewId | None) -> Any:
     if new_id is not None and id_.startswith(_NEED_ID):
         return {**block, "id": new_id(id_)}
     return {name: value for name, value in block.items() if name != "id"}
+
+
+def _written(writes: Any, channels: Container[str]) -> list[Any]:
+    """Return the messages in what a node wrote, and the dicts in some channels that are messages."""
+    return [*chain.from_iterable(_messages_in(writes)), *dicts_in(writes, channels)]
 
 
 def _messages_in(value: Any) -> Iterator[list[Any]]:

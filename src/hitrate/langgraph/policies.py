@@ -18,13 +18,10 @@ from hitrate.content.canonical import encode
 from hitrate.content.options import KeyOptions
 from hitrate.content.selection import tree_of
 from hitrate.entry import expiry_of
-from hitrate.failsafe import log
+from hitrate.failsafe import LoggedOnce
 from hitrate.langgraph.fields import FieldNames, last_messages
 from hitrate.langgraph.unkeyed import unkeyed
 from hitrate.runs import is_told_apart
-
-_LOGGED = 100
-"""Reasons that one policy logs, at most."""
 
 
 def policy(
@@ -86,7 +83,7 @@ def policy(
         ) from error
     # With only= the fields are named already, and what is left can be variables alone.
     of_input = ignore if only is None else [name for name in left_out if name not in names.closed_over]
-    logged: set[str] = set()
+    once = LoggedOnce()
 
     @lru_cache(1)  # made anew only while a variable that the function closes over has no value yet
     def options_for(identity_digest: bytes) -> KeyOptions:
@@ -97,16 +94,16 @@ def policy(
 
     def key(*args: Any, **kwargs: Any) -> str:
         if require_scope and not is_told_apart():
-            _log_once(logged, names.of_function, "no hitrate.scope is open with a part, and this policy demands it")
+            once.log(names.of_function, "no hitrate.scope is open with a part, and this policy demands it")
             return unkeyed()
         positional, keywords = names.bound(args, kwargs)
         names.check(positional, keywords)
         if unknown := names.unknown(positional, keywords):
             option, why = unknown
             if option == "only":  # else what it does not find would not count
-                _log_once(logged, names.of_function, why)
+                once.log(names.of_function, why)
                 return unkeyed()
-            _log_once(logged, names.of_function, why, "is cached by all of its arguments")
+            once.log(names.of_function, why, "is cached by all of its arguments")
         positional = tuple(map(names.selected, positional))
         if messages is not None:
             positional = tuple(last_messages(each, messages) for each in positional)
@@ -118,7 +115,7 @@ def policy(
                 parts.note_alias(xxh3_128_hexdigest(made.encode()), made)  # LangGraph stores the result under this hash
             return made
         except Exception as error:  # the run goes on, whatever its input is
-            _log_once(logged, names.of_function, str(error))
+            once.log(names.of_function, error)
             return unkeyed()
 
     encode(scope, "the scope")  # raises
@@ -131,9 +128,3 @@ def _check(func: object, version: object) -> None:
         raise TypeError(f"policy takes the function of a node or task, not {func!r} of type {type(func).__name__}")
     if version is not None and (isinstance(version, bool) or not isinstance(version, (str, int))):
         raise TypeError(f"version is a str, an int or None, not {version!r} of type {type(version).__name__}")
-
-
-def _log_once(logged: set[str], function: str, why: str, what: str = "runs uncached") -> None:
-    if why not in logged and len(logged) < _LOGGED:
-        logged.add(why)
-        log.warning("%s %s (logged once): %s", function, what, why)

@@ -16,8 +16,7 @@ such dict, as when a program calls ``get`` itself, all keys are asked for and no
 
 from __future__ import annotations
 
-import weakref
-from collections.abc import Callable, Collection, Container, Mapping, Sequence
+from collections.abc import Collection, Container, Mapping, Sequence
 from functools import lru_cache
 from inspect import signature
 from types import FrameType
@@ -27,6 +26,7 @@ from hitrate.base import FullKey
 from hitrate.compute.control_flow import holds_answers
 from hitrate.langgraph.dict_messages import channels_of_messages
 from hitrate.langgraph.messages import Given, given_in
+from hitrate.langgraph.remembered import Remembered
 from hitrate.open_cache import NAMESPACE_OF_TASKS
 from hitrate.runs import BYPASS, USE
 
@@ -77,28 +77,21 @@ class Asking(NamedTuple):
 
 
 class _Run:
-    """What is known of a run for as long as its loop lives.
+    """What is known of a run, by its loop in LangGraph.
 
     A task is told by the string that is its key, whose ``id`` is its own as long as the string is kept here. Neither
     the task nor its input is.
 
     Attributes:
-        loop: LangGraph's.
         asked: the keys of the tasks that asked, by their ``id``.
         interrupted: the ids of the tasks that asked a person before the run began.
         hits_return: as in ``Asking``.
         channels: likewise.
-        is_known: whether it is kept for as long.
     """
 
-    __slots__ = ("asked", "channels", "hits_return", "interrupted", "is_known", "loop")
+    __slots__ = ("asked", "channels", "hits_return", "interrupted")
 
     def __init__(self, loop: Any) -> None:
-        try:
-            self.loop: Callable[[], Any] = weakref.ref(loop)
-        except TypeError:  # it takes no weak reference: its tasks cannot be told from later ones
-            self.loop = _gone
-        self.is_known = False
         self.asked: dict[int, str] = {}
         self.interrupted = _interrupted_in(loop)
         cls: Any = type(loop)
@@ -106,25 +99,16 @@ class _Run:
         self.channels = channels_of_messages(loop)
 
 
-def _gone() -> None:
-    """Take the place of a weak reference whose object is gone."""
-
-
 class Tasks:
     """The tasks that asked one cache."""
 
     def __init__(self) -> None:
-        self._runs: dict[int, _Run] = {}
+        self._run_of = Remembered(_Run)  # of a loop that takes no weak reference, tasks are not told from later ones
         self._known: dict[int, KnownTask] = {}
         self._answered: dict[int, str] = {}
 
     def asking(self, keys: Sequence[FullKey], frame: FrameType | None) -> Asking | None:
-        """Return the tasks that ask for the first time; None where no tasks are found.
-
-        Args:
-            keys: what is asked for.
-            frame: of the caller.
-        """
+        """Return the tasks that ask for keys for the first time, by the caller's frame; None if it has no tasks."""
         further = _FRAMES if keys else 0
         while frame is not None and further:
             names = frame.f_locals
@@ -140,9 +124,7 @@ class Tasks:
 
     def _asking_of(self, tasks: Mapping[FullKey, Any], loop: Any) -> Asking | None:
         """Return which of some tasks of a run ask for the first time; None if they are no tasks."""
-        run = self._runs.get(id(loop))
-        if run is None or run.loop() is not loop:
-            run = _Run(loop)
+        run = self._run_of(loop)
         asked = run.asked
         fresh: list[FullKey] = []
         resumed: list[FullKey] = []
@@ -159,24 +141,7 @@ class Tasks:
             if (run.interrupted and task.id in run.interrupted) or holds_answers(getattr(task, "config", None)):
                 resumed.append(full_key)
         _forget_oldest(asked)
-        if not run.is_known:
-            self._remember(run)
         return Asking(fresh, tasks, resumed, run.hits_return, run.channels)
-
-    def _remember(self, run: _Run) -> None:
-        """Keep what is known of a run until its loop is gone."""
-        loop = run.loop()
-        place = id(loop)
-
-        def forget(reference: weakref.ref[Any]) -> None:
-            known = self._runs.get(place)
-            if known is not None and known.loop is reference:
-                del self._runs[place]
-
-        if loop is not None:
-            run.loop = weakref.ref(loop, forget)
-            run.is_known = True
-            self._runs[place] = run
 
     def note(self, asking: Asking, found: Container[FullKey], mode: int) -> None:
         """Remember what must be known of the tasks that will bring a result, and which of them got one."""

@@ -23,5 +23,5 @@ def unkeyed() -> str:
 
 
 def is_unkeyed(full_key: FullKey) -> bool:
-    """Tell, once, whether this is the key of a task that has none."""
+    """Tell whether ``unkeyed`` made this key; True once for each, since one result comes under it."""
     return bool(_keys) and _keys.pop(full_key[1], True) is None

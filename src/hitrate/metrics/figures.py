@@ -27,23 +27,30 @@ class Metric(NamedTuple):
         help: what it counts.
         total: whether it only grows.
         unit: in the notation of UCUM, as OpenTelemetry has it.
+        labels: beside the cache's name.
     """
 
     name: str
     help: str
     total: bool = True
     unit: str = "{entry}"
+    labels: tuple[str, ...] = ()
 
 
 METRICS = [
-    Metric("lookups", "Keys asked for, by what came of it, and of a tiered cache by where hits were.", unit="{lookup}"),
+    Metric(
+        "lookups",
+        "Keys asked for, by what came of it, and of a tiered cache by where hits were.",
+        unit="{lookup}",
+        labels=("result", "tier"),
+    ),
     Metric("sets", "Entries stored."),
     Metric("deletes", "Entries deleted by their key."),
     Metric("evictions", "Entries removed to stay within the limits."),
     Metric("expirations", "Entries removed because their TTL had passed."),
     Metric("errors", "Reads and writes that failed.", unit="{error}"),
     Metric("seconds_saved", "Seconds that hits spared.", unit="s"),
-    Metric("tokens_saved", "Tokens of models that hits spared.", unit="{token}"),
+    Metric("tokens_saved", "Tokens of models that hits spared.", unit="{token}", labels=("model", "kind")),
     Metric("entries", "Entries held.", total=False),
     Metric("bytes", "Bytes held: keys, payloads and a fixed overhead an entry.", total=False, unit="By"),
     Metric("limit_entries", "Entries held at most; missing for no limit.", total=False),
@@ -54,9 +61,14 @@ METRICS = [
 COMPUTE = Metric("compute_seconds", "Seconds that computations took.", unit="s")
 
 NAMESPACES = [
-    Metric("namespace_lookups", "Keys asked for in a namespace, by what came of it.", unit="{lookup}"),
-    Metric("namespace_sets", "Entries stored in a namespace."),
-    Metric("namespace_seconds_saved", "Seconds that hits in a namespace spared.", unit="s"),
+    Metric(
+        "namespace_lookups",
+        "Keys asked for in a namespace, by what came of it.",
+        unit="{lookup}",
+        labels=("namespace", "result"),
+    ),
+    Metric("namespace_sets", "Entries stored in a namespace.", labels=("namespace",)),
+    Metric("namespace_seconds_saved", "Seconds that hits in a namespace spared.", unit="s", labels=("namespace",)),
 ]
 """What is told of each namespace where a program asks for it."""
 
@@ -85,7 +97,7 @@ class WatchedCache:
             raise TypeError(f"namespaces is True or False, not {namespaces!r}")
         self.name = legible(name)
         self._tells_namespaces = namespaces
-        self._told_apart: set[str] = set()
+        self._told_apart: set[str] = set()  # the namespaces that have a label of their own
         self._cache = weakref.ref(cache)
 
     @property
@@ -129,7 +141,7 @@ class WatchedCache:
 
     def _figures_of_namespaces(self, cache: ComputingCache[Any]) -> Iterator[Figure]:
         """Yield what was done in each namespace: the first 200 by their names, as JSON, and all others together."""
-        sums: dict[str, NamespaceStats] = {}
+        by_label: dict[str, list[NamespaceStats]] = {}
         for namespace, did in cache.stats(by="namespace").items():
             label = _OTHERS if namespace is None else dumps(list(namespace))  # ASCII: a part may have a lone surrogate
             if label not in self._told_apart:
@@ -137,18 +149,12 @@ class WatchedCache:
                     self._told_apart.add(label)
                 else:
                     label = _OTHERS
-            before = sums.get(label, NamespaceStats())
-            sums[label] = NamespaceStats(
-                hits=before.hits + did.hits,
-                misses=before.misses + did.misses,
-                sets=before.sets + did.sets,
-                seconds_saved=before.seconds_saved + did.seconds_saved,
-            )
-        for label, did in sums.items():
-            yield "namespace_lookups", {"namespace": label, "result": "hit"}, did.hits
-            yield "namespace_lookups", {"namespace": label, "result": "miss"}, did.misses
-            yield "namespace_sets", {"namespace": label}, did.sets
-            yield "namespace_seconds_saved", {"namespace": label}, did.seconds_saved
+            by_label.setdefault(label, []).append(did)
+        for label, all_did in by_label.items():
+            yield "namespace_lookups", {"namespace": label, "result": "hit"}, sum(did.hits for did in all_did)
+            yield "namespace_lookups", {"namespace": label, "result": "miss"}, sum(did.misses for did in all_did)
+            yield "namespace_sets", {"namespace": label}, sum(did.sets for did in all_did)
+            yield "namespace_seconds_saved", {"namespace": label}, sum(did.seconds_saved for did in all_did)
 
 
 def legible(text: str) -> str:
@@ -157,20 +163,6 @@ def legible(text: str) -> str:
 
 
 def refuse_other(name: str, given: Any, methods: Sequence[str]) -> None:
-    """Refuse what has not the methods of what it is to be: it would fail in the middle of a program's call.
-
-    Raises:
-        TypeError: so it is.
-    """
+    """Raise a TypeError for what lacks the methods: it would fail in the middle of a program's call."""
     if not all(callable(getattr(given, method, None)) for method in methods):
         raise TypeError(f"{name} is an object with {' and '.join(methods)}, not one of type {type(given).__name__}")
-
-
-LABELS = {
-    "lookups": ("result", "tier"),
-    "tokens_saved": ("model", "kind"),
-    "namespace_lookups": ("namespace", "result"),
-    "namespace_sets": ("namespace",),
-    "namespace_seconds_saved": ("namespace",),
-}
-"""The labels of the metrics that have some beside the cache's name."""

@@ -8,6 +8,7 @@ from __future__ import annotations
 import threading
 import weakref
 from collections.abc import Iterable
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from hitrate.metrics.figures import COMPUTE, METRICS, NAMESPACES, SECONDS, Figure, Metric, WatchedCache, refuse_other
@@ -76,21 +77,14 @@ def opentelemetry(
 
     cache._observers = (*cache._observers, observe)
     if tracer is not None:
-        _trace(cache, Spans(tracer, watched.name, keys=span_keys))
-
-
-def _trace(cache: ComputingCache[Any], spans: Spans) -> None:
-    cache._around = (*cache._around, spans.around)
-    if not isinstance(cache._open_store(), MemoryStore):  # memory is read by other methods, in no time
-        cache._exchange_within(lambda store: TracedStore(store, spans))
+        spans = Spans(tracer, watched.name, keys=span_keys)
+        cache._around = (*cache._around, spans.around)
+        if not isinstance(cache._open_store(), MemoryStore):  # memory is read by other methods, in no time
+            cache._exchange_within(lambda store: TracedStore(store, spans))
 
 
 class _Instruments:
-    """The instruments of one provider, for all caches that tell it.
-
-    Args:
-        provider: makes them.
-    """
+    """The instruments of one provider, for all caches that tell it."""
 
     def __init__(self, provider: MeterProvider) -> None:
         meter = provider.get_meter("hitrate")
@@ -102,7 +96,7 @@ class _Instruments:
             make = meter.create_observable_counter if metric.total else meter.create_observable_up_down_counter
             make(
                 f"hitrate.{metric.name}",
-                callbacks=[_Reading(self, metric)],
+                callbacks=[partial(self.observed, metric)],
                 unit=metric.unit,
                 description=metric.help,
             )
@@ -120,8 +114,8 @@ class _Instruments:
             raise ValueError(f"a cache named {watched.name!r} tells this provider already; give each a name of its own")
         self._watched = {**self._watched, watched.name: watched}
 
-    def observed(self, metric: Metric) -> Iterable[Observation]:
-        """Return what a metric is now, of each cache."""
+    def observed(self, metric: Metric, options: CallbackOptions) -> Iterable[Observation]:
+        """Return what a metric is now, of each cache; an instrument calls this."""
         with self._lock:
             if not self._waiting.pop(metric.name, False):
                 self._read()
@@ -130,24 +124,16 @@ class _Instruments:
         return [Observation(value, attributes) for name, attributes, value in reading if name == metric.name]
 
     def _read(self) -> None:
-        """Read all caches once for all metrics: each is told from this reading once, and asks for the next one then."""
+        """Read all caches once for all metrics.
+
+        Each metric is answered once from this reading; the first that is asked for again has all caches read anew.
+        """
         self._reading = [
             (metric, {"cache": name, **labels}, value)
             for name, watched in self._watched.items()
             for metric, labels, value in watched.figures()
         ]
         self._waiting = {metric.name: True for metric in (*METRICS, *NAMESPACES)}
-
-
-class _Reading:
-    """The callback of one instrument."""
-
-    def __init__(self, instruments: _Instruments, metric: Metric) -> None:
-        self._instruments = instruments
-        self._metric = metric
-
-    def __call__(self, options: CallbackOptions) -> Iterable[Observation]:
-        return self._instruments.observed(self._metric)
 
 
 _instruments: weakref.WeakKeyDictionary[MeterProvider, _Instruments] = weakref.WeakKeyDictionary()

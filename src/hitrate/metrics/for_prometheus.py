@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from itertools import accumulate
 from typing import TYPE_CHECKING, Any
 
-from hitrate.metrics.figures import COMPUTE, LABELS, METRICS, NAMESPACES, SECONDS, WatchedCache, refuse_other
+from hitrate.metrics.figures import COMPUTE, METRICS, NAMESPACES, SECONDS, WatchedCache, refuse_other
 
 try:
     from prometheus_client import REGISTRY
@@ -94,11 +94,7 @@ class _Collector:
         self._watched: dict[str, _Computations] = {}
 
     def add(self, watched: _Computations) -> None:
-        """Tell of a cache, too.
-
-        Raises:
-            ValueError: there is one of that name.
-        """
+        """Tell of a cache, too; raise a ValueError if there is one of that name."""
         there = self._watched.get(watched.name)
         if there is not None and not there.gone:
             raise ValueError(f"a cache named {watched.name!r} is in this registry already; give each a name of its own")
@@ -113,8 +109,7 @@ class _Collector:
         families: dict[str, Any] = {}
         for metric in (*METRICS, *NAMESPACES):
             family = CounterMetricFamily if metric.total else GaugeMetricFamily
-            names = ["cache", *LABELS.get(metric.name, ())]
-            families[metric.name] = family(f"hitrate_{metric.name}", metric.help, labels=names)
+            families[metric.name] = family(f"hitrate_{metric.name}", metric.help, labels=["cache", *metric.labels])
         computed = HistogramMetricFamily(f"hitrate_{COMPUTE.name}", COMPUTE.help, labels=["cache"])
         for name, watched in self._watched.items():
             if watched.gone:

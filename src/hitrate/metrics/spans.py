@@ -1,4 +1,4 @@
-"""Spans of OpenTelemetry: of computations, and of what a cache asks its backend for. A hit is none.
+"""Spans of OpenTelemetry: of computations, and of what a cache asks its backend for. A hit has no span.
 
 A computation's span is the current one while it runs, so that what a model or a driver traces comes below it. A call of
 the backend gets its span when it has returned, for only then is it known whether it was a hit.
@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Collection, Iterable, Sequence
+from dataclasses import dataclass, field
 from itertools import islice
 from typing import TYPE_CHECKING, Any
 
@@ -30,19 +31,13 @@ _KEYS_TOLD = 16
 _Attributes = dict[str, Any]
 
 
+@dataclass(frozen=True)
 class Spans:
-    """Makes the spans of one cache.
+    """Makes the spans of one cache; with ``keys`` they tell namespaces and keys, too."""
 
-    Args:
-        tracer: makes them.
-        name: the attribute ``cache``.
-        keys: whether spans tell namespaces and keys, too.
-    """
-
-    def __init__(self, tracer: Tracer, name: str, *, keys: bool) -> None:
-        self._tracer = tracer
-        self._name = name
-        self._keys = keys
+    tracer: Tracer
+    name: str
+    keys: bool
 
     def around(self, work: Work) -> TracedWork:
         """Return work that is done within a span."""
@@ -50,41 +45,19 @@ class Spans:
 
     def computing(self, flights: Sequence[Flight]) -> Any:
         """Return the context in which a computation is the current span."""
-        return self._tracer.start_as_current_span(
+        return self.tracer.start_as_current_span(
             "hitrate.compute",
-            attributes=self._attributes(len(flights), (flight.key for flight in flights)),
+            attributes=self.attributes(len(flights), (flight.key for flight in flights)),
             record_exception=False,  # its message may hold secrets
             set_status_on_exception=False,
         )
 
-    def call(self, what: str, keys: Collection[EncodedKey] = ()) -> BackendCall:
-        """Return the context of a call of the backend.
-
-        Args:
-            what: the operation, as the contract of stores calls it.
-            keys: what it is about.
-        """
-        return BackendCall(self, what, keys)
-
-    def make(self, call: BackendCall, started: int, failed: BaseException | None) -> None:
-        """Make the span of a call that has returned or failed.
-
-        Args:
-            call: the call.
-            started: when, in nanoseconds since the epoch.
-            failed: what it raised.
-        """
-        attributes = self._attributes(len(call.keys), map(_decoded, call.keys)) | call.more
-        span = self._tracer.start_span(f"hitrate.{call.what}", start_time=started, attributes=attributes)
-        if failed is not None:
-            mark_failed(span, failed)
-        span.end()
-
-    def _attributes(self, count: int, keys: Iterable[FullKey]) -> _Attributes:
-        told: _Attributes = {"cache": self._name}
+    def attributes(self, count: int, keys: Iterable[FullKey]) -> _Attributes:
+        """Return what a span tells of the cache, of how many keys there are, and of the first of them."""
+        told: _Attributes = {"cache": self.name}
         if count:
             told["hitrate.keys"] = count
-        if self._keys:
+        if self.keys:
             some = list(islice(keys, _KEYS_TOLD))
             told["hitrate.namespaces"] = [legible("/".join(namespace)) for namespace, _ in some]
             told["hitrate.key_names"] = [legible(key) for _, key in some]
@@ -96,54 +69,60 @@ def mark_failed(span: Span, error: BaseException) -> None:
     span.set_status(Status(StatusCode.ERROR, type(error).__name__))
 
 
+@dataclass(frozen=True)
 class TracedWork:
     """A computation within a span."""
 
-    def __init__(self, work: Work, spans: Spans) -> None:
-        self._work = work
-        self._spans = spans
+    work: Work
+    spans: Spans
 
     def run(self, flights: Sequence[Flight]) -> Computed | BaseException:
         """Do ``Work.run``."""
-        with self._spans.computing(flights) as span:
-            computed = self._work.run(flights)
+        with self.spans.computing(flights) as span:
+            computed = self.work.run(flights)
             if isinstance(computed, BaseException):
                 mark_failed(span, computed)
         return computed
 
     async def arun(self, flights: Sequence[Flight]) -> Computed | BaseException:
         """Do ``Work.arun``."""
-        with self._spans.computing(flights) as span:
-            computed = await self._work.arun(flights)
+        with self.spans.computing(flights) as span:
+            computed = await self.work.arun(flights)
             if isinstance(computed, BaseException):
                 mark_failed(span, computed)
         return computed
 
 
+@dataclass(eq=False)
 class BackendCall:
     """The context of a call of the backend, which becomes a span when it is left.
 
     Attributes:
-        what: the operation.
+        spans: makes it.
+        what: the operation, as the contract of stores calls it.
         keys: what it is about.
         is_hit: whether it found everything that it asked for, and is no span.
         more: attributes besides.
     """
 
-    def __init__(self, spans: Spans, what: str, keys: Collection[EncodedKey]) -> None:
-        self._spans = spans
-        self.what = what
-        self.keys = keys
-        self.is_hit = False
-        self.more: _Attributes = {}
+    spans: Spans
+    what: str
+    keys: Collection[EncodedKey]
+    is_hit: bool = False
+    more: _Attributes = field(default_factory=dict)
 
     def __enter__(self) -> BackendCall:
         self._started = time.time_ns()
         return self
 
     def __exit__(self, kind: Any, error: BaseException | None, traceback: Any) -> None:
-        if not self.is_hit:
-            self._spans.make(self, self._started, error)
+        if self.is_hit:
+            return
+        attributes = self.spans.attributes(len(self.keys), map(_decoded, self.keys)) | self.more
+        span = self.spans.tracer.start_span(f"hitrate.{self.what}", start_time=self._started, attributes=attributes)
+        if error is not None:
+            mark_failed(span, error)
+        span.end()
 
     def found(self, found: Sequence[Found]) -> Sequence[Found]:
         """Note what a read has found, and return it."""
@@ -170,11 +149,11 @@ def _traced(
     """
 
     def call(self: TracedStore, *arguments: Any) -> Any:
-        with self._spans.call(what, arguments[0] if has_keys else ()) as span:
+        with BackendCall(self._spans, what, arguments[0] if has_keys else ()) as span:
             return note(span, getattr(self._store, what)(*arguments))
 
     async def acall(self: TracedStore, *arguments: Any) -> Any:
-        with self._spans.call(what, arguments[0] if has_keys else ()) as span:
+        with BackendCall(self._spans, what, arguments[0] if has_keys else ()) as span:
             return note(span, await getattr(self._store, f"a{what}")(*arguments))
 
     return call, acall

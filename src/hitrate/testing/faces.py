@@ -14,11 +14,7 @@ Pairs = Mapping[FullKey, tuple[Any, float | None]]
 
 
 class Driver(ABC):
-    """A cache driven through one of its faces.
-
-    Args:
-        raw: the cache itself.
-    """
+    """A cache driven through one of its faces; ``raw`` is the cache itself."""
 
     def __init__(self, raw: Any) -> None:
         self.raw = raw
@@ -109,3 +105,7 @@ class Face:
 
 SYNC = Face("sync")
 ASYNC = Face("async")
+
+
+def opposite(face: Face) -> Face:
+    return ASYNC if face is SYNC else SYNC

@@ -13,27 +13,20 @@ import pytest
 
 from hitrate.testing.capabilities import NotOffered
 from hitrate.testing.subject import Subject, UnusableError
-from hitrate.testing.verdicts import Begun, Ended, Finished, Message, Trial, Unusable, Verdict
+from hitrate.testing.verdicts import Message, Trial, TrialOutcome, Verdict
 
 _SHOWN = 60
 
 
 def run(subject: Subject, done: frozenset[str], directory: Path, parent: Connection[Message, None]) -> None:
-    """Try the subject and tell ``parent`` about it.
-
-    Args:
-        subject: the cache to try.
-        done: the tests to leave out; an earlier session has run them.
-        directory: for temporary files.
-        parent: where messages go.
-    """
+    """Try the subject and tell ``parent`` about it, but for the tests that an earlier session has done."""
     os.setsid()  # so that the parent can end this process together with whatever it has forked
     _be_reproducible(directory)
     arguments = ["--pyargs", "hitrate.testing.probe", "--noconftest"]
     arguments += ["-c", os.devnull, f"--rootdir={directory}", f"--basetemp={directory / 'trials'}"]
     arguments += ["-p", "no:terminal", "-p", "no:cacheprovider"]
     pytest.main(arguments, plugins=[Session(subject, done, directory, parent)])
-    parent.send(Finished())
+    parent.send(None)
 
 
 def _be_reproducible(directory: Path) -> None:
@@ -58,14 +51,14 @@ class Session:
         self._done = done
         self._directory = directory
         self._parent = parent
-        self._ended = Ended(Verdict.HOLDS)
+        self._came_of = Verdict.HOLDS, ""
 
     def pytest_sessionstart(self) -> None:
         """See whether there is anything to try."""
         try:
             self._subject.check(self._directory)
         except UnusableError as error:
-            self._parent.send(Unusable(str(error)))
+            self._parent.send(error)
             os._exit(0)  # pytest has nothing to do, and would say so
 
     @pytest.fixture
@@ -81,18 +74,19 @@ class Session:
     @pytest.hookimpl(wrapper=True)
     def pytest_runtest_protocol(self, item: pytest.Item) -> Generator[None, Any, Any]:
         """Tell the parent about the test before and after."""
-        self._parent.send(Begun(trial_of(item)))
-        self._ended = Ended(Verdict.HOLDS)
+        trial = trial_of(item)
+        self._parent.send(trial)
+        self._came_of = Verdict.HOLDS, ""
         result = yield
-        self._parent.send(self._ended)
+        self._parent.send(TrialOutcome(trial, *self._came_of))
         return result
 
     @pytest.hookimpl(wrapper=True)
     def pytest_runtest_makereport(self, call: pytest.CallInfo[None]) -> Generator[None, Any, Any]:
         """Remember the first thing that went wrong, in setup, call or teardown."""
         report = yield
-        if call.excinfo is not None and self._ended.verdict is Verdict.HOLDS:
-            self._ended = Ended(_verdict(call.excinfo.value), one_line(call.excinfo.value))
+        if call.excinfo is not None and self._came_of[0] is Verdict.HOLDS:
+            self._came_of = _verdict(call.excinfo.value), one_line(call.excinfo.value)
         return report
 
     def pytest_assertrepr_compare(self, op: str, left: object, right: object) -> list[str] | None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from importlib import import_module
 from pathlib import Path
@@ -34,11 +34,7 @@ class Subject:
     contract: Literal["auto", "documented", "full"] = "auto"
 
     def factory(self) -> Callable[..., Any]:
-        """Return the class or function that the target names.
-
-        Raises:
-            UnusableError: there is none.
-        """
+        """Return the class or function that the target names; an ``UnusableError`` if there is none."""
         module_name, _, path = self.target.partition(":")
         if not module_name or not path:
             raise UnusableError(f"{self.target!r} is not of the form module:Class")
@@ -55,18 +51,24 @@ class Subject:
 
     def takes(self, option: str) -> bool:
         """Tell whether the factory has a parameter of this name."""
-        return option in _parameters(self.factory())
+        return option in self._parameters
 
     def needs(self, option: str) -> bool:
         """Tell whether the factory has a parameter of this name and no default for it."""
-        parameter = _parameters(self.factory()).get(option)
+        parameter = self._parameters.get(option)
         return parameter is not None and parameter.default is inspect.Parameter.empty
 
     def lacks(self, option: str) -> bool:
         """Tell whether it is a function that has no way to take this option; a class is held to the documented ones."""
-        parameters = _parameters(self.factory())
-        any_name = any(parameter.kind is inspect.Parameter.VAR_KEYWORD for parameter in parameters.values())
-        return not (inspect.isclass(self.factory()) or option in parameters or any_name)
+        any_name = any(parameter.kind is inspect.Parameter.VAR_KEYWORD for parameter in self._parameters.values())
+        return not (inspect.isclass(self.factory()) or self.takes(option) or any_name)
+
+    @property
+    def _parameters(self) -> Mapping[str, inspect.Parameter]:
+        try:
+            return inspect.signature(self.factory()).parameters
+        except (TypeError, ValueError):  # a builtin without a signature
+            return {}
 
     def is_full(self) -> bool:
         """Tell whether the full contract is the one to try."""
@@ -86,11 +88,7 @@ class Subject:
         return self.factory()(**given)
 
     def check(self, directory: Path) -> None:
-        """Make one cache, to see that it can be done.
-
-        Raises:
-            UnusableError: it cannot.
-        """
+        """Make one cache, to see that it can be done; an ``UnusableError`` if it cannot."""
         try:
             cache = self.make(self.new_clock(), directory)
         except UnusableError:
@@ -101,10 +99,3 @@ class Subject:
             raise UnusableError(f"{self.target} makes no cache: it has no {', '.join(absent)}")
         if close := getattr(cache, "close", None):
             close()
-
-
-def _parameters(factory: Callable[..., Any]) -> dict[str, inspect.Parameter]:
-    try:
-        return dict(inspect.signature(factory).parameters)
-    except (TypeError, ValueError):  # a builtin without a signature
-        return {}

@@ -15,7 +15,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from hitrate.testing.subject import Subject, UnusableError
-from hitrate.testing.verdicts import Begun, Ended, Finished, Message, Trial, TrialOutcome, Unusable, Verdict
+from hitrate.testing.verdicts import Message, Trial, TrialOutcome, Verdict
 
 STARTING = 120.0  # seconds for a session to import the cache and collect the tests
 
@@ -68,27 +68,25 @@ def _session(
     process.start()
     there.close()
     try:
-        return _listen(here, process, seconds, note)
+        return _listen(here, seconds, note)
     finally:
         _end(process)
         here.close()
 
 
-def _listen(
-    session: Connection[None, Message], process: BaseProcess, seconds: float, note: Callable[[TrialOutcome], None]
-) -> bool:
+def _listen(session: Connection[None, Message], seconds: float, note: Callable[[TrialOutcome], None]) -> bool:
     trial: Trial | None = None
     while True:
         message = _next(session, STARTING if trial is None else seconds)
         match message:
-            case Unusable(reason):
-                raise UnusableError(reason)
-            case Begun(begun):
-                trial = begun
-            case Ended(verdict, reason) if trial is not None:
-                note(TrialOutcome(trial, verdict, reason))
+            case UnusableError():
+                raise message
+            case Trial():
+                trial = message
+            case TrialOutcome():
+                note(message)
                 trial = None
-            case Finished():
+            case None:
                 return True
             case str(silence):
                 if trial is not None:

@@ -1,9 +1,11 @@
-"""What a session says of each test, as it goes on: it has begun, it has ended, or nothing could be tried at all."""
+"""What a trial is, and what came of it. A session sends each trial as it begins, and its outcome as it ends."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from enum import Enum
+
+from hitrate.testing.subject import UnusableError
 
 
 class Verdict(Enum):
@@ -37,39 +39,13 @@ class Trial:
 
 
 @dataclass(frozen=True)
-class Unusable:
-    """Nothing can be tried."""
-
-    reason: str
-
-
-@dataclass(frozen=True)
-class Begun:
-    """This trial has begun."""
-
-    trial: Trial
-
-
-@dataclass(frozen=True)
-class Ended:
-    """The trial that had begun has ended; ``reason`` is one line, empty if the promise held."""
-
-    verdict: Verdict
-    reason: str = ""
-
-
-@dataclass(frozen=True)
-class Finished:
-    """There is nothing left to try."""
-
-
-Message = Unusable | Begun | Ended | Finished
-
-
-@dataclass(frozen=True)
 class TrialOutcome:
-    """A trial and what came of it."""
+    """A trial and what came of it; ``reason`` is one line, empty if the promise held."""
 
     trial: Trial
     verdict: Verdict
     reason: str
+
+
+Message = Trial | TrialOutcome | UnusableError | None
+"""A trial that begins, what came of one, why nothing can be tried, or None: there is nothing left to try."""

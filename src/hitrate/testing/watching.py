@@ -50,7 +50,7 @@ def unpickles(called: Any) -> bool:
 
 @contextmanager
 def called(is_meant: Callable[[Any], bool], *, in_threads: bool = False) -> Iterator[list[str]]:
-    """Gather the names of the functions that this thread calls and that are meant.
+    """Gather the names of those functions that this thread calls within the block and that are looked for.
 
     Args:
         is_meant: is given a function in C that is about to be called, or the frame of one in Python.

@@ -8,12 +8,10 @@ from typing import Any
 import pytest
 
 from hitrate.testing.clock import Clock
-from hitrate.testing.contract.fixtures import Fixtures, MakeCache
+from hitrate.testing.contract.fixtures import NAMESPACE, A, B, C, Fixtures, MakeCache
 from hitrate.testing.faces import Driver, Face
 from hitrate.testing.serializers import UndecodableSerializer
 
-NAMESPACE = ("namespace",)
-A, B, C = ((NAMESPACE, name) for name in "abc")
 COUNTERS = {"hits", "misses", "sets", "deletes", "evictions", "expirations", "errors", "entries", "bytes"}
 
 

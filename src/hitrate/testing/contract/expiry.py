@@ -8,11 +8,8 @@ from typing import Any
 import pytest
 
 from hitrate.testing.clock import Clock
-from hitrate.testing.contract.fixtures import Fixtures
+from hitrate.testing.contract.fixtures import A, B, C, Fixtures
 from hitrate.testing.faces import Driver
-
-NAMESPACE = ("namespace",)
-A, B, C = ((NAMESPACE, name) for name in "abc")
 
 
 class Expiry(Fixtures):

@@ -8,13 +8,10 @@ from typing import Any
 import pytest
 
 from hitrate.errors import DecodeError, HitrateError, SerializationError
-from hitrate.testing.contract.fixtures import Fixtures, MakeCache
+from hitrate.testing.contract.fixtures import NAMESPACE, A, B, Fixtures, MakeCache
 from hitrate.testing.contract.refusal import unserialisable
 from hitrate.testing.faces import Driver, Face
 from hitrate.testing.serializers import UndecodableSerializer
-
-NAMESPACE = ("namespace",)
-A, B, C = ((NAMESPACE, name) for name in "abc")
 
 
 class Failures(Fixtures):

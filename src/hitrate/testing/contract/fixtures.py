@@ -10,9 +10,13 @@ import pytest
 
 from hitrate.testing.capabilities import ask_for
 from hitrate.testing.clock import Clock
-from hitrate.testing.faces import ASYNC, SYNC, Driver, Face
+from hitrate.testing.faces import ASYNC, SYNC, Driver, Face, opposite
 
 MakeCache: TypeAlias = Callable[..., Any]
+
+NAMESPACE = ("namespace",)
+A, B, C = ((NAMESPACE, name) for name in "abc")
+"""A namespace, and three keys in it."""
 
 
 class Fixtures:
@@ -58,4 +62,10 @@ class Fixtures:
     def cache(self, new_cache: MakeCache, face: Face) -> Iterator[Driver]:
         """A new cache, driven through each face in turn."""
         with face.open(new_cache()) as driver:
+            yield driver
+
+    @pytest.fixture
+    def other(self, cache: Driver, face: Face) -> Iterator[Driver]:
+        """That very cache, driven through the other face."""
+        with opposite(face).open(cache.raw) as driver:
             yield driver

@@ -9,11 +9,8 @@ import pytest
 
 from hitrate.base import FullKey
 from hitrate.testing.clock import Clock
-from hitrate.testing.contract.fixtures import Fixtures, MakeCache
+from hitrate.testing.contract.fixtures import NAMESPACE, A, B, C, Fixtures, MakeCache
 from hitrate.testing.faces import Driver, Face
-
-NAMESPACE = ("namespace",)
-A, B, C = ((NAMESPACE, name) for name in "abc")
 
 
 class Instants(Fixtures):

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from typing import Any
 
 import pytest
@@ -13,8 +15,8 @@ from hitrate.testing.capabilities import NotOffered
 from hitrate.testing.clock import Clock
 from hitrate.testing.contract.clearing import BAD_PREFIXES, fill, left
 from hitrate.testing.contract.fixtures import Fixtures, MakeCache
-from hitrate.testing.contract.one_store import opposite
-from hitrate.testing.faces import Driver, Face
+from hitrate.testing.contract.misuse import type_error_that_names
+from hitrate.testing.faces import Driver, Face, opposite
 from hitrate.testing.hostile import LOOKALIKES
 
 NAMESPACE = ("namespace",)
@@ -26,14 +28,8 @@ class ListingEntries(Fixtures):
     @pytest.fixture
     def lister(self, new_cache: MakeCache, face: Face) -> Iterator[Driver]:
         """A new cache that lists what it holds."""
-        made = new_cache()
-        with face.open(made) as driver:
-            if not callable(getattr(made, "entries", None)):
-                raise NotOffered("the cache has no `entries`")
-            try:
-                driver.entries()
-            except NotImplementedError:
-                raise NotOffered("the cache's store has no `list_page`") from None
+        with face.open(new_cache()) as driver:
+            ask_for_listing(driver)
             yield driver
 
     def test_each_entry_is_listed_once(self, lister: Driver) -> None:
@@ -143,13 +139,9 @@ class ListingEntries(Fixtures):
     def test_a_value_that_cannot_be_decoded_is_listed(self, new_cache: MakeCache, face: Face) -> None:
         """No value is decoded: an entry that cannot be is listed all the same."""
         with face.open(new_cache(serde=_Writes())) as lister:
-            if not callable(getattr(lister.raw, "entries", None)):
-                raise NotOffered("the cache has no `entries`")
+            ask_for_listing(lister)
             lister.set({(NAMESPACE, "key"): ("value", None)})
-            try:
-                assert keys_of(lister) == [(NAMESPACE, "key")]
-            except NotImplementedError:
-                raise NotOffered("the cache's store has no `list_page`") from None
+            assert keys_of(lister) == [(NAMESPACE, "key")]
             assert lister.raw.stats().hits == lister.raw.stats().misses == 0, "it counts as a read"
 
     def test_what_is_there_all_the_time_is_listed_once_while_others_write(self, lister: Driver, face: Face) -> None:
@@ -157,48 +149,32 @@ class ListingEntries(Fixtures):
         stays: list[FullKey] = [(("stays", str(number % 5)), str(number)) for number in range(3000)]
         lister.set(dict.fromkeys(stays, (0, None)))
         done = threading.Event()
-        failed: list[BaseException] = []
 
         def disturb() -> None:
-            try:
-                with face.open(lister.raw) as other:
-                    number = 0
-                    while not done.is_set():
-                        number += 1
-                        other.set({stays[number * 7 % len(stays)]: (number, None if number % 2 else 3600)})
-                        other.set({(("comes", str(number % 50)), str(number)): (number, None)})
-                        other.delete([(("comes", str((number - 9) % 50)), str(number - 9))])
-                        if number % 100 == 0:
-                            other.clear([("comes", "1")])
-            except BaseException as error:
-                failed.append(error)
+            with face.open(lister.raw) as other:
+                number = 0
+                while not done.is_set():
+                    number += 1
+                    other.set({stays[number * 7 % len(stays)]: (number, None if number % 2 else 3600)})
+                    other.set({(("comes", str(number % 50)), str(number)): (number, None)})
+                    other.delete([(("comes", str((number - 9) % 50)), str(number - 9))])
+                    if number % 100 == 0:
+                        other.clear([("comes", "1")])
 
-        thread = threading.Thread(target=disturb)
-        thread.start()
-        try:
+        with meanwhile(disturb, done):
             for _ in range(3):
                 listed = keys_of(lister)
                 assert sorted(key for key in listed if key[0][0] == "stays") == sorted(stays)
                 assert len(listed) == len(set(listed)), "a key was listed twice"
-        finally:
-            done.set()
-            thread.join()
-        assert not failed, failed
 
     def test_what_eviction_leaves_is_listed_once(self, bounded_cache: MakeCache, face: Face) -> None:
         """What is there from the first step to the last is listed once, while others are evicted for what comes."""
         keys: list[FullKey] = [(("first", str(number % 5)), str(number)) for number in range(3000)]
         with face.open(bounded_cache(max_entries=len(keys))) as cache:
-            if not callable(getattr(cache.raw, "entries", None)):
-                raise NotOffered("the cache has no `entries`")
-            try:
-                cache.entries()
-            except NotImplementedError:
-                raise NotOffered("the cache's store has no `list_page`") from None
+            ask_for_listing(cache)
             cache.set(dict.fromkeys(keys, (0, None)))
             before = cache.raw.stats()
             started, done = threading.Event(), threading.Event()
-            failed: list[BaseException] = []
 
             def fill_up() -> None:
                 try:
@@ -209,20 +185,12 @@ class ListingEntries(Fixtures):
                             other.set({(("comes", str(number % 50)), str(number)): (number, None)})
                             if number == 10:
                                 started.set()
-                except BaseException as error:
-                    failed.append(error)
                 finally:
                     started.set()
 
-            thread = threading.Thread(target=fill_up)
-            thread.start()
-            try:
+            with meanwhile(fill_up, done):
                 started.wait()
                 listed = keys_of(cache)
-            finally:
-                done.set()
-                thread.join()
-            assert not failed, failed
             assert len(listed) == len(set(listed)), "a key was listed twice"
             left = cache.get(keys)
             assert 0 < len(left) < len(keys), "nothing was evicted"
@@ -243,9 +211,8 @@ class ListingEntries(Fixtures):
         """A prefix that is anything but a tuple of str is a TypeError that names it."""
         bad, named = BAD_PREFIXES[what]
         for method in (lister.entries, lister.namespaces):
-            with pytest.raises(TypeError) as caught:
+            with type_error_that_names(named):
                 method(bad)
-            assert repr(named) in str(caught.value), f"the message does not name {named!r}"
 
 
 class _Writes:
@@ -256,6 +223,28 @@ class _Writes:
 
     def loads_typed(self, data: tuple[str, bytes]) -> Any:
         raise AssertionError("a listing decoded a value")
+
+
+def ask_for_listing(cache: Driver) -> None:
+    """Go on if the cache lists what it holds; else raise ``NotOffered``."""
+    if not callable(getattr(cache.raw, "entries", None)):
+        raise NotOffered("the cache has no `entries`")
+    try:
+        cache.entries()
+    except NotImplementedError:
+        raise NotOffered("the cache's store has no `list_page`") from None
+
+
+@contextmanager
+def meanwhile(work: Callable[[], None], done: threading.Event) -> Iterator[None]:
+    """Have a thread work while this block runs, then set the event that ends the work, and raise what it raised."""
+    with ThreadPoolExecutor(1) as threads:
+        working = threads.submit(work)
+        try:
+            yield
+        finally:
+            done.set()
+    working.result()
 
 
 def keys_of(cache: Driver, under: tuple[str, ...] = ()) -> list[FullKey]:

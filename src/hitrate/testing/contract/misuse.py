@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import pytest
@@ -59,17 +61,15 @@ class Misuse(Fixtures):
         """`get` of anything but a full key is a TypeError that names it."""
         bad, named = {**BAD_KEYS, **UNHASHABLE_KEYS}[what]
         cache.set({GOOD: (1, None)})
-        with pytest.raises(TypeError) as caught:
+        with type_error_that_names(named):
             cache.get([GOOD, bad])
-        assert repr(named) in str(caught.value), f"the message does not name {named!r}"
 
     @pytest.mark.parametrize("what", BAD_KEYS)
     def test_set_refuses_what_is_not_a_full_key(self, cache: Driver, what: str) -> None:
         """`set` of anything but a full key is a TypeError that names it; nothing of the batch is stored."""
         bad, named = BAD_KEYS[what]
-        with pytest.raises(TypeError) as caught:
+        with type_error_that_names(named):
             cache.set({GOOD: (1, None), bad: (2, None)})
-        assert repr(named) in str(caught.value), f"the message does not name {named!r}"
         assert cache.get([GOOD]) == {}, "a part of the batch was stored"
 
     def test_a_full_key_alone_is_not_a_list_of_keys(self, cache: Driver) -> None:
@@ -91,7 +91,14 @@ class Misuse(Fixtures):
         bad, named = BAD_NAMESPACES[what]
         stored = {(("a",), "key"): 1, (("b",), "key"): 2, (("a", "b"), "key"): 3}
         cache.set({key: (value, None) for key, value in stored.items()})
-        with pytest.raises(TypeError) as caught:
+        with type_error_that_names(named):
             cache.clear(bad)
-        assert repr(named) in str(caught.value), f"the message does not name {named!r}"
         assert cache.get(list(stored)) == stored, "something was cleared"
+
+
+@contextmanager
+def type_error_that_names(named: object) -> Iterator[None]:
+    """Check that this block raises a TypeError, whose message names what is wrong."""
+    with pytest.raises(TypeError) as caught:
+        yield
+    assert repr(named) in str(caught.value), f"the message does not name {named!r}"

@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 from hitrate.base import FullKey
-from hitrate.testing.contract.fixtures import Fixtures
+from hitrate.testing.contract.fixtures import A, B, C, Fixtures
 from hitrate.testing.faces import Driver
 
-NAMESPACE = ("namespace",)
-A, B, C = ((NAMESPACE, name) for name in "abc")
 JOINED: FullKey = (("a", "b"), "key")
 
 

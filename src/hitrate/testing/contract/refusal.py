@@ -7,12 +7,9 @@ from typing import Any
 
 import pytest
 
-from hitrate.testing.contract.fixtures import Fixtures, MakeCache
+from hitrate.testing.contract.fixtures import A, B, C, Fixtures, MakeCache
 from hitrate.testing.faces import Driver, Face
 from hitrate.testing.serializers import UndecodableSerializer
-
-NAMESPACE = ("namespace",)
-A, B, C = ((NAMESPACE, name) for name in "abc")
 
 
 def unserialisable() -> Any:

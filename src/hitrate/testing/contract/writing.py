@@ -10,11 +10,8 @@ from typing import Any
 import pytest
 
 from hitrate.base import FullKey
-from hitrate.testing.contract.fixtures import Fixtures, MakeCache
+from hitrate.testing.contract.fixtures import A, B, Fixtures, MakeCache
 from hitrate.testing.faces import Driver
-
-NAMESPACE = ("namespace",)
-A, B, C = ((NAMESPACE, name) for name in "abc")
 
 
 class Writing(Fixtures):

@@ -10,11 +10,7 @@ T = TypeVar("T")
 
 
 class Remembered(Generic[T]):
-    """The results of a function of one object, by the object itself and not by what it equals.
-
-    Args:
-        find: finds out what is remembered.
-    """
+    """The results of a function of one object, by the object itself and not by what it equals."""
 
     def __init__(self, find: Callable[[Any], T]) -> None:
         self._find = find
