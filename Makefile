@@ -7,14 +7,15 @@ PIP_INSTALL := $(BIN)/python -m pip install --quiet --quiet --disable-pip-versio
 
 unexport PYTHONPATH PYTHONHOME VIRTUAL_ENV PYTHONDONTWRITEBYTECODE
 
-.PHONY: help demo test test-fast browser check lint types lint-and-types test-others docs bench torture clean
+.PHONY: help demo test test-fast test-tools browser check lint types code test-others docs bench torture clean
 
 help:
 	@echo "make demo      run a graph and an agent over real documents, each twice: cold, and from the cache"
-	@echo "make test      run all tests: some minutes on two cores"
+	@echo "make test      run all tests of the library: some minutes on two cores"
 	@echo "make test-fast run those of the core: memory, SQLite, tiers, values, keys, cached functions; under 40 seconds"
 	@echo "make browser   run the tests of the inspector in a browser, in the Chromium that is installed"
-	@echo "make check     ruff, mypy, pyright, the links of the docs, the tests on other Pythons, the main ones on the lowest releases allowed"
+	@echo "make check     ruff, mypy, pyright, the links of the docs, the tests of the benchmark, the torture and the demo,"
+	@echo "               the tests on other Pythons, the main ones on the lowest releases allowed"
 	@echo "make docs      build the documentation site, build/site, with the API reference; a broken link fails"
 	@echo "make bench     compare with other caches; writes docs/bench (CELLS=agents. for some)"
 	@echo "make torture   attack it for some 10 minutes: stopped and killed holders, cut channels, interrupts, collections"
@@ -25,7 +26,7 @@ demo: .venv/.demo
 
 test: .venv/.test .venv/.test-agents .venvs/langchain/.suites
 	@.venvs/langchain/bin/python -m pytest --quiet -c conformance/pytest.ini conformance
-	@.ci/test $(BIN)/python
+	@.ci/test $(BIN)/python --ignore=tests/tools
 
 # For one's own loop: no servers, hardly any other processes, and of bad days none.
 FAST := tests/memory/test_memory.py tests/memory/test_memory_store.py \
@@ -43,9 +44,9 @@ browser: .venv/.test .venv/.test-browser
 
 # What reads the code beside what runs it; each shows its output when it is done.
 check:
-	@$(MAKE) --no-print-directory --jobs=2 --output-sync=target lint-and-types test-others
+	@$(MAKE) --no-print-directory --jobs=2 --output-sync=target code test-others
 
-lint-and-types: lint types docs
+code: lint types docs test-tools
 
 lint: .venv/.dev
 	$(BIN)/ruff check
@@ -60,6 +61,10 @@ types: .venv/.dev
 # The extra dev has uv, which resolves the lowest releases.
 test-others: .venv/.dev
 	@.ci/test-others $(BIN)/python
+
+# Of the benchmark, the torture and the demo, which stand beside the library.
+test-tools: .venv/.dev
+	@.ci/test $(BIN)/python --numprocesses=0 tests/tools
 
 # Without a network once the environment is there. Not --quiet: then what --strict fails for goes unnoticed.
 docs: .venv/.docs

@@ -136,6 +136,13 @@ def pytest_collection_finish() -> None:
     gc.enable()
 
 
+@pytest.fixture(autouse=True, scope="module")
+def _what_is_there_is_not_looked_at_again() -> None:
+    """Leave out what the tests of files before this one have imported, too."""
+    gc.collect()
+    gc.freeze()
+
+
 class _Untold(weakref.WeakSet[Any]):
     """Caches that the thread which tells their counters to backends finds none of."""
 

@@ -1,9 +1,10 @@
 """How our own caches are held to the contract: once whole for each store, and for what shares its code what is its own.
 
-``InMemoryCache``, ``SqliteCache``, ``RedisCache``, ``PostgresCache`` and memory over SQLite keep the ``WholeContract``,
-nearly every case through both faces; what ``Cache`` refuses, which ``RedisCache`` and ``PostgresCache`` leave as it is,
-on one of the two. For a cluster, SQLite in memory and other tiers, which are made of the same
-classes, there is the ``ShortContract``. Left out of it is what is decided before a store is asked:
+``InMemoryCache``, ``SqliteCache``, ``RedisCache`` and ``PostgresCache`` keep the ``WholeContract``, nearly every case
+through both faces. How keys and values become bytes, in which no face has a part, is tried through both in memory only;
+what ``Cache`` refuses, which ``RedisCache`` and ``PostgresCache`` leave as it is, on one of the two. For a cluster,
+SQLite in memory and tiers, which are made of the same classes, there is the ``ShortContract``. Left out of it is what
+is decided before a store is asked:
 
 - which arguments are refused (``Misuse``), which signatures there are (``Signatures``),
 - how keys and values become bytes (``Keys``, ``Values``, ``Refusal``, and the hostile keys of the other groups),
@@ -11,8 +12,8 @@ classes, there is the ``ShortContract``. Left out of it is what is decided befor
 
 The random operations are in it, and their keys are short and hostile.
 
-Tiers over a server keep the ``ShortContract`` through one face: memory over SQLite has kept the whole one through both,
-and the server's own cache too. ``OneStore`` in it tries the other face beside that one.
+Tiers over a server keep the ``ShortContract`` through one face: memory over SQLite has kept it through both, and the
+server's own cache the whole one. ``OneStore`` in it tries the other face beside that one.
 """
 
 from __future__ import annotations
@@ -53,6 +54,15 @@ class ThroughAsync(Fixtures):
     @pytest.fixture
     def face(self) -> Face:
         return ASYNC
+
+
+class BytesThroughOneFace:
+    """Of both faces the plain one where it is tried how keys and values become bytes."""
+
+    def pytest_generate_tests(self, metafunc: pytest.Metafunc) -> None:
+        group, _, _ = metafunc.function.__qualname__.partition(".")
+        if group in ("Keys", "Values", "Refusal") and "face" in metafunc.fixturenames:
+            metafunc.parametrize("face", [SYNC], ids=lambda face: str(face.name))
 
 
 class Many(Fixtures):

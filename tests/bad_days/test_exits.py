@@ -12,14 +12,13 @@ TESTS = Path(__file__).parents[1]
 
 INTERRUPTED = """
 import asyncio
-from bad_days.test_interrupts import A, ASYNC_OPERATIONS, B, KINDS, interrupted_at
+from bad_days.test_interrupts import A, ASYNC_OPERATIONS, B, KINDS, Interrupts
 
 operation, folder = case()
 warnings.simplefilter("ignore")  # of coroutines that were interrupted before they were awaited
 cache = KINDS["tiers"](folder)
-line, again = 0, True
+interrupts, again = Interrupts(), True
 while again:
-    line += 1
     cache.set({A: ("old", None), B: ("old", None)})
     do = ASYNC_OPERATIONS[operation](cache)
 
@@ -28,9 +27,9 @@ while again:
 
     loop = asyncio.new_event_loop()
     loop.set_exception_handler(lambda loop, context: None)
-    again = interrupted_at(line, lambda: loop.run_until_complete(main()))
+    again = interrupts.at_next(lambda: loop.run_until_complete(main()))
     loop.close()
-assert line > 10, line
+assert interrupts.passed > 10
 """
 
 UNDER_WAY = """

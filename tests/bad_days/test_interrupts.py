@@ -6,12 +6,15 @@ import asyncio
 import gc
 import sys
 import threading
+from collections import defaultdict
 from collections.abc import Callable, Iterator
 from functools import partial
+from itertools import cycle
 from pathlib import Path
 from queue import Empty, SimpleQueue
 from typing import Any
 
+import ormsgpack
 import pytest
 
 import hitrate
@@ -21,6 +24,7 @@ from hitrate.stores.memory import dividing
 
 HITRATE = str(Path(hitrate.__file__).parent)
 A, B, C = (("a",), "1"), (("a",), "2"), (("b",), "1")
+LONGER = "new " * 100
 DEADLINE = 60.0
 
 
@@ -45,50 +49,69 @@ def within_finaliser(frame: Any, outer: Any) -> bool:
     return False
 
 
-def interrupted_at(
-    line: int, do: Callable[[], Any], within: tuple[str, ...] = ("",), below: tuple[str, ...] = ()
-) -> bool:
-    """Call a function and raise KeyboardInterrupt at the nth line of hitrate's code; tell whether it got that far.
+Place = tuple[Any, ...]
+"""A line with the two that called it, and whether it runs for the first time in this call or for the second."""
 
-    A line counts the first two times that it runs, called from the same line: more turns of a loop are like the second.
+
+class Interrupts:
+    """Raises KeyboardInterrupt at each of hitrate's lines, one a call.
+
+    A line counts the first two times that it runs, called from the same two: more turns of a loop are like the second.
 
     Args:
-        line: which, from 1 on.
-        do: what is interrupted.
         within: only lines of these files and folders of hitrate count.
         below: of these folders only what is called from outside of them.
+        done: where one was raised already.
+
+    Attributes:
+        place: where the last one was raised.
+        passed: how many lines that count ran in the last call.
     """
-    left = line
-    homes = tuple(f"{HITRATE}/{home}" for home in within)
-    inner = tuple(f"{HITRATE}/{home}" for home in below)
-    times: dict[tuple[Any, ...], int] = {}
-    here = sys._getframe()
 
-    def trace(frame: Any, event: str, arg: Any) -> Any:
-        nonlocal left
-        file = frame.f_code.co_filename
-        if not file.startswith(HITRATE) or (event == "call" and within_finaliser(frame, here)):
-            return None
-        if event == "line" and file.startswith(homes):
-            if file.startswith(inner) and frame.f_back.f_code.co_filename.startswith(inner):
-                return trace
-            place = frame.f_code, frame.f_lineno, frame.f_back.f_code, frame.f_back.f_lineno
-            times[place] = times.get(place, 0) + 1
-            left -= times[place] <= 2
-            if left == 0:
-                sys.settrace(None)
-                raise KeyboardInterrupt
-        return trace
+    def __init__(
+        self, within: tuple[str, ...] = ("",), below: tuple[str, ...] = (), done: set[Place] | None = None
+    ) -> None:
+        self._homes = tuple(f"{HITRATE}/{home}" for home in within)
+        self._inner = tuple(f"{HITRATE}/{home}" for home in below)
+        self._done = set[Place]() if done is None else done
+        self.place: Place = ()
+        self.passed = 0
 
-    before = sys.gettrace()
-    sys.settrace(trace)
-    try:
-        do()
-    except KeyboardInterrupt:
-        pass
-    finally:
-        sys.settrace(before)
-    return left <= 0
+    def at_next(self, do: Callable[[], Any]) -> bool:
+        """Call a function and interrupt it at the first line where that is new; tell whether there was one."""
+        done, homes, inner = self._done, self._homes, self._inner
+        times: dict[Place, int] = {}
+        here = sys._getframe()
+        self.place = ()
+
+        def trace(frame: Any, event: str, arg: Any) -> Any:
+            file = frame.f_code.co_filename
+            if not file.startswith(HITRATE) or (event == "call" and within_finaliser(frame, here)):
+                return None
+            if event == "line" and file.startswith(homes):
+                caller = frame.f_back
+                if file.startswith(inner) and caller.f_code.co_filename.startswith(inner):
+                    return trace
+                above = caller if caller is here else caller.f_back
+                lines = (frame.f_code, frame.f_lineno, caller.f_code, caller.f_lineno, above.f_code, above.f_lineno)
+                times[lines] = time = times.get(lines, 0) + 1
+                if time <= 2 and (time, *lines) not in done:
+                    self.place = (time, *lines)
+                    done.add(self.place)
+                    sys.settrace(None)
+                    raise KeyboardInterrupt
+            return trace
+
+        before = sys.gettrace()
+        sys.settrace(trace)
+        try:
+            do()
+        except KeyboardInterrupt:
+            pass
+        finally:
+            sys.settrace(before)
+        self.passed = len(times)
+        return self.place != ()
 
 
 def soon(do: Callable[[], Any]) -> Any:
@@ -206,7 +229,7 @@ BELOW = {
 }
 
 
-def within(kind: str, operation: str) -> dict[str, tuple[str, ...]]:
+def within(kind: str, operation: str) -> dict[str, Any]:
     """Return where an operation of a kind of cache is interrupted.
 
     What is above the stores is the same for several kinds: it is interrupted in memory, and under a lease that a file
@@ -237,11 +260,19 @@ def _without(cache: Any, keys: list[Any], do: Callable[[], Any]) -> Callable[[],
     return do
 
 
+def _with_room(cache: Any, do: Callable[[], Any]) -> Callable[[], Any]:
+    """Have the namespace be granted room, of which such a set spends."""
+    for _ in range(3):
+        cache.set({A: ("old", None), B: ("old", None)})
+    return do
+
+
 OPERATIONS: dict[str, Callable[[Any], Callable[[], Any]]] = {
     "get": lambda cache: lambda: cache.get([A, B]),
     "set": lambda cache: lambda: cache.set({A: ("new", None)}),
     "set a new one": lambda cache: _without(cache, [A], lambda: cache.set({A: ("new", None)})),
     "set many": lambda cache: lambda: cache.set({A: ("new", 60), B: ("new", None), C: ("kept", None)}),
+    "set many alike": lambda cache: _with_room(cache, lambda: cache.set({A: (LONGER, None), B: (LONGER, None)})),
     "delete": lambda cache: lambda: cache.delete([A]),
     "delete all of a namespace": lambda cache: lambda: cache.delete([A, B]),
     "clear": lambda cache: lambda: cache.clear([("a",)]),
@@ -257,10 +288,14 @@ OPERATIONS: dict[str, Callable[[Any], Callable[[], Any]]] = {
 }
 
 
-# Whether a key is new, or the last of its namespace, makes a difference in memory alone: elsewhere the same lines run.
-# In tiers one key is a batch of one, and the batch of two is tried.
-_IN_MEMORY = {"set a new one", "delete all of a namespace"}
-LEFT_OUT = {"file": _IN_MEMORY, ":memory:": _IN_MEMORY, "tiers": {"set a new one", "set", "delete", "compute"}}
+# Whether a key is new, or the last of its namespace, or a batch is all of one, makes a difference in memory alone:
+# elsewhere the same lines run. In tiers one key is a batch of one, and the batch of two is tried.
+_IN_MEMORY = {"set a new one", "set many alike", "delete all of a namespace"}
+LEFT_OUT = {
+    "file": _IN_MEMORY,
+    ":memory:": _IN_MEMORY,
+    "tiers": {"set a new one", "set many alike", "set", "delete", "compute"},
+}
 CASES = [(kind, operation) for kind in KINDS for operation in OPERATIONS if operation not in LEFT_OUT.get(kind, ())]
 
 
@@ -274,45 +309,51 @@ def _used(cache: Any) -> tuple[list[Any], dict[Any, Any], Any]:
     return after, kept, following
 
 
+# Where something was interrupted already, in the same kind of cache: two operations have most lines in common.
+DONE: defaultdict[str, set[Place]] = defaultdict(set)
+IN_MEMORY = ("memory", "divided", "bounded", "by worth")
+
+
+def done_before(kind: str) -> set[Place]:
+    return DONE["memory" if kind in IN_MEMORY else kind]
+
+
 @pytest.mark.parametrize(("kind", "operation"), CASES, indirect=["kind"])
 def test_an_exception_at_any_line(cache: Any, kind: str, operation: str, elsewhere: Elsewhere) -> None:
-    line = 0
-    while True:
-        line += 1
+    interrupts, turns = Interrupts(**within(kind, operation), done=done_before(kind)), cycle(range(8))
+    again = True
+    while again:
         cache.set({A: ("old", None), B: ("old", None), C: ("kept", None)})
         do = OPERATIONS[operation](cache)
         before = [cache.get([key]).get(key) for key in (A, B)]
-        again = interrupted_at(line, do, **within(kind, operation))
+        again = interrupts.at_next(do)
         check_order(cache)
         check_counts(cache)
-        after, kept, following = (elsewhere.soon if line % 8 else soon)(partial(_used, cache))
-        if operation == "set many":
-            assert after in (["old", "old"], ["new", "new"]), line
-        assert all(now in (was, "new", "computed", None) for was, now in zip(before, after, strict=True))
-        assert kept == {C: "kept"}, line
+        after, kept, following = (soon if next(turns) == 0 else elsewhere.soon)(partial(_used, cache))
+        if operation.startswith("set many"):
+            assert after in (["old", "old"], ["new", "new"], [LONGER, LONGER]), interrupts.place
+        assert all(now in (was, "new", LONGER, "computed", None) for was, now in zip(before, after, strict=True))
+        assert kept == {C: "kept"}, interrupts.place
         assert following == "next"
         assert cache.get([A]) == {A: "last"}
-        if not again:
-            break
-    assert line > 5
+    assert interrupts.passed > 2
     soon(cache.clear)
     check_counts(cache)
     assert cache.stats().entries == 0
 
 
 def test_what_was_put_off_is_carried_out_though_an_earlier_catching_up_was_interrupted_at_any_line() -> None:
-    line = 0
+    interrupts = Interrupts()
     again = True
     while again:
-        line += 1
         done: list[str] = []
         first, second = Exclusive(), Exclusive()
         first.put_off(partial(second.run, second.put_off, partial(done.append, "first")))
-        again = interrupted_at(line, first.catch_up)
+        again = interrupts.at_next(first.catch_up)
         second.run(second.put_off, partial(done.append, "second"))
-        assert "second" in done, line
+        assert "second" in done, interrupts.place
     assert done == ["first", "second"]
-    assert line > 10
+    assert interrupts.passed > 10
 
 
 def test_a_function_has_the_same_key_after_a_decoration_that_was_interrupted_at_any_line() -> None:
@@ -323,15 +364,14 @@ def test_a_function_has_the_same_key_after_a_decoration_that_was_interrupted_at_
         return 2
 
     key = hitrate.stable_key(other)
-    line = 0
+    interrupts = Interrupts()
     again = True
     while again:
-        line += 1
         with InMemoryCache() as cache:
-            again = interrupted_at(line, partial(hitrate.cached(cache, version="1"), pinned))
-        assert hitrate.stable_key(other) == key, line
-        assert hitrate.stable_key(pinned) != key, line
-    assert line > 100
+            again = interrupts.at_next(partial(hitrate.cached(cache, version="1"), pinned))
+        assert hitrate.stable_key(other) == key, interrupts.place
+        assert hitrate.stable_key(pinned) != key, interrupts.place
+    assert interrupts.passed > 100
 
 
 def test_counting_anew_what_is_empty_counts_nothing_as_left() -> None:
@@ -344,7 +384,16 @@ def test_counting_anew_what_is_empty_counts_nothing_as_left() -> None:
             cache.delete([A])
 
 
+def _refresh(far: Any) -> None:
+    """Store a result under a lease over a value that is there, as who computes it anew before it expires does."""
+    (key,) = far._encode_keys([A])
+    token = b"the same each time"[:16]  # an earlier one, which was interrupted, may have the lease still
+    far._store.lease([key], token, 60)
+    far._store.settle({key: ("msgpack", ormsgpack.packb("new"), None, 0.0)}, token)
+
+
 CHANGES: dict[str, Callable[[Any], Any]] = {
+    "refresh": _refresh,
     "set": lambda far: far.set({A: ("new", None)}),
     "set many": lambda far: far.set({A: ("new", 60), B: ("new", None)}),
     "delete": lambda far: far.delete([A]),
@@ -359,20 +408,20 @@ def test_an_exception_in_the_far_cache_leaves_no_old_copy_in_a_near_one(
     change: str, tmp_path: Path, elsewhere: Elsewhere
 ) -> None:
     with SqliteCache(path=tmp_path / "cache.db") as far, TieredCache(InMemoryCache(), far) as cache:
-        line = 0
+        # What is above the store has done nothing to copies before it, and does nothing after it.
+        interrupts = Interrupts(within=("sqlite.py", "stores/", "exclusive.py"), done=DONE["far"])
         again = True
         while again:
-            line += 1
             if change == "compute":
                 cache.delete([A])
                 cache.get([A])
             else:
                 cache.set({A: ("old", None), B: ("old", None)})
                 assert cache.get([A, B]) == {A: "old", B: "old"}
-            # What is above the store has done nothing to copies before it, and does nothing after it.
-            again = interrupted_at(line, lambda: CHANGES[change](far), ("sqlite.py", "stores/", "exclusive.py"))
-            assert elsewhere.soon(lambda: cache.get([A, B])) == far.get([A, B]), line
-        assert line > 10
+            again = interrupts.at_next(lambda: CHANGES[change](far))
+            assert elsewhere.soon(lambda: cache.get([A, B])) == far.get([A, B]), interrupts.place
+        assert interrupts.passed > 10
+        assert change != "refresh" or far.get([A]) == {A: "new"}
 
 
 async def _cancelled(tasks: set[asyncio.Task[Any]]) -> None:
@@ -415,9 +464,9 @@ ASYNC_CASES = [
 
 @pytest.mark.parametrize(("kind", "operation"), ASYNC_CASES, indirect=["kind"])
 def test_an_exception_at_any_line_of_a_coroutine(cache: Any, kind: str, operation: str, elsewhere: Elsewhere) -> None:
-    line = 0
-    while True:
-        line += 1
+    interrupts, turns = Interrupts(**within(kind, operation), done=done_before(kind)), cycle(range(8))
+    again = True
+    while again:
         cache.set({A: ("old", None), B: ("old", None), C: ("kept", None)})
         do = ASYNC_OPERATIONS[operation](cache)
 
@@ -427,17 +476,15 @@ def test_an_exception_at_any_line_of_a_coroutine(cache: Any, kind: str, operatio
         loop = asyncio.new_event_loop()
         loop.set_exception_handler(lambda loop, context: None)
         try:
-            again = interrupted_at(line, lambda: loop.run_until_complete(main()), **within(kind, operation))  # noqa: B023
+            again = interrupts.at_next(lambda: loop.run_until_complete(main()))  # noqa: B023
             loop.run_until_complete(_cancelled(asyncio.all_tasks(loop)))
         finally:
             loop.close()
         asyncio.run(cache.aset({C: ("kept", None)}))  # what was asked for before is done then: it is a queue
         check_order(cache)
         check_counts(cache)
-        follow = elsewhere.soon if line % 8 else soon
-        assert follow(lambda: cache.get([C])) == {C: "kept"}, line
+        follow = soon if next(turns) == 0 else elsewhere.soon
+        assert follow(lambda: cache.get([C])) == {C: "kept"}, interrupts.place
         follow(lambda: cache.delete([A]))
         assert follow(lambda: cache.get_or_compute(A, lambda: "next", lease=600)) == "next"
-        if not again:
-            break
-    assert line > 5
+    assert interrupts.passed > 2

@@ -19,7 +19,7 @@ from langgraph.cache.base import BaseCache
 from sample_graphs import one_node
 
 import hitrate
-from contracts import WholeContract
+from contracts import BytesThroughOneFace, WholeContract
 from hitrate.langgraph import InMemoryCache, RedisCache, SqliteCache, TieredCache
 from hitrate.testing import Clock
 from hitrate.testing.contract.counters import Counters
@@ -73,7 +73,7 @@ class ShortGraphContract(Graphs, Signatures, Refusal, Counters):
     """What a class for graphs on one more store may break."""
 
 
-class TestInMemoryCache(Graphs, WholeContract):
+class TestInMemoryCache(BytesThroughOneFace, Graphs, WholeContract):
     # Numbers and forks concern the stores, which are asked elsewhere: here they take seconds and find nothing.
     test_a_hundred_and_thirty_thousand_keys_in_one_call = None
     test_a_fork_while_other_threads_use_the_cache = None

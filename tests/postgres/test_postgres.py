@@ -5,11 +5,11 @@ import sys
 
 import pytest
 
-from contracts import WholeContract, WithoutMisuse
+from contracts import BytesThroughOneFace, WholeContract, WithoutMisuse
 from hitrate import PostgresCache
 
 
-class TestPostgresCache(WithoutMisuse, WholeContract):
+class TestPostgresCache(BytesThroughOneFace, WithoutMisuse, WholeContract):
     @pytest.fixture
     def make_cache(self, clock, postgres_url, empty_table):
         def make(**options):

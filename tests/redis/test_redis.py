@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 import redis
 
-from contracts import ShortContract, WholeContract
+from contracts import BytesThroughOneFace, ShortContract, WholeContract
 from hitrate import RedisCache
 from hitrate.base import FullKey
 from hitrate.testing import Clock
@@ -19,7 +19,7 @@ from hitrate.testing.faces import ASYNC
 from servers.shared import PATIENT
 
 
-class TestRedisCache(WholeContract):
+class TestRedisCache(BytesThroughOneFace, WholeContract):
     set_parameter = "pairs"
 
     @pytest.fixture
@@ -35,7 +35,7 @@ def cluster(cluster_url: str) -> Any:
     return client
 
 
-class TestRedisCacheInACluster(Keys, ShortContract):
+class TestRedisCacheInACluster(BytesThroughOneFace, Keys, ShortContract):
     set_parameter = "pairs"
 
     @pytest.fixture

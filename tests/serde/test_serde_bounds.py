@@ -197,8 +197,13 @@ def seconds_of_counting() -> float:
     return 10 * seconds(count)
 
 
+@pytest.fixture(scope="module")
+def counting() -> float:
+    return min(seconds_of_counting() for _ in range(3))
+
+
 @pytest.mark.parametrize("name", WORST)
-def test_the_worst_case_takes_no_longer_than_its_bytes_allow(name: str) -> None:
+def test_the_worst_case_takes_no_longer_than_its_bytes_allow(name: str, counting: float) -> None:
     payload = WORST[name]()
     assert len(payload) < 2_000_000
 
@@ -209,17 +214,17 @@ def test_the_worst_case_takes_no_longer_than_its_bytes_allow(name: str) -> None:
             pass
 
     allowed = 10 * max(len(payload), BYTES) / 1_000_000
-    shares = []
-    for _ in range(3):  # the machine may be slower at one moment than at the next
+    shares = [seconds(load) / counting]
+    while shares[-1] >= allowed and len(shares) < 4:  # the machine may be slower at one moment than at the next
         shares.append(seconds(load) / seconds_of_counting())
-        if shares[-1] < allowed:
-            return
+    if shares[-1] < allowed:
+        return
     raise AssertionError(f"it takes {min(shares):.1f} times as long as to count, of {allowed:.1f} allowed")
 
 
 @pytest.mark.parametrize("compressed", [False, True])
 def test_nested_documents_are_not_copied_sixty_times(compressed: bool) -> None:
-    payload = nested(packb(bytes(20_000_000)), 60)
+    payload = nested(packb(bytes(8_000_000)), 60)
     before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     loads, pair = serde.loads_typed, ("msgpack", payload)
     if compressed:

@@ -5,11 +5,11 @@ from itertools import count
 
 import pytest
 
-from contracts import ShortContract, WholeContract
+from contracts import BytesThroughOneFace, ShortContract, WholeContract
 from hitrate import SqliteCache
 
 
-class TestSqliteCache(WholeContract):
+class TestSqliteCache(BytesThroughOneFace, WholeContract):
     set_parameter = "mapping"
 
     @pytest.fixture

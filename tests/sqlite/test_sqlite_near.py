@@ -21,7 +21,7 @@ from typing import Any
 import apsw
 import pytest
 
-from bad_days.test_interrupts import interrupted_at
+from bad_days.test_interrupts import Interrupts
 from hitrate import ClosedError, SqliteCache
 from hitrate.entry import Entry
 from hitrate.keys import EncodedKey
@@ -618,18 +618,16 @@ def test_a_change_that_is_interrupted_at_any_line_leaves_no_stale_copy(
     cache: Counted, path: Path, change: Callable[[Any], Any]
 ) -> None:
     with SqliteCache[Any](path=path, near_bytes=0, clock=cache._clock) as bare:
-        for line in range(1, 400):
+        interrupts = Interrupts()
+        again = True
+        while again:
             cache.set({A: ("old", None), B: ("old", None)})
             cache.near.awake = True  # where it was in vain too often, it would sleep
             for _ in range(3):
                 cache.get([A, B])
-            reached = interrupted_at(line, lambda: change(cache))
+            again = interrupts.at_next(lambda: change(cache))
             for keys in ([A], [B], [A, B]):
-                assert cache.get(keys) == bare.get(keys), line
-            if not reached:
-                break
-        else:
-            raise AssertionError("it never came to its end")
+                assert cache.get(keys) == bare.get(keys), interrupts.place
 
 
 @pytest.mark.parametrize("from_file", [False, True])

@@ -1,11 +1,15 @@
-"""TieredCache keeps every promise of the contract with memory over SQLite, and over others what hangs on the tiers."""
+"""TieredCache keeps every promise that hangs on the tiers, with memory over SQLite through both faces."""
 
 from itertools import count
 
 import pytest
 
-from contracts import Many, ShortContract, ThroughAsync, ThroughSync, WholeContract
+from contracts import BytesThroughOneFace, Many, ShortContract, ThroughAsync, ThroughSync
 from hitrate import InMemoryCache, PostgresCache, RedisCache, SqliteCache, TieredCache
+from hitrate.testing.contract.event_loop import EventLoop
+from hitrate.testing.contract.pickles import Pickles
+from hitrate.testing.contract.refusal import Refusal
+from hitrate.testing.contract.signatures import Signatures
 
 
 class Tiers:
@@ -35,7 +39,7 @@ class Tiers:
         return make
 
 
-class TestMemoryOverSqlite(Tiers, WholeContract):
+class TestMemoryOverSqlite(BytesThroughOneFace, Tiers, Signatures, Many, Refusal, EventLoop, Pickles, ShortContract):
     @pytest.fixture
     def make_farther(self, make_sqlite):
         return lambda **options: [make_sqlite(**options)]
@@ -43,7 +47,7 @@ class TestMemoryOverSqlite(Tiers, WholeContract):
 
 class TestMemoryOverRedis(Tiers, ThroughAsync, ShortContract):
     # A near tier that another one tells of changes, where the one above asks.
-    test_a_hundred_and_thirty_thousand_keys_in_one_call = Many.test_a_hundred_and_thirty_thousand_keys_in_one_call
+    test_forty_thousand_keys_in_one_call = Many.test_forty_thousand_keys_in_one_call
 
     @pytest.fixture
     def make_farther(self, clock, redis_url, new_prefix):

@@ -36,10 +36,6 @@ def settling(tiers: Tiers, results: Changes, token: bytes, access: Access) -> Pl
             tiers.far.debts.paid(stored, since)
         given = {**given, **stored}
         yield from passing_on(tiers, access, given, failed)
-    except BaseException:
-        with tiers.lock:
-            tiers.under_way.spoil("write", given)
-        raise
     finally:
         end_write(tiers, access, given, taken=not failed)
     for failure in failed:

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-EXAMPLES = Path(__file__).parent.parent / "examples"
+EXAMPLES = Path(__file__).parents[2] / "examples"
 
 SOURCES = {
     "queue_of_jobs.py": '"""A queue of jobs. Jobs wait in the queue until a worker takes a job."""\nimport sys\n',

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-ROOT = Path(__file__).resolve().parents[1]
+ROOT = Path(__file__).resolve().parents[2]
 
 
 @pytest.fixture(autouse=True)
@@ -16,12 +16,10 @@ def _bench_on_path(monkeypatch):
     monkeypatch.syspath_prepend(str(ROOT))
 
 
-@pytest.fixture(autouse=True, scope="module")
-def _collections_as_before():
-    """An experiment that keeps the collector out ends what keeps it from looking at all tests again and again."""
-    yield
-    gc.collect()
-    gc.freeze()
+@pytest.fixture(autouse=True)
+def _all_tests_stay_frozen(monkeypatch):
+    """An experiment begins with a collection and ends with ``unfreeze``: the next would look at all tests again."""
+    monkeypatch.setattr(gc, "unfreeze", lambda: None)
 
 
 def bench(*arguments):
@@ -38,10 +36,10 @@ def bench_here(monkeypatch):
     return lambda *arguments: __main__.main([*map(str, arguments)])
 
 
-def test_a_cell_is_measured_and_merged_into_the_report(tmp_path):
-    for cell in ("memory.miss", "sqlite.miss10"):
-        done = bench("--quick", "--allow-missing", "--no-plot", "--out", tmp_path, cell)
-        assert done.returncode == 0, done.stderr
+def test_a_cell_is_measured_and_merged_into_the_report(bench_here, tmp_path):
+    done = bench("--quick", "--allow-missing", "--no-plot", "--out", tmp_path, "memory.miss")
+    assert done.returncode == 0, done.stderr
+    assert bench_here("--quick", "--allow-missing", "--no-plot", "--out", tmp_path, "sqlite.miss10") == 0
     results = json.loads((tmp_path / "results.json").read_text(encoding="utf-8"))
     assert set(results["cells"]) == {"memory.miss", "sqlite.miss10"}
     for cell in results["cells"].values():
@@ -53,7 +51,10 @@ def test_a_cell_is_measured_and_merged_into_the_report(tmp_path):
     assert str(tmp_path) not in report
 
 
-def test_whole_runs_and_hits_of_agents_are_measured(bench_here, tmp_path):
+def test_whole_runs_and_hits_of_agents_are_measured(bench_here, monkeypatch, tmp_path):
+    from bench.experiments import whole_runs
+
+    monkeypatch.setattr(whole_runs, "_LEAST", 1)
     cells = ("agents.sends.memory.warm.sync", "agents.tasks.memory.cold.async", "agents.hit.memory.model.async")
     assert bench_here("--quick", "--allow-missing", "--no-plot", "--out", tmp_path, *cells) == 0
     results = json.loads((tmp_path / "results.json").read_text(encoding="utf-8"))
@@ -115,9 +116,10 @@ def conditions(tmp_path):
         ("file", "clearing", {"p50", "p99", "p99.9", "worst", "stats"}),
     ],
 )
-def test_every_situation_of_the_tails_is_measured(tmp_path, where, situation, parts):
+def test_every_situation_of_the_tails_is_measured(monkeypatch, tmp_path, where, situation, parts):
     from bench.experiments import tails
 
+    monkeypatch.setattr(tails, "_CLEARING_SECONDS", 1)
     samples = tails.measure(conditions(tmp_path), where=where, situation=situation, rows=3_000)
     samples.pop("worst by percentile", None)
     assert set(samples) == parts
