@@ -11,7 +11,7 @@ import pytest
 
 import hitrate
 from hitrate import InMemoryCache
-from hitrate.stores.memory import upkeep
+from hitrate.stores.memory import housekeeping
 from hitrate.stores.memory.space import SIZE, size_of
 from hitrate.testing import Clock
 from hitrate.worth import Worth
@@ -215,7 +215,7 @@ def test_limits_hold_and_counts_are_exact_whatever_happens(limit, seed):
             cache.set({(key[0], str(n)): (n, 5) for n in range(5)})
         else:
             cache.clear(dice.choice([None, [key[0]]]))
-        with store.lock:  # the upkeep removes what has expired, and compacts
+        with store.lock:  # the housekeeping removes what has expired, and compacts
             stats = cache.stats()
             spaces = store.spaces.values()
             assert stats.entries == sum(map(len, spaces)) <= limit.get("max_entries", 1000)
@@ -232,7 +232,7 @@ def test_what_leaves_in_time_takes_no_place_for_ever():
         cache.set({(("ns",), f"{turn} {number}"): (number, 1) for number in range(1_000)})
         clock.advance(5)
         cache.get([*((("ns",), f"{turn} {number}") for number in range(1_000))])
-        upkeep.request(cache._store)
+        housekeeping.request(cache._store)
         deadline = time.monotonic() + 30
         while cache._store.ranks.worth.wants_compacting and time.monotonic() < deadline:
             time.sleep(0.001)

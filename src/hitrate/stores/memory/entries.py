@@ -17,7 +17,7 @@ from hitrate.exclusive import Exclusive, HeldOverForks, when_free
 from hitrate.failsafe import log
 from hitrate.stats import Counters
 from hitrate.stores.base import Evict, check_evict, check_limit
-from hitrate.stores.memory import dividing, upkeep
+from hitrate.stores.memory import dividing, housekeeping
 from hitrate.stores.memory.arrivals import Arrivals
 from hitrate.stores.memory.due import NEVER, Due
 from hitrate.stores.memory.limits import make_room
@@ -253,7 +253,7 @@ class Entries:
         """Divide a namespace that has become large, and that has no room, into parts."""
         self.divided.append(space)
         space.divide()
-        when_free(upkeep.request, self)
+        when_free(housekeeping.request, self)
 
     def move(self, space: Space) -> bool:
         return isinstance(space, LargeSpace) and space.live and space.move(_MOVED_PER_STEP)
@@ -354,17 +354,17 @@ class Entries:
         return taken == most
 
     def _await(self) -> None:
-        """Tell the upkeep when the next entries expire, unless it knows."""
+        """Tell the housekeeping when the next entries expire, unless it knows."""
         soonest = self.due.soonest
         if soonest < self._awaited or soonest <= self.clock():
             self._awaited = soonest
-            when_free(upkeep.request, self)
+            when_free(housekeeping.request, self)
         if self.due.is_stale(self.queued):
             self.take_back_all_room()
             if self.queued <= _NOTED_AT_ONCE:
                 self.due = self._noted_anew()
             elif self.due.is_stale(self.queued):
-                when_free(upkeep.request, self)
+                when_free(housekeeping.request, self)
 
     def begin_noting(self) -> bool:
         """Begin to note anew what is due, if most of what is noted is out of date; tell whether that is so."""
@@ -394,10 +394,10 @@ class Entries:
             if self.arrivals.is_short:
                 self.arrivals.compact()
             else:
-                when_free(upkeep.request, self)
+                when_free(housekeeping.request, self)
         if self.ranks.wants_compacting:
-            when_free(upkeep.request, self)
+            when_free(housekeeping.request, self)
 
 
 _all: HeldOverForks[Entries] = HeldOverForks(forking.Turn.MEMORY)
-forking.at_fork(forking.Turn.MEMORY, after_in_child=upkeep.after_fork_in_child)
+forking.at_fork(forking.Turn.MEMORY, after_in_child=housekeeping.after_fork_in_child)

@@ -19,7 +19,7 @@ from hitrate.entry import Entry
 from hitrate.exclusive import when_free
 from hitrate.keys import EncodedKey
 from hitrate.stores.base import Capability, Found, Page, Usage
-from hitrate.stores.memory import upkeep
+from hitrate.stores.memory import housekeeping
 from hitrate.stores.memory.due import NEVER
 from hitrate.stores.memory.entries import GIL, Entries
 from hitrate.stores.memory.space import ABSENT, EXPIRY, SIZE, VISITED, Held, LargeSpace, Space, size_of, with_visited
@@ -171,12 +171,12 @@ class MemoryStore(Entries, ImmediateStore):
         self._clear(lambda: [name for name in self.spaces if name[: len(prefix)] == prefix])
 
     def _clear(self, chosen: Callable[[], Iterable[Any]], *, everything: bool = False) -> None:
-        """Take out namespaces; free a few entries here, and many on the upkeep's thread, in steps."""
+        """Take out namespaces; free a few entries here, and many on the housekeeping's thread, in steps."""
         garbage: list[Any] = []
         self.change(self._take_out, chosen, everything, garbage)
         if sum(map(len, garbage)) > _FREED_AT_ONCE:
             self.garbage += garbage
-            when_free(upkeep.request, self)
+            when_free(housekeeping.request, self)
             return
         for part in garbage:
             if isinstance(part, dict):  # the order of arrival refers to their namespaces until it is compacted
@@ -220,7 +220,7 @@ class MemoryStore(Entries, ImmediateStore):
     def usage(self) -> Usage:
         usage = self.change(self._usage)
         if self.due.soonest != NEVER and self.due.soonest <= self.clock():
-            when_free(upkeep.request, self)
+            when_free(housekeeping.request, self)
         return self._counted() if usage is None else usage
 
     def close(self) -> None:
