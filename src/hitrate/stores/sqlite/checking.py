@@ -17,7 +17,7 @@ from hitrate.stores.base import LookedAt, Problem
 from hitrate.stores.salvaged import Salvaged
 from hitrate.stores.sqlite.handle import Handle
 from hitrate.stores.sqlite.rows import unpack_key
-from hitrate.stores.sqlite.salvage import COLUMNS, Use, salvage, wrong
+from hitrate.stores.sqlite.salvage import COLUMNS, Use, entry_of, salvage
 from hitrate.stores.sqlite.schema import SLOT_BITS
 from hitrate.stores.sqlite.statements import SIZED
 from hitrate.stores.sqlite.totals import read_counts, read_stated_totals
@@ -139,7 +139,8 @@ def _of_rows(handle: Handle, after: int) -> tuple[list[tuple[int, bytes | None, 
 def _wrong(row: Any) -> str | None:
     """Return what is wrong with a row; None if nothing is, or it was cleared and only waits to be removed."""
     _, slot, name, *columns, cleared = row
-    return None if cleared else wrong(slot, name, columns)
+    entry = None if cleared else entry_of(slot, name, None, columns)
+    return str(entry) if isinstance(entry, DecodeError) else None
 
 
 def _drop(transaction: Transaction, row: int) -> bool:

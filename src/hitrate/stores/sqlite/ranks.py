@@ -19,7 +19,7 @@ import apsw
 
 from hitrate.stores.sqlite.handle import Handle
 from hitrate.stores.sqlite.rows import ROW_OVERHEAD, times_of
-from hitrate.stores.sqlite.schema import PLACES, PLACES_ORDER, PLACES_ORDER_INDEX, PLACES_TABLE
+from hitrate.stores.sqlite.schema import PLACES, PLACES_ORDER, PLACES_ORDER_INDEX, PLACES_TABLE, is_there
 from hitrate.worth import HITS_AT_MOST, HITS_PER_TURN, Median
 
 if TYPE_CHECKING:
@@ -70,8 +70,7 @@ class Ranks:
         """Make the table of a file that has none, and see once whether its rows have places."""
         if handle.ranked:
             return
-        found = "SELECT count(*) FROM sqlite_schema WHERE name IN (?, ?)"
-        if handle.execute(found, (PLACES, PLACES_ORDER)).fetchall() == [(2,)]:
+        if is_there(handle.execute, PLACES_ORDER):
             handle.ranked = True  # and not when it is made here, for that may be undone
         else:
             handle.execute(PLACES_TABLE)

@@ -107,6 +107,11 @@ _DEFINITIONS = f"""SELECT CAST(name AS BLOB), CAST(sql AS BLOB) FROM sqlite_sche
         AND sql IS NOT NULL"""
 
 
+def is_there(execute: Any, name: str) -> bool:
+    """Tell whether the file has one of the tables and indexes that are made when they are first needed."""
+    return bool(execute("SELECT EXISTS (SELECT 1 FROM sqlite_schema WHERE name = ?)", (name,)).fetchall()[0][0])
+
+
 class NotOurs(StoreError):
     """The file is the database of another program, which marks it as its own."""
 
