@@ -112,7 +112,7 @@ def entry(value):
 
 
 def begin(tiers, what, keys, value):
-    access = Access(dict.fromkeys(keys), (), writes=what != "get")
+    access = Access("get" if what == "get" else "write", dict.fromkeys(keys))
     if what == "get":
         return Operation(keys, reading(tiers._tiers, keys, access, None))
     if what == "set":
@@ -123,9 +123,9 @@ def begin(tiers, what, keys, value):
         return Operation(keys, settling(tiers._tiers, dict.fromkeys(keys, entry(value)), b"token", access), value)
     name = keys[0][0]
     if what == "clear":
-        plan = clearing(tiers._tiers, "clear", [name], Access((), frozenset([name]), writes=True))
+        plan = clearing(tiers._tiers, Access("clear", [name]))
     else:
-        plan = clearing(tiers._tiers, "clear_under", name, Access((), (), writes=True, prefix=name))
+        plan = clearing(tiers._tiers, Access("clear_under", name))
     return Operation([key for key in KEYS if key[0] == name], plan)
 
 

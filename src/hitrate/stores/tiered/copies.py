@@ -60,5 +60,5 @@ def copying(tiers: Tiers, tier: Tier, access: Access, changes: Changes) -> Plan[
             tier.debts.end(access)
             clean = tiers.under_way.clean(access) if good else ()
             tier.debts.paid([key for key in clean if key in changes], since)
-            tier.debts.owe(set(changes).difference(clean))
+            tier.debts.owe("write", set(changes).difference(clean))
     return result

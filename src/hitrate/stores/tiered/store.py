@@ -60,7 +60,7 @@ class TieredStore(Store):
             except StoreError as error:
                 self._tiers.report("read", error)
                 return [None] * len(keys)
-        access = Access(dict.fromkeys(keys), (), writes=False)
+        access = Access("get", dict.fromkeys(keys))
         return self._carried(access, reading(self._tiers, keys, access, start))
 
     async def aget(self, keys: Sequence[EncodedKey], start: int | None = None) -> Sequence[Found]:
@@ -70,7 +70,7 @@ class TieredStore(Store):
             except StoreError as error:
                 self._tiers.report("read", error)
                 return [None] * len(keys)
-        access = Access(dict.fromkeys(keys), (), writes=False)
+        access = Access("get", dict.fromkeys(keys))
         return await self._acarried(access, reading(self._tiers, keys, access, start))
 
     def _passes(self, keys: Sequence[EncodedKey]) -> bool:
@@ -96,37 +96,35 @@ class TieredStore(Store):
             there = [self._far.store.get([key])[0] for key, entry in changes.items() if entry is None]
             self._exclusive.put_off(partial(self.write, changes))
             return len(there) - there.count(None)
-        access = Access(changes, (), writes=True)
+        access = Access("write", changes)
         return self._carried(access, writing(self._tiers, changes, access))
 
     async def awrite(self, changes: Changes) -> int:
-        access = Access(changes, (), writes=True)
+        access = Access("write", changes)
         return await self._acarried(access, writing(self._tiers, changes, access))
 
     def clear(self, namespaces: Sequence[bytes] | None) -> None:
         self._clear("clear", namespaces)
 
     async def aclear(self, namespaces: Sequence[bytes] | None) -> None:
-        await self._acarried(*self._clearing("clear", namespaces))
+        await self._aclear("clear", namespaces)
 
     def clear_under(self, prefix: bytes) -> None:
         self._clear("clear_under", prefix)
 
     async def aclear_under(self, prefix: bytes) -> None:
-        await self._acarried(*self._clearing("clear_under", prefix))
+        await self._aclear("clear_under", prefix)
 
     def _clear(self, do: str, what: Any) -> None:
         if self._exclusive.must_not_wait():
             self._exclusive.put_off(partial(self._clear, do, what))
         else:
-            self._carried(*self._clearing(do, what))
+            access = Access(do, what)
+            self._carried(access, clearing(self._tiers, access))
 
-    def _clearing(self, do: str, what: Any) -> tuple[Access, Plan[None]]:
-        if do == "clear_under":
-            access = Access((), (), writes=True, prefix=what)
-        else:
-            access = Access((), what if what is None else frozenset(what), writes=True)
-        return access, clearing(self._tiers, do, what, access)
+    async def _aclear(self, do: str, what: Any) -> None:
+        access = Access(do, what)
+        await self._acarried(access, clearing(self._tiers, access))
 
     # Leases
 
@@ -271,7 +269,7 @@ class TieredStore(Store):
 
 
 def _settlement(results: Changes) -> Access:
-    return Access([key for key, entry in results.items() if entry is not None], (), writes=True)
+    return Access("write", [key for key, entry in results.items() if entry is not None])
 
 
 _stores: HeldOverForks[TieredStore] = HeldOverForks(forking.Turn.TIERS, TieredStore.after_fork_in_child)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Collection, Sequence
 from typing import TYPE_CHECKING, Any
 
 from hitrate.keys import EncodedKey
@@ -50,16 +50,6 @@ class Tier:
         """Whether what is written to this tier is told as a change some time later."""
         return self.channel is not None and self.channel.live and self.channel.echoes
 
-    def owe(self, do: str, what: Any) -> None:
-        """It may hold what was changed, as ``under_way.Change``. The lock of the whole is held."""
-        debts = self.debts
-        owe: dict[str, Callable[[Any], None]] = {
-            "write": debts.owe,
-            "clear": debts.owe_namespaces,
-            "clear_under": debts.owe_under,
-        }
-        owe[do](what)
-
     def changed(self, keys: Collection[EncodedKey]) -> None:
         """Drop the copies of keys that were changed, but not for this process's own tiered writes."""
         self._whole.hear(self._heard, "write", keys)
@@ -78,7 +68,7 @@ class Tier:
             whole.under_way.spoil(do, what)
             whole.drop(do, what, self.level)
             if do == "write" and whole.strays.pop(id(what), None) is not None:
-                self.debts.owe(what)
+                self.debts.owe(do, what)
 
     def empty_nearer(self) -> None:
         """Drop all copies."""

@@ -81,7 +81,7 @@ class Tiers:
             tier.listen()
         for tier in self.all[1:-1]:
             if not tier.instant:  # a file, say: nobody was told what changed while nobody had it open
-                tier.debts.owe_namespaces(None)
+                tier.debts.owe("clear", None)
         self.channels = [tier.channel for tier in self.all if tier.channel is not None]
         self.in_step: Callable[[], bool] = self.channels[0].in_step if len(self.channels) == 1 else self._all_in_step
         self.catch_up()
@@ -173,7 +173,7 @@ class Tiers:
         """Drop the copies that tiers nearer than a level hold of what was changed, as ``Change``. The lock is held."""
         for tier in self.all[:level]:
             if not tier.instant:
-                tier.owe(do, what)
+                tier.debts.owe(do, what)
             elif do == "write":
                 tier.store.write(dict.fromkeys(what))
             else:
@@ -217,13 +217,11 @@ class Tiers:
                 if debts.paying or not debts:
                     return
                 mine = debts.paying = True
-                bill = debts.bill()
-            under = [("clear_under", prefix) for prefix in bill.prefixes]
-            for do, what in (("clear", bill.names), *under, ("write", dict.fromkeys(bill.keys))):
-                if what is None or what:
-                    yield from self._asking(tier, do, what)
+                changes, at = debts.bill()
+            for do, what in changes:
+                yield from self._asking(tier, do, what)
             with self.lock:
-                debts.carried_out(bill)
+                debts.carried_out(changes, at)
         finally:
             if mine:
                 debts.paying = False

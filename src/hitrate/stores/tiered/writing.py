@@ -44,7 +44,7 @@ def _writing_far(tiers: Tiers, changes: Changes) -> Plan[Any]:
         answer = yield from tiers.giving(tier, "write", changes)
     except StoreError:
         with tiers.lock:
-            tier.debts.owe(changes)
+            tier.debts.owe("write", changes)
         raise
     with tiers.lock:
         tier.debts.paid(changes, since)
@@ -78,7 +78,7 @@ def end_write(tiers: Tiers, access: Access, changes: Changes, *, taken: bool) ->
         for tier in tiers.all[:-1]:
             if not tier.instant:
                 if spoiled:
-                    tier.debts.owe(spoiled)
+                    tier.debts.owe("write", spoiled)
                 continue
             copies = copies_for(tiers, tier, changes, taken=taken)
             if spoiled:
