@@ -158,7 +158,7 @@ def check_counts(cache: Any) -> None:
             assert stats.bytes == sum(held[SIZE] for space in spaces for held in space.values())
             assert store.arrivals.dead <= len(store.arrivals.places) // 2 + 1
             if store.by_worth:
-                assert len(store.ranks.worth) - store.ranks.worth.dead == stats.entries
+                assert len(store.ranks) - store.ranks.dead == stats.entries
     else:
         stats = cache.stats()
         there = (

@@ -81,7 +81,7 @@ def check(cache):
             there = {*zip(places[::2], places[1::2], strict=True)}
             assert {(space, key) for space in spaces for key in space} <= there
         if store.by_worth:
-            assert len(store.ranks.worth) - store.ranks.worth.dead == stats.entries
+            assert len(store.ranks) - store.ranks.dead == stats.entries
             assert all({*space.ranks} == {*space} for space in spaces)
 
 

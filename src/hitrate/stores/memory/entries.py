@@ -22,7 +22,7 @@ from hitrate.stores.memory.arrivals import Arrivals
 from hitrate.stores.memory.due import NEVER, Due
 from hitrate.stores.memory.limits import make_room
 from hitrate.stores.memory.ranks import Ranks
-from hitrate.stores.memory.space import ABSENT, EXPIRY, SIZE, VISITED, Held, LargeSpace, Space, with_visited
+from hitrate.stores.memory.space import ABSENT, EXPIRY, SIZE, Held, LargeSpace, Space
 
 T = TypeVar("T")
 
@@ -275,7 +275,7 @@ class Entries:
                 self.spaces.pop(name, None)
         self.latest_batch = object()
         if everything:
-            garbage += [self.arrivals.places, *self.ranks.parts, *self.due.told.values()]
+            garbage += [self.arrivals.places, *self.ranks.queues, *self.due.told.values()]
             self.arrivals, self.ranks, self.due, self.due_before = Arrivals(), Ranks(), Due(), None
         self._tidy()
 
@@ -317,11 +317,6 @@ class Entries:
         self.expirations += 1
         if self.told is not None:
             self.told(space.name, key, "expired")
-
-    def clear_visited(self, space: Space, key: Any) -> None:
-        held = space[key]
-        if held[VISITED]:
-            space.exchange(key, held, with_visited(held, False))
 
     def _too_large(self, name: Any, key: Any, size: int) -> None:
         """Drop a value that the cache could never hold, and the one it was to replace."""

@@ -95,6 +95,12 @@ class Space(Divisible[Any, Held]):
         if self.parts is None and key in self and self[key] is held: self[key] = other; return True  # fmt: skip  # noqa: E701, E702
         return False
 
+    def clear_visited(self, key: Any) -> None:
+        """Clear the visited bit of an entry."""
+        held = self[key]
+        if held[VISITED]:
+            self.exchange(key, held, with_visited(held, False))
+
     def arrived(self, count: int) -> list[Any]:
         """Return the keys that came last, in their order; they are about to get their place in that of arrival.
 
