@@ -30,7 +30,7 @@ class Handle:
         self.execute: Callable[..., Any] = con.cursor().execute
         self.files: tuple[Inode, ...] = () if inode is None else (inode,)
         self.snapshot = Snapshot(self.execute, None)
-        self.closing: Callable[[], None] = _nothing
+        self.closing: Callable[[], None] = lambda: None
         self.ranked = False
         self._path = path
         self._open = True
@@ -50,10 +50,6 @@ class Handle:
         # It was given back to a list that is no longer in use. A fork waits until it is closed.
         if getattr(self, "_open", False):  # its constructor may have been interrupted
             self.close()
-
-
-def _nothing() -> None:
-    pass
 
 
 def restrict(con: apsw.Connection) -> None:

@@ -18,13 +18,12 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Collection, Iterable, Sequence
-from types import SimpleNamespace
 from typing import Any
 
 from hitrate.entry import Entry
 from hitrate.keys import EncodedKey
 from hitrate.stores.base import Found
-from hitrate.stores.sqlite.snapshots import Snapshot
+from hitrate.stores.sqlite.snapshots import NO_INDEX, Snapshot
 
 COPY_OVERHEAD = 560
 """Bytes of memory that a copy takes beyond its key and payload: objects of Python, and two places in a table."""
@@ -57,8 +56,6 @@ def size_of(key: EncodedKey, entry: Entry | Copy) -> int:
 
 Read = Callable[[Sequence[EncodedKey]], Sequence[Found]]
 
-_NO_INDEX: Any = SimpleNamespace(commits=SimpleNamespace(value=None))
-
 
 class Copies:
     """Copies of the entries that a file holds after a number of commits.
@@ -84,7 +81,7 @@ class Copies:
         self.size = 0
 
 
-_NONE = Copies(_NO_INDEX, -1)
+_NONE = Copies(NO_INDEX, -1)
 
 
 class Near:

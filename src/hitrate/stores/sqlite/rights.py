@@ -151,18 +151,16 @@ def permits(path: str, needed: int) -> bool:
 
 def no_permission(path: str, needed: str, doing: str = "read and write") -> str:
     """Return what is wrong where a file or folder does not let us."""
+    only_read = ", or only read it, with read_only=True" if doing != "read" and permits(path, os.R_OK) else ""
+    if not KNOWS_USERS:
+        return f"path {path!r} cannot be used: no permission to {doing} {needed!r}; give another path{only_read}"
     try:
         found = os.stat(needed)
         whose = (
             f", which belongs to user {found.st_uid} and group {found.st_gid} (mode {stat.S_IMODE(found.st_mode):o})"
-            if KNOWS_USERS
-            else ""
         )
     except OSError:
         whose = ""
-    only_read = ", or only read it, with read_only=True" if doing != "read" and permits(path, os.R_OK) else ""
-    if not KNOWS_USERS:
-        return f"path {path!r} cannot be used: no permission to {doing} {needed!r}; give another path{only_read}"
     return (
         f"path {path!r} cannot be used by user {os.geteuid()}: no permission to {doing} {needed!r}{whose}; give "
         f"another path, or have its owner open it with mode=0o660 in a folder of a group that both are in{only_read}"

@@ -79,7 +79,7 @@ class Writer:
                     and database.exclusive.run(self._store_alone, name, key, entry, now)
                 ):
                     self._writes += 1
-                    self._watches.changed(changes)
+                    self._watches.tell("changed", changes)
                     self._housekeeper.wrote()
                     return 0
             return self.write_together([changes])[0]
@@ -104,7 +104,7 @@ class Writer:
         """Apply several callers' changes in one transaction; return how many keys each removed."""
         removed = self._apply(lambda transaction: batches)
         for changes in batches:
-            self._watches.changed(changes)
+            self._watches.tell("changed", changes)
         return removed
 
     def settle(self, results: Changes, token: bytes) -> Collection[EncodedKey]:
@@ -118,7 +118,7 @@ class Writer:
 
         try:
             self._apply(choose)
-            self._watches.changed(results)
+            self._watches.tell("changed", results)
         except BaseException as error:
             self._watches.interrupted(error)
             raise
@@ -190,21 +190,21 @@ class Writer:
 
     def clear(self, namespaces: Sequence[bytes] | None) -> None:
         """Clear namespaces, or all; as ``Store.clear``."""
-        self._clear(clearing.clear, self._watches.cleared, namespaces)
+        self._clear(clearing.clear, "cleared", namespaces)
 
     def clear_under(self, prefix: bytes) -> None:
         """Clear all namespaces under a prefix; as ``Store.clear_under``."""
-        self._clear(clearing.clear_under, self._watches.cleared_under, prefix)
+        self._clear(clearing.clear_under, "cleared_under", prefix)
 
-    def _clear(self, do: Callable[[Transaction, Any], None], tell: Callable[[Any], None], what: Any) -> None:
+    def _clear(self, do: Callable[[Transaction, Any], None], did: str, what: Any) -> None:
         database = self._database
         try:
             if database.is_busy_here():
                 raise MustNotWait
             database.transact(lambda transaction: do(transaction, what))
-            tell(what)
+            self._watches.tell(did, what)
         except MustNotWait:
-            database.put_off(self._clear, do, tell, what)
+            database.put_off(self._clear, do, did, what)
             return
         except BaseException as error:
             self._watches.interrupted(error)
