@@ -78,7 +78,7 @@ class Tiers:
         self.sleep = Sleep(near_hits)
         self._may_sleep = len(stores) == 2 and start == 1
         for tier in self.all[1:]:
-            tier.listen()
+            tier.channel = tier.store.listen(tier)
         for tier in self.all[1:-1]:
             if not tier.instant:  # a file, say: nobody was told what changed while nobody had it open
                 tier.debts.owe("clear", None)
@@ -124,16 +124,20 @@ class Tiers:
             if tier.channel is not None and not tier.channel.in_step():
                 tier.channel.catch_up(tier.empty_nearer)
 
-    def hear(self, note: Callable[[str, Any], None], do: str, what: Any) -> None:
+    def hear(self, tier: Tier, do: str, what: Any) -> None:
         """Take note of a change in a tier, alone; it may be told within a change of ours, by ``catch_up_all``.
 
         To drop what is dropped already does no harm, and what is being changed is spoiled for whoever changes it.
         """
-        held(self.lock, self._heard, note, do, what)
+        held(self.lock, self._heard, tier, do, what)
         self.exclusive.catch_up()
 
-    def _heard(self, note: Callable[[str, Any], None], do: str, what: Any) -> None:
-        note(do, what)
+    def _heard(self, tier: Tier, do: str, what: Any) -> None:
+        if id(what) not in self.own:
+            self.under_way.spoil(do, what)
+            self.drop(do, what, tier.level)
+            if do == "write" and self.strays.pop(id(what), None) is not None:
+                tier.debts.owe(do, what)
         self.under_way.passed_on()
 
     def stands(self, state: int | None) -> bool:

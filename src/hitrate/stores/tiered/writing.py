@@ -12,7 +12,7 @@ from hitrate.stores.tiered.tiers import Tiers
 from hitrate.stores.tiered.under_way import Access
 
 
-def writing(tiers: Tiers, changes: Changes, access: Access) -> Plan[int]:
+def writing(tiers: Tiers, access: Access, changes: Changes) -> Plan[int]:
     """Write to the farthest tier first, and to those in memory as the access ends."""
     removed: list[int] = []
     failed: list[StoreError] = []
