@@ -259,12 +259,9 @@ class Entries:
         return isinstance(space, LargeSpace) and space.live and space.move(_MOVED_PER_STEP)
 
     def _take_out(self, chosen: Callable[[], Iterable[Any]], everything: bool, garbage: list[Any]) -> None:
-        """Take out namespaces, with all that is in them.
+        """Take out the chosen namespaces, with all that is in them, and add to the garbage what is to be taken apart.
 
-        Args:
-            chosen: returns their names.
-            everything: whether these are all, and nothing is noted of any other.
-            garbage: to which is added what is to be taken apart.
+        If that is everything, nothing is noted of any other namespace either.
         """
         self.latest_batch = None
         for name in [*chosen()]:

@@ -17,10 +17,7 @@ _SLACK_AT_MOST = 1 << 18  # bytes: of small entries some 800, which takes 3 ms
 
 
 def make_room(entries: Entries, fresh: set[tuple[Any, Any]]) -> None:
-    """Evict until what is held is within the limits; what has just been stored goes only if there is nothing else.
-
-    The lock is held.
-    """
+    """Evict until the limits hold; what has just been stored goes only if there is nothing else. The lock is held."""
     entries.take_back_all_room()
     if entries.granted <= entries.max_bytes and entries.queued <= entries.max_entries:
         return

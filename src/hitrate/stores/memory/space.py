@@ -102,11 +102,7 @@ class Space(Divisible[Any, Held]):
             self.exchange(key, held, with_visited(held, False))
 
     def arrived(self, count: int) -> list[Any]:
-        """Return the keys that came last, in their order; they are about to get their place in that of arrival.
-
-        Args:
-            count: how many these are.
-        """
+        """Return so many keys, the last that came, in their order; they are about to get their place in it."""
         return [*islice(reversed(self), count)][::-1]
 
     def divide(self) -> None:

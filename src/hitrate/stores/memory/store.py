@@ -86,11 +86,7 @@ class MemoryStore(Entries, ImmediateStore):
         return self.put(batch)[1]
 
     def put(self, batch: Sequence[tuple[Any, Any, Held | None]]) -> tuple[int, int]:
-        """Apply a batch as one: for each namespace and key what to hold, or None to remove the key.
-
-        Returns:
-            How many entries were stored and how many removed.
-        """
+        """Store what to hold for each namespace and key, or remove it for None; return how many of both."""
         exclusive = self.exclusive
         if exclusive.busy and exclusive.must_not_wait():
             self.change(self._put, batch)
@@ -103,15 +99,7 @@ class MemoryStore(Entries, ImmediateStore):
                 exclusive.catch_up()
 
     def put_in_part(self, space: LargeSpace, key: Any, held: Held, now: float, latest: float) -> bool:
-        """Store an entry of a large namespace without the lock, if that has the room; tell whether it did.
-
-        Args:
-            space: the entries of the namespace.
-            key: the key.
-            held: what to hold.
-            now: the time.
-            latest: when it expires, infinity for never.
-        """
+        """Store an entry of a large namespace without the lock, if that has the room; tell whether it did."""
         size, first, part = held[SIZE], space.first, space.part_of(key)
         # Each one line, as in ``InMemoryCache.set``. A key that was in the first of the parts may have left it.
         if space.room >= size and now < self.due.soonest and self.due.begins <= latest and key in part and ((old := part[key])[2] or NEVER) <= latest: part[key] = held; space.room += old[6] - size; return True  # fmt: skip  # noqa: E501, E701, E702
@@ -119,7 +107,7 @@ class MemoryStore(Entries, ImmediateStore):
         return False
 
     def put_alike(self, space: Space, batch: Mapping[Any, Held], size: int, now: float, latest: float) -> int:
-        """Store a batch of one namespace and one TTL: where it has room, without a look at the order of arrival.
+        """Store a batch of one namespace and one TTL; tell how many. Where there is room, arrivals are not looked at.
 
         Args:
             space: the entries of the namespace.
@@ -127,9 +115,6 @@ class MemoryStore(Entries, ImmediateStore):
             size: bytes that all of these count as.
             now: the time.
             latest: when they expire, infinity for never.
-
-        Returns:
-            How many were stored.
         """
         exclusive = self.exclusive
         if not (exclusive.busy and exclusive.must_not_wait()):

@@ -31,12 +31,7 @@ _BEHIND = -1
 
 
 class CommitWatch(Channel):
-    """Compares the number of commits with those that are known.
-
-    Args:
-        connections: of the store.
-        listener: is told what this store's own commits changed.
-    """
+    """Compares the number of commits with those that are known; its listener is told what this store changed."""
 
     def __init__(self, connections: Connections, listener: Listener) -> None:
         self.live = False

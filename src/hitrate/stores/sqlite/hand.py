@@ -41,12 +41,7 @@ def mark(transaction: Transaction, most: int) -> None:
 
 
 class Hand:
-    """Goes over the rows, old to new and round again, and chooses what to evict.
-
-    Args:
-        transaction: the write that makes room.
-        replaced: the ids of rows that are to stay.
-    """
+    """Goes over the rows, old to new and round again, and chooses what to evict; never the rows ``replaced``."""
 
     def __init__(self, transaction: Transaction, replaced: set[int]) -> None:
         self._transaction = transaction

@@ -93,16 +93,7 @@ class Ranks:
         execute(_FORGET, (apsw.carray(array("q", rows)),))
 
     def look_after(self, execute: Any, after: int, most: int) -> int | None:
-        """Give the rows that have none their places, and take the places of rows that were removed.
-
-        Args:
-            execute: runs a statement.
-            after: the id after which to begin.
-            most: how many rows to look at.
-
-        Returns:
-            The id to go on after; None at the end.
-        """
+        """Give rows after an id their places, and take those of removed rows; return the id to go on after."""
         rows = execute(_NEXT, (after, most)).fetchall()
         upto = rows[-1][0] if len(rows) == most else None
         execute(_FORGET_REMOVED, (after, _ALL if upto is None else upto))

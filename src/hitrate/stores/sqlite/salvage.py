@@ -163,10 +163,7 @@ def _read(handle: Handle, ids: array[int]) -> dict[int, Row]:
 def _scanned(handle: Handle, sql: str, after: int = _FIRST) -> Iterator[Any]:
     """Yield rows in the order of the number that each begins with, passing over what cannot be read.
 
-    Args:
-        handle: a connection.
-        sql: selects rows whose number is greater than its first parameter, at most so many as the second says.
-        after: only rows whose number is greater.
+    The SQL selects rows whose number is greater than its first parameter, at most so many as the second says.
     """
 
     def step(after: int, limit: int) -> list[Row]:

@@ -146,11 +146,7 @@ class Snapshot:
         self.header: bytes | None = None
 
     def renew(self, closer: Keeper) -> None:
-        """Before a read: end a transaction that is not the latest, and begin one if reads follow each other.
-
-        Args:
-            closer: ends it later.
-        """
+        """Before a read: end a transaction that is not the latest; begin one, for the closer to end, if reads go on."""
         if self.header is not None:
             self.end()
         elif self.index is None:

@@ -81,7 +81,7 @@ def count_expired(handle: Handle, now: float) -> int:
 
 
 def _count(execute: Any, even: Sequence[str], entries: int) -> tuple[int, str]:
-    """Return how many rows a side has, and which that is: the shorter one, counted if that takes a moment.
+    """Return how many rows the shorter side has, and which that is: counted if that takes a moment.
 
     Args:
         execute: runs a statement.
@@ -104,13 +104,7 @@ def _count(execute: Any, even: Sequence[str], entries: int) -> tuple[int, str]:
 
 
 def _estimate(execute: Any, sides: Sequence[str], entries: int) -> tuple[int, str]:
-    """Return about how many rows the shorter of some sides has, and which that is.
-
-    Args:
-        execute: runs a statement.
-        sides: which to choose from.
-        entries: rows in the file, of both sides.
-    """
+    """Return about how many of the rows of both sides the shorter of some sides has, and which that is."""
     part = max(1, entries // _COUNTED)
     found, side = min((_rows(execute, side, part, 2 * _COUNTED) * _unseen(execute, side), side) for side in sides)
     if part * found < entries // 2:  # few in so small a part: looked for in a larger one

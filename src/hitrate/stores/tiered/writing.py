@@ -66,10 +66,7 @@ def passing_on(tiers: Tiers, access: Access, changes: Changes, failed: list[Stor
 def end_write(tiers: Tiers, access: Access, changes: Changes, *, taken: bool) -> int:
     """Leave in memory what was written, unless another write overlapped; return how many keys that removed.
 
-    Args:
-        access: of the write.
-        changes: what was written.
-        taken: whether all the tiers that wait took it.
+    If the tiers that wait have not all ``taken`` it, no echo of it is expected.
     """
     removed = 0
     with tiers.lock:
