@@ -14,7 +14,7 @@ import threading
 import time
 import weakref
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from functools import partial
 from typing import Any
 
@@ -331,12 +331,9 @@ class Connections:
 
     def _close_all(self, idle: list[Handle]) -> None:
         """Close handles one by one as they are taken out, so that no thread is left with one that was closed."""
-        while True:
-            try:
-                handle = idle.pop()
-            except IndexError:
-                return
-            self.discard(handle)
+        with suppress(IndexError):
+            while True:
+                self.discard(idle.pop())
 
     # Fork
 

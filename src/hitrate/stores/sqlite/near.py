@@ -18,6 +18,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Collection, Iterable, Sequence
+from dataclasses import dataclass, field
 from typing import Any
 
 from hitrate.entry import Entry
@@ -57,6 +58,7 @@ def size_of(key: EncodedKey, entry: Entry | Copy) -> int:
 Read = Callable[[Sequence[EncodedKey]], Sequence[Found]]
 
 
+@dataclass(eq=False, slots=True)
 class Copies:
     """Copies of the entries that a file holds after a number of commits.
 
@@ -71,14 +73,11 @@ class Copies:
         size: bytes of memory that the young ones take.
     """
 
-    __slots__ = ("commits", "index", "old", "size", "young")
-
-    def __init__(self, index: Any, commits: int) -> None:
-        self.index = index
-        self.commits = commits
-        self.young: dict[Any, Any] = {}
-        self.old: dict[Any, Any] = {}
-        self.size = 0
+    index: Any
+    commits: int
+    young: dict[Any, Any] = field(default_factory=dict)
+    old: dict[Any, Any] = field(default_factory=dict)
+    size: int = 0
 
 
 _NONE = Copies(NO_INDEX, -1)

@@ -8,6 +8,7 @@ other. Then each row is read by its id.
 from __future__ import annotations
 
 from array import array
+from bisect import bisect_left
 from collections import Counter
 from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import suppress
@@ -194,12 +195,8 @@ def _beyond(step: Callable[[int, int], object], after: int) -> int:
         if near == _LAST:
             return _LAST
         gap *= 2
-    far = near
-    near = after + gap // 2
-    while far - near > 1:
-        middle = (near + far) // 2
-        near, far = (near, middle) if _works(step, middle) else (middle, far)
-    return far
+    between = range(after + gap // 2, near)
+    return between.start + bisect_left(between, True, key=partial(_works, step))
 
 
 def _works(step: Callable[[int, int], object], after: int) -> bool:

@@ -11,6 +11,8 @@ program in the same file are left alone.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager, nullcontext
 from typing import Any
 
 import apsw
@@ -154,11 +156,16 @@ def check(con: apsw.Connection, path: str) -> bool:
 
 def _read(con: apsw.Connection) -> tuple[int, int, list[Any]]:
     """Return the application id, the version and the definitions, all of one moment: others may be making the file."""
-    if con.in_transaction:
+    with nullcontext() if con.in_transaction else one_state(con):
         return con.pragma("application_id"), con.pragma("user_version"), con.execute(_DEFINITIONS).fetchall()
+
+
+@contextmanager
+def one_state(con: apsw.Connection) -> Iterator[None]:
+    """Have all that is read within be of one state of the file."""
     con.execute("BEGIN")
     try:
-        return _read(con)
+        yield
     finally:
         if con.in_transaction:  # an error may have rolled back already, and is what is to be told
             con.execute("ROLLBACK")

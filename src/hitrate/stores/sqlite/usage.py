@@ -17,7 +17,7 @@ from typing import Any
 
 from hitrate.stores.sqlite.handle import Handle
 from hitrate.stores.sqlite.rows import ROW_OVERHEAD
-from hitrate.stores.sqlite.schema import SLOT_BITS, SLOTS
+from hitrate.stores.sqlite.schema import SLOT_BITS, SLOTS, one_state
 from hitrate.stores.sqlite.totals import read_totals
 
 _COUNTED = 2048  # rows of a side; so many are counted in any case
@@ -48,13 +48,9 @@ _SIZES = f"""SELECT count(*), total(length(key) + length(payload) + {ROW_OVERHEA
 
 def read_usage(handle: Handle) -> tuple[int, int]:
     """Return how many entries are live, and their bytes, as ``live_usage``, in a transaction of its own."""
-    handle.execute("BEGIN")
-    try:
+    with one_state(handle.con):
         _, entries, size = read_totals(handle.execute)
         return live_usage(handle.execute, entries, size)
-    finally:
-        if handle.con.in_transaction:  # an error may have rolled back already, and is what is to be told
-            handle.execute("COMMIT")
 
 
 def live_usage(execute: Any, entries: int, size: int) -> tuple[int, int]:
