@@ -6,9 +6,9 @@ import weakref
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from functools import partial
-from typing import Any, Literal, overload
+from typing import Any
 
-from hitrate.base import TTL, FullKey, Namespace, ValueT
+from hitrate.base import TTL, FullKey, ValueT
 from hitrate.cache import _MISS, Cache, _listed
 from hitrate.clock import wall_clock
 from hitrate.codec import Codec
@@ -19,7 +19,7 @@ from hitrate.failsafe import OnError
 from hitrate.memory import InMemoryCache
 from hitrate.memory_codec import TieredCodec
 from hitrate.plans import Plan, acarry_out, carry_out
-from hitrate.stats import COUNTED, NO_COUNTS, CacheStats, Counts, NamespaceStats, added
+from hitrate.stats import COUNTED, NO_COUNTS, CacheStats, Counts, added
 from hitrate.stores.base import Found, Usage
 from hitrate.stores.tiered import TieredStore
 from hitrate.stores.tiered.tiers import Tiers
@@ -39,7 +39,8 @@ class TieredCache(ComputingCache[ValueT]):
     removed there, which later calls do; if the process ends before, the old values stay.
 
     The tiers belong to this cache: it closes them. Their limits are their own; their ``default_ttl`` and ``on_error``
-    are not used.
+    are not used. ``stats()`` tells what this cache did, and what the farthest tier that answers holds; ``evictions``
+    and ``expirations`` are that tier's too, and those of each are in its own ``stats()``.
 
     Args:
         tiers: hitrate caches, two or more, near to far, all with the same serializer.
@@ -181,18 +182,6 @@ class TieredCache(ComputingCache[ValueT]):
             return {}
 
     # The cache as a whole
-
-    @overload
-    def stats(self, *, by: None = None, lifetime: bool = False) -> CacheStats: ...
-    @overload
-    def stats(self, *, by: Literal["namespace"], lifetime: bool = False) -> dict[Namespace | None, NamespaceStats]: ...
-    def stats(self, *, by: Any = None, lifetime: bool = False) -> Any:
-        """Return what the cache did since it was opened, and what the farthest tier that answers holds now.
-
-        ``evictions`` and ``expirations`` are that tier's too; those of each are in its own ``stats()``. The arguments
-        are those of ``Cache.stats``.
-        """
-        return super().stats(by=by, lifetime=lifetime)
 
     def _stats_with(self, usage: Usage) -> CacheStats:
         stats = super()._stats_with(usage)

@@ -31,7 +31,7 @@ from hitrate.stores.base import (
     check_limit,
 )
 from hitrate.stores.salvaged import Salvaged, UnreadableRows
-from hitrate.stores.sqlite import counts, schema
+from hitrate.stores.sqlite import clearing, counts, schema
 from hitrate.stores.sqlite.changes import CommitWatch
 from hitrate.stores.sqlite.checking import check
 from hitrate.stores.sqlite.connections import Connections, open_files
@@ -223,13 +223,13 @@ class SqliteStore(Store):
         return self._writer.write_together(batches)
 
     def clear(self, namespaces: Sequence[bytes] | None) -> None:
-        self._writer.clear(namespaces)
+        self._writer.clear(clearing.clear, "cleared", namespaces)
 
     async def aclear(self, namespaces: Sequence[bytes] | None) -> None:
         await self._worker.submit("clear", lambda: self.clear(namespaces))
 
     def clear_under(self, prefix: bytes) -> None:
-        self._writer.clear_under(prefix)
+        self._writer.clear(clearing.clear_under, "cleared_under", prefix)
 
     async def aclear_under(self, prefix: bytes) -> None:
         await self._worker.submit("clear", lambda: self.clear_under(prefix))

@@ -89,8 +89,6 @@ class Worker:
                 _tell(_alone(call))
 
     def _read(self, wanted: list[Sequence[Any]]) -> list[Sequence[Any]]:
-        if len(wanted) == 1:
-            return [self._get(wanted[0])]
         return shares(self._get([key for keys in wanted for key in keys]), wanted)
 
 

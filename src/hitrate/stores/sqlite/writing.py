@@ -11,7 +11,7 @@ from hitrate.errors import StoreError
 from hitrate.failsafe import log
 from hitrate.keys import EncodedKey, spelled
 from hitrate.stores.base import Changes, Found
-from hitrate.stores.sqlite import clearing, leasing
+from hitrate.stores.sqlite import leasing
 from hitrate.stores.sqlite.clearing import CLEARED_PER_WRITE, remove_cleared
 from hitrate.stores.sqlite.database import Database
 from hitrate.stores.sqlite.housekeeping import Housekeeper
@@ -188,15 +188,8 @@ class Writer:
             )
         self.evictions += evicted
 
-    def clear(self, namespaces: Sequence[bytes] | None) -> None:
-        """Clear namespaces, or all; as ``Store.clear``."""
-        self._clear(clearing.clear, "cleared", namespaces)
-
-    def clear_under(self, prefix: bytes) -> None:
-        """Clear all namespaces under a prefix; as ``Store.clear_under``."""
-        self._clear(clearing.clear_under, "cleared_under", prefix)
-
-    def _clear(self, do: Callable[[Transaction, Any], None], did: str, what: Any) -> None:
+    def clear(self, do: Callable[[Transaction, Any], None], did: str, what: Any) -> None:
+        """Clear by ``clearing.clear`` or ``clearing.clear_under``, and tell it as ``cleared`` or ``cleared_under``."""
         database = self._database
         try:
             if database.is_busy_here():
@@ -204,7 +197,7 @@ class Writer:
             database.transact(lambda transaction: do(transaction, what))
             self._watches.tell(did, what)
         except MustNotWait:
-            database.put_off(self._clear, do, did, what)
+            database.put_off(self.clear, do, did, what)
             return
         except BaseException as error:
             self._watches.interrupted(error)
