@@ -22,6 +22,7 @@ from hitrate.stores.base import Capability, Found, Page, Usage
 from hitrate.stores.memory import housekeeping
 from hitrate.stores.memory.due import NEVER
 from hitrate.stores.memory.entries import GIL, Entries
+from hitrate.stores.memory.listing import begin, page_of
 from hitrate.stores.memory.space import ABSENT, EXPIRY, SIZE, VISITED, Held, LargeSpace, Space, size_of, with_visited
 from hitrate.stores.paired import ImmediateStore
 
@@ -168,8 +169,6 @@ class MemoryStore(Entries, ImmediateStore):
                 part.clear()
 
     def list_page(self, under: Any, after: Any, limit: int) -> Page:
-        from hitrate.stores.memory.listing import begin, page_of
-
         return page_of(begin(self) if after is None else after, under, limit, self.clock())
 
     async def alist_page(self, under: Any, after: Any, limit: int) -> Page:

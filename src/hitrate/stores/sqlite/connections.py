@@ -71,8 +71,8 @@ class Connections:
         watches: are told before all connections are closed.
         near: is told before any connection is closed.
         wal_pages: pages in the -wal file at the last commit of this process.
-        checkpoint_pages: how many of them ask for a checkpoint.
-        checkpoint_at: how many do now.
+        checkpoint_pages: pages in a -wal file that began anew at which a checkpoint is asked for.
+        checkpoint_at: pages at which the next one is asked for.
         folded_in_vain: checkpoints since the -wal file last began anew that did not let it begin anew.
     """
 

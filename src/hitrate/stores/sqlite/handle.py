@@ -76,7 +76,7 @@ def make_durable(con: apsw.Connection, durability: Durability) -> None:
     """Flush commits to the disk as is wanted, and leave folding the -wal file into the database to the keeper."""
     for name, value in (
         ("synchronous", durability),
-        # On macOS fsync leaves data in the cache of the disk: have F_FULLFSYNC. Elsewhere these say nothing.
+        # On macOS fsync leaves data in the cache of the disk: have F_FULLFSYNC. Elsewhere these have no effect.
         ("fullfsync", durability == "full"),
         ("checkpoint_fullfsync", True),
         ("wal_autocheckpoint", 0),  # the keeper's work, off the writer's path

@@ -37,13 +37,13 @@ _JUDGED_AT = 256
 """Keys read from the file, after which it is judged whether the copies paid."""
 
 _WORTH = 0.6
-"""Hits for each of them that pay for the copies."""
+"""Hits for each key read from the file that pay for the copies."""
 
 _WORTH_AT_FIRST = 0.1
-"""Hits for each of them that are enough while the tier is being filled."""
+"""Hits for each key read from the file that are enough while the tier is being filled."""
 
 _WORTH_BESIDE_WRITERS = 2.0
-"""Hits for each of them that pay for beginning anew, too, after a commit of somebody else."""
+"""Hits for each key read from the file that pay for beginning anew, too, after a commit of another process."""
 
 
 Copy = tuple[str, bytes, float | None, float, int]

@@ -24,7 +24,7 @@ Inode = tuple[int, int] | None
 
 
 def inodes_of(path: str) -> tuple[Inode, ...]:
-    """Return those of a database, of its -wal and of its -shm."""
+    """Return the device and inode of a database, of its -wal and of its -shm."""
     return inode_of(path), inode_of(f"{path}-wal"), inode_of(f"{path}-shm")
 
 

@@ -42,7 +42,7 @@ class Transaction:
         execute: runs a statement.
         ranks, limits, seen: as in ``Database``.
         entries: how many rows there are by now.
-        bytes: theirs.
+        bytes: how many these rows take.
         last: the id of the newest row, 0 while that is not known.
         commit: the wal-index, and its number of commits before this one, if this changes anything.
         changed: the keys that were stored or removed.

@@ -38,7 +38,7 @@ class Tiers:
     Attributes:
         all: near to far.
         far: the farthest, whose entries count.
-        lock: guards the under_way, the debts and every change to a tier in memory.
+        lock: guards what is under way, the debts and every change to a tier in memory.
         exclusive: has this lock.
         under_way: what is under way.
         own: the ids of the mappings and lists that this store is giving to its tiers, whose echo is not news, each with
