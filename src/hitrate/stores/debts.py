@@ -56,13 +56,7 @@ class Debts:
 
     def doubts(self, key: EncodedKey) -> bool:
         """Tell whether the tier may hold for a key what it should not."""
-        return (
-            bool(self._all)
-            or key in self._keys
-            or key[0] in self._names
-            or any(key in keys for keys in [*self._under_way.values()])
-            or (bool(self._prefixes) and key[0].startswith(tuple(self._prefixes)))
-        )
+        return self.clears(key) or key in self._keys or any(key in keys for keys in [*self._under_way.values()])
 
     def clears(self, key: EncodedKey) -> bool:
         """Tell whether a clear is owed that would remove the entry of a key."""

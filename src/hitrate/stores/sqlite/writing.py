@@ -134,7 +134,7 @@ class Writer:
         told = self._told()
         evicted: list[EncodedKey] = []
 
-        def do(transaction: Transaction) -> tuple[list[Changes], list[WriteEffects], int]:
+        def do(transaction: Transaction) -> tuple[list[Changes], list[WriteEffects], int, int]:
             if told is not None:
                 evicted.clear()  # by an attempt before this
                 transaction.evicted_keys = evicted
@@ -146,10 +146,9 @@ class Writer:
             if full and any(entry is not None for changes in batches for entry in changes.values()):
                 raise StoreError(full)
             written = [store_many(transaction, changes, now) for changes in batches]
-            written[0].expired = purged
-            return batches, written, transaction.evicted
+            return batches, written, purged, transaction.evicted
 
-        batches, written, evictions = self._database.transact(do)
+        batches, written, expired, evictions = self._database.transact(do)
         soonest = min(
             (
                 entry[2]
@@ -159,7 +158,6 @@ class Writer:
             ),
             default=_NEVER,
         )
-        expired = written[0].expired
         if self._soonest <= now and not expired:
             self._soonest = _NEVER
         self._soonest = min(self._soonest, soonest, now if expired == PURGED_PER_WRITE else soonest)
