@@ -9,7 +9,7 @@ from hitrate.keys import encode_text
 from hitrate.stores.base import Amounts
 from hitrate.stores.lifetime import counters_in, within_bounds
 from hitrate.stores.sqlite.handle import Handle
-from hitrate.stores.sqlite.schema import COUNTS, COUNTS_TABLE, is_there
+from hitrate.stores.sqlite.schema import COUNTS, MADE_LATER, is_there
 
 # Rows that were written by hand, with values of other types, are left out.
 _ALL = f"""SELECT name, counter, amount FROM {COUNTS}
@@ -24,7 +24,7 @@ def add(handle: Handle, amounts: Amounts) -> None:
     if is_there(handle.execute, COUNTS):
         there.update(name for (name,) in handle.execute(_NAMES).fetchall())
     else:
-        handle.execute(COUNTS_TABLE)
+        handle.execute(MADE_LATER[COUNTS])
     kept = within_bounds(amounts, there)
     handle.con.executemany(
         _ADD, [(name, encode_text(counter), float(amount)) for (name, counter), amount in kept.items()]

@@ -20,7 +20,7 @@ from hitrate.entry import fingerprint
 from hitrate.keys import EncodedKey
 from hitrate.stores.sqlite.handle import Handle
 from hitrate.stores.sqlite.rows import pack_key, slot_of
-from hitrate.stores.sqlite.schema import LEASES, LEASES_TABLE, is_there
+from hitrate.stores.sqlite.schema import LEASES, MADE_LATER, is_there
 
 if TYPE_CHECKING:
     from hitrate.stores.sqlite.transaction import Transaction
@@ -53,7 +53,7 @@ def take(
         for name, key in keys
     ]
     if not is_there(handle.execute, LEASES):
-        handle.execute(LEASES_TABLE)
+        handle.execute(MADE_LATER[LEASES])
     _purge(handle, places, now)
     there = _at(handle, places)
     left = [_left(there[place], token, now) if place in there else 0.0 for place in places]

@@ -19,7 +19,7 @@ import apsw
 
 from hitrate.stores.sqlite.handle import Handle
 from hitrate.stores.sqlite.rows import ROW_OVERHEAD, times_of
-from hitrate.stores.sqlite.schema import PLACES, PLACES_ORDER, PLACES_ORDER_INDEX, PLACES_TABLE, is_there
+from hitrate.stores.sqlite.schema import MADE_LATER, PLACES, PLACES_ORDER, is_there
 from hitrate.worth import HITS_AT_MOST, HITS_PER_TURN, Median
 
 if TYPE_CHECKING:
@@ -73,8 +73,8 @@ class Ranks:
         if is_there(handle.execute, PLACES_ORDER):
             handle.ranked = True  # and not when it is made here, for that may be undone
         else:
-            handle.execute(PLACES_TABLE)
-            handle.execute(PLACES_ORDER_INDEX)
+            handle.execute(MADE_LATER[PLACES])
+            handle.execute(MADE_LATER[PLACES_ORDER])
             self._looked = False
         if not self._looked:
             ((last, placed),) = handle.execute(_ENDS).fetchall()

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from hitrate.entry import Entry, fingerprint
-from hitrate.keys import EncodedKey
 from hitrate.stores.base import Changes
 from hitrate.stores.sqlite import leasing
 from hitrate.stores.sqlite.handle import Handle
@@ -111,18 +109,10 @@ def store_one(handle: Handle, database: Database, name: bytes, key: bytes, entry
     return True
 
 
-@dataclass(slots=True)
-class WriteEffects:
-    """What a write did beside storing."""
-
-    removed: int = 0
-    too_large: list[tuple[EncodedKey, int]] = field(default_factory=list)
-
-
-def store_many(transaction: Transaction, changes: Changes, now: float) -> WriteEffects:
-    """Store and remove entries, after making room for them."""
+def store_many(transaction: Transaction, changes: Changes, now: float) -> int:
+    """Store and remove entries, after making room for them; return how many were removed."""
     limits = transaction.limits
-    written = WriteEffects()
+    removed = 0
     transaction.changed += changes
     kept: list[tuple[leasing.LeaseKey, int, Entry | None]] = []
     unleased: list[leasing.LeaseKey] = []
@@ -138,7 +128,7 @@ def store_many(transaction: Transaction, changes: Changes, now: float) -> WriteE
         if entry is None:
             unleased.append(place)
         elif (size := size_of(len(packed), len(entry[1]))) > limits.bytes:
-            written.too_large.append(((name, key), size))
+            transaction.too_large.append(((name, key), size))
             entry = None
         kept.append((place, identity, entry))
     there = transaction.rows_at([slot for (slot, _), _, _ in kept])
@@ -150,7 +140,7 @@ def store_many(transaction: Transaction, changes: Changes, now: float) -> WriteE
         if entry is None:
             if row is not None:
                 transaction.remove([row])
-                written.removed += 1
+                removed += 1
             continue
         slot, packed = place
         expiry, times, checksum, encoding = write_columns(identity, entry, now)
@@ -170,7 +160,7 @@ def store_many(transaction: Transaction, changes: Changes, now: float) -> WriteE
     leasing.end(transaction.handle, unleased)
     if transaction.bytes > limits.bytes or transaction.entries > limits.entries:  # by the batch alone
         make_room(transaction, 0, 0, set())
-    return written
+    return removed
 
 
 def _insert(transaction: Transaction, rows: list[list[Any]]) -> None:

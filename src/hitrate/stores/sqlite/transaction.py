@@ -50,6 +50,7 @@ class Transaction:
         evicted: how many of them to make room.
         cleared: whether namespaces were.
         evicted_keys: the keys that are evicted are added to it; None if nobody asks for them.
+        too_large: the keys of entries that were not stored, for they are larger than all may be; and their sizes.
     """
 
     def __init__(self, handle: Handle, database: Database) -> None:
@@ -67,6 +68,7 @@ class Transaction:
         self.evicted = 0
         self.cleared = False
         self.evicted_keys: list[EncodedKey] | None = None
+        self.too_large: list[tuple[EncodedKey, int]] = []
         self._written = (0, 0, 0)
         self._bases: dict[bytes, int | None] = {}
 

@@ -17,7 +17,7 @@ from hitrate.stores.sqlite.database import Database
 from hitrate.stores.sqlite.housekeeping import Housekeeper
 from hitrate.stores.sqlite.idle import MustNotWait
 from hitrate.stores.sqlite.limits import PURGED_PER_WRITE, purge
-from hitrate.stores.sqlite.storing import WriteEffects, store_many, store_one
+from hitrate.stores.sqlite.storing import store_many, store_one
 from hitrate.stores.sqlite.transaction import Transaction
 
 _PURGE_EVERY = 64  # writes, to find what other processes left; what this one knows of goes when it is due
@@ -132,12 +132,9 @@ class Writer:
         self._writes += 1
 
         told = self._told()
-        evicted: list[EncodedKey] = []
 
-        def do(transaction: Transaction) -> tuple[list[Changes], list[WriteEffects], int, int]:
-            if told is not None:
-                evicted.clear()  # by an attempt before this
-                transaction.evicted_keys = evicted
+        def do(transaction: Transaction) -> tuple[Transaction, list[Changes], list[int], int]:
+            transaction.evicted_keys = None if told is None else []
             purged = 0
             if purging:
                 purged = purge(transaction, now)
@@ -145,10 +142,9 @@ class Writer:
             batches = choose(transaction)
             if full and any(entry is not None for changes in batches for entry in changes.values()):
                 raise StoreError(full)
-            written = [store_many(transaction, changes, now) for changes in batches]
-            return batches, written, purged, transaction.evicted
+            return transaction, batches, [store_many(transaction, changes, now) for changes in batches], purged
 
-        batches, written, expired, evictions = self._database.transact(do)
+        done, batches, removed, expired = self._database.transact(do)
         soonest = min(
             (
                 entry[2]
@@ -161,21 +157,20 @@ class Writer:
         if self._soonest <= now and not expired:
             self._soonest = _NEVER
         self._soonest = min(self._soonest, soonest, now if expired == PURGED_PER_WRITE else soonest)
-        self._housekeeper.note(expired=expired, removed=sum(each.removed for each in written))
+        self._housekeeper.note(expired=expired, removed=sum(removed))
         if told is not None:
-            for encoded in evicted:
+            for encoded in done.evicted_keys or ():
                 told(*encoded, "evicted")
-        if evictions:
-            self._count_evictions(evictions)
-        for each in written:
-            for encoded, size in each.too_large:
-                if told is not None:
-                    told(*encoded, "too large")
-                log.warning(
-                    "the value of %s takes %s bytes, more than max_bytes=%s; not stored",
-                    *(spelled(*encoded), size, self._limits.bytes),
-                )
-        return [each.removed for each in written]
+        if done.evicted:
+            self._count_evictions(done.evicted)
+        for encoded, size in done.too_large:
+            if told is not None:
+                told(*encoded, "too large")
+            log.warning(
+                "the value of %s takes %s bytes, more than max_bytes=%s; not stored",
+                *(spelled(*encoded), size, self._limits.bytes),
+            )
+        return removed
 
     def _count_evictions(self, evicted: int) -> None:
         if self.evictions == 0:
