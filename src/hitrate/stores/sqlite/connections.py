@@ -22,7 +22,7 @@ import apsw
 
 from hitrate import forking
 from hitrate.errors import StoreError
-from hitrate.exclusive import a_few_lines, reentrant, when_free, within_lines
+from hitrate.exclusive import Live, a_few_lines, reentrant, when_free, within_lines
 from hitrate.failsafe import log
 from hitrate.stores.keeper import Keeper
 from hitrate.stores.sqlite import schema
@@ -373,28 +373,28 @@ class Connections:
 
 def open_files() -> Iterator[tuple[int, int]]:
     """Yield the device and inode of each file that a cache of this process has open."""
-    for pool in list(_pools):
+    for pool in _pools:
         if not pool.in_memory and not isinstance(pool.idle, Closed) and (inode := inode_of(pool.path)) is not None:
             yield inode
 
 
-_pools: weakref.WeakSet[Connections] = weakref.WeakSet()
+_pools: Live[Connections] = Live()
 
 
 def _before_fork() -> None:
     _opening.acquire()
-    for pool in list(_pools):
+    for pool in _pools:
         pool.before_fork()
 
 
 def _after_fork() -> None:
-    for pool in list(_pools):
+    for pool in _pools:
         pool.after_fork()
     _opening.release()
 
 
 def _after_fork_in_child() -> None:
-    for pool in list(_pools):
+    for pool in _pools:
         pool.after_fork_in_child()
     _opening.release()
 

@@ -140,12 +140,7 @@ def prepare_path(path: Any, mode: int) -> str:
     text = checked_path(path)
     if text == ":memory:":
         return text
-    missing = []
-    folder = Path(text).parent
-    while not folder.exists():
-        missing.append(folder)
-        folder = folder.parent
-    for each in reversed(missing):
+    for each in reversed([folder for folder in Path(text).parents if not folder.exists()]):
         with suppress(FileExistsError):  # another process was faster
             each.mkdir(folder_mode(mode))
     try:

@@ -11,6 +11,7 @@ import re
 import stat
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
 KNOWS_USERS = hasattr(os, "geteuid")
@@ -96,7 +97,7 @@ def refuse_planted_links(path: str) -> None:
     if not KNOWS_USERS:
         return
     for _ in range(_LINKS_AT_MOST):
-        for each in reversed([path, *_folders_of(path)]):
+        for each in (*map(str, reversed(Path(path).parents)), path):
             if os.path.islink(each):
                 break
         else:
@@ -108,12 +109,6 @@ def refuse_planted_links(path: str) -> None:
                 f"the path that it leads to"
             )
         path = os.path.normpath(os.path.join(os.path.dirname(each), os.readlink(each)) + path[len(each) :])
-
-
-def _folders_of(path: str) -> Iterator[str]:
-    while (folder := os.path.dirname(path)) != path:
-        yield folder
-        path = folder
 
 
 _STICKY = stat.S_ISVTX | stat.S_IWOTH
