@@ -31,7 +31,6 @@ _PLACE = f"""INSERT OR REPLACE INTO {PLACES} VALUES
     (?1, coalesce((SELECT value FROM hitrate_state WHERE name = '{_LEVEL}'), 0.0) + ?2, ?3, 1)"""
 _MOVE = f"INSERT OR REPLACE INTO {PLACES} VALUES (?, ?, ?, ?)"
 _FORGET = f"DELETE FROM {PLACES} WHERE entry IN carray(?)"
-_UNVISITED = "UPDATE hitrate_entries SET visited = 0 WHERE visited != 0 AND id IN carray(?)"
 _LOWEST = f"""SELECT p.priority, p.entry, p.rank, p.hits, e.visited, e.seconds,
         length(e.key) + length(e.payload) + {ROW_OVERHEAD}
     FROM {PLACES} AS p LEFT JOIN hitrate_entries AS e ON e.id = p.entry
@@ -119,7 +118,6 @@ class Ranks:
         hand, level, _ = _state(execute)
         evicted: list[tuple[int, int]] = []
         removed: list[int] = []
-        unvisited: list[int] = []
         moved: list[tuple[int, float, int, int]] = []
         at: tuple[Any, int] = (-math.inf, 0)
         looks, some = 0, _LOOKED_AT_FIRST
@@ -143,7 +141,6 @@ class Ranks:
                 now = self._median.rank(hits, times_of(times)[1], size)
                 # It was read, or replaced by something of more worth.
                 if (was_read or type(rank) is not int or now > rank) and looks < _LOOKS + 4 * len(evicted):
-                    unvisited.append(row)
                     moved.append((row, level + 2.0**now, now, hits))
                     continue
                 evicted.append((row, size))
@@ -154,12 +151,9 @@ class Ranks:
             some = min(2 * some, _LOOKED_AT_ONCE)
         if removed:
             self.forget(execute, removed)
-        if unvisited:
-            execute(_UNVISITED, (apsw.carray(array("q", unvisited)),))
-            seen.difference_update(unvisited)
+        transaction.clear_visited([row for row, *_ in moved])
         for place in moved:
             execute(_MOVE, place)
-        seen.difference_update([row for row, _ in evicted])
         most = min(_LOOKED_AFTER + 2 * len(evicted), _LOOKED_AFTER_AT_MOST)
         hand = self.look_after(execute, hand, most) or 0
         execute(_SET_STATE, (hand, level, self._median.seconds))

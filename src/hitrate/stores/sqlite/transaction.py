@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
 _AT_SLOTS = f"""SELECT e.slot, e.id, e.key, length(e.key) + length(e.payload) + {ROW_OVERHEAD}
     FROM carray(?1) AS wanted CROSS JOIN hitrate_entries AS e ON e.slot = wanted.value"""
+_CLEAR_VISITED = "UPDATE hitrate_entries SET visited = 0 WHERE visited != 0 AND id IN carray(?)"
 _DELETE = "DELETE FROM hitrate_entries WHERE id = ?"
 _DELETE_MANY = "DELETE FROM hitrate_entries WHERE id IN carray(?)"
 
@@ -130,7 +131,14 @@ class Transaction:
             found = self.execute(_KEYS, (apsw.carray(array("q", [row for row, _ in rows])),))
             self.evicted_keys += [(name, unpack_key(key)) for name, key in found]
         self.evicted += len(rows)
+        self.seen.difference_update([row for row, _ in rows])
         self.remove(rows)
+
+    def clear_visited(self, rows: Sequence[int]) -> None:
+        """Clear the visited bits of rows, given by their ids, here and in the file."""
+        if rows:
+            self.seen.difference_update(rows)
+            self.execute(_CLEAR_VISITED, (apsw.carray(array("q", rows)),))
 
     def remove(self, rows: Sequence[tuple[int, int]]) -> None:
         """Delete rows, given as (id, size)."""
