@@ -91,9 +91,13 @@ class TieredCache(ComputingCache[ValueT]):
         )
         self._read_call = (store, "look")
         self._in_step, self._state, self._stands = store.in_step, store.state, store.stands
-        self._near_get: Callable[[Sequence[FullKey]], dict[FullKey, Any]] = _nothing if self._near is None else near.get
-        self._near_hit: Callable[[FullKey], Any] = _missed if self._near is None else self._near._fast_path()
-        self._before = {} if self._near is None else self._near._counters.by_name()
+        # A nearest tier that is not in memory is read by the store of tiers alone.
+        self._near_get: Callable[[Sequence[FullKey]], dict[FullKey, Any]] = lambda keys: {}
+        self._near_hit: Callable[[FullKey], Any] = lambda key: _MISS
+        self._before: dict[Any, Counts] = {}
+        if self._near is not None:
+            self._near_get, self._near_hit = self._near.get, self._near._fast_path()
+            self._before = self._near._counters.by_name()
 
     @property
     def tiers(self) -> tuple[Cache[Any], ...]:
@@ -241,16 +245,6 @@ def _merged(keys: Sequence[FullKey], near: dict[FullKey, ValueT], far: dict[Full
     if not near:
         return far
     return {key: near[key] if key in near else far[key] for key in keys if key in near or key in far}
-
-
-def _nothing(keys: Sequence[FullKey]) -> dict[FullKey, Any]:
-    """Stands for a read of the nearest tier where that is not in memory: the store of tiers reads it, too."""
-    return {}
-
-
-def _missed(key: FullKey) -> Any:
-    """Stands for a hit where the nearest tier is not in memory: always a miss."""
-    return _MISS
 
 
 def _check_tiers(tiers: Sequence[Any]) -> None:
