@@ -11,10 +11,11 @@ import pytest
 
 import hitrate
 from hitrate import InMemoryCache
-from hitrate.stores.memory import upkeep
-from hitrate.stores.memory.space import SIZE, size_of
+from hitrate.stats import Counts
+from hitrate.stores.memory import housekeeping
+from hitrate.stores.memory.ranks import Ranks
+from hitrate.stores.memory.space import SIZE, VISITED, Space, size_of
 from hitrate.testing import Clock
-from hitrate.worth import Worth
 
 ITEMS = 2000
 
@@ -215,13 +216,13 @@ def test_limits_hold_and_counts_are_exact_whatever_happens(limit, seed):
             cache.set({(key[0], str(n)): (n, 5) for n in range(5)})
         else:
             cache.clear(dice.choice([None, [key[0]]]))
-        with store.lock:  # the upkeep removes what has expired, and compacts
+        with store.lock:  # the housekeeping removes what has expired, and compacts
             stats = cache.stats()
             spaces = store.spaces.values()
             assert stats.entries == sum(map(len, spaces)) <= limit.get("max_entries", 1000)
             assert stats.bytes == sum(held[SIZE] for space in spaces for held in space.values())
             assert stats.bytes <= limit.get("max_bytes", 1 << 30)
-            assert len(store.ranks.worth) - store.ranks.worth.dead == stats.entries
+            assert len(store.ranks) - store.ranks.dead == stats.entries
             assert all(space.ranks.keys() == space.keys() for space in spaces)
 
 
@@ -232,52 +233,48 @@ def test_what_leaves_in_time_takes_no_place_for_ever():
         cache.set({(("ns",), f"{turn} {number}"): (number, 1) for number in range(1_000)})
         clock.advance(5)
         cache.get([*((("ns",), f"{turn} {number}") for number in range(1_000))])
-        upkeep.request(cache._store)
+        housekeeping.request(cache._store)
         deadline = time.monotonic() + 30
-        while cache._store.ranks.worth.wants_compacting and time.monotonic() < deadline:
+        while cache._store.ranks.wants_compacting and time.monotonic() < deadline:
             time.sleep(0.001)
-        assert len(cache._store.ranks.worth) <= 4_000
+        assert len(cache._store.ranks) <= 4_000
+
+
+def ranked(many, *, visited=False):
+    """A namespace of entries of the same worth, each with its place."""
+    space, ranks = Space("ns", Counts()), Ranks()
+    for key in range(many):
+        space[key] = ("bytes", b"", None, 1.0, visited, 0.0, 1000)
+    ranks.place(space, [*space])
+    return space, ranks
 
 
 def test_a_sweep_ends_also_where_all_were_read():
-    visited = dict.fromkeys(range(100_000), True)
-    worth: Worth[str] = Worth()
-    for item in visited:
-        worth.add("ns", item, 1.0, 1000)
-    looks = 0
-
-    def state_of(group, key, number):
-        nonlocal looks
-        looks += 1
-        return visited[key], 1.0, 1000
-
-    def clear(group, key):
-        visited[key] = False
-
-    assert len(worth.sweep(state_of, clear, lambda entry: False, 0, 1)) == 1
-    assert looks < 2_000
+    space, ranks = ranked(100_000, visited=True)
+    assert len(ranks.sweep((), 0, 1)) == 1
+    assert sum(not held[VISITED] for held in space.values()) < 2_000
 
 
 def test_a_sweep_ends_also_where_nearly_all_have_left():
-    worth: Worth[str] = Worth()
-    for item in range(100_000):
-        worth.add("ns", item, 1.0, 1000)
-    worth.dead = 100_000
-    assert worth.sweep(lambda *place: None, lambda *entry: None, lambda entry: False, 1, 1) == []
-    assert len(worth) == worth.dead > 90_000
-    for _ in worth.compact(lambda *place: True, 1_000):
+    space, ranks = ranked(100_000)
+    ranks.forget_all(space)
+    space.bury()
+    assert ranks.sweep((), 1, 1) == []
+    assert len(ranks) == ranks.dead > 90_000
+    for _ in ranks.compact():
         pass
-    assert len(worth) == worth.dead == 0
+    assert len(ranks) == ranks.dead == 0
 
 
 def test_compacting_keeps_what_is_there_in_its_order():
-    worth: Worth[str] = Worth()
-    for item in range(5_000):
-        worth.add("ns", item, 1.0, 1000)
-    for _ in worth.compact(lambda group, key, number: key % 2 == 1, 100):
+    space, ranks = ranked(5_000)
+    for key in range(1, 5_000, 2):
+        del space[key]
+        ranks.forget(space, key)
+    for _ in ranks.compact():
         pass
-    evicted = worth.sweep(lambda *place: (False, 1.0, 1000), lambda *entry: None, lambda entry: False, 0, 100)
-    assert evicted == [("ns", key) for key in range(0, 200, 2)]
+    assert (len(ranks), ranks.dead) == (2_500, 0)
+    assert ranks.sweep((), 0, 100) == [(space, key) for key in range(0, 200, 2)]
 
 
 def test_a_cache_that_is_let_go_leaves_nothing_to_the_collector():
@@ -286,7 +283,7 @@ def test_a_cache_that_is_let_go_leaves_nothing_to_the_collector():
         cache = InMemoryCache(max_entries=10, evict="cost")
         for number in range(30):
             cache.set({(("ns",), str(number)): (number, None)})
-        worth = weakref.ref(cache._store.ranks.worth)
+        worth = weakref.ref(cache._store.ranks)
         store = weakref.ref(cache._store)
         del cache
         assert store() is None

@@ -5,7 +5,7 @@ The sync and the async methods share all that does not wait; they differ by an `
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Coroutine, Iterable, Mapping, Sequence
+from collections.abc import Collection, Coroutine, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from hitrate.base import TTL, FullKey, Namespace, ValueT
@@ -320,7 +320,7 @@ class Cache(OpenCache[ValueT]):
             try:
                 self._store.clear(names)
             except StoreError as error:
-                self._not_cleared(error, lambda store: store.owe_namespaces(names))
+                self._not_cleared(error, "clear", names)
 
     async def aclear(self, namespaces: Sequence[Namespace] | None = None) -> None:
         """Asynchronously delete the cached values for the given namespaces; as ``clear``."""
@@ -329,7 +329,7 @@ class Cache(OpenCache[ValueT]):
             try:
                 await self._store.aclear(names)
             except StoreError as error:
-                self._not_cleared(error, lambda store: store.owe_namespaces(names))
+                self._not_cleared(error, "clear", names)
 
     def clear_under(self, prefix: Namespace) -> None:
         """Delete the cached values of every namespace that begins with this one.
@@ -350,7 +350,7 @@ class Cache(OpenCache[ValueT]):
             else:
                 self._store.clear(None)
         except StoreError as error:
-            self._not_cleared(error, lambda store: store.owe_under(name) if name else store.owe_namespaces(None))
+            self._not_cleared(error, *(("clear_under", name) if name else ("clear", None)))
 
     async def aclear_under(self, prefix: Namespace) -> None:
         """Asynchronously delete the cached values of every namespace that begins with this one; as ``clear_under``."""
@@ -362,7 +362,7 @@ class Cache(OpenCache[ValueT]):
             else:
                 await self._store.aclear(None)
         except StoreError as error:
-            self._not_cleared(error, lambda store: store.owe_under(name) if name else store.owe_namespaces(None))
+            self._not_cleared(error, *(("clear_under", name) if name else ("clear", None)))
 
     # What a store did not take
 
@@ -378,30 +378,31 @@ class Cache(OpenCache[ValueT]):
         """
         self._failsafe.failed(doing, error)
         if keys:
-            store = self._withholding(lambda store: store.owe(keys))
+            store = self._withholding("write", keys)
             if not error.timed_out:
                 try:
                     yield from store.paying(keys)
                 except StoreError as late:  # the removal timed out; the failed write is counted already
                     log.debug("what a dropped %s was to replace could not be removed yet: %s", doing, late)
 
-    def _not_cleared(self, error: StoreError, owe: Callable[[WithholdingStore], None]) -> None:
-        """Count a clear that the store did not take, and see that what it was to clear is not served.
+    def _not_cleared(self, error: StoreError, do: str, what: Any) -> None:
+        """Count a ``clear`` or ``clear_under`` that the store did not take, and see that what it was to clear is not
+        served.
 
         Raises:
             StoreError: the given error, with ``on_error="raise"``.
         """
         self._failsafe.failed("clear", error)
-        self._withholding(owe)
+        self._withholding(do, what)
 
-    def _withholding(self, owe: Callable[[WithholdingStore], None]) -> WithholdingStore:
+    def _withholding(self, do: str, what: Any) -> WithholdingStore:
         from hitrate.stores.withholding import WithholdingStore
 
         with a_few_lines:
             store = self._store
             if not isinstance(store, WithholdingStore):
                 store = WithholdingStore(store, self._serve_all)
-            owe(store)
+            store.owe(do, what)
             self._exchange(store)
         return store
 

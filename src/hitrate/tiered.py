@@ -6,9 +6,9 @@ import weakref
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from functools import partial
-from typing import Any, Literal, overload
+from typing import Any
 
-from hitrate.base import TTL, FullKey, Namespace, ValueT
+from hitrate.base import TTL, FullKey, ValueT
 from hitrate.cache import _MISS, Cache, _listed
 from hitrate.clock import wall_clock
 from hitrate.codec import Codec
@@ -19,7 +19,7 @@ from hitrate.failsafe import OnError
 from hitrate.memory import InMemoryCache
 from hitrate.memory_codec import TieredCodec
 from hitrate.plans import Plan, acarry_out, carry_out
-from hitrate.stats import COUNTED, NO_COUNTS, CacheStats, Counts, NamespaceStats, added
+from hitrate.stats import COUNTED, NO_COUNTS, CacheStats, Counts, added
 from hitrate.stores.base import Found, Usage
 from hitrate.stores.tiered import TieredStore
 from hitrate.stores.tiered.tiers import Tiers
@@ -39,7 +39,8 @@ class TieredCache(ComputingCache[ValueT]):
     removed there, which later calls do; if the process ends before, the old values stay.
 
     The tiers belong to this cache: it closes them. Their limits are their own; their ``default_ttl`` and ``on_error``
-    are not used.
+    are not used. ``stats()`` tells what this cache did, and what the farthest tier that answers holds; ``evictions``
+    and ``expirations`` are that tier's too, and those of each are in its own ``stats()``.
 
     Args:
         tiers: hitrate caches, two or more, near to far, all with the same serializer.
@@ -90,9 +91,13 @@ class TieredCache(ComputingCache[ValueT]):
         )
         self._read_call = (store, "look")
         self._in_step, self._state, self._stands = store.in_step, store.state, store.stands
-        self._near_get: Callable[[Sequence[FullKey]], dict[FullKey, Any]] = _nothing if self._near is None else near.get
-        self._near_hit: Callable[[FullKey], Any] = _missed if self._near is None else self._near._fast_path()
-        self._before = {} if self._near is None else self._near._counters.by_name()
+        # A nearest tier that is not in memory is read by the store of tiers alone.
+        self._near_get: Callable[[Sequence[FullKey]], dict[FullKey, Any]] = lambda keys: {}
+        self._near_hit: Callable[[FullKey], Any] = lambda key: _MISS
+        self._before: dict[Any, Counts] = {}
+        if self._near is not None:
+            self._near_get, self._near_hit = self._near.get, self._near._fast_path()
+            self._before = self._near._counters.by_name()
 
     @property
     def tiers(self) -> tuple[Cache[Any], ...]:
@@ -182,18 +187,6 @@ class TieredCache(ComputingCache[ValueT]):
 
     # The cache as a whole
 
-    @overload
-    def stats(self, *, by: None = None, lifetime: bool = False) -> CacheStats: ...
-    @overload
-    def stats(self, *, by: Literal["namespace"], lifetime: bool = False) -> dict[Namespace | None, NamespaceStats]: ...
-    def stats(self, *, by: Any = None, lifetime: bool = False) -> Any:
-        """Return what the cache did since it was opened, and what the farthest tier that answers holds now.
-
-        ``evictions`` and ``expirations`` are that tier's too; those of each are in its own ``stats()``. The arguments
-        are those of ``Cache.stats``.
-        """
-        return super().stats(by=by, lifetime=lifetime)
-
     def _stats_with(self, usage: Usage) -> CacheStats:
         stats = super()._stats_with(usage)
         hits, saved = self._near_counts()
@@ -252,16 +245,6 @@ def _merged(keys: Sequence[FullKey], near: dict[FullKey, ValueT], far: dict[Full
     if not near:
         return far
     return {key: near[key] if key in near else far[key] for key in keys if key in near or key in far}
-
-
-def _nothing(keys: Sequence[FullKey]) -> dict[FullKey, Any]:
-    """Stands for a read of the nearest tier where that is not in memory: the store of tiers reads it, too."""
-    return {}
-
-
-def _missed(key: FullKey) -> Any:
-    """Stands for a hit where the nearest tier is not in memory: always a miss."""
-    return _MISS
 
 
 def _check_tiers(tiers: Sequence[Any]) -> None:

@@ -175,13 +175,13 @@ def check_counts(cache: Any) -> None:
         from hitrate.stores.memory.space import SIZE
 
         store, stats = cache._store, cache.stats()
-        with store.lock:  # the upkeep moves and compacts beside this
+        with store.lock:  # the housekeeping moves and compacts beside this
             spaces = store.spaces.values()
             assert stats.entries == sum(map(len, spaces))
             assert stats.bytes == sum(held[SIZE] for space in spaces for held in space.values())
             assert store.arrivals.dead <= len(store.arrivals.places) // 2 + 1
             if store.by_worth:
-                assert len(store.ranks.worth) - store.ranks.worth.dead == stats.entries
+                assert len(store.ranks) - store.ranks.dead == stats.entries
     else:
         stats = cache.stats()
         there = (

@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from test_memory_races import STEPS_END, race, trace_lines
 
 from hitrate import InMemoryCache
-from hitrate.stores.memory import dividing, upkeep
+from hitrate.stores.memory import dividing, housekeeping
 from hitrate.stores.memory.space import SIZE, LargeSpace
 from hitrate.testing import Clock
 
@@ -30,8 +30,8 @@ def few_are_many(monkeypatch):
 
 @pytest.fixture
 def nothing_beside(monkeypatch):
-    """No upkeep, whose thread moves entries and takes back rooms whenever it has its turn."""
-    monkeypatch.setattr(upkeep, "request", lambda store: None)
+    """No housekeeping, whose thread moves entries and takes back rooms whenever it has its turn."""
+    monkeypatch.setattr(housekeeping, "request", lambda store: None)
 
 
 def keys_of(numbers, namespace=NAMESPACE):
@@ -58,7 +58,7 @@ def moved(cache):
     """Wait until what was there before a namespace was divided lies in the parts."""
     deadline = time.monotonic() + 60
     while cache._store.divided:
-        upkeep.request(cache._store)
+        housekeeping.request(cache._store)
         assert time.monotonic() < deadline
         time.sleep(0.001)
 
@@ -66,7 +66,7 @@ def moved(cache):
 def check(cache):
     """See that all counts are of what is there, and that each entry has one place in the orders."""
     store = cache._store
-    with store.lock:  # the upkeep removes, moves and compacts beside this
+    with store.lock:  # the housekeeping removes, moves and compacts beside this
         stats, spaces = cache.stats(), [*store.spaces.values()]
         for space in spaces:
             while store.move(space):
@@ -81,7 +81,7 @@ def check(cache):
             there = {*zip(places[::2], places[1::2], strict=True)}
             assert {(space, key) for space in spaces for key in space} <= there
         if store.by_worth:
-            assert len(store.ranks.worth) - store.ranks.worth.dead == stats.entries
+            assert len(store.ranks) - store.ranks.dead == stats.entries
             assert all({*space.ranks} == {*space} for space in spaces)
 
 
@@ -513,12 +513,13 @@ def test_the_entries_of_a_namespace_are_counted_though_it_is_divided_at_any_step
     assert step > 5
 
 
-def test_who_asks_for_upkeep_in_the_place_of_a_store_that_is_gone_is_looked_after():
+def test_who_asks_for_housekeeping_in_the_place_of_a_store_that_is_gone_is_looked_after():
     """The numbers by which stores are told apart are given again once a store is gone."""
     store, gone = InMemoryCache()._store, weakref.ref(InMemoryCache()._store)
     gc.collect()
     asked = {id(store): weakref.ref(store)}
-    looked_after = FunctionType(upkeep._looked_after.__code__, {**vars(upkeep), "_asked": asked})  # none but of here
+    of_here = {**vars(housekeeping), "_asked": asked}  # no store but those of this test
+    looked_after = FunctionType(housekeeping._looked_after.__code__, of_here)
     assert looked_after(id(store), gone) is None
     assert asked[id(store)]() is store
     looked_after(id(store), weakref.ref(store))

@@ -71,7 +71,7 @@ def test_the_counts_are_exact_after_threads_have_raced(ttl, turns, trace):
     cache = InMemoryCache(max_bytes=200_000)
     race(cache, ttl, turns, trace)
     spaces = cache._store.spaces
-    with cache._store.lock:  # the upkeep removes what expires
+    with cache._store.lock:  # the housekeeping removes what expires
         stats = cache.stats()
         assert stats.bytes <= 200_000
         assert stats.entries == sum(map(len, spaces.values()))

@@ -13,7 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from hitrate import DecodeError, InMemoryCache, SerializationError
-from hitrate.stores.memory import limits, upkeep
+from hitrate.stores.memory import housekeeping, limits
 from hitrate.stores.memory.arrivals import Compaction
 from hitrate.stores.memory.space import ENTRY_OVERHEAD, VISITED, footprint
 from hitrate.testing import Clock
@@ -126,7 +126,7 @@ operations = st.lists(
 
 
 def counts_are_exact(cache):
-    with cache._store.lock:  # the upkeep removes what has expired
+    with cache._store.lock:  # the housekeeping removes what has expired
         stats, spaces = cache.stats(), list(cache._store.spaces.values())
         return (stats.entries, stats.bytes) == (sum(map(len, spaces)), sum(space.size for space in spaces))
 
@@ -310,7 +310,7 @@ def test_a_read_of_more_keys_than_are_remembered_is_remembered_whole():
 
 
 def wait_until(done, seconds=60.0):
-    """Wait for the upkeep, which has its own thread."""
+    """Wait for the housekeeping, which has its own thread."""
     deadline = time.monotonic() + seconds
     while not done():
         assert time.monotonic() < deadline
@@ -331,13 +331,13 @@ def test_the_wait_for_what_is_due_keeps_no_cache_alive():
     cache = InMemoryCache()
     cache.set({KEY: (1, 3600)})
     gone, number = weakref.ref(cache._store), id(cache._store)
-    wait_until(lambda: number in upkeep._asked and not upkeep._wanted.is_set())
+    wait_until(lambda: number in housekeeping._asked and not housekeeping._wanted.is_set())
     del cache
     wait_until(lambda: gc.collect() is not None and gone() is None)
 
 
 def test_what_falls_due_at_one_moment_by_a_clock_of_ones_own_goes_with_the_writes(monkeypatch):
-    monkeypatch.setattr(upkeep, "request", lambda store: None)  # which has its turn at any time
+    monkeypatch.setattr(housekeeping, "request", lambda store: None)  # which has its turn at any time
     clock = Clock()
     cache = InMemoryCache(clock=clock)
     cache.set({(("due",), str(number)): (number, 60) for number in range(30_000)})
@@ -359,7 +359,7 @@ def test_the_order_of_arrival_is_compacted_beside_the_writers(ttl):
         cache.set({(("ns",), str(start + 51)): ("again", ttl)})
     store = cache._store
     wait_until(lambda: not store.arrivals.wants_compacting)
-    with store.lock:  # the upkeep may be compacting again
+    with store.lock:  # the housekeeping may be compacting again
         stats = cache.stats()
         places = store.arrivals.places
         assert len(places) // 2 - store.arrivals.dead == stats.entries

@@ -112,20 +112,20 @@ def entry(value):
 
 
 def begin(tiers, what, keys, value):
-    access = Access(dict.fromkeys(keys), (), writes=what != "get")
+    access = Access("get" if what == "get" else "write", dict.fromkeys(keys))
     if what == "get":
-        return Operation(keys, reading(tiers._tiers, keys, access, None))
+        return Operation(keys, reading(tiers._tiers, access, keys, None))
     if what == "set":
-        return Operation(keys, writing(tiers._tiers, dict.fromkeys(keys, entry(value)), access), value)
+        return Operation(keys, writing(tiers._tiers, access, dict.fromkeys(keys, entry(value))), value)
     if what == "delete":
-        return Operation(keys, writing(tiers._tiers, dict.fromkeys(keys), access))
+        return Operation(keys, writing(tiers._tiers, access, dict.fromkeys(keys)))
     if what == "settle":
-        return Operation(keys, settling(tiers._tiers, dict.fromkeys(keys, entry(value)), b"token", access), value)
+        return Operation(keys, settling(tiers._tiers, access, dict.fromkeys(keys, entry(value)), b"token"), value)
     name = keys[0][0]
     if what == "clear":
-        plan = clearing(tiers._tiers, "clear", [name], Access((), frozenset([name]), writes=True))
+        plan = clearing(tiers._tiers, Access("clear", [name]))
     else:
-        plan = clearing(tiers._tiers, "clear_under", name, Access((), (), writes=True, prefix=name))
+        plan = clearing(tiers._tiers, Access("clear_under", name))
     return Operation([key for key in KEYS if key[0] == name], plan)
 
 

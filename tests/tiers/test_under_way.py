@@ -8,19 +8,19 @@ A, B, C = (b"ns", b"a"), (b"ns", b"b"), (b"other", b"c")
 
 
 def begin_read(under_way, keys):
-    return under_way.begin(Access(keys, (), writes=False))
+    return under_way.begin(Access("get", keys))
 
 
 def begin_write(under_way, keys):
-    return under_way.begin(Access(keys, (), writes=True))
+    return under_way.begin(Access("write", keys))
 
 
 def begin_clear(under_way, names):
-    return under_way.begin(Access((), names, writes=True))
+    return under_way.begin(Access("clear", names))
 
 
 def begin_clear_under(under_way, prefix):
-    return under_way.begin(Access((), (), writes=True, prefix=prefix))
+    return under_way.begin(Access("clear_under", prefix))
 
 
 @pytest.fixture
@@ -96,4 +96,4 @@ def test_nothing_is_remembered_of_what_has_ended(under_way):
     under_way.end(begin_clear(under_way, None))
     under_way.end(begin_clear_under(under_way, b"n"))
     assert under_way._by_key == {}
-    assert under_way._clears == []
+    assert under_way._clears == {}

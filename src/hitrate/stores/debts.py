@@ -7,10 +7,13 @@ owed, only their namespaces are remembered, and if these are very many, only tha
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Collection, Iterable
+from itertools import islice
+from typing import Any, TypeVar
 
 from hitrate.keys import EncodedKey
+
+T = TypeVar("T")
 
 KEYS_AT_MOST = 10_000
 NAMESPACES_AT_MOST = 1_000
@@ -18,21 +21,19 @@ PREFIXES_AT_MOST = 100
 PAID_AT_ONCE = 1_000
 
 
-@dataclass(frozen=True)
-class OwedRemovals:
-    """Some of what is owed, to be carried out.
+Change = tuple[str, Any]
+"""What is changed, as the method of a store that drops it and its argument: ``("write", keys)``, ``("clear", names)``
+with None for all names, or ``("clear_under", prefix)``."""
 
-    Attributes:
-        names: namespaces to clear, None for all.
-        prefixes: what the namespaces begin with that are to be cleared too.
-        keys: keys to remove.
-        at: all of it was owed by then.
-    """
 
-    names: Sequence[bytes] | None
-    keys: Sequence[EncodedKey]
-    at: int
-    prefixes: Sequence[bytes] = ()
+def concerned_by(do: str, what: Any) -> Callable[[EncodedKey], bool]:
+    """Return what tells whether a key is concerned by a ``Change``."""
+    if do == "write":
+        return frozenset(what).__contains__
+    if do == "clear_under":
+        return lambda key: key[0].startswith(what)
+    names = None if what is None else frozenset(what)
+    return lambda key: names is None or key[0] in names
 
 
 class Debts:
@@ -55,13 +56,7 @@ class Debts:
 
     def doubts(self, key: EncodedKey) -> bool:
         """Tell whether the tier may hold for a key what it should not."""
-        return (
-            bool(self._all)
-            or key in self._keys
-            or key[0] in self._names
-            or any(key in keys for keys in [*self._under_way.values()])
-            or (bool(self._prefixes) and key[0].startswith(tuple(self._prefixes)))
-        )
+        return self.clears(key) or key in self._keys or any(key in keys for keys in [*self._under_way.values()])
 
     def clears(self, key: EncodedKey) -> bool:
         """Tell whether a clear is owed that would remove the entry of a key."""
@@ -79,38 +74,25 @@ class Debts:
 
     # What comes about
 
-    def owe(self, keys: Iterable[EncodedKey]) -> None:
-        """The tier may hold something else than the last that was written to these keys."""
+    def owe(self, do: str, what: Any) -> None:
+        """The store may hold what it held before a ``Change``."""
         now = self.now()
-        for key in keys:
-            self._keys[key] = now
-        if len(self._keys) > KEYS_AT_MOST:
-            names = {name for name, _ in self._keys}
+        if do == "write":
+            self._keys.update(dict.fromkeys(what, now))
+            if len(self._keys) > KEYS_AT_MOST:
+                names = {name for name, _ in self._keys}
+                self._keys.clear()
+                self.owe("clear", names)
+            return
+        if do == "clear_under":
+            self._prefixes[what] = now
+        elif what is not None:
+            self._names.update(dict.fromkeys(what, now))
+        if what is None or len(self._names) > NAMESPACES_AT_MOST or len(self._prefixes) > PREFIXES_AT_MOST:
             self._keys.clear()
-            self.owe_namespaces(names)
-
-    def owe_namespaces(self, names: Iterable[bytes] | None) -> None:
-        """The tier may hold entries of namespaces that were cleared, or of any for None."""
-        now = self.now()
-        if names is not None:
-            for name in names:
-                self._names[name] = now
-            if len(self._names) <= NAMESPACES_AT_MOST:
-                return
-        self._owe_all(now)
-
-    def owe_under(self, prefix: bytes) -> None:
-        """The tier may hold entries of namespaces that begin with a prefix and were cleared."""
-        now = self.now()
-        self._prefixes[prefix] = now
-        if len(self._prefixes) > PREFIXES_AT_MOST:
-            self._owe_all(now)
-
-    def _owe_all(self, now: int) -> None:
-        self._keys.clear()
-        self._names.clear()
-        self._prefixes.clear()
-        self._all = now
+            self._names.clear()
+            self._prefixes.clear()
+            self._all = now
 
     def now(self) -> int:
         """Return a number larger than that of all that is owed."""
@@ -130,7 +112,7 @@ class Debts:
 
     def forget_what_is_under_way(self) -> None:
         """Take what is under way for owed: the parent of this process does it, and how it ends is not told here."""
-        self.owe([key for keys in self._under_way.values() for key in keys])
+        self.owe("write", [key for keys in self._under_way.values() for key in keys])
         self._under_way.clear()
         self.paying = False
 
@@ -138,22 +120,31 @@ class Debts:
 
     def paid(self, keys: Iterable[EncodedKey], since: int) -> None:
         """Forget what was owed for keys before a time at which a write of them began that is done now."""
-        for key in keys:
-            if self._keys.get(key, since) < since:
-                del self._keys[key]
+        self._forget(self._keys, keys, since)
 
-    def bill(self) -> OwedRemovals:
-        """Return what to carry out next, a bounded part of it."""
-        names = None if self._all else list(self._names)
-        keys = [key for key, _ in zip(self._keys, range(PAID_AT_ONCE), strict=False)]
-        return OwedRemovals(names, keys, self.now(), list(self._prefixes))
+    def bill(self) -> tuple[list[Change], int]:
+        """Return what to carry out next, a bounded part of it, and the time by which all of that was owed."""
+        changes: list[Change] = [("clear_under", prefix) for prefix in self._prefixes]
+        if self._all or self._names:
+            changes.insert(0, ("clear", None if self._all else list(self._names)))
+        if self._keys:
+            changes.append(("write", dict.fromkeys(islice(self._keys, PAID_AT_ONCE))))
+        return changes, self.now()
 
-    def carried_out(self, bill: OwedRemovals) -> None:
+    def carried_out(self, changes: Iterable[Change], at: int) -> None:
         """Forget what was carried out, but not what has come to be owed since."""
-        if bill.names is None and self._all < bill.at:
-            self._all = 0
-        for owed, done in ((self._names, bill.names or ()), (self._prefixes, bill.prefixes)):
-            for name in done:
-                if owed.get(name, bill.at) < bill.at:
-                    del owed[name]
-        self.paid(bill.keys, bill.at)
+        for do, what in changes:
+            if do == "write":
+                self.paid(what, at)
+            elif do == "clear_under":
+                self._forget(self._prefixes, (what,), at)
+            elif what is not None:
+                self._forget(self._names, what, at)
+            elif self._all < at:
+                self._all = 0
+
+    @staticmethod
+    def _forget(owed: dict[T, int], done: Iterable[T], at: int) -> None:
+        for each in done:
+            if owed.get(each, at) < at:
+                del owed[each]

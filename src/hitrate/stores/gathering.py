@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Sequence
+from itertools import accumulate
 from typing import TypeVar
 
 from hitrate.errors import HitrateError
@@ -23,12 +24,8 @@ def shares(found: Sequence[T], wanted: Sequence[Sequence[object]]) -> list[Seque
         found: what was found, in the order of the keys.
         wanted: the keys that each reader asked for.
     """
-    results = []
-    start = 0
-    for keys in wanted:
-        results.append(found[start : start + len(keys)])
-        start += len(keys)
-    return results
+    ends = accumulate(map(len, wanted))
+    return [found[end - len(keys) : end] for keys, end in zip(wanted, ends, strict=True)]
 
 
 def own_copy(error: Exception) -> Exception:

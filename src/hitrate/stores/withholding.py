@@ -18,7 +18,7 @@ from hitrate.failsafe import log
 from hitrate.keys import EncodedKey
 from hitrate.plans import Plan
 from hitrate.stores.base import Amounts, Changes, Channel, Found, Listener, LookedAt, Page, Problem, Store, Usage
-from hitrate.stores.debts import KEYS_AT_MOST, Debts, OwedRemovals
+from hitrate.stores.debts import KEYS_AT_MOST, Change, Debts, concerned_by
 from hitrate.stores.paired import PlannedStore
 
 if TYPE_CHECKING:
@@ -48,27 +48,12 @@ class WithholdingStore(PlannedStore):
 
     # What comes to be owed
 
-    def owe(self, keys: Collection[EncodedKey]) -> None:
-        """What is held for these keys is not to be served."""
+    def owe(self, do: str, what: Any) -> None:
+        """What is held of what a ``Change`` was to drop is not to be served."""
         with a_few_lines:
-            self._debts.owe(keys)
-            self._forget_written(frozenset(keys).__contains__)
-
-    def owe_namespaces(self, names: Sequence[bytes] | None) -> None:
-        """What is held in these namespaces, or in any for None, is not to be served."""
-        with a_few_lines:
-            self._debts.owe_namespaces(names)
-            self._forget_written(lambda key: names is None or key[0] in names)
-
-    def owe_under(self, prefix: bytes) -> None:
-        """What is held in namespaces whose encoding begins with this one is not to be served."""
-        with a_few_lines:
-            self._debts.owe_under(prefix)
-            self._forget_written(lambda key: key[0].startswith(prefix))
-
-    def _forget_written(self, concerned: Callable[[EncodedKey], bool]) -> None:
-        for key in [key for key in self._written if concerned(key)]:
-            del self._written[key]
+            self._debts.owe(do, what)
+            for key in [*filter(concerned_by(do, what), self._written)]:
+                del self._written[key]
 
     def _doubts(self, key: EncodedKey) -> bool:
         return key not in self._written and self._debts.doubts(key)
@@ -113,27 +98,23 @@ class WithholdingStore(PlannedStore):
             if time.monotonic() < self._pay_at and not any(map(debts.clears, before)):
                 return
             debts.paying = True
-            bill = debts.bill()
+            changes, at = debts.bill()
         try:
-            if bill.names is None or bill.names:
-                yield self.store, "clear", bill.names
-            for prefix in bill.prefixes:
-                yield self.store, "clear_under", prefix
-            if bill.keys:
-                yield self.store, "write", dict.fromkeys(bill.keys)
+            for do, what in changes:
+                yield self.store, do, what
         except (StoreError, ClosedError) as error:
             self._pay_at = time.monotonic() + _AGAIN_SECONDS
             log.debug("what is not served could not be removed yet: %s", error)
             if isinstance(error, StoreError) and error.timed_out:
                 raise
         else:
-            self._strike_out(bill)
+            self._strike_out(changes, at)
         finally:
             debts.paying = False
 
-    def _strike_out(self, bill: OwedRemovals) -> None:
+    def _strike_out(self, changes: Iterable[Change], at: int) -> None:
         with a_few_lines:
-            self._debts.carried_out(bill)
+            self._debts.carried_out(changes, at)
 
     def _paid(self, keys: Iterable[EncodedKey], since: int) -> None:
         """Serve again what is held for keys: it was written by an operation that began at this time."""
@@ -218,7 +199,7 @@ class WithholdingStore(PlannedStore):
         yield from self.paying()
         since = self._now()
         yield self.store, do, what
-        self._strike_out(OwedRemovals(what, (), since) if do == "clear" else OwedRemovals((), (), since, (what,)))
+        self._strike_out([(do, what)], since)
         self._end_if_done()
 
     # Leases

@@ -7,14 +7,12 @@ one step: that is done beside the lock, in small steps, and only the exchange of
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from itertools import compress
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from hitrate.sieve import rounds
-
-if TYPE_CHECKING:
-    from hitrate.stores.memory.space import Space
+from hitrate.stores.memory.space import SIZE, VISITED, Space
 
 _DEAD_AT_LEAST = 1024
 _AT_ONCE = 4096
@@ -37,23 +35,17 @@ class Arrivals:
         self.hand = 0
         self.dead = 0
 
-    def ring(
-        self, state_of: Callable[[Space, Any], tuple[bool, int] | None]
-    ) -> Iterator[tuple[tuple[Space, Any], bool, int]]:
-        """Yield the live entries from the hand on, as ``sweep`` wants them, moving the hand past each.
-
-        Args:
-            state_of: tells whether an entry was visited and how many bytes it takes; None if it has left.
-        """
+    def ring(self) -> Iterator[tuple[tuple[Space, Any], bool, int]]:
+        """Yield the live entries from the hand on, as ``sweep`` wants them, moving the hand past each."""
         places = self.places
         live = len(places) // 2 - self.dead
         for end in rounds(len(places) // 2, live):
             while self.hand < 2 * end:
                 space, key = places[self.hand : self.hand + 2]
                 self.hand += 2
-                state = state_of(space, key)
-                if state is not None:
-                    yield (space, key), *state
+                held = space.get(key)
+                if held is not None and space.live:
+                    yield (space, key), held[VISITED], held[SIZE]
             self.hand = 0
 
     def take_over(self, old: Arrivals, spaces: Iterable[Space]) -> None:

@@ -119,14 +119,7 @@ class Divided(Divisible[K, V]):
         self.count = 0
 
     def move(self, most: int) -> bool:
-        """Move some of what is in the first dict; nobody may remove anything meanwhile.
-
-        Args:
-            most: how many keys.
-
-        Returns:
-            Whether there are more.
-        """
+        """Move some keys out of the first dict; tell whether there are more. Nobody may remove anything meanwhile."""
         first = self.first
         for key in [*islice(reversed(first), most)]:
             part = self.parts[hash(key) % _PARTS]

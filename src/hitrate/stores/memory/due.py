@@ -59,11 +59,7 @@ class Due:
         return taken
 
     def is_stale(self, entries: int) -> bool:
-        """Tell whether most of the notes are of entries that have left.
-
-        Args:
-            entries: how many there are.
-        """
+        """Tell whether most of the notes are of entries that have left, by how many there are."""
         return self.noted > 2 * entries + _TOO_MANY
 
     def _look(self) -> None:

@@ -17,12 +17,12 @@ from hitrate.exclusive import Exclusive, HeldOverForks, when_free
 from hitrate.failsafe import log
 from hitrate.stats import Counters
 from hitrate.stores.base import Evict, check_evict, check_limit
-from hitrate.stores.memory import dividing, upkeep
+from hitrate.stores.memory import dividing, housekeeping
 from hitrate.stores.memory.arrivals import Arrivals
 from hitrate.stores.memory.due import NEVER, Due
 from hitrate.stores.memory.limits import make_room
 from hitrate.stores.memory.ranks import Ranks
-from hitrate.stores.memory.space import ABSENT, EXPIRY, SIZE, VISITED, Held, LargeSpace, Space, with_visited
+from hitrate.stores.memory.space import ABSENT, EXPIRY, SIZE, Held, LargeSpace, Space
 
 T = TypeVar("T")
 
@@ -253,18 +253,15 @@ class Entries:
         """Divide a namespace that has become large, and that has no room, into parts."""
         self.divided.append(space)
         space.divide()
-        when_free(upkeep.request, self)
+        when_free(housekeeping.request, self)
 
     def move(self, space: Space) -> bool:
         return isinstance(space, LargeSpace) and space.live and space.move(_MOVED_PER_STEP)
 
     def _take_out(self, chosen: Callable[[], Iterable[Any]], everything: bool, garbage: list[Any]) -> None:
-        """Take out namespaces, with all that is in them.
+        """Take out the chosen namespaces, with all that is in them, and add to the garbage what is to be taken apart.
 
-        Args:
-            chosen: returns their names.
-            everything: whether these are all, and nothing is noted of any other.
-            garbage: to which is added what is to be taken apart.
+        If that is everything, nothing is noted of any other namespace either.
         """
         self.latest_batch = None
         for name in [*chosen()]:
@@ -275,7 +272,7 @@ class Entries:
                 self.spaces.pop(name, None)
         self.latest_batch = object()
         if everything:
-            garbage += [self.arrivals.places, *self.ranks.parts, *self.due.told.values()]
+            garbage += [self.arrivals.places, *self.ranks.queues, *self.due.told.values()]
             self.arrivals, self.ranks, self.due, self.due_before = Arrivals(), Ranks(), Due(), None
         self._tidy()
 
@@ -318,11 +315,6 @@ class Entries:
         if self.told is not None:
             self.told(space.name, key, "expired")
 
-    def clear_visited(self, space: Space, key: Any) -> None:
-        held = space[key]
-        if held[VISITED]:
-            space.exchange(key, held, with_visited(held, False))
-
     def _too_large(self, name: Any, key: Any, size: int) -> None:
         """Drop a value that the cache could never hold, and the one it was to replace."""
         line = "the value of namespace %r, key %r takes %s bytes, more than max_bytes=%s; not stored"
@@ -354,17 +346,17 @@ class Entries:
         return taken == most
 
     def _await(self) -> None:
-        """Tell the upkeep when the next entries expire, unless it knows."""
+        """Tell the housekeeping when the next entries expire, unless it knows."""
         soonest = self.due.soonest
         if soonest < self._awaited or soonest <= self.clock():
             self._awaited = soonest
-            when_free(upkeep.request, self)
+            when_free(housekeeping.request, self)
         if self.due.is_stale(self.queued):
             self.take_back_all_room()
             if self.queued <= _NOTED_AT_ONCE:
                 self.due = self._noted_anew()
             elif self.due.is_stale(self.queued):
-                when_free(upkeep.request, self)
+                when_free(housekeeping.request, self)
 
     def begin_noting(self) -> bool:
         """Begin to note anew what is due, if most of what is noted is out of date; tell whether that is so."""
@@ -394,10 +386,10 @@ class Entries:
             if self.arrivals.is_short:
                 self.arrivals.compact()
             else:
-                when_free(upkeep.request, self)
+                when_free(housekeeping.request, self)
         if self.ranks.wants_compacting:
-            when_free(upkeep.request, self)
+            when_free(housekeeping.request, self)
 
 
 _all: HeldOverForks[Entries] = HeldOverForks(forking.Turn.MEMORY)
-forking.at_fork(forking.Turn.MEMORY, after_in_child=upkeep.after_fork_in_child)
+forking.at_fork(forking.Turn.MEMORY, after_in_child=housekeeping.after_fork_in_child)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable
+from functools import cache
 from operator import call
 from typing import Any
 
@@ -40,8 +41,8 @@ class Forms:
         self.hot: deque[tuple[Space, str, Held, int]] = deque()
         self._hot_size = 0
         self._store = store
-        self._loads = loads
-        self._decoders: dict[str, Callable[[bytes], Any]] = {}
+        # What decodes a payload, one function for each encoding.
+        self._decoder = cache(lambda encoding: lambda payload: loads((encoding, payload)))
 
     def choose(self, space: Space, key: str, held: Held, value: Any) -> Any:
         """Hold a value that was just decoded in the form that serves its next hits best; return one for this hit."""
@@ -68,11 +69,3 @@ class Forms:
             self._store.replace(space, key, held, (*held[7:9], *held[2:6], held[9]))
         self.pause = _OFTEN if self._hot_size < _HOT_BYTES // 2 else _RARELY
         return value
-
-    def _decoder(self, encoding: str) -> Callable[[bytes], Any]:
-        """Return what decodes a payload, one function for each encoding."""
-        decode = self._decoders.get(encoding)
-        if decode is None:
-            loads = self._loads
-            decode = self._decoders[encoding] = lambda payload: loads((encoding, payload))
-        return decode

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 from hitrate.exclusive import when_free
 from hitrate.failsafe import log
 from hitrate.sieve import sweep
-from hitrate.stores.memory.space import SIZE, VISITED, Space
+from hitrate.stores.memory.space import Space
 
 if TYPE_CHECKING:
     from hitrate.stores.memory.entries import Entries
@@ -17,10 +17,7 @@ _SLACK_AT_MOST = 1 << 18  # bytes: of small entries some 800, which takes 3 ms
 
 
 def make_room(entries: Entries, fresh: set[tuple[Any, Any]]) -> None:
-    """Evict until what is held is within the limits; what has just been stored goes only if there is nothing else.
-
-    The lock is held.
-    """
+    """Evict until the limits hold; what has just been stored goes only if there is nothing else. The lock is held."""
     entries.take_back_all_room()
     if entries.granted <= entries.max_bytes and entries.queued <= entries.max_entries:
         return
@@ -36,21 +33,13 @@ def make_room(entries: Entries, fresh: set[tuple[Any, Any]]) -> None:
     for spare, more in ((spared, slack), (set[tuple[Space, Any]](), 0)):
         if entries.by_worth:  # the hand below takes what is left to evict after a bounded search: usually nothing
             excess = entries.granted + more - entries.max_bytes, entries.queued - entries.max_entries
-            for space, key in entries.ranks.sweep(entries.clear_visited, spare.__contains__, *excess):
+            for space, key in entries.ranks.sweep(spare, *excess):
                 entries.drop_for_room(space, key)
-        ring = (each for each in entries.arrivals.ring(_state) if each[0] not in spare)
+        ring = (each for each in entries.arrivals.ring() if each[0] not in spare)
         decided = sweep(ring, entries.granted + more - entries.max_bytes, entries.queued - entries.max_entries)
         for (space, key), _ in decided.evicted:
             entries.drop_for_room(space, key)
         for space, key in decided.cleared:
-            entries.clear_visited(space, key)
+            space.clear_visited(key)
         if entries.granted <= entries.max_bytes and entries.queued <= entries.max_entries:
             return
-
-
-def _state(space: Space, key: Any) -> tuple[bool, int] | None:
-    """Tell whether an entry was visited, and its size; None if it has left."""
-    held = space.get(key)
-    if held is None or not space.live:
-        return None
-    return held[VISITED], held[SIZE]

@@ -95,12 +95,14 @@ class Space(Divisible[Any, Held]):
         if self.parts is None and key in self and self[key] is held: self[key] = other; return True  # fmt: skip  # noqa: E701, E702
         return False
 
-    def arrived(self, count: int) -> list[Any]:
-        """Return the keys that came last, in their order; they are about to get their place in that of arrival.
+    def clear_visited(self, key: Any) -> None:
+        """Clear the visited bit of an entry."""
+        held = self[key]
+        if held[VISITED]:
+            self.exchange(key, held, with_visited(held, False))
 
-        Args:
-            count: how many these are.
-        """
+    def arrived(self, count: int) -> list[Any]:
+        """Return so many keys, the last that came, in their order; they are about to get their place in it."""
         return [*islice(reversed(self), count)][::-1]
 
     def divide(self) -> None:

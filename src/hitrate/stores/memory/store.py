@@ -19,9 +19,10 @@ from hitrate.entry import Entry
 from hitrate.exclusive import when_free
 from hitrate.keys import EncodedKey
 from hitrate.stores.base import Capability, Found, Page, Usage
-from hitrate.stores.memory import upkeep
+from hitrate.stores.memory import housekeeping
 from hitrate.stores.memory.due import NEVER
 from hitrate.stores.memory.entries import GIL, Entries
+from hitrate.stores.memory.listing import begin, page_of
 from hitrate.stores.memory.space import ABSENT, EXPIRY, SIZE, VISITED, Held, LargeSpace, Space, size_of, with_visited
 from hitrate.stores.paired import ImmediateStore
 
@@ -86,11 +87,7 @@ class MemoryStore(Entries, ImmediateStore):
         return self.put(batch)[1]
 
     def put(self, batch: Sequence[tuple[Any, Any, Held | None]]) -> tuple[int, int]:
-        """Apply a batch as one: for each namespace and key what to hold, or None to remove the key.
-
-        Returns:
-            How many entries were stored and how many removed.
-        """
+        """Store what to hold for each namespace and key, or remove it for None; return how many of both."""
         exclusive = self.exclusive
         if exclusive.busy and exclusive.must_not_wait():
             self.change(self._put, batch)
@@ -103,15 +100,7 @@ class MemoryStore(Entries, ImmediateStore):
                 exclusive.catch_up()
 
     def put_in_part(self, space: LargeSpace, key: Any, held: Held, now: float, latest: float) -> bool:
-        """Store an entry of a large namespace without the lock, if that has the room; tell whether it did.
-
-        Args:
-            space: the entries of the namespace.
-            key: the key.
-            held: what to hold.
-            now: the time.
-            latest: when it expires, infinity for never.
-        """
+        """Store an entry of a large namespace without the lock, if that has the room; tell whether it did."""
         size, first, part = held[SIZE], space.first, space.part_of(key)
         # Each one line, as in ``InMemoryCache.set``. A key that was in the first of the parts may have left it.
         if space.room >= size and now < self.due.soonest and self.due.begins <= latest and key in part and ((old := part[key])[2] or NEVER) <= latest: part[key] = held; space.room += old[6] - size; return True  # fmt: skip  # noqa: E501, E701, E702
@@ -119,7 +108,7 @@ class MemoryStore(Entries, ImmediateStore):
         return False
 
     def put_alike(self, space: Space, batch: Mapping[Any, Held], size: int, now: float, latest: float) -> int:
-        """Store a batch of one namespace and one TTL: where it has room, without a look at the order of arrival.
+        """Store a batch of one namespace and one TTL; tell how many. Where there is room, arrivals are not looked at.
 
         Args:
             space: the entries of the namespace.
@@ -127,9 +116,6 @@ class MemoryStore(Entries, ImmediateStore):
             size: bytes that all of these count as.
             now: the time.
             latest: when they expire, infinity for never.
-
-        Returns:
-            How many were stored.
         """
         exclusive = self.exclusive
         if not (exclusive.busy and exclusive.must_not_wait()):
@@ -171,20 +157,18 @@ class MemoryStore(Entries, ImmediateStore):
         self._clear(lambda: [name for name in self.spaces if name[: len(prefix)] == prefix])
 
     def _clear(self, chosen: Callable[[], Iterable[Any]], *, everything: bool = False) -> None:
-        """Take out namespaces; free a few entries here, and many on the upkeep's thread, in steps."""
+        """Take out namespaces; free a few entries here, and many on the housekeeping's thread, in steps."""
         garbage: list[Any] = []
         self.change(self._take_out, chosen, everything, garbage)
         if sum(map(len, garbage)) > _FREED_AT_ONCE:
             self.garbage += garbage
-            when_free(upkeep.request, self)
+            when_free(housekeeping.request, self)
             return
         for part in garbage:
             if isinstance(part, dict):  # the order of arrival refers to their namespaces until it is compacted
                 part.clear()
 
     def list_page(self, under: Any, after: Any, limit: int) -> Page:
-        from hitrate.stores.memory.listing import begin, page_of
-
         return page_of(begin(self) if after is None else after, under, limit, self.clock())
 
     async def alist_page(self, under: Any, after: Any, limit: int) -> Page:
@@ -220,7 +204,7 @@ class MemoryStore(Entries, ImmediateStore):
     def usage(self) -> Usage:
         usage = self.change(self._usage)
         if self.due.soonest != NEVER and self.due.soonest <= self.clock():
-            when_free(upkeep.request, self)
+            when_free(housekeeping.request, self)
         return self._counted() if usage is None else usage
 
     def close(self) -> None:

@@ -11,21 +11,18 @@ lost and all copies are dropped.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
 from hitrate.errors import HitrateError
 from hitrate.exclusive import a_few_lines, held
-from hitrate.keys import EncodedKey
 from hitrate.stores.base import Channel, Listener
+from hitrate.stores.sqlite.snapshots import NO_INDEX
 
 if TYPE_CHECKING:
     from hitrate.stores.sqlite.connections import Connections
     from hitrate.stores.sqlite.handle import Handle
-
-_NOTHING: Any = SimpleNamespace(commits=SimpleNamespace(value=None))
-"""Stands for the wal-index while none is watched."""
 
 _ALONE: Any = SimpleNamespace(commits=SimpleNamespace(value=0))
 """Stands for the wal-index of ``:memory:``, where nobody else commits."""
@@ -34,19 +31,14 @@ _BEHIND = -1
 
 
 class CommitWatch(Channel):
-    """Compares the number of commits with those that are known.
-
-    Args:
-        connections: of the store.
-        listener: is told what this store's own commits changed.
-    """
+    """Compares the number of commits with those that are known; its listener is told what this store changed."""
 
     def __init__(self, connections: Connections, listener: Listener) -> None:
         self.live = False
         self.listener = listener
         self._connections = connections
         self._kept: Handle | None = None
-        self._index = _NOTHING
+        self._index = NO_INDEX
         self._seen: int | None = _BEHIND
         self._losses = 0
         self._blind = False  # whether the wal-index cannot be seen on this system
@@ -60,13 +52,13 @@ class CommitWatch(Channel):
         index, kept = self._index, None
         if self._connections.in_memory:
             index = _ALONE
-        elif index is _NOTHING and not self._blind and (kept := self._connections.take_idle()) is not None:
+        elif index is NO_INDEX and not self._blind and (kept := self._connections.take_idle()) is not None:
             index = kept.snapshot.index
             self._blind = index is None
-        if index in (None, _NOTHING) and self._seen is None:
+        if index in (None, NO_INDEX) and self._seen is None:
             self._give_back(kept)
             return  # lost still, and its copies were dropped
-        index = index or _NOTHING
+        index = index or NO_INDEX
         seen = index.commits.value
         empty()
         self._give_back(held(a_few_lines, self._watch, index, seen, kept, losses))
@@ -74,7 +66,7 @@ class CommitWatch(Channel):
     def _watch(self, index: Any, seen: Any, kept: Handle | None, losses: int) -> Handle | None:
         """Watch a wal-index, unless it was lost meanwhile; return the connection that is not needed."""
         if losses == self._losses:
-            self.live = index is not _NOTHING
+            self.live = index is not NO_INDEX
             self._index, self._seen = index, seen
             if self.live:
                 self._kept, kept = kept or self._kept, None
@@ -92,7 +84,7 @@ class CommitWatch(Channel):
         self._losses += 1
         self.live = False
         self._seen = _BEHIND  # first: a read that compares the two numbers meanwhile is to find them unlike
-        self._index = _NOTHING
+        self._index = NO_INDEX
         kept, self._kept = self._kept, None
         return kept
 
@@ -129,20 +121,10 @@ class Watches(list[CommitWatch]):
         for watch in self:
             watch.committed(index, before)
 
-    def changed(self, keys: Collection[EncodedKey]) -> None:
-        """These keys were written."""
+    def tell(self, did: str, what: Any) -> None:
+        """Tell all listeners by one of their methods: ``changed``, ``cleared`` or ``cleared_under``."""
         for watch in self:
-            watch.listener.changed(keys)
-
-    def cleared(self, names: Sequence[bytes] | None) -> None:
-        """These namespaces were cleared, or all."""
-        for watch in self:
-            watch.listener.cleared(names)
-
-    def cleared_under(self, prefix: bytes) -> None:
-        """The namespaces under a prefix were cleared."""
-        for watch in self:
-            watch.listener.cleared_under(prefix)
+            getattr(watch.listener, did)(what)
 
     def interrupted(self, error: BaseException) -> None:
         """Put the watches out of step after a change was interrupted: not all of it may have been told."""

@@ -17,8 +17,8 @@ from hitrate.stores.base import LookedAt, Problem
 from hitrate.stores.salvaged import Salvaged
 from hitrate.stores.sqlite.handle import Handle
 from hitrate.stores.sqlite.rows import unpack_key
-from hitrate.stores.sqlite.salvage import COLUMNS, Use, salvage, wrong
-from hitrate.stores.sqlite.schema import SLOT_BITS
+from hitrate.stores.sqlite.salvage import COLUMNS, Use, entry_of, salvage
+from hitrate.stores.sqlite.schema import SLOT_BITS, one_state
 from hitrate.stores.sqlite.statements import SIZED
 from hitrate.stores.sqlite.totals import read_counts, read_stated_totals
 from hitrate.stores.sqlite.transaction import Transaction
@@ -115,12 +115,8 @@ def _beyond_damage(use: Use, after: int | None) -> Iterator[Problem]:
 
 
 def _of_totals(handle: Handle) -> str | None:
-    handle.execute("BEGIN")
-    try:
+    with one_state(handle.con):
         stated, counted = read_stated_totals(handle.execute), read_counts(handle.execute)
-    finally:
-        if handle.con.in_transaction:
-            handle.execute("COMMIT")
     if stated is None or stated == counted:
         return None
     return f"it says that it holds {stated[0]} entries of {stated[1]} bytes, and holds {counted[0]} of {counted[1]}"
@@ -139,7 +135,8 @@ def _of_rows(handle: Handle, after: int) -> tuple[list[tuple[int, bytes | None, 
 def _wrong(row: Any) -> str | None:
     """Return what is wrong with a row; None if nothing is, or it was cleared and only waits to be removed."""
     _, slot, name, *columns, cleared = row
-    return None if cleared else wrong(slot, name, columns)
+    entry = None if cleared else entry_of(slot, name, None, columns)
+    return str(entry) if isinstance(entry, DecodeError) else None
 
 
 def _drop(transaction: Transaction, row: int) -> bool:

@@ -35,12 +35,7 @@ def pages_in_wal(handle: Handle) -> int:
 
 
 def fold_bulk(handle: Handle, end_snapshots: Callable[[], object]) -> None:
-    """Fold what can be folded without making anyone wait.
-
-    Args:
-        handle: a connection.
-        end_snapshots: ends the transactions of this process that keep pages from being folded.
-    """
+    """Fold what can be folded without making anyone wait; ``end_snapshots`` ends our transactions in the way."""
     before = 0
     try:
         for _ in range(_ROUNDS):
@@ -54,11 +49,7 @@ def fold_bulk(handle: Handle, end_snapshots: Callable[[], object]) -> None:
 
 
 def begin_anew(handle: Handle, patience: float, usual_wait: Callable[[int], bool]) -> bool:
-    """Fold the rest with writers kept out, and wait so many seconds for readers, so that the next write begins anew.
-
-    Returns:
-        Whether it will; False if somebody was in the way.
-    """
+    """Fold the rest with writers kept out, and wait a while for readers; tell whether the next write begins anew."""
 
     def wait(tries: int) -> bool:
         time.sleep(0.0001)

@@ -14,7 +14,7 @@ import threading
 import time
 import weakref
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from functools import partial
 from typing import Any
 
@@ -22,7 +22,7 @@ import apsw
 
 from hitrate import forking
 from hitrate.errors import StoreError
-from hitrate.exclusive import a_few_lines, reentrant, when_free, within_lines
+from hitrate.exclusive import Live, a_few_lines, reentrant, when_free, within_lines
 from hitrate.failsafe import log
 from hitrate.stores.keeper import Keeper
 from hitrate.stores.sqlite import schema
@@ -71,8 +71,8 @@ class Connections:
         watches: are told before all connections are closed.
         near: is told before any connection is closed.
         wal_pages: pages in the -wal file at the last commit of this process.
-        checkpoint_pages: how many of them ask for a checkpoint.
-        checkpoint_at: how many do now.
+        checkpoint_pages: pages in a -wal file that began anew at which a checkpoint is asked for.
+        checkpoint_at: pages at which the next one is asked for.
         folded_in_vain: checkpoints since the -wal file last began anew that did not let it begin anew.
     """
 
@@ -331,12 +331,9 @@ class Connections:
 
     def _close_all(self, idle: list[Handle]) -> None:
         """Close handles one by one as they are taken out, so that no thread is left with one that was closed."""
-        while True:
-            try:
-                handle = idle.pop()
-            except IndexError:
-                return
-            self.discard(handle)
+        with suppress(IndexError):
+            while True:
+                self.discard(idle.pop())
 
     # Fork
 
@@ -376,28 +373,28 @@ class Connections:
 
 def open_files() -> Iterator[tuple[int, int]]:
     """Yield the device and inode of each file that a cache of this process has open."""
-    for pool in list(_pools):
+    for pool in _pools:
         if not pool.in_memory and not isinstance(pool.idle, Closed) and (inode := inode_of(pool.path)) is not None:
             yield inode
 
 
-_pools: weakref.WeakSet[Connections] = weakref.WeakSet()
+_pools: Live[Connections] = Live()
 
 
 def _before_fork() -> None:
     _opening.acquire()
-    for pool in list(_pools):
+    for pool in _pools:
         pool.before_fork()
 
 
 def _after_fork() -> None:
-    for pool in list(_pools):
+    for pool in _pools:
         pool.after_fork()
     _opening.release()
 
 
 def _after_fork_in_child() -> None:
-    for pool in list(_pools):
+    for pool in _pools:
         pool.after_fork_in_child()
     _opening.release()
 

@@ -9,7 +9,7 @@ from hitrate.keys import encode_text
 from hitrate.stores.base import Amounts
 from hitrate.stores.lifetime import counters_in, within_bounds
 from hitrate.stores.sqlite.handle import Handle
-from hitrate.stores.sqlite.schema import COUNTS, COUNTS_TABLE
+from hitrate.stores.sqlite.schema import COUNTS, MADE_LATER, is_there
 
 # Rows that were written by hand, with values of other types, are left out.
 _ALL = f"""SELECT name, counter, amount FROM {COUNTS}
@@ -21,10 +21,10 @@ _ADD = f"INSERT INTO {COUNTS} VALUES (?, ?, ?) ON CONFLICT DO UPDATE SET amount 
 def add(handle: Handle, amounts: Amounts) -> None:
     """Add to the counters, within a transaction that writes."""
     there: set[bytes] = set()
-    if _are_there(handle):
+    if is_there(handle.execute, COUNTS):
         there.update(name for (name,) in handle.execute(_NAMES).fetchall())
     else:
-        handle.execute(COUNTS_TABLE)
+        handle.execute(MADE_LATER[COUNTS])
     kept = within_bounds(amounts, there)
     handle.con.executemany(
         _ADD, [(name, encode_text(counter), float(amount)) for (name, counter), amount in kept.items()]
@@ -33,9 +33,4 @@ def add(handle: Handle, amounts: Amounts) -> None:
 
 def read(handle: Handle) -> dict[tuple[bytes, str], float]:
     """Return the counters."""
-    return counters_in(handle.execute(_ALL).fetchall() if _are_there(handle) else ())
-
-
-def _are_there(handle: Handle) -> bool:
-    found = "SELECT EXISTS (SELECT 1 FROM sqlite_schema WHERE name = ?)"
-    return bool(handle.execute(found, (COUNTS,)).fetchall()[0][0])
+    return counters_in(handle.execute(_ALL).fetchall() if is_there(handle.execute, COUNTS) else ())

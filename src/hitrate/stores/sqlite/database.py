@@ -106,11 +106,7 @@ class Database:
         self.exclusive.put_off(partial(do, *what))
 
     def refuse_to_wait(self) -> None:
-        """See that this thread may wait for the writer.
-
-        Raises:
-            MustNotWait: it is within a change itself.
-        """
+        """Raise ``MustNotWait`` if this thread is within a change itself, and so cannot wait for the writer."""
         if self.exclusive.busy and self.exclusive.must_not_wait():
             raise MustNotWait(f"{self.path} is being written to, and a finaliser does not wait for that")
 

@@ -22,11 +22,8 @@ WAL_BYTES = 4 << 20
 def give_back(execute: Any, spare: int = SPARE_PAGES) -> bool:
     """Give back a bounded number of free pages, within a write transaction; tell whether there are more to give.
 
-    An eighth of the pages in use is kept free, and a megabyte: a cache that stays as full as it is takes them again.
-
-    Args:
-        execute: runs a statement.
-        spare: pages to keep free at least; 0 to keep none at all.
+    An eighth of the pages in use is kept free, and ``spare`` at least: a cache that stays as full as it is takes them
+    again. With 0 to spare none is kept.
     """
     ((free,),) = execute("PRAGMA freelist_count").fetchall()
     if free <= spare:

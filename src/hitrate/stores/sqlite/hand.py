@@ -23,7 +23,6 @@ if TYPE_CHECKING:
 _RING = f"""SELECT id, visited, length(key) + length(payload) + {ROW_OVERHEAD} FROM hitrate_entries
     WHERE id > ? AND id <= ? ORDER BY id LIMIT ?"""
 _MARK = "UPDATE hitrate_entries SET visited = 1 WHERE visited = 0 AND id IN carray(?)"
-_CLEAR = "UPDATE hitrate_entries SET visited = 0 WHERE visited != 0 AND id IN carray(?)"
 
 _LOOKED_AT_FIRST, _LOOKED_AT_ONCE = 4, 256
 _ALL = (1 << 63) - 1
@@ -41,12 +40,7 @@ def mark(transaction: Transaction, most: int) -> None:
 
 
 class Hand:
-    """Goes over the rows, old to new and round again, and chooses what to evict.
-
-    Args:
-        transaction: the write that makes room.
-        replaced: the ids of rows that are to stay.
-    """
+    """Goes over the rows, old to new and round again, and chooses what to evict; never the rows ``replaced``."""
 
     def __init__(self, transaction: Transaction, replaced: set[int]) -> None:
         self._transaction = transaction
@@ -76,10 +70,7 @@ class Hand:
         decided = sweep(
             islice(self._rows(), most), excess_bytes, excess_entries, max(_CLEARED_AT_MOST, 4 * excess_entries)
         )
-        self._seen.difference_update(decided.cleared)
-        self._seen.difference_update([row for row, _ in decided.evicted])
-        if decided.cleared:
-            self._execute(_CLEAR, (apsw.carray(array("q", decided.cleared)),))
+        self._transaction.clear_visited(decided.cleared)
         return decided.evicted
 
     def _rows(self) -> Iterator[tuple[int, bool, int]]:

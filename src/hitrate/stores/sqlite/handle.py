@@ -30,7 +30,7 @@ class Handle:
         self.execute: Callable[..., Any] = con.cursor().execute
         self.files: tuple[Inode, ...] = () if inode is None else (inode,)
         self.snapshot = Snapshot(self.execute, None)
-        self.closing: Callable[[], None] = _nothing
+        self.closing: Callable[[], None] = lambda: None
         self.ranked = False
         self._path = path
         self._open = True
@@ -50,10 +50,6 @@ class Handle:
         # It was given back to a list that is no longer in use. A fork waits until it is closed.
         if getattr(self, "_open", False):  # its constructor may have been interrupted
             self.close()
-
-
-def _nothing() -> None:
-    pass
 
 
 def restrict(con: apsw.Connection) -> None:
@@ -80,7 +76,7 @@ def make_durable(con: apsw.Connection, durability: Durability) -> None:
     """Flush commits to the disk as is wanted, and leave folding the -wal file into the database to the keeper."""
     for name, value in (
         ("synchronous", durability),
-        # On macOS fsync leaves data in the cache of the disk: have F_FULLFSYNC. Elsewhere these say nothing.
+        # On macOS fsync leaves data in the cache of the disk: have F_FULLFSYNC. Elsewhere these have no effect.
         ("fullfsync", durability == "full"),
         ("checkpoint_fullfsync", True),
         ("wal_autocheckpoint", 0),  # the keeper's work, off the writer's path

@@ -73,7 +73,7 @@ class SharedConnection:
                 return
 
     def let_go(self) -> None:
-        """Give it back if this thread has it still."""
+        """Release the connection if this thread still holds it."""
         while self.is_mine():
             self._free.release()
 

@@ -20,7 +20,7 @@ from hitrate.entry import fingerprint
 from hitrate.keys import EncodedKey
 from hitrate.stores.sqlite.handle import Handle
 from hitrate.stores.sqlite.rows import pack_key, slot_of
-from hitrate.stores.sqlite.schema import LEASES, LEASES_TABLE
+from hitrate.stores.sqlite.schema import LEASES, MADE_LATER, is_there
 
 if TYPE_CHECKING:
     from hitrate.stores.sqlite.transaction import Transaction
@@ -52,8 +52,8 @@ def take(
         _place(name, key, transaction.new_base(name) if (base := transaction.base(name)) is None else base)
         for name, key in keys
     ]
-    if not _is_there(handle):
-        handle.execute(LEASES_TABLE)
+    if not is_there(handle.execute, LEASES):
+        handle.execute(MADE_LATER[LEASES])
     _purge(handle, places, now)
     there = _at(handle, places)
     left = [_left(there[place], token, now) if place in there else 0.0 for place in places]
@@ -68,7 +68,7 @@ def settle(transaction: Transaction, keys: Iterable[EncodedKey], token: bytes, n
     handle = transaction.handle
     bases = {key: transaction.base(key[0]) for key in keys}
     places = {key: _place(*key, base) for key, base in bases.items() if base is not None}
-    there = _at(handle, places.values()) if _is_there(handle) else {}
+    there = _at(handle, places.values()) if is_there(handle.execute, LEASES) else {}
     late = set(bases)
     for key, place in places.items():
         lease = there.get(place)
@@ -81,7 +81,7 @@ def settle(transaction: Transaction, keys: Iterable[EncodedKey], token: bytes, n
 
 def end(handle: Handle, places: Sequence[LeaseKey]) -> None:
     """End the leases of keys that are removed."""
-    if places and _is_there(handle):
+    if places and is_there(handle.execute, LEASES):
         ended = set(places).intersection(_at(handle, places))
         if ended:
             handle.con.executemany(_END, ended)
@@ -94,12 +94,7 @@ def _place(name: bytes, key: bytes, base: int) -> LeaseKey:
 def any_between(handle: Handle, first: int, last: int) -> bool:
     """Tell whether a lease is left at one of some slots."""
     found = f"SELECT EXISTS (SELECT 1 FROM {LEASES} WHERE slot BETWEEN ? AND ?)"
-    return _is_there(handle) and bool(handle.execute(found, (first, last)).fetchall()[0][0])
-
-
-def _is_there(handle: Handle) -> bool:
-    found = "SELECT EXISTS (SELECT 1 FROM sqlite_schema WHERE name = ?)"
-    return bool(handle.execute(found, (LEASES,)).fetchall()[0][0])
+    return is_there(handle.execute, LEASES) and bool(handle.execute(found, (first, last)).fetchall()[0][0])
 
 
 def _at(handle: Handle, places: Iterable[LeaseKey]) -> dict[LeaseKey, Lease]:

@@ -21,6 +21,7 @@ from hitrate.stores.oldest_first import OldestFirst
 from hitrate.stores.sqlite.handle import Handle
 from hitrate.stores.sqlite.rows import ROW_OVERHEAD, times_of, unpack_key
 from hitrate.stores.sqlite.schema import SLOT_BITS, SLOTS
+from hitrate.stores.sqlite.statements import TIMES
 
 _GATHERED_AT_ONCE = 1024
 _NAMESPACES_AT_ONCE = 256
@@ -32,10 +33,9 @@ _IDS = """SELECT slot, id FROM hitrate_entries INDEXED BY hitrate_slots
 
 # Whatever type a column turns out to have, it comes as one of those that are expected, or not at all. CROSS JOIN keeps
 # the order of what is wanted.
-_NO_TEXT = "CASE typeof(e.seconds) WHEN 'text' THEN NULL ELSE e.seconds END"
-_TIMES = f"SELECT e.id, {_NO_TEXT} FROM carray(?1) AS wanted CROSS JOIN hitrate_entries AS e ON e.id = wanted.value"
+_TIMES = f"SELECT e.id, {TIMES} FROM carray(?1) AS wanted CROSS JOIN hitrate_entries AS e ON e.id = wanted.value"
 _ROWS = f"""SELECT e.id, CAST(n.name AS BLOB), CAST(e.key AS BLOB), length(e.key) + length(e.payload) + {ROW_OVERHEAD},
-        {_NO_TEXT}, CASE typeof(e.expiry) WHEN 'real' THEN e.expiry END
+        {TIMES}, CASE typeof(e.expiry) WHEN 'real' THEN e.expiry END
     FROM carray(?1) AS wanted CROSS JOIN hitrate_entries AS e ON e.id = wanted.value
     CROSS JOIN hitrate_namespaces AS n ON n.base = e.slot >> {SLOT_BITS} << {SLOT_BITS}
     WHERE typeof(e.expiry) <> 'real' OR e.expiry > ?2"""

@@ -18,13 +18,13 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Collection, Iterable, Sequence
-from types import SimpleNamespace
+from dataclasses import dataclass, field
 from typing import Any
 
 from hitrate.entry import Entry
 from hitrate.keys import EncodedKey
 from hitrate.stores.base import Found
-from hitrate.stores.sqlite.snapshots import Snapshot
+from hitrate.stores.sqlite.snapshots import NO_INDEX, Snapshot
 
 COPY_OVERHEAD = 560
 """Bytes of memory that a copy takes beyond its key and payload: objects of Python, and two places in a table."""
@@ -37,13 +37,13 @@ _JUDGED_AT = 256
 """Keys read from the file, after which it is judged whether the copies paid."""
 
 _WORTH = 0.6
-"""Hits for each of them that pay for the copies."""
+"""Hits for each key read from the file that pay for the copies."""
 
 _WORTH_AT_FIRST = 0.1
-"""Hits for each of them that are enough while the tier is being filled."""
+"""Hits for each key read from the file that are enough while the tier is being filled."""
 
 _WORTH_BESIDE_WRITERS = 2.0
-"""Hits for each of them that pay for beginning anew, too, after a commit of somebody else."""
+"""Hits for each key read from the file that pay for beginning anew, too, after a commit of another process."""
 
 
 Copy = tuple[str, bytes, float | None, float, int]
@@ -57,9 +57,8 @@ def size_of(key: EncodedKey, entry: Entry | Copy) -> int:
 
 Read = Callable[[Sequence[EncodedKey]], Sequence[Found]]
 
-_NO_INDEX: Any = SimpleNamespace(commits=SimpleNamespace(value=None))
 
-
+@dataclass(eq=False, slots=True)
 class Copies:
     """Copies of the entries that a file holds after a number of commits.
 
@@ -74,17 +73,14 @@ class Copies:
         size: bytes of memory that the young ones take.
     """
 
-    __slots__ = ("commits", "index", "old", "size", "young")
-
-    def __init__(self, index: Any, commits: int) -> None:
-        self.index = index
-        self.commits = commits
-        self.young: dict[Any, Any] = {}
-        self.old: dict[Any, Any] = {}
-        self.size = 0
+    index: Any
+    commits: int
+    young: dict[Any, Any] = field(default_factory=dict)
+    old: dict[Any, Any] = field(default_factory=dict)
+    size: int = 0
 
 
-_NONE = Copies(_NO_INDEX, -1)
+_NONE = Copies(NO_INDEX, -1)
 
 
 class Near:

@@ -15,10 +15,6 @@ _BESIDE = ("-wal", "-shm", "-journal")
 def link_whole(path: str, mode: int) -> bool:
     """Make a file with our tables, where the system has files without a name; tell whether it is there now.
 
-    Args:
-        path: of the file.
-        mode: its permissions, less the umask.
-
     Raises:
         FileExistsError: somebody else has made one.
     """

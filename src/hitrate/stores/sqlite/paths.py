@@ -7,7 +7,7 @@ import random
 import stat
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -24,7 +24,7 @@ Inode = tuple[int, int] | None
 
 
 def inodes_of(path: str) -> tuple[Inode, ...]:
-    """Return those of a database, of its -wal and of its -shm."""
+    """Return the device and inode of a database, of its -wal and of its -shm."""
     return inode_of(path), inode_of(f"{path}-wal"), inode_of(f"{path}-shm")
 
 
@@ -65,12 +65,10 @@ def make_file(path: str, mode: int) -> None:
     """
     if os.path.exists(path):
         return
-    with one_process_at_a_time(os.path.dirname(path)):  # a database that is set aside is renamed file by file
-        try:
-            if not link_whole(path, mode):
-                os.close(os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY, mode))
-        except FileExistsError:
-            pass
+    # The lock: a database that is set aside is renamed file by file.
+    with one_process_at_a_time(os.path.dirname(path)), suppress(FileExistsError):
+        if not link_whole(path, mode):
+            os.close(os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY, mode))
 
 
 def set_aside(path: str) -> str:
@@ -79,10 +77,8 @@ def set_aside(path: str) -> str:
     before = os.stat(path)
     os.rename(path, name)
     for suffix in ("-wal", "-shm"):
-        try:
+        with suppress(FileNotFoundError):
             os.rename(path + suffix, name + suffix)
-        except FileNotFoundError:
-            pass
     if before.st_mode & 0o020:
         _make_in_place_of(path, before)
     return name
@@ -144,16 +140,9 @@ def prepare_path(path: Any, mode: int) -> str:
     text = checked_path(path)
     if text == ":memory:":
         return text
-    missing = []
-    folder = Path(text).parent
-    while not folder.exists():
-        missing.append(folder)
-        folder = folder.parent
-    for each in reversed(missing):
-        try:
+    for each in reversed([folder for folder in Path(text).parents if not folder.exists()]):
+        with suppress(FileExistsError):  # another process was faster
             each.mkdir(folder_mode(mode))
-        except FileExistsError:  # another process was faster
-            pass
     try:
         mode = os.stat(text).st_mode
     except FileNotFoundError:

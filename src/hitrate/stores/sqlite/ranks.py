@@ -19,7 +19,7 @@ import apsw
 
 from hitrate.stores.sqlite.handle import Handle
 from hitrate.stores.sqlite.rows import ROW_OVERHEAD, times_of
-from hitrate.stores.sqlite.schema import PLACES, PLACES_ORDER, PLACES_ORDER_INDEX, PLACES_TABLE
+from hitrate.stores.sqlite.schema import MADE_LATER, PLACES, PLACES_ORDER, is_there
 from hitrate.worth import HITS_AT_MOST, HITS_PER_TURN, Median
 
 if TYPE_CHECKING:
@@ -31,7 +31,6 @@ _PLACE = f"""INSERT OR REPLACE INTO {PLACES} VALUES
     (?1, coalesce((SELECT value FROM hitrate_state WHERE name = '{_LEVEL}'), 0.0) + ?2, ?3, 1)"""
 _MOVE = f"INSERT OR REPLACE INTO {PLACES} VALUES (?, ?, ?, ?)"
 _FORGET = f"DELETE FROM {PLACES} WHERE entry IN carray(?)"
-_UNVISITED = "UPDATE hitrate_entries SET visited = 0 WHERE visited != 0 AND id IN carray(?)"
 _LOWEST = f"""SELECT p.priority, p.entry, p.rank, p.hits, e.visited, e.seconds,
         length(e.key) + length(e.payload) + {ROW_OVERHEAD}
     FROM {PLACES} AS p LEFT JOIN hitrate_entries AS e ON e.id = p.entry
@@ -70,12 +69,11 @@ class Ranks:
         """Make the table of a file that has none, and see once whether its rows have places."""
         if handle.ranked:
             return
-        found = "SELECT count(*) FROM sqlite_schema WHERE name IN (?, ?)"
-        if handle.execute(found, (PLACES, PLACES_ORDER)).fetchall() == [(2,)]:
+        if is_there(handle.execute, PLACES_ORDER):
             handle.ranked = True  # and not when it is made here, for that may be undone
         else:
-            handle.execute(PLACES_TABLE)
-            handle.execute(PLACES_ORDER_INDEX)
+            handle.execute(MADE_LATER[PLACES])
+            handle.execute(MADE_LATER[PLACES_ORDER])
             self._looked = False
         if not self._looked:
             ((last, placed),) = handle.execute(_ENDS).fetchall()
@@ -94,16 +92,7 @@ class Ranks:
         execute(_FORGET, (apsw.carray(array("q", rows)),))
 
     def look_after(self, execute: Any, after: int, most: int) -> int | None:
-        """Give the rows that have none their places, and take the places of rows that were removed.
-
-        Args:
-            execute: runs a statement.
-            after: the id after which to begin.
-            most: how many rows to look at.
-
-        Returns:
-            The id to go on after; None at the end.
-        """
+        """Give rows after an id their places, and take those of removed rows; return the id to go on after."""
         rows = execute(_NEXT, (after, most)).fetchall()
         upto = rows[-1][0] if len(rows) == most else None
         execute(_FORGET_REMOVED, (after, _ALL if upto is None else upto))
@@ -129,7 +118,6 @@ class Ranks:
         hand, level, _ = _state(execute)
         evicted: list[tuple[int, int]] = []
         removed: list[int] = []
-        unvisited: list[int] = []
         moved: list[tuple[int, float, int, int]] = []
         at: tuple[Any, int] = (-math.inf, 0)
         looks, some = 0, _LOOKED_AT_FIRST
@@ -153,7 +141,6 @@ class Ranks:
                 now = self._median.rank(hits, times_of(times)[1], size)
                 # It was read, or replaced by something of more worth.
                 if (was_read or type(rank) is not int or now > rank) and looks < _LOOKS + 4 * len(evicted):
-                    unvisited.append(row)
                     moved.append((row, level + 2.0**now, now, hits))
                     continue
                 evicted.append((row, size))
@@ -164,12 +151,9 @@ class Ranks:
             some = min(2 * some, _LOOKED_AT_ONCE)
         if removed:
             self.forget(execute, removed)
-        if unvisited:
-            execute(_UNVISITED, (apsw.carray(array("q", unvisited)),))
-            seen.difference_update(unvisited)
+        transaction.clear_visited([row for row, *_ in moved])
         for place in moved:
             execute(_MOVE, place)
-        seen.difference_update([row for row, _ in evicted])
         most = min(_LOOKED_AFTER + 2 * len(evicted), _LOOKED_AFTER_AT_MOST)
         hand = self.look_after(execute, hand, most) or 0
         execute(_SET_STATE, (hand, level, self._median.seconds))

@@ -11,6 +11,7 @@ import re
 import stat
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
 KNOWS_USERS = hasattr(os, "geteuid")
@@ -96,7 +97,7 @@ def refuse_planted_links(path: str) -> None:
     if not KNOWS_USERS:
         return
     for _ in range(_LINKS_AT_MOST):
-        for each in reversed([path, *_folders_of(path)]):
+        for each in (*map(str, reversed(Path(path).parents)), path):
             if os.path.islink(each):
                 break
         else:
@@ -108,12 +109,6 @@ def refuse_planted_links(path: str) -> None:
                 f"the path that it leads to"
             )
         path = os.path.normpath(os.path.join(os.path.dirname(each), os.readlink(each)) + path[len(each) :])
-
-
-def _folders_of(path: str) -> Iterator[str]:
-    while (folder := os.path.dirname(path)) != path:
-        yield folder
-        path = folder
 
 
 _STICKY = stat.S_ISVTX | stat.S_IWOTH
@@ -151,18 +146,16 @@ def permits(path: str, needed: int) -> bool:
 
 def no_permission(path: str, needed: str, doing: str = "read and write") -> str:
     """Return what is wrong where a file or folder does not let us."""
+    only_read = ", or only read it, with read_only=True" if doing != "read" and permits(path, os.R_OK) else ""
+    if not KNOWS_USERS:
+        return f"path {path!r} cannot be used: no permission to {doing} {needed!r}; give another path{only_read}"
     try:
         found = os.stat(needed)
         whose = (
             f", which belongs to user {found.st_uid} and group {found.st_gid} (mode {stat.S_IMODE(found.st_mode):o})"
-            if KNOWS_USERS
-            else ""
         )
     except OSError:
         whose = ""
-    only_read = ", or only read it, with read_only=True" if doing != "read" and permits(path, os.R_OK) else ""
-    if not KNOWS_USERS:
-        return f"path {path!r} cannot be used: no permission to {doing} {needed!r}; give another path{only_read}"
     return (
         f"path {path!r} cannot be used by user {os.geteuid()}: no permission to {doing} {needed!r}{whose}; give "
         f"another path, or have its owner open it with mode=0o660 in a folder of a group that both are in{only_read}"

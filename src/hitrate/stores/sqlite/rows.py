@@ -29,11 +29,7 @@ _ENCODINGS: dict[Any, str] = {code: encoding for encoding, code in ENCODING_CODE
 
 
 def slot_of(identity: int) -> int:
-    """Return the slot of a key relative to the base of its namespace.
-
-    Args:
-        identity: the fingerprint of the full key.
-    """
+    """Return the slot of a key, by the fingerprint of the full key, relative to the base of its namespace."""
     return identity >> SHIFT
 
 
@@ -53,11 +49,7 @@ def pack_key(key: bytes) -> bytes:
 
 
 def times_of(times: Any) -> tuple[float | None, float]:
-    """Return when an entry was stored, None if that is not known, and the seconds that its value took.
-
-    Args:
-        times: the column ``seconds``.
-    """
+    """Return when an entry was stored, None for not known, and the seconds it took, by the column ``seconds``."""
     created, seconds = None, times
     if type(times) is bytes:
         length, seconds = len(times), 0.0

@@ -8,6 +8,7 @@ other. Then each row is read by its id.
 from __future__ import annotations
 
 from array import array
+from bisect import bisect_left
 from collections import Counter
 from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import suppress
@@ -16,12 +17,13 @@ from typing import Any
 
 import apsw
 
-from hitrate.entry import fingerprint
+from hitrate.entry import Entry, fingerprint
 from hitrate.errors import DecodeError
 from hitrate.stores.salvaged import Salvaged, UnreadableRows
 from hitrate.stores.sqlite.handle import Handle
 from hitrate.stores.sqlite.rows import read_columns, slot_of, times_of, unpack_key
 from hitrate.stores.sqlite.schema import SLOT_BITS, SLOTS
+from hitrate.stores.sqlite.statements import TIMES
 
 _AT_ONCE = 200
 _FIRST, _LAST = -(1 << 63), (1 << 63) - 1
@@ -31,8 +33,7 @@ COLUMNS = """CAST(e.key AS BLOB), typeof(e.expiry) IN ('real', 'null'),
         CASE typeof(e.expiry) WHEN 'real' THEN e.expiry END, e.checksum,
         CASE typeof(e.encoding) WHEN 'text' THEN CAST(e.encoding AS BLOB) ELSE e.encoding END,
         typeof(e.encoding) = 'text', CAST(e.payload AS BLOB)"""
-_TIMES = "CASE typeof(e.seconds) WHEN 'text' THEN NULL ELSE e.seconds END"
-_ROWS = f"""SELECT e.id, e.slot, {_TIMES}, {COLUMNS} FROM carray(?1) AS wanted
+_ROWS = f"""SELECT e.id, e.slot, {TIMES}, {COLUMNS} FROM carray(?1) AS wanted
     CROSS JOIN hitrate_entries AS e ON e.id = wanted.value"""
 
 _IDS = "SELECT id FROM hitrate_entries WHERE id > ? ORDER BY id LIMIT ?"
@@ -75,7 +76,9 @@ def salvage(
             if name is None:
                 nameless += 1
             elif name.startswith(under):
-                yield _salvaged(name, slot, times, columns)
+                yield Salvaged(
+                    name, unpack_key(columns[0] or b""), entry_of(slot, name, times, columns), times_of(times)[0]
+                )
     slots = use(partial(_slots_of, rows=frozenset(lost))) if lost else {}
     counts = Counter(names.get(_base_of(slot)) for slot in slots.values() if not _is_within(slot, cleared))
     counts[None] += nameless
@@ -84,42 +87,29 @@ def salvage(
             yield UnreadableRows(name, entries)
 
 
-def wrong(slot: Any, name: bytes | None, columns: Row) -> str | None:
-    """Return what is wrong with a row; None if nothing is.
+def entry_of(slot: Any, name: bytes | None, times: Any, columns: Row) -> Entry | DecodeError:
+    """Return the entry of a row, or what is wrong with it.
 
     Args:
         slot: its slot.
         name: the encoding of its namespace, None if that is not known.
+        times: its column ``seconds``, as read by ``TIMES``.
         columns: those of ``COLUMNS``.
     """
     key, expiry_good, expiry, stored_checksum, code, is_text, payload = columns
     if type(slot) is not int or type(key) is not bytes or not expiry_good:
-        return "a column of it is not of its type"
+        return DecodeError("a column of it is not of its type")
     if name is None:
-        return "it belongs to no namespace, and cannot be found"
+        return DecodeError("it belongs to no namespace, and cannot be found")
     identity = fingerprint(name, unpack_key(key))
     if slot % SLOTS != slot_of(identity):
-        return "it does not lie where its key is looked for: the key was damaged"
+        return DecodeError("it does not lie where its key is looked for: the key was damaged")
     if is_text:
         try:
             code = code.decode()
         except UnicodeDecodeError:
-            return "the name of its encoding was damaged"
-    found = read_columns(identity, expiry, None, stored_checksum, code, payload)
-    return str(found) if isinstance(found, DecodeError) else None
-
-
-def _salvaged(name: bytes, slot: Any, times: Any, columns: Row) -> Salvaged:
-    key, _, expiry, stored_checksum, code, is_text, payload = columns
-    created, seconds = times_of(times)
-    what = wrong(slot, name, columns)
-    if what is not None:
-        return Salvaged(name, unpack_key(key or b""), DecodeError(what), created)
-    identity = fingerprint(name, unpack_key(key))
-    entry = read_columns(identity, expiry, None, stored_checksum, code.decode() if is_text else code, payload)
-    if type(entry) is tuple:
-        entry = (*entry[:3], seconds)
-    return Salvaged(name, unpack_key(key), entry, created)
+            return DecodeError("the name of its encoding was damaged")
+    return read_columns(identity, expiry, times, stored_checksum, code, payload)
 
 
 def _base_of(slot: Any) -> int:
@@ -174,10 +164,7 @@ def _read(handle: Handle, ids: array[int]) -> dict[int, Row]:
 def _scanned(handle: Handle, sql: str, after: int = _FIRST) -> Iterator[Any]:
     """Yield rows in the order of the number that each begins with, passing over what cannot be read.
 
-    Args:
-        handle: a connection.
-        sql: selects rows whose number is greater than its first parameter, at most so many as the second says.
-        after: only rows whose number is greater.
+    The SQL selects rows whose number is greater than its first parameter, at most so many as the second says.
     """
 
     def step(after: int, limit: int) -> list[Row]:
@@ -208,12 +195,8 @@ def _beyond(step: Callable[[int, int], object], after: int) -> int:
         if near == _LAST:
             return _LAST
         gap *= 2
-    far = near
-    near = after + gap // 2
-    while far - near > 1:
-        middle = (near + far) // 2
-        near, far = (near, middle) if _works(step, middle) else (middle, far)
-    return far
+    between = range(after + gap // 2, near)
+    return between.start + bisect_left(between, True, key=partial(_works, step))
 
 
 def _works(step: Callable[[int, int], object], after: int) -> bool:

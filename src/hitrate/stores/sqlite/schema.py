@@ -11,6 +11,8 @@ program in the same file are left alone.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager, nullcontext
 from typing import Any
 
 import apsw
@@ -61,43 +63,37 @@ LEASES = "leases_of_hitrate"
 Its name does not begin as the others do: an older hitrate leaves it alone as another program's and shares the file.
 """
 
-LEASES_TABLE = f"""CREATE TABLE {LEASES} (
+PLACES, PLACES_ORDER = "worth_of_hitrate", "worth_of_hitrate_order"
+"""The table that a cache with evict="cost" makes, and its index; not named as the others for the same reason."""
+
+COUNTS = "counts_of_hitrate"
+"""The table of the counters that outlive processes, which the first of them makes; named as that of leases is."""
+
+MADE_LATER = {
+    LEASES: f"""CREATE TABLE {LEASES} (
         slot INTEGER NOT NULL,
         key BLOB NOT NULL,
         token BLOB NOT NULL,
         taken REAL NOT NULL,
         seconds REAL NOT NULL,
         PRIMARY KEY (slot, key)
-    ) WITHOUT ROWID"""
-
-PLACES, PLACES_ORDER = "worth_of_hitrate", "worth_of_hitrate_order"
-"""The table that a cache with evict="cost" makes, and its index; not named as the others for the same reason."""
-
-PLACES_TABLE = f"""CREATE TABLE {PLACES} (
-        entry INTEGER PRIMARY KEY,
-        priority REAL NOT NULL,
-        rank INTEGER NOT NULL,
-        hits INTEGER NOT NULL
-    )"""
-PLACES_ORDER_INDEX = f"CREATE INDEX {PLACES_ORDER} ON {PLACES} (priority)"
-
-COUNTS = "counts_of_hitrate"
-"""The table of the counters that outlive processes, which the first of them makes; named as that of leases is."""
-
-COUNTS_TABLE = f"""CREATE TABLE {COUNTS} (
+    ) WITHOUT ROWID""",
+    COUNTS: f"""CREATE TABLE {COUNTS} (
         name BLOB NOT NULL,
         counter BLOB NOT NULL,
         amount REAL NOT NULL,
         PRIMARY KEY (name, counter)
-    ) WITHOUT ROWID"""
-
-_OURS = {(name.encode(), sql.encode()) for name, sql in _TABLES.items()}
-_LATER = {
-    (LEASES.encode(), LEASES_TABLE.encode()),
-    (COUNTS.encode(), COUNTS_TABLE.encode()),
-    (PLACES.encode(), PLACES_TABLE.encode()),
-    (PLACES_ORDER.encode(), PLACES_ORDER_INDEX.encode()),
+    ) WITHOUT ROWID""",
+    PLACES: f"""CREATE TABLE {PLACES} (
+        entry INTEGER PRIMARY KEY,
+        priority REAL NOT NULL,
+        rank INTEGER NOT NULL,
+        hits INTEGER NOT NULL
+    )""",
+    PLACES_ORDER: f"CREATE INDEX {PLACES_ORDER} ON {PLACES} (priority)",
 }
+
+_OURS, _LATER = ({(name.encode(), sql.encode()) for name, sql in made.items()} for made in (_TABLES, MADE_LATER))
 
 # SQLite's names know no case, a trigger may bear the name of a table, and text need not be valid UTF-8.
 _DEFINITIONS = f"""SELECT CAST(name AS BLOB), CAST(sql AS BLOB) FROM sqlite_schema
@@ -105,6 +101,11 @@ _DEFINITIONS = f"""SELECT CAST(name AS BLOB), CAST(sql AS BLOB) FROM sqlite_sche
         OR lower(name) IN ('{LEASES}', '{PLACES}', '{PLACES_ORDER}', '{COUNTS}')
         OR lower(tbl_name) IN ('{LEASES}', '{PLACES}', '{COUNTS}'))
         AND sql IS NOT NULL"""
+
+
+def is_there(execute: Any, name: str) -> bool:
+    """Tell whether the file has one of the tables and indexes that are made when they are first needed."""
+    return bool(execute("SELECT EXISTS (SELECT 1 FROM sqlite_schema WHERE name = ?)", (name,)).fetchall()[0][0])
 
 
 class NotOurs(StoreError):
@@ -149,11 +150,16 @@ def check(con: apsw.Connection, path: str) -> bool:
 
 def _read(con: apsw.Connection) -> tuple[int, int, list[Any]]:
     """Return the application id, the version and the definitions, all of one moment: others may be making the file."""
-    if con.in_transaction:
+    with nullcontext() if con.in_transaction else one_state(con):
         return con.pragma("application_id"), con.pragma("user_version"), con.execute(_DEFINITIONS).fetchall()
+
+
+@contextmanager
+def one_state(con: apsw.Connection) -> Iterator[None]:
+    """Have all that is read within be of one state of the file."""
     con.execute("BEGIN")
     try:
-        return _read(con)
+        yield
     finally:
         if con.in_transaction:  # an error may have rolled back already, and is what is to be told
             con.execute("ROLLBACK")

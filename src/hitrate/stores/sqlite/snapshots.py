@@ -15,10 +15,12 @@ import os
 import sys
 import time
 from collections.abc import Callable
+from types import SimpleNamespace
 from typing import Any
 from weakref import WeakValueDictionary, finalize
 
 from hitrate.stores.keeper import Keeper
+from hitrate.stores.sqlite.paths import inode_of
 
 _HEADER_LENGTH = 100
 _COMMITS_AT = 8
@@ -56,11 +58,7 @@ class WalIndex:
         self.commits: Any = ctypes.c_uint32.from_address(address + _COMMITS_AT)
 
     def is_of(self, wal: str) -> bool:
-        """Tell whether a -wal file may be the one that this describes: whether it holds what is said to be in it.
-
-        Args:
-            wal: its path.
-        """
+        """Tell whether the -wal file at a path may be the one that this describes: whether it holds what it should."""
         for _ in range(_TRIES):
             header = self.header.raw
             frames = int.from_bytes(header[16:20], sys.byteorder)
@@ -80,27 +78,23 @@ class WalIndex:
         return True
 
 
+NO_INDEX: Any = SimpleNamespace(commits=SimpleNamespace(value=None))
+"""Stands for the wal-index where none is known."""
+
 _mapped: WeakValueDictionary[tuple[int, int], WalIndex] = WeakValueDictionary()
 
 
 def wal_index(path: str) -> WalIndex | None:
-    """Return the wal-index of a database that this process has open; None where it cannot be seen.
-
-    Args:
-        path: of the database.
-    """
+    """Return the wal-index of a database that this process has open; None where it cannot be seen."""
+    inode = inode_of(f"{path}-shm")
+    if inode is None:
+        return None
+    known = _mapped.get(inode)
+    if known is not None:
+        return known
     try:
-        found = os.stat(f"{path}-shm")
-        inode = found.st_dev, found.st_ino
-        known = _mapped.get(inode)
-        if known is not None:
-            return known
         for name in os.listdir("/proc/self/fd"):
-            try:
-                opened = os.stat(f"/proc/self/fd/{name}")
-            except OSError:  # closed meanwhile
-                continue
-            if (opened.st_dev, opened.st_ino) == inode:
+            if inode_of(f"/proc/self/fd/{name}") == inode:  # None if it was closed meanwhile
                 index = _mapped[inode] = WalIndex(int(name))
                 return index
     except (ImportError, OSError):  # no /proc, or no ctypes
@@ -109,11 +103,7 @@ def wal_index(path: str) -> WalIndex | None:
 
 
 def has_removed_shm(path: str) -> bool:
-    """Tell whether this process has a -shm open that is no longer there: new connections would share it, too.
-
-    Args:
-        path: of the database.
-    """
+    """Tell whether this process has a -shm open that is no longer there: new connections would share it, too."""
     try:
         names = os.listdir("/proc/self/fd")
     except OSError:  # no /proc
@@ -136,15 +126,14 @@ class Snapshot:
         check: called by a read now and then; raises if the files are no longer those at the path.
 
     Attributes:
-        index: the wal-index.
-        current: its header.
+        current: the header of the wal-index.
         header: its bytes at the start of the transaction, empty while they are not known; None while none is open.
     """
 
     __slots__ = ("_before", "_check", "_execute", "_last", "_look_at", "_streak", "current", "header", "index")
 
     def __init__(
-        self, execute: Callable[..., Any], index: WalIndex | None, check: Callable[[], None] | None = None
+        self, execute: Callable[..., Any], index: WalIndex | None, check: Callable[[], None] = lambda: None
     ) -> None:
         self._execute = execute
         self._check = check
@@ -157,11 +146,7 @@ class Snapshot:
         self.header: bytes | None = None
 
     def renew(self, closer: Keeper) -> None:
-        """Before a read: end a transaction that is not the latest, and begin one if reads follow each other.
-
-        Args:
-            closer: ends it later.
-        """
+        """Before a read: end a transaction that is not the latest; begin one, for the closer to end, if reads go on."""
         if self.header is not None:
             self.end()
         elif self.index is None:
@@ -184,8 +169,7 @@ class Snapshot:
     def check(self, now: float) -> float:
         """See whether the files are those at the path, and raise if they are not; return when to look again."""
         self._look_at = now + _LOOK_SECONDS
-        if self._check is not None:
-            self._check()
+        self._check()
         return self._look_at
 
     def begun(self) -> None:

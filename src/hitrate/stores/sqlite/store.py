@@ -6,7 +6,7 @@ import asyncio
 import os
 import sys
 from collections.abc import Callable, Collection, Iterator, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import apsw
 
@@ -31,7 +31,7 @@ from hitrate.stores.base import (
     check_limit,
 )
 from hitrate.stores.salvaged import Salvaged, UnreadableRows
-from hitrate.stores.sqlite import counts, schema
+from hitrate.stores.sqlite import clearing, counts, schema
 from hitrate.stores.sqlite.changes import CommitWatch
 from hitrate.stores.sqlite.checking import check
 from hitrate.stores.sqlite.connections import Connections, open_files
@@ -45,15 +45,13 @@ from hitrate.stores.sqlite.listing import begin, page_of
 from hitrate.stores.sqlite.near import Near
 from hitrate.stores.sqlite.ownership import own_path
 from hitrate.stores.sqlite.paths import prepare_path
+from hitrate.stores.sqlite.ranks import Ranks
 from hitrate.stores.sqlite.reading import find_expired, read_many, read_one
 from hitrate.stores.sqlite.rights import check_mode, check_rights, explained, no_permission, permits
 from hitrate.stores.sqlite.salvage import salvage
 from hitrate.stores.sqlite.usage import count_expired, read_usage
 from hitrate.stores.sqlite.worker import Worker
 from hitrate.stores.sqlite.writing import Writer
-
-if TYPE_CHECKING:
-    from hitrate.stores.sqlite.ranks import Ranks
 
 
 class SqliteStore(Store):
@@ -103,7 +101,7 @@ class SqliteStore(Store):
             bytes=sys.maxsize if max_bytes is None else max_bytes,
         )
         self._repairs = repair
-        ranks = _ranks() if evict == "cost" else None
+        ranks = Ranks() if evict == "cost" else None
         self._database = database = self._database_of(self._connections, limits, clock, ranks)
         self._housekeeper = housekeeper = self._housekeeper_of(database)
         database.after_write = housekeeper.wrote
@@ -225,13 +223,13 @@ class SqliteStore(Store):
         return self._writer.write_together(batches)
 
     def clear(self, namespaces: Sequence[bytes] | None) -> None:
-        self._writer.clear(namespaces)
+        self._writer.clear(clearing.clear, "cleared", namespaces)
 
     async def aclear(self, namespaces: Sequence[bytes] | None) -> None:
         await self._worker.submit("clear", lambda: self.clear(namespaces))
 
     def clear_under(self, prefix: bytes) -> None:
-        self._writer.clear_under(prefix)
+        self._writer.clear(clearing.clear_under, "cleared_under", prefix)
 
     async def aclear_under(self, prefix: bytes) -> None:
         await self._worker.submit("clear", lambda: self.clear_under(prefix))
@@ -334,9 +332,3 @@ class SqliteStore(Store):
         self.near.lose()
         self._worker = Worker(self.get, self._write_together)
         self._housekeeper.after_fork_in_child()
-
-
-def _ranks() -> Ranks:
-    from hitrate.stores.sqlite.ranks import Ranks
-
-    return Ranks()

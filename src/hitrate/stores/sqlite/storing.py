@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from hitrate.entry import Entry, fingerprint
-from hitrate.keys import EncodedKey
 from hitrate.stores.base import Changes
 from hitrate.stores.sqlite import leasing
 from hitrate.stores.sqlite.handle import Handle
@@ -18,9 +16,6 @@ from hitrate.stores.sqlite.transaction import Transaction
 
 if TYPE_CHECKING:
     from hitrate.stores.sqlite.database import Database
-
-_Change = tuple[int, int, bytes, Entry | None]
-"""Slot, fingerprint, packed key and what to store."""
 
 
 class LastWrite:
@@ -114,21 +109,12 @@ def store_one(handle: Handle, database: Database, name: bytes, key: bytes, entry
     return True
 
 
-@dataclass(slots=True)
-class WriteEffects:
-    """What a write did beside storing."""
-
-    removed: int = 0
-    expired: int = 0
-    too_large: list[tuple[EncodedKey, int]] = field(default_factory=list)
-
-
-def store_many(transaction: Transaction, changes: Changes, now: float) -> WriteEffects:
-    """Store and remove entries, after making room for them."""
+def store_many(transaction: Transaction, changes: Changes, now: float) -> int:
+    """Store and remove entries, after making room for them; return how many were removed."""
     limits = transaction.limits
-    written = WriteEffects()
+    removed = 0
     transaction.changed += changes
-    kept: list[_Change] = []
+    kept: list[tuple[leasing.LeaseKey, int, Entry | None]] = []
     unleased: list[leasing.LeaseKey] = []
     for (name, key), entry in changes.items():
         base = transaction.base(name)
@@ -138,69 +124,57 @@ def store_many(transaction: Transaction, changes: Changes, now: float) -> WriteE
             base = transaction.new_base(name)
         identity = fingerprint(name, key)
         packed = pack_key(key)
+        place = base + slot_of(identity), packed
         if entry is None:
-            unleased.append((base + slot_of(identity), packed))
+            unleased.append(place)
         elif (size := size_of(len(packed), len(entry[1]))) > limits.bytes:
-            written.too_large.append(((name, key), size))
+            transaction.too_large.append(((name, key), size))
             entry = None
-        kept.append((base + slot_of(identity), identity, packed, entry))
-    there = transaction.rows_at([each[0] for each in kept])
-    fresh: dict[tuple[int, bytes], Entry] = {}
-    replaced: set[int] = set()
+        kept.append((place, identity, entry))
+    there = transaction.rows_at([slot for (slot, _), _, _ in kept])
+    inserted: list[list[Any]] = []
+    updated: list[tuple[Any, ...]] = []
     grown = 0
-    for slot, _, packed, entry in kept:
-        row = there.get((slot, packed))
+    for place, identity, entry in kept:
+        row = there.get(place)
         if entry is None:
             if row is not None:
                 transaction.remove([row])
-                written.removed += 1
+                removed += 1
             continue
-        size = size_of(len(packed), len(entry[1]))
+        slot, packed = place
+        expiry, times, checksum, encoding = write_columns(identity, entry, now)
+        grown += size_of(len(packed), len(entry[1]))
         if row is None:
-            grown += size
-            fresh[slot, packed] = entry
+            inserted.append([None, slot, expiry, times, None, None, checksum, encoding, packed, entry[1]])
         else:
-            grown += size - row[1]
-            replaced.add(row[0])
-    if transaction.bytes + grown > limits.bytes or transaction.entries + len(fresh) > limits.entries:
-        make_room(transaction, grown, len(fresh), replaced)
-    _store(transaction, kept, now, there, fresh)
+            grown -= row[1]
+            updated.append((expiry, times, checksum, encoding, entry[1], row[0]))
+    if transaction.bytes + grown > limits.bytes or transaction.entries + len(inserted) > limits.entries:
+        make_room(transaction, grown, len(inserted), {columns[-1] for columns in updated})
+    for columns in updated:
+        transaction.execute(UPDATE, columns)
+    transaction.bytes += grown
+    if inserted:
+        _insert(transaction, inserted)
     leasing.end(transaction.handle, unleased)
     if transaction.bytes > limits.bytes or transaction.entries > limits.entries:  # by the batch alone
         make_room(transaction, 0, 0, set())
-    return written
+    return removed
 
 
-def _store(
-    transaction: Transaction,
-    kept: list[_Change],
-    now: float,
-    there: dict[tuple[int, bytes], tuple[int, int]],
-    fresh: dict[tuple[int, bytes], Entry],
-) -> None:
-    inserted: list[list[Any]] = []
-    for slot, identity, packed, entry in kept:
-        if entry is None:
-            continue
-        expiry, times, checksum, encoding = write_columns(identity, entry, now)
-        if (slot, packed) in fresh:
-            inserted.append([None, slot, expiry, times, None, None, checksum, encoding, packed, entry[1]])
-            transaction.bytes += size_of(len(packed), len(entry[1]))
-        else:
-            row, size = there[slot, packed]
-            transaction.execute(UPDATE, (expiry, times, checksum, encoding, entry[1], row))
-            transaction.bytes += size_of(len(packed), len(entry[1])) - size
-    if inserted:
-        transaction.entries += len(inserted)
-        inserted[-1][4:6] = transaction.entries, transaction.bytes
-        if len(inserted) == 1:
-            transaction.execute(INSERT, inserted[0])
-        else:
-            transaction.handle.con.executemany(INSERT, inserted)
-        transaction.last += len(inserted)
-        if transaction.ranks is not None:
-            first = transaction.handle.con.last_insert_rowid() - len(inserted) + 1
-            for row, columns in enumerate(inserted, first):
-                size = size_of(len(columns[-2]), len(columns[-1]))
-                transaction.ranks.place(transaction.execute, row, times_of(columns[3])[1], size)
-        transaction.totals_are_written()
+def _insert(transaction: Transaction, rows: list[list[Any]]) -> None:
+    """Insert rows, the last of which is to hold the totals."""
+    transaction.entries += len(rows)
+    rows[-1][4:6] = transaction.entries, transaction.bytes
+    if len(rows) == 1:
+        transaction.execute(INSERT, rows[0])
+    else:
+        transaction.handle.con.executemany(INSERT, rows)
+    transaction.last += len(rows)
+    if transaction.ranks is not None:
+        first = transaction.handle.con.last_insert_rowid() - len(rows) + 1
+        for row, columns in enumerate(rows, first):
+            size = size_of(len(columns[-2]), len(columns[-1]))
+            transaction.ranks.place(transaction.execute, row, times_of(columns[3])[1], size)
+    transaction.totals_are_written()

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
 _AT_SLOTS = f"""SELECT e.slot, e.id, e.key, length(e.key) + length(e.payload) + {ROW_OVERHEAD}
     FROM carray(?1) AS wanted CROSS JOIN hitrate_entries AS e ON e.slot = wanted.value"""
+_CLEAR_VISITED = "UPDATE hitrate_entries SET visited = 0 WHERE visited != 0 AND id IN carray(?)"
 _DELETE = "DELETE FROM hitrate_entries WHERE id = ?"
 _DELETE_MANY = "DELETE FROM hitrate_entries WHERE id IN carray(?)"
 
@@ -42,7 +43,7 @@ class Transaction:
         execute: runs a statement.
         ranks, limits, seen: as in ``Database``.
         entries: how many rows there are by now.
-        bytes: theirs.
+        bytes: how many these rows take.
         last: the id of the newest row, 0 while that is not known.
         commit: the wal-index, and its number of commits before this one, if this changes anything.
         changed: the keys that were stored or removed.
@@ -50,6 +51,7 @@ class Transaction:
         evicted: how many of them to make room.
         cleared: whether namespaces were.
         evicted_keys: the keys that are evicted are added to it; None if nobody asks for them.
+        too_large: the keys of entries that were not stored, for they are larger than all may be; and their sizes.
     """
 
     def __init__(self, handle: Handle, database: Database) -> None:
@@ -67,6 +69,7 @@ class Transaction:
         self.evicted = 0
         self.cleared = False
         self.evicted_keys: list[EncodedKey] | None = None
+        self.too_large: list[tuple[EncodedKey, int]] = []
         self._written = (0, 0, 0)
         self._bases: dict[bytes, int | None] = {}
 
@@ -128,7 +131,14 @@ class Transaction:
             found = self.execute(_KEYS, (apsw.carray(array("q", [row for row, _ in rows])),))
             self.evicted_keys += [(name, unpack_key(key)) for name, key in found]
         self.evicted += len(rows)
+        self.seen.difference_update([row for row, _ in rows])
         self.remove(rows)
+
+    def clear_visited(self, rows: Sequence[int]) -> None:
+        """Clear the visited bits of rows, given by their ids, here and in the file."""
+        if rows:
+            self.seen.difference_update(rows)
+            self.execute(_CLEAR_VISITED, (apsw.carray(array("q", rows)),))
 
     def remove(self, rows: Sequence[tuple[int, int]]) -> None:
         """Delete rows, given as (id, size)."""

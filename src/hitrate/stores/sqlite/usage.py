@@ -17,7 +17,7 @@ from typing import Any
 
 from hitrate.stores.sqlite.handle import Handle
 from hitrate.stores.sqlite.rows import ROW_OVERHEAD
-from hitrate.stores.sqlite.schema import SLOT_BITS, SLOTS
+from hitrate.stores.sqlite.schema import SLOT_BITS, SLOTS, one_state
 from hitrate.stores.sqlite.totals import read_totals
 
 _COUNTED = 2048  # rows of a side; so many are counted in any case
@@ -48,13 +48,9 @@ _SIZES = f"""SELECT count(*), total(length(key) + length(payload) + {ROW_OVERHEA
 
 def read_usage(handle: Handle) -> tuple[int, int]:
     """Return how many entries are live, and their bytes, as ``live_usage``, in a transaction of its own."""
-    handle.execute("BEGIN")
-    try:
+    with one_state(handle.con):
         _, entries, size = read_totals(handle.execute)
         return live_usage(handle.execute, entries, size)
-    finally:
-        if handle.con.in_transaction:  # an error may have rolled back already, and is what is to be told
-            handle.execute("COMMIT")
 
 
 def live_usage(execute: Any, entries: int, size: int) -> tuple[int, int]:
@@ -81,7 +77,7 @@ def count_expired(handle: Handle, now: float) -> int:
 
 
 def _count(execute: Any, even: Sequence[str], entries: int) -> tuple[int, str]:
-    """Return how many rows a side has, and which that is: the shorter one, counted if that takes a moment.
+    """Return how many rows the shorter side has, and which that is: counted if that takes a moment.
 
     Args:
         execute: runs a statement.
@@ -104,13 +100,7 @@ def _count(execute: Any, even: Sequence[str], entries: int) -> tuple[int, str]:
 
 
 def _estimate(execute: Any, sides: Sequence[str], entries: int) -> tuple[int, str]:
-    """Return about how many rows the shorter of some sides has, and which that is.
-
-    Args:
-        execute: runs a statement.
-        sides: which to choose from.
-        entries: rows in the file, of both sides.
-    """
+    """Return about how many of the rows of both sides the shorter of some sides has, and which that is."""
     part = max(1, entries // _COUNTED)
     found, side = min((_rows(execute, side, part, 2 * _COUNTED) * _unseen(execute, side), side) for side in sides)
     if part * found < entries // 2:  # few in so small a part: looked for in a larger one

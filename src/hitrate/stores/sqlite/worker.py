@@ -51,11 +51,7 @@ Served = tuple[Pending, Any, Exception | None]
 
 class Worker:
     """Does the calls of event loops on threads: one for reads, which so never wait for a write, one for listings, which
-    nobody waits for, and one for the rest.
-
-    Args:
-        get: reads many keys at once.
-        write: applies changes as one; returns how many keys were removed.
+    nobody waits for, and one for the rest. ``get`` reads many keys at once, ``write`` applies many changes as one.
     """
 
     def __init__(self, get: Callable[[Sequence[Any]], Sequence[Any]], write: Callable[[list[Any]], list[Any]]) -> None:
@@ -93,8 +89,6 @@ class Worker:
                 _tell(_alone(call))
 
     def _read(self, wanted: list[Sequence[Any]]) -> list[Sequence[Any]]:
-        if len(wanted) == 1:
-            return [self._get(wanted[0])]
         return shares(self._get([key for keys in wanted for key in keys]), wanted)
 
 

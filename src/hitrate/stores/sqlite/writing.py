@@ -11,13 +11,13 @@ from hitrate.errors import StoreError
 from hitrate.failsafe import log
 from hitrate.keys import EncodedKey, spelled
 from hitrate.stores.base import Changes, Found
-from hitrate.stores.sqlite import clearing, leasing
+from hitrate.stores.sqlite import leasing
 from hitrate.stores.sqlite.clearing import CLEARED_PER_WRITE, remove_cleared
 from hitrate.stores.sqlite.database import Database
 from hitrate.stores.sqlite.housekeeping import Housekeeper
 from hitrate.stores.sqlite.idle import MustNotWait
 from hitrate.stores.sqlite.limits import PURGED_PER_WRITE, purge
-from hitrate.stores.sqlite.storing import WriteEffects, store_many, store_one
+from hitrate.stores.sqlite.storing import store_many, store_one
 from hitrate.stores.sqlite.transaction import Transaction
 
 _PURGE_EVERY = 64  # writes, to find what other processes left; what this one knows of goes when it is due
@@ -79,7 +79,7 @@ class Writer:
                     and database.exclusive.run(self._store_alone, name, key, entry, now)
                 ):
                     self._writes += 1
-                    self._watches.changed(changes)
+                    self._watches.tell("changed", changes)
                     self._housekeeper.wrote()
                     return 0
             return self.write_together([changes])[0]
@@ -104,7 +104,7 @@ class Writer:
         """Apply several callers' changes in one transaction; return how many keys each removed."""
         removed = self._apply(lambda transaction: batches)
         for changes in batches:
-            self._watches.changed(changes)
+            self._watches.tell("changed", changes)
         return removed
 
     def settle(self, results: Changes, token: bytes) -> Collection[EncodedKey]:
@@ -118,7 +118,7 @@ class Writer:
 
         try:
             self._apply(choose)
-            self._watches.changed(results)
+            self._watches.tell("changed", results)
         except BaseException as error:
             self._watches.interrupted(error)
             raise
@@ -132,12 +132,9 @@ class Writer:
         self._writes += 1
 
         told = self._told()
-        evicted: list[EncodedKey] = []
 
-        def do(transaction: Transaction) -> tuple[list[Changes], list[WriteEffects], int]:
-            if told is not None:
-                evicted.clear()  # by an attempt before this
-                transaction.evicted_keys = evicted
+        def do(transaction: Transaction) -> tuple[Transaction, list[Changes], list[int], int]:
+            transaction.evicted_keys = None if told is None else []
             purged = 0
             if purging:
                 purged = purge(transaction, now)
@@ -145,11 +142,9 @@ class Writer:
             batches = choose(transaction)
             if full and any(entry is not None for changes in batches for entry in changes.values()):
                 raise StoreError(full)
-            written = [store_many(transaction, changes, now) for changes in batches]
-            written[0].expired = purged
-            return batches, written, transaction.evicted
+            return transaction, batches, [store_many(transaction, changes, now) for changes in batches], purged
 
-        batches, written, evictions = self._database.transact(do)
+        done, batches, removed, expired = self._database.transact(do)
         soonest = min(
             (
                 entry[2]
@@ -159,25 +154,23 @@ class Writer:
             ),
             default=_NEVER,
         )
-        expired = written[0].expired
         if self._soonest <= now and not expired:
             self._soonest = _NEVER
         self._soonest = min(self._soonest, soonest, now if expired == PURGED_PER_WRITE else soonest)
-        self._housekeeper.note(expired=expired, removed=sum(each.removed for each in written))
+        self._housekeeper.note(expired=expired, removed=sum(removed))
         if told is not None:
-            for encoded in evicted:
+            for encoded in done.evicted_keys or ():
                 told(*encoded, "evicted")
-        if evictions:
-            self._count_evictions(evictions)
-        for each in written:
-            for encoded, size in each.too_large:
-                if told is not None:
-                    told(*encoded, "too large")
-                log.warning(
-                    "the value of %s takes %s bytes, more than max_bytes=%s; not stored",
-                    *(spelled(*encoded), size, self._limits.bytes),
-                )
-        return [each.removed for each in written]
+        if done.evicted:
+            self._count_evictions(done.evicted)
+        for encoded, size in done.too_large:
+            if told is not None:
+                told(*encoded, "too large")
+            log.warning(
+                "the value of %s takes %s bytes, more than max_bytes=%s; not stored",
+                *(spelled(*encoded), size, self._limits.bytes),
+            )
+        return removed
 
     def _count_evictions(self, evicted: int) -> None:
         if self.evictions == 0:
@@ -188,23 +181,16 @@ class Writer:
             )
         self.evictions += evicted
 
-    def clear(self, namespaces: Sequence[bytes] | None) -> None:
-        """Clear namespaces, or all; as ``Store.clear``."""
-        self._clear(clearing.clear, self._watches.cleared, namespaces)
-
-    def clear_under(self, prefix: bytes) -> None:
-        """Clear all namespaces under a prefix; as ``Store.clear_under``."""
-        self._clear(clearing.clear_under, self._watches.cleared_under, prefix)
-
-    def _clear(self, do: Callable[[Transaction, Any], None], tell: Callable[[Any], None], what: Any) -> None:
+    def clear(self, do: Callable[[Transaction, Any], None], did: str, what: Any) -> None:
+        """Clear by ``clearing.clear`` or ``clearing.clear_under``, and tell it as ``cleared`` or ``cleared_under``."""
         database = self._database
         try:
             if database.is_busy_here():
                 raise MustNotWait
             database.transact(lambda transaction: do(transaction, what))
-            tell(what)
+            self._watches.tell(did, what)
         except MustNotWait:
-            database.put_off(self._clear, do, tell, what)
+            database.put_off(self.clear, do, did, what)
             return
         except BaseException as error:
             self._watches.interrupted(error)

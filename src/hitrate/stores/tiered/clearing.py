@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from hitrate.errors import StoreError
 from hitrate.plans import Plan
 from hitrate.stores.tiered.tiers import Tiers
 from hitrate.stores.tiered.under_way import Access
 
 
-def clearing(tiers: Tiers, do: str, what: Any, access: Access) -> Plan[None]:
-    """Clear by ``clear`` or ``clear_under``."""
-    far = tiers.far
+def clearing(tiers: Tiers, access: Access) -> Plan[None]:
+    """Clear by ``clear`` or ``clear_under``, as the access says."""
+    far, do, what = tiers.far, *access.change
     with tiers.lock:
         tiers.under_way.begin(access)
         # Tiers other than memory are owed this clear, and so not read until it is done, below or by a later call.
@@ -31,7 +29,7 @@ def clearing(tiers: Tiers, do: str, what: Any, access: Access) -> Plan[None]:
                 failed.append(error)
                 if tier is far:
                     with tiers.lock:
-                        far.owe(do, what)
+                        far.debts.owe(do, what)
     finally:
         with tiers.lock:
             tiers.regain()

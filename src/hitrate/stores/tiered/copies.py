@@ -29,9 +29,7 @@ def copies_for(tiers: Tiers, tier: Tier, changes: Changes, *, taken: bool = True
     if taken and any(farther.echoes for farther in tiers.all[tier.level + 1 :]):
         return dict.fromkeys(changes)
     latest = tiers.latest(tier.level)
-    if latest is None:
-        return dict(changes)
-    if tiers.staleness <= 0:
+    if latest is not None and tiers.staleness <= 0:
         return dict.fromkeys(changes)
     return {key: until(entry, latest) for key, entry in changes.items()}
 
@@ -60,5 +58,5 @@ def copying(tiers: Tiers, tier: Tier, access: Access, changes: Changes) -> Plan[
             tier.debts.end(access)
             clean = tiers.under_way.clean(access) if good else ()
             tier.debts.paid([key for key in clean if key in changes], since)
-            tier.debts.owe(set(changes).difference(clean))
+            tier.debts.owe("write", set(changes).difference(clean))
     return result

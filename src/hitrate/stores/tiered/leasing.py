@@ -20,7 +20,7 @@ def leasing(tiers: Tiers, keys: Sequence[EncodedKey], token: bytes, seconds: flo
     return left
 
 
-def settling(tiers: Tiers, results: Changes, token: bytes, access: Access) -> Plan[Collection[EncodedKey]]:
+def settling(tiers: Tiers, access: Access, results: Changes, token: bytes) -> Plan[Collection[EncodedKey]]:
     """Store results in the farthest tier, and copies in the others of those that it took."""
     failed: list[StoreError] = []
     # If it is not known whether a result was stored, its copies are dropped: by then the far entry may be another's.

@@ -12,11 +12,7 @@ from hitrate.stores.paired import ImmediateStore
 
 
 class MemoryTier(ImmediateStore):
-    """Entries in a ``MemoryStore``, which holds keys as they are. It never waits.
-
-    Args:
-        store: where the entries are.
-    """
+    """Entries in a ``MemoryStore``, which holds keys as they are. It never waits."""
 
     def __init__(self, store: MemoryStore) -> None:
         self._store = store

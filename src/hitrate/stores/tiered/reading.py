@@ -16,7 +16,7 @@ from hitrate.stores.tiered.tiers import Tiers
 from hitrate.stores.tiered.under_way import Access
 
 
-def reading(tiers: Tiers, keys: Sequence[EncodedKey], access: Access, start: int | None) -> Plan[Sequence[Found]]:
+def reading(tiers: Tiers, access: Access, keys: Sequence[EncodedKey], start: int | None) -> Plan[Sequence[Found]]:
     """Look in one tier after the other for what is still missing, and leave copies in the nearer ones."""
     missing = list(access.keys)
     found: dict[EncodedKey, Found] = {}

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import threading
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import nullcontext
 from functools import partial
 from typing import Any, TypeVar
@@ -60,8 +60,7 @@ class TieredStore(Store):
             except StoreError as error:
                 self._tiers.report("read", error)
                 return [None] * len(keys)
-        access = Access(dict.fromkeys(keys), (), writes=False)
-        return self._carried(access, reading(self._tiers, keys, access, start))
+        return self._carried(reading, Access("get", dict.fromkeys(keys)), keys, start)
 
     async def aget(self, keys: Sequence[EncodedKey], start: int | None = None) -> Sequence[Found]:
         if self._passes(keys):
@@ -70,8 +69,7 @@ class TieredStore(Store):
             except StoreError as error:
                 self._tiers.report("read", error)
                 return [None] * len(keys)
-        access = Access(dict.fromkeys(keys), (), writes=False)
-        return await self._acarried(access, reading(self._tiers, keys, access, start))
+        return await self._acarried(reading, Access("get", dict.fromkeys(keys)), keys, start)
 
     def _passes(self, keys: Sequence[EncodedKey]) -> bool:
         """Tell whether a read is to go to the farthest tier alone, which is owed nothing, and to leave no copies."""
@@ -96,37 +94,28 @@ class TieredStore(Store):
             there = [self._far.store.get([key])[0] for key, entry in changes.items() if entry is None]
             self._exclusive.put_off(partial(self.write, changes))
             return len(there) - there.count(None)
-        access = Access(changes, (), writes=True)
-        return self._carried(access, writing(self._tiers, changes, access))
+        return self._carried(writing, Access("write", changes), changes)
 
     async def awrite(self, changes: Changes) -> int:
-        access = Access(changes, (), writes=True)
-        return await self._acarried(access, writing(self._tiers, changes, access))
+        return await self._acarried(writing, Access("write", changes), changes)
 
     def clear(self, namespaces: Sequence[bytes] | None) -> None:
         self._clear("clear", namespaces)
 
     async def aclear(self, namespaces: Sequence[bytes] | None) -> None:
-        await self._acarried(*self._clearing("clear", namespaces))
+        await self._acarried(clearing, Access("clear", namespaces))
 
     def clear_under(self, prefix: bytes) -> None:
         self._clear("clear_under", prefix)
 
     async def aclear_under(self, prefix: bytes) -> None:
-        await self._acarried(*self._clearing("clear_under", prefix))
+        await self._acarried(clearing, Access("clear_under", prefix))
 
     def _clear(self, do: str, what: Any) -> None:
         if self._exclusive.must_not_wait():
             self._exclusive.put_off(partial(self._clear, do, what))
         else:
-            self._carried(*self._clearing(do, what))
-
-    def _clearing(self, do: str, what: Any) -> tuple[Access, Plan[None]]:
-        if do == "clear_under":
-            access = Access((), (), writes=True, prefix=what)
-        else:
-            access = Access((), what if what is None else frozenset(what), writes=True)
-        return access, clearing(self._tiers, do, what, access)
+            self._carried(clearing, Access(do, what))
 
     # Leases
 
@@ -141,19 +130,17 @@ class TieredStore(Store):
     def settle(self, results: Changes, token: bytes) -> Collection[EncodedKey]:
         if self._exclusive.must_not_wait():
             raise StoreError("a finaliser settles a lease within a change of the tiers by this very thread")
-        access = _settlement(results)
-        return self._carried(access, settling(self._tiers, results, token, access))
+        return self._carried(settling, _settlement(results), results, token)
 
     async def asettle(self, results: Changes, token: bytes) -> Collection[EncodedKey]:
-        access = _settlement(results)
-        return await self._acarried(access, settling(self._tiers, results, token, access))
+        return await self._acarried(settling, _settlement(results), results, token)
 
     # Carrying out, whatever comes in between
 
-    def _carried(self, access: Access, plan: Plan[T]) -> T:
+    def _carried(self, planned: Callable[..., Plan[T]], access: Access, *more: Any) -> T:
         """Carry out a plan. Whatever exception comes, at any line, the access ends and doubtful copies are dropped."""
         try:
-            return carry_out(plan)
+            return carry_out(planned(self._tiers, access, *more))
         except HitrateError:  # raised by the plan itself, which has ended the access
             raise
         except BaseException:
@@ -162,10 +149,10 @@ class TieredStore(Store):
         finally:
             self._exclusive.catch_up()
 
-    async def _acarried(self, access: Access, plan: Plan[T]) -> T:
+    async def _acarried(self, planned: Callable[..., Plan[T]], access: Access, *more: Any) -> T:
         """Do ``_carried`` by the async methods of the stores."""
         try:
-            return await acarry_out(plan)
+            return await acarry_out(planned(self._tiers, access, *more))
         except HitrateError:  # raised by the plan itself, which has ended the access
             raise
         except BaseException as error:
@@ -271,7 +258,7 @@ class TieredStore(Store):
 
 
 def _settlement(results: Changes) -> Access:
-    return Access([key for key, entry in results.items() if entry is not None], (), writes=True)
+    return Access("write", [key for key, entry in results.items() if entry is not None])
 
 
 _stores: HeldOverForks[TieredStore] = HeldOverForks(forking.Turn.TIERS, TieredStore.after_fork_in_child)

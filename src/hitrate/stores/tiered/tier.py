@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Sequence
-from typing import TYPE_CHECKING, Any
+from collections.abc import Collection, Sequence
+from typing import TYPE_CHECKING
 
 from hitrate.keys import EncodedKey
 from hitrate.stores.base import Channel, Store
@@ -36,10 +36,6 @@ class Tier:
         self.channel: Channel | None = None
         self._whole = whole
 
-    def listen(self) -> None:
-        """Begin to hear of changes, to drop the copies in nearer tiers."""
-        self.channel = self.store.listen(self)
-
     @property
     def is_told(self) -> bool:
         """Whether every change in this tier reaches the nearer ones."""
@@ -50,35 +46,17 @@ class Tier:
         """Whether what is written to this tier is told as a change some time later."""
         return self.channel is not None and self.channel.live and self.channel.echoes
 
-    def owe(self, do: str, what: Any) -> None:
-        """It may hold what was changed, as ``under_way.Change``. The lock of the whole is held."""
-        debts = self.debts
-        owe: dict[str, Callable[[Any], None]] = {
-            "write": debts.owe,
-            "clear": debts.owe_namespaces,
-            "clear_under": debts.owe_under,
-        }
-        owe[do](what)
-
     def changed(self, keys: Collection[EncodedKey]) -> None:
-        """Drop the copies of keys that were changed, but not for this process's own tiered writes."""
-        self._whole.hear(self._heard, "write", keys)
+        """Drop the copies of keys that were changed."""
+        self._whole.hear(self, "write", keys)
 
     def cleared(self, names: Sequence[bytes] | None) -> None:
         """Drop the copies of what was cleared."""
-        self._whole.hear(self._heard, "clear", names)
+        self._whole.hear(self, "clear", names)
 
     def cleared_under(self, prefix: bytes) -> None:
         """Drop the copies of what was cleared."""
-        self._whole.hear(self._heard, "clear_under", prefix)
-
-    def _heard(self, do: str, what: Any) -> None:
-        whole = self._whole
-        if id(what) not in whole.own:
-            whole.under_way.spoil(do, what)
-            whole.drop(do, what, self.level)
-            if do == "write" and whole.strays.pop(id(what), None) is not None:
-                self.debts.owe(what)
+        self._whole.hear(self, "clear_under", prefix)
 
     def empty_nearer(self) -> None:
         """Drop all copies."""

@@ -38,7 +38,7 @@ class Tiers:
     Attributes:
         all: near to far.
         far: the farthest, whose entries count.
-        lock: guards the under_way, the debts and every change to a tier in memory.
+        lock: guards what is under way, the debts and every change to a tier in memory.
         exclusive: has this lock.
         under_way: what is under way.
         own: the ids of the mappings and lists that this store is giving to its tiers, whose echo is not news, each with
@@ -78,10 +78,10 @@ class Tiers:
         self.sleep = Sleep(near_hits)
         self._may_sleep = len(stores) == 2 and start == 1
         for tier in self.all[1:]:
-            tier.listen()
+            tier.channel = tier.store.listen(tier)
         for tier in self.all[1:-1]:
             if not tier.instant:  # a file, say: nobody was told what changed while nobody had it open
-                tier.debts.owe_namespaces(None)
+                tier.debts.owe("clear", None)
         self.channels = [tier.channel for tier in self.all if tier.channel is not None]
         self.in_step: Callable[[], bool] = self.channels[0].in_step if len(self.channels) == 1 else self._all_in_step
         self.catch_up()
@@ -124,16 +124,20 @@ class Tiers:
             if tier.channel is not None and not tier.channel.in_step():
                 tier.channel.catch_up(tier.empty_nearer)
 
-    def hear(self, note: Callable[[str, Any], None], do: str, what: Any) -> None:
+    def hear(self, tier: Tier, do: str, what: Any) -> None:
         """Take note of a change in a tier, alone; it may be told within a change of ours, by ``catch_up_all``.
 
         To drop what is dropped already does no harm, and what is being changed is spoiled for whoever changes it.
         """
-        held(self.lock, self._heard, note, do, what)
+        held(self.lock, self._heard, tier, do, what)
         self.exclusive.catch_up()
 
-    def _heard(self, note: Callable[[str, Any], None], do: str, what: Any) -> None:
-        note(do, what)
+    def _heard(self, tier: Tier, do: str, what: Any) -> None:
+        if id(what) not in self.own:
+            self.under_way.spoil(do, what)
+            self.drop(do, what, tier.level)
+            if do == "write" and self.strays.pop(id(what), None) is not None:
+                tier.debts.owe(do, what)
         self.under_way.passed_on()
 
     def stands(self, state: int | None) -> bool:
@@ -173,7 +177,7 @@ class Tiers:
         """Drop the copies that tiers nearer than a level hold of what was changed, as ``Change``. The lock is held."""
         for tier in self.all[:level]:
             if not tier.instant:
-                tier.owe(do, what)
+                tier.debts.owe(do, what)
             elif do == "write":
                 tier.store.write(dict.fromkeys(what))
             else:
@@ -217,13 +221,11 @@ class Tiers:
                 if debts.paying or not debts:
                     return
                 mine = debts.paying = True
-                bill = debts.bill()
-            under = [("clear_under", prefix) for prefix in bill.prefixes]
-            for do, what in (("clear", bill.names), *under, ("write", dict.fromkeys(bill.keys))):
-                if what is None or what:
-                    yield from self._asking(tier, do, what)
+                changes, at = debts.bill()
+            for do, what in changes:
+                yield from self._asking(tier, do, what)
             with self.lock:
-                debts.carried_out(bill)
+                debts.carried_out(changes, at)
         finally:
             if mine:
                 debts.paying = False

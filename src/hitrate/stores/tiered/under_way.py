@@ -10,55 +10,37 @@ Nothing here waits or locks: the caller holds one lock around each call together
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Callable, Collection
 from typing import Any
 
 from hitrate.keys import EncodedKey
-
-Change = tuple[str, Any]
-"""What is changed, as the method of a store that drops it and its argument: ``("write", keys)``, ``("clear", names)``
-with None for all names, or ``("clear_under", prefix)``."""
+from hitrate.stores.debts import concerned_by
 
 
 class Access:
     """A read or a write that is under way.
 
+    Args:
+        do: ``"get"``, or what it does by a ``Change``.
+        what: the keys of ``get``, or what it changes.
+
     Attributes:
-        keys: what it reads or writes; nothing for a clear.
-        names: the namespaces it clears, None for all; nothing for a read or a write of keys.
-        prefix: it clears the namespaces that begin with it too.
+        change: both of these.
         writes: whether it changes anything.
-        spoiled: those of the keys that were written by another meanwhile.
-        wholly: whether all of them were.
+        keys: what it reads or writes; nothing for a clear.
+        clears: tells whether it clears the namespace of a key; None for a read, and for a write of keys.
+        spoiled: those of the keys that were changed by another meanwhile.
     """
 
-    __slots__ = ("keys", "names", "prefix", "spoiled", "wholly", "writes")
+    __slots__ = ("change", "clears", "keys", "spoiled", "writes")
 
-    def __init__(
-        self,
-        keys: Collection[EncodedKey],
-        names: Collection[bytes] | None,
-        *,
-        writes: bool,
-        prefix: bytes | None = None,
-    ) -> None:
-        self.keys = keys
-        self.names = names
-        self.prefix = prefix
-        self.writes = writes
+    def __init__(self, do: str, what: Any) -> None:
+        self.change = do, what
+        self.writes = do != "get"
+        is_clear = do in ("clear", "clear_under")
+        self.keys: Collection[EncodedKey] = () if is_clear else what
+        self.clears = concerned_by(do, what) if is_clear else None
         self.spoiled: set[EncodedKey] = set()
-        self.wholly = False
-
-    @property
-    def change(self) -> Change:
-        """What it writes or clears."""
-        if self.keys:
-            return "write", self.keys
-        return ("clear", self.names) if self.prefix is None else ("clear_under", self.prefix)
-
-    def clears(self, name: bytes) -> bool:
-        """Tell whether it clears a namespace."""
-        return self.names is None or name in self.names or (self.prefix is not None and name.startswith(self.prefix))
 
 
 class UnderWay:
@@ -71,7 +53,7 @@ class UnderWay:
 
     def __init__(self) -> None:
         self._by_key: dict[EncodedKey, list[Access]] = {}
-        self._clears: list[Access] = []
+        self._clears: dict[Access, Callable[[EncodedKey], bool]] = {}
         self.changes = 0
         self.writing: set[Access] = set()
 
@@ -80,46 +62,33 @@ class UnderWay:
         if access.writes:
             self.writing.add(access)
             self.spoil(*access.change)
-            if not access.keys:
-                self._clears.append(access)
+        if access.clears is not None:
+            self._clears[access] = access.clears
         for key in access.keys:
             others = self._by_key.setdefault(key, [])
-            if any(other.writes for other in others) or any(clear.clears(key[0]) for clear in self._clears):
+            if any(other.writes for other in others) or any(clears(key) for clears in self._clears.values()):
                 access.spoiled.add(key)
             others.append(access)
         return access
 
     def spoil(self, do: str, what: Any) -> None:
-        """Spoil what is under way for something that was changed, or may have been. The arguments are a ``Change``."""
+        """Spoil what is under way for a ``Change`` that was made, or may have been."""
         self.changes += 1
-        if what is None:
-            for others in self._by_key.values():
-                for access in others:
-                    access.wholly = True
-            return
-        keys = what
-        if do == "clear":
-            names = frozenset(what)
-            keys = [key for key in self._by_key if key[0] in names]
-        elif do == "clear_under":
-            keys = [key for key in self._by_key if key[0].startswith(what)]
-        for key in keys:
+        for key in what if do == "write" else filter(concerned_by(do, what), self._by_key):
             for access in self._by_key.get(key, ()):
                 access.spoiled.add(key)
 
     def end(self, access: Access) -> list[EncodedKey]:
         """Forget an access; return its keys that are not spoiled."""
-        if access.keys:
-            for key in access.keys:
-                others = self._by_key.get(key)
-                if others is None:  # a child that was forked meanwhile
-                    continue
-                if access in others:
-                    others.remove(access)
-                if not others:
-                    self._by_key.pop(key, None)
-        elif access in self._clears:
-            self._clears.remove(access)
+        for key in access.keys:
+            others = self._by_key.get(key)
+            if others is None:  # a child that was forked meanwhile
+                continue
+            if access in others:
+                others.remove(access)
+            if not others:
+                self._by_key.pop(key, None)
+        self._clears.pop(access, None)
         return self.clean(access)
 
     def passed_on(self, access: Access | None = None) -> None:
@@ -135,6 +104,4 @@ class UnderWay:
     @staticmethod
     def clean(access: Access) -> list[EncodedKey]:
         """Return the keys of an access that are not spoiled so far."""
-        if access.wholly:
-            return []
         return [key for key in access.keys if key not in access.spoiled] if access.spoiled else list(access.keys)

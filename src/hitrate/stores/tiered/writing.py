@@ -12,7 +12,7 @@ from hitrate.stores.tiered.tiers import Tiers
 from hitrate.stores.tiered.under_way import Access
 
 
-def writing(tiers: Tiers, changes: Changes, access: Access) -> Plan[int]:
+def writing(tiers: Tiers, access: Access, changes: Changes) -> Plan[int]:
     """Write to the farthest tier first, and to those in memory as the access ends."""
     removed: list[int] = []
     failed: list[StoreError] = []
@@ -44,7 +44,7 @@ def _writing_far(tiers: Tiers, changes: Changes) -> Plan[Any]:
         answer = yield from tiers.giving(tier, "write", changes)
     except StoreError:
         with tiers.lock:
-            tier.debts.owe(changes)
+            tier.debts.owe("write", changes)
         raise
     with tiers.lock:
         tier.debts.paid(changes, since)
@@ -66,10 +66,7 @@ def passing_on(tiers: Tiers, access: Access, changes: Changes, failed: list[Stor
 def end_write(tiers: Tiers, access: Access, changes: Changes, *, taken: bool) -> int:
     """Leave in memory what was written, unless another write overlapped; return how many keys that removed.
 
-    Args:
-        access: of the write.
-        changes: what was written.
-        taken: whether all the tiers that wait took it.
+    If the tiers that wait have not all ``taken`` it, no echo of it is expected.
     """
     removed = 0
     with tiers.lock:
@@ -78,7 +75,7 @@ def end_write(tiers: Tiers, access: Access, changes: Changes, *, taken: bool) ->
         for tier in tiers.all[:-1]:
             if not tier.instant:
                 if spoiled:
-                    tier.debts.owe(spoiled)
+                    tier.debts.owe("write", spoiled)
                 continue
             copies = copies_for(tiers, tier, changes, taken=taken)
             if spoiled:

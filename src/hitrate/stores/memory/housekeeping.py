@@ -137,4 +137,4 @@ def _taken_apart(container: Any) -> Iterator[None]:
         yield
 
 
-_background = Background("hitrate-upkeep", _run)
+_background = Background("hitrate-housekeeping", _run)
