@@ -83,15 +83,15 @@ class Messages:
         self._told = names.state.removesuffix('_state"') + '_told"'
         tables = ", ".join(f"to_regclass('{name.replace(chr(39), chr(39) * 2)}')" for name in names)
         self._complete = plain(
-            f"""SELECT (count(*) = {len(_TRIGGERS)})::text FROM pg_trigger WHERE tgrelid = ANY(ARRAY[{tables}]::oid[])
+            f"""SELECT count(*) = {len(_TRIGGERS)} FROM pg_trigger WHERE tgrelid = ANY(ARRAY[{tables}]::oid[])
                 AND tgname LIKE 'hitrate\\_told\\_{digest}\\_%' AND tgenabled IN ('O', 'A')"""
         )
         self._digest = digest
 
     def are_sent(self) -> Conversation[bool]:
         """Tell whether all triggers are there."""
-        (result,) = yield (Request(self._complete),)
-        return result.get_value(0, 0) == b"true"
+        (((complete,),),) = yield (Request(self._complete),)
+        return bool(complete)
 
     def arrange(self, durability: Durability) -> Conversation[None]:
         """Make the tables and the triggers, unless they are there."""

@@ -18,23 +18,13 @@ from hitrate.errors import StoreError
 from hitrate.keys import EncodedKey
 from hitrate.stores.base import Changes
 from hitrate.stores.postgres.batches import ROWS_AT_ONCE, Batch, arrays, groups
-from hitrate.stores.postgres.binary import (
-    BYTEA,
-    FLOAT8,
-    array,
-    float8,
-    int8,
-    int8_array,
-    read_float8,
-    read_int8,
-    read_int8_array,
-)
+from hitrate.stores.postgres.binary import BYTEA, FLOAT8, array, float8, int8, int8_array
 from hitrate.stores.postgres.limits import Room
 from hitrate.stores.postgres.rows import stored
 from hitrate.stores.postgres.statements import Statements
 from hitrate.stores.postgres.statements.leases import PURGED_PER_CALL
-from hitrate.stores.postgres.wire import PAUSE, Conversation, Request, Result
-from hitrate.stores.postgres.writing import ATTEMPTS, Writer, read_store_result
+from hitrate.stores.postgres.wire import PAUSE, Conversation, Request, Rows
+from hitrate.stores.postgres.writing import ATTEMPTS, StoreResult, Writer
 
 _PURGE_SECONDS = 1.0
 _LEAST_SECONDS = 0.001
@@ -42,8 +32,6 @@ _PAUSE_EVERY = 512
 _OWED_AT_MOST = 1024
 _LOOKS = 300
 """Looks at a session until it is given up: that of a connection whose network was cut may last for hours."""
-
-_TRUE = b"\x01"
 
 
 @dataclass(slots=True, eq=False)
@@ -125,9 +113,9 @@ class Leaser:
             _, looked, *purged = yield (*calls, *purge)
             self._note_purged(purged)
             purge = ()
-            found = [_left(looked, row) for row in range(looked.ntuples)]
-            if None not in found:
-                return [seconds for seconds in found if seconds is not None]
+            if all(known for known, _, _ in looked):
+                # The seconds are None for the lease of another that has just ended.
+                return [0.0 if mine else max(left or 0.0, _LEAST_SECONDS) for _, mine, left in looked]
             long_names = {name: full for (name, _), (_, (full, _)) in wanted.items() if name != full}
             yield self._writer.make_namespaces([name for name, _ in wanted], long_names)
         raise StoreError(f"the namespaces of {len(wanted)} leases were cleared as often as they were made")
@@ -137,10 +125,9 @@ class Leaser:
             return ()
         return (Request(self._statements.leases.purge, (now,)),)
 
-    def _note_purged(self, results: Sequence[Result]) -> None:
-        for result in results:
-            purged = read_int8(result.get_value(0, 0) or b"")
-            self._room.note_emptied(result.get_value(0, 1))
+    def _note_purged(self, results: Sequence[Rows]) -> None:
+        for ((purged, emptied),) in results:
+            self._room.emptied.update(emptied)
             self._purge_at = 0.0 if purged >= PURGED_PER_CALL else time.monotonic() + _PURGE_SECONDS
 
     # Giving back
@@ -163,8 +150,8 @@ class Leaser:
         owed, sessions = list(self.owed), list(self.broken_off)
         last: set[int] = set()
         if sessions:
-            (result,) = yield (Request(self._statements.leases.sessions, (int8_array(sessions),)),)
-            last.update(read_int8_array(result.get_value(0, 0)))
+            (((serving,),),) = yield (Request(self._statements.leases.sessions, (int8_array(sessions),)),)
+            last.update(serving or ())
         yield from self.settle([Settlement(dict.fromkeys(work.keys), work.token) for work in owed])
         for session in sessions:
             self.broken_off[session] -= 1
@@ -203,8 +190,8 @@ class Leaser:
     def _settle(self, wanted: Wanted, works: Sequence[Settlement], batch: Batch) -> Conversation[list[int]]:
         """Settle by one statement; return the places of those that were held."""
         writer, room, bounds = self._writer, self._room, self._statements.bounds
-        stored = {(name, key): rest for name, key, *rest in batch.rows}
-        values, expiries, long_keys = zip(*(stored.get(pair, (None, None, None)) for pair in wanted), strict=True)
+        rows = {(name, key): rest for name, key, *rest in batch.rows}
+        values, expiries, long_keys = zip(*(rows.get(pair, (None, None, None)) for pair in wanted), strict=True)
         columns = (*_owners(wanted, works), array(BYTEA, values), writer.now(), writer.expiries(expiries))
         full = writer.long_keys(long_keys)
         purge = writer.purge_if_due()
@@ -217,12 +204,13 @@ class Leaser:
             result = results[len(before)]
             writer.note_purged(results[len(before) + 1 :])
             purge = ()
-            told = read_store_result(result)
+            *stored, done, places, emptied = result[0]
+            told = StoreResult(*stored)
             room.note(told.held, told.held_bytes)
-            if result.get_value(0, 8) == _TRUE:
+            if done:
                 writer.note_stored(batch.rows, told)
-                room.note_emptied(result.get_value(0, 10))
-                return read_int8_array(result.get_value(0, 9))
+                room.emptied.update(emptied)
+                return list(places)
             if not told.known:
                 names = array(BYTEA, sorted({name for name, _ in wanted}))
                 yield (Request(self._statements.stores.keep_namespaces, (names,)),)
@@ -255,19 +243,10 @@ class Leaser:
     def _end(self, wanted: Wanted, works: Sequence[Settlement]) -> Request:
         return Request(self._statements.leases.end, (*_owners(wanted, works), self._writer.now()))
 
-    def _ended(self, result: Result) -> list[int]:
-        self._room.note_emptied(result.get_value(0, 1))
-        return read_int8_array(result.get_value(0, 0))
-
-
-def _left(looked: Result, row: int) -> float | None:
-    """Return the seconds until another's lease ends, 0.0 if it is our own, None if the namespace had no number."""
-    if looked.get_value(row, 0) != _TRUE:
-        return None
-    if looked.get_value(row, 1) == _TRUE:
-        return 0.0
-    seconds = looked.get_value(row, 2)  # none if it has just ended
-    return _LEAST_SECONDS if seconds is None else max(read_float8(seconds), _LEAST_SECONDS)
+    def _ended(self, rows: Rows) -> list[int]:
+        ((places, emptied),) = rows
+        self._room.emptied.update(emptied)
+        return list(places)
 
 
 def _entries(results: Changes) -> Changes:

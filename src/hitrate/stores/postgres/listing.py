@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 
 from hitrate.stores.base import Listed, Page
 from hitrate.stores.oldest_first import OldestFirst
-from hitrate.stores.postgres.binary import float8, int8, int8_array, read_int8, rows_of
+from hitrate.stores.postgres.binary import float8, int8, int8_array
 from hitrate.stores.postgres.rows import seconds_in
 from hitrate.stores.postgres.statements import Statements
 from hitrate.stores.postgres.wire import Conversation, Request
@@ -45,27 +45,26 @@ class Lister:
     def page(self, under: bytes, after: Place | None, limit: int) -> Conversation[Page]:
         """Return a page; the arguments are those of ``Store.list_page``."""
         if after is None:
-            (newest,) = yield (Request(self._statements.listing.newest),)
-            after = Place(read_int8(newest.get_value(0, 0) or b""))
+            (((newest,),),) = yield (Request(self._statements.listing.newest),)
+            after = Place(newest)
         if after.last is not None:
             return (yield from self._gather(under, after, after.last))
         ids = after.rows.take(limit)
         if not ids:
             return Page(after.rows.told(()), None)
         now = float8(self._clock()) if self._own_clock else None
-        (result,) = yield (Request(self._statements.listing.rows, (int8_array(ids), under, now)),)
+        (rows,) = yield (Request(self._statements.listing.rows, (int8_array(ids), under, now)),)
         since = 0.0 if self._own_clock else self._clock()
         found = [
             (row, Listed(name, key, size, created, None if expiry is None else expiry + since, seconds_in(head)))
-            for row, name, key, size, created, expiry, head in rows_of(result)
+            for row, name, key, size, created, expiry, head in rows
         ]
         return Page(after.rows.told(found), after)
 
     def _gather(self, under: bytes, place: Place, last: int) -> Conversation[Page]:
         """Read the times of some more rows; an empty page."""
         parameters = int8(last), int8(place.newest), int8(_GATHERED_AT_ONCE), under
-        (result,) = yield (Request(self._statements.listing.times, parameters),)
-        rows = rows_of(result)
+        (rows,) = yield (Request(self._statements.listing.times, parameters),)
         place.rows.gather((row, created) for row, created, is_under in rows if is_under)
         place.last = rows[-1][0] if len(rows) == _GATHERED_AT_ONCE else None
         return Page((), place)

@@ -9,12 +9,10 @@ from xxhash import xxh3_64_digest
 from hitrate.entry import DEFAULT_ENCODING, fingerprint
 from hitrate.keys import EncodedKey
 from hitrate.stores.base import Found
-from hitrate.stores.postgres.binary import BYTEA, array, float8, read_float8, read_int8, rows_of
+from hitrate.stores.postgres.binary import BYTEA, array, float8
 from hitrate.stores.postgres.rows import SHORT, SHORT_HEAD, fingerprints_of, read_value, stored, stored_all
 from hitrate.stores.postgres.statements import Statements
 from hitrate.stores.postgres.wire import PAUSE, Conversation, Request
-
-_TRUE = b"\x01"
 
 _AT_ONCE = 512
 """Rows that are taken in before the event loop may serve others."""
@@ -44,23 +42,22 @@ class Reader:
             return ()
         statement = self._statements.reads.expired
         now = self._now()
-        results = yield [Request(statement, (stored(name), stored(key), now)) for name, key in keys]
-        return [result.get_value(0, 0) == _TRUE for result in results]
+        found = yield [Request(statement, (stored(name), stored(key), now)) for name, key in keys]
+        return [expired for ((expired,),) in found]
 
     def _now(self) -> bytes | None:
         return float8(self._clock()) if self._own_clock else None
 
     def _read_one(self, name: bytes, key: bytes) -> Conversation[Sequence[Found]]:
         call = Request(self._statements.reads.one, (stored(name), stored(key), self._now()))
-        (result,) = yield (call,)
-        if not result.ntuples:
+        (rows,) = yield (call,)
+        if not rows:
             return (None,)
-        left = result.get_value(0, 1)
-        expiry = None
-        if left is not None:
-            expiry = read_float8(left) if self._own_clock else self._clock() + read_float8(left)
-        self._seen((read_int8(result.get_value(0, 0) or b""),))
-        return (read_value(fingerprint(name, key), result.get_value(0, 2) or b"", expiry),)
+        ((row_id, expiry, value),) = rows
+        if expiry is not None and not self._own_clock:
+            expiry += self._clock()
+        self._seen((row_id,))
+        return (read_value(fingerprint(name, key), value, expiry),)
 
     def _read_many(self, keys: Sequence[EncodedKey]) -> Conversation[Sequence[Found]]:
         if not keys:
@@ -78,11 +75,10 @@ class Reader:
             owners = array(BYTEA, stored_all([name for name, _ in keys]))
             wanted = array(BYTEA, stored_all([key for _, key in keys]))
             call = Request(self._statements.reads.mixed, (owners, wanted, self._now()))
-        (result,) = yield (call,)
+        (rows,) = yield (call,)
         identities = [0, *fingerprints_of(keys)]
         found: list[Found] = [None] * (len(keys) + 1)  # places are counted from 1
         since = 0.0 if self._own_clock else self._clock()
-        rows = rows_of(result)
         self._seen([row[0] for row in rows])
         for start in range(0, len(rows), _AT_ONCE):
             for _, expiry, value, place in rows[start : start + _AT_ONCE]:

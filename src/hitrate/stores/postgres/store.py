@@ -19,7 +19,6 @@ from hitrate.stores.gathering import shares
 from hitrate.stores.keeper import Keeper
 from hitrate.stores.per_loop import PerLoop
 from hitrate.stores.postgres import names, schema
-from hitrate.stores.postgres.binary import read_int8
 from hitrate.stores.postgres.changes import Notifications
 from hitrate.stores.postgres.clearing import clear, clear_under
 from hitrate.stores.postgres.conninfo import check_seconds, connections_of, described, may_prepare
@@ -27,7 +26,7 @@ from hitrate.stores.postgres.counts import LifetimeCounts
 from hitrate.stores.postgres.database import Database
 from hitrate.stores.postgres.gathering import Queue
 from hitrate.stores.postgres.leasing import Leaser, LeaseRequest, Settlement
-from hitrate.stores.postgres.limits import NO_LIMIT, TRUE, Room, limits_of
+from hitrate.stores.postgres.limits import NO_LIMIT, Room, limits_of
 from hitrate.stores.postgres.listing import Lister
 from hitrate.stores.postgres.reading import Reader
 from hitrate.stores.postgres.schema import Durability
@@ -156,11 +155,10 @@ class PostgresStore(Store):
 
     def _usage(self) -> Conversation[Usage]:
         bounds = self.statements.bounds
-        result, miscounted = yield (Request(bounds.usage), Request(bounds.is_miscounted))
-        if miscounted.get_value(0, 0) == TRUE:
+        ((entries, size),), ((miscounted,),) = yield (Request(bounds.usage), Request(bounds.is_miscounted))
+        if miscounted:
             yield from self._room.recount()
-            (result,) = yield (Request(bounds.usage),)
-        entries, size = (read_int8(result.get_value(0, column) or b"") for column in (0, 1))
+            (((entries, size),),) = yield (Request(bounds.usage),)
         return Usage(entries, size, self._room.evictions, self._room.expirations)
 
     # Writing

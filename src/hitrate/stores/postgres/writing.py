@@ -18,12 +18,12 @@ from hitrate.failsafe import log
 from hitrate.keys import spelled
 from hitrate.stores.base import Changes
 from hitrate.stores.postgres.batches import Batch, Row, arrays, beyond, bytes_of, groups, parts
-from hitrate.stores.postgres.binary import BYTEA, FLOAT8, array, float8, int8, read_int8, read_int8_array
+from hitrate.stores.postgres.binary import BYTEA, FLOAT8, array, float8, int8
 from hitrate.stores.postgres.limits import Room
 from hitrate.stores.postgres.rows import LONGEST, fingerprints_of, stored, write_value
 from hitrate.stores.postgres.statements import BEGIN, COMMIT, ROLLBACK, ROW_OVERHEAD, Statements
 from hitrate.stores.postgres.statements.removals import PURGED_PER_STEP
-from hitrate.stores.postgres.wire import PAUSE, Conversation, Request, Result
+from hitrate.stores.postgres.wire import PAUSE, Conversation, Request, Rows
 
 _PURGE_SECONDS = 1.0
 """Seconds after which a write looks for expired entries of other processes; those of this one are removed when due."""
@@ -44,7 +44,7 @@ class StoreResult(NamedTuple):
         more: entries that the batch adds.
         more_bytes: bytes that it adds.
         expired: rows it replaced that had expired.
-        there: ids of the rows it replaces, if it was to look.
+        there: ids of the rows it replaces, if it was to look; None for none.
     """
 
     known: bool
@@ -54,7 +54,7 @@ class StoreResult(NamedTuple):
     more: int
     more_bytes: int
     expired: int
-    there: list[int]
+    there: list[int] | None
 
 
 class Writer:
@@ -193,7 +193,7 @@ class Writer:
                 result, purged = results[0], results[1:]
             self.note_purged(purged)
             purge = ()
-            told = read_store_result(result)
+            told = StoreResult(*result[0])
             room.note(told.held, told.held_bytes)
             if told.stored == len(rows):
                 self.note_stored(rows, told)
@@ -245,7 +245,7 @@ class Writer:
         """Store a part of a batch, and make the namespaces and the room that it needs, in this transaction."""
         for _ in range(ATTEMPTS):
             (result,) = yield (self._call(part, bytes_of(part), exact=True),)
-            told = read_store_result(result)
+            told = StoreResult(*result[0])
             if told.stored == len(part):
                 break
             if not told.known:
@@ -278,18 +278,18 @@ class Writer:
         """Remove a bounded number of expired entries; return how many."""
         results = yield (Request(self._statements.removals.purge, (self.now(),)),)
         self.note_purged(results)
-        return read_int8(results[0].get_value(0, 0) or b"")
+        (((removed, *_),),) = results
+        return int(removed)
 
     def count_expired(self) -> Conversation[int]:
         """Return how many entries have expired and were not removed yet."""
-        (result,) = yield (Request(self._statements.removals.expired, (self.now(),)),)
-        return read_int8(result.get_value(0, 0) or b"")
+        (((expired,),),) = yield (Request(self._statements.removals.expired, (self.now(),)),)
+        return int(expired)
 
-    def note_purged(self, results: Sequence[Result]) -> None:
-        """Take note of the results of the calls of ``purge_if_due``."""
-        for result in results:
-            purged = read_int8(result.get_value(0, 0) or b"")
-            self._room.note_purged(result)
+    def note_purged(self, results: Sequence[Rows]) -> None:
+        """Take note of what the calls of ``purge_if_due`` returned."""
+        for rows in results:
+            purged = self._room.note_purged(rows)
             if not purged and self._soonest <= self._clock():
                 self._soonest = sys.float_info.max
             # As many as it may remove at a time: there may be more.
@@ -302,32 +302,16 @@ class Writer:
             if expiry is not None and expiry < self._soonest:
                 self._soonest = expiry
 
-    def _note_deleted(self, batch: Batch, result: Result, removed: list[int]) -> None:
-        for place in read_int8_array(result.get_value(0, 0)):
+    def _note_deleted(self, batch: Batch, rows: Rows, removed: list[int]) -> None:
+        ((places, expired, emptied),) = rows
+        for place in places:
             caller = batch.doomed[place - 1][2]
             if caller is not None:
                 removed[caller] += 1
-        self._room.expirations += read_int8(result.get_value(0, 1) or b"")
-        self._room.note_emptied(result.get_value(0, 2))
+        self._room.expirations += expired
+        self._room.emptied.update(emptied)
 
 
 def _stores(changes: Changes) -> bool:
     """Tell whether changes are nothing but entries to store."""
     return None not in changes.values()
-
-
-def read_store_result(result: Result) -> StoreResult:
-    """Return what a statement that stores entries returned, by name."""
-    stored, held, held_bytes, more, more_bytes, expired = (
-        read_int8(result.get_value(0, column) or b"") for column in range(1, 7)
-    )
-    return StoreResult(
-        known=result.get_value(0, 0) == b"\x01",
-        stored=stored,
-        held=held,
-        held_bytes=held_bytes,
-        more=more,
-        more_bytes=more_bytes,
-        expired=expired,
-        there=read_int8_array(result.get_value(0, 7)),
-    )
