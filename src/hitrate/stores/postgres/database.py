@@ -83,9 +83,8 @@ class Database:
             except BaseException as error:
                 used = link is not None and link.used
                 if link is not None:
-                    if broken_off is not None and not _keeps_connection(error):
-                        broken_off(link.session)
-                    self._put_back(link, error)
+                    usable = _is_usable(link, error, broken_off)
+                    (self._connections.give if usable else self._connections.drop)(link)
                 self._decide(error, used, attempt, deadline)
                 continue
             self._connections.give(link)
@@ -112,9 +111,8 @@ class Database:
             except BaseException as error:
                 used = link is not None and link.used
                 if link is not None:
-                    if broken_off is not None and not _keeps_connection(error):
-                        broken_off(link.session)
-                    await self._aput_back(link, error)
+                    usable = _is_usable(link, error, broken_off)
+                    await (self._connections.agive(link) if usable else self._connections.adrop(link))
                 self._decide(error, used, attempt, deadline)
                 continue
             await self._connections.agive(link)
@@ -145,20 +143,6 @@ class Database:
     def _held(self) -> None:
         self.breaker.succeeded()
         self._after_each()
-
-    def _put_back(self, link: Link, error: BaseException) -> None:
-        _forget_prepared(link, error)
-        if _keeps_connection(error):
-            self._connections.give(link)
-        else:
-            self._connections.drop(link)
-
-    async def _aput_back(self, link: Link, error: BaseException) -> None:
-        _forget_prepared(link, error)
-        if _keeps_connection(error):
-            await self._connections.agive(link)
-        else:
-            await self._connections.adrop(link)
 
     def _decide(self, error: BaseException, used: bool, attempt: int, deadline: float) -> None:
         """Return if another attempt is due; else raise what happened in our terms."""
@@ -202,13 +186,14 @@ class Database:
         return state in _TAKE_TURNS or state in _ANOTHER_CONNECTION
 
 
-def _keeps_connection(error: BaseException) -> bool:
+def _is_usable(link: Link, error: BaseException, broken_off: BrokenOff) -> bool:
     """Tell whether a connection can be used on after an error: the server has answered, though with an error."""
     if isinstance(error, ServerError):
-        return error.sqlstate not in _ANOTHER_CONNECTION
-    return isinstance(error, StoreError) and not isinstance(error, TimedOut)
-
-
-def _forget_prepared(link: Link, error: BaseException) -> None:
-    if isinstance(error, ServerError) and error.sqlstate == NOT_PREPARED:
-        link.prepared.clear()
+        if error.sqlstate == NOT_PREPARED:
+            link.prepared.clear()
+        usable = error.sqlstate not in _ANOTHER_CONNECTION
+    else:
+        usable = isinstance(error, StoreError) and not isinstance(error, TimedOut)
+    if not usable and broken_off is not None:
+        broken_off(link.session)
+    return usable

@@ -19,12 +19,13 @@ from hitrate.keys import EncodedKey
 from hitrate.stores.base import Changes
 from hitrate.stores.postgres.batches import ROWS_AT_ONCE, Batch, arrays, groups
 from hitrate.stores.postgres.binary import BYTEA, FLOAT8, array, float8, int8, int8_array
+from hitrate.stores.postgres.expiry import ExpiryClock
 from hitrate.stores.postgres.limits import Room
 from hitrate.stores.postgres.rows import stored
 from hitrate.stores.postgres.statements import Statements
 from hitrate.stores.postgres.statements.leases import PURGED_PER_CALL
 from hitrate.stores.postgres.wire import PAUSE, Conversation, Request, Rows
-from hitrate.stores.postgres.writing import ATTEMPTS, StoreResult, Writer
+from hitrate.stores.postgres.writing import ATTEMPTS, Writer
 
 _PURGE_SECONDS = 1.0
 _LEAST_SECONDS = 0.001
@@ -73,8 +74,9 @@ class Leaser:
         broken_off: sessions that may still grant some of it, each with how often it is still looked for.
     """
 
-    def __init__(self, statements: Statements, writer: Writer, room: Room) -> None:
+    def __init__(self, statements: Statements, clock: ExpiryClock, writer: Writer, room: Room) -> None:
         self._statements = statements
+        self._clock = clock
         self._writer = writer
         self._room = room
         self._purge_at = 0.0
@@ -103,7 +105,7 @@ class Leaser:
     def _take(self, wanted: Wanted, works: Sequence[LeaseRequest]) -> Conversation[list[float]]:
         names, keys, tokens = owners = _owners(wanted, works)
         seconds = array(FLOAT8, [float8(works[caller].seconds) for caller, _ in wanted.values()])
-        leases, now = self._statements.leases, self._writer.now()
+        leases, now = self._statements.leases, self._clock.argument()
         calls = (
             Request(leases.take, (names, keys, tokens, seconds, now)),
             Request(leases.look, (*owners, now)),
@@ -189,36 +191,24 @@ class Leaser:
 
     def _settle(self, wanted: Wanted, works: Sequence[Settlement], batch: Batch) -> Conversation[list[int]]:
         """Settle by one statement; return the places of those that were held."""
-        writer, room, bounds = self._writer, self._room, self._statements.bounds
+        writer, room = self._writer, self._room
         rows = {(name, key): rest for name, key, *rest in batch.rows}
         values, expiries, long_keys = zip(*(rows.get(pair, (None, None, None)) for pair in wanted), strict=True)
-        columns = (*_owners(wanted, works), array(BYTEA, values), writer.now(), writer.expiries(expiries))
+        columns = (*_owners(wanted, works), array(BYTEA, values), self._clock.argument(), writer.expiries(expiries))
         full = writer.long_keys(long_keys)
-        purge = writer.purge_if_due()
-        for _ in range(ATTEMPTS):
-            exact = room.is_near or not room.is_small(len(batch.rows), batch.size)
+
+        def call_for(exact: bool) -> Request:
             limits = room.limits if exact else room.near_at
-            call = Request(self._statements.leases.settle, (*columns, int8(limits.entries), int8(limits.bytes), *full))
-            before = (Request(bounds.lock),) if exact else ()
-            results = yield (*before, call, *purge)
-            result = results[len(before)]
-            writer.note_purged(results[len(before) + 1 :])
-            purge = ()
-            *stored, done, places, emptied = result[0]
-            told = StoreResult(*stored)
-            room.note(told.held, told.held_bytes)
-            if done:
-                writer.note_stored(batch.rows, told)
-                room.emptied.update(emptied)
-                return list(places)
-            if not told.known:
-                names = array(BYTEA, sorted({name for name, _ in wanted}))
-                yield (Request(self._statements.stores.keep_namespaces, (names,)),)
-            elif exact:
-                yield from room.make(told.more, told.more_bytes, told.there, writer.now())
-            else:
-                room.is_near = True
-        return (yield from self._settle_at_once(wanted, works, batch))  # other writers took the room each time
+            return Request(self._statements.leases.settle, (*columns, int8(limits.entries), int8(limits.bytes), *full))
+
+        def keep_namespaces() -> Sequence[Request]:
+            names = array(BYTEA, sorted({name for name, _ in wanted}))
+            return (Request(self._statements.stores.keep_namespaces, (names,)),)
+
+        done = yield from writer.store(batch, call_for, keep_namespaces)
+        if done is None:
+            return (yield from self._settle_at_once(wanted, works, batch))
+        return self._ended([done])
 
     def _settle_at_once(self, wanted: Wanted, works: Sequence[Settlement], batch: Batch) -> Conversation[list[int]]:
         """Settle in one transaction of several statements."""
@@ -241,7 +231,7 @@ class Leaser:
         return places
 
     def _end(self, wanted: Wanted, works: Sequence[Settlement]) -> Request:
-        return Request(self._statements.leases.end, (*_owners(wanted, works), self._writer.now()))
+        return Request(self._statements.leases.end, (*_owners(wanted, works), self._clock.argument()))
 
     def _ended(self, rows: Rows) -> list[int]:
         ((places, emptied),) = rows

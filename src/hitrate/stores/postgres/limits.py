@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import NamedTuple
 
+from hitrate.failsafe import log
 from hitrate.sieve import sweep
 from hitrate.stores.postgres.binary import int8, int8_array
 from hitrate.stores.postgres.statements import BEGIN, COMMIT, STEP, Statements
@@ -40,7 +41,6 @@ class Room:
     Args:
         statements: for the tables.
         limits: how much they may hold.
-        told: called once, before the first eviction is counted.
 
     Attributes:
         limits: as given.
@@ -53,9 +53,8 @@ class Room:
         expirations: entries removed because their TTL had passed.
     """
 
-    def __init__(self, statements: Statements, limits: Limits, told: Callable[[], None]) -> None:
+    def __init__(self, statements: Statements, limits: Limits) -> None:
         self._statements = statements
-        self._told = told
         self.limits = limits
         self.near_at = Limits(*(limit - limit // _RESERVE for limit in limits))
         self.is_bounded = limits != (NO_LIMIT, NO_LIMIT)
@@ -86,10 +85,19 @@ class Room:
         self.emptied.update(emptied)
         return int(purged)
 
+    def note_seen(self, ids: Iterable[int]) -> None:
+        """Take note of rows that were read."""
+        if self.is_bounded:
+            self.seen.update(ids)
+
     def count_evicted(self, evicted: int) -> None:
         """Count evictions, and tell of the first."""
         if evicted and not self.evictions:
-            self._told()
+            entries, size = (None if limit == NO_LIMIT else limit for limit in self.limits)
+            log.warning(
+                "the cache in table %s is full (max_entries=%s, max_bytes=%s) and evicts from now on",
+                *(self._statements.names.entries, entries, size),
+            )
         self.evictions += evicted
 
     @property
