@@ -8,9 +8,8 @@ from __future__ import annotations
 
 import math
 import os
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from functools import partial
-from typing import Any
 
 from hitrate.errors import StoreError
 from hitrate.keys import EncodedKey
@@ -20,7 +19,7 @@ from hitrate.stores.redis import scripts
 from hitrate.stores.redis.batches import Batch, batches_for
 from hitrate.stores.redis.format import pack
 from hitrate.stores.redis.names import Names
-from hitrate.stores.redis.reading import BucketKeys, parts_of
+from hitrate.stores.redis.reading import KEYS_AT_ONCE, Part, parts_of
 from hitrate.stores.redis.servers import Operation
 from hitrate.stores.redis.wire import ScriptCall, script_call
 from hitrate.stores.redis.writing import ROUNDS
@@ -35,13 +34,20 @@ def lease(op: Operation, keys: Sequence[EncodedKey], token: bytes, seconds: floa
     """Take leases; return for each key 0.0, or the seconds until another's ends."""
     if not keys:
         return []
-    parts = list(parts_of(op.names, keys))
+    steps = _steps(parts_of(op.names, keys))
     life = math.ceil(min(max(seconds * 1000, 1), _LONGEST))
-    calls = [_lease_call(op, part, keys, token, life) for part in parts]
+    calls = [_lease_call(op, parts, token, life) for parts in steps]
     left = [0.0] * len(keys)
     yield from op.register.tidy(op)  # before: a caller that is cancelled after the leases were granted would keep them
-    for part, result in zip(parts, (yield from op.call(scripts.LEASE, calls)), strict=True):
-        op.register.entered(_note_leases(part, result, left))
+    for parts, result in zip(steps, (yield from op.call(scripts.LEASE, calls)), strict=True):
+        replies = iter(result)
+        for bucket, space, places, _ in parts:
+            tokens, token_left = next(replies), next(replies)
+            if space.known_tokens(bucket) != tokens:
+                op.register.entered([bucket])
+            space.note(bucket, tokens, token_left)
+            for place in places:
+                left[place] = next(replies) / 1000
     return left
 
 
@@ -81,17 +87,32 @@ def _settle(op: Operation, batches: Sequence[Batch], token: bytes) -> Plan[tuple
     return lost, again
 
 
-def _lease_call(op: Operation, part: BucketKeys, keys: Sequence[EncodedKey], token: bytes, life: int) -> ScriptCall:
-    """Return the call that takes the leases of a part of some keys, for so many milliseconds."""
-    bucket = op.names.buckets[part.bucket]
+def _steps(parts: Iterable[Part]) -> list[list[Part]]:
+    """Group parts by bucket, a bounded number of keys in each group: what one step of a server takes."""
+    steps: list[list[Part]] = []
+    room: dict[int, int] = {}
+    last: dict[int, list[Part]] = {}
+    for part in parts:
+        room[part.bucket] = room.get(part.bucket, 0) - len(part.keys)
+        if room[part.bucket] < 0:
+            room[part.bucket] = KEYS_AT_ONCE - len(part.keys)
+            last[part.bucket] = []
+            steps.append(last[part.bucket])
+        last[part.bucket].append(part)
+    return steps
+
+
+def _lease_call(op: Operation, parts: Sequence[Part], token: bytes, life: int) -> ScriptCall:
+    """Return the call that takes the leases of parts of one bucket, for so many milliseconds."""
+    number = parts[0].bucket
+    bucket = op.names.buckets[number]
     names = [bucket.everything, bucket.register]
-    arguments = [os.urandom(8 * (1 + len(part.spaces))), token, b"%d" % life]
-    for space, digits in zip(part.spaces, part.digits, strict=True):
-        names.append(space.tokens[part.bucket])
-        names += [bucket.lease(each.encode()) for each in digits]
-        arguments += (space.name, space.known_tokens(part.bucket), b"%d" % len(digits))
-    own = [keys[place] for places in part.places for place in places]
-    return ScriptCall(part.bucket, names, arguments, [partial(_ending, op.names, own, token)])
+    arguments = [os.urandom(8 * (1 + len(parts))), token, b"%d" % life]
+    for _, space, _, keys in parts:
+        names += (space.tokens[number], *(bucket.lease(space.digits(key).encode()) for _, key in keys))
+        arguments += (space.name, space.known_tokens(number), b"%d" % len(keys))
+    own = [key for part in parts for key in part.keys]
+    return ScriptCall(number, names, arguments, [partial(_ending, op.names, own, token)])
 
 
 def _ending(names: Names, keys: Sequence[EncodedKey], token: bytes) -> bytes:
@@ -102,22 +123,6 @@ def _ending(names: Names, keys: Sequence[EncodedKey], token: bytes) -> bytes:
     (batch,) = batches_for(names, dict.fromkeys(keys), 0.0)
     call = _settle_call(names, batch, token)
     return script_call(scripts.SETTLE, call.keys, call.arguments, whole=True)
-
-
-def _note_leases(part: BucketKeys, result: Sequence[Any], left: list[float]) -> list[int]:
-    """Note in ``left`` the seconds until each key is free; return for each namespace that was new its bucket."""
-    entered = []
-    at = 0
-    for space, places in zip(part.spaces, part.places, strict=True):
-        tokens, token_left = result[at : at + 2]
-        if space.known_tokens(part.bucket) != tokens:
-            entered.append(part.bucket)
-        space.note(part.bucket, tokens, token_left)
-        at += 2
-        for place, milliseconds in zip(places, result[at : at + len(places)], strict=True):
-            left[place] = milliseconds / 1000
-        at += len(places)
-    return entered
 
 
 def _settle_call(names: Names, batch: Batch, token: bytes) -> ScriptCall:

@@ -89,7 +89,7 @@ class RedisStore(PlannedStore):
         began = monotonic()
         space = self._usual(keys)
         if space is not None and self._only is not None:
-            request = space.read(self._names.buckets[0], keys)
+            request = space.read(0, self._names.buckets[0], keys)
             found = self.found(keys, self._only.call(Request(request, 1, len(keys))))
             if found is not None:
                 return found
@@ -109,7 +109,7 @@ class RedisStore(PlannedStore):
         space = self._usual(keys)
         if space is None or self._only is None:
             return False
-        request = space.read(self._names.buckets[0], keys)
+        request = space.read(0, self._names.buckets[0], keys)
         self._only.loop_link().call(Request(request, 1, len(keys)), answer, at_once=True)
         return True
 
@@ -120,8 +120,7 @@ class RedisStore(PlannedStore):
         (reply,) = answer
         if type(reply) is not list:
             return None
-        tokens = (reply[0] or b"") + (reply[1] or b"")
-        found = unpack(reply[2:], tokens, keys)
+        found = unpack(reply, keys)
         own_clock = self._clock.own
         return found if own_clock is None or not expired_in(found, own_clock()) else None
 
@@ -142,7 +141,7 @@ class RedisStore(PlannedStore):
         answers = yield from self._servers.route(op, requests)
         now = self._clock.now()
         for part, answer in zip(parts, answers, strict=True):
-            found_in(part, answer, keys, found)
+            found_in(part, answer, found)
             if self._time_left and not isinstance(answer, StoreError):
                 tell_time_left(part, answer[1:], now, found)
         error = only_error(found)
