@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
+from operator import length_hint
 from typing import NamedTuple
 
 from hitrate.failsafe import log
@@ -173,18 +174,20 @@ class Room:
             else:
                 last = 0
                 laps.append(len(ring))
-            walk = _Walk(ring, hand)
+            walk = iter(ring)
             decided = sweep(walk, excess_bytes, excess_entries)
+            steps = len(ring) - length_hint(walk)
             enough = sum(size for _, size in decided.evicted) >= excess_bytes and len(decided.evicted) >= excess_entries
             if enough or len(laps) == 3:
                 break
             asked *= 2
+        rests_at = ring[steps - 1][0] if steps else hand
         ((evicted, emptied),), *_ = yield (
             Request(statements.bounds.evict, (int8_array([each for each, _ in decided.evicted]),)),
-            Request(statements.bounds.move_hand, (int8(walk.last),)),
+            Request(statements.bounds.move_hand, (int8(rests_at),)),
             *(
                 Request(statements.bounds.unmark, (int8(first), int8(end)))
-                for first, end in _passed(hand, walk.last, sum(start < walk.steps for start in laps))
+                for first, end in _passed(hand, rests_at, sum(start < steps for start in laps))
             ),
         )
         self.count_evicted(evicted)
@@ -223,21 +226,6 @@ class Room:
     def _mark_seen(self) -> Request:
         seen, self.seen = self.seen, set()
         return Request(self._statements.bounds.mark, (int8_array(sorted(seen)),))
-
-
-class _Walk:
-    """Iterates over the ring; notes the last row that was visited, and how many were."""
-
-    def __init__(self, ring: Sequence[tuple[int, bool, int]], hand: int) -> None:
-        self._ring = ring
-        self.last = hand
-        self.steps = 0
-
-    def __iter__(self) -> Iterator[tuple[int, bool, int]]:
-        for each in self._ring:
-            self.last = each[0]
-            self.steps += 1
-            yield each
 
 
 def _passed(hand: int, last: int, laps: int) -> list[tuple[int, int]]:

@@ -66,10 +66,17 @@ class Group:
 
 
 class Batch(NamedTuple):
-    """What is written at once in the bucket of a number, by namespace."""
+    """What is written at once.
+
+    Attributes:
+        bucket: the number of the bucket.
+        groups: what is written there, by namespace.
+        whole: whether scripts are sent whole, to a server that lacks them.
+    """
 
     bucket: int
     groups: list[Group]
+    whole: bool = False
 
     def without_removals(self) -> Batch:
         """Return what is stored of it, to store it again."""
