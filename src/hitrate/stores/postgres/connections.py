@@ -16,7 +16,6 @@ import time
 import weakref
 from collections import deque
 from collections.abc import Callable, Mapping
-from functools import partial
 from typing import Any
 
 import psycopg
@@ -135,12 +134,9 @@ class OwnPool:
             link.loop = weakref.ref(loop)
             return link
         waiter = self._request(loop)
-        come = loop.create_future()
-        waiter.add_done_callback(partial(_wake, loop, come))
         try:
             async with asyncio.timeout(max(deadline - time.monotonic(), 0.0)):
-                await come
-            return waiter.result()
+                return await asyncio.wrap_future(waiter)
         except BaseException as error:
             self._abandon(waiter)
             if isinstance(error, TimeoutError):
@@ -294,18 +290,6 @@ class OwnPool:
         if busy:
             return PoolExhausted(f"none of the {self._most} connections became free in time; raise max_connections")
         return TimedOut("no connection to PostgreSQL in time")
-
-
-def _wake(loop: asyncio.AbstractEventLoop, come: asyncio.Future[None], waiter: concurrent.futures.Future[Link]) -> None:
-    try:
-        loop.call_soon_threadsafe(_tell, come)
-    except RuntimeError:  # the loop was closed; the connection still knows that it is that loop's
-        pass
-
-
-def _tell(come: asyncio.Future[None]) -> None:
-    if not come.done():
-        come.set_result(None)
 
 
 def _socket_of(link: Link) -> int | None:
