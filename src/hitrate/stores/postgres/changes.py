@@ -123,14 +123,14 @@ class NotifiedSession(PushSession):
         self._channel = channel
         self._echo = f"hitrate_{uuid4().hex}"
         self._heard_of = False
-        self._socket = socket.socket(fileno=os.dup(link.pgconn.socket))  # a socket object knows when it was closed
+        self.socket = socket.socket(fileno=os.dup(link.pgconn.socket))  # a socket object knows when it was closed
         try:
             self._hold(messages.arrange(durability), _OPEN_SECONDS)
             self._hold(_say(f'LISTEN "{messages.channel}"'), push.SILENT_SECONDS)
             self._hold(_say(f'LISTEN "{self._echo}"'), push.SILENT_SECONDS)
             self._ask()
         except BaseException:
-            self._socket.close()
+            self.socket.close()
             raise
 
     def listen(self) -> None:
@@ -184,14 +184,8 @@ class NotifiedSession(PushSession):
         else:
             self._channel.cleared(None)
 
-    def wake(self) -> None:
-        try:
-            self._socket.shutdown(socket.SHUT_RDWR)
-        except OSError:
-            pass
-
     def close(self) -> None:
-        self._socket.close()
+        self.socket.close()
         self._link.cut()
 
 

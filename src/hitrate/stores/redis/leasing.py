@@ -17,6 +17,7 @@ from hitrate.plans import Plan
 from hitrate.stores.base import Changes
 from hitrate.stores.redis import scripts
 from hitrate.stores.redis.batches import Batch, batches_for
+from hitrate.stores.redis.expiry import LONGEST
 from hitrate.stores.redis.format import pack
 from hitrate.stores.redis.names import Names
 from hitrate.stores.redis.reading import KEYS_AT_ONCE, Part, parts_of
@@ -27,15 +28,13 @@ from hitrate.stores.redis.writing import ROUNDS
 _LEASES_AT_ONCE = 5_000
 """Leases that one step of the server settles."""
 
-_LONGEST = 10**15
-
 
 def lease(op: Operation, keys: Sequence[EncodedKey], token: bytes, seconds: float) -> Plan[list[float]]:
     """Take leases; return for each key 0.0, or the seconds until another's ends."""
     if not keys:
         return []
     steps = _steps(parts_of(op.names, keys))
-    life = math.ceil(min(max(seconds * 1000, 1), _LONGEST))
+    life = math.ceil(min(max(seconds * 1000, 1), LONGEST))
     calls = [_lease_call(op, parts, token, life) for parts in steps]
     left = [0.0] * len(keys)
     yield from op.register.tidy(op)  # before: a caller that is cancelled after the leases were granted would keep them

@@ -31,13 +31,12 @@ _NO_COMMAND = ("ERR unknown command", "ERR unsupported command", "NOPERM")
 def write(op: Operation, changes: Changes) -> Plan[int]:
     """Apply changes; return how many keys were removed."""
     batches = list(batches_for(op.names, changes, op.clock.now()))
-    removed = rounds = 0
-    while batches and rounds < ROUNDS:
+    removed = 0
+    for _ in range(ROUNDS):
+        if not batches:
+            return removed
         counted, batches = yield from _write(op, batches)
         removed += counted
-        rounds += 1
-    if not batches:
-        return removed
     raise StoreError("the cache was cleared again and again while this was written")
 
 
