@@ -143,15 +143,18 @@ class OwnPool:
                 raise self._in_vain() from error
             raise
 
-    def give(self, link: Link) -> None:
-        """Take back a connection on which nothing is under way."""
+    def give(self, link: Link, *, usable: bool = True) -> None:
+        """Take back a connection; one that is of no more use, or in the midst of a transaction, is closed."""
+        if not usable or not link.is_clean:
+            self.drop(link)
+            return
         link.loop = None
         self._idle.append(link)
         if self._waiters or self._closed:
             self._serve()
 
     def drop(self, link: Link) -> None:
-        """Take back a connection that is of no more use."""
+        """Take back a connection, and close it."""
         link.loop = None
         with a_few_lines:
             self._links.discard(link)
@@ -278,11 +281,7 @@ class OwnPool:
 
     def _give_back(self, waiter: concurrent.futures.Future[Link]) -> None:
         if not waiter.cancelled() and waiter.exception() is None:
-            link = waiter.result()
-            if link.is_clean:  # else it was closed meanwhile, because its loop was
-                self.give(link)
-            else:
-                self.drop(link)
+            self.give(waiter.result())
 
     def _in_vain(self) -> StoreError:
         with a_few_lines:
@@ -321,22 +320,14 @@ class Connections:
             return self.own.take(deadline)
         return self._link(self._pool.getconn(timeout=max(deadline - time.monotonic(), 0.0)))
 
-    def give(self, link: Link) -> None:
-        """Take back a connection from a sync call; one in the midst of a transaction is closed."""
-        if not link.is_clean:
-            self.drop(link)
-        elif self._pool is None:
-            self.own.give(link)
-        else:
-            self._pool.putconn(link.connection)
-
-    def drop(self, link: Link) -> None:
-        """Take back a connection from a sync call, and close it."""
+    def give(self, link: Link, *, usable: bool = True) -> None:
+        """Take back a connection from a sync call, as the own pool does."""
         if self._pool is None:
-            self.own.drop(link)
-        else:
+            self.own.give(link, usable=usable)
+            return
+        if not usable or not link.is_clean:
             link.cut()
-            self._pool.putconn(link.connection)
+        self._pool.putconn(link.connection)
 
     async def atake(self, deadline: float) -> Link:
         """Return a connection for an async call."""
@@ -344,22 +335,14 @@ class Connections:
             return await self.own.atake(deadline)
         return self._link(await self._apool.getconn(timeout=max(deadline - time.monotonic(), 0.0)))
 
-    async def agive(self, link: Link) -> None:
-        """Take back a connection from an async call; one in the midst of a transaction is closed."""
-        if not link.is_clean:
-            await self.adrop(link)
-        elif self._is_of_apool(link):
-            await self._apool.putconn(link.connection)
-        else:
-            self.own.give(link)
-
-    async def adrop(self, link: Link) -> None:
-        """Take back a connection from an async call, and close it."""
-        if self._is_of_apool(link):
+    async def agive(self, link: Link, *, usable: bool = True) -> None:
+        """Take back a connection from an async call, as the own pool does."""
+        if not self._is_of_apool(link):
+            self.own.give(link, usable=usable)
+            return
+        if not usable or not link.is_clean:
             link.cut()
-            await self._apool.putconn(link.connection)
-        else:
-            self.own.drop(link)
+        await self._apool.putconn(link.connection)
 
     def forsake(self, link: Link) -> None:
         """Close a connection whose event loop was closed in the midst of a call; nothing is awaited."""

@@ -83,8 +83,7 @@ class Database:
             except BaseException as error:
                 used = link is not None and link.used
                 if link is not None:
-                    usable = _is_usable(link, error, broken_off)
-                    (self._connections.give if usable else self._connections.drop)(link)
+                    self._connections.give(link, usable=_is_usable(link, error, broken_off))
                 self._decide(error, used, attempt, deadline)
                 continue
             self._connections.give(link)
@@ -111,8 +110,7 @@ class Database:
             except BaseException as error:
                 used = link is not None and link.used
                 if link is not None:
-                    usable = _is_usable(link, error, broken_off)
-                    await (self._connections.agive(link) if usable else self._connections.adrop(link))
+                    await self._connections.agive(link, usable=_is_usable(link, error, broken_off))
                 self._decide(error, used, attempt, deadline)
                 continue
             await self._connections.agive(link)
