@@ -312,7 +312,8 @@ class Connections:
         self._pool = pool
         self._apool = apool
         self._aloop: weakref.ref[asyncio.AbstractEventLoop] | None = None
-        self._prepared: weakref.WeakKeyDictionary[Any, set[bytes]] = weakref.WeakKeyDictionary()
+        self._links: weakref.WeakKeyDictionary[Any, Link] = weakref.WeakKeyDictionary()
+        """By connections of the pools; a link refers to its connection while it is lent, so that both can go."""
 
     def take(self, deadline: float) -> Link:
         """Return a connection for a sync call."""
@@ -325,9 +326,7 @@ class Connections:
         if self._pool is None:
             self.own.give(link, usable=usable)
             return
-        if not usable or not link.is_clean:
-            link.cut()
-        self._pool.putconn(link.connection)
+        self._pool.putconn(_returned(link, usable))
 
     async def atake(self, deadline: float) -> Link:
         """Return a connection for an async call."""
@@ -340,14 +339,12 @@ class Connections:
         if not self._is_of_apool(link):
             self.own.give(link, usable=usable)
             return
-        if not usable or not link.is_clean:
-            link.cut()
-        await self._apool.putconn(link.connection)
+        await self._apool.putconn(_returned(link, usable))
 
     def forsake(self, link: Link) -> None:
         """Close a connection whose event loop was closed in the midst of a call; nothing is awaited."""
         if self._is_of_apool(link):
-            link.cut()
+            _returned(link, usable=False)
         else:
             self.own.drop(link)
 
@@ -369,7 +366,19 @@ class Connections:
         return self._aloop() is loop
 
     def _link(self, connection: Any) -> Link:
-        return Link(connection, self._prepared.setdefault(connection, set()))
+        link = self._links.get(connection)
+        if link is None:
+            link = self._links[connection] = Link(connection)
+        link.connection = connection
+        return link
+
+
+def _returned(link: Link, usable: bool) -> Any:
+    """Return the connection of a pool, cut unless it can be used on."""
+    if not usable or not link.is_clean:
+        link.cut()
+    connection, link.connection = link.connection, None
+    return connection
 
 
 def _loop_of(apool: Any) -> asyncio.AbstractEventLoop | None:

@@ -85,9 +85,10 @@ class Link:
 
     Args:
         connection: of psycopg, sync or async; only its libpq connection is used.
-        prepared: the names of the statements that are prepared on it.
 
     Attributes:
+        connection: that one; None while it lies in a pool that the program gave.
+        prepared: the names of the statements that are prepared on it.
         loop: the event loop that uses it; None for a thread. Once a loop is closed, nobody gives its connections back.
         session: the process id of its session on the server.
         used: whether it has served before.
@@ -106,13 +107,11 @@ class Link:
         "used",
     )
 
-    def __init__(
-        self, connection: psycopg.Connection[Any] | psycopg.AsyncConnection[Any], prepared: set[bytes] | None = None
-    ) -> None:
-        self.connection = connection
+    def __init__(self, connection: psycopg.Connection[Any] | psycopg.AsyncConnection[Any]) -> None:
+        self.connection: psycopg.Connection[Any] | psycopg.AsyncConnection[Any] | None = connection
         self.pgconn = connection.pgconn
         self.session = self.pgconn.backend_pid
-        self.prepared = set() if prepared is None else prepared
+        self.prepared: set[bytes] = set()
         self.loop: weakref.ref[AbstractEventLoop] | None = None
         self.used = False
         self._poll = new_poll()
