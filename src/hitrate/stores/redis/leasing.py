@@ -20,7 +20,7 @@ from hitrate.stores.redis.batches import Batch, batches_for
 from hitrate.stores.redis.expiry import LONGEST
 from hitrate.stores.redis.format import pack
 from hitrate.stores.redis.names import Names
-from hitrate.stores.redis.reading import KEYS_AT_ONCE, Part, parts_of
+from hitrate.stores.redis.reading import KEYS_AT_ONCE, BucketKeys, parts_of
 from hitrate.stores.redis.servers import Operation
 from hitrate.stores.redis.wire import ScriptCall, script_call
 from hitrate.stores.redis.writing import ROUNDS
@@ -86,11 +86,11 @@ def _settle(op: Operation, batches: Sequence[Batch], token: bytes) -> Plan[tuple
     return lost, again
 
 
-def _steps(parts: Iterable[Part]) -> list[list[Part]]:
+def _steps(parts: Iterable[BucketKeys]) -> list[list[BucketKeys]]:
     """Group parts by bucket, a bounded number of keys in each group: what one step of a server takes."""
-    steps: list[list[Part]] = []
+    steps: list[list[BucketKeys]] = []
     room: dict[int, int] = {}
-    last: dict[int, list[Part]] = {}
+    last: dict[int, list[BucketKeys]] = {}
     for part in parts:
         room[part.bucket] = room.get(part.bucket, 0) - len(part.keys)
         if room[part.bucket] < 0:
@@ -101,7 +101,7 @@ def _steps(parts: Iterable[Part]) -> list[list[Part]]:
     return steps
 
 
-def _lease_call(op: Operation, parts: Sequence[Part], token: bytes, life: int) -> ScriptCall:
+def _lease_call(op: Operation, parts: Sequence[BucketKeys], token: bytes, life: int) -> ScriptCall:
     """Return the call that takes the leases of parts of one bucket, for so many milliseconds."""
     number = parts[0].bucket
     bucket = op.names.buckets[number]

@@ -17,7 +17,7 @@ from hitrate.stores.redis.wire import refuse_error
 KEYS_AT_ONCE = 5_000
 
 
-class Part(NamedTuple):
+class BucketKeys(NamedTuple):
     """Keys of one namespace in one bucket, for one command.
 
     Attributes:
@@ -33,7 +33,7 @@ class Part(NamedTuple):
     keys: list[EncodedKey]
 
 
-def parts_of(names: Names, keys: Sequence[EncodedKey]) -> Iterator[Part]:
+def parts_of(names: Names, keys: Sequence[EncodedKey]) -> Iterator[BucketKeys]:
     """Divide what is to be read into commands: by bucket and namespace, and a bounded number of keys in each."""
     one_bucket = len(names.buckets) == 1
     places: dict[tuple[int, bytes], list[int]] = {}
@@ -43,10 +43,10 @@ def parts_of(names: Names, keys: Sequence[EncodedKey]) -> Iterator[Part]:
     for (bucket, name), its in places.items():
         for start in range(0, len(its), KEYS_AT_ONCE):
             some = its[start : start + KEYS_AT_ONCE]
-            yield Part(bucket, names[name], some, [keys[place] for place in some])
+            yield BucketKeys(bucket, names[name], some, [keys[place] for place in some])
 
 
-def request_for(names: Names, part: Part, *, time_left: bool = False) -> Request:
+def request_for(names: Names, part: BucketKeys, *, time_left: bool = False) -> Request:
     """Return the command that reads a part; if asked for with others that bring the time left for each key."""
     bucket, work = names.buckets[part.bucket], len(part.keys)
     reading = part.space.read(part.bucket, bucket, part.keys)
@@ -56,7 +56,7 @@ def request_for(names: Names, part: Part, *, time_left: bool = False) -> Request
     return Request(reading + "".join(asking).encode("latin-1"), 1 + work, 2 * work, part.bucket)
 
 
-def found_in(part: Part, answer: Answer, found: list[Found]) -> None:
+def found_in(part: BucketKeys, answer: Answer, found: list[Found]) -> None:
     """Put what a part found in the places of its keys.
 
     Raises:
@@ -71,7 +71,7 @@ def found_in(part: Part, answer: Answer, found: list[Found]) -> None:
         found[place] = each
 
 
-def tell_time_left(part: Part, left: Sequence[Any], now: float, found: list[Found]) -> None:
+def tell_time_left(part: BucketKeys, left: Sequence[Any], now: float, found: list[Found]) -> None:
     """Put the expiry, by our clock, in the place of the writer's in what a part found.
 
     The server replies with the milliseconds left, -1 for ever, -2 for what has expired in between.
