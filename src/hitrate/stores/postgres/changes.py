@@ -68,10 +68,6 @@ _TRIGGERS = (
 )
 
 
-def _digits(raw: bytes) -> bytes:
-    return sha256(raw).hexdigest()[:_DIGITS].encode()
-
-
 class Messages:
     """What is said about a cache's tables, and by which triggers."""
 
@@ -200,7 +196,9 @@ class Notifications(PushChannel):
         self._connect = connect
         self._messages = Messages(names)
         self._durability: Durability = durability
-        super().__init__(f"PostgreSQL, table {names.entries}", listener, _WatchedDigests())
+        # A digest leaves out the namespace of a key: one that changed is taken to have changed in all of them.
+        watched = Watched(lambda key: _digits(key[1]), _digits)
+        super().__init__(f"PostgreSQL, table {names.entries}", listener, watched)
 
     def open(self) -> PushSession:
         link = self._connect()
@@ -211,8 +209,5 @@ class Notifications(PushChannel):
             raise
 
 
-class _WatchedDigests(Watched):
-    """Keys by a digest that leaves out their namespace: one that changed is taken to have changed in all of them."""
-
-    def __init__(self) -> None:
-        super().__init__(lambda key: _digits(stored(key[1])), lambda name: _digits(stored(name)))
+def _digits(raw: bytes) -> bytes:
+    return sha256(stored(raw)).hexdigest()[:_DIGITS].encode()

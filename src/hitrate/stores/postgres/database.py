@@ -75,28 +75,30 @@ class Database:
                 connection was closed.
         """
         deadline = self.deadline()
-        for attempt in range(_ATTEMPTS):
+        attempt = 0
+        while True:
+            attempt += 1
             link = None
             try:
                 link = self._connections.take(deadline)
                 value = link.run(link.converse(self._prepared(begin), prepare=self._prepare), deadline)
             except BaseException as error:
-                used = link is not None and link.used
                 if link is not None:
                     self._connections.give(link, usable=_is_usable(link, error, broken_off))
-                self._decide(error, used, attempt, deadline)
-                continue
-            self._connections.give(link)
-            self._held()
-            return value
-        raise AssertionError("the last attempt returns or raises")
+                self._decide(error, link, attempt, deadline)
+            else:
+                self._connections.give(link)
+                self._held()
+                return value
 
     async def ahold(
         self, begin: Callable[[], Conversation[T]], deadline: float | None = None, broken_off: BrokenOff = None
     ) -> T:
         """Hold a conversation as ``hold`` does, waiting on the event loop, until a deadline if one is given."""
         deadline = self.deadline() if deadline is None else deadline
-        for attempt in range(_ATTEMPTS):
+        attempt = 0
+        while True:
+            attempt += 1
             link = None
             try:
                 link = await self._connections.atake(deadline)
@@ -108,15 +110,13 @@ class Database:
                     self._connections.forsake(link)
                 raise
             except BaseException as error:
-                used = link is not None and link.used
                 if link is not None:
                     await self._connections.agive(link, usable=_is_usable(link, error, broken_off))
-                self._decide(error, used, attempt, deadline)
-                continue
-            await self._connections.agive(link)
-            self._held()
-            return value
-        raise AssertionError("the last attempt returns or raises")
+                self._decide(error, link, attempt, deadline)
+            else:
+                await self._connections.agive(link)
+                self._held()
+                return value
 
     def deadline(self) -> float:
         """Return when a call that begins now is late, in seconds of the monotonic clock.
@@ -142,17 +142,19 @@ class Database:
         self.breaker.succeeded()
         self._after_each()
 
-    def _decide(self, error: BaseException, used: bool, attempt: int, deadline: float) -> None:
+    def _decide(self, error: BaseException, link: Link | None, attempt: int, deadline: float) -> None:
         """Return if another attempt is due; else raise what happened in our terms."""
         left = deadline - time.monotonic()
-        last = attempt == _ATTEMPTS - 1 or left <= 0
+        last = attempt == _ATTEMPTS or left <= 0
         if isinstance(error, ServerError):
             self.breaker.succeeded()
             if not last and self._is_to_be_tried_again(error):
                 return
             raise StoreError(f"PostgreSQL: {error} (SQLSTATE {error.sqlstate})") from error
         if isinstance(error, psycopg.Error):
-            if used and not last:  # the server closed open connections; a new one tells whether it is there
+            if (
+                link is not None and link.used and not last
+            ):  # the server closed open connections; a new one tells whether it is there
                 self._connections.own.drop_idle()
                 return
             if type(error).__name__ in ("PoolTimeout", "TooManyRequests"):

@@ -14,6 +14,7 @@ import time
 from collections import deque
 from collections.abc import Callable
 from contextvars import Context
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from hitrate.errors import StoreError
@@ -32,18 +33,16 @@ Answer = list[Any] | StoreError
 """The replies to what was sent to a server, or why there are none."""
 
 
+@dataclass(slots=True, eq=False)
 class _Exchange:
     """What was sent, or is to be, and who is told the answer."""
 
-    __slots__ = ("again", "answer", "deadline", "packed", "received", "request")
-
-    def __init__(self, request: Request, deadline: float, answer: Callable[[Answer], None]) -> None:
-        self.request = request
-        self.packed = request.whole()
-        self.deadline = deadline
-        self.answer = answer
-        self.received: list[Any] = []
-        self.again = False  # whether it was sent before, on a connection that was lost
+    request: Request
+    packed: bytes
+    deadline: float
+    answer: Callable[[Answer], None]
+    received: list[Any] = field(default_factory=list)
+    again: bool = False  # whether it was sent before, on a connection that was lost
 
 
 class LoopLink:
@@ -98,7 +97,7 @@ class LoopLink:
                 return
         self._work += request.work  # the server answers what was sent before it first
         deadline = self._loop.time() + self._node.time_for(self._work) - spent
-        self._waiting.append(_Exchange(request, deadline, answer))
+        self._waiting.append(_Exchange(request, request.whole(), deadline, answer))
         if self._link is None:
             self._open()
         elif at_once:
