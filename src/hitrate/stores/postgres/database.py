@@ -152,9 +152,8 @@ class Database:
                 return
             raise StoreError(f"PostgreSQL: {error} (SQLSTATE {error.sqlstate})") from error
         if isinstance(error, psycopg.Error):
-            if (
-                link is not None and link.used and not last
-            ):  # the server closed open connections; a new one tells whether it is there
+            if link is not None and link.used and not last:
+                # The server closed open connections; a new one tells whether it is there.
                 self._connections.own.drop_idle()
                 return
             if type(error).__name__ in ("PoolTimeout", "TooManyRequests"):

@@ -137,9 +137,10 @@ class ServerNamespace:
 
     def asking(self, bucket: Bucket, number: int) -> bytes:
         """Return ``asking_for`` this namespace alone."""
-        if not self._asking[number]:
-            self._asking[number] = asking_for(bucket, number, [self])
-        return self._asking[number]
+        asking = self._asking[number]
+        if not asking:
+            asking = self._asking[number] = asking_for(bucket, number, [self])
+        return asking
 
     def read(self, number: int, bucket: Bucket, keys: Sequence[EncodedKey]) -> bytes:
         """Return the command, as it goes over the wire, that reads keys of this namespace from the bucket of a number.
