@@ -20,12 +20,7 @@ float8 = struct.Struct("!d").pack
 
 
 def array(kind: int, items: Sequence[bytes | None]) -> bytes:
-    """Return the binary form of an array of one dimension.
-
-    Args:
-        kind: the object id of its type of elements.
-        items: the elements in their binary form, None for NULL.
-    """
+    """Return the binary form of an array of one dimension, of elements of a type in their binary form."""
     if not items:
         return struct.pack("!iiI", 0, 0, kind)
     lengths = {-1 if item is None else len(item) for item in items}

@@ -135,11 +135,7 @@ class Leaser:
     # Giving back
 
     def note_broken_off(self, session: int) -> None:
-        """Take note that a connection was closed while leases were asked for on it.
-
-        Args:
-            session: the process id of its session.
-        """
+        """Take note that the connection of a session was closed while leases were asked for on it."""
         self.broken_off[session] = _LOOKS
 
     def _forget_owed(self, tokens: Collection[bytes]) -> None:

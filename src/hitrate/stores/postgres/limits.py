@@ -121,13 +121,7 @@ class Room:
     def make_now(self, entries: int, size: int, spared: Sequence[int] | None, now: bytes | None) -> Conversation[None]:
         """Make room for a write, in a transaction that makes writers take turns.
 
-        What was cleared goes first, then what has expired, then what SIEVE chooses.
-
-        Args:
-            entries: how many entries the write adds.
-            size: how many bytes it adds.
-            spared: ids of the rows that it replaces.
-            now: the time, if it is the cache's own clock that tells it.
+        What was cleared goes first, then what has expired, then what SIEVE chooses, but for the rows that it replaces.
         """
         bounds, purge = self._statements.bounds, self._statements.removals.purge
         (totals,) = yield (Request(bounds.totals),)

@@ -137,11 +137,7 @@ class Link:
             return value
 
     def exchange(self, calls: Sequence[Request], *, prepare: bool) -> Waits[list[Rows]]:
-        """Send statements as one transaction; return the rows of each.
-
-        Args:
-            calls: the statements.
-            prepare: whether statements may be prepared, which takes a session that stays the same.
+        """Send statements as one transaction, prepared ones if the session stays the same; return the rows of each.
 
         Raises:
             ServerError: the server refused one, and has done nothing of the others.

@@ -271,12 +271,7 @@ class Writer:
         return told
 
     def make_namespaces(self, names: Iterable[bytes], long_names: Mapping[bytes, bytes]) -> Sequence[Request]:
-        """Return the calls after which namespaces have numbers to write to.
-
-        Args:
-            names: what stands for them, in any order.
-            long_names: the encoded namespaces that names are digests of.
-        """
+        """Return the calls after which namespaces, given by what stands for them, have numbers to write to."""
         distinct = sorted(set(names))
         new = array(BYTEA, distinct), array(BYTEA, [long_names.get(name) for name in distinct])
         stores = self._statements.stores

@@ -49,8 +49,8 @@ def pack(entry: Entry, tokens: bytes, digest: bytes, key: bytes) -> tuple[bytes,
 
     Args:
         entry: the entry.
-        tokens: the tokens of all entries and of its namespace.
-        digest: 16 bytes that stand for its namespace.
+        tokens: of all entries and of its namespace.
+        digest: of its namespace.
         key: its encoded key.
     """
     encoding, payload, expiry, seconds = entry
