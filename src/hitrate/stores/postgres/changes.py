@@ -126,7 +126,7 @@ class NotifiedSession(PushSession):
             self._hold(_say(f'LISTEN "{self._echo}"'), push.SILENT_SECONDS)
             self._ask()
         except BaseException:
-            self.socket.close()
+            self.close()
             raise
 
     def listen(self) -> None:
@@ -201,12 +201,7 @@ class Notifications(PushChannel):
         super().__init__(f"PostgreSQL, table {names.entries}", listener, watched)
 
     def open(self) -> PushSession:
-        link = self._connect()
-        try:
-            return NotifiedSession(link, self._messages, self._durability, self)
-        except BaseException:
-            link.cut()
-            raise
+        return NotifiedSession(self._connect(), self._messages, self._durability, self)
 
 
 def _digits(raw: bytes) -> bytes:

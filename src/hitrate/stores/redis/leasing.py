@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 import os
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from functools import partial
 
 from hitrate.errors import StoreError
@@ -33,21 +33,25 @@ def lease(op: Operation, keys: Sequence[EncodedKey], token: bytes, seconds: floa
     """Take leases; return for each key 0.0, or the seconds until another's ends."""
     if not keys:
         return []
-    steps = _steps(parts_of(op.names, keys))
+    steps: list[list[BucketKeys]] = []  # of the servers, each for one bucket
+    for start in range(0, len(keys), KEYS_AT_ONCE):
+        by_bucket: dict[int, list[BucketKeys]] = {}
+        for part in parts_of(op.names, keys[start : start + KEYS_AT_ONCE]):
+            by_bucket.setdefault(part.bucket, []).append(part)
+        steps += by_bucket.values()
     life = math.ceil(min(max(seconds * 1000, 1), LONGEST))
     calls = [_lease_call(op, parts, token, life) for parts in steps]
-    left = [0.0] * len(keys)
+    left: dict[EncodedKey, float] = {}
     yield from op.register.tidy(op)  # before: a caller that is cancelled after the leases were granted would keep them
     for parts, result in zip(steps, (yield from op.call(scripts.LEASE, calls)), strict=True):
         replies = iter(result)
-        for bucket, space, places, _ in parts:
+        for bucket, space, _, its_keys in parts:
             tokens, token_left = next(replies), next(replies)
             if space.known_tokens(bucket) != tokens:
                 op.register.entered([bucket])
             space.note(bucket, tokens, token_left)
-            for place in places:
-                left[place] = next(replies) / 1000
-    return left
+            left |= {key: next(replies) / 1000 for key in its_keys}
+    return [left[key] for key in keys]
 
 
 def settle(op: Operation, results: Changes, token: bytes) -> Plan[list[EncodedKey]]:
@@ -84,21 +88,6 @@ def _settle(op: Operation, batches: Sequence[Batch], token: bytes) -> Plan[tuple
         if outdated:
             again.append(batch._replace(groups=outdated))
     return lost, again
-
-
-def _steps(parts: Iterable[BucketKeys]) -> list[list[BucketKeys]]:
-    """Group parts by bucket, a bounded number of keys in each group: what one step of a server takes."""
-    steps: list[list[BucketKeys]] = []
-    room: dict[int, int] = {}
-    last: dict[int, list[BucketKeys]] = {}
-    for part in parts:
-        room[part.bucket] = room.get(part.bucket, 0) - len(part.keys)
-        if room[part.bucket] < 0:
-            room[part.bucket] = KEYS_AT_ONCE - len(part.keys)
-            last[part.bucket] = []
-            steps.append(last[part.bucket])
-        last[part.bucket].append(part)
-    return steps
 
 
 def _lease_call(op: Operation, parts: Sequence[BucketKeys], token: bytes, life: int) -> ScriptCall:

@@ -43,11 +43,12 @@ def write(op: Operation, changes: Changes) -> Plan[int]:
 def _write(op: Operation, batches: Sequence[Batch]) -> Plan[tuple[int, list[Batch]]]:
     """Write batches; return how many entries were removed, and what is to be written again under other tokens."""
     unknown = [
-        (batch, [group for group in batch.groups if group.stored and not group.take_known_tokens(batch.bucket)])
+        (batch, groups)
         for batch in batches
+        if (groups := [each for each in batch.groups if each.stored and not each.take_known_tokens(batch.bucket)])
     ]
-    if any(groups for _, groups in unknown):
-        yield from _keep_tokens(op, [(batch, groups) for batch, groups in unknown if groups])
+    if unknown:
+        yield from _keep_tokens(op, unknown)
     had_msetex = op.servers.msetex
     removed = 0
     stale = []
