@@ -39,7 +39,7 @@ class StoreResult(NamedTuple):
 
     Attributes:
         known: whether every namespace had a number.
-        done: whether all was stored, and not nothing.
+        done: whether it was carried out; if not, nothing was stored.
         held: entries there were before.
         held_bytes: their bytes.
         more: entries that the batch adds.
