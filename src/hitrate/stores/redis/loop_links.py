@@ -57,6 +57,7 @@ class LoopLink:
         self._waiting: deque[_Exchange] = deque()  # for the connection, or for the end of this turn of the loop
         self._flying: deque[_Exchange] = deque()  # sent, in the order in which the replies come
         self._unsent = b""
+        self._blocked = False  # whether the loop tells when the system takes more
         self._flushing = False
         self._delivering = False  # whether the next turn of the loop goes on handing out answers
         self._work = 0  # keys that the calls under way touch
@@ -159,9 +160,8 @@ class LoopLink:
         calls = list(self._waiting)
         self._waiting.clear()
         self._flying += calls
-        unsent = bool(self._unsent)
         self._unsent = b"".join([self._unsent, *(call.packed for call in calls)])
-        if not unsent:
+        if not self._blocked:
             self._write()
 
     def _write(self) -> None:
@@ -176,13 +176,15 @@ class LoopLink:
                 sent += sock.send(view[sent:])
         except _WOULD_BLOCK:
             self._loop.add_writer(sock, self._write)
+            self._blocked = True
             self._unsent = bytes(view[sent:])
             return
         except OSError as error:
             self._lost(error)
             return
-        if sent < len(view) or self._unsent:
+        if self._blocked:
             self._loop.remove_writer(sock)
+            self._blocked = False
         self._unsent = b""
 
     def _readable(self) -> None:
@@ -294,7 +296,7 @@ class LoopLink:
         link, self._link = self._link, None
         self._flying = deque()
         self._unsent = b""
-        self._delivering = False
+        self._blocked = self._delivering = False
         if link is not None:
             self._loop.remove_reader(link.sock)
             self._loop.remove_writer(link.sock)
