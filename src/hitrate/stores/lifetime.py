@@ -21,6 +21,11 @@ _LONGEST_NAME: Final = 1024
 """Bytes; an index of PostgreSQL takes no more than 2,704."""
 
 
+def names_new(amounts: Amounts, known: Collection[bytes]) -> bool:
+    """Tell whether there are amounts of a namespace that is not among those known to have counters."""
+    return any(name not in known for name, _ in amounts)
+
+
 def within_bounds(amounts: Amounts, there: Collection[bytes]) -> dict[tuple[bytes, str], float]:
     """Return amounts with those of too many, and of too long namespaces summed under ``REST``.
 

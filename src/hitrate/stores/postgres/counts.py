@@ -9,7 +9,7 @@ from __future__ import annotations
 from hitrate.errors import StoreError
 from hitrate.keys import encode_text
 from hitrate.stores.base import Amounts
-from hitrate.stores.lifetime import counters_in, within_bounds
+from hitrate.stores.lifetime import counters_in, names_new, within_bounds
 from hitrate.stores.postgres.binary import BYTEA, FLOAT8, array, float8
 from hitrate.stores.postgres.schema import ADVISORY_LOCK
 from hitrate.stores.postgres.statements import Statement, plain
@@ -26,7 +26,7 @@ class LifetimeCounts:
 
     def __init__(self, table: str) -> None:
         self._table = table
-        self._names = plain(f"SELECT DISTINCT name FROM {table}")
+        self._known: frozenset[bytes] = frozenset()
         self._all = plain(f"SELECT name, counter, amount FROM {table}")
         # In one order, so that two processes never wait for each other.
         self._add = plain(
@@ -51,18 +51,17 @@ class LifetimeCounts:
         """Add to the counters."""
         if not (yield from self._is_there()):
             yield [Request(each) for each in self._make]
-        (rows,) = yield (Request(self._names),)
-        kept = within_bounds(amounts, {name for (name,) in rows})
+        if names_new(amounts, self._known):
+            self._known = frozenset(name for name, _ in (yield from self._read()))
+        kept = within_bounds(amounts, self._known)
         names, counters = [name for name, _ in kept], [encode_text(counter) for _, counter in kept]
         added = array(FLOAT8, [float8(amount) for amount in kept.values()])
         yield (Request(self._add, (array(BYTEA, names), array(BYTEA, counters), added)),)
+        self._known |= {*names}
 
     def read(self) -> Conversation[dict[tuple[bytes, str], float]]:
         """Return the counters."""
-        if not (yield from self._is_there()):
-            return {}
-        (rows,) = yield (Request(self._all),)
-        return counters_in(rows)
+        return (yield from self._read()) if (yield from self._is_there()) else {}
 
     def _is_there(self) -> Conversation[bool]:
         (((comment, is_there),),) = yield (Request(_LOOK, (self._table.encode(),)),)
@@ -72,3 +71,7 @@ class LifetimeCounts:
                 f"there. Give the cache another table"
             )
         return bool(is_there)
+
+    def _read(self) -> Conversation[dict[tuple[bytes, str], float]]:
+        (rows,) = yield (Request(self._all),)
+        return counters_in(rows)

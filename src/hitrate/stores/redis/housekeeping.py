@@ -49,7 +49,7 @@ class Sweeper:
         self._keeper = Keeper(self._sweep, name="hitrate-sweeper", lingers=False)
 
     def _sweep(self) -> bool:
-        """Remove all that was cleared; tell whether it is to be seen if more was cleared meanwhile."""
+        """Remove all that was cleared; tell whether to look again, for what was cleared meanwhile."""
         if self._keeper.rest(_DELAY):
             return False
         op = self._operation()

@@ -33,7 +33,7 @@ def lease(op: Operation, keys: Sequence[EncodedKey], token: bytes, seconds: floa
     """Take leases; return for each key 0.0, or the seconds until another's ends."""
     if not keys:
         return []
-    steps: list[list[BucketKeys]] = []  # of the servers, each for one bucket
+    steps: list[list[BucketKeys]] = []  # what is done at once, each in one bucket
     for start in range(0, len(keys), KEYS_AT_ONCE):
         by_bucket: dict[int, list[BucketKeys]] = {}
         for part in parts_of(op.names, keys[start : start + KEYS_AT_ONCE]):

@@ -14,12 +14,12 @@ from hitrate.plans import Plan, acarry_out, carry_out
 from hitrate.stores.base import Amounts, Capability, Changes, Channel, Found, Listener, Page, Usage
 from hitrate.stores.paired import PlannedStore
 from hitrate.stores.per_loop import PerLoop
-from hitrate.stores.redis import counts
 from hitrate.stores.redis.changes import Tracking
 from hitrate.stores.redis.clearing import clear, clear_under
 from hitrate.stores.redis.clients import target_of
 from hitrate.stores.redis.cluster import Cluster
 from hitrate.stores.redis.commands import write_one
+from hitrate.stores.redis.counts import LifetimeCounts
 from hitrate.stores.redis.expiry import ExpiryClock, expired_in, remove_expired
 from hitrate.stores.redis.format import unpack
 from hitrate.stores.redis.gathering import Gathering
@@ -65,6 +65,7 @@ class RedisStore(PlannedStore):
         self._clock = ExpiryClock(clock)
         self._register = Register()
         self._sweeper = Sweeper(self._operation)
+        self._counts = LifetimeCounts()
         self._expirations = 0
         self._time_left = False
         """Whether the expiry of what is read is made from the time left by the server, at the cost of one more command
@@ -197,11 +198,11 @@ class RedisStore(PlannedStore):
     # Counters that outlive the process
 
     def add_counts(self, amounts: Amounts) -> bool:
-        carry_out(counts.add(self._operation(monotonic()), amounts))
+        carry_out(self._counts.add(self._operation(monotonic()), amounts))
         return True
 
     def read_counts(self) -> Amounts | None:
-        return carry_out(counts.read(self._operation(monotonic())))
+        return carry_out(self._counts.read(self._operation(monotonic())))
 
     # Leases
 
