@@ -44,12 +44,10 @@ def encode_namespace(namespace: Namespace) -> bytes:
     return b"".join(parts)
 
 
-def after_all_under(encoded: bytes) -> bytes:
-    """Return the first bytes, in their order, after all that begin with an encoded namespace, not the empty one.
-
-    Its last byte is of text or a length below 128, and so never 0xff.
-    """
-    return encoded[:-1] + bytes([encoded[-1] + 1])
+def after_all_under(beginning: bytes) -> bytes:
+    """Return the first bytes, in their order, after all that begin with some, of which not all are 0xff."""
+    kept = beginning.rstrip(b"\xff")
+    return kept[:-1] + bytes([kept[-1] + 1])
 
 
 def decode_text(raw: bytes) -> str:

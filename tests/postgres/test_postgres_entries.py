@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Iterator
 from typing import Any
 
+import psycopg
 import pytest
 from postgres_days import KEY, ask
+from psycopg.adapt import Buffer, Loader
 
 from hitrate import PostgresCache
 from hitrate.errors import DecodeError
@@ -168,3 +171,39 @@ def test_a_batch_of_many_megabytes_is_whole(postgres_url: str, table: str) -> No
         assert list(cache.get(keys)) == keys[1:]
         assert {value[:1] for value in cache.get(keys).values()} == {b"b"}
         assert cache.stats().entries == 11
+
+
+class UnusualLoader(Loader):
+    """Reads a value as no other program would."""
+
+    format = psycopg.pq.Format.BINARY
+
+    def load(self, data: Buffer) -> object:
+        return ("read by the program", bytes(data))
+
+
+@pytest.fixture
+def program_with_loaders_of_its_own() -> Iterator[None]:
+    """Has psycopg read the usual types in an unusual way, wherever this process uses it."""
+    adapters, binary = psycopg.adapters, psycopg.pq.Format.BINARY
+    usual = {
+        name: adapters.get_loader(adapters.types[name].oid, binary) for name in ("bool", "bytea", "float8", "int8")
+    }
+    for name in usual:
+        adapters.register_loader(name, UnusualLoader)
+    yield
+    for name, loader in usual.items():
+        assert loader is not None
+        adapters.register_loader(name, loader)
+
+
+@pytest.mark.usefixtures("program_with_loaders_of_its_own")
+def test_how_a_program_has_values_read_does_not_concern_the_cache(postgres_url: str, table: str) -> None:
+    with PostgresCache[Any](postgres_url, table=table, on_error="raise", **PATIENT) as cache:
+        cache.set({key: (value, 1e6) for key, value in ENTRIES.items()})
+        assert cache.get([KEY]) == {KEY: ENTRIES[KEY]}
+        assert cache.get(list(ENTRIES)) == ENTRIES
+        assert cache.get_or_compute((BEFORE[0], "computed"), lambda: 5) == 5
+        assert cache.delete([AFTER, KEY]) == 2
+        assert cache.stats().entries == 2
+        assert {entry.key for entry in cache.entries()} == {BEFORE[1], "computed"}

@@ -56,9 +56,11 @@ def count_exchanges(cache: PostgresCache[Any]) -> list[Any]:
             exchanges.append(calls)
             return super().exchange(calls, prepare=prepare)
 
-    own._idle[:] = [Counting(link.connection, link.prepared)]
+    counting = Counting(link.connection)
+    counting.prepared = link.prepared
+    own._idle[:] = [counting]
     own._links.discard(link)
-    own._links.add(own._idle[0])
+    own._links.add(counting)
     return exchanges
 
 

@@ -155,7 +155,7 @@ def test_what_was_cleared_is_swept(cache: RedisCache[Any], client: Any) -> None:
 def test_nothing_is_swept_when_nothing_was_under_the_prefix(cache: RedisCache[Any], client: Any) -> None:
     cache.set({(("b",), "key"): ("value", None)})
     cache.clear_under(("a",))
-    assert cache._store._sweeper._background.thread is None
+    assert not cache._store._sweeper._keeper.runs
     assert not any(b"}s" in name for name in client.scan_iter())
 
 

@@ -51,15 +51,15 @@ class Keeper:
         """Whether there is a thread that does the job."""
         return self._background.thread is not None
 
-    def rest(self, seconds: float) -> None:
-        """Sleep in the middle of the job, so that others get the GIL and the locks; ``stop`` ends the sleep."""
-        self._stopped.wait(seconds)
+    def rest(self, seconds: float) -> bool:
+        """Sleep in the middle of the job, so that others are served; tell whether ``stop`` has ended the sleep."""
+        return self._stopped.wait(seconds)
 
-    def stop(self) -> None:
-        """Wait until the step under way is done; start no other."""
+    def stop(self, seconds: float | None = None) -> None:
+        """Wait until the step under way is done, so many seconds at most; start no other."""
         self._stopped.set()
         self._wanted.set()
-        self._background.join()
+        self._background.join(seconds)
 
     def _run(self) -> None:
         while True:

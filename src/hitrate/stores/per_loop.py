@@ -22,7 +22,7 @@ class PerLoop(Generic[T]):
         drop: lets go of it when its loop is closed.
     """
 
-    def __init__(self, make: Callable[[asyncio.AbstractEventLoop], T], drop: Callable[[T], None] | None = None) -> None:
+    def __init__(self, make: Callable[[asyncio.AbstractEventLoop], T], drop: Callable[[T], None]) -> None:
         self._make = make
         self._drop = drop
         self._made: dict[asyncio.AbstractEventLoop, T] = {}
@@ -39,8 +39,8 @@ class PerLoop(Generic[T]):
     def let_go_of_closed(self) -> None:
         """Let go of what was for loops that are closed."""
         for loop in list(self._made):
-            if loop.is_closed():
-                self._let_go(self._made.pop(loop, None))
+            if loop.is_closed() and (found := self._made.pop(loop, None)) is not None:
+                self._drop(found)
 
     def all(self) -> list[T]:
         """Return what is there for any loop."""
@@ -50,10 +50,6 @@ class PerLoop(Generic[T]):
         """Return what is there for any loop, and forget it."""
         made, self._made = self._made, {}
         return list(made.values())
-
-    def _let_go(self, found: T | None) -> None:
-        if found is not None and self._drop is not None:
-            self._drop(found)
 
 
 def close_tasks(tasks: Iterable[asyncio.Task[Any]]) -> None:

@@ -9,6 +9,8 @@ from __future__ import annotations
 import weakref
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Collection, Iterable
+from socket import SHUT_RDWR
+from socket import socket as Socket
 
 from hitrate.exclusive import Signal
 from hitrate.failsafe import log
@@ -69,7 +71,13 @@ class Watched:
 
 
 class PushSession(ABC):
-    """A connection on which the server says what changed."""
+    """A connection on which the server says what changed.
+
+    Attributes:
+        socket: that of the connection.
+    """
+
+    socket: Socket
 
     @abstractmethod
     def listen(self) -> None:
@@ -79,9 +87,12 @@ class PushSession(ABC):
             Exception: the server is gone, silent, or cannot be understood.
         """
 
-    @abstractmethod
     def wake(self) -> None:
         """Make ``listen``, which waits on another thread, fail soon."""
+        try:
+            Socket.shutdown(self.socket, SHUT_RDWR)  # of a TLS connection too
+        except OSError:
+            pass
 
     @abstractmethod
     def close(self) -> None:
@@ -161,7 +172,7 @@ class PushChannel(Channel):
             except Exception as error:
                 if not told:
                     log.warning(
-                        "%s does not tell what changes: %s; copies are used for a short time only", *self._why(error)
+                        "%s does not tell what changes: %s; copies are used for a short time only", self._name, error
                     )
                     told = True
                 self._stopped.wait(pause)
@@ -174,14 +185,11 @@ class PushChannel(Channel):
                     session.listen()
             except Exception as error:
                 if not self._stopped.is_set():
-                    log.warning("%s no longer tells what changes: %s; copies were dropped", *self._why(error))
+                    log.warning("%s no longer tells what changes: %s; copies were dropped", self._name, error)
                 told = True
             finally:
                 self._session = None
                 session.close()
-
-    def _why(self, error: Exception) -> tuple[str, Exception]:
-        return self._name, error
 
     def _is_over(self) -> bool:
         return self._stopped.is_set() or self._listener() is None

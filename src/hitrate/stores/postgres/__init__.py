@@ -6,7 +6,7 @@
                        and what is said on it), ``polling.py`` (its socket), ``database.py`` (asks anew where that
                        helps), ``gathering.py`` (calls of a loop go together)
 ``schema.py``          the tables, and their migration; ``names.py`` is what they are called
-``rows.py``            what lies in a row
+``rows.py``            what lies in a row; ``expiry.py``: whose clock says what has expired
 ``statements/``        SQL by what it is for; ``binary.py`` writes and reads its values
 ``reading.py``         one statement a batch
 ``batches.py``         changes, in the order in which all writers lock; ``writing.py`` stores and removes them

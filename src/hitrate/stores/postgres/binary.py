@@ -1,49 +1,26 @@
-"""PostgreSQL's binary format, as far as the statements need it: arrays to send, numbers to read.
+"""Values in PostgreSQL's binary format, as statements are sent them.
 
-psycopg's own adaptation does the same for any type; to send, it costs some 10 us a statement and 1 us an element.
+psycopg's own adaptation does the same for any type, and costs some 10 us a statement and 1 us an element.
 """
 
 from __future__ import annotations
 
 import struct
 from collections.abc import Sequence
-from typing import Any
-
-from psycopg.adapt import Transformer
-from psycopg.pq.abc import PGresult
 
 BYTEA, INT8, TEXT, FLOAT8 = 17, 20, 25, 701
 """Object ids of types, fixed in PostgreSQL's catalog."""
 
 _HEADER = struct.Struct("!iiIii").pack
 _LENGTH = struct.Struct("!i").pack
-_INT8 = struct.Struct("!q")
-_FLOAT8 = struct.Struct("!d")
 _NULL = b"\xff\xff\xff\xff"
 
-int8 = _INT8.pack
-float8 = _FLOAT8.pack
-
-
-def read_int8(raw: bytes) -> int:
-    """Return the number in the binary form of a bigint."""
-    number: int = _INT8.unpack(raw)[0]
-    return number
-
-
-def read_float8(raw: bytes) -> float:
-    """Return the number in the binary form of a double precision."""
-    number: float = _FLOAT8.unpack(raw)[0]
-    return number
+int8 = struct.Struct("!q").pack
+float8 = struct.Struct("!d").pack
 
 
 def array(kind: int, items: Sequence[bytes | None]) -> bytes:
-    """Return the binary form of an array of one dimension.
-
-    Args:
-        kind: the object id of its type of elements.
-        items: the elements in their binary form, None for NULL.
-    """
+    """Return the binary form of an array of one dimension, of elements of a type in their binary form."""
     if not items:
         return struct.pack("!iiI", 0, 0, kind)
     lengths = {-1 if item is None else len(item) for item in items}
@@ -67,17 +44,3 @@ def int8_array(numbers: Sequence[int]) -> bytes:
     interleaved = [8] * (2 * len(numbers))
     interleaved[1::2] = numbers
     return _HEADER(1, 0, INT8, len(numbers), 1) + struct.pack(f"!{'iq' * len(numbers)}", *interleaved)
-
-
-def rows_of(result: PGresult) -> list[tuple[Any, ...]]:
-    """Return the rows of a result as Python's numbers, bytes and None."""
-    transformer = Transformer()
-    transformer.set_pgresult(result)
-    return transformer.load_rows(0, result.ntuples, tuple)
-
-
-def read_int8_array(raw: bytes | None) -> list[int]:
-    """Return the numbers of a bigint[] that holds no NULL; none for NULL."""
-    if raw is None or len(raw) <= 12:
-        return []
-    return [number for _, number in struct.iter_unpack("!iq", raw[20:])]

@@ -68,10 +68,6 @@ _TRIGGERS = (
 )
 
 
-def _digits(raw: bytes) -> bytes:
-    return sha256(raw).hexdigest()[:_DIGITS].encode()
-
-
 class Messages:
     """What is said about a cache's tables, and by which triggers."""
 
@@ -83,15 +79,15 @@ class Messages:
         self._told = names.state.removesuffix('_state"') + '_told"'
         tables = ", ".join(f"to_regclass('{name.replace(chr(39), chr(39) * 2)}')" for name in names)
         self._complete = plain(
-            f"""SELECT (count(*) = {len(_TRIGGERS)})::text FROM pg_trigger WHERE tgrelid = ANY(ARRAY[{tables}]::oid[])
+            f"""SELECT count(*) = {len(_TRIGGERS)} FROM pg_trigger WHERE tgrelid = ANY(ARRAY[{tables}]::oid[])
                 AND tgname LIKE 'hitrate\\_told\\_{digest}\\_%' AND tgenabled IN ('O', 'A')"""
         )
         self._digest = digest
 
     def are_sent(self) -> Conversation[bool]:
         """Tell whether all triggers are there."""
-        (result,) = yield (Request(self._complete),)
-        return result.get_value(0, 0) == b"true"
+        (((complete,),),) = yield (Request(self._complete),)
+        return bool(complete)
 
     def arrange(self, durability: Durability) -> Conversation[None]:
         """Make the tables and the triggers, unless they are there."""
@@ -123,14 +119,14 @@ class NotifiedSession(PushSession):
         self._channel = channel
         self._echo = f"hitrate_{uuid4().hex}"
         self._heard_of = False
-        self._socket = socket.socket(fileno=os.dup(link.pgconn.socket))  # a socket object knows when it was closed
+        self.socket = socket.socket(fileno=os.dup(link.pgconn.socket))  # a socket object knows when it was closed
         try:
             self._hold(messages.arrange(durability), _OPEN_SECONDS)
             self._hold(_say(f'LISTEN "{messages.channel}"'), push.SILENT_SECONDS)
             self._hold(_say(f'LISTEN "{self._echo}"'), push.SILENT_SECONDS)
             self._ask()
         except BaseException:
-            self._socket.close()
+            self.close()
             raise
 
     def listen(self) -> None:
@@ -184,14 +180,8 @@ class NotifiedSession(PushSession):
         else:
             self._channel.cleared(None)
 
-    def wake(self) -> None:
-        try:
-            self._socket.shutdown(socket.SHUT_RDWR)
-        except OSError:
-            pass
-
     def close(self) -> None:
-        self._socket.close()
+        self.socket.close()
         self._link.cut()
 
 
@@ -206,19 +196,13 @@ class Notifications(PushChannel):
         self._connect = connect
         self._messages = Messages(names)
         self._durability: Durability = durability
-        super().__init__(f"PostgreSQL, table {names.entries}", listener, _WatchedDigests())
+        # A digest leaves out the namespace of a key: one that changed is taken to have changed in all of them.
+        watched = Watched(lambda key: _digits(key[1]), _digits)
+        super().__init__(f"PostgreSQL, table {names.entries}", listener, watched)
 
     def open(self) -> PushSession:
-        link = self._connect()
-        try:
-            return NotifiedSession(link, self._messages, self._durability, self)
-        except BaseException:
-            link.cut()
-            raise
+        return NotifiedSession(self._connect(), self._messages, self._durability, self)
 
 
-class _WatchedDigests(Watched):
-    """Keys by a digest that leaves out their namespace: one that changed is taken to have changed in all of them."""
-
-    def __init__(self) -> None:
-        super().__init__(lambda key: _digits(stored(key[1])), lambda name: _digits(stored(name)))
+def _digits(raw: bytes) -> bytes:
+    return sha256(stored(raw)).hexdigest()[:_DIGITS].encode()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from hitrate.keys import after_all_under
 from hitrate.stores.postgres.binary import BYTEA, array
 from hitrate.stores.postgres.rows import LONGEST, stored_all
 from hitrate.stores.postgres.statements import Statements
@@ -19,6 +20,5 @@ def clear(statements: Statements, namespaces: Sequence[bytes] | None) -> Request
 
 def clear_under(statements: Statements, prefix: bytes) -> Request:
     """Return the call that clears every namespace whose encoding begins with this one, which is not empty."""
-    # The encoding of a length is at most ten bytes and does not end with 0xff: something is left.
-    head = prefix[:LONGEST].rstrip(b"\xff")
-    return Request(statements.clearing.under, (prefix, head[:-1] + bytes([head[-1] + 1])))
+    # Where it is cut, its end may be a part of a length: ten bytes at most, so that something is left but 0xff.
+    return Request(statements.clearing.under, (prefix, after_all_under(prefix[:LONGEST])))

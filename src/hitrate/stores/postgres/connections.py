@@ -16,7 +16,6 @@ import time
 import weakref
 from collections import deque
 from collections.abc import Callable, Mapping
-from functools import partial
 from typing import Any
 
 import psycopg
@@ -135,27 +134,27 @@ class OwnPool:
             link.loop = weakref.ref(loop)
             return link
         waiter = self._request(loop)
-        come = loop.create_future()
-        waiter.add_done_callback(partial(_wake, loop, come))
         try:
             async with asyncio.timeout(max(deadline - time.monotonic(), 0.0)):
-                await come
-            return waiter.result()
+                return await asyncio.wrap_future(waiter)
         except BaseException as error:
             self._abandon(waiter)
             if isinstance(error, TimeoutError):
                 raise self._in_vain() from error
             raise
 
-    def give(self, link: Link) -> None:
-        """Take back a connection on which nothing is under way."""
+    def give(self, link: Link, *, usable: bool = True) -> None:
+        """Take back a connection; one that is of no more use, or in the midst of a transaction, is closed."""
+        if not usable or not link.is_clean:
+            self.drop(link)
+            return
         link.loop = None
         self._idle.append(link)
         if self._waiters or self._closed:
             self._serve()
 
     def drop(self, link: Link) -> None:
-        """Take back a connection that is of no more use."""
+        """Take back a connection, and close it."""
         link.loop = None
         with a_few_lines:
             self._links.discard(link)
@@ -282,11 +281,7 @@ class OwnPool:
 
     def _give_back(self, waiter: concurrent.futures.Future[Link]) -> None:
         if not waiter.cancelled() and waiter.exception() is None:
-            link = waiter.result()
-            if link.is_clean:  # else it was closed meanwhile, because its loop was
-                self.give(link)
-            else:
-                self.drop(link)
+            self.give(waiter.result())
 
     def _in_vain(self) -> StoreError:
         with a_few_lines:
@@ -294,18 +289,6 @@ class OwnPool:
         if busy:
             return PoolExhausted(f"none of the {self._most} connections became free in time; raise max_connections")
         return TimedOut("no connection to PostgreSQL in time")
-
-
-def _wake(loop: asyncio.AbstractEventLoop, come: asyncio.Future[None], waiter: concurrent.futures.Future[Link]) -> None:
-    try:
-        loop.call_soon_threadsafe(_tell, come)
-    except RuntimeError:  # the loop was closed; the connection still knows that it is that loop's
-        pass
-
-
-def _tell(come: asyncio.Future[None]) -> None:
-    if not come.done():
-        come.set_result(None)
 
 
 def _socket_of(link: Link) -> int | None:
@@ -329,7 +312,8 @@ class Connections:
         self._pool = pool
         self._apool = apool
         self._aloop: weakref.ref[asyncio.AbstractEventLoop] | None = None
-        self._prepared: weakref.WeakKeyDictionary[Any, set[bytes]] = weakref.WeakKeyDictionary()
+        self._links: weakref.WeakKeyDictionary[Any, Link] = weakref.WeakKeyDictionary()
+        """By connections of the pools; a link refers to its connection while it is lent, so that both can go."""
 
     def take(self, deadline: float) -> Link:
         """Return a connection for a sync call."""
@@ -337,22 +321,12 @@ class Connections:
             return self.own.take(deadline)
         return self._link(self._pool.getconn(timeout=max(deadline - time.monotonic(), 0.0)))
 
-    def give(self, link: Link) -> None:
-        """Take back a connection from a sync call; one in the midst of a transaction is closed."""
-        if not link.is_clean:
-            self.drop(link)
-        elif self._pool is None:
-            self.own.give(link)
-        else:
-            self._pool.putconn(link.connection)
-
-    def drop(self, link: Link) -> None:
-        """Take back a connection from a sync call, and close it."""
+    def give(self, link: Link, *, usable: bool = True) -> None:
+        """Take back a connection from a sync call, as the own pool does."""
         if self._pool is None:
-            self.own.drop(link)
-        else:
-            link.cut()
-            self._pool.putconn(link.connection)
+            self.own.give(link, usable=usable)
+            return
+        self._pool.putconn(_returned(link, usable))
 
     async def atake(self, deadline: float) -> Link:
         """Return a connection for an async call."""
@@ -360,27 +334,17 @@ class Connections:
             return await self.own.atake(deadline)
         return self._link(await self._apool.getconn(timeout=max(deadline - time.monotonic(), 0.0)))
 
-    async def agive(self, link: Link) -> None:
-        """Take back a connection from an async call; one in the midst of a transaction is closed."""
-        if not link.is_clean:
-            await self.adrop(link)
-        elif self._is_of_apool(link):
-            await self._apool.putconn(link.connection)
-        else:
-            self.own.give(link)
-
-    async def adrop(self, link: Link) -> None:
-        """Take back a connection from an async call, and close it."""
-        if self._is_of_apool(link):
-            link.cut()
-            await self._apool.putconn(link.connection)
-        else:
-            self.own.drop(link)
+    async def agive(self, link: Link, *, usable: bool = True) -> None:
+        """Take back a connection from an async call, as the own pool does."""
+        if not self._is_of_apool(link):
+            self.own.give(link, usable=usable)
+            return
+        await self._apool.putconn(_returned(link, usable))
 
     def forsake(self, link: Link) -> None:
         """Close a connection whose event loop was closed in the midst of a call; nothing is awaited."""
         if self._is_of_apool(link):
-            link.cut()
+            _returned(link, usable=False)
         else:
             self.own.drop(link)
 
@@ -402,7 +366,19 @@ class Connections:
         return self._aloop() is loop
 
     def _link(self, connection: Any) -> Link:
-        return Link(connection, self._prepared.setdefault(connection, set()))
+        link = self._links.get(connection)
+        if link is None:
+            link = self._links[connection] = Link(connection)
+        link.connection = connection
+        return link
+
+
+def _returned(link: Link, usable: bool) -> Any:
+    """Return the connection of a pool, cut unless it can be used on."""
+    if not usable or not link.is_clean:
+        link.cut()
+    connection, link.connection = link.connection, None
+    return connection
 
 
 def _loop_of(apool: Any) -> asyncio.AbstractEventLoop | None:

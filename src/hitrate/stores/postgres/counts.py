@@ -10,13 +10,15 @@ from hitrate.errors import StoreError
 from hitrate.keys import encode_text
 from hitrate.stores.base import Amounts
 from hitrate.stores.lifetime import counters_in, names_new, within_bounds
-from hitrate.stores.postgres.binary import BYTEA, FLOAT8, array, float8, rows_of
+from hitrate.stores.postgres.binary import BYTEA, FLOAT8, array, float8
 from hitrate.stores.postgres.schema import ADVISORY_LOCK
 from hitrate.stores.postgres.statements import Statement, plain
 from hitrate.stores.postgres.wire import Conversation, Request
 
-_COMMENT = "hitrate counters"
-_LOOK = Statement(b"SELECT obj_description(to_regclass($1::text), 'pg_class'), to_regclass($1::text) IS NOT NULL")
+_COMMENT = b"hitrate counters"
+_LOOK = Statement(
+    b"SELECT textsend(obj_description(to_regclass($1::text), 'pg_class')), to_regclass($1::text) IS NOT NULL"
+)
 
 
 class LifetimeCounts:
@@ -42,7 +44,7 @@ class LifetimeCounts:
                     PRIMARY KEY (name, counter)
                 ) WITH (fillfactor = 50)"""
             ),
-            plain(f"COMMENT ON TABLE {table} IS '{_COMMENT}'"),
+            plain(f"COMMENT ON TABLE {table} IS '{_COMMENT.decode()}'"),
         )
 
     def add(self, amounts: Amounts) -> Conversation[None]:
@@ -62,8 +64,7 @@ class LifetimeCounts:
         return (yield from self._read()) if (yield from self._is_there()) else {}
 
     def _is_there(self) -> Conversation[bool]:
-        (result,) = yield (Request(_LOOK, (self._table.encode(),)),)
-        comment, is_there = rows_of(result)[0]
+        (((comment, is_there),),) = yield (Request(_LOOK, (self._table.encode(),)),)
         if is_there and comment != _COMMENT:
             raise StoreError(
                 f"{self._table} was made by another program (it does not bear hitrate's comment); nothing is counted "
@@ -72,5 +73,5 @@ class LifetimeCounts:
         return bool(is_there)
 
     def _read(self) -> Conversation[dict[tuple[bytes, str], float]]:
-        (result,) = yield (Request(self._all),)
-        return counters_in(rows_of(result))
+        (rows,) = yield (Request(self._all),)
+        return counters_in(rows)

@@ -75,30 +75,30 @@ class Database:
                 connection was closed.
         """
         deadline = self.deadline()
-        for attempt in range(_ATTEMPTS):
+        attempt = 0
+        while True:
+            attempt += 1
             link = None
             try:
                 link = self._connections.take(deadline)
                 value = link.run(link.converse(self._prepared(begin), prepare=self._prepare), deadline)
             except BaseException as error:
-                used = link is not None and link.used
                 if link is not None:
-                    if broken_off is not None and not _keeps_connection(error):
-                        broken_off(link.session)
-                    self._put_back(link, error)
-                self._decide(error, used, attempt, deadline)
-                continue
-            self._connections.give(link)
-            self._held()
-            return value
-        raise AssertionError("the last attempt returns or raises")
+                    self._connections.give(link, usable=_is_usable(link, error, broken_off))
+                self._decide(error, link, attempt, deadline)
+            else:
+                self._connections.give(link)
+                self._held()
+                return value
 
     async def ahold(
         self, begin: Callable[[], Conversation[T]], deadline: float | None = None, broken_off: BrokenOff = None
     ) -> T:
         """Hold a conversation as ``hold`` does, waiting on the event loop, until a deadline if one is given."""
         deadline = self.deadline() if deadline is None else deadline
-        for attempt in range(_ATTEMPTS):
+        attempt = 0
+        while True:
+            attempt += 1
             link = None
             try:
                 link = await self._connections.atake(deadline)
@@ -110,17 +110,13 @@ class Database:
                     self._connections.forsake(link)
                 raise
             except BaseException as error:
-                used = link is not None and link.used
                 if link is not None:
-                    if broken_off is not None and not _keeps_connection(error):
-                        broken_off(link.session)
-                    await self._aput_back(link, error)
-                self._decide(error, used, attempt, deadline)
-                continue
-            await self._connections.agive(link)
-            self._held()
-            return value
-        raise AssertionError("the last attempt returns or raises")
+                    await self._connections.agive(link, usable=_is_usable(link, error, broken_off))
+                self._decide(error, link, attempt, deadline)
+            else:
+                await self._connections.agive(link)
+                self._held()
+                return value
 
     def deadline(self) -> float:
         """Return when a call that begins now is late, in seconds of the monotonic clock.
@@ -146,31 +142,18 @@ class Database:
         self.breaker.succeeded()
         self._after_each()
 
-    def _put_back(self, link: Link, error: BaseException) -> None:
-        _forget_prepared(link, error)
-        if _keeps_connection(error):
-            self._connections.give(link)
-        else:
-            self._connections.drop(link)
-
-    async def _aput_back(self, link: Link, error: BaseException) -> None:
-        _forget_prepared(link, error)
-        if _keeps_connection(error):
-            await self._connections.agive(link)
-        else:
-            await self._connections.adrop(link)
-
-    def _decide(self, error: BaseException, used: bool, attempt: int, deadline: float) -> None:
+    def _decide(self, error: BaseException, link: Link | None, attempt: int, deadline: float) -> None:
         """Return if another attempt is due; else raise what happened in our terms."""
         left = deadline - time.monotonic()
-        last = attempt == _ATTEMPTS - 1 or left <= 0
+        last = attempt == _ATTEMPTS or left <= 0
         if isinstance(error, ServerError):
             self.breaker.succeeded()
             if not last and self._is_to_be_tried_again(error):
                 return
             raise StoreError(f"PostgreSQL: {error} (SQLSTATE {error.sqlstate})") from error
         if isinstance(error, psycopg.Error):
-            if used and not last:  # the server closed open connections; a new one tells whether it is there
+            if link is not None and link.used and not last:
+                # The server closed open connections; a new one tells whether it is there.
                 self._connections.own.drop_idle()
                 return
             if type(error).__name__ in ("PoolTimeout", "TooManyRequests"):
@@ -202,13 +185,14 @@ class Database:
         return state in _TAKE_TURNS or state in _ANOTHER_CONNECTION
 
 
-def _keeps_connection(error: BaseException) -> bool:
+def _is_usable(link: Link, error: BaseException, broken_off: BrokenOff) -> bool:
     """Tell whether a connection can be used on after an error: the server has answered, though with an error."""
     if isinstance(error, ServerError):
-        return error.sqlstate not in _ANOTHER_CONNECTION
-    return isinstance(error, StoreError) and not isinstance(error, TimedOut)
-
-
-def _forget_prepared(link: Link, error: BaseException) -> None:
-    if isinstance(error, ServerError) and error.sqlstate == NOT_PREPARED:
-        link.prepared.clear()
+        if error.sqlstate == NOT_PREPARED:
+            link.prepared.clear()
+        usable = error.sqlstate not in _ANOTHER_CONNECTION
+    else:
+        usable = isinstance(error, StoreError) and not isinstance(error, TimedOut)
+    if not usable and broken_off is not None:
+        broken_off(link.session)
+    return usable

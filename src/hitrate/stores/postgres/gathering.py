@@ -118,7 +118,10 @@ class Queue:
             return
         place = 0
         try:
-            results = await self._results([work for work, _ in calls])
+            try:
+                results = await self._do([work for work, _ in calls])
+            except Exception as error:
+                results = [_Failed(error)] * len(calls)
             for place, (work, future) in enumerate(calls):
                 if place and place % _WOKEN_AT_ONCE == 0:
                     await asyncio.sleep(0)  # others are served in between
@@ -132,12 +135,6 @@ class Queue:
                     future.cancel()
                 self._in_vain(work)
             raise
-
-    async def _results(self, works: list[Any]) -> Sequence[Any]:
-        try:
-            return await self._do(works)
-        except Exception as error:
-            return [_Failed(error)] * len(works)
 
 
 class _Failed(NamedTuple):

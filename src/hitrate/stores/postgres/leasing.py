@@ -18,23 +18,14 @@ from hitrate.errors import StoreError
 from hitrate.keys import EncodedKey
 from hitrate.stores.base import Changes
 from hitrate.stores.postgres.batches import ROWS_AT_ONCE, Batch, arrays, groups
-from hitrate.stores.postgres.binary import (
-    BYTEA,
-    FLOAT8,
-    array,
-    float8,
-    int8,
-    int8_array,
-    read_float8,
-    read_int8,
-    read_int8_array,
-)
+from hitrate.stores.postgres.binary import BYTEA, FLOAT8, array, float8, int8, int8_array
+from hitrate.stores.postgres.expiry import ExpiryClock
 from hitrate.stores.postgres.limits import Room
 from hitrate.stores.postgres.rows import stored
 from hitrate.stores.postgres.statements import Statements
 from hitrate.stores.postgres.statements.leases import PURGED_PER_CALL
-from hitrate.stores.postgres.wire import PAUSE, Conversation, Request, Result
-from hitrate.stores.postgres.writing import ATTEMPTS, Writer, read_store_result
+from hitrate.stores.postgres.wire import PAUSE, Conversation, Request, Rows
+from hitrate.stores.postgres.writing import ATTEMPTS, Writer
 
 _PURGE_SECONDS = 1.0
 _LEAST_SECONDS = 0.001
@@ -42,8 +33,6 @@ _PAUSE_EVERY = 512
 _OWED_AT_MOST = 1024
 _LOOKS = 300
 """Looks at a session until it is given up: that of a connection whose network was cut may last for hours."""
-
-_TRUE = b"\x01"
 
 
 @dataclass(slots=True, eq=False)
@@ -85,8 +74,9 @@ class Leaser:
         broken_off: sessions that may still grant some of it, each with how often it is still looked for.
     """
 
-    def __init__(self, statements: Statements, writer: Writer, room: Room) -> None:
+    def __init__(self, statements: Statements, clock: ExpiryClock, writer: Writer, room: Room) -> None:
         self._statements = statements
+        self._clock = clock
         self._writer = writer
         self._room = room
         self._purge_at = 0.0
@@ -115,7 +105,7 @@ class Leaser:
     def _take(self, wanted: Wanted, works: Sequence[LeaseRequest]) -> Conversation[list[float]]:
         names, keys, tokens = owners = _owners(wanted, works)
         seconds = array(FLOAT8, [float8(works[caller].seconds) for caller, _ in wanted.values()])
-        leases, now = self._statements.leases, self._writer.now()
+        leases, now = self._statements.leases, self._clock.argument()
         calls = (
             Request(leases.take, (names, keys, tokens, seconds, now)),
             Request(leases.look, (*owners, now)),
@@ -125,9 +115,9 @@ class Leaser:
             _, looked, *purged = yield (*calls, *purge)
             self._note_purged(purged)
             purge = ()
-            found = [_left(looked, row) for row in range(looked.ntuples)]
-            if None not in found:
-                return [seconds for seconds in found if seconds is not None]
+            if all(known for known, _, _ in looked):
+                # The seconds are None for the lease of another that has just ended.
+                return [0.0 if mine else max(left or 0.0, _LEAST_SECONDS) for _, mine, left in looked]
             long_names = {name: full for (name, _), (_, (full, _)) in wanted.items() if name != full}
             yield self._writer.make_namespaces([name for name, _ in wanted], long_names)
         raise StoreError(f"the namespaces of {len(wanted)} leases were cleared as often as they were made")
@@ -137,20 +127,15 @@ class Leaser:
             return ()
         return (Request(self._statements.leases.purge, (now,)),)
 
-    def _note_purged(self, results: Sequence[Result]) -> None:
-        for result in results:
-            purged = read_int8(result.get_value(0, 0) or b"")
-            self._room.note_emptied(result.get_value(0, 1))
+    def _note_purged(self, results: Sequence[Rows]) -> None:
+        for ((purged, emptied),) in results:
+            self._room.emptied.update(emptied)
             self._purge_at = 0.0 if purged >= PURGED_PER_CALL else time.monotonic() + _PURGE_SECONDS
 
     # Giving back
 
     def note_broken_off(self, session: int) -> None:
-        """Take note that a connection was closed while leases were asked for on it.
-
-        Args:
-            session: the process id of its session.
-        """
+        """Take note that the connection of a session was closed while leases were asked for on it."""
         self.broken_off[session] = _LOOKS
 
     def _forget_owed(self, tokens: Collection[bytes]) -> None:
@@ -163,8 +148,8 @@ class Leaser:
         owed, sessions = list(self.owed), list(self.broken_off)
         last: set[int] = set()
         if sessions:
-            (result,) = yield (Request(self._statements.leases.sessions, (int8_array(sessions),)),)
-            last.update(read_int8_array(result.get_value(0, 0)))
+            (((serving,),),) = yield (Request(self._statements.leases.sessions, (int8_array(sessions),)),)
+            last.update(serving or ())
         yield from self.settle([Settlement(dict.fromkeys(work.keys), work.token) for work in owed])
         for session in sessions:
             self.broken_off[session] -= 1
@@ -202,35 +187,24 @@ class Leaser:
 
     def _settle(self, wanted: Wanted, works: Sequence[Settlement], batch: Batch) -> Conversation[list[int]]:
         """Settle by one statement; return the places of those that were held."""
-        writer, room, bounds = self._writer, self._room, self._statements.bounds
-        stored = {(name, key): rest for name, key, *rest in batch.rows}
-        values, expiries, long_keys = zip(*(stored.get(pair, (None, None, None)) for pair in wanted), strict=True)
-        columns = (*_owners(wanted, works), array(BYTEA, values), writer.now(), writer.expiries(expiries))
+        writer, room = self._writer, self._room
+        rows = {(name, key): rest for name, key, *rest in batch.rows}
+        values, expiries, long_keys = zip(*(rows.get(pair, (None, None, None)) for pair in wanted), strict=True)
+        columns = (*_owners(wanted, works), array(BYTEA, values), self._clock.argument(), writer.expiries(expiries))
         full = writer.long_keys(long_keys)
-        purge = writer.purge_if_due()
-        for _ in range(ATTEMPTS):
-            exact = room.is_near or not room.is_small(len(batch.rows), batch.size)
+
+        def call_for(exact: bool) -> Request:
             limits = room.limits if exact else room.near_at
-            call = Request(self._statements.leases.settle, (*columns, int8(limits.entries), int8(limits.bytes), *full))
-            before = (Request(bounds.lock),) if exact else ()
-            results = yield (*before, call, *purge)
-            result = results[len(before)]
-            writer.note_purged(results[len(before) + 1 :])
-            purge = ()
-            told = read_store_result(result)
-            room.note(told.held, told.held_bytes)
-            if result.get_value(0, 8) == _TRUE:
-                writer.note_stored(batch.rows, told)
-                room.note_emptied(result.get_value(0, 10))
-                return read_int8_array(result.get_value(0, 9))
-            if not told.known:
-                names = array(BYTEA, sorted({name for name, _ in wanted}))
-                yield (Request(self._statements.stores.keep_namespaces, (names,)),)
-            elif exact:
-                yield from room.make(told.more, told.more_bytes, told.there, writer.now())
-            else:
-                room.is_near = True
-        return (yield from self._settle_at_once(wanted, works, batch))  # other writers took the room each time
+            return Request(self._statements.leases.settle, (*columns, int8(limits.entries), int8(limits.bytes), *full))
+
+        def keep_namespaces() -> Sequence[Request]:
+            names = array(BYTEA, sorted({name for name, _ in wanted}))
+            return (Request(self._statements.stores.keep_namespaces, (names,)),)
+
+        done = yield from writer.store(batch, call_for, keep_namespaces)
+        if done is None:
+            return (yield from self._settle_at_once(wanted, works, batch))
+        return self._ended([done])
 
     def _settle_at_once(self, wanted: Wanted, works: Sequence[Settlement], batch: Batch) -> Conversation[list[int]]:
         """Settle in one transaction of several statements."""
@@ -253,21 +227,12 @@ class Leaser:
         return places
 
     def _end(self, wanted: Wanted, works: Sequence[Settlement]) -> Request:
-        return Request(self._statements.leases.end, (*_owners(wanted, works), self._writer.now()))
+        return Request(self._statements.leases.end, (*_owners(wanted, works), self._clock.argument()))
 
-    def _ended(self, result: Result) -> list[int]:
-        self._room.note_emptied(result.get_value(0, 1))
-        return read_int8_array(result.get_value(0, 0))
-
-
-def _left(looked: Result, row: int) -> float | None:
-    """Return the seconds until another's lease ends, 0.0 if it is our own, None if the namespace had no number."""
-    if looked.get_value(row, 0) != _TRUE:
-        return None
-    if looked.get_value(row, 1) == _TRUE:
-        return 0.0
-    seconds = looked.get_value(row, 2)  # none if it has just ended
-    return _LEAST_SECONDS if seconds is None else max(read_float8(seconds), _LEAST_SECONDS)
+    def _ended(self, rows: Rows) -> list[int]:
+        ((places, emptied),) = rows
+        self._room.emptied.update(emptied)
+        return list(places)
 
 
 def _entries(results: Changes) -> Changes:

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
+from operator import length_hint
 from typing import NamedTuple
 
+from hitrate.failsafe import log
 from hitrate.sieve import sweep
-from hitrate.stores.postgres.binary import int8, int8_array, read_int8, read_int8_array, rows_of
+from hitrate.stores.postgres.binary import int8, int8_array
 from hitrate.stores.postgres.statements import BEGIN, COMMIT, STEP, Statements
-from hitrate.stores.postgres.wire import Conversation, Request, Result
+from hitrate.stores.postgres.wire import Conversation, Request, Rows
 
 NO_LIMIT = (1 << 62) - 1
 
@@ -26,8 +28,6 @@ _MARK_AT, _MARK_AGAIN_AFTER, _SEEN_AT_MOST = 1024, 8192, 50_000
 _EMPTIED_AT = 256
 """Namespaces that are looked at together: one that is filled and emptied by turns is not to be looked at each time."""
 
-TRUE = b"\x01"
-
 
 class Limits(NamedTuple):
     """How much there may be."""
@@ -42,7 +42,6 @@ class Room:
     Args:
         statements: for the tables.
         limits: how much they may hold.
-        told: called once, before the first eviction is counted.
 
     Attributes:
         limits: as given.
@@ -55,9 +54,8 @@ class Room:
         expirations: entries removed because their TTL had passed.
     """
 
-    def __init__(self, statements: Statements, limits: Limits, told: Callable[[], None]) -> None:
+    def __init__(self, statements: Statements, limits: Limits) -> None:
         self._statements = statements
-        self._told = told
         self.limits = limits
         self.near_at = Limits(*(limit - limit // _RESERVE for limit in limits))
         self.is_bounded = limits != (NO_LIMIT, NO_LIMIT)
@@ -81,20 +79,26 @@ class Room:
         if self.is_near and entries < self.near_at.entries * 3 // 4 and size < self.near_at.bytes * 3 // 4:
             self.is_near = False
 
-    def note_purged(self, result: Result) -> None:
-        """Take note of the result of a purge."""
-        self.expirations += read_int8(result.get_value(0, 0) or b"")
-        self.litter = result.get_value(0, 1) == TRUE
-        self.note_emptied(result.get_value(0, 2))
+    def note_purged(self, rows: Rows) -> int:
+        """Take note of what a purge returned; return how many entries it removed."""
+        ((purged, self.litter, emptied),) = rows
+        self.expirations += purged
+        self.emptied.update(emptied)
+        return int(purged)
 
-    def note_emptied(self, ids: bytes | None) -> None:
-        """Take note of namespaces whose last entry may be gone."""
-        self.emptied.update(read_int8_array(ids))
+    def note_seen(self, ids: Iterable[int]) -> None:
+        """Take note of rows that were read."""
+        if self.is_bounded:
+            self.seen.update(ids)
 
     def count_evicted(self, evicted: int) -> None:
         """Count evictions, and tell of the first."""
         if evicted and not self.evictions:
-            self._told()
+            entries, size = (None if limit == NO_LIMIT else limit for limit in self.limits)
+            log.warning(
+                "the cache in table %s is full (max_entries=%s, max_bytes=%s) and evicts from now on",
+                *(self._statements.names.entries, entries, size),
+            )
         self.evictions += evicted
 
     @property
@@ -108,29 +112,23 @@ class Room:
 
     # Making room
 
-    def make(self, entries: int, size: int, spared: Sequence[int], now: bytes | None) -> Conversation[None]:
+    def make(self, entries: int, size: int, spared: Sequence[int] | None, now: bytes | None) -> Conversation[None]:
         """Make room for a write, in a transaction of its own: it locks rows in another order than writes do."""
         yield (Request(BEGIN), Request(self._statements.bounds.lock))
         yield from self.make_now(entries, size, spared, now)
         yield (Request(COMMIT),)
 
-    def make_now(self, entries: int, size: int, spared: Sequence[int], now: bytes | None) -> Conversation[None]:
+    def make_now(self, entries: int, size: int, spared: Sequence[int] | None, now: bytes | None) -> Conversation[None]:
         """Make room for a write, in a transaction that makes writers take turns.
 
-        What was cleared goes first, then what has expired, then what SIEVE chooses.
-
-        Args:
-            entries: how many entries the write adds.
-            size: how many bytes it adds.
-            spared: ids of the rows that it replaces.
-            now: the time, if it is the cache's own clock that tells it.
+        What was cleared goes first, then what has expired, then what SIEVE chooses, but for the rows that it replaces.
         """
         bounds, purge = self._statements.bounds, self._statements.removals.purge
         (totals,) = yield (Request(bounds.totals),)
         over = self._excess(totals, entries, size)
         if max(over) > 0:  # before anything is removed because of what the totals say
-            (miscounted,) = yield (Request(bounds.is_miscounted),)
-            if miscounted.get_value(0, 0) == TRUE:
+            (((miscounted,),),) = yield (Request(bounds.is_miscounted),)
+            if miscounted:
                 *_, totals = yield (*(Request(each) for each in bounds.recount), Request(bounds.totals))
                 over = self._excess(totals, entries, size)
         littered = self.litter
@@ -141,15 +139,13 @@ class Room:
         purged = True
         while purged and max(over) > 0:
             result, totals = yield (Request(purge, (now,)), Request(bounds.totals))
-            self.note_purged(result)
-            purged = read_int8(result.get_value(0, 0) or b"") > 0
+            purged = self.note_purged(result) > 0
             over = self._excess(totals, entries, size)
         if max(over) > 0:
-            yield from self._evict(over, read_int8(totals.get_value(0, 2) or b""), frozenset(spared))
+            yield from self._evict(over, totals[0][2], frozenset(spared or ()))
 
-    def _excess(self, totals: Result, entries: int, size: int) -> Limits:
-        held, held_bytes = (read_int8(totals.get_value(0, column) or b"") for column in (0, 1))
-        self.litter = totals.get_value(0, 3) == TRUE
+    def _excess(self, totals: Rows, entries: int, size: int) -> Limits:
+        ((held, held_bytes, _, self.litter),) = totals
         return Limits(held + entries - self.limits.entries, held_bytes + size - self.limits.bytes)
 
     def _evict(self, over: Limits, hand: int, spared: frozenset[int]) -> Conversation[None]:
@@ -165,30 +161,31 @@ class Room:
         laps: list[int] = []  # where in the ring the hand begins another lap
         asked, last = _RING_ROWS, hand
         while True:
-            (result,) = yield (Request(statements.bounds.ring, (int8(last), int8(asked))),)
-            page = [(row_id, visited, size) for row_id, visited, size in rows_of(result)]
-            ring += (each for each in page if each[0] not in spared)
+            (page,) = yield (Request(statements.bounds.ring, (int8(last), int8(asked))),)
+            ring += ((row_id, visited, size) for row_id, visited, size in page if row_id not in spared)
             if page:
                 last = page[-1][0]
             else:
                 last = 0
                 laps.append(len(ring))
-            walk = _Walk(ring, hand)
+            walk = iter(ring)
             decided = sweep(walk, excess_bytes, excess_entries)
+            steps = len(ring) - length_hint(walk)
             enough = sum(size for _, size in decided.evicted) >= excess_bytes and len(decided.evicted) >= excess_entries
             if enough or len(laps) == 3:
                 break
             asked *= 2
-        evicted, *_ = yield (
+        rests_at = ring[steps - 1][0] if steps else hand
+        ((evicted, emptied),), *_ = yield (
             Request(statements.bounds.evict, (int8_array([each for each, _ in decided.evicted]),)),
-            Request(statements.bounds.move_hand, (int8(walk.last),)),
+            Request(statements.bounds.move_hand, (int8(rests_at),)),
             *(
                 Request(statements.bounds.unmark, (int8(first), int8(end)))
-                for first, end in _passed(hand, walk.last, sum(start < walk.steps for start in laps))
+                for first, end in _passed(hand, rests_at, sum(start < steps for start in laps))
             ),
         )
-        self.count_evicted(read_int8(evicted.get_value(0, 0) or b""))
-        self.note_emptied(evicted.get_value(0, 1))
+        self.count_evicted(evicted)
+        self.emptied.update(emptied)
 
     # Housekeeping
 
@@ -203,10 +200,8 @@ class Room:
 
     def remove_litter(self) -> Conversation[bool]:
         """Remove a bounded number of entries that were cleared; tell whether there are more."""
-        results = yield [Request(each) for each in self._statements.clearing.steps]
-        counts = [read_int8(result.get_value(0, 0) or b"") for result in results]
-        done = read_int8(results[0].get_value(0, 1) or b"")
-        self.litter = done > 0 or any(count >= STEP for count in counts)
+        ((removed, done),), *others = yield [Request(each) for each in self._statements.clearing.steps]
+        self.litter = done > 0 or max(removed, *(count for ((count,),) in others)) >= STEP
         return self.litter
 
     def _keep_seen(self) -> Conversation[None]:
@@ -225,21 +220,6 @@ class Room:
     def _mark_seen(self) -> Request:
         seen, self.seen = self.seen, set()
         return Request(self._statements.bounds.mark, (int8_array(sorted(seen)),))
-
-
-class _Walk:
-    """Iterates over the ring; notes the last row that was visited, and how many were."""
-
-    def __init__(self, ring: Sequence[tuple[int, bool, int]], hand: int) -> None:
-        self._ring = ring
-        self.last = hand
-        self.steps = 0
-
-    def __iter__(self) -> Iterator[tuple[int, bool, int]]:
-        for each in self._ring:
-            self.last = each[0]
-            self.steps += 1
-            yield each
 
 
 def _passed(hand: int, last: int, laps: int) -> list[tuple[int, int]]:

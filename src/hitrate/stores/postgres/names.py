@@ -6,7 +6,8 @@ from typing import NamedTuple
 
 from psycopg import sql
 
-_LONGEST = 63 - len("_namespaces")
+_LONGEST_SCHEMA = 63
+_LONGEST = _LONGEST_SCHEMA - len("_namespaces")
 
 
 class Names(NamedTuple):
@@ -50,21 +51,15 @@ def quote(table: object) -> Names:
     if not isinstance(table, str):
         raise TypeError(f"table is a str, not {table!r} of type {type(table).__name__}")
     parts = table.split(".")
-    for part in parts:
-        if not part or "\x00" in part or not _encodes(part) or len(part.encode()) > 63:
-            raise ValueError(f"table is a name of 1 to {_LONGEST} bytes, or schema.name, not {table!r}")
-    if len(parts) > 2 or len(parts[-1].encode()) > _LONGEST:
+    try:
+        *schema, last = [len(part.encode()) for part in parts]
+        can_be = len(schema) <= 1 and all(0 < size <= _LONGEST_SCHEMA for size in schema) and 0 < last <= _LONGEST
+    except UnicodeEncodeError:
+        can_be = False
+    if not can_be or "\x00" in table:
         raise ValueError(f"table is a name of 1 to {_LONGEST} bytes, or schema.name, not {table!r}")
 
     def named(suffix: str) -> str:
         return sql.Identifier(*parts[:-1], parts[-1] + suffix).as_string(None)
 
     return Names(named(""), *(named(f"_{field}") for field in Names._fields[1:]))
-
-
-def _encodes(text: str) -> bool:
-    try:
-        text.encode()
-    except UnicodeEncodeError:
-        return False
-    return True

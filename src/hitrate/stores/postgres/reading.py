@@ -2,35 +2,31 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Sequence
 
 from xxhash import xxh3_64_digest
 
 from hitrate.entry import DEFAULT_ENCODING, fingerprint
 from hitrate.keys import EncodedKey
 from hitrate.stores.base import Found
-from hitrate.stores.postgres.binary import BYTEA, array, float8, read_float8, read_int8, rows_of
+from hitrate.stores.postgres.binary import BYTEA, array
+from hitrate.stores.postgres.expiry import ExpiryClock
+from hitrate.stores.postgres.limits import Room
 from hitrate.stores.postgres.rows import SHORT, SHORT_HEAD, fingerprints_of, read_value, stored, stored_all
 from hitrate.stores.postgres.statements import Statements
 from hitrate.stores.postgres.wire import PAUSE, Conversation, Request
 
-_TRUE = b"\x01"
-
 _AT_ONCE = 512
 """Rows that are taken in before the event loop may serve others."""
 
-NoteSeen = Callable[[Iterable[int]], None]
-"""Called with the ids of the rows that are found."""
-
 
 class Reader:
-    """Reads entries. ``own_clock``: whether the cache's clock decides what has expired, and not the server's."""
+    """Reads entries."""
 
-    def __init__(self, statements: Statements, clock: Callable[[], float], own_clock: bool, seen: NoteSeen) -> None:
+    def __init__(self, statements: Statements, clock: ExpiryClock, room: Room) -> None:
         self._statements = statements
         self._clock = clock
-        self._own_clock = own_clock
-        self._seen = seen
+        self._room = room
 
     def read(self, keys: Sequence[EncodedKey]) -> Conversation[Sequence[Found]]:
         """Return what is found for each key, in order."""
@@ -43,24 +39,20 @@ class Reader:
         if not keys:
             return ()
         statement = self._statements.reads.expired
-        now = self._now()
-        results = yield [Request(statement, (stored(name), stored(key), now)) for name, key in keys]
-        return [result.get_value(0, 0) == _TRUE for result in results]
-
-    def _now(self) -> bytes | None:
-        return float8(self._clock()) if self._own_clock else None
+        now = self._clock.argument()
+        found = yield [Request(statement, (stored(name), stored(key), now)) for name, key in keys]
+        return [expired for ((expired,),) in found]
 
     def _read_one(self, name: bytes, key: bytes) -> Conversation[Sequence[Found]]:
-        call = Request(self._statements.reads.one, (stored(name), stored(key), self._now()))
-        (result,) = yield (call,)
-        if not result.ntuples:
+        call = Request(self._statements.reads.one, (stored(name), stored(key), self._clock.argument()))
+        (rows,) = yield (call,)
+        if not rows:
             return (None,)
-        left = result.get_value(0, 1)
-        expiry = None
-        if left is not None:
-            expiry = read_float8(left) if self._own_clock else self._clock() + read_float8(left)
-        self._seen((read_int8(result.get_value(0, 0) or b""),))
-        return (read_value(fingerprint(name, key), result.get_value(0, 2) or b"", expiry),)
+        ((row_id, expiry, value),) = rows
+        if expiry is not None:
+            expiry += self._clock.zero()
+        self._room.note_seen((row_id,))
+        return (read_value(fingerprint(name, key), value, expiry),)
 
     def _read_many(self, keys: Sequence[EncodedKey]) -> Conversation[Sequence[Found]]:
         if not keys:
@@ -73,17 +65,16 @@ class Reader:
         if len(by_name) == 1:
             ((name, of_one),) = by_name.items()
             wanted = array(BYTEA, stored_all(of_one))
-            call = Request(self._statements.reads.many, (stored(name), wanted, self._now()))
+            call = Request(self._statements.reads.many, (stored(name), wanted, self._clock.argument()))
         else:
             owners = array(BYTEA, stored_all([name for name, _ in keys]))
             wanted = array(BYTEA, stored_all([key for _, key in keys]))
-            call = Request(self._statements.reads.mixed, (owners, wanted, self._now()))
-        (result,) = yield (call,)
+            call = Request(self._statements.reads.mixed, (owners, wanted, self._clock.argument()))
+        (rows,) = yield (call,)
         identities = [0, *fingerprints_of(keys)]
         found: list[Found] = [None] * (len(keys) + 1)  # places are counted from 1
-        since = 0.0 if self._own_clock else self._clock()
-        rows = rows_of(result)
-        self._seen([row[0] for row in rows])
+        since = self._clock.zero()
+        self._room.note_seen([row[0] for row in rows])
         for start in range(0, len(rows), _AT_ONCE):
             for _, expiry, value, place in rows[start : start + _AT_ONCE]:
                 if expiry is not None:

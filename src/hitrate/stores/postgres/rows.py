@@ -6,6 +6,7 @@ is the usual one and the value took no time to make, also the seconds that it to
 
 from __future__ import annotations
 
+import struct
 from collections.abc import Iterable
 from hashlib import blake2b
 
@@ -14,12 +15,12 @@ from xxhash import xxh3_64_digest
 from hitrate.entry import DEFAULT_ENCODING, Entry, fingerprint, fingerprints
 from hitrate.errors import DecodeError, StoreError
 from hitrate.keys import EncodedKey
-from hitrate.stores.postgres.binary import float8, read_float8
 
 LONGEST = 64
 _DIGEST = 32
 SHORT, LONG = 9, 17
 SHORT_HEAD, _LONGEST_ENCODING = bytes([SHORT]), 255 - LONG
+_SECONDS = struct.Struct("!d")
 
 DAMAGED = "its bytes do not match its checksum; they were damaged, or written for another key"
 
@@ -64,7 +65,7 @@ def write_value(identity: int, entry: Entry) -> bytes:
     if len(name) > _LONGEST_ENCODING:
         raise StoreError(f"the name of the encoding {encoding!r} is longer than {_LONGEST_ENCODING} bytes")
     checksum = _checksum(identity, encoding, payload)
-    return b"".join((bytes([LONG + len(name)]), checksum, float8(seconds), name, payload))
+    return b"".join((bytes([LONG + len(name)]), checksum, _SECONDS.pack(seconds), name, payload))
 
 
 def read_value(identity: int, value: bytes, expiry: float | None) -> Entry | DecodeError:
@@ -97,7 +98,7 @@ def seconds_in(value: bytes) -> float:
     """Return the seconds in the head of a column ``value``. They are in no checksum."""
     if len(value) < LONG or value[0] < LONG:
         return 0.0
-    seconds = read_float8(value[SHORT:LONG])
+    seconds: float = _SECONDS.unpack_from(value, SHORT)[0]
     return seconds if 0.0 <= seconds < 1e9 else 0.0
 
 

@@ -69,7 +69,7 @@ EXCEPTION WHEN lock_not_available OR insufficient_privilege OR read_only_sql_tra
 END"""
 
 ADVISORY_LOCK = 0x68697472617465  # one for the tables of all caches: they are made once
-_INSPECT = b"""SELECT c.relkind::text, c.relpersistence::text, obj_description(c.oid, 'pg_class')
+_INSPECT = b"""SELECT c.relkind = 'r', c.relpersistence = 'p', textsend(obj_description(c.oid, 'pg_class'))
     FROM unnest($1::text[]) WITH ORDINALITY AS w(name, place) LEFT JOIN pg_class AS c ON c.oid = to_regclass(w.name)
     ORDER BY w.place"""
 
@@ -166,8 +166,8 @@ def look_at(names: Names, durability: Durability) -> Conversation[bool]:
 
 
 def _has_listing_columns(names: Names) -> Conversation[bool]:
-    (result,) = yield (Request(Statement(_HAS_LISTING_COLUMNS), (names.entries.encode(),)),)
-    return bool(result.get_value(0, 0) == b"\x01")
+    (((has,),),) = yield (Request(Statement(_HAS_LISTING_COLUMNS), (names.entries.encode(),)),)
+    return bool(has)
 
 
 def _add_listing_columns(names: Names) -> Conversation[bool]:
@@ -183,14 +183,11 @@ def _add_listing_columns(names: Names) -> Conversation[bool]:
 
 def _found(names: Names, durability: Durability) -> Conversation[tuple[int | None, bool]]:
     """Return the format of the tables, None if there are none, and whether they are, or are to be, logged."""
-    (result,) = yield (Request(Statement(_INSPECT), (array(TEXT, [name.encode() for name in names]),)),)
-    formats: list[int | None] = []
-    for row, name in enumerate(names):
-        kind, comment = result.get_value(row, 0), result.get_value(row, 2)
-        if kind is None:
-            formats.append(None)
-        else:
-            formats.append(_format_of(name, kind, comment or b""))
+    (rows,) = yield (Request(Statement(_INSPECT), (array(TEXT, [name.encode() for name in names]),)),)
+    formats = [
+        None if is_table is None else _format_of(name, is_table, comment or b"")
+        for name, (is_table, _, comment) in zip(names, rows, strict=True)
+    ]
     found = formats[0]
     if formats != [None if found is None or _SINCE.get(field, 1) > found else found for field in names._fields]:
         missing = ", ".join(name for name, number in zip(names, formats, strict=True) if number is None)
@@ -198,7 +195,7 @@ def _found(names: Names, durability: Durability) -> Conversation[tuple[int | Non
             f"of the tables of {names.entries} some are missing or of another format: {missing or 'mixed formats'}; "
             "drop them all, or give the cache another table"
         )
-    logged = durability == "full" if found is None else result.get_value(0, 1) == b"p"
+    logged = durability == "full" if found is None else rows[0][1]
     if durability == "full" and not logged:
         log.warning(
             "the table %s is UNLOGGED: what it holds is lost if the server crashes. For durability='full' give the "
@@ -208,10 +205,10 @@ def _found(names: Names, durability: Durability) -> Conversation[tuple[int | Non
     return found, logged
 
 
-def _format_of(name: str, kind: bytes, comment: bytes) -> int:
+def _format_of(name: str, is_table: bool, comment: bytes) -> int:
     text = comment.decode("utf-8", "replace")
     number = text.removeprefix(_COMMENT)
-    if kind != b"r" or not text.startswith(_COMMENT) or not number.isdecimal():
+    if not is_table or not text.startswith(_COMMENT) or not number.isdecimal():
         raise StoreError(
             f"{name} was made by another program (it does not bear hitrate's comment); it was left as it is. "
             "Give the cache another table"

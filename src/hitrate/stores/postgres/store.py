@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import weakref
-from collections.abc import Callable, Collection, Iterable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from itertools import groupby
 from typing import Any, NamedTuple
 
 from hitrate import forking
 from hitrate.breaker import Breaker, BreakerState
-from hitrate.clock import is_replaced, wall_clock
 from hitrate.errors import ClosedError
 from hitrate.failsafe import log
 from hitrate.keys import EncodedKey
@@ -19,16 +18,16 @@ from hitrate.stores.gathering import shares
 from hitrate.stores.keeper import Keeper
 from hitrate.stores.per_loop import PerLoop
 from hitrate.stores.postgres import names, schema
-from hitrate.stores.postgres.binary import read_int8
 from hitrate.stores.postgres.changes import Notifications
 from hitrate.stores.postgres.clearing import clear, clear_under
 from hitrate.stores.postgres.conninfo import check_seconds, connections_of, described, may_prepare
 from hitrate.stores.postgres.counts import LifetimeCounts
 from hitrate.stores.postgres.database import Database
+from hitrate.stores.postgres.expiry import ExpiryClock
 from hitrate.stores.postgres.gathering import Queue
 from hitrate.stores.postgres.leasing import Leaser, LeaseRequest, Settlement
-from hitrate.stores.postgres.limits import NO_LIMIT, TRUE, Room, limits_of
-from hitrate.stores.postgres.listing import Lister
+from hitrate.stores.postgres.limits import Room, limits_of
+from hitrate.stores.postgres.listing import page
 from hitrate.stores.postgres.reading import Reader
 from hitrate.stores.postgres.schema import Durability
 from hitrate.stores.postgres.statements import Statements
@@ -90,22 +89,18 @@ class PostgresStore(Store):
         self._timeout = timeout
         self._conninfo = getattr(conninfo_or_pool, "conninfo", conninfo_or_pool)
         self._connections = connections_of(conninfo_or_pool, connect_timeout, max_connections)
-        if clock is None and is_replaced():
-            clock = wall_clock
-        own_clock = clock is not None
-        self.statements = Statements(self._names, own_clock=own_clock)
-        self._room = Room(self.statements, limits_of(max_entries, max_bytes), self._tell_of_eviction)
-        clock = clock or wall_clock
-        self._reader = Reader(self.statements, clock, own_clock, self._see if self._room.is_bounded else _ignore)
-        self._writer = Writer(self.statements, clock, own_clock, self._room)
-        self._leaser = Leaser(self.statements, self._writer, self._room)
+        self._clock = ExpiryClock(clock)
+        self.statements = Statements(self._names, own_clock=self._clock.is_own)
+        self._room = Room(self.statements, limits_of(max_entries, max_bytes))
+        self._reader = Reader(self.statements, self._clock, self._room)
+        self._writer = Writer(self.statements, self._clock, self._room)
+        self._leaser = Leaser(self.statements, self._clock, self._writer, self._room)
         self._doing: dict[type, Callable[[list[Any]], Conversation[list[Any]]]] = {
             Request: _ask,
             LeaseRequest: self._leaser.take,
             Settlement: self._leaser.settle,
         }
         self._counts = LifetimeCounts(names.quote_lifetime(table))
-        self._lister = Lister(self.statements, clock, own_clock)
         self._database = Database(
             self._connections,
             Breaker(f"PostgreSQL, table {self._names.entries}"),
@@ -156,11 +151,10 @@ class PostgresStore(Store):
 
     def _usage(self) -> Conversation[Usage]:
         bounds = self.statements.bounds
-        result, miscounted = yield (Request(bounds.usage), Request(bounds.is_miscounted))
-        if miscounted.get_value(0, 0) == TRUE:
+        ((entries, size),), ((miscounted,),) = yield (Request(bounds.usage), Request(bounds.is_miscounted))
+        if miscounted:
             yield from self._room.recount()
-            (result,) = yield (Request(bounds.usage),)
-        entries, size = (read_int8(result.get_value(0, column) or b"") for column in (0, 1))
+            (((entries, size),),) = yield (Request(bounds.usage),)
         return Usage(entries, size, self._room.evictions, self._room.expirations)
 
     # Writing
@@ -233,10 +227,10 @@ class PostgresStore(Store):
     # Listing
 
     def list_page(self, under: bytes, after: Any, limit: int) -> Page:
-        return self._database.hold(lambda: self._lister.page(under, after, limit))
+        return self._database.hold(lambda: page(self.statements, self._clock, under, after, limit))
 
     async def alist_page(self, under: bytes, after: Any, limit: int) -> Page:
-        return await self._database.ahold(lambda: self._lister.page(under, after, limit))
+        return await self._database.ahold(lambda: page(self.statements, self._clock, under, after, limit))
 
     def count_expired(self) -> int:
         return self._database.hold(self._writer.count_expired)
@@ -288,16 +282,6 @@ class PostgresStore(Store):
                 return True
         return self._database.hold(self._room.keep)
 
-    def _see(self, rows: Iterable[int]) -> None:
-        self._room.seen.update(rows)
-
-    def _tell_of_eviction(self) -> None:
-        entries, size = (None if limit == NO_LIMIT else limit for limit in self._room.limits)
-        log.warning(
-            "the cache in table %s is full (max_entries=%s, max_bytes=%s) and evicts from now on",
-            *(self._names.entries, entries, size),
-        )
-
     # Event loops
 
     def _queues_here(self) -> _Queues:
@@ -336,7 +320,3 @@ def _ask(calls: Sequence[Request]) -> Conversation[list[None]]:
     """A conversation of statements without results."""
     yield calls
     return [None] * len(calls)
-
-
-def _ignore(rows: Iterable[int]) -> None:
-    pass

@@ -1,9 +1,8 @@
 """One connection, and the exchange of statements and results on it, sync and async.
 
 An exchange is a generator that yields what it waits for on the socket, as psycopg's own are; ``run`` and ``arun`` wait
-for it, and there is no other code that does. It uses libpq through ``psycopg.pq``: parameters and results are bytes,
-so that a statement costs little more than its round trip. Statements of one exchange are one transaction and one round
-trip.
+for it, and there is no other code that does. It uses libpq through ``psycopg.pq``, and parameters are bytes, so that a
+statement costs little more than its round trip. Statements of one exchange are one transaction and one round trip.
 """
 
 from __future__ import annotations
@@ -17,7 +16,8 @@ from collections.abc import Generator, Sequence
 from typing import Any, NamedTuple, TypeAlias, TypeVar
 
 import psycopg
-from psycopg import pq
+from psycopg import postgres, pq
+from psycopg.adapt import AdaptersMap, Transformer
 
 from hitrate.errors import StoreError
 from hitrate.failsafe import log
@@ -34,7 +34,14 @@ _BINARY = pq.Format.BINARY
 _FORMATS = [[_BINARY] * count for count in range(16)]
 _FINE = (pq.ExecStatus.TUPLES_OK, pq.ExecStatus.COMMAND_OK)
 
-Result = pq.abc.PGresult
+_ADAPTERS = AdaptersMap(types=postgres.types)
+"""How values are read: as psycopg does by itself, whatever a program has it do elsewhere."""
+postgres.register_default_adapters(_ADAPTERS)
+postgres.types["int8"].register(_ADAPTERS)  # and its arrays
+
+Rows = list[tuple[Any, ...]]
+"""What a statement returned, as Python's numbers, bytes, bools, lists and None."""
+
 T = TypeVar("T")
 Waits: TypeAlias = Generator[int, None, T]
 """Yields what it waits for on the socket, ``NOTHING`` where an event loop may serve others."""
@@ -47,9 +54,9 @@ class Request(NamedTuple):
     parameters: Sequence[bytes | None] = ()
 
 
-Conversation: TypeAlias = Generator[Sequence[Request], list[Result], T]
-"""A generator that yields statements, which are sent as one transaction in one round trip, and is sent their results,
-from which it may make the next statements."""
+Conversation: TypeAlias = Generator[Sequence[Request], list[Rows], T]
+"""A generator that yields statements, which are sent as one transaction in one round trip, and is sent the rows that
+each returned, from which it may make the next statements."""
 
 PAUSE: Sequence[Request] = ()
 """Yielded instead of statements: nothing is asked, and an event loop may serve others."""
@@ -78,27 +85,38 @@ class Link:
 
     Args:
         connection: of psycopg, sync or async; only its libpq connection is used.
-        prepared: the names of the statements that are prepared on it.
 
     Attributes:
+        connection: that one; None while it lies in a pool that the program gave.
+        prepared: the names of the statements that are prepared on it.
         loop: the event loop that uses it; None for a thread. Once a loop is closed, nobody gives its connections back.
         session: the process id of its session on the server.
         used: whether it has served before.
     """
 
-    __slots__ = ("__weakref__", "_poll", "_polled", "connection", "loop", "pgconn", "prepared", "session", "used")
+    __slots__ = (
+        "__weakref__",
+        "_poll",
+        "_polled",
+        "_values",
+        "connection",
+        "loop",
+        "pgconn",
+        "prepared",
+        "session",
+        "used",
+    )
 
-    def __init__(
-        self, connection: psycopg.Connection[Any] | psycopg.AsyncConnection[Any], prepared: set[bytes] | None = None
-    ) -> None:
-        self.connection = connection
+    def __init__(self, connection: psycopg.Connection[Any] | psycopg.AsyncConnection[Any]) -> None:
+        self.connection: psycopg.Connection[Any] | psycopg.AsyncConnection[Any] | None = connection
         self.pgconn = connection.pgconn
         self.session = self.pgconn.backend_pid
-        self.prepared = set() if prepared is None else prepared
+        self.prepared: set[bytes] = set()
         self.loop: weakref.ref[AbstractEventLoop] | None = None
         self.used = False
         self._poll = new_poll()
         self._polled = READ
+        self._values = Transformer(_ADAPTERS)
         self._poll.register(self.pgconn.socket, POLLIN)
 
     # What is said
@@ -108,22 +126,18 @@ class Link:
         try:
             calls = next(conversation)
             while True:
-                results: list[Result] = []
                 if calls:
-                    results = yield from self.exchange(calls, prepare=prepare)
+                    rows = yield from self.exchange(calls, prepare=prepare)
                 else:
                     yield NOTHING
-                calls = conversation.send(results)
+                    rows = []
+                calls = conversation.send(rows)
         except StopIteration as done:
             value: T = done.value
             return value
 
-    def exchange(self, calls: Sequence[Request], *, prepare: bool) -> Waits[list[Result]]:
-        """Send statements as one transaction; return their results.
-
-        Args:
-            calls: the statements.
-            prepare: whether statements may be prepared, which takes a session that stays the same.
+    def exchange(self, calls: Sequence[Request], *, prepare: bool) -> Waits[list[Rows]]:
+        """Send statements as one transaction, prepared ones if the session stays the same; return the rows of each.
 
         Raises:
             ServerError: the server refused one, and has done nothing of the others.
@@ -136,18 +150,15 @@ class Link:
         self.used = True
         if len(calls) == 1:
             self._send(calls[0], prepare)
-            yield from self._flush()
             results = yield from self._results()
         else:
             results = yield from self._pipeline(calls, prepare)
-        _check(results)
-        return results
+        return self._read(results)
 
     def _prepare(self, statement: Statement) -> Generator[int, None, None]:
         self.pgconn.send_prepare(statement.name, statement.text)
-        yield from self._flush()
         try:
-            _check((yield from self._results()))
+            self._read((yield from self._results()))
         except ServerError as error:
             if error.sqlstate != PREPARED_ALREADY:  # on a session that was another's before; the name tells the text
                 raise
@@ -161,15 +172,13 @@ class Link:
         else:
             self.pgconn.send_query_params(text, parameters, None, _FORMATS[len(parameters)], _BINARY)
 
-    def _flush(self) -> Generator[int, None, None]:
-        while self.pgconn.flush():
-            yield READ | WRITE
-            self.pgconn.consume_input()  # the server may have to send before it reads more
-
-    def _results(self) -> Waits[list[Result]]:
-        """Return the results of one statement."""
+    def _results(self) -> Waits[list[pq.abc.PGresult]]:
+        """Send what was not sent yet; return the results of one statement."""
         pgconn = self.pgconn
-        results: list[Result] = []
+        while pgconn.flush():
+            yield READ | WRITE
+            pgconn.consume_input()  # the server may have to send before it reads more
+        results: list[pq.abc.PGresult] = []
         while True:
             while pgconn.is_busy():
                 yield READ
@@ -179,14 +188,13 @@ class Link:
                 return results
             results.append(result)
 
-    def _pipeline(self, calls: Sequence[Request], prepare: bool) -> Waits[list[Result]]:
+    def _pipeline(self, calls: Sequence[Request], prepare: bool) -> Waits[list[pq.abc.PGresult]]:
         pgconn = self.pgconn
         pgconn.enter_pipeline_mode()
         for call in calls:
             self._send(call, prepare)
         pgconn.pipeline_sync()
-        yield from self._flush()
-        results: list[Result] = []
+        results: list[pq.abc.PGresult] = []
         for _ in calls:
             results += yield from self._results()
         while pgconn.is_busy():
@@ -195,6 +203,20 @@ class Link:
         pgconn.get_result()  # that of the sync
         pgconn.exit_pipeline_mode()
         return results
+
+    def _read(self, results: Sequence[pq.abc.PGresult]) -> list[Rows]:
+        """Return the rows of results; raise the first error among these."""
+        values = self._values
+        rows: list[Rows] = []
+        for result in results:
+            if result.status not in _FINE:
+                sqlstate = result.error_field(pq.DiagnosticField.SQLSTATE) or b""
+                message = result.error_field(pq.DiagnosticField.MESSAGE_PRIMARY) or b"the statement was not carried out"
+                raise ServerError(message.decode("utf-8", "replace"), sqlstate.decode("ascii", "replace"))
+            values.set_pgresult(result)
+            rows.append(values.load_rows(0, result.ntuples, tuple))
+        values.set_pgresult(None)  # an idle connection holds no result
+        return rows
 
     # How it is waited for
 
@@ -315,12 +337,3 @@ def _cancel(cancel: pq.abc.PGcancelConn) -> None:
         cancel.finish()
     except psycopg.Error as error:
         log.debug("a statement could not be cancelled: %s", error)
-
-
-def _check(results: Sequence[Result]) -> None:
-    """Raise the first error among results."""
-    for result in results:
-        if result.status not in _FINE:
-            sqlstate = result.error_field(pq.DiagnosticField.SQLSTATE) or b""
-            message = result.error_field(pq.DiagnosticField.MESSAGE_PRIMARY) or b"the statement was not carried out"
-            raise ServerError(message.decode("utf-8", "replace"), sqlstate.decode("ascii", "replace"))

@@ -11,19 +11,20 @@ import sys
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from operator import itemgetter
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from hitrate.errors import StoreError
 from hitrate.failsafe import log
 from hitrate.keys import spelled
 from hitrate.stores.base import Changes
 from hitrate.stores.postgres.batches import Batch, Row, arrays, beyond, bytes_of, groups, parts
-from hitrate.stores.postgres.binary import BYTEA, FLOAT8, array, float8, int8, read_int8, read_int8_array
+from hitrate.stores.postgres.binary import BYTEA, FLOAT8, array, float8, int8
+from hitrate.stores.postgres.expiry import ExpiryClock
 from hitrate.stores.postgres.limits import Room
 from hitrate.stores.postgres.rows import LONGEST, fingerprints_of, stored, write_value
 from hitrate.stores.postgres.statements import BEGIN, COMMIT, ROLLBACK, ROW_OVERHEAD, Statements
 from hitrate.stores.postgres.statements.removals import PURGED_PER_STEP
-from hitrate.stores.postgres.wire import PAUSE, Conversation, Request, Result
+from hitrate.stores.postgres.wire import PAUSE, Conversation, Request, Rows
 
 _PURGE_SECONDS = 1.0
 """Seconds after which a write looks for expired entries of other processes; those of this one are removed when due."""
@@ -38,32 +39,34 @@ class StoreResult(NamedTuple):
 
     Attributes:
         known: whether every namespace had a number.
-        stored: rows stored.
+        done: whether it was carried out; if not, nothing was stored.
         held: entries there were before.
         held_bytes: their bytes.
         more: entries that the batch adds.
         more_bytes: bytes that it adds.
         expired: rows it replaced that had expired.
-        there: ids of the rows it replaces, if it was to look.
+        there: ids of the rows it replaces, if it was to look; None for none.
     """
 
     known: bool
-    stored: int
+    done: bool
     held: int
     held_bytes: int
     more: int
     more_bytes: int
     expired: int
-    there: list[int]
+    there: list[int] | None
+
+
+_COLUMNS = len(StoreResult._fields)
 
 
 class Writer:
-    """Writes entries. ``own_clock``: whether the cache's clock decides what has expired, and not the server's."""
+    """Writes entries."""
 
-    def __init__(self, statements: Statements, clock: Callable[[], float], own_clock: bool, room: Room) -> None:
+    def __init__(self, statements: Statements, clock: ExpiryClock, room: Room) -> None:
         self._statements = statements
         self._clock = clock
-        self._own_clock = own_clock
         self._room = room
         self._purge_at = 0.0
         self._soonest = sys.float_info.max
@@ -78,10 +81,10 @@ class Writer:
             elif batch.rows:
                 yield from self._store(batch, removed)
             elif batch.doomed:
-                results = yield (*self._unlease(batch), self._delete(batch), *(purge := self.purge_if_due()))
+                results = yield (*self._unlease(batch), self._delete(batch), *(purge := self._purge_if_due()))
                 deleted = len(results) - len(purge) - 1
                 self._note_deleted(batch, results[deleted], removed)
-                self.note_purged(results[deleted + 1 :])
+                self._note_purged(results[deleted + 1 :])
         return removed
 
     # What is written
@@ -139,7 +142,7 @@ class Writer:
             array(BYTEA, keys),
             array(BYTEA, values),
             self.expiries(expiries),
-            self.now(),
+            self._clock.argument(),
             int8(size),
             int8(limits.entries),
             int8(limits.bytes),
@@ -153,7 +156,7 @@ class Writer:
         """Return the column ``expiry`` as statements take it, None if nothing expires."""
         if expiries.count(None) == len(expiries):
             return None
-        since = 0.0 if self._own_clock else self._clock()
+        since = self._clock.zero()
         return array(FLOAT8, [None if expiry is None else float8(expiry - since) for expiry in expiries])
 
     def long_keys(self, keys: Sequence[bytes | None]) -> tuple[bytes | None, ...]:
@@ -163,48 +166,61 @@ class Writer:
         return (array(BYTEA, keys) if keys.count(None) < len(keys) else None,)
 
     def _delete(self, batch: Batch) -> Request:
-        return Request(self._statements.removals.delete, (*arrays(batch.doomed_keys), self.now()))
+        return Request(self._statements.removals.delete, (*arrays(batch.doomed_keys), self._clock.argument()))
 
     def _unlease(self, batch: Batch) -> tuple[Request, ...]:
         """End the leases of what is removed because somebody asked."""
         asked = [(name, key) for name, key, caller in batch.doomed if caller is not None]
         return (Request(self._statements.removals.unlease, arrays(asked)),) if asked else ()
 
-    def now(self) -> bytes | None:
-        """The time, if it is the cache's own clock that tells it."""
-        return float8(self._clock()) if self._own_clock else None
-
     # How it is written
 
     def _store(self, batch: Batch, removed: list[int]) -> Conversation[None]:
-        """Store rows by one statement; make namespaces and room as it turns out that they are needed."""
-        statements, room, rows = self._statements, self._room, batch.rows
-        far_call = near_call = None
-        purge = self.purge_if_due()
+        done = yield from self.store(
+            batch,
+            lambda exact: self._call(batch.rows, batch.size, exact=exact),
+            lambda: self.make_namespaces([row[0] for row in batch.rows], batch.long_names),
+        )
+        if done is None:
+            yield from self.write_at_once(batch, removed)
+
+    def store(
+        self, batch: Batch, call_for: Callable[[bool], Request], prepare: Callable[[], Sequence[Request]]
+    ) -> Conversation[tuple[Any, ...] | None]:
+        """Store a batch by one statement; make namespaces and room as it turns out that they are needed.
+
+        Args:
+            batch: what to store.
+            call_for: returns the call that does so, exactly counted or not.
+            prepare: returns the calls after which namespaces can be written to.
+
+        Returns:
+            What the call returned beyond a ``StoreResult``; None if other writers took the room each time.
+        """
+        room = self._room
+        calls: dict[bool, Request] = {}
+        purge = self._purge_if_due()
         for _ in range(ATTEMPTS):
-            exact = room.is_near or not room.is_small(len(rows), batch.size)
-            if exact:
-                near_call = near_call or self._call(rows, batch.size, exact=True)
-                results = yield (Request(statements.bounds.lock), near_call, *purge)
-                result, purged = results[1], results[2:]
-            else:
-                far_call = far_call or self._call(rows, batch.size, exact=False)
-                results = yield (far_call, *purge)
-                result, purged = results[0], results[1:]
-            self.note_purged(purged)
+            exact = room.is_near or not room.is_small(len(batch.rows), batch.size)
+            if exact not in calls:
+                calls[exact] = call_for(exact)
+            turn = (Request(self._statements.bounds.lock),) if exact else ()
+            results = yield (*turn, calls[exact], *purge)
+            self._note_purged(results[len(turn) + 1 :])
             purge = ()
-            told = read_store_result(result)
+            (row,) = results[len(turn)]
+            told = StoreResult(*row[:_COLUMNS])
             room.note(told.held, told.held_bytes)
-            if told.stored == len(rows):
-                self.note_stored(rows, told)
-                return
+            if told.done:
+                self._note_stored(batch.rows, told)
+                return row[_COLUMNS:]
             if not told.known:
-                yield self.make_namespaces([row[0] for row in rows], batch.long_names)
+                yield prepare()
             elif exact:
-                yield from room.make(told.more, told.more_bytes, told.there, self.now())
+                yield from room.make(told.more, told.more_bytes, told.there, self._clock.argument())
             else:
                 room.is_near = True
-        yield from self.write_at_once(batch, removed)  # other writers took the room each time
+        return None
 
     def write_at_once(
         self, planned: Batch, removed: list[int], begin: Callable[[Batch], Conversation[Batch]] | None = None
@@ -228,7 +244,7 @@ class Writer:
             for part in parts(batch.rows):
                 told = yield from self._store_part(part, batch.long_names)
                 stored.append((part, told))
-                if told.stored < len(part):
+                if not told.done:
                     break
             else:
                 if batch.doomed:
@@ -236,7 +252,7 @@ class Writer:
                     self._note_deleted(batch, result, removed)
                 yield (Request(COMMIT),)
                 for part, told in stored:
-                    self.note_stored(part, told)
+                    self._note_stored(part, told)
                 return
             yield (Request(ROLLBACK),)
         raise StoreError(f"there was no room for {len(batch.rows)} entries after {ATTEMPTS} attempts")
@@ -245,22 +261,17 @@ class Writer:
         """Store a part of a batch, and make the namespaces and the room that it needs, in this transaction."""
         for _ in range(ATTEMPTS):
             (result,) = yield (self._call(part, bytes_of(part), exact=True),)
-            told = read_store_result(result)
-            if told.stored == len(part):
+            told = StoreResult(*result[0])
+            if told.done:
                 break
             if not told.known:
                 yield self.make_namespaces([row[0] for row in part], long_names)
             else:
-                yield from self._room.make_now(told.more, told.more_bytes, told.there, self.now())
+                yield from self._room.make_now(told.more, told.more_bytes, told.there, self._clock.argument())
         return told
 
     def make_namespaces(self, names: Iterable[bytes], long_names: Mapping[bytes, bytes]) -> Sequence[Request]:
-        """Return the calls after which namespaces have numbers to write to.
-
-        Args:
-            names: what stands for them, in any order.
-            long_names: the encoded namespaces that names are digests of.
-        """
+        """Return the calls after which namespaces, given by what stands for them, have numbers to write to."""
         distinct = sorted(set(names))
         new = array(BYTEA, distinct), array(BYTEA, [long_names.get(name) for name in distinct])
         stores = self._statements.stores
@@ -268,66 +279,50 @@ class Writer:
 
     # What is noted of it
 
-    def purge_if_due(self) -> tuple[Request, ...]:
+    def _purge_if_due(self) -> tuple[Request, ...]:
         """Return the call that removes expired entries, if there may be some."""
-        if time.monotonic() < self._purge_at and self._soonest > self._clock():
+        if time.monotonic() < self._purge_at and self._soonest > self._clock.now():
             return ()
-        return (Request(self._statements.removals.purge, (self.now(),)),)
+        return (Request(self._statements.removals.purge, (self._clock.argument(),)),)
 
     def purge(self) -> Conversation[int]:
         """Remove a bounded number of expired entries; return how many."""
-        results = yield (Request(self._statements.removals.purge, (self.now(),)),)
-        self.note_purged(results)
-        return read_int8(results[0].get_value(0, 0) or b"")
+        results = yield (Request(self._statements.removals.purge, (self._clock.argument(),)),)
+        self._note_purged(results)
+        (((removed, *_),),) = results
+        return int(removed)
 
     def count_expired(self) -> Conversation[int]:
         """Return how many entries have expired and were not removed yet."""
-        (result,) = yield (Request(self._statements.removals.expired, (self.now(),)),)
-        return read_int8(result.get_value(0, 0) or b"")
+        (((expired,),),) = yield (Request(self._statements.removals.expired, (self._clock.argument(),)),)
+        return int(expired)
 
-    def note_purged(self, results: Sequence[Result]) -> None:
-        """Take note of the results of the calls of ``purge_if_due``."""
-        for result in results:
-            purged = read_int8(result.get_value(0, 0) or b"")
-            self._room.note_purged(result)
-            if not purged and self._soonest <= self._clock():
+    def _note_purged(self, results: Sequence[Rows]) -> None:
+        """Take note of what the calls of ``_purge_if_due`` returned."""
+        for rows in results:
+            purged = self._room.note_purged(rows)
+            if not purged and self._soonest <= self._clock.now():
                 self._soonest = sys.float_info.max
             # As many as it may remove at a time: there may be more.
             self._purge_at = 0.0 if purged >= PURGED_PER_STEP else time.monotonic() + _PURGE_SECONDS
 
-    def note_stored(self, rows: Sequence[Row], told: StoreResult) -> None:
+    def _note_stored(self, rows: Sequence[Row], told: StoreResult) -> None:
         """Take note of what was stored."""
         self._room.expirations += told.expired
         for _, _, _, expiry, _ in rows:
             if expiry is not None and expiry < self._soonest:
                 self._soonest = expiry
 
-    def _note_deleted(self, batch: Batch, result: Result, removed: list[int]) -> None:
-        for place in read_int8_array(result.get_value(0, 0)):
+    def _note_deleted(self, batch: Batch, rows: Rows, removed: list[int]) -> None:
+        ((places, expired, emptied),) = rows
+        for place in places:
             caller = batch.doomed[place - 1][2]
             if caller is not None:
                 removed[caller] += 1
-        self._room.expirations += read_int8(result.get_value(0, 1) or b"")
-        self._room.note_emptied(result.get_value(0, 2))
+        self._room.expirations += expired
+        self._room.emptied.update(emptied)
 
 
 def _stores(changes: Changes) -> bool:
     """Tell whether changes are nothing but entries to store."""
     return None not in changes.values()
-
-
-def read_store_result(result: Result) -> StoreResult:
-    """Return what a statement that stores entries returned, by name."""
-    stored, held, held_bytes, more, more_bytes, expired = (
-        read_int8(result.get_value(0, column) or b"") for column in range(1, 7)
-    )
-    return StoreResult(
-        known=result.get_value(0, 0) == b"\x01",
-        stored=stored,
-        held=held,
-        held_bytes=held_bytes,
-        more=more,
-        more_bytes=more_bytes,
-        expired=expired,
-        there=read_int8_array(result.get_value(0, 7)),
-    )

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
 from typing import NamedTuple
 
 from xxhash import xxh3_128_hexdigest
@@ -23,6 +24,7 @@ Stored = tuple[bytes, int, bytes, Entry]
 """An entry that is stored: its name, its TTL in milliseconds (0 for ever), its encoded key, the entry."""
 
 
+@dataclass(slots=True, eq=False)
 class Group:
     """What is written of one namespace in one bucket.
 
@@ -35,14 +37,11 @@ class Group:
         tokens: the tokens it is stored under.
     """
 
-    __slots__ = ("dropped", "removed", "space", "stored", "tokens")
-
-    def __init__(self, space: ServerNamespace) -> None:
-        self.space = space
-        self.stored: list[Stored] = []
-        self.removed: list[bytes] = []
-        self.dropped: list[bytes] = []
-        self.tokens = b""
+    space: ServerNamespace
+    stored: list[Stored] = field(default_factory=list)
+    removed: list[bytes] = field(default_factory=list)
+    dropped: list[bytes] = field(default_factory=list)
+    tokens: bytes = b""
 
     def names(self) -> list[bytes]:
         """Return the names of all entries, in the order in which scripts are given them."""
@@ -66,10 +65,17 @@ class Group:
 
 
 class Batch(NamedTuple):
-    """What is written at once in the bucket of a number, by namespace."""
+    """What is written at once.
+
+    Attributes:
+        bucket: the number of the bucket.
+        groups: what is written there, by namespace.
+        whole: whether scripts are sent whole, to a server that lacks them.
+    """
 
     bucket: int
     groups: list[Group]
+    whole: bool = False
 
     def without_removals(self) -> Batch:
         """Return what is stored of it, to store it again."""

@@ -8,7 +8,6 @@ The name of an entry stands for its key; that of a token for a namespace that wa
 from __future__ import annotations
 
 import select
-import socket
 import time
 from collections.abc import Callable
 from typing import Any
@@ -36,15 +35,15 @@ class TrackingSession(PushSession):
         self._connection = connection
         self._names = names
         self._channel = channel
-        self._sock = connection._sock
-        self._sock.settimeout(push.SILENT_SECONDS)
+        self.socket = connection._sock
+        self.socket.settimeout(push.SILENT_SECONDS)
         self._reader = hiredis.Reader()
         self._ask(b"HELLO", b"3")
         self._ask(b"CLIENT", b"TRACKING", b"ON", b"BCAST", b"PREFIX", names.prefix)
 
     def listen(self) -> None:
-        pending = getattr(self._sock, "pending", int)()  # of a TLS connection, what was read already
-        if pending or select.select([self._sock], [], [], push.HEARTBEAT_SECONDS)[0]:
+        pending = getattr(self.socket, "pending", int)()  # of a TLS connection, what was read already
+        if pending or select.select([self.socket], [], [], push.HEARTBEAT_SECONDS)[0]:
             self._receive()
             while (message := self._reader.gets()) is not False:
                 self._hear(message)
@@ -53,7 +52,7 @@ class TrackingSession(PushSession):
 
     def _ask(self, *words: bytes) -> None:
         """Send a command and wait for its reply, hearing what is said before it."""
-        self._sock.sendall(command(*words))
+        self.socket.sendall(command(*words))
         deadline = time.monotonic() + push.SILENT_SECONDS
         while True:
             message = self._reader.gets()
@@ -69,7 +68,7 @@ class TrackingSession(PushSession):
                 return
 
     def _receive(self) -> None:
-        data = self._sock.recv(_READ_AT_ONCE)
+        data = self.socket.recv(_READ_AT_ONCE)
         if not data:
             raise ConnectionResetError("the server closed the connection")
         self._reader.feed(data)
@@ -84,15 +83,9 @@ class TrackingSession(PushSession):
         self._channel.cleared(called)
         self._channel.changed(called)
 
-    def wake(self) -> None:
-        try:
-            socket.socket.shutdown(self._sock, socket.SHUT_RDWR)  # of a TLS connection too
-        except OSError:
-            pass
-
     def close(self) -> None:
         try:
-            self._sock.close()
+            self.socket.close()
         except OSError:
             pass
 

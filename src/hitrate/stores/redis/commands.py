@@ -31,7 +31,6 @@ class WriteCommands:
         bucket: the bucket.
         batch: what is to be written, under the tokens of its groups.
         clock: the time by a clock of our own; empty if there is none.
-        whole: whether a script is sent whole, to a server that lacks it.
         msetex: whether entries of one TTL are stored by one command, which servers have from Valkey 9.1 and Redis 8.4
             on, in the place of a transaction of a command for each.
 
@@ -40,11 +39,10 @@ class WriteCommands:
         work: how many entries are written.
     """
 
-    def __init__(self, bucket: Bucket, batch: Batch, clock: bytes, *, whole: bool, msetex: bool) -> None:
+    def __init__(self, bucket: Bucket, batch: Batch, clock: bytes, *, msetex: bool) -> None:
         self._bucket = bucket
         self._batch = batch
         self._clock = clock
-        self._whole = whole
         groups = batch.groups
         ttls = [ttl for group in groups for _, ttl, _, _ in group.stored]
         self._shared_ttl = ttls[0] if msetex and len(ttls) > 1 and ttls.count(ttls[0]) == len(ttls) else 0
@@ -107,7 +105,7 @@ class WriteCommands:
                     for name in group.removed:
                         keys += (name, self._bucket.lease(name))
                     counts.append(b"%d" % len(group.removed))
-            yield script_call(REMOVE, keys, counts, whole=self._whole)
+            yield script_call(REMOVE, keys, counts, whole=self._batch.whole)
 
     def _question(self) -> bytes:
         spaces = [group.space for group in self._batch.groups]

@@ -13,7 +13,7 @@ from hitrate.stores.redis import scripts
 from hitrate.stores.redis.servers import Operation
 from hitrate.stores.redis.wire import ScriptCall
 
-_LONGEST = 10**15
+LONGEST = 10**15
 """Milliseconds that a TTL has at most, beyond which it is for ever: the server would not take much more."""
 
 
@@ -42,7 +42,7 @@ def milliseconds_until(expiry: float | None, now: float) -> int:
     left = (expiry - now) * 1000
     if left <= 0:
         return -1
-    return 0 if left > _LONGEST else math.ceil(left)
+    return 0 if left > LONGEST else math.ceil(left)
 
 
 def expired_in(found: Sequence[Found], now: float) -> list[int]:

@@ -9,7 +9,7 @@ have put them there.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from struct import Struct, error
 from typing import Final, NamedTuple
 
@@ -49,8 +49,8 @@ def pack(entry: Entry, tokens: bytes, digest: bytes, key: bytes) -> tuple[bytes,
 
     Args:
         entry: the entry.
-        tokens: the tokens of all entries and of its namespace.
-        digest: 16 bytes that stand for its namespace.
+        tokens: of all entries and of its namespace.
+        digest: of its namespace.
         key: its encoded key.
     """
     encoding, payload, expiry, seconds = entry
@@ -63,18 +63,18 @@ def pack(entry: Entry, tokens: bytes, digest: bytes, key: bytes) -> tuple[bytes,
     return _CHECKSUM.pack(xxh3_64_intdigest(checked)), checked
 
 
-def unpack(values: Iterable[bytes | None], tokens: bytes, keys: Iterable[EncodedKey]) -> list[Found]:
-    """Return the entries in values; for one that was cleared None, for one that cannot be trusted an error.
+def unpack(reply: Sequence[bytes | None], keys: Iterable[EncodedKey]) -> list[Found]:
+    """Return the entries in a reply; for one that was cleared None, for one that cannot be trusted an error.
 
     Args:
-        values: what the server returned, None for what it does not have.
-        tokens: the current tokens of all entries and of the namespace.
+        reply: the current tokens of all entries and of the namespace, and the values, None for what is not there.
         keys: the encoded keys that were asked for, each with its namespace.
     """
+    tokens = (reply[0] or b"") + (reply[1] or b"")
     # Most of what a hit costs in this package is here: one loop, few steps, what is looked up is at hand.
     found: list[Found] = []
     add, unpack_from, hashed, names = found.append, _WHOLE.unpack_from, xxh3_64_intdigest, _NAMES.get
-    for value, (_, key) in zip(values, keys):  # noqa: B905 - strict costs a tenth of it
+    for value, (_, key) in zip(reply[2:], keys):  # noqa: B905 - strict costs a tenth of it
         if value is None:
             add(None)
             continue

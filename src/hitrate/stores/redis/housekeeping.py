@@ -12,10 +12,9 @@ import time
 from collections.abc import Callable, Sequence
 
 from hitrate.errors import ClosedError, StoreError
-from hitrate.exclusive import Signal
 from hitrate.failsafe import log
 from hitrate.plans import Plan, carry_out
-from hitrate.stores.background import Background
+from hitrate.stores.keeper import Keeper
 from hitrate.stores.redis import scripts
 from hitrate.stores.redis.links import Request
 from hitrate.stores.redis.nodes import Node
@@ -33,45 +32,42 @@ class Sweeper:
 
     def __init__(self, operation: Callable[[], Operation]) -> None:
         self._operation = operation
-        self._background = Background("hitrate-sweeper", self._sweep)
-        self._stopped = Signal()
         self._not_before = 0.0
+        self.after_fork_in_child()
 
     def request(self) -> None:
         """See to it that what was cleared is removed."""
-        if self._background.thread is None and time.monotonic() >= self._not_before and not self._stopped.is_set():
-            self._background.try_to_start("what was cleared is removed later")
+        if time.monotonic() >= self._not_before:
+            self._keeper.request()
 
     def stop(self) -> None:
         """End the thread, if there is one, after its present step."""
-        self._stopped.set()
-        self._background.join(1.0)
+        self._keeper.stop(1.0)
 
     def after_fork_in_child(self) -> None:
         """Start anew: the thread stayed with the parent."""
-        self._background.after_fork_in_child()
-        stopped, self._stopped = self._stopped, Signal()
-        if stopped.is_set():
-            self._stopped.set()
+        self._keeper = Keeper(self._sweep, name="hitrate-sweeper", lingers=False)
 
-    def _sweep(self) -> None:
+    def _sweep(self) -> bool:
+        """Remove all that was cleared; tell whether to look again, for what was cleared meanwhile."""
+        if self._keeper.rest(_DELAY):
+            return False
         op = self._operation()
         try:
-            self._stopped.wait(_DELAY)
-            while not self._stopped.is_set():
-                # A clear while this thread ends starts another.
-                marks = carry_out(_marks(op))
-                if not any(marks):
-                    return
-                if not carry_out(_take_lease(op)):
-                    self._not_before = time.monotonic() + _LEASE_SECONDS
-                    return
-                if self._sweep_all(op):
-                    carry_out(_unmark(op, marks))
-                carry_out(op.reply(command(b"UNLINK", op.names.buckets[0].sweeper)))
+            marks = carry_out(_marks(op))
+            if not any(marks):
+                return False
+            if not carry_out(_take_lease(op)):
+                self._not_before = time.monotonic() + _LEASE_SECONDS
+                return False
+            if self._sweep_all(op):
+                carry_out(_unmark(op, marks))
+            carry_out(op.reply(command(b"UNLINK", op.names.buckets[0].sweeper)))
+            return True
         except (StoreError, ClosedError) as error:
             log.debug("what was cleared is removed later: %s", error)
             self._not_before = time.monotonic() + _LEASE_SECONDS
+            return False
 
     def _sweep_all(self, op: Operation) -> bool:
         """Look through all servers; tell whether all of them were looked through."""
@@ -82,7 +78,7 @@ class Sweeper:
                 cursor = carry_out(_step(op, node, cursor))
                 if cursor == b"0":
                     break
-                if self._stopped.wait((time.monotonic() - begun) * _REST):
+                if self._keeper.rest((time.monotonic() - begun) * _REST):
                     return False
         return True
 

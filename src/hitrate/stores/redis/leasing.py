@@ -10,7 +10,6 @@ import math
 import os
 from collections.abc import Sequence
 from functools import partial
-from typing import Any
 
 from hitrate.errors import StoreError
 from hitrate.keys import EncodedKey
@@ -18,9 +17,10 @@ from hitrate.plans import Plan
 from hitrate.stores.base import Changes
 from hitrate.stores.redis import scripts
 from hitrate.stores.redis.batches import Batch, batches_for
+from hitrate.stores.redis.expiry import LONGEST
 from hitrate.stores.redis.format import pack
 from hitrate.stores.redis.names import Names
-from hitrate.stores.redis.reading import BucketKeys, parts_of
+from hitrate.stores.redis.reading import KEYS_AT_ONCE, BucketKeys, parts_of
 from hitrate.stores.redis.servers import Operation
 from hitrate.stores.redis.wire import ScriptCall, script_call
 from hitrate.stores.redis.writing import ROUNDS
@@ -28,21 +28,30 @@ from hitrate.stores.redis.writing import ROUNDS
 _LEASES_AT_ONCE = 5_000
 """Leases that one step of the server settles."""
 
-_LONGEST = 10**15
-
 
 def lease(op: Operation, keys: Sequence[EncodedKey], token: bytes, seconds: float) -> Plan[list[float]]:
     """Take leases; return for each key 0.0, or the seconds until another's ends."""
     if not keys:
         return []
-    parts = list(parts_of(op.names, keys))
-    life = math.ceil(min(max(seconds * 1000, 1), _LONGEST))
-    calls = [_lease_call(op, part, keys, token, life) for part in parts]
-    left = [0.0] * len(keys)
+    steps: list[list[BucketKeys]] = []  # what is done at once, each in one bucket
+    for start in range(0, len(keys), KEYS_AT_ONCE):
+        by_bucket: dict[int, list[BucketKeys]] = {}
+        for part in parts_of(op.names, keys[start : start + KEYS_AT_ONCE]):
+            by_bucket.setdefault(part.bucket, []).append(part)
+        steps += by_bucket.values()
+    life = math.ceil(min(max(seconds * 1000, 1), LONGEST))
+    calls = [_lease_call(op, parts, token, life) for parts in steps]
+    left: dict[EncodedKey, float] = {}
     yield from op.register.tidy(op)  # before: a caller that is cancelled after the leases were granted would keep them
-    for part, result in zip(parts, (yield from op.call(scripts.LEASE, calls)), strict=True):
-        op.register.entered(_note_leases(part, result, left))
-    return left
+    for parts, result in zip(steps, (yield from op.call(scripts.LEASE, calls)), strict=True):
+        replies = iter(result)
+        for bucket, space, _, its_keys in parts:
+            tokens, token_left = next(replies), next(replies)
+            if space.known_tokens(bucket) != tokens:
+                op.register.entered([bucket])
+            space.note(bucket, tokens, token_left)
+            left |= {key: next(replies) / 1000 for key in its_keys}
+    return [left[key] for key in keys]
 
 
 def settle(op: Operation, results: Changes, token: bytes) -> Plan[list[EncodedKey]]:
@@ -81,17 +90,17 @@ def _settle(op: Operation, batches: Sequence[Batch], token: bytes) -> Plan[tuple
     return lost, again
 
 
-def _lease_call(op: Operation, part: BucketKeys, keys: Sequence[EncodedKey], token: bytes, life: int) -> ScriptCall:
-    """Return the call that takes the leases of a part of some keys, for so many milliseconds."""
-    bucket = op.names.buckets[part.bucket]
+def _lease_call(op: Operation, parts: Sequence[BucketKeys], token: bytes, life: int) -> ScriptCall:
+    """Return the call that takes the leases of parts of one bucket, for so many milliseconds."""
+    number = parts[0].bucket
+    bucket = op.names.buckets[number]
     names = [bucket.everything, bucket.register]
-    arguments = [os.urandom(8 * (1 + len(part.spaces))), token, b"%d" % life]
-    for space, digits in zip(part.spaces, part.digits, strict=True):
-        names.append(space.tokens[part.bucket])
-        names += [bucket.lease(each.encode()) for each in digits]
-        arguments += (space.name, space.known_tokens(part.bucket), b"%d" % len(digits))
-    own = [keys[place] for places in part.places for place in places]
-    return ScriptCall(part.bucket, names, arguments, [partial(_ending, op.names, own, token)])
+    arguments = [os.urandom(8 * (1 + len(parts))), token, b"%d" % life]
+    for _, space, _, keys in parts:
+        names += (space.tokens[number], *(bucket.lease(space.digits(key).encode()) for _, key in keys))
+        arguments += (space.name, space.known_tokens(number), b"%d" % len(keys))
+    own = [key for part in parts for key in part.keys]
+    return ScriptCall(number, names, arguments, [partial(_ending, op.names, own, token)])
 
 
 def _ending(names: Names, keys: Sequence[EncodedKey], token: bytes) -> bytes:
@@ -102,22 +111,6 @@ def _ending(names: Names, keys: Sequence[EncodedKey], token: bytes) -> bytes:
     (batch,) = batches_for(names, dict.fromkeys(keys), 0.0)
     call = _settle_call(names, batch, token)
     return script_call(scripts.SETTLE, call.keys, call.arguments, whole=True)
-
-
-def _note_leases(part: BucketKeys, result: Sequence[Any], left: list[float]) -> list[int]:
-    """Note in ``left`` the seconds until each key is free; return for each namespace that was new its bucket."""
-    entered = []
-    at = 0
-    for space, places in zip(part.spaces, part.places, strict=True):
-        tokens, token_left = result[at : at + 2]
-        if space.known_tokens(part.bucket) != tokens:
-            entered.append(part.bucket)
-        space.note(part.bucket, tokens, token_left)
-        at += 2
-        for place, milliseconds in zip(places, result[at : at + len(places)], strict=True):
-            left[place] = milliseconds / 1000
-        at += len(places)
-    return entered
 
 
 def _settle_call(names: Names, batch: Batch, token: bytes) -> ScriptCall:

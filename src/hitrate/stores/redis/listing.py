@@ -57,7 +57,7 @@ def page(op: Operation, under: bytes, after: Place | None) -> Plan[Page]:
 
 def _begin(op: Operation, under: bytes) -> Plan[Place]:
     """Read which namespaces there are."""
-    namespaces = {space.digest: name for name, space in op.names.items() if name.startswith(under)}
+    namespaces = {space.digest: name for name, space in op.names.copy().items() if name.startswith(under)}
     after: dict[int, bytes | None] = dict.fromkeys(range(len(op.names.buckets)))
     while after:
         pages = yield from op.register.pages(op, under, after)

@@ -14,6 +14,7 @@ import time
 from collections import deque
 from collections.abc import Callable
 from contextvars import Context
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from hitrate.errors import StoreError
@@ -32,18 +33,16 @@ Answer = list[Any] | StoreError
 """The replies to what was sent to a server, or why there are none."""
 
 
+@dataclass(slots=True, eq=False)
 class _Exchange:
     """What was sent, or is to be, and who is told the answer."""
 
-    __slots__ = ("again", "answer", "deadline", "packed", "received", "request")
-
-    def __init__(self, request: Request, deadline: float, answer: Callable[[Answer], None]) -> None:
-        self.request = request
-        self.packed = request.whole()
-        self.deadline = deadline
-        self.answer = answer
-        self.received: list[Any] = []
-        self.again = False  # whether it was sent before, on a connection that was lost
+    request: Request
+    packed: bytes
+    deadline: float
+    answer: Callable[[Answer], None]
+    received: list[Any] = field(default_factory=list)
+    again: bool = False  # whether it was sent before, on a connection that was lost
 
 
 class LoopLink:
@@ -58,6 +57,7 @@ class LoopLink:
         self._waiting: deque[_Exchange] = deque()  # for the connection, or for the end of this turn of the loop
         self._flying: deque[_Exchange] = deque()  # sent, in the order in which the replies come
         self._unsent = b""
+        self._blocked = False  # whether the loop tells when the system takes more
         self._flushing = False
         self._delivering = False  # whether the next turn of the loop goes on handing out answers
         self._work = 0  # keys that the calls under way touch
@@ -98,7 +98,7 @@ class LoopLink:
                 return
         self._work += request.work  # the server answers what was sent before it first
         deadline = self._loop.time() + self._node.time_for(self._work) - spent
-        self._waiting.append(_Exchange(request, deadline, answer))
+        self._waiting.append(_Exchange(request, request.whole(), deadline, answer))
         if self._link is None:
             self._open()
         elif at_once:
@@ -160,9 +160,8 @@ class LoopLink:
         calls = list(self._waiting)
         self._waiting.clear()
         self._flying += calls
-        unsent = bool(self._unsent)
         self._unsent = b"".join([self._unsent, *(call.packed for call in calls)])
-        if not unsent:
+        if not self._blocked:
             self._write()
 
     def _write(self) -> None:
@@ -177,13 +176,15 @@ class LoopLink:
                 sent += sock.send(view[sent:])
         except _WOULD_BLOCK:
             self._loop.add_writer(sock, self._write)
+            self._blocked = True
             self._unsent = bytes(view[sent:])
             return
         except OSError as error:
             self._lost(error)
             return
-        if sent < len(view) or self._unsent:
+        if self._blocked:
             self._loop.remove_writer(sock)
+            self._blocked = False
         self._unsent = b""
 
     def _readable(self) -> None:
@@ -295,7 +296,7 @@ class LoopLink:
         link, self._link = self._link, None
         self._flying = deque()
         self._unsent = b""
-        self._delivering = False
+        self._blocked = self._delivering = False
         if link is not None:
             self._loop.remove_reader(link.sock)
             self._loop.remove_writer(link.sock)

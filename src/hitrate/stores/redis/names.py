@@ -119,8 +119,8 @@ class ServerNamespace:
         self.seed = int.from_bytes(self.digest[:8], "big")
         self.tokens = [bucket.namespace(self.digest) for bucket in buckets]
         self.known: list[tuple[bytes, float] | None] = [None] * len(buckets)
-        self._asking: dict[int, bytes] = {}
-        self._reading: tuple[str, str] = ("", "")
+        self._asking = [b""] * len(buckets)
+        self._reading = [""] * len(buckets)
 
     def note(self, bucket: int, tokens: bytes, left: int) -> None:
         """Note the current tokens, and the milliseconds that they live, -1 for ever."""
@@ -137,21 +137,21 @@ class ServerNamespace:
 
     def asking(self, bucket: Bucket, number: int) -> bytes:
         """Return ``asking_for`` this namespace alone."""
-        asking = self._asking.get(number)
-        if asking is None:
+        asking = self._asking[number]
+        if not asking:
             asking = self._asking[number] = asking_for(bucket, number, [self])
         return asking
 
-    def read(self, bucket: Bucket, keys: Sequence[EncodedKey]) -> bytes:
-        """Return the command, as it goes over the wire, that reads keys of this namespace from the only bucket.
+    def read(self, number: int, bucket: Bucket, keys: Sequence[EncodedKey]) -> bytes:
+        """Return the command, as it goes over the wire, that reads keys of this namespace from the bucket of a number.
 
         Its reply begins with the tokens of all entries and of the namespace.
         """
-        if not self._reading[0]:
-            tokens = (bulk(bucket.everything) + bulk(self.tokens[0])).decode("latin-1")
-            self._reading = f"\r\n$4\r\nMGET\r\n{tokens}", bucket.joint
-        begun, joint = self._reading
-        seed = self.seed
+        begun = self._reading[number]
+        if not begun:
+            tokens = (bulk(bucket.everything) + bulk(self.tokens[number])).decode("latin-1")
+            begun = self._reading[number] = f"\r\n$4\r\nMGET\r\n{tokens}"
+        joint, seed = bucket.joint, self.seed
         if len(keys) == 1:
             return f"*4{begun}{joint}{xxh3_128_hexdigest(keys[0][1], seed)}\r\n".encode("latin-1")
         digits = ("\r\n" + joint).join([xxh3_128_hexdigest(key, seed) for _, key in keys])

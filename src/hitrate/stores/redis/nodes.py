@@ -69,8 +69,7 @@ class Node:
 
         Args:
             request: the commands.
-            began: when the call began that they are a further part of, by ``time.monotonic``; None if they are all of
-                it, or its first part.
+            began: when the call began that they are a further part of, by ``time.monotonic``; None for the first part.
 
         Raises:
             StoreError: the server did not answer.

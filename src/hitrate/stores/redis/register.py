@@ -10,6 +10,7 @@ from __future__ import annotations
 import random
 from collections.abc import Mapping, Sequence
 
+from hitrate.keys import after_all_under
 from hitrate.plans import Plan
 from hitrate.stores.redis import scripts
 from hitrate.stores.redis.names import digest_of
@@ -41,7 +42,7 @@ class Register:
             prefix: what their encodings begin with; not empty.
             after: the buckets, each with the namespace that was the last of the page before, None for the first page.
         """
-        last = b"(" + _end_of(_NAMESPACE + prefix)
+        last = b"(" + after_all_under(_NAMESPACE + prefix)
         calls = []
         for number, name in after.items():
             bucket = op.names.buckets[number]
@@ -72,9 +73,3 @@ class Register:
         names = [member[1:] for member in members if member[:1] == _NAMESPACE]
         tokens = [bucket.namespace(digest_of(name)) for name in names]
         yield from op.call(scripts.TIDY, [ScriptCall(number, [bucket.register, *tokens], names)])
-
-
-def _end_of(beginning: bytes) -> bytes:
-    """Return the first bytes, in order, that come after all that begin with some."""
-    kept = beginning.rstrip(b"\xff")
-    return kept[:-1] + bytes([kept[-1] + 1])

@@ -28,7 +28,7 @@ from hitrate.stores.redis.leasing import lease, settle
 from hitrate.stores.redis.links import Request
 from hitrate.stores.redis.listing import page
 from hitrate.stores.redis.loop_links import Answer
-from hitrate.stores.redis.names import Names, ServerNamespace
+from hitrate.stores.redis.names import Names
 from hitrate.stores.redis.reading import KEYS_AT_ONCE, found_in, only_error, parts_of, request_for, tell_time_left
 from hitrate.stores.redis.register import Register
 from hitrate.stores.redis.servers import OneServer, Operation, Servers
@@ -87,30 +87,28 @@ class RedisStore(PlannedStore):
 
     def get(self, keys: Sequence[EncodedKey]) -> Sequence[Found]:
         began = monotonic()
-        space = self._usual(keys)
-        if space is not None and self._only is not None:
-            request = space.read(self._names.buckets[0], keys)
-            found = self.found(keys, self._only.call(Request(request, 1, len(keys))))
+        request = self._usual(keys)
+        if request is not None and self._only is not None:
+            found = self.found(keys, self._only.call(request))
             if found is not None:
                 return found
         return carry_out(self._reading(keys, began))
 
-    def _usual(self, keys: Sequence[EncodedKey]) -> ServerNamespace | None:
-        """Return the namespace of keys that are all of one and take one command to one server; otherwise None."""
+    def _usual(self, keys: Sequence[EncodedKey]) -> Request | None:
+        """Return what reads keys of one namespace from the only server by one command; None if they take more."""
         if self._only is None or not keys or len(keys) > KEYS_AT_ONCE:
             return None
         name = keys[0][0]
         if len(keys) > 1 and not all([other is name for other, _ in keys]):  # noqa: C419 - a list is twice as fast
             return None
-        return self._names[name]
+        return Request(self._names[name].read(0, self._names.buckets[0], keys), 1, len(keys))
 
     def ask(self, keys: Sequence[EncodedKey], answer: Callable[[Answer], None]) -> bool:
         """Ask for keys on the running loop and have a function told the answer; return False if that takes a plan."""
-        space = self._usual(keys)
-        if space is None or self._only is None:
+        request = self._usual(keys)
+        if request is None or self._only is None:
             return False
-        request = space.read(self._names.buckets[0], keys)
-        self._only.loop_link().call(Request(request, 1, len(keys)), answer, at_once=True)
+        self._only.loop_link().call(request, answer, at_once=True)
         return True
 
     def found(self, keys: Sequence[EncodedKey], answer: Answer) -> list[Found] | None:
@@ -120,8 +118,7 @@ class RedisStore(PlannedStore):
         (reply,) = answer
         if type(reply) is not list:
             return None
-        tokens = (reply[0] or b"") + (reply[1] or b"")
-        found = unpack(reply[2:], tokens, keys)
+        found = unpack(reply, keys)
         own_clock = self._clock.own
         return found if own_clock is None or not expired_in(found, own_clock()) else None
 
@@ -142,7 +139,7 @@ class RedisStore(PlannedStore):
         answers = yield from self._servers.route(op, requests)
         now = self._clock.now()
         for part, answer in zip(parts, answers, strict=True):
-            found_in(part, answer, keys, found)
+            found_in(part, answer, found)
             if self._time_left and not isinstance(answer, StoreError):
                 tell_time_left(part, answer[1:], now, found)
         error = only_error(found)

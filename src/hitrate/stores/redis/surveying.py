@@ -46,12 +46,7 @@ class SurveyedEntry(NamedTuple):
 def look(
     op: Operation, node: Node, cursor: bytes, beginning: int = HEADER_LENGTH
 ) -> Plan[tuple[bytes, int, list[SurveyedEntry]]]:
-    """Look at the next keys of a server.
-
-    Args:
-        node: the server.
-        cursor: where the step before ended.
-        beginning: how many bytes of each value to read.
+    """Look at the next keys of a server, from where the step before ended, and at the beginnings of their values.
 
     Returns:
         Where the next step begins, b"0" if this was the last; how many keys of the database were passed; and the

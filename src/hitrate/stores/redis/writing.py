@@ -31,34 +31,31 @@ _NO_COMMAND = ("ERR unknown command", "ERR unsupported command", "NOPERM")
 def write(op: Operation, changes: Changes) -> Plan[int]:
     """Apply changes; return how many keys were removed."""
     batches = list(batches_for(op.names, changes, op.clock.now()))
-    removed = rounds = 0
-    while batches and rounds < ROUNDS:
+    removed = 0
+    for _ in range(ROUNDS):
+        if not batches:
+            return removed
         counted, batches = yield from _write(op, batches)
         removed += counted
-        rounds += 1
-    if not batches:
-        return removed
     raise StoreError("the cache was cleared again and again while this was written")
 
 
 def _write(op: Operation, batches: Sequence[Batch]) -> Plan[tuple[int, list[Batch]]]:
     """Write batches; return how many entries were removed, and what is to be written again under other tokens."""
     unknown = [
-        (batch, [group for group in batch.groups if group.stored and not group.take_known_tokens(batch.bucket)])
+        (batch, groups)
         for batch in batches
+        if (groups := [each for each in batch.groups if each.stored and not each.take_known_tokens(batch.bucket)])
     ]
-    if any(groups for _, groups in unknown):
-        yield from _keep_tokens(op, [(batch, groups) for batch, groups in unknown if groups])
-    results = yield from _exchange(op, batches, whole=False)
-    lacking = [place for place, result in enumerate(results) if any_error([result], "NOSCRIPT")]
-    if lacking:  # the server was started anew, or is another
-        again = yield from _exchange(op, [batches[place] for place in lacking], whole=True)
-        for place, result in zip(lacking, again, strict=True):
-            results[place] = result
+    if unknown:
+        yield from _keep_tokens(op, unknown)
+    had_msetex = op.servers.msetex
     removed = 0
     stale = []
-    had_msetex = op.servers.msetex
-    for batch, result in zip(batches, results, strict=True):
+    for batch, result in zip(batches, (yield from _exchange(op, batches)), strict=True):
+        if any_error([result], "NOSCRIPT"):  # the server was started anew, or is another
+            stale.append(batch._replace(whole=True))
+            continue
         if had_msetex and any_error([result], *_NO_COMMAND):  # nothing of this batch was done
             op.servers.msetex = False
             stale.append(batch)
@@ -101,12 +98,12 @@ def _keep_tokens(op: Operation, wanted: Sequence[tuple[Batch, list[Group]]]) -> 
     yield from op.register.tidy(op)
 
 
-def _exchange(op: Operation, batches: Sequence[Batch], *, whole: bool) -> Plan[list[list[Any]]]:
+def _exchange(op: Operation, batches: Sequence[Batch]) -> Plan[list[list[Any]]]:
     """Send the commands of batches; return the results of each, of a transaction those of its parts."""
     clock = op.clock.argument()
     requests = []
     for batch in batches:
-        commands = WriteCommands(op.names.buckets[batch.bucket], batch, clock, whole=whole, msetex=op.servers.msetex)
+        commands = WriteCommands(op.names.buckets[batch.bucket], batch, clock, msetex=op.servers.msetex)
         requests.append(Request(commands, commands.replies, commands.work, batch.bucket))
     results = []
     for replies in (yield from op.replies(requests)):

@@ -33,22 +33,22 @@ class Statements:
     """All of them, by what they are for.
 
     Args:
-        names: the tables.
         own_clock: whether expiries are told and returned as times of the cache's own clock; else as seconds from now.
 
     Attributes:
+        names: the tables.
         lists: whether entries have the columns that only a listing needs.
     """
 
     def __init__(self, names: Names, *, own_clock: bool) -> None:
-        self._names = names
+        self.names = names
         self._own_clock = own_clock
         self.suit(lists=True)
 
     def suit(self, *, lists: bool) -> None:
         """Make the statements for tables that have the columns of a listing, or have them not."""
         self.lists = lists
-        parts = Parts(self._names, own_clock=self._own_clock, lists=lists)
+        parts = Parts(self.names, own_clock=self._own_clock, lists=lists)
         self.reads = ReadStatements(parts)
         self.stores = StoreStatements(parts)
         self.removals = RemovalStatements(parts)

@@ -80,8 +80,8 @@ def _settle(parts: Parts, mine: str, ended: str) -> Statement:
     clock is the server's), $7 most entries, $8 most bytes; and, if the tables have the columns of a listing, $9 the
     keys in full where $2 has digests.
 
-    Returns what ``Stores.rows`` do, where ``known`` tells that no namespace is about to leave, and (whether it is done,
-    places whose lease was the token's, namespaces in which nothing was stored).
+    Returns what ``StoreStatements.rows`` do, where ``known`` tells that no namespace is about to leave, and (places
+    whose lease was the token's, namespaces in which nothing was stored).
     """
     entries, namespaces = parts.names.entries, parts.names.namespaces
     columns = {"name": "$1::bytea[]", "key": "$2::bytea[]", "token": "$3::bytea[]", "value": "$4::bytea[]"}
@@ -110,6 +110,6 @@ def _settle(parts: Parts, mine: str, ended: str) -> Statement:
                 FROM (SELECT {parts.totals} FROM {parts.names.counts}) AS room, there, new) AS t),
         {stored(parts, new)},
         {ended} WHERE (SELECT done FROM told))))
-        SELECT known, stored, held, held_bytes, more, more_bytes, expired, ids, done, ARRAY(SELECT place FROM mine),
+        SELECT known, done, held, held_bytes, more, more_bytes, expired, ids, ARRAY(SELECT place FROM mine),
             ARRAY(SELECT DISTINCT namespace FROM mine WHERE value IS NULL) FROM told, grown"""
     )

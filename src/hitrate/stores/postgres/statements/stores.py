@@ -40,7 +40,7 @@ def _store(parts: Parts, mixed: bool, exact: bool) -> Statement:
     last, if the tables have the columns of a listing, for each row its key in full where $2 has a digest.
     With ``exact`` what is replaced is counted before; without, every row counts as new.
 
-    Returns (known, stored, held, held bytes, more, more bytes, expired, ids of what is replaced).
+    Returns (known, done, held, held bytes, more, more bytes, expired, ids of what is replaced).
     """
     entries = parts.names.entries
     numbered = f"CROSS JOIN LATERAL ({parts.writable('w.name')} OFFSET 0) AS n"
@@ -73,7 +73,8 @@ def _store(parts: Parts, mixed: bool, exact: bool) -> Statement:
             WHERE (SELECT known AND held + more <= $7::int8 AND held_bytes + more_bytes <= $8::int8 FROM told)''',
             )
         }
-        SELECT known, stored, held, held_bytes, more, more_bytes, expired, ids FROM told, grown"""
+        SELECT known, stored = cardinality($2::bytea[]), held, held_bytes, more, more_bytes, expired, ids
+            FROM told, grown"""
     )
 
 
