@@ -12,7 +12,7 @@ import apsw
 import pytest
 
 from hitrate import SqliteCache
-from hitrate.stores.sqlite import store
+from hitrate.stores.sqlite import idle, store
 from hitrate.stores.sqlite.rows import times_of, write_columns
 from hitrate.testing import Clock
 
@@ -191,6 +191,7 @@ def test_a_file_that_is_only_read_is_listed(path: Path) -> None:
 
 def test_in_memory_who_waits_for_a_listing_goes_before_its_next_step(monkeypatch: pytest.MonkeyPatch) -> None:
     """All threads share one connection there, and whoever lets go of it would have it again first."""
+    monkeypatch.setattr(idle, "_TURNS", 1 << 30)  # a thread may take longer to wake than it is waited for
     written: list[int] = []
     writers: list[threading.Thread] = []
     with SqliteCache[Any](path=":memory:") as cache:
