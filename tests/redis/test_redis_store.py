@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from hitrate import RedisCache
-from hitrate.stores.redis import RedisStore
+from hitrate.stores.redis import RedisStore, writing
 from hitrate.stores.redis.expiry import milliseconds_until
 from hitrate.stores.redis.names import CLUSTER_BUCKETS, SLOTS, Names, slot_of
 from hitrate.testing.faces import ASYNC, SYNC, Face
@@ -375,6 +375,25 @@ def test_another_process_sweeps_what_one_left(new_cache: Any, client: Any) -> No
     here.set({A: ("value", None)})
     wait_until(lambda: entries_on(client) == 1, "to sweep")
     assert here.get([A]) == {A: "value"}
+
+
+def test_a_write_that_every_round_but_the_last_was_cleared_is_done(
+    new_cache: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    cache, other = new_cache(on_error="raise"), new_cache(on_error="raise")
+    cache.set({A: ("old", None)})
+    batch = {A: ("new", None), B: ("new", None)}  # a single one would first be tried without a round
+    exchange, clears = writing._exchange, iter(range(writing.ROUNDS - 1))
+
+    def just_cleared(*arguments: Any) -> Any:
+        if next(clears, None) is not None:
+            other.clear([A[0]])
+        return exchange(*arguments)
+
+    monkeypatch.setattr(writing, "_exchange", just_cleared)
+    cache.set(batch)
+    assert next(clears, None) is None
+    assert cache.get([A, B]) == {A: "new", B: "new"}
 
 
 def test_a_large_cache_is_counted_by_a_sample(new_cache: Any, client: Any, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -33,10 +33,10 @@ def write(op: Operation, changes: Changes) -> Plan[int]:
     batches = list(batches_for(op.names, changes, op.clock.now()))
     removed = 0
     for _ in range(ROUNDS):
-        if not batches:
-            return removed
         counted, batches = yield from _write(op, batches)
         removed += counted
+        if not batches:
+            return removed
     raise StoreError("the cache was cleared again and again while this was written")
 
 
