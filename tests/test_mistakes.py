@@ -37,6 +37,17 @@ def test_a_long_single_key_is_not_repeated_whole() -> None:
     assert len(str(caught.value)) < 600
 
 
+@pytest.mark.parametrize("encoding", [None, b"msgpack", {"msgpack"}, ["msgpack"], {}, 1, "msgpäck"])
+def test_a_serializer_that_names_no_encoding_is_told_what_to_return(encoding: Any) -> None:
+    class Serializer(MsgpackSerializer):
+        def dumps_typed(self, obj: Any) -> tuple[str, bytes]:
+            return encoding, b""
+
+    kind = type(encoding).__name__
+    with pytest.raises(SerializationError, match=rf"is to return \(ASCII str, bytes\), and returned \({kind}, bytes\)"):
+        InMemoryCache[Any](serde=Serializer()).set({KEYS[0]: ("value", None)})
+
+
 def test_two_keys_of_which_one_is_wrong_are_no_single_key() -> None:
     with pytest.raises(TypeError, match="a namespace is a tuple of str, not the str 'a'"):
         InMemoryCache[Any]().get((("a", "b"), (("notes",), "fox")))  # type: ignore[arg-type]

@@ -129,16 +129,19 @@ class Codec:
         if type(dumped) is not tuple or len(dumped) != 2:
             self._refuse(None, dumped)
         encoding, payload = dumped
-        if type(payload) is not bytes or encoding not in ENCODING_CODES:
-            if (
-                not isinstance(encoding, str)
-                or not encoding.isascii()
-                or encoding.startswith(MARK)
-                or not isinstance(payload, (bytes, bytearray, memoryview))
-            ):
-                self._refuse(encoding, payload)
-            return encoding, bytes(payload)
-        return dumped
+        try:
+            if type(payload) is bytes and encoding in ENCODING_CODES:
+                return dumped
+        except TypeError:  # not even hashable
+            self._refuse(encoding, payload)
+        if (
+            not isinstance(encoding, str)
+            or not encoding.isascii()
+            or encoding.startswith(MARK)
+            or not isinstance(payload, (bytes, bytearray, memoryview))
+        ):
+            self._refuse(encoding, payload)
+        return encoding, bytes(payload)
 
     def _refuse(self, encoding: object, payload: object) -> NoReturn:
         kinds = f"({type(encoding).__name__}, {type(payload).__name__})"
