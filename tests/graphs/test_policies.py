@@ -287,3 +287,12 @@ def test_a_node_that_closes_over_an_agent_is_told_what_a_policy_takes() -> None:
     with pytest.raises(TypeError, match=r"closes over 'agent', .*, leave it out with ignore='agent'$"):
         policy(node)
     assert policy(node, ignore="agent").key_func({"question": "hi"})
+
+
+def test_what_is_logged_of_an_input_keeps_nothing_of_it(caplog: pytest.LogCaptureFixture) -> None:
+    """The record of a log line may be kept by a handler: an exception in it would keep the input with its frames."""
+    key: Any = policy(lambda state: state).key_func
+    key({"value": object()})
+    (record,) = caplog.records
+    assert record.args
+    assert all(type(each) is str for each in record.args)

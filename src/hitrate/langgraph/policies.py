@@ -115,7 +115,7 @@ def policy(
                 parts.note_alias(xxh3_128_hexdigest(made.encode()), made)  # LangGraph stores the result under this hash
             return made
         except Exception as error:  # the run goes on, whatever its input is
-            once.log(names.of_function, error)
+            once.log(names.of_function, str(error))  # a record that a handler keeps would keep the node's input, too
             return unkeyed()
 
     encode(scope, "the scope")  # raises
