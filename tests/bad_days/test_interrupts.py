@@ -102,7 +102,8 @@ class Interrupts:
                     raise KeyboardInterrupt
             return trace
 
-        before = sys.gettrace()
+        before, collects = sys.gettrace(), gc.isenabled()
+        gc.disable()  # it may come by a coroutine that an earlier interrupt left: what is raised there reaches nobody
         sys.settrace(trace)
         try:
             do()
@@ -110,6 +111,8 @@ class Interrupts:
             pass
         finally:
             sys.settrace(before)
+            if collects:
+                gc.enable()
         self.passed = len(times)
         return self.place != ()
 
