@@ -46,6 +46,19 @@ def new_cache(shared: Server, client: Any) -> Iterator[Callable[..., RedisCache[
         cache.close()
 
 
+class Unheard:
+    """Who keeps copies, and does nothing about what it is told."""
+
+    def changed(self, keys: Any) -> None:
+        pass
+
+    def cleared(self, names: Any) -> None:
+        pass
+
+    def cleared_under(self, prefix: bytes) -> None:
+        pass
+
+
 def entries_on(client: Any) -> int:
     return sum(b"}e" in name for name in client.scan_iter(count=1000))
 
@@ -394,6 +407,23 @@ def test_a_write_that_every_round_but_the_last_was_cleared_is_done(
     cache.set(batch)
     assert next(clears, None) is None
     assert cache.get([A, B]) == {A: "new", B: "new"}
+
+
+@pytest.mark.parametrize("face", [SYNC, ASYNC], ids=["sync", "async"])
+@pytest.mark.parametrize("time_left", [False, True], ids=["own", "with the time left"])
+def test_keys_of_several_namespaces_are_read_by_one_command(
+    new_cache: Any, client: Any, face: Face, time_left: bool
+) -> None:
+    """Else a batch that is stored meanwhile would be read by halves."""
+    raw = new_cache()
+    batch = {((f"n{number % 3}",), str(number)): ({"number": number}, 60) for number in range(20)}
+    if time_left:
+        raw._store.listen(Unheard())  # as a tier above does
+    with face.open(raw) as cache:
+        cache.set(batch)
+        before = client.info("commandstats")["cmdstat_mget"]["calls"]
+        assert cache.get([(("other",), "1"), *batch]) == {key: value for key, (value, _) in batch.items()}
+        assert client.info("commandstats")["cmdstat_mget"]["calls"] == before + 1
 
 
 def test_a_large_cache_is_counted_by_a_sample(new_cache: Any, client: Any, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -20,7 +20,7 @@ from hitrate.stores.redis.batches import Batch, batches_for
 from hitrate.stores.redis.expiry import LONGEST
 from hitrate.stores.redis.format import pack
 from hitrate.stores.redis.names import Names
-from hitrate.stores.redis.reading import KEYS_AT_ONCE, BucketKeys, parts_of
+from hitrate.stores.redis.reading import BucketKeys, steps_of
 from hitrate.stores.redis.servers import Operation
 from hitrate.stores.redis.wire import ScriptCall, script_call
 from hitrate.stores.redis.writing import ROUNDS
@@ -33,12 +33,7 @@ def lease(op: Operation, keys: Sequence[EncodedKey], token: bytes, seconds: floa
     """Take leases; return for each key 0.0, or the seconds until another's ends."""
     if not keys:
         return []
-    steps: list[list[BucketKeys]] = []  # what is done at once, each in one bucket
-    for start in range(0, len(keys), KEYS_AT_ONCE):
-        by_bucket: dict[int, list[BucketKeys]] = {}
-        for part in parts_of(op.names, keys[start : start + KEYS_AT_ONCE]):
-            by_bucket.setdefault(part.bucket, []).append(part)
-        steps += by_bucket.values()
+    steps = steps_of(op.names, keys)
     life = math.ceil(min(max(seconds * 1000, 1), LONGEST))
     calls = [_lease_call(op, parts, token, life) for parts in steps]
     left: dict[EncodedKey, float] = {}

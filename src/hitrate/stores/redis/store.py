@@ -29,7 +29,7 @@ from hitrate.stores.redis.links import Request
 from hitrate.stores.redis.listing import page
 from hitrate.stores.redis.loop_links import Answer
 from hitrate.stores.redis.names import Names
-from hitrate.stores.redis.reading import KEYS_AT_ONCE, found_in, only_error, parts_of, request_for, tell_time_left
+from hitrate.stores.redis.reading import KEYS_AT_ONCE, found_in, only_error, request_for, steps_of, tell_time_left
 from hitrate.stores.redis.register import Register
 from hitrate.stores.redis.servers import OneServer, Operation, Servers
 from hitrate.stores.redis.surveying import count
@@ -134,14 +134,14 @@ class RedisStore(PlannedStore):
         if not keys:
             return found
         op = self._operation(began or monotonic())
-        parts = list(parts_of(self._names, keys))
-        requests = [request_for(self._names, part, time_left=self._time_left) for part in parts]
+        steps = steps_of(self._names, keys)
+        requests = [request_for(self._names, parts, time_left=self._time_left) for parts in steps]
         answers = yield from self._servers.route(op, requests)
         now = self._clock.now()
-        for part, answer in zip(parts, answers, strict=True):
-            found_in(part, answer, found)
+        for parts, answer in zip(steps, answers, strict=True):
+            found_in(parts, answer, found)
             if self._time_left and not isinstance(answer, StoreError):
-                tell_time_left(part, answer[1:], now, found)
+                tell_time_left(parts, answer[1:], now, found)
         error = only_error(found)
         if error is not None:
             raise error

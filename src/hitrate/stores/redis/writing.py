@@ -31,13 +31,14 @@ _NO_COMMAND = ("ERR unknown command", "ERR unsupported command", "NOPERM")
 def write(op: Operation, changes: Changes) -> Plan[int]:
     """Apply changes; return how many keys were removed."""
     batches = list(batches_for(op.names, changes, op.clock.now()))
-    removed = 0
-    for _ in range(ROUNDS):
+    removed = rounds = 0
+    while batches:
+        if rounds == ROUNDS:
+            raise StoreError("the cache was cleared again and again while this was written")
         counted, batches = yield from _write(op, batches)
         removed += counted
-        if not batches:
-            return removed
-    raise StoreError("the cache was cleared again and again while this was written")
+        rounds += 1
+    return removed
 
 
 def _write(op: Operation, batches: Sequence[Batch]) -> Plan[tuple[int, list[Batch]]]:
