@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from hitrate import InMemoryCache, MsgpackSerializer
+from hitrate import InMemoryCache, MsgpackSerializer, stable_key
 
 ALIGNED = np.dtype([("a", "i1"), ("b", "f8")], align=True)
 DTYPES: dict[str, np.dtype[Any]] = {
@@ -31,9 +31,18 @@ def filled(dtype: np.dtype[Any], shape: tuple[int, ...], order: Any = "C") -> An
 
 
 def clean(array: Any) -> Any:
+    """Return the same with zeros in the padding: written number by number, for NumPy copies records whole."""
     made = np.zeros(array.shape, array.dtype, order="F" if array.flags.fnc else "C")
-    made[...] = array
+    write_numbers(made, array)
     return made
+
+
+def write_numbers(made: Any, array: Any) -> None:
+    for name in array.dtype.names:
+        if array.dtype[name].base.names is None:
+            made[name][...] = array[name]
+        else:
+            write_numbers(made[name], array[name])
 
 
 VIEWS = {
@@ -80,3 +89,32 @@ def test_every_hit_in_memory_has_the_same_bytes(dtype: str) -> None:
     cache.set({KEY: ({"rows": array}, None)})
     for _ in range(4):
         assert cache.get([KEY])[KEY]["rows"].tobytes() == clean(array).tobytes()
+
+
+LONG = np.dtype(np.longdouble)
+LONG_DOUBLES: dict[str, tuple[Any, list[int]]] = {
+    "native": (LONG, [*range(10, 16)]),
+    "of the other order": (LONG.newbyteorder(), [*range(6)]),
+    "complex": (np.dtype(np.clongdouble), [*range(10, 16), *range(26, 32)]),
+    "in a record": (np.dtype([("a", "i1"), ("b", LONG)], align=True), [*range(1, 16), *range(26, 32)]),
+}
+"""Types with long doubles, and which bytes of an element of 16 bytes a number are padding where it has 80 bits."""
+
+
+@pytest.mark.skipif(np.finfo(LONG).nmant != 63, reason="a long double of this machine is no number of 80 bits")
+@pytest.mark.parametrize("name", LONG_DOUBLES)
+def test_the_padding_of_long_doubles_is_neither_stored_nor_part_of_a_key(name: str) -> None:
+    dtype, padding = LONG_DOUBLES[name]
+    array = np.zeros(3, dtype)
+    (array if dtype.names is None else array["b"])[...] = np.arange(1.5, 4)
+    payloads, keys = set(), set()
+    for filling in (0, SECRET[0], 0xFF):
+        content = np.frombuffer(array.tobytes(), np.uint8).reshape(3, -1).copy()
+        content[:, padding] = filling
+        same = np.ndarray(3, dtype, content)
+        payloads.add(MsgpackSerializer().dumps_typed(same))
+        keys.add(stable_key(same))
+    (pair,), (_,) = payloads, keys
+    restored = MsgpackSerializer().loads_typed(pair)
+    assert restored.dtype == dtype
+    assert (restored == array).all()

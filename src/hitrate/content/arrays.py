@@ -11,12 +11,10 @@ from typing import Any
 import numpy as np
 
 from hitrate.content.rules import OVERRIDES
-from hitrate.serde.numpy_ import DTYPES, SCALARS, describe, holds_objects, text_of
+from hitrate.serde.numpy_ import DTYPES, LONG_DOUBLE_BYTES, SCALARS, describe, holds_objects, text_of
 from hitrate.serde.registry import INNER, Pack
 
 _DIGEST_SIZE = 32
-# How many bytes of a long double hold the number; the rest is padding with arbitrary content.
-_LONG_DOUBLE_BYTES = 10 if np.finfo(np.longdouble).nmant == 63 else np.dtype(np.longdouble).itemsize
 
 
 def _encode_array(obj: np.ndarray[Any, Any], pack: Pack) -> bytes:
@@ -67,8 +65,9 @@ def _content(array: np.ndarray[Any, Any]) -> Any:
     if kind in "fc":
         array = _with_one_nan(array)
         if array.dtype.char in "gG":
+            native = array.astype(array.dtype.newbyteorder("="), copy=False)
             part = np.dtype(np.longdouble).itemsize
-            return np.frombuffer(array.tobytes(), np.uint8).reshape(-1, part)[:, :_LONG_DOUBLE_BYTES].tobytes()
+            return np.frombuffer(native.tobytes(), np.uint8).reshape(-1, part)[:, :LONG_DOUBLE_BYTES].tobytes()
     if kind in "mMV" or not array.flags.c_contiguous or not array.size:
         return array.tobytes()
     return array.data

@@ -29,6 +29,9 @@ _CHECKED = "UbV"
 # Elements of size 0 take no bytes however many there are, but going through them takes time.
 _MAX_EMPTY = 64
 
+LONG_DOUBLE_BYTES = 10 if np.finfo(np.longdouble).nmant == 63 else np.dtype(np.longdouble).itemsize
+"""How many bytes of a long double hold the number; the rest is padding."""
+
 
 def describe(dtype: np.dtype[Any]) -> Any:
     """Return a dtype as nested lists of str and int, which lead back to an equal one."""
@@ -134,16 +137,37 @@ def _encode_array(obj: np.ndarray[Any, Any], pack: Pack) -> bytes:
         raise Refused("it has too many elements of no size")
     if obj.dtype.kind in _CHECKED and not _is_whole(obj):
         raise Refused("it holds bytes that are no characters or no booleans")
-    order: Any = "F" if obj.flags.fnc else "C"
-    stored = obj if obj.dtype.names is None else _without_padding(obj, order)
-    return pack([describe(obj.dtype), [*obj.shape], stored.tobytes(order), obj.flags.fnc], INNER)
+    content = _without_padding(obj, "F" if obj.flags.fnc else "C")
+    return pack([describe(obj.dtype), [*obj.shape], content, obj.flags.fnc], INNER)
 
 
-def _without_padding(array: Any, order: Any = "C") -> Any:
-    """Return records with nothing between their fields: anything that this process has in memory may lie there."""
-    clean = np.zeros(array.shape, array.dtype, order)
-    clean[...] = array
-    return clean
+def _without_padding(array: Any, order: Any = "C") -> bytes:
+    """Return the bytes of elements, with zeros in the padding: anything that this process has in memory may lie there.
+
+    NumPy itself does not keep it out: an assignment may copy what lies between the fields of records, or put there what
+    was in memory where it works.
+    """
+    content: bytes = array.tobytes(order)
+    if array.dtype.names is None and array.dtype.char not in "gG":
+        return content
+    elements = np.frombuffer(content, np.uint8).reshape(array.size, array.dtype.itemsize)
+    return bytes((elements & _mask_of(array.dtype)).data)
+
+
+def _mask_of(dtype: np.dtype[Any]) -> np.ndarray[Any, Any]:
+    """Return the bytes of an element of this type as ones where they mean something, and zeros in the padding."""
+    if dtype.subdtype is not None:
+        element, shape = dtype.subdtype
+        return np.tile(_mask_of(element), math.prod(shape))
+    mask = np.full(dtype.itemsize, 0xFF if dtype.names is None else 0, np.uint8)
+    for name in dtype.names or ():
+        field, offset = dtype.fields[name][:2]  # type: ignore[index]
+        mask[offset : offset + field.itemsize] |= _mask_of(field)
+    if dtype.char in "gG":
+        number = mask[: np.dtype(np.longdouble).itemsize]
+        number[LONG_DOUBLE_BYTES:] = 0
+        mask = np.tile(number if dtype.isnative else number[::-1], mask.size // number.size)
+    return mask
 
 
 def _decode_array(data: bytes, hook: Hook) -> Any:
@@ -197,9 +221,7 @@ def _encode_scalar(obj: Any, pack: Pack) -> bytes:
     text = text_of(obj)
     if text is not None:
         return pack([None, text], INNER)
-    return pack(
-        [describe(obj.dtype), obj.tobytes() if obj.dtype.names is None else _without_padding(obj).tobytes()], INNER
-    )
+    return pack([describe(obj.dtype), _without_padding(obj)], INNER)
 
 
 def _scalar_of(spec: Any, content: Any) -> Any:
