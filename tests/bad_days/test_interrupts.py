@@ -390,7 +390,7 @@ def test_counting_anew_what_is_empty_counts_nothing_as_left() -> None:
 def _refresh(far: Any) -> None:
     """Store a result under a lease over a value that is there, as who computes it anew before it expires does."""
     (key,) = far._encode_keys([A])
-    token = b"the same each time"[:16]  # an earlier one, which was interrupted, may have the lease still
+    token = b"the same token16"  # an earlier one, which was interrupted, may have the lease still
     far._store.lease([key], token, 60)
     far._store.settle({key: ("msgpack", ormsgpack.packb("new"), None, 0.0)}, token)
 

@@ -10,7 +10,7 @@
 ``names.py``        what is called how on the server
 ``format.py``       what lies under the name of an entry
 ``scripts.py``      what the server does in one step, in Lua
-``reading.py``      one MGET for each namespace in a bucket
+``reading.py``      one MGET for a bucket
 ``batches.py``      changes, divided into what is written in one step; ``commands.py`` packs it, ``writing.py`` sends it
 ``leasing.py``      leases are taken and settled
 ``clearing.py``     tokens are taken away; ``register.py`` says which namespaces there are
