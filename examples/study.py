@@ -68,12 +68,19 @@ class Report:
     summary: tuple[str, ...]
 
 
+def _tree_of(source: bytes) -> ast.Module:
+    try:
+        return ast.parse(source)
+    except SystemError:  # Python 3.11 says so now and then where two threads parse at the same time
+        return ast.parse(source)
+
+
 def study(document: Document) -> Report:
     """Read one document and report on it."""
     with open(document.path, "rb") as file:
         source = file.read()
     try:
-        tree = ast.parse(source)
+        tree = _tree_of(source)
         lines = _lines(source)
     except (SyntaxError, tokenize.TokenError):  # a template, or of another version of Python
         tree, lines = ast.Module([], []), {"unread": source.count(b"\n")}
